@@ -1,0 +1,145 @@
+package clock
+
+import (
+	"context"
+	"time"
+)
+
+// Sleep parks for d. It returns early with the cause of ctx's end.
+func Sleep(ctx context.Context, l Loop, d time.Duration) error {
+	var timer Timer
+	err := l.Park(ctx, func(wake func()) { timer = l.AfterFunc(d, wake) })
+	if err != nil {
+		timer.Stop()
+	}
+	return err
+}
+
+// deadlineKey finds the innermost deadline in a context.
+type deadlineKey struct{}
+
+type deadline struct {
+	loop Loop
+	at   time.Duration // in loop.Elapsed
+}
+
+// WithTimeout returns a context that ends with context.DeadlineExceeded as its
+// cause when d has passed on l's monotonic clock. Call cancel in a turn of l
+// when done with it.
+func WithTimeout(ctx context.Context, l Loop, d time.Duration) (context.Context, context.CancelFunc) {
+	if left, ok := Remaining(ctx); ok && left < d {
+		d = left
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	ctx = context.WithValue(ctx, deadlineKey{}, deadline{loop: l, at: l.Elapsed() + d})
+	timer := l.AfterFunc(d, func() { cancel(context.DeadlineExceeded) })
+	return ctx, func() {
+		timer.Stop()
+		cancel(context.Canceled)
+	}
+}
+
+// Remaining is the time left until ctx's deadline, and whether it has one. The
+// standard library's Deadline is not used: it speaks of a wall clock.
+func Remaining(ctx context.Context) (time.Duration, bool) {
+	d, ok := ctx.Value(deadlineKey{}).(deadline)
+	if !ok {
+		return 0, false
+	}
+	return max(0, d.at-d.loop.Elapsed()), true
+}
+
+// First runs f(ctx, 0) to f(ctx, n-1) as tasks and returns when need of them
+// have succeeded (nil) or so many have failed that need cannot be reached (the
+// first error that was returned). The context of those still running ends
+// then. need of n waits for all; need <= 0 returns at once.
+func First(ctx context.Context, l Loop, n, need int, f func(ctx context.Context, i int) error) error {
+	if need <= 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wake func()
+	var first error
+	succeeded, failed := 0, 0
+	settled := func() bool { return succeeded >= need || failed > n-need }
+	for i := range n {
+		l.Go("first", func(loopCtx context.Context) {
+			stop := context.AfterFunc(loopCtx, cancel)
+			defer stop()
+			err := f(ctx, i)
+			if err == nil {
+				succeeded++
+			} else {
+				failed++
+				if first == nil {
+					first = err
+				}
+			}
+			if settled() && wake != nil {
+				wake()
+			}
+		})
+	}
+	if settled() { // need > n
+		return context.Canceled
+	}
+	if err := l.Park(ctx, func(w func()) { wake = w }); err != nil {
+		return err
+	}
+	if succeeded >= need {
+		return nil
+	}
+	return first
+}
+
+// Every runs f again and again as one task, interval after its last return,
+// until ctx ends or f returns false. The first run is one interval from now.
+func Every(ctx context.Context, l Loop, interval time.Duration, f func(ctx context.Context) bool) error {
+	for {
+		if err := Sleep(ctx, l, interval); err != nil {
+			return err
+		}
+		if !f(ctx) {
+			return nil
+		}
+	}
+}
+
+// Do runs f as a task of l and waits for it. It is the way in for foreign
+// goroutines (an HTTP handler, a library's callback) and must not be called by
+// a task of l. It returns ErrStopped if the loop stopped before f returned.
+func Do(ctx context.Context, l Loop, f func(ctx context.Context)) error {
+	done := make(chan error, 1)
+	l.Go("do", func(loopCtx context.Context) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		stop := context.AfterFunc(loopCtx, func() { cancel(ErrStopped) })
+		result := ErrStopped
+		defer func() {
+			stop()
+			cancel(context.Canceled)
+			done <- result
+		}()
+		f(ctx)
+		result = nil
+	})
+	return <-done
+}
+
+// Offload gives up the turn, runs f outside of the loop and takes the turn
+// again. It is the way out for CPU-heavy or blocking work; f must touch nothing
+// that the loop owns. It waits for f even when ctx ends meanwhile.
+func Offload(ctx context.Context, l Loop, f func()) error {
+	done := make(chan struct{})
+	err := l.Park(ctx, func(wake func()) {
+		go func() {
+			defer wake()
+			defer close(done)
+			f()
+		}()
+	})
+	if err != nil {
+		<-done
+	}
+	return err
+}

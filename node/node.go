@@ -1,0 +1,100 @@
+// Package node turns a list of services and a world (clock, network, disk) into
+// a running node: it builds them in catalogue order, starts them in that order
+// and stops them in reverse. The same code serves `tau start` and the simulator;
+// what differs is the World it is given.
+package node
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// Env is everything that a service is given. There is nothing else: no package
+// variables, no clock of its own, no environment.
+type Env struct {
+	// Node is the node's name for people; Self is its name on the wire.
+	Node string
+	Self transport.Peer
+	// Loop is the service's own thread of control.
+	Loop clock.Loop
+	// Wire is the network as seen from Loop.
+	Wire *transport.Endpoint
+	// Local is the service's own part of the disk.
+	Local *storage.Local
+	// Blocks is the node's block store, seen from Loop.
+	Blocks *storage.Blocks
+	// Rand is the service's own: forked by node, service and incarnation.
+	Rand *rand.Rand
+	// Incarnation counts the starts of this node, from 1. It survives a crash,
+	// but not the loss of the disk.
+	Incarnation uint64
+	// Log is for people. A record at Error level fails a simulated run.
+	Log *slog.Logger
+
+	parts *parts
+	name  string
+}
+
+// Service is one running service instance.
+type Service interface {
+	// Start registers handlers and starts tasks. It may park (to open a
+	// replica, say); ctx bounds it. It has no other side effects before it.
+	Start(ctx context.Context) error
+	// Stop ends in order: what must be durable is synced, others are told. The
+	// loop is stopped after it. A crash does not call it.
+	Stop(ctx context.Context) error
+}
+
+// Spec is a kind of service: one entry of the catalogue.
+type Spec struct {
+	// Name is the service's name in configuration and on the wire.
+	Name string
+	// Doc is one line for help texts.
+	Doc string
+	// Settings returns a pointer to the default settings, a struct with yaml
+	// tags; configuration is decoded strictly over it.
+	Settings func() any
+	// New builds an instance without side effects. settings is what Settings
+	// returned, decoded over.
+	New func(env Env, settings any) (Service, error)
+}
+
+// Field is one datum of a fact. Value is a string, an integer, a bool, a
+// time.Duration or a transport.Peer.
+type Field struct {
+	Name  string
+	Value any
+}
+
+// F is short for Field.
+func F(name string, value any) Field { return Field{Name: name, Value: value} }
+
+// Observer receives the facts that services report.
+type Observer interface {
+	Observe(node, service, fact string, fields []Field)
+}
+
+// Observe reports a fact at the moment it became true ("job-locked"): it goes
+// to the trace and the checkers of a simulated world, to metrics and the debug
+// log of a live one. It must not be what makes the fact true.
+func (e Env) Observe(fact string, fields ...Field) {
+	e.parts.world.Observer.Observe(e.Node, e.name, fact, fields)
+}
+
+// OpenReplicated opens a replicated store whose replicas are held by every node
+// that runs this service.
+func (e Env) OpenReplicated(ctx context.Context, namespace string) (*storage.Replicated, error) {
+	return storage.OpenReplicated(ctx, storage.ReplicatedConfig{
+		Loop:      e.Loop,
+		Endpoint:  e.Wire,
+		Disk:      e.parts.world.Disk,
+		Rand:      e.Rand,
+		Service:   e.name,
+		Namespace: namespace,
+	})
+}

@@ -1,0 +1,78 @@
+package transport
+
+import (
+	"context"
+	"errors"
+
+	"github.com/taucloud/tau/clock"
+)
+
+// Kind is what a caller can decide on. It survives the wire.
+type Kind uint8
+
+// The kinds of error. Zero is never sent.
+const (
+	Internal    Kind = iota + 1 // a bug or an unexpected condition at the callee
+	Unreachable                 // no conn to the peer, or it broke; the call may or may not have run
+	Timeout                     // the deadline passed; the call may or may not have run
+	NotFound                    // what was asked for does not exist
+	Conflict                    // the state of things does not allow it (stale token, lost race)
+	Refused                     // the callee will not: busy, over capacity, not its job
+	Invalid                     // the request makes no sense; trying again is useless
+	Stopped                     // this node, or its loop, has stopped
+)
+
+var kindNames = [...]string{"unknown", "internal", "unreachable", "timeout", "not found", "conflict", "refused", "invalid", "stopped"}
+
+func (k Kind) String() string {
+	if int(k) >= len(kindNames) {
+		k = 0
+	}
+	return kindNames[k]
+}
+
+// Error is an error with a Kind, on either side of the wire.
+type Error struct {
+	Kind Kind
+	// Op is the method or operation, "patrick/push".
+	Op string
+	// Text says what happened; it never holds a secret.
+	Text string
+}
+
+func (e *Error) Error() string {
+	s := e.Kind.String()
+	if e.Op != "" {
+		s = e.Op + ": " + s
+	}
+	if e.Text != "" {
+		s += ": " + e.Text
+	}
+	return s
+}
+
+// Is makes errors.Is(err, &Error{Kind: k}) compare kinds.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Kind == e.Kind
+}
+
+// New returns an *Error: New(transport.NotFound, "tns/get", "no such branch").
+func New(k Kind, op, text string) error { return &Error{Kind: k, Op: op, Text: text} }
+
+// KindOf classifies any error: nil is 0, a context's deadline is Timeout, a
+// stopped loop is Stopped, what carries no Kind is Internal.
+func KindOf(err error) Kind {
+	var e *Error
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &e):
+		return e.Kind
+	case errors.Is(err, context.DeadlineExceeded):
+		return Timeout
+	case errors.Is(err, clock.ErrStopped), errors.Is(err, context.Canceled):
+		return Stopped
+	}
+	return Internal
+}

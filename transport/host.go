@@ -1,0 +1,42 @@
+package transport
+
+// Host is the port to a network: all that the engine needs of it. Reports may
+// come on any goroutine, but those about one Conn come one after the other.
+type Host interface {
+	// ID is this node.
+	ID() Peer
+	// Open makes a conn to a peer and reports exactly once, with the conn or
+	// with an error of Kind Unreachable. It does not wait.
+	Open(to Peer, opened func(Conn, error))
+	// Handle sets the receiver of all that arrives. It is called once, before
+	// anything is opened.
+	Handle(h HostHandler)
+	// Close resets all conns. Nothing is reported after it returned.
+	Close() error
+}
+
+// Conn is one persistent, ordered, reliable link to a peer, carrying whole
+// frames of at most FrameLenMax bytes in both directions.
+type Conn interface {
+	// Remote is the authenticated peer at the other end.
+	Remote() Peer
+	// Send queues a frame and takes ownership of it. It does not wait; it
+	// returns an error when the conn is closed or its bounded queue is full.
+	Send(frame []byte) error
+	// Close resets the conn. Both ends hear of it through Closed.
+	Close()
+}
+
+// HostHandler receives what a Host reports.
+type HostHandler interface {
+	// Accepted: a peer opened a conn to us. It precedes its first Frame.
+	Accepted(c Conn)
+	// Frame: a whole frame came in. The receiver owns it.
+	Frame(c Conn, frame []byte)
+	// Closed: the conn is over, whoever ended it. Reported exactly once for
+	// each conn that was accepted or opened.
+	Closed(c Conn, err error)
+}
+
+// FrameLenMax bounds a frame, so a message, in bytes.
+const FrameLenMax = 4 << 20

@@ -1,0 +1,99 @@
+package transport
+
+import (
+	"context"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+var (
+	encMode = must(cbor.CoreDetEncOptions().EncMode())
+	decMode = must(cbor.DecOptions{
+		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
+		MaxNestedLevels:  16,
+		MaxArrayElements: 1 << 20,
+		MaxMapPairs:      1 << 20,
+		TagsMd:           cbor.TagsForbidden,
+	}.DecMode())
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// Encode is the one encoding of everything that crosses the wire or is stored:
+// CBOR in core deterministic form, so equal values have equal bytes. It panics
+// on a value that cannot be encoded: wire types are chosen by us.
+func Encode(v any) []byte { return must(encMode.Marshal(v)) }
+
+// Decode is the inverse of Encode, for bytes of any origin. An error has Kind
+// Invalid.
+func Decode(data []byte, v any) error {
+	if err := decMode.Unmarshal(data, v); err != nil {
+		return &Error{Kind: Invalid, Op: "decode", Text: err.Error()}
+	}
+	return nil
+}
+
+// Method is a typed call. Declare one per method in a service's xapi package:
+//
+//	var Push = transport.Method[PushRequest, PushResponse]{Name: "patrick/push"}
+type Method[Req, Resp any] struct{ Name string }
+
+// Call sends a request to a peer and waits for its response.
+func (m Method[Req, Resp]) Call(ctx context.Context, ep *Endpoint, to Peer, req Req) (resp Resp, err error) {
+	raw, err := ep.Call(ctx, to, m.Name, Encode(req))
+	if err != nil {
+		return resp, err
+	}
+	return resp, Decode(raw, &resp)
+}
+
+// Serve handles the method.
+func (m Method[Req, Resp]) Serve(ep *Endpoint, h func(ctx context.Context, from Peer, req Req) (Resp, error)) {
+	ep.Handle(m.Name, func(ctx context.Context, from Peer, raw []byte) ([]byte, error) {
+		var req Req
+		if err := Decode(raw, &req); err != nil {
+			return nil, err
+		}
+		resp, err := h(ctx, from, req)
+		if err != nil {
+			return nil, err
+		}
+		return Encode(resp), nil
+	})
+}
+
+// Note is a typed one-way message to one peer.
+type Note[M any] struct{ Name string }
+
+// Tell sends it, best effort.
+func (n Note[M]) Tell(ep *Endpoint, to Peer, m M) error { return ep.Tell(to, n.Name, Encode(m)) }
+
+// Serve handles it. What cannot be decoded is dropped.
+func (n Note[M]) Serve(ep *Endpoint, h func(ctx context.Context, from Peer, m M)) {
+	ep.HandleTell(n.Name, decoded(h))
+}
+
+// Topic is a typed publication. Name is "<service>/<name>".
+type Topic[M any] struct{ Name string }
+
+// Publish sends it to the topic's audience.
+func (t Topic[M]) Publish(ep *Endpoint, m M) { ep.Publish(t.Name, Encode(m)) }
+
+// Subscribe receives it. What cannot be decoded is dropped.
+func (t Topic[M]) Subscribe(ep *Endpoint, h func(ctx context.Context, from Peer, m M)) {
+	ep.Subscribe(t.Name, decoded(h))
+}
+
+func decoded[M any](h func(ctx context.Context, from Peer, m M)) func(context.Context, Peer, []byte) {
+	return func(ctx context.Context, from Peer, raw []byte) {
+		var m M
+		if Decode(raw, &m) == nil {
+			h(ctx, from, m)
+		}
+	}
+}
