@@ -36,7 +36,7 @@ type Env struct {
 	// Log is for people. A record at Error level fails a simulated run.
 	Log *slog.Logger
 
-	parts *parts
+	world World
 	name  string
 }
 
@@ -83,8 +83,12 @@ type Observer interface {
 // to the trace and the checkers of a simulated world, to metrics and the debug
 // log of a live one. It must not be what makes the fact true.
 func (e Env) Observe(fact string, fields ...Field) {
-	e.parts.world.Observer.Observe(e.Node, e.name, fact, fields)
+	e.world.Observer.Observe(e.Node, e.name, fact, fields)
 }
+
+// Crash ends the node as a power cut would: no service is told, nothing is
+// flushed. It is for failpoints. The calling task ends here.
+func (e Env) Crash() { e.world.Crash() }
 
 // OpenReplicated opens a replicated store whose replicas are held by every node
 // that runs this service.
@@ -92,7 +96,7 @@ func (e Env) OpenReplicated(ctx context.Context, namespace string) (*storage.Rep
 	return storage.OpenReplicated(ctx, storage.ReplicatedConfig{
 		Loop:      e.Loop,
 		Endpoint:  e.Wire,
-		Disk:      e.parts.world.Disk,
+		Disk:      e.world.Disk,
 		Rand:      e.Rand,
 		Service:   e.name,
 		Namespace: namespace,

@@ -5,8 +5,239 @@
 //	var afterLock = fail.Register("monkey/after-lock", "holds the lock, has not begun to build")
 //
 // and is passed with afterLock.Hit(ctx, env) where the moment is. When no point
-// is enabled anywhere, that costs one atomic load. Points are switched on by a
-// scenario, or in the shipped binary by GO_FAILPOINTS, with terms of one form:
-// return("crash"), return("error"), return("drop"), return("delay 3s"). The
-// library only decides; what happens is carried out here, on the service's loop.
+// is enabled anywhere, that costs one atomic load. Points are enabled by a
+// scenario, or in the shipped binary by GO_FAILPOINTS with the one form of term
+// NAME=return("ACTION"). The library decides whether a point is on; what then
+// happens is carried out here, on the service's loop, because the library's own
+// sleep and pause hold a mutex while they wait and its percentages draw from
+// the global random source.
 package fail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pingcap/failpoint"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/transport"
+)
+
+// ErrDrop is what Hit returns for the action drop: skip what was about to be
+// sent or written, and go on as if it had been.
+var ErrDrop = errors.New("fail: drop")
+
+// Do says what happens at a point.
+type Do uint8
+
+// The actions.
+const (
+	Crash Do = iota + 1 // the node ends as in a power cut
+	Error               // Hit returns an error of Kind Internal
+	Drop                // Hit returns ErrDrop
+	Delay               // Hit sleeps on the service's loop
+)
+
+// Action is a Do with its parameter.
+type Action struct {
+	Do    Do
+	Delay time.Duration
+}
+
+// ParseAction reads "crash", "error", "drop" or "delay 3s".
+func ParseAction(s string) (Action, error) {
+	word, rest, _ := strings.Cut(strings.TrimSpace(s), " ")
+	switch {
+	case word == "crash" && rest == "":
+		return Action{Do: Crash}, nil
+	case word == "error" && rest == "":
+		return Action{Do: Error}, nil
+	case word == "drop" && rest == "":
+		return Action{Do: Drop}, nil
+	case word == "delay":
+		d, err := time.ParseDuration(strings.TrimSpace(rest))
+		if err != nil || d < 0 {
+			return Action{}, fmt.Errorf("fail: %q is not a delay such as \"delay 3s\"", s)
+		}
+		return Action{Do: Delay, Delay: d}, nil
+	}
+	return Action{}, fmt.Errorf("fail: %q is none of crash, error, drop, delay DURATION", s)
+}
+
+// Point is one named moment.
+type Point struct {
+	name, doc string
+}
+
+// Name is "<service>/<moment>".
+func (p *Point) Name() string { return p.name }
+
+// Doc says what has happened and what has not at this moment.
+func (p *Point) Doc() string { return p.doc }
+
+// Rule enables a point on some nodes for some hits.
+type Rule struct {
+	Point string
+	// Nodes reports whether the rule applies on a node; nil means on all.
+	Nodes func(name string) bool
+	Do    Action
+	// Times is how many hits it applies to; 0 means all.
+	Times int
+}
+
+var registry struct {
+	mu     sync.Mutex
+	points map[string]*Point
+	rules  []*activeRule
+	hits   map[string]int // carried out, by point
+}
+
+type activeRule struct {
+	Rule
+	used int
+}
+
+// active is the number of enabled rules, plus one if the environment enabled any.
+var active atomic.Int32
+
+// fromEnvironment counts GO_FAILPOINTS once: the library has read it in its
+// own initialisation.
+var fromEnvironment = func() bool {
+	if len(failpoint.List()) == 0 {
+		return false
+	}
+	active.Add(1)
+	return true
+}()
+
+// Register names a point. It panics on a duplicate: that is a bug.
+func Register(name, doc string) *Point {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	if registry.points == nil {
+		registry.points = map[string]*Point{}
+		registry.hits = map[string]int{}
+	}
+	if registry.points[name] != nil {
+		panic("fail: point registered twice: " + name)
+	}
+	p := &Point{name: name, doc: doc}
+	registry.points[name] = p
+	return p
+}
+
+// Points lists all registered points by name.
+func Points() []*Point {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	var list []*Point
+	for _, p := range registry.points {
+		list = append(list, p)
+	}
+	slices.SortFunc(list, func(a, b *Point) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+// Enable adds a rule and returns the function that removes it.
+func Enable(r Rule) (disable func(), err error) {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	if registry.points[r.Point] == nil {
+		return nil, fmt.Errorf("fail: no such point %q", r.Point)
+	}
+	if err := failpoint.Enable(r.Point, `return("rule")`); err != nil {
+		return nil, fmt.Errorf("fail: enable %s: %w", r.Point, err)
+	}
+	rule := &activeRule{Rule: r}
+	registry.rules = append(registry.rules, rule)
+	active.Add(1)
+	var once sync.Once
+	return func() { once.Do(func() { remove(rule) }) }, nil
+}
+
+func remove(rule *activeRule) {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	registry.rules = slices.DeleteFunc(registry.rules, func(r *activeRule) bool { return r == rule })
+	active.Add(-1)
+	if !slices.ContainsFunc(registry.rules, func(r *activeRule) bool { return r.Point == rule.Point }) {
+		_ = failpoint.Disable(rule.Point) // it was enabled by Enable
+	}
+}
+
+// Hits is how often an action was carried out at each point since the last
+// ResetHits.
+func Hits() map[string]int {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	out := make(map[string]int, len(registry.hits))
+	for name, n := range registry.hits {
+		out[name] = n
+	}
+	return out
+}
+
+// ResetHits forgets the counts.
+func ResetHits() {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	clear(registry.hits)
+}
+
+// Hit passes the point: it may crash the node, park, or return an error. A nil
+// result means go on.
+func (p *Point) Hit(ctx context.Context, env node.Env) error {
+	if active.Load() == 0 {
+		return nil
+	}
+	action, on := p.decide(ctx, env.Node)
+	if !on {
+		return nil
+	}
+	env.Observe("failpoint", node.F("point", p.name))
+	switch action.Do {
+	case Crash:
+		env.Crash()
+	case Error:
+		return transport.New(transport.Internal, p.name, "injected by a failpoint")
+	case Drop:
+		return ErrDrop
+	case Delay:
+		return clock.Sleep(ctx, env.Loop, action.Delay)
+	}
+	return nil
+}
+
+// decide asks the library, whose hook asks the rules.
+func (p *Point) decide(ctx context.Context, nodeName string) (action Action, on bool) {
+	value, err := failpoint.EvalContext(failpoint.WithHook(ctx, func(context.Context, string) bool {
+		action, on = take(p.name, nodeName)
+		return on || fromEnvironment
+	}), p.name)
+	if on || err != nil || value == nil {
+		return action, on
+	}
+	text, _ := value.(string)
+	action, err = ParseAction(text)
+	return action, err == nil
+}
+
+func take(point, nodeName string) (Action, bool) {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	for _, r := range registry.rules {
+		if r.Point != point || (r.Times > 0 && r.used >= r.Times) || (r.Nodes != nil && !r.Nodes(nodeName)) {
+			continue
+		}
+		r.used++
+		registry.hits[point]++
+		return r.Do, true
+	}
+	return Action{}, false
+}

@@ -1,0 +1,172 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// StartTimeout bounds the start of one service, StopTimeout its orderly end.
+const (
+	StartTimeout = 30 * time.Second
+	StopTimeout  = 10 * time.Second
+)
+
+// Config says what a node is.
+type Config struct {
+	Name     string
+	Identity transport.Identity
+	// Services in the order in which they start; the catalogue's order.
+	Services []Configured
+	World    World
+}
+
+// Configured is a spec with its settings (what Spec.Settings returned, decoded
+// over; nil means the defaults).
+type Configured struct {
+	Spec     Spec
+	Settings any
+}
+
+// Node is a running node.
+type Node struct {
+	cfg      Config
+	loop     clock.Loop
+	engine   *transport.Engine
+	blocks   *storage.Blocks
+	running  []*instance
+	byName   map[string]Service
+	incarnat uint64
+}
+
+// instance is one service on its loop.
+type instance struct {
+	name     string
+	service  Service
+	loop     clock.Loop
+	stopLoop func()
+	endpoint *transport.Endpoint
+}
+
+// Start builds and starts a node from what is on its disk. It must be called by
+// a task of loop, the node's own, and waits until all services have started; if
+// one does not, those that did are stopped again.
+func Start(ctx context.Context, loop clock.Loop, cfg Config) (*Node, error) {
+	n := &Node{cfg: cfg, loop: loop, byName: map[string]Service{}}
+	if err := n.countIncarnation(ctx); err != nil {
+		return nil, fmt.Errorf("node %s: %w", cfg.Name, err)
+	}
+	n.engine = transport.NewEngine(cfg.World.Host, loop, cfg.World.Directory)
+	var err error
+	if n.blocks, err = storage.OpenBlocks(n.engine.Endpoint(loop), cfg.World.Disk); err != nil {
+		return nil, fmt.Errorf("node %s: %w", cfg.Name, err)
+	}
+	for _, c := range cfg.Services {
+		if err := n.startService(ctx, c); err != nil {
+			return nil, fmt.Errorf("node %s: start %s: %w", cfg.Name, c.Spec.Name, errors.Join(err, n.Stop(ctx)))
+		}
+	}
+	return n, nil
+}
+
+// countIncarnation reads how often this node has started and writes one more.
+func (n *Node) countIncarnation(ctx context.Context) error {
+	local, err := storage.OpenLocal(n.loop, n.cfg.World.Disk, storage.K("node"))
+	if err != nil {
+		return err
+	}
+	key := storage.K("incarnation")
+	raw, err := local.Get(key)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	if len(raw) == 8 {
+		n.incarnat = binary.BigEndian.Uint64(raw)
+	}
+	n.incarnat++
+	if err := storage.Put(local, key, binary.BigEndian.AppendUint64(nil, n.incarnat)); err != nil {
+		return err
+	}
+	return local.Sync(ctx)
+}
+
+func (n *Node) startService(ctx context.Context, c Configured) error {
+	name := c.Spec.Name
+	loop, stopLoop := n.cfg.World.NewLoop(name)
+	endpoint := n.engine.Endpoint(loop)
+	in := &instance{name: name, loop: loop, stopLoop: stopLoop, endpoint: endpoint}
+	local, err := storage.OpenLocal(loop, n.cfg.World.Disk, storage.K("local", name))
+	if err != nil {
+		return err
+	}
+	settings := c.Settings
+	if settings == nil {
+		settings = c.Spec.Settings()
+	}
+	in.service, err = c.Spec.New(Env{
+		Node:        n.cfg.Name,
+		Self:        n.cfg.Identity.Peer(),
+		Loop:        loop,
+		Wire:        endpoint,
+		Local:       local,
+		Blocks:      n.blocks.On(loop, endpoint),
+		Rand:        n.cfg.World.Rand(fmt.Sprintf("%s/%d", name, n.incarnat)),
+		Incarnation: n.incarnat,
+		Log:         n.cfg.World.Log.With(slog.String("service", name)),
+		world:       n.cfg.World,
+		name:        name,
+	}, settings)
+	if err != nil {
+		return err
+	}
+	n.running = append(n.running, in)
+	n.byName[name] = in.service
+	return n.on(ctx, in, "start", StartTimeout, in.service.Start)
+}
+
+// on runs f as a task of the instance's loop and waits for it on the node's.
+func (n *Node) on(ctx context.Context, in *instance, what string, limit time.Duration, f func(context.Context) error) error {
+	result := clock.ErrStopped
+	err := n.loop.Park(ctx, func(wake func()) {
+		in.loop.Go(what, func(ctx context.Context) {
+			defer wake()
+			ctx, cancel := clock.WithTimeout(ctx, in.loop, limit)
+			defer cancel()
+			result = f(ctx)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return result
+}
+
+// Stop ends all services in reverse order, each within StopTimeout, and closes
+// the network. It must be called by a task of the node's loop.
+func (n *Node) Stop(ctx context.Context) error {
+	var errs []error
+	for len(n.running) > 0 {
+		in := n.running[len(n.running)-1]
+		n.running = n.running[:len(n.running)-1]
+		if err := n.on(ctx, in, "stop", StopTimeout, in.service.Stop); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", in.name, err))
+		}
+		in.endpoint.Close()
+		in.stopLoop()
+	}
+	return errors.Join(append(errs, n.engine.Close())...)
+}
+
+// Service returns a running service, or nil. A checker of a simulated world may
+// look into it between turns; nobody else may.
+func (n *Node) Service(name string) Service { return n.byName[name] }
+
+// Incarnation is how often this node has started on its disk.
+func (n *Node) Incarnation() uint64 { return n.incarnat }

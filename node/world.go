@@ -1,0 +1,27 @@
+package node
+
+import (
+	"log/slog"
+	"math/rand/v2"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// World is what a node stands on: real parts, or simulated ones.
+type World struct {
+	// NewLoop makes a loop for one part of the node and the function that
+	// stops it. Loops that still run when the node ends are the world's to end.
+	NewLoop func(name string) (clock.Loop, func())
+	Host    transport.Host
+	Disk    storage.Disk
+	// Directory lists the members of the cloud.
+	Directory transport.Directory
+	// Rand returns a new source, keyed by its name: equal names, equal draws.
+	Rand     func(name string) *rand.Rand
+	Observer Observer
+	Log      *slog.Logger
+	// Crash ends the node at once, as a power cut would.
+	Crash func()
+}

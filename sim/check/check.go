@@ -1,0 +1,123 @@
+// Package check is what a simulated world is judged by: checkers that listen to
+// every fact that services report, that look at the whole world from outside
+// between two turns, and that say after all faults have healed whether the
+// cloud has recovered. It knows no service: those that do live in package
+// scenarios, one file per service.
+package check
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/transport"
+)
+
+// Fact is something that a service reported at the moment it became true.
+type Fact struct {
+	At      time.Duration // virtual time since the start
+	Node    string
+	Service string
+	Name    string
+	Fields  []node.Field
+}
+
+// Get returns a field's value, nil if there is none of that name.
+func (f Fact) Get(name string) any {
+	for _, field := range f.Fields {
+		if field.Name == name {
+			return field.Value
+		}
+	}
+	return nil
+}
+
+// Text returns a field as a string, "" if there is none.
+func (f Fact) Text(name string) string {
+	switch v := f.Get(name).(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// Int returns an integer field, 0 if there is none.
+func (f Fact) Int(name string) int64 {
+	switch v := f.Get(name).(type) {
+	case int:
+		return int64(v)
+	case int64:
+		return v
+	case uint64:
+		return int64(v)
+	case time.Duration:
+		return int64(v)
+	}
+	return 0
+}
+
+// View is the world seen by somebody who knows everything. It is only used
+// between turns and must not be kept.
+type View interface {
+	// Now is the virtual time since the start.
+	Now() time.Duration
+	// Nodes lists all nodes in the order of the scenario.
+	Nodes() []NodeView
+	// Connected reports whether a and b can talk both ways right now: both are
+	// up, not paused, and no fault is on the links between them.
+	Connected(a, b string) bool
+}
+
+// NodeView is one node of a View.
+type NodeView struct {
+	Name     string
+	Peer     transport.Peer
+	Services []string
+	// Up: the node runs and all its services have started.
+	Up     bool
+	Paused bool
+	// Since is when the node last came up or went down.
+	Since time.Duration
+	// Service returns a running service's instance, nil if it is not running.
+	Service func(name string) node.Service
+}
+
+// Checker is one expectation. A checker implements the parts it needs of:
+// OnFact, OnPoll (safety) and OnSettled (liveness).
+type Checker interface {
+	// Name is the word in a scenario's expect lists.
+	Name() string
+}
+
+// OnFact hears of every fact, in order. An error is a violation.
+type OnFact interface {
+	Checker
+	Fact(f Fact) error
+}
+
+// OnPoll looks at the world once every PollInterval of virtual time and at the
+// end. An error is a violation.
+type OnPoll interface {
+	Checker
+	Poll(v View) error
+}
+
+// OnSettled is asked again and again after all faults have healed. nil means
+// that what was demanded holds; it must hold within the scenario's bound and
+// at the end.
+type OnSettled interface {
+	Checker
+	Settled(v View) error
+}
+
+// Figures is implemented by a checker that also counts: name to value, shown
+// in the report and compared by expect.report.
+type Figures interface {
+	Figures() map[string]float64
+}
+
+// PollInterval is the virtual time between two polls.
+const PollInterval = time.Second

@@ -1,0 +1,49 @@
+// Package scenario reads scenario files: strict YAML with errors that name
+// file, line, column and a remedy. It knows the words of faults and networks;
+// the words for services, workload and expectations come from a Vocabulary.
+package scenario
+
+import (
+	"context"
+
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/sim/check"
+)
+
+// Vocabulary is what a scenario may speak of beside faults. Package scenarios
+// holds the one that the tools use.
+type Vocabulary struct {
+	// Services is the catalogue, in the order in which a node starts them.
+	Services []node.Spec
+	// Always are the specs that run on every node of a scenario in addition,
+	// after the others (the beacon).
+	Always []node.Spec
+	// Actions are the words of the timeline that are workload, not fault.
+	Actions []Action
+	// Checks are the words of expect.always and expect.after-heal.
+	Checks []Check
+}
+
+// Action is a workload: something that a user of the cloud does.
+type Action struct {
+	// Name is the key in a timeline entry: "push".
+	Name string
+	Doc  string
+	// Params returns a pointer to a struct with yaml tags, holding the defaults.
+	Params func() any
+	// Validate says what is wrong with decoded params, nil if nothing is.
+	Validate func(params any) error
+	// Run is one occurrence, as a task of the client: the node outside of the
+	// cloud, called "client", that no fault reaches unless it is named. n counts
+	// the occurrences of this timeline entry from 0. An error is a figure
+	// (actions.failed), not a verdict.
+	Run func(ctx context.Context, client node.Env, params any, n int) error
+}
+
+// Check is an expectation that can be named.
+type Check struct {
+	Name string
+	Doc  string
+	// New makes a checker for one run.
+	New func() check.Checker
+}
