@@ -36,8 +36,11 @@ type Env struct {
 	// Log is for people. A record at Error level fails a simulated run.
 	Log *slog.Logger
 
-	world World
-	name  string
+	world  World
+	name   string
+	gauges *gauges
+	// services are those of this node
+	services []string
 }
 
 // Service is one running service instance.

@@ -44,6 +44,7 @@ type Node struct {
 	running  []*instance
 	byName   map[string]Service
 	incarnat uint64
+	gauges   gauges
 }
 
 // instance is one service on its loop.
@@ -122,6 +123,8 @@ func (n *Node) startService(ctx context.Context, c Configured) error {
 		Log:         n.cfg.World.Log.With(slog.String("service", name)),
 		world:       n.cfg.World,
 		name:        name,
+		gauges:      &n.gauges,
+		services:    n.serviceNames(),
 	}, settings)
 	if err != nil {
 		return err
@@ -129,6 +132,14 @@ func (n *Node) startService(ctx context.Context, c Configured) error {
 	n.running = append(n.running, in)
 	n.byName[name] = in.service
 	return n.on(ctx, in, "start", StartTimeout, in.service.Start)
+}
+
+func (n *Node) serviceNames() []string {
+	names := make([]string, len(n.cfg.Services))
+	for i, c := range n.cfg.Services {
+		names[i] = c.Spec.Name
+	}
+	return names
 }
 
 // on runs f as a task of the instance's loop and waits for it on the node's.
