@@ -1,8 +1,14 @@
 package storage
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 
+	"github.com/ipfs/go-datastore"
+	"github.com/ipfs/go-datastore/query"
 	"github.com/taucloud/tau/clock"
 )
 
@@ -14,19 +20,144 @@ type Local struct {
 	local
 }
 
-type local struct{}
+type local struct {
+	loop clock.Loop
+	disk Disk
+	at   Key
+}
 
 // OpenLocal opens the store below namespace. loop is the caller's.
-func OpenLocal(loop clock.Loop, disk Disk, namespace Key) (*Local, error) { panic("not built yet") }
+func OpenLocal(loop clock.Loop, disk Disk, namespace Key) (*Local, error) {
+	mustBeKey(namespace)
+	s := &Local{local{loop: loop, disk: disk, at: namespace}}
+	if err := s.dropTorn(); err != nil {
+		return nil, fmt.Errorf("storage: open %s: %w", namespace, err)
+	}
+	return s, nil
+}
+
+// dropTorn removes values whose checksum is wrong on two readings.
+func (s *Local) dropTorn() error {
+	var suspects []Key
+	err := s.scan("", func(k Key, sealed []byte) error {
+		if _, err := unseal(string(s.at+k), sealed); err != nil {
+			suspects = append(suspects, k)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, k := range suspects {
+		if _, err := s.Get(k); !errors.Is(err, ErrCorrupt) {
+			continue
+		}
+		if err := s.disk.Delete(context.Background(), s.diskKey(k)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Get implements Store.
-func (s *Local) Get(k Key) ([]byte, error) { panic("not built yet") }
+func (s *Local) Get(k Key) ([]byte, error) {
+	mustBeKey(k)
+	sealed, err := s.disk.Get(context.Background(), s.diskKey(k))
+	if errors.Is(err, datastore.ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("storage: get %s: %w", k, err)
+	}
+	value, err := unseal(string(s.at+k), sealed)
+	return bytes.Clone(value), err
+}
 
-// List implements Store.
-func (s *Local) List(prefix Key) ([]Entry, error) { panic("not built yet") }
+// List implements Store. A corrupt value is an error of the whole.
+func (s *Local) List(prefix Key) ([]Entry, error) {
+	var list []Entry
+	add := func(k Key, sealed []byte) error {
+		value, err := unseal(string(s.at+k), sealed)
+		list = append(list, Entry{Key: k, Value: bytes.Clone(value)})
+		return err
+	}
+	if prefix == "/" {
+		prefix = ""
+	}
+	if prefix != "" { // a query finds what is strictly below
+		switch value, err := s.Get(prefix); {
+		case err == nil:
+			list = append(list, Entry{Key: prefix, Value: value})
+		case !errors.Is(err, ErrNotFound):
+			return nil, err
+		}
+	}
+	if err := s.scan(prefix, add); err != nil {
+		return nil, fmt.Errorf("storage: list %s: %w", prefix, err)
+	}
+	// A disk orders by bytes, or not at all.
+	if !slices.IsSortedFunc(list, compareEntries) {
+		slices.SortFunc(list, compareEntries)
+	}
+	return list, nil
+}
 
-// Apply implements Store.
-func (s *Local) Apply(b *Batch) error { panic("not built yet") }
+func compareEntries(a, b Entry) int { return a.Key.Compare(b.Key) }
+
+// Apply implements Store. It is always a batch of the disk, also for a single
+// write, so that nothing of ours is ever torn.
+func (s *Local) Apply(b *Batch) error {
+	ctx := context.Background()
+	batch, err := s.disk.Batch(ctx)
+	if err != nil {
+		return fmt.Errorf("storage: apply: %w", err)
+	}
+	for _, w := range b.writes {
+		mustBeKey(w.key)
+		if w.delete {
+			err = batch.Delete(ctx, s.diskKey(w.key))
+		} else {
+			err = batch.Put(ctx, s.diskKey(w.key), seal(string(s.at+w.key), w.value))
+		}
+		if err != nil {
+			return fmt.Errorf("storage: apply %s: %w", w.key, err)
+		}
+	}
+	if err := batch.Commit(ctx); err != nil {
+		return fmt.Errorf("storage: apply: %w", err)
+	}
+	return nil
+}
 
 // Sync implements Store.
-func (s *Local) Sync(ctx context.Context) error { panic("not built yet") }
+func (s *Local) Sync(ctx context.Context) error { return flush(ctx, s.loop, s.disk) }
+
+func (s *Local) diskKey(k Key) datastore.Key { return datastore.RawKey(string(s.at + k)) }
+
+// scan calls f for everything strictly below prefix, in the disk's order.
+func (s *Local) scan(prefix Key, f func(k Key, sealed []byte) error) error {
+	return scanDisk(s.disk, s.at+prefix, func(k Key, value []byte) error {
+		return f(k[len(s.at):], value)
+	})
+}
+
+// scanDisk calls f for everything strictly below prefix, in the disk's order.
+func scanDisk(disk Disk, prefix Key, f func(k Key, value []byte) error) error {
+	results, err := disk.Query(context.Background(), query.Query{Prefix: string(prefix)})
+	if err != nil {
+		return err
+	}
+	defer results.Close()
+	for {
+		r, ok := results.NextSync()
+		if !ok {
+			return nil
+		}
+		if r.Error != nil {
+			return r.Error
+		}
+		if err := f(Key(r.Key), r.Value); err != nil {
+			return err
+		}
+	}
+}

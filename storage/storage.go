@@ -9,36 +9,19 @@ package storage
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/ipfs/go-datastore"
 )
 
-// ErrNotFound is returned when a key has no value or a block is not here.
-var ErrNotFound = errors.New("storage: not found")
-
-// Key is a slash-separated path such as "/jobs/0001/claim". Build it with K.
-type Key string
-
-// K joins parts to a Key; each part is escaped, so that a part may hold any
-// text, also a slash, and still be one path element. Order of keys is order of
-// the escaped bytes, with the separator before everything else.
-func K(parts ...string) Key {
-	var b strings.Builder
-	for _, p := range parts {
-		b.WriteByte('/')
-		b.WriteString(escapePart(p))
-	}
-	return Key(b.String())
-}
-
-// Parts is the inverse of K.
-func (k Key) Parts() []string { panic("not built yet") }
-
-// Has reports whether k is prefix or lies below it: "/a/b" has "/a", not "/a/bc".
-func (k Key) Has(prefix Key) bool { panic("not built yet") }
-
-func escapePart(string) string { panic("not built yet") }
+var (
+	// ErrNotFound is returned when a key has no value or a block is not here.
+	ErrNotFound = errors.New("storage: not found")
+	// ErrCorrupt is returned when the disk gave back other bytes than were
+	// written.
+	ErrCorrupt = errors.New("storage: corrupt value")
+	// ErrTooLarge is returned for what exceeds a bound of this package.
+	ErrTooLarge = errors.New("storage: too large")
+)
 
 // Entry is a key and its value.
 type Entry struct {

@@ -1,0 +1,40 @@
+package storage
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+)
+
+// What lies on the disk is sealed: 4 bytes of CRC-32C over the key and the
+// value, then the value. The key is part of it so that a value that turns up
+// under another key is noticed too.
+const sealLen = 4
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func seal(key string, value []byte) []byte {
+	sealed := make([]byte, sealLen+len(value))
+	copy(sealed[sealLen:], value)
+	binary.LittleEndian.PutUint32(sealed, checksum(key, value))
+	return sealed
+}
+
+// unseal returns the value within sealed, not a copy.
+func unseal(key string, sealed []byte) ([]byte, error) {
+	if len(sealed) < sealLen {
+		return nil, fmt.Errorf("%w: %s has %d bytes", ErrCorrupt, key, len(sealed))
+	}
+	value := sealed[sealLen:]
+	if binary.LittleEndian.Uint32(sealed) != checksum(key, value) {
+		return nil, fmt.Errorf("%w: checksum of %s", ErrCorrupt, key)
+	}
+	return value, nil
+}
+
+func checksum(key string, value []byte) uint32 {
+	// The string is copied: crc32 has no string variant, and keys are short.
+	var short [128]byte
+	sum := crc32.Update(0, castagnoli, append(short[:0], key...))
+	return crc32.Update(sum, castagnoli, value)
+}
