@@ -2,96 +2,112 @@ package transport
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/taucloud/tau/clock"
 )
 
-// Engine is the protocol of one node: it multiplexes the calls, notes, streams
-// and publications of all its services over one conn per peer and direction.
-type Engine struct{ engine }
+// Endpoint is all of the network that a service has. Its methods that take a
+// context must be called by tasks of its loop; the others from anywhere.
+type Endpoint struct {
+	engine *Engine
+	loop   clock.Loop
 
-// NewEngine returns an engine over host. Its timers run on loop, the node's
-// own, which is not a service's.
-func NewEngine(host Host, loop clock.Loop, dir Directory) *Engine { panic("not built yet") }
-
-// Close resets everything; pending calls end with Kind Stopped.
-func (e *Engine) Close() error { panic("not built yet") }
-
-// Endpoint is the engine as a service on loop sees it: handlers run as tasks of
-// loop, waiting calls park on it.
-func (e *Engine) Endpoint(loop clock.Loop) *Endpoint { panic("not built yet") }
-
-type engine struct{}
-
-// Endpoint is all of the network that a service has.
-type Endpoint struct{ endpoint }
-
-type endpoint struct{}
+	// Guarded by engine.mu.
+	closed  bool
+	inboxes map[Peer]*inbox
+}
 
 // Self is this node.
-func (ep *Endpoint) Self() Peer { panic("not built yet") }
+func (ep *Endpoint) Self() Peer { return ep.engine.self }
 
 // Directory is who offers what.
-func (ep *Endpoint) Directory() Directory { panic("not built yet") }
+func (ep *Endpoint) Directory() Directory { return ep.engine.dir }
 
 // Loop is the loop that handlers run on.
-func (ep *Endpoint) Loop() clock.Loop { panic("not built yet") }
-
-// Call sends a request and waits for the response. The deadline is ctx's, or
-// CallTimeout; what is left of it crosses the wire and bounds the handler's
-// context. A call to Self is delivered without the network, in a later turn.
-func (ep *Endpoint) Call(ctx context.Context, to Peer, method string, request []byte) ([]byte, error) {
-	panic("not built yet")
-}
-
-// Tell sends a one-way note, best effort, without waiting.
-func (ep *Endpoint) Tell(to Peer, method string, message []byte) error { panic("not built yet") }
+func (ep *Endpoint) Loop() clock.Loop { return ep.loop }
 
 // Handle serves a method. Each request runs as a task; at most
-// HandlersPerPeerMax at once from one peer, the rest is refused.
-func (ep *Endpoint) Handle(method string, h func(ctx context.Context, from Peer, request []byte) ([]byte, error)) {
-	panic("not built yet")
+// HandlersPerPeerMax at once from one peer, the rest is refused. The handler
+// owns request and gives up the response. An error crosses the wire with its
+// Kind, Op and the first KiB of its Text; one without a Kind is Internal. A
+// method has one handler on a node: a second one is a bug.
+func (ep *Endpoint) Handle(name string, h func(ctx context.Context, from Peer, request []byte) ([]byte, error)) {
+	ep.register(&method{ep: ep, name: name, task: "serve " + name, request: h})
 }
 
-// HandleTell serves a note.
-func (ep *Endpoint) HandleTell(method string, h func(ctx context.Context, from Peer, message []byte)) {
-	panic("not built yet")
-}
-
-// OpenStream opens a stream of messages; hello is delivered to the handler.
-func (ep *Endpoint) OpenStream(ctx context.Context, to Peer, method string, hello []byte) (*Stream, error) {
-	panic("not built yet")
+// HandleTell serves a note. The handler owns message.
+func (ep *Endpoint) HandleTell(name string, h func(ctx context.Context, from Peer, message []byte)) {
+	ep.register(&method{ep: ep, name: name, note: h})
 }
 
 // HandleStream serves streams; the stream is reset when h returns, unless it
-// was closed.
-func (ep *Endpoint) HandleStream(method string, h func(ctx context.Context, from Peer, hello []byte, s *Stream)) {
-	panic("not built yet")
+// was closed. ctx ends when the stream is reset or its conn is lost.
+func (ep *Endpoint) HandleStream(name string, h func(ctx context.Context, from Peer, hello []byte, s *Stream)) {
+	ep.register(&method{ep: ep, name: name, task: "stream " + name, stream: h})
 }
 
-// Publish sends a message to every node of the topic's audience but this one,
-// best effort, without waiting. A topic is named "<service>/<name>" and its
-// audience are the nodes that offer <service>.
-func (ep *Endpoint) Publish(topic string, message []byte) { panic("not built yet") }
-
-// Subscribe receives what others publish on a topic.
-func (ep *Endpoint) Subscribe(topic string, h func(ctx context.Context, from Peer, message []byte)) {
-	panic("not built yet")
+func (ep *Endpoint) register(m *method) {
+	e := ep.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(m.name) == 0 || len(m.name) > nameLenMax || e.methods[m.name] != nil {
+		panic(fmt.Sprintf("transport: method %q is handled already, or cannot be named so", m.name))
+	}
+	e.methods[m.name] = m
 }
 
-// Stream is an ordered, flow-controlled sequence of messages in both directions.
-type Stream struct{ stream }
+// Close ends what a service has on the network: its handlers are taken away and
+// cancelled, whoever waits for them and its own calls and streams hear of it at
+// once. The engine and its conns stay.
+func (ep *Endpoint) Close() {
+	e := ep.engine
+	e.do(func(a *actions) {
+		if ep.closed {
+			return
+		}
+		ep.closed = true
+		ep.unregister()
+		ep.inboxes = map[Peer]*inbox{}
+		for _, s := range e.sessionsInOrder() {
+			ep.leave(s, a)
+		}
+		for _, id := range slices.Sorted(maps.Keys(e.calls)) {
+			if c := e.calls[id]; c != nil && c.ep == ep {
+				e.abandon(c, stoppedError, a)
+			}
+		}
+	})
+}
 
-type stream struct{}
+func (ep *Endpoint) unregister() {
+	e := ep.engine
+	maps.DeleteFunc(e.methods, func(_ string, m *method) bool { return m.ep == ep })
+	for topic, subscribers := range e.subscriptions {
+		e.subscriptions[topic] = slices.DeleteFunc(subscribers, func(m *method) bool { return m.ep == ep })
+		if len(e.subscriptions[topic]) == 0 {
+			delete(e.subscriptions, topic)
+		}
+	}
+}
 
-// Send queues a message, parking while the peer's window is closed.
-func (s *Stream) Send(ctx context.Context, message []byte) error { panic("not built yet") }
-
-// Recv waits for the next message. It returns io.EOF after the peer's Close.
-func (s *Stream) Recv(ctx context.Context) ([]byte, error) { panic("not built yet") }
-
-// Close ends our direction in order; what was sent is still delivered.
-func (s *Stream) Close() error { panic("not built yet") }
-
-// Reset ends both directions at once.
-func (s *Stream) Reset() { panic("not built yet") }
+// leave ends what the endpoint does on a session.
+func (ep *Endpoint) leave(s *session, a *actions) {
+	e := ep.engine
+	for _, id := range slices.Sorted(maps.Keys(s.serving)) {
+		sv := s.serving[id]
+		if sv.method.ep != ep {
+			continue
+		}
+		e.queue(s, outbound{frame: encodeFailure(frameFailure, id, stoppedError.withOp(sv.method.name))}, a)
+		e.cancelServing(s, id, a)
+		e.uncount(sv)
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.streams)) {
+		if st := s.streams[id]; st.ep == ep {
+			st.abort(stoppedError, a)
+		}
+	}
+}

@@ -38,6 +38,8 @@ type Error struct {
 	Op string
 	// Text says what happened; it never holds a secret.
 	Text string
+	// cause is this node's own reason, a context's end or a stopped loop.
+	cause error
 }
 
 func (e *Error) Error() string {
@@ -50,6 +52,10 @@ func (e *Error) Error() string {
 	}
 	return s
 }
+
+// Unwrap is the end of the context or of the loop that made this node give up.
+// What came over the wire has none.
+func (e *Error) Unwrap() error { return e.cause }
 
 // Is makes errors.Is(err, &Error{Kind: k}) compare kinds.
 func (e *Error) Is(target error) bool {

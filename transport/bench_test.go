@@ -1,0 +1,40 @@
+package transport_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/transporttest"
+)
+
+func BenchmarkCall(b *testing.B) {
+	net, dir := transporttest.NewPipeNet(), transport.NewStaticDirectory()
+	client, server := newNode(b, net, "a", dir), newNode(b, net, "b", dir)
+	server.Handle("bench/echo", echo)
+	request := make([]byte, 100)
+	b.ReportAllocs()
+	client.do(b, func(ctx context.Context) {
+		for b.Loop() {
+			if _, err := client.Call(ctx, server.Self(), "bench/echo", request); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+func BenchmarkTell(b *testing.B) {
+	net, dir := transporttest.NewPipeNet(), transport.NewStaticDirectory()
+	client, server := newNode(b, net, "a", dir), newNode(b, net, "b", dir)
+	received, sent := 0, 0
+	server.HandleTell("bench/note", func(context.Context, transport.Peer, []byte) { received++ })
+	message := make([]byte, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		sent++
+		if err := client.Tell(server.Self(), "bench/note", message); err != nil {
+			b.Error(err)
+		}
+	}
+	b.ReportMetric(float64(received)/float64(sent), "received/sent")
+}

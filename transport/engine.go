@@ -1,0 +1,189 @@
+package transport
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+)
+
+const (
+	// CallTimeout bounds a call whose context has no deadline.
+	CallTimeout = 10 * time.Second
+	// HandlersPerPeerMax bounds the calls and streams of one peer that are
+	// served at once; what is more is Refused.
+	HandlersPerPeerMax = 256
+	// NotesPerPeerMax bounds the notes and publications of one peer that wait
+	// or are handled at once by one endpoint; what is more is dropped.
+	NotesPerPeerMax = 4096
+)
+
+// Engine is the protocol of one node: it multiplexes the calls, notes, streams
+// and publications of all its services over one conn per peer and direction of
+// dialing.
+//
+// It has no goroutines and no timers of its own: it acts when the host reports
+// or a service asks. mu guards all state of the engine, of its links, sessions,
+// endpoints, calls and streams; it is never held while calling out. What has to
+// be called is collected under the lock as actions and carried out after it.
+type Engine struct {
+	host Host
+	loop clock.Loop
+	dir  Directory
+	self Peer
+
+	mu            sync.Mutex
+	closed        bool
+	links         map[Peer]*link
+	sessions      map[Conn]*session
+	sessionCount  uint64
+	calls         map[uint64]*call
+	callCount     uint64
+	methods       map[string]*method
+	subscriptions map[string][]*method
+}
+
+// NewEngine returns an engine over host. It reads the time of loop, the node's
+// own, which is not a service's.
+func NewEngine(host Host, loop clock.Loop, dir Directory) *Engine {
+	e := &Engine{
+		host: host, loop: loop, dir: dir, self: host.ID(),
+		links:         map[Peer]*link{},
+		sessions:      map[Conn]*session{},
+		calls:         map[uint64]*call{},
+		methods:       map[string]*method{},
+		subscriptions: map[string][]*method{},
+	}
+	host.Handle((*receiver)(e))
+	return e
+}
+
+// Endpoint is the engine as a service on loop sees it: handlers run as tasks of
+// loop, waiting calls park on it.
+func (e *Engine) Endpoint(loop clock.Loop) *Endpoint {
+	return &Endpoint{engine: e, loop: loop, inboxes: map[Peer]*inbox{}}
+}
+
+// Close resets everything; pending calls end with Kind Stopped.
+func (e *Engine) Close() error {
+	e.do(func(a *actions) {
+		if e.closed {
+			return
+		}
+		e.closed = true
+		for _, s := range e.sessionsInOrder() {
+			e.drop(s, stoppedError, a)
+		}
+		for _, l := range slices.SortedFunc(maps.Values(e.links), func(l, m *link) int { return l.peer.Compare(m.peer) }) {
+			e.dropWaiting(l, stoppedError, a)
+		}
+	})
+	return e.host.Close()
+}
+
+// actions are what has to be called when the lock is free, in order.
+type actions []func()
+
+func (a *actions) add(f func()) { *a = append(*a, f) }
+
+// do runs f under the lock and then what f asked for.
+func (e *Engine) do(f func(a *actions)) {
+	var a actions
+	e.mu.Lock()
+	f(&a)
+	e.mu.Unlock()
+	for _, act := range a {
+		act()
+	}
+}
+
+// sessionsInOrder are the sessions in the order in which they came to be.
+func (e *Engine) sessionsInOrder() []*session {
+	return slices.SortedFunc(maps.Values(e.sessions), func(s, t *session) int { return cmp.Compare(s.number, t.number) })
+}
+
+// receiver is the engine as the host sees it.
+type receiver Engine
+
+// Accepted implements HostHandler.
+func (r *receiver) Accepted(c Conn) {
+	e := (*Engine)(r)
+	e.do(func(a *actions) {
+		if e.closed {
+			a.add(c.Close)
+			return
+		}
+		e.accepted(c, a)
+	})
+}
+
+// Closed implements HostHandler.
+func (r *receiver) Closed(c Conn, err error) {
+	e := (*Engine)(r)
+	e.do(func(a *actions) {
+		if s := e.sessions[c]; s != nil {
+			e.drop(s, unreachable(fmt.Sprintf("conn closed: %v", err)), a)
+		}
+	})
+}
+
+// Frame implements HostHandler. A peer that sends a malformed frame, or one
+// that makes no sense now, loses its conn.
+func (r *receiver) Frame(c Conn, data []byte) {
+	e := (*Engine)(r)
+	f, err := decodeFrame(data)
+	e.do(func(a *actions) {
+		s := e.sessions[c]
+		if s == nil {
+			return
+		}
+		if err == nil {
+			err = e.receive(s, f, a)
+		}
+		if err != nil {
+			e.drop(s, unreachable(err.Error()), a)
+		}
+	})
+}
+
+// receive dispatches a frame. An error is the peer's breach of the protocol.
+func (e *Engine) receive(s *session, f frame, a *actions) error {
+	switch f.typ {
+	case frameRequest:
+		return e.serve(s, f, a)
+	case frameResponse:
+		e.answered(s, f.id, f.message, nil, a)
+	case frameFailure:
+		e.answered(s, f.id, nil, f.err(), a)
+	case frameCancel:
+		e.cancelServing(s, f.id, a)
+	case frameNote:
+		if m := e.methods[string(f.name)]; m != nil && m.note != nil {
+			e.deliver(m, s.link.peer, f.message, a)
+		}
+	case framePublication:
+		for _, m := range e.subscriptions[string(f.name)] {
+			e.deliver(m, s.link.peer, f.message, a)
+		}
+	default:
+		return e.receiveStream(s, f, a)
+	}
+	return nil
+}
+
+// unreachable says why there is no conn. It is completed with an Op by whoever
+// returns it.
+func unreachable(text string) *Error { return &Error{Kind: Unreachable, Text: text} }
+
+var stoppedError = &Error{Kind: Stopped, cause: clock.ErrStopped}
+
+// withOp is a copy of e that names the operation.
+func (e *Error) withOp(op string) *Error {
+	named := *e
+	named.Op = op
+	return &named
+}

@@ -1,0 +1,253 @@
+package transport
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"strings"
+	"time"
+)
+
+// A frame is one unit on a Conn: a type byte, the fields of that type, and for
+// the types that carry a message the message as the rest of the frame. Integers
+// are uvarints, strings are length-prefixed; only the time left of a request has
+// a fixed width and place, so that it can be brought up to date after a dial.
+//
+//	request     left(4 bytes, ms) id method message
+//	response    id message
+//	failure     id kind(1 byte) op text
+//	cancel      id
+//	note        method message
+//	publication topic message
+//	open        id method message
+//	data        id message
+//	credit      id messages bytes
+//	end         id
+//	reset       id kind(1 byte) op text
+//
+// Call ids are chosen by the caller, stream ids by the opener: odd on the side
+// that dialed the conn, even on the other.
+type frameType byte
+
+const (
+	frameRequest frameType = iota + 1
+	frameResponse
+	frameFailure
+	frameCancel
+	frameNote
+	framePublication
+	frameOpen
+	frameData
+	frameCredit
+	frameEnd
+	frameReset
+)
+
+const (
+	// nameLenMax bounds the name of a method or topic, in bytes.
+	nameLenMax = 255
+	// textLenMax bounds the text of an error on the wire, in bytes.
+	textLenMax = 1 << 10
+	// headerLenMax bounds everything in a frame but the message.
+	headerLenMax = 512
+	// leftOffset is where a request has its time left.
+	leftOffset = 1
+)
+
+// MessageLenMax bounds a request, response, note, publication or stream
+// message, in bytes.
+const MessageLenMax = FrameLenMax - headerLenMax
+
+// frame is a decoded frame. name, text and message are views of its bytes.
+type frame struct {
+	kind    Kind
+	typ     frameType
+	id      uint64
+	left    time.Duration
+	name    []byte
+	text    []byte
+	message []byte
+	credit  credit
+}
+
+// credit is how much a stream's sender may send.
+type credit struct {
+	messages int
+	bytes    int
+}
+
+var errMalformed = errors.New("malformed frame")
+
+// decodeFrame never fails on what the encoders below made, and never panics.
+func decodeFrame(data []byte) (frame, error) {
+	if len(data) == 0 || len(data) > FrameLenMax {
+		return frame{}, errMalformed
+	}
+	r := frameReader{rest: data[1:]}
+	f := frame{typ: frameType(data[0])}
+	switch f.typ {
+	case frameRequest:
+		f.left = r.milliseconds()
+		f.id = r.uvarint(math.MaxUint64)
+		f.name = r.name()
+		f.message = r.message()
+	case frameResponse, frameData:
+		f.id = r.uvarint(math.MaxUint64)
+		f.message = r.message()
+	case frameFailure, frameReset:
+		f.id = r.uvarint(math.MaxUint64)
+		f.kind = Kind(r.oneByte())
+		f.name = r.bytes(nameLenMax)
+		f.text = r.bytes(textLenMax)
+	case frameCancel, frameEnd:
+		f.id = r.uvarint(math.MaxUint64)
+	case frameNote, framePublication:
+		f.name = r.name()
+		f.message = r.message()
+	case frameOpen:
+		f.id = r.uvarint(math.MaxUint64)
+		f.name = r.name()
+		f.message = r.message()
+	case frameCredit:
+		f.id = r.uvarint(math.MaxUint64)
+		f.credit.messages = int(r.uvarint(StreamWindowMessages))
+		f.credit.bytes = int(r.uvarint(StreamWindowBytes + MessageLenMax))
+	default:
+		r.bad = true
+	}
+	if r.bad || len(r.rest) > 0 {
+		return frame{}, errMalformed
+	}
+	return f, nil
+}
+
+// err is the error that a failure or reset frame carries. A kind that we do not
+// know is Internal; that the callee stops is Unreachable to its caller.
+func (f frame) err() *Error {
+	kind := f.kind
+	switch {
+	case kind == 0 || kind > Stopped:
+		kind = Internal
+	case kind == Stopped:
+		kind = Unreachable
+	}
+	return &Error{Kind: kind, Op: printable(f.name), Text: printable(f.text)}
+}
+
+func printable(b []byte) string { return strings.ToValidUTF8(string(b), "?") }
+
+// frameReader takes fields off the front; bad is sticky.
+type frameReader struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *frameReader) uvarint(atMost uint64) uint64 {
+	v, n := binary.Uvarint(r.rest)
+	if n <= 0 || v > atMost {
+		r.bad, r.rest = true, nil
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return v
+}
+
+func (r *frameReader) take(n int) []byte {
+	if n > len(r.rest) {
+		r.bad, r.rest = true, nil
+		return nil
+	}
+	taken := r.rest[:n:n]
+	r.rest = r.rest[n:]
+	return taken
+}
+
+func (r *frameReader) milliseconds() time.Duration {
+	b := r.take(4)
+	if b == nil {
+		return 0
+	}
+	return time.Duration(binary.BigEndian.Uint32(b)) * time.Millisecond
+}
+
+func (r *frameReader) oneByte() byte {
+	b := r.take(1)
+	if b == nil {
+		return 0
+	}
+	return b[0]
+}
+
+func (r *frameReader) bytes(lenMax uint64) []byte { return r.take(int(r.uvarint(lenMax))) }
+
+func (r *frameReader) name() []byte {
+	name := r.bytes(nameLenMax)
+	r.bad = r.bad || len(name) == 0
+	return name
+}
+
+func (r *frameReader) message() []byte {
+	message := r.rest
+	r.rest = nil
+	r.bad = r.bad || len(message) > MessageLenMax
+	return message
+}
+
+// newFrame returns a frame of a type with room for n more bytes.
+func newFrame(typ frameType, n int) []byte {
+	return append(make([]byte, 0, 1+n), byte(typ))
+}
+
+func appendBytes[T string | []byte](b []byte, s T) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func encodeRequest(id uint64, left time.Duration, method string, message []byte) []byte {
+	b := newFrame(frameRequest, 4+2*binary.MaxVarintLen64+len(method)+len(message))
+	b = append(b, 0, 0, 0, 0)
+	setLeft(b, left)
+	b = binary.AppendUvarint(b, id)
+	return append(appendBytes(b, method), message...)
+}
+
+// setLeft writes the time left into a request, rounded down but never to zero.
+func setLeft(request []byte, left time.Duration) {
+	ms := min(max(left.Milliseconds(), 1), math.MaxUint32)
+	binary.BigEndian.PutUint32(request[leftOffset:], uint32(ms))
+}
+
+// encodeMessage makes a response or data frame.
+func encodeMessage(typ frameType, id uint64, message []byte) []byte {
+	b := newFrame(typ, binary.MaxVarintLen64+len(message))
+	return append(binary.AppendUvarint(b, id), message...)
+}
+
+// encodeFailure makes a failure or reset frame.
+func encodeFailure(typ frameType, id uint64, e *Error) []byte {
+	op, text := e.Op[:min(len(e.Op), nameLenMax)], e.Text[:min(len(e.Text), textLenMax)]
+	b := newFrame(typ, 2*binary.MaxVarintLen64+len(op)+len(text))
+	b = append(binary.AppendUvarint(b, id), byte(e.Kind))
+	return appendBytes(appendBytes(b, op), text)
+}
+
+// encodeID makes a cancel or end frame.
+func encodeID(typ frameType, id uint64) []byte {
+	return binary.AppendUvarint(newFrame(typ, binary.MaxVarintLen64), id)
+}
+
+// encodeNamed makes a note or publication frame.
+func encodeNamed(typ frameType, name string, message []byte) []byte {
+	b := newFrame(typ, 2+len(name)+len(message))
+	return append(appendBytes(b, name), message...)
+}
+
+func encodeOpen(id uint64, method string, hello []byte) []byte {
+	b := newFrame(frameOpen, 2+binary.MaxVarintLen64+len(method)+len(hello))
+	return append(appendBytes(binary.AppendUvarint(b, id), method), hello...)
+}
+
+func encodeCredit(id uint64, c credit) []byte {
+	b := binary.AppendUvarint(newFrame(frameCredit, 3*binary.MaxVarintLen64), id)
+	b = binary.AppendUvarint(b, uint64(c.messages))
+	return binary.AppendUvarint(b, uint64(c.bytes))
+}

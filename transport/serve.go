@@ -1,0 +1,157 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+)
+
+// method is a handler of an endpoint. One of request, note and stream is set.
+type method struct {
+	ep      *Endpoint
+	name    string
+	task    string // the name of its tasks
+	request func(ctx context.Context, from Peer, request []byte) ([]byte, error)
+	note    func(ctx context.Context, from Peer, message []byte)
+	stream  func(ctx context.Context, from Peer, hello []byte, s *Stream)
+}
+
+// serving is a request or a stream of a peer that a handler is at.
+type serving struct {
+	method  *method
+	session *session
+	id      uint64
+	over    bool // nobody waits for the outcome
+	counted bool // in link.handlers
+	cancel  context.CancelFunc
+}
+
+// serve starts the handler of a request.
+func (e *Engine) serve(s *session, f frame, a *actions) error {
+	if s.serving[f.id] != nil {
+		return fmt.Errorf("request %d came twice", f.id)
+	}
+	m := e.methods[string(f.name)]
+	if m == nil || m.request == nil {
+		e.refuse(s, frameFailure, f, "not served here", a)
+		return nil
+	}
+	sv := e.newServing(m, s, f, frameFailure, a)
+	if sv == nil {
+		return nil
+	}
+	s.serving[f.id] = sv
+	a.add(func() {
+		m.ep.loop.Go(m.task, func(ctx context.Context) { e.runRequest(ctx, sv, f.left, f.message) })
+	})
+	return nil
+}
+
+func (e *Engine) refuse(s *session, typ frameType, f frame, text string, a *actions) {
+	failure := encodeFailure(typ, f.id, &Error{Kind: Refused, Op: printable(f.name), Text: text})
+	e.queue(s, outbound{frame: failure}, a)
+}
+
+// newServing takes one of the peer's places, or refuses and returns nil.
+func (e *Engine) newServing(m *method, s *session, f frame, refusal frameType, a *actions) *serving {
+	if s.link.handlers >= HandlersPerPeerMax {
+		e.refuse(s, refusal, f, "busy", a)
+		return nil
+	}
+	s.link.handlers++
+	return &serving{method: m, session: s, id: f.id, counted: true}
+}
+
+func (e *Engine) runRequest(ctx context.Context, sv *serving, left time.Duration, request []byte) {
+	ctx, cancel := clock.WithTimeout(ctx, sv.method.ep.loop, left)
+	if e.begin(sv, cancel) {
+		response, err := sv.method.request(ctx, sv.session.link.peer, request)
+		answer := encodeAnswer(sv, response, err)
+		e.do(func(a *actions) { e.complete(sv, answer, a) })
+	}
+	cancel()
+}
+
+// begin reports whether somebody still waits for the handler.
+func (e *Engine) begin(sv *serving, cancel context.CancelFunc) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	sv.cancel = cancel
+	if sv.over {
+		e.uncount(sv)
+	}
+	return !sv.over
+}
+
+func encodeAnswer(sv *serving, response []byte, err error) []byte {
+	if err == nil && len(response) > MessageLenMax {
+		err = &Error{Kind: Internal, Op: sv.method.name, Text: fmt.Sprintf("a response of %d bytes", len(response))}
+	}
+	if err != nil {
+		return encodeFailure(frameFailure, sv.id, wireError(sv.method.name, err))
+	}
+	return encodeMessage(frameResponse, sv.id, response)
+}
+
+// wireError is a handler's error as its caller will see it.
+func wireError(op string, err error) *Error {
+	if e, ok := err.(*Error); ok {
+		return e
+	}
+	kind := KindOf(err)
+	return &Error{Kind: kind, Op: op, Text: err.Error()}
+}
+
+// complete sends what a handler made of a request.
+func (e *Engine) complete(sv *serving, answer []byte, a *actions) {
+	e.uncount(sv)
+	if sv.over {
+		return
+	}
+	sv.over = true
+	delete(sv.session.serving, sv.id)
+	e.queue(sv.session, outbound{frame: answer}, a)
+}
+
+// uncount gives the peer's place back.
+func (e *Engine) uncount(sv *serving) {
+	if !sv.counted {
+		return
+	}
+	sv.counted = false
+	l := sv.session.link
+	l.handlers--
+	if l.idle() && e.links[l.peer] == l {
+		delete(e.links, l.peer)
+	}
+}
+
+// cancelServing ends the context of a handler whose caller is gone, in a turn
+// of the handler's loop.
+func (e *Engine) cancelServing(s *session, id uint64, a *actions) {
+	sv := s.serving[id]
+	if sv == nil {
+		return
+	}
+	delete(s.serving, id)
+	sv.stop(e, a)
+}
+
+func (sv *serving) stop(e *Engine, a *actions) {
+	if sv.over {
+		return
+	}
+	sv.over = true
+	a.add(func() {
+		sv.method.ep.loop.Go("cancel", func(context.Context) {
+			e.mu.Lock()
+			cancel := sv.cancel
+			e.mu.Unlock()
+			if cancel != nil {
+				cancel()
+			}
+		})
+	})
+}

@@ -1,0 +1,268 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+)
+
+const (
+	// StreamWindowMessages and StreamWindowBytes bound what one direction of a
+	// stream has in flight: a sender parks when either is used up. The last
+	// message may exceed the bytes.
+	StreamWindowMessages = 64
+	StreamWindowBytes    = 1 << 20
+)
+
+// Stream is an ordered, flow-controlled sequence of messages in both directions.
+// The errors of its operations have a Kind: Unreachable when the conn broke or
+// the peer reset the stream, Refused when the peer does not serve it, Stopped
+// when it was reset here or the wait was given up, Timeout after ctx's deadline.
+type Stream struct {
+	ep     *Endpoint
+	remote Peer
+	method string
+
+	// The rest is guarded by the engine's mu.
+	session *session // nil while the conn is dialed
+	id      uint64
+	serving *serving // on the accepting side
+	err     *Error   // why both directions are over
+	changes uint64   // counts what may end a wait
+	waiters []*streamWaiter
+
+	window     credit // what we may send
+	sendClosed bool
+
+	received   [][]byte
+	allowance  credit // what the peer may send
+	consumed   credit // what we took but did not give credit for yet
+	recvClosed bool
+	discard    bool // nobody will Recv
+}
+
+type streamWaiter struct{ wake func() }
+
+func newStream(ep *Endpoint, remote Peer, method string) *Stream {
+	full := credit{messages: StreamWindowMessages, bytes: StreamWindowBytes}
+	return &Stream{ep: ep, remote: remote, method: method, window: full, allowance: full}
+}
+
+// OpenStream opens a stream of messages; hello is delivered to the handler. It
+// waits for the conn, not for the handler: that the peer refuses is the error of
+// a later Recv or Send.
+func (ep *Endpoint) OpenStream(ctx context.Context, to Peer, method string, hello []byte) (*Stream, error) {
+	if err := checkMessage(method, hello); err != nil {
+		return nil, err
+	}
+	s := newStream(ep, to, method)
+	var refused *Error
+	ep.engine.do(func(a *actions) {
+		refused = stoppedError
+		if !ep.closed {
+			// The frame is complete only when there is a session: see bind.
+			refused = ep.engine.originate(to, outbound{frame: encodeOpen(0, method, hello), stream: s}, a)
+		}
+	})
+	if refused != nil {
+		return nil, refused.withOp(method)
+	}
+	err := s.wait(ctx, func(*actions) (bool, error) { return s.session != nil, nil })
+	if err != nil {
+		s.Reset()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Remote is the peer at the other end.
+func (s *Stream) Remote() Peer { return s.remote }
+
+// Send queues a message, parking while the peer's window is closed. The message
+// still belongs to the caller.
+func (s *Stream) Send(ctx context.Context, message []byte) error {
+	if err := checkMessage(s.method, message); err != nil {
+		return err
+	}
+	frame := encodeMessage(frameData, s.id, message)
+	return s.wait(ctx, func(a *actions) (bool, error) {
+		if s.err != nil {
+			return false, s.err
+		}
+		if s.sendClosed {
+			return false, &Error{Kind: Invalid, Op: s.method, Text: "send after close"}
+		}
+		if s.window.messages == 0 || s.window.bytes <= 0 {
+			return false, nil
+		}
+		s.window.messages--
+		s.window.bytes -= len(message)
+		s.ep.engine.queue(s.session, outbound{frame: frame, stream: s}, a)
+		return true, nil
+	})
+}
+
+// Recv waits for the next message, which belongs to the caller. It returns
+// io.EOF after the peer's Close.
+func (s *Stream) Recv(ctx context.Context) (message []byte, err error) {
+	err = s.wait(ctx, func(a *actions) (bool, error) {
+		if len(s.received) > 0 {
+			message = s.received[0]
+			s.received[0] = nil
+			s.received = s.received[1:]
+			s.consume(len(message), a)
+			return true, nil
+		}
+		if s.recvClosed {
+			return false, io.EOF
+		}
+		return false, nil
+	})
+	return message, err
+}
+
+// Close ends our direction in order; what was sent is still delivered.
+func (s *Stream) Close() error {
+	s.ep.engine.do(func(a *actions) {
+		if s.err != nil || s.sendClosed {
+			return
+		}
+		s.sendClosed = true
+		s.ep.engine.queue(s.session, outbound{frame: encodeID(frameEnd, s.id), stream: s}, a)
+		s.forgetIfOver()
+	})
+	return nil
+}
+
+// Reset ends both directions at once.
+func (s *Stream) Reset() {
+	s.ep.engine.do(func(a *actions) {
+		s.abort(&Error{Kind: Stopped, Op: s.method, Text: "the stream was reset here"}, a)
+	})
+}
+
+// wait parks until ready says so, or fails, or the stream or ctx ends. What the
+// peer sent before the stream ended can still be received.
+func (s *Stream) wait(ctx context.Context, ready func(a *actions) (bool, error)) error {
+	e := s.ep.engine
+	for {
+		var ok bool
+		var err error
+		var seen uint64
+		e.do(func(a *actions) {
+			ok, err = ready(a)
+			if !ok && err == nil && s.err != nil {
+				err = s.err
+			}
+			seen = s.changes
+		})
+		if ok || err != nil {
+			return err
+		}
+		if err := s.park(ctx, seen); err != nil {
+			return waitError(err).withOp(s.method)
+		}
+	}
+}
+
+// park parks until something has changed since seen.
+func (s *Stream) park(ctx context.Context, seen uint64) error {
+	e := s.ep.engine
+	w := &streamWaiter{}
+	err := s.ep.loop.Park(ctx, func(wake func()) {
+		e.mu.Lock()
+		changed := s.changes != seen
+		w.wake = wake
+		s.waiters = append(s.waiters, w)
+		e.mu.Unlock()
+		if changed {
+			wake()
+		}
+	})
+	e.mu.Lock()
+	s.waiters = slices.DeleteFunc(s.waiters, func(v *streamWaiter) bool { return v == w })
+	e.mu.Unlock()
+	return err
+}
+
+// changed wakes whoever waits on the stream, to look again.
+func (s *Stream) changed(a *actions) {
+	s.changes++
+	for _, w := range s.waiters {
+		a.add(w.wake)
+	}
+	s.waiters = nil
+}
+
+// bind gives a stream that we open its session and id, and completes its open
+// frame.
+func (s *Stream) bind(on *session, frame []byte) []byte {
+	if s.session != nil {
+		return frame
+	}
+	on.streamOurs += 2
+	s.session, s.id = on, on.streamOurs
+	if on.dialed {
+		s.id--
+	}
+	on.streams[s.id] = s
+	f, err := decodeFrame(frame)
+	if err != nil {
+		panic(fmt.Sprintf("transport: own open frame: %v", err))
+	}
+	return encodeOpen(s.id, string(f.name), f.message)
+}
+
+// end finishes both directions without telling the peer.
+func (s *Stream) end(cause *Error, a *actions) {
+	if s.err != nil {
+		return
+	}
+	s.err = cause
+	if cause.Op == "" {
+		s.err = cause.withOp(s.method)
+	}
+	if s.session != nil {
+		delete(s.session.streams, s.id)
+	}
+	if s.serving != nil {
+		s.serving.stop(s.ep.engine, a)
+	}
+	s.changed(a)
+}
+
+// abort ends both directions and tells the peer, unless both were closed.
+func (s *Stream) abort(cause *Error, a *actions) {
+	if s.err != nil {
+		return
+	}
+	s.received = nil
+	if s.session != nil && s.session.streams[s.id] == s {
+		told := &Error{Kind: Unreachable, Op: s.method, Text: "the peer reset the stream"}
+		s.ep.engine.queue(s.session, outbound{frame: encodeFailure(frameReset, s.id, told), stream: s}, a)
+	}
+	s.end(cause, a)
+}
+
+// forgetIfOver lets go of a stream that both sides have closed.
+func (s *Stream) forgetIfOver() {
+	if s.sendClosed && s.recvClosed {
+		delete(s.session.streams, s.id)
+	}
+}
+
+// consume counts a message that was taken, and gives the peer credit for what
+// was taken when that is half a window.
+func (s *Stream) consume(size int, a *actions) {
+	s.consumed.messages++
+	s.consumed.bytes += size
+	enough := s.consumed.messages >= StreamWindowMessages/2 || s.consumed.bytes >= StreamWindowBytes/2
+	if !enough || s.recvClosed || s.err != nil {
+		return
+	}
+	s.allowance.messages += s.consumed.messages
+	s.allowance.bytes += s.consumed.bytes
+	s.ep.engine.queue(s.session, outbound{frame: encodeCredit(s.id, s.consumed), stream: s}, a)
+	s.consumed = credit{}
+}

@@ -1,0 +1,121 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+)
+
+// receiveStream dispatches the frames that belong to a stream.
+func (e *Engine) receiveStream(s *session, f frame, a *actions) error {
+	if f.typ == frameOpen {
+		return e.openedByPeer(s, f, a)
+	}
+	st := s.streams[f.id]
+	if st == nil {
+		if !s.wasStream(f.id) {
+			return fmt.Errorf("stream %d was never opened", f.id)
+		}
+		return nil // we ended it before this arrived
+	}
+	switch f.typ {
+	case frameData:
+		return st.receive(f.message, a)
+	case frameCredit:
+		st.window.messages += f.credit.messages
+		st.window.bytes += f.credit.bytes
+		if st.window.messages > StreamWindowMessages || st.window.bytes > StreamWindowBytes {
+			return fmt.Errorf("stream %d got more credit than it used", f.id)
+		}
+		st.changed(a)
+	case frameEnd:
+		if st.recvClosed {
+			return fmt.Errorf("stream %d was closed twice", f.id)
+		}
+		st.recvClosed = true
+		st.forgetIfOver()
+		st.changed(a)
+	case frameReset:
+		st.end(f.err(), a)
+	}
+	return nil
+}
+
+// wasStream reports whether a stream with this id was ever opened.
+func (s *session) wasStream(id uint64) bool {
+	if s.isOurs(id) {
+		return id != 0 && id <= s.streamOurs
+	}
+	return id <= s.streamTheirs
+}
+
+// isOurs: the ids of the side that dialed are odd.
+func (s *session) isOurs(id uint64) bool { return id%2 == 1 == s.dialed }
+
+// receive takes a message that the peer sent.
+func (st *Stream) receive(message []byte, a *actions) error {
+	if st.recvClosed {
+		return fmt.Errorf("stream %d had data after its end", st.id)
+	}
+	if st.allowance.messages == 0 || st.allowance.bytes <= 0 {
+		return fmt.Errorf("stream %d had more data than it was given credit for", st.id)
+	}
+	st.allowance.messages--
+	st.allowance.bytes -= len(message)
+	if st.discard {
+		st.consume(len(message), a)
+		return nil
+	}
+	st.received = append(st.received, message)
+	st.changed(a)
+	return nil
+}
+
+// openedByPeer starts the handler of a stream.
+func (e *Engine) openedByPeer(s *session, f frame, a *actions) error {
+	if f.id == 0 || s.isOurs(f.id) || f.id <= s.streamTheirs {
+		return fmt.Errorf("stream %d cannot be opened", f.id)
+	}
+	s.streamTheirs = f.id
+	m := e.methods[string(f.name)]
+	if m == nil || m.stream == nil {
+		e.refuse(s, frameReset, f, "not served here", a)
+		return nil
+	}
+	sv := e.newServing(m, s, f, frameReset, a)
+	if sv == nil {
+		return nil
+	}
+	st := newStream(m.ep, s.link.peer, m.name)
+	st.session, st.id, st.serving = s, f.id, sv
+	s.streams[f.id] = st
+	a.add(func() {
+		m.ep.loop.Go(m.task, func(ctx context.Context) { e.runStream(ctx, st, f.message) })
+	})
+	return nil
+}
+
+func (e *Engine) runStream(ctx context.Context, st *Stream, hello []byte) {
+	ctx, cancel := context.WithCancel(ctx)
+	sv := st.serving
+	if e.begin(sv, cancel) {
+		sv.method.stream(ctx, st.remote, hello, st)
+		e.do(func(a *actions) { e.streamServed(st, a) })
+	}
+	cancel()
+}
+
+// streamServed ends what the handler left open. A handler that closed the
+// stream need not have read all: the peer may go on sending, to nobody.
+func (e *Engine) streamServed(st *Stream, a *actions) {
+	e.uncount(st.serving)
+	st.serving.over = true
+	if !st.sendClosed {
+		st.abort(&Error{Kind: Stopped, Op: st.method, Text: "the handler returned"}, a)
+		return
+	}
+	st.discard = true
+	for _, message := range st.received {
+		st.consume(len(message), a)
+	}
+	st.received = nil
+}
