@@ -1,0 +1,141 @@
+// Package fault has the faults of a simulated world as small values: who is
+// hit by what, with nothing left to chance and no knowledge of how the world
+// does it. A [Ledger] inflicts them on a [Target] and makes them compose; a
+// plan ([Churn], [CrashLoop], ...) unfolds into many of them by a keyed [Draw].
+package fault
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Fault is something bad, or the end of it. Its String is one readable line.
+type Fault interface {
+	// Begin inflicts the fault and returns what ends it, nil if it is over at
+	// once.
+	Begin(l *Ledger) (end func())
+	String() string
+}
+
+// Crash ends nodes as a power cut does, until the fault ends: then they boot
+// from what is left on their disks.
+type Crash struct {
+	Nodes    []string
+	LoseDisk bool
+}
+
+// Begin implements Fault.
+func (c Crash) Begin(l *Ledger) func() {
+	var e ends
+	for _, node := range c.Nodes {
+		e = append(e, l.Down(node))
+		l.target.Crash(node, c.LoseDisk)
+	}
+	return e.all
+}
+
+func (c Crash) String() string {
+	if c.LoseDisk {
+		return "crash " + names(c.Nodes) + ", losing the disk"
+	}
+	return "crash " + names(c.Nodes)
+}
+
+// Stop ends nodes in order, until the fault ends.
+type Stop struct{ Nodes []string }
+
+// Begin implements Fault.
+func (s Stop) Begin(l *Ledger) func() {
+	var e ends
+	for _, node := range s.Nodes {
+		e = append(e, l.Down(node))
+		l.target.Stop(node)
+	}
+	return e.all
+}
+
+func (s Stop) String() string { return "stop " + names(s.Nodes) }
+
+// Start boots nodes, whatever kept them down. It does nothing to those that run.
+type Start struct{ Nodes []string }
+
+// Begin implements Fault.
+func (s Start) Begin(l *Ledger) func() {
+	for _, node := range s.Nodes {
+		l.Start(node)
+	}
+	return nil
+}
+
+func (s Start) String() string { return "start " + names(s.Nodes) }
+
+// Restart ends nodes in order and boots them again as soon as they have ended.
+type Restart struct{ Nodes []string }
+
+// Begin implements Fault.
+func (r Restart) Begin(l *Ledger) func() {
+	for _, node := range r.Nodes {
+		l.target.Stop(node)
+		l.Start(node)
+	}
+	return nil
+}
+
+func (r Restart) String() string { return "restart " + names(r.Nodes) }
+
+// Pause freezes nodes whole. What arrives for them waits. A node that crashes
+// and is started while it is paused boots when the pause ends.
+type Pause struct{ Nodes []string }
+
+// Begin implements Fault.
+func (p Pause) Begin(l *Ledger) func() {
+	var e ends
+	for _, node := range p.Nodes {
+		e = append(e, l.pauses.begin(node))
+	}
+	return e.all
+}
+
+func (p Pause) String() string { return "pause " + names(p.Nodes) }
+
+// Resume ends all pauses of nodes.
+type Resume struct{ Nodes []string }
+
+// Begin implements Fault.
+func (r Resume) Begin(l *Ledger) func() {
+	for _, node := range r.Nodes {
+		l.pauses.clear(node)
+	}
+	return nil
+}
+
+func (r Resume) String() string { return "resume " + names(r.Nodes) }
+
+// Heal ends every active fault and boots every node that is down.
+type Heal struct{}
+
+// Begin implements Fault.
+func (Heal) Begin(l *Ledger) func() { l.Heal(); return nil }
+
+func (Heal) String() string { return "heal everything" }
+
+// namesMax is how many names a fault's line spells out.
+const namesMax = 6
+
+func names(list []string) string {
+	switch n := len(list); {
+	case n == 0:
+		return "nobody"
+	case n > namesMax:
+		return fmt.Sprintf("%s and %d more", strings.Join(list[:namesMax], " "), n-namesMax)
+	}
+	return strings.Join(list, " ")
+}
+
+func span(lo, hi time.Duration) string {
+	if lo == hi {
+		return lo.String()
+	}
+	return lo.String() + ".." + hi.String()
+}

@@ -1,0 +1,154 @@
+package fault
+
+// Ledger knows which faults are active and makes overlapping ones compose: a
+// link is cut as long as any fault cuts it, a node is down as long as any
+// fault keeps it down. It is the only caller of its Target.
+type Ledger struct {
+	target Target
+	nodes  []string
+
+	cuts     tally[link]
+	holds    tally[link]
+	refusals tally[link]
+	downs    tally[string]
+	pauses   tally[string]
+	shapes   layers[link, Shape]
+	disks    layers[string, Condition]
+	skews    map[string]offset
+	// starting are nodes to boot as soon as they are no longer paused.
+	starting map[string]bool
+
+	active []*Active
+}
+
+type link struct{ from, to string }
+
+// Active is a fault that has begun and not yet ended.
+type Active struct {
+	Fault Fault
+	end   func()
+}
+
+// NewLedger returns a ledger without active faults for the nodes of a world.
+func NewLedger(target Target, nodes []string) *Ledger {
+	l := &Ledger{target: target, nodes: nodes, skews: map[string]offset{}, starting: map[string]bool{}}
+	l.cuts.set = func(k link, on bool) { target.SetCut(k.from, k.to, on) }
+	l.holds.set = func(k link, on bool) { target.SetHeld(k.from, k.to, on) }
+	l.refusals.set = func(k link, on bool) { target.SetRefused(k.from, k.to, on) }
+	l.pauses.set = l.setPaused
+	l.downs.set = func(node string, down bool) {
+		if !down {
+			l.start(node)
+		}
+	}
+	l.shapes.set = func(k link, s Shape) { target.Shape(k.from, k.to, s) }
+	l.shapes.merge = mergeShapes
+	l.disks.set = func(node string, c Condition) { target.SetDisk(node, c) }
+	l.disks.merge = mergeConditions
+	return l
+}
+
+// Begin inflicts a fault. It returns what ends it, which may be called any
+// number of times, or nil if the fault has no duration.
+func (l *Ledger) Begin(f Fault) (end func()) {
+	undo := f.Begin(l)
+	if undo == nil {
+		return nil
+	}
+	a := &Active{Fault: f, end: undo}
+	l.active = append(l.active, a)
+	return func() { l.end(a) }
+}
+
+func (l *Ledger) end(a *Active) {
+	for i, other := range l.active {
+		if other == a {
+			l.active = append(l.active[:i], l.active[i+1:]...)
+			a.end()
+			return
+		}
+	}
+}
+
+// Active lists the faults that go on, in the order in which they began.
+func (l *Ledger) Active() []Fault {
+	out := make([]Fault, len(l.active))
+	for i, a := range l.active {
+		out[i] = a.Fault
+	}
+	return out
+}
+
+// Heal ends every fault, the youngest first, and boots every node that is down
+// for whatever reason. Wall clocks stay as wrong as they are, because nothing
+// sets a clock back in a real cloud either, but none drifts any more.
+func (l *Ledger) Heal() {
+	for len(l.active) > 0 {
+		l.end(l.active[len(l.active)-1])
+	}
+	for _, node := range l.nodes {
+		l.pauses.clear(node)
+		l.Start(node)
+	}
+}
+
+// Start boots a node, whatever kept it down.
+func (l *Ledger) Start(node string) {
+	if !l.downs.clear(node) {
+		l.start(node) // it may have crashed without a fault of ours
+	}
+}
+
+func (l *Ledger) start(node string) {
+	if l.pauses.on(node) {
+		l.starting[node] = true
+		return
+	}
+	l.target.Start(node)
+}
+
+// Down keeps a node down until the returned function is called. The caller
+// brings it down.
+func (l *Ledger) Down(node string) (end func()) {
+	delete(l.starting, node)
+	return l.downs.begin(node)
+}
+
+func (l *Ledger) setPaused(node string, paused bool) {
+	l.target.SetPaused(node, paused)
+	if !paused && l.starting[node] {
+		delete(l.starting, node)
+		l.target.Start(node)
+	}
+}
+
+// offset is how wrong a node's clocks are.
+type offset struct {
+	skew  int64 // nanoseconds
+	drift int64 // parts per million
+}
+
+// mergeShapes lets the youngest fault decide each part.
+func mergeShapes(list []Shape) (s Shape) {
+	for _, one := range list {
+		if one.LatencyMin != 0 || one.LatencyMax != 0 {
+			s.LatencyMin, s.LatencyMax = one.LatencyMin, one.LatencyMax
+		}
+		if one.Bandwidth != 0 {
+			s.Bandwidth = one.Bandwidth
+		}
+	}
+	return s
+}
+
+// mergeConditions adds up what is wrong with a disk.
+func mergeConditions(list []Condition) (c Condition) {
+	for _, one := range list {
+		c.SyncMin = max(c.SyncMin, one.SyncMin)
+		c.SyncMax = max(c.SyncMax, one.SyncMax)
+		c.Full = c.Full || one.Full
+		c.ErrorProbability = max(c.ErrorProbability, one.ErrorProbability)
+		c.CorruptProbability = max(c.CorruptProbability, one.CorruptProbability)
+	}
+	return c
+}
