@@ -1,0 +1,98 @@
+package hoarderapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/transport"
+)
+
+// MarkTimeout bounds one hoarder's attempt at a mark: it includes the transfer.
+const MarkTimeout = 20 * time.Second
+
+// Client speaks to hoarders. It tries them in rendezvous order of the root, so
+// that what is asked of an item tends to go to those that hold it.
+type Client struct {
+	ep *transport.Endpoint
+	// attemptsMax is how many hoarders one operation tries.
+	attemptsMax int
+}
+
+// NewClient returns a client on the loop of ep.
+func NewClient(ep *transport.Endpoint) *Client { return &Client{ep: ep, attemptsMax: 6} }
+
+// Mark asks that content be kept. It returns when a hoarder has the content on
+// its disk and the mark is durable there and, if another hoarder is reachable,
+// on a second one; so the caller may go away then. Refused: no hoarder that was
+// asked has room. Marking is idempotent; try again after Timeout or Unreachable.
+func (c *Client) Mark(ctx context.Context, req MarkRequest) (MarkResponse, error) {
+	return try(ctx, c, MarkMethod, req.Root, req, MarkTimeout)
+}
+
+// Unmark withdraws what owner marked. The content is let go when no owner is
+// left.
+func (c *Client) Unmark(ctx context.Context, root, owner string) error {
+	_, err := try(ctx, c, UnmarkMethod, root, UnmarkRequest{Root: root, Owner: owner}, callTimeout)
+	return err
+}
+
+// Locate returns hoarders that claim the content and are believed alive, the
+// best first. NotFound if no hoarder that was asked knows of any.
+func (c *Client) Locate(ctx context.Context, root string) ([]transport.Peer, error) {
+	resp, err := try(ctx, c, LocateMethod, root, RootRequest{Root: root}, callTimeout)
+	return resp.Holders, err
+}
+
+// Demand reports n more uses of an item. What was reported may be lost in a
+// crash: demand is a hint.
+func (c *Client) Demand(ctx context.Context, root string, n int) error {
+	_, err := try(ctx, c, DemandMethod, root, DemandRequest{Root: root, N: n}, callTimeout)
+	return err
+}
+
+// Database returns the newest snapshot of a database that the first answering
+// hoarder knows of.
+func (c *Client) Database(ctx context.Context, name string) (DatabaseResponse, error) {
+	return try(ctx, c, DatabaseMethod, name, DatabaseRequest{Name: name}, callTimeout)
+}
+
+// Status asks one hoarder about itself.
+func (c *Client) Status(ctx context.Context, hoarder transport.Peer) (StatusResponse, error) {
+	ctx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), callTimeout)
+	defer cancel()
+	return StatusMethod.Call(ctx, c.ep, hoarder, Done{})
+}
+
+const callTimeout = 3 * time.Second
+
+// try calls hoarders one after the other until one succeeds. A NotFound may be
+// a replica that lags, so it is believed only when all say so.
+func try[Req, Resp any](ctx context.Context, c *Client, m transport.Method[Req, Resp], root string, req Req, limit time.Duration) (resp Resp, err error) {
+	peers := Rank(root, c.ep.Directory().Peers(Service))
+	err = transport.New(transport.Unreachable, m.Name, "there is no hoarder")
+	for i, p := range peers {
+		if i == c.attemptsMax {
+			break
+		}
+		var once error
+		resp, once = attempt(ctx, c, m, p, req, limit)
+		if once == nil {
+			return resp, nil
+		}
+		// A refusal says more than the silence of those tried after it.
+		if i == 0 || transport.KindOf(err) != transport.Refused {
+			err = once
+		}
+		if k := transport.KindOf(once); k == transport.Invalid || k == transport.Stopped || ctx.Err() != nil {
+			return resp, once
+		}
+	}
+	return resp, err
+}
+
+func attempt[Req, Resp any](ctx context.Context, c *Client, m transport.Method[Req, Resp], p transport.Peer, req Req, limit time.Duration) (Resp, error) {
+	ctx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), limit)
+	defer cancel()
+	return m.Call(ctx, c.ep, p, req)
+}
