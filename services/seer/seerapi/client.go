@@ -1,0 +1,81 @@
+package seerapi
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/transport"
+)
+
+// TryTimeout bounds the question to one seer; the next is asked after it.
+const TryTimeout = 2 * time.Second
+
+// Client asks the seers of the directory.
+type Client struct {
+	ep *transport.Endpoint
+	// last is the seer that answered last; it is asked first.
+	last transport.Peer
+}
+
+// NewClient returns a client that speaks through ep.
+func NewClient(ep *transport.Endpoint) *Client { return &Client{ep: ep} }
+
+// Lookup lists the live members that offer service ("" for all) in canonical
+// order. The seers are asked in turn. The error has Kind Unreachable when there
+// is no seer or none answers, and Kind Refused when one answers that it does not
+// know yet: it has just started, or was paused.
+func (c *Client) Lookup(ctx context.Context, service string) ([]Member, error) {
+	err := transport.New(transport.Unreachable, Lookup.Name, "no seer in the directory")
+	for _, seer := range c.seers() {
+		var members []Member
+		if members, err = c.lookupAt(ctx, seer, service); err == nil {
+			c.last = seer
+			return members, nil
+		}
+		if ctx.Err() != nil {
+			return nil, err
+		}
+	}
+	if transport.KindOf(err) != transport.Refused {
+		err = transport.New(transport.Unreachable, Lookup.Name, err.Error())
+	}
+	return nil, err
+}
+
+// lookupAt asks one seer, page by page.
+func (c *Client) lookupAt(ctx context.Context, seer transport.Peer, service string) ([]Member, error) {
+	ctx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), TryTimeout)
+	defer cancel()
+	var members []Member
+	var after transport.Peer
+	for {
+		page, err := Lookup.Call(ctx, c.ep, seer, LookupRequest{Service: service, After: after})
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, page.Members...)
+		if !page.More || len(page.Members) == 0 {
+			return members, nil
+		}
+		after = page.Members[len(page.Members)-1].Peer
+	}
+}
+
+// seers lists whom to ask, in order: the one that answered last, this node
+// itself, then the others from a place that differs from node to node.
+func (c *Client) seers() []transport.Peer {
+	all := slices.Clone(c.ep.Directory().Peers(Service))
+	self := c.ep.Self()
+	if len(all) > 1 {
+		turn := int(self[0]) % len(all)
+		all = slices.Concat(all[turn:], all[:turn])
+	}
+	for _, first := range []transport.Peer{self, c.last} {
+		if i := slices.Index(all, first); i > 0 {
+			all = slices.Insert(slices.Delete(all, i, i+1), 0, first)
+		}
+	}
+	return all
+}

@@ -1,0 +1,131 @@
+// Package seerapi is how others speak with seer: who is alive, and what do they
+// offer.
+package seerapi
+
+import (
+	"time"
+
+	"github.com/taucloud/tau/transport"
+)
+
+// Service is seer's name in the directory.
+const Service = "seer"
+
+// Bounds of what a node may say about itself, and of one answer.
+const (
+	NameLenMax     = 128  // bytes of a name, of a service's and of an address
+	ServicesLenMax = 64   // services of a node
+	AddressesMax   = 16   // addresses of a node
+	GaugesMax      = 64   // capacities, and as many usages
+	PageLenMax     = 1024 // members in one answer
+)
+
+// Member is a node that a seer believes to be alive.
+type Member struct {
+	Peer        transport.Peer
+	Name        string
+	Incarnation uint64
+	Services    []string // in the order in which the node starts them
+	Addresses   []string
+	Capacity    map[string]int64 // gauges whose name ends in "-max"
+	Usage       map[string]int64 // all other gauges
+	// Age is the time since somebody heard the node itself, an upper bound: what
+	// a relay or the wire added is in it.
+	Age time.Duration
+}
+
+// Announcement is what a node says about itself.
+type Announcement struct {
+	Name        string
+	Incarnation uint64
+	Services    []string
+	Addresses   []string         `cbor:",omitempty"`
+	Capacity    map[string]int64 `cbor:",omitempty"`
+	Usage       map[string]int64 `cbor:",omitempty"`
+}
+
+// BeaconMessage says that its sender lives.
+type BeaconMessage struct {
+	// Life names this run of the node. Incarnations do not: a node that lost
+	// its disk counts from 1 again.
+	Life uint64
+	// At is the node's own monotonic clock, from which the receiver sees how
+	// much longer than the others this message was under way.
+	At time.Duration
+	// Revision counts the changes of the announcement within a life.
+	Revision uint64
+	// Announcement is left out of most beacons when it has not changed.
+	Announcement *Announcement `cbor:",omitempty"`
+}
+
+// AskMessage asks a node to announce itself: its beacon was not understood.
+type AskMessage struct{}
+
+// LeaveMessage says that this life of the sender ends in order.
+type LeaveMessage struct {
+	Life uint64
+}
+
+// LookupRequest asks for live members that offer Service, "" for all, after the
+// peer After in canonical order.
+type LookupRequest struct {
+	Service string
+	After   transport.Peer
+}
+
+// LookupResponse holds at most PageLenMax members in canonical order.
+type LookupResponse struct {
+	Members []Member
+	More    bool
+}
+
+// DigestRequest asks another seer for what it heard, after the peer After.
+type DigestRequest struct {
+	After transport.Peer
+}
+
+// Heard says how long ago a seer heard of a life of a peer.
+type Heard struct {
+	_        struct{} `cbor:",toarray"`
+	Peer     transport.Peer
+	Life     uint64
+	Revision uint64
+	Age      time.Duration
+	// Left: the life ended in order.
+	Left bool
+}
+
+// DigestResponse holds at most PageLenMax entries in canonical order.
+type DigestResponse struct {
+	Heard []Heard
+	More  bool
+}
+
+// RecordsRequest asks another seer for the announcements of at most PageLenMax
+// peers.
+type RecordsRequest struct {
+	Peers []transport.Peer
+}
+
+// Record is an announcement as it was heard.
+type Record struct {
+	Peer         transport.Peer
+	Life         uint64
+	Revision     uint64
+	Announcement Announcement
+}
+
+// RecordsResponse holds those of the records that are known.
+type RecordsResponse struct {
+	Records []Record
+}
+
+// What a seer, and the beacon agent of every node, understand.
+var (
+	Beacon  = transport.Note[BeaconMessage]{Name: "seer/beacon"}
+	Leave   = transport.Note[LeaveMessage]{Name: "seer/leave"}
+	Ask     = transport.Note[AskMessage]{Name: "seer/ask"} // from a seer to an agent
+	Lookup  = transport.Method[LookupRequest, LookupResponse]{Name: "seer/lookup"}
+	Digest  = transport.Method[DigestRequest, DigestResponse]{Name: "seer/digest"}
+	Records = transport.Method[RecordsRequest, RecordsResponse]{Name: "seer/records"}
+)

@@ -1,0 +1,141 @@
+package tnsapi
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/transport"
+)
+
+// Each replica is given TryTimeout, then the next is asked. Writes wait for a
+// disk and for a second replica.
+const (
+	TryTimeout      = 2 * time.Second
+	TryWriteTimeout = 8 * time.Second
+)
+
+// Client speaks with the tns replicas of the directory, one after the other
+// until one answers. Errors have the Kinds NotFound (no replica that answered
+// has it), Conflict (fenced, or out of date: give up), Invalid, and Unreachable
+// (nobody answered; a write may or may not have happened: repeat it).
+type Client struct {
+	ep *transport.Endpoint
+	// last is the replica that answered last. It is asked first, so that a
+	// client reads what it wrote.
+	last transport.Peer
+}
+
+// NewClient returns a client that speaks through ep.
+func NewClient(ep *transport.Endpoint) *Client { return &Client{ep: ep} }
+
+// Fence makes token known: from now on every lower token of the job is refused
+// with Conflict, as is this call if a higher one is known already. Call it
+// before building.
+func (c *Client) Fence(ctx context.Context, project, branch, job string, token Token) error {
+	_, err := try(ctx, c, Fence, TryWriteTimeout, FenceRequest{Project: project, Branch: branch, Job: job, Token: token})
+	return err
+}
+
+// Publish makes a version visible, whole or not at all. It is durable on the
+// replica that answered, and on a second one if one was reachable. Conflict: a
+// higher token of the job is known, or the branch has moved on so far that this
+// version would not be kept.
+func (c *Client) Publish(ctx context.Context, req PublishRequest) (PublishResponse, error) {
+	return try(ctx, c, Publish, TryWriteTimeout, req)
+}
+
+// Current returns the current version of a branch.
+func (c *Client) Current(ctx context.Context, project, branch string) (Version, error) {
+	return try(ctx, c, Current, TryTimeout, BranchRequest{Project: project, Branch: branch})
+}
+
+// Lookup lists the entries of the current version at or below prefix ("" for
+// all), in path order. All are of one version.
+func (c *Client) Lookup(ctx context.Context, project, branch, prefix string) ([]Entry, error) {
+	req := LookupRequest{Project: project, Branch: branch, Prefix: prefix}
+	var all []Entry
+	for {
+		page, err := try(ctx, c, Lookup, TryTimeout, req)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Entries...)
+		if !page.More || len(page.Entries) == 0 {
+			return all, nil
+		}
+		req.Order, req.After = page.Version.Order, page.Entries[len(page.Entries)-1].Path
+	}
+}
+
+// History lists the versions of a branch that are kept, current first.
+func (c *Client) History(ctx context.Context, project, branch string) ([]Version, error) {
+	resp, err := try(ctx, c, History, TryTimeout, BranchRequest{Project: project, Branch: branch})
+	return resp.Versions, err
+}
+
+// Rollback makes an older commit of the history current again, by publishing it
+// anew.
+func (c *Client) Rollback(ctx context.Context, project, branch, commit string) (Version, error) {
+	current, err := c.Current(ctx, project, branch)
+	if err != nil {
+		return Version{}, err
+	}
+	order := max(uint64(c.ep.Loop().Now().UnixNano()), current.Order+1)
+	resp, err := try(ctx, c, Rollback, TryWriteTimeout, RollbackRequest{
+		Project: project, Branch: branch, Commit: commit, Order: order,
+		ID: fmt.Sprintf("%s-%d", c.ep.Self(), order),
+	})
+	return resp.Version, err
+}
+
+// try calls a method at one replica after the other.
+func try[Req, Resp any](ctx context.Context, c *Client, m transport.Method[Req, Resp], limit time.Duration, req Req) (Resp, error) {
+	var none Resp
+	last := transport.New(transport.Unreachable, m.Name, "no tns in the directory")
+	notFound := false
+	for _, replica := range c.replicas() {
+		resp, err := callWithin(ctx, c.ep, replica, m, limit, req)
+		switch kind := transport.KindOf(err); {
+		case err == nil:
+			c.last = replica
+			return resp, nil
+		case ctx.Err() != nil, kind == transport.Conflict, kind == transport.Invalid:
+			return none, err
+		case kind == transport.NotFound:
+			notFound = true // there, but perhaps not at another that has seen more
+		}
+		if !notFound || transport.KindOf(err) == transport.NotFound {
+			last = err
+		}
+	}
+	if kind := transport.KindOf(last); kind != transport.NotFound && kind != transport.Refused {
+		last = transport.New(transport.Unreachable, m.Name, last.Error())
+	}
+	return none, last
+}
+
+func callWithin[Req, Resp any](ctx context.Context, ep *transport.Endpoint, to transport.Peer, m transport.Method[Req, Resp], limit time.Duration, req Req) (Resp, error) {
+	ctx, cancel := clock.WithTimeout(ctx, ep.Loop(), limit)
+	defer cancel()
+	return m.Call(ctx, ep, to, req)
+}
+
+// replicas lists whom to ask, in order: the one that answered last, this node
+// itself, then the others from a place that differs from node to node.
+func (c *Client) replicas() []transport.Peer {
+	all := slices.Clone(c.ep.Directory().Peers(Service))
+	self := c.ep.Self()
+	if len(all) > 1 {
+		turn := int(self[0]) % len(all)
+		all = slices.Concat(all[turn:], all[:turn])
+	}
+	for _, first := range []transport.Peer{self, c.last} {
+		if i := slices.Index(all, first); i > 0 {
+			all = slices.Insert(slices.Delete(all, i, i+1), 0, first)
+		}
+	}
+	return all
+}

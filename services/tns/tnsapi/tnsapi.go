@@ -1,0 +1,143 @@
+// Package tnsapi is how others speak with tns: which commit of a branch is live,
+// and what it consists of.
+package tnsapi
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/taucloud/tau/transport"
+)
+
+// Service is tns's name in the directory.
+const Service = "tns"
+
+// Bounds of what may be published.
+const (
+	NameLenMax    = 256     // bytes of a project, branch, commit or job
+	PathLenMax    = 512     // bytes of an entry's path
+	EntriesMax    = 4096    // entries of a version
+	VersionLenMax = 1 << 20 // bytes of all paths and values of a version
+)
+
+// Token is a fencing token: of two attempts at one job the later one has the
+// higher token, and the lower one can publish no more once the higher is known.
+type Token struct {
+	Attempt uint64
+	Holder  transport.Peer
+}
+
+// Compare is the total order of tokens: by attempt, then by holder.
+func (t Token) Compare(u Token) int {
+	return cmp.Or(cmp.Compare(t.Attempt, u.Attempt), t.Holder.Compare(u.Holder))
+}
+
+func (t Token) String() string { return fmt.Sprintf("%d/%s", t.Attempt, t.Holder.Short()) }
+
+// Entry is a path such as "http/example.com/index" and what it stands for.
+type Entry struct {
+	Path  string
+	Value []byte
+}
+
+// Version is a published state of a branch, without its entries.
+type Version struct {
+	Project string
+	Branch  string
+	Commit  string
+	// Job is what built it.
+	Job string
+	// Order decides which version is current: the highest. It is a hybrid
+	// logical stamp: nanoseconds since 1970, or one more than the last.
+	Order uint64
+	Token Token
+	// Artifact is the CID of what was built, "" if nothing was.
+	Artifact string
+	// Count and Digest tell whether all entries are there.
+	Count  int
+	Digest []byte
+}
+
+// FenceRequest makes a token known.
+type FenceRequest struct {
+	Project, Branch, Job string
+	Token                Token
+}
+
+// FenceResponse tells on how many replicas the fence is durable.
+type FenceResponse struct {
+	Copies int
+}
+
+// PublishRequest is a whole version. It is idempotent: the same Job and Token
+// publish once.
+type PublishRequest struct {
+	Project  string
+	Branch   string
+	Commit   string
+	Job      string
+	Order    uint64
+	Token    Token
+	Artifact string
+	// Entries in any order; no path may occur twice.
+	Entries []Entry
+}
+
+// PublishResponse tells on how many replicas the version is durable.
+type PublishResponse struct {
+	Version Version
+	Copies  int
+	// Duplicate: it had been published before.
+	Duplicate bool
+}
+
+// RollbackRequest publishes what Commit consisted of once more, under a new
+// Order. ID makes it idempotent.
+type RollbackRequest struct {
+	Project, Branch, Commit string
+	ID                      string
+	Order                   uint64
+}
+
+// BranchRequest names a branch.
+type BranchRequest struct {
+	Project, Branch string
+}
+
+// LookupRequest asks for the entries of the current version whose path is
+// Prefix or lies below it: "a/b" has "a", "ab" has not. After pages.
+type LookupRequest struct {
+	Project, Branch string
+	Prefix          string
+	// Order pins the version: the first page says which one it was. 0 is the
+	// current one.
+	Order uint64
+	After string
+}
+
+// LookupResponse holds entries in path order.
+type LookupResponse struct {
+	Version Version
+	Entries []Entry
+	More    bool
+}
+
+// HistoryResponse lists the versions that are kept, current first.
+type HistoryResponse struct {
+	Versions []Version
+}
+
+// What tns understands. Watch is a stream: its hello is an encoded
+// BranchRequest, its messages are encoded Versions, the first at once if the
+// branch has one.
+var (
+	Fence    = transport.Method[FenceRequest, FenceResponse]{Name: "tns/fence"}
+	Publish  = transport.Method[PublishRequest, PublishResponse]{Name: "tns/publish"}
+	Rollback = transport.Method[RollbackRequest, PublishResponse]{Name: "tns/rollback"}
+	Current  = transport.Method[BranchRequest, Version]{Name: "tns/current"}
+	Lookup   = transport.Method[LookupRequest, LookupResponse]{Name: "tns/lookup"}
+	History  = transport.Method[BranchRequest, HistoryResponse]{Name: "tns/history"}
+)
+
+// Watch is the name of the stream that tells of changes.
+const Watch = "tns/watch"
