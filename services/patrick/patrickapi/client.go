@@ -1,0 +1,131 @@
+package patrickapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/transport"
+)
+
+const (
+	// PushTimeout bounds a push at one patrick: it waits for two disks.
+	PushTimeout = 15 * time.Second
+	// CallTimeout bounds any other request at one patrick.
+	CallTimeout = 5 * time.Second
+	// avoidFor is how long a patrick that did not answer is asked last.
+	avoidFor = 5 * time.Second
+)
+
+// Client asks patricks, the home of what is asked for first and then the others
+// in the order of rank, until one answers. Make one per service.
+type Client struct {
+	ep *transport.Endpoint
+	// avoid says until when, in Elapsed, a peer is asked last
+	avoid map[transport.Peer]time.Duration
+}
+
+// NewClient returns a client that calls through ep.
+func NewClient(ep *transport.Endpoint) *Client {
+	return &Client{ep: ep, avoid: map[transport.Peer]time.Duration{}}
+}
+
+// Push delivers a push. nil means that the job survives. After any error the
+// push may be delivered again: it stays one job.
+func (c *Client) Push(ctx context.Context, req PushRequest) (PushResponse, error) {
+	return try(ctx, c, Push, BranchID(req.Repository, req.Branch), PushTimeout, req)
+}
+
+// Claim asks for a job's lock. Conflict means that somebody else has it, or
+// that it is not to be had now.
+func (c *Client) Claim(ctx context.Context, req ClaimRequest) (Grant, error) {
+	return try(ctx, c, Claim, BranchOf(req.Job), CallTimeout, req)
+}
+
+// Renew extends the lease. Conflict means that it is lost for good.
+func (c *Client) Renew(ctx context.Context, req RenewRequest) (RenewResponse, error) {
+	return try(ctx, c, Renew, BranchOf(req.Job), CallTimeout, req)
+}
+
+// Finish reports the end of an attempt. It is idempotent. Conflict means that
+// the attempt does not count.
+func (c *Client) Finish(ctx context.Context, req FinishRequest) (FinishResponse, error) {
+	return try(ctx, c, Finish, BranchOf(req.Job), CallTimeout, req)
+}
+
+// Open lists open jobs, as key's home knows them; key spreads the callers.
+func (c *Client) Open(ctx context.Context, key string, req OpenRequest) (Announcement, error) {
+	return try(ctx, c, OpenJobs, key, CallTimeout, req)
+}
+
+// Job returns what is known of a job.
+func (c *Client) Job(ctx context.Context, job string) (Job, error) {
+	return try(ctx, c, GetJob, BranchOf(job), CallTimeout, JobRequest{Job: job})
+}
+
+// List returns a page of jobs, newest first.
+func (c *Client) List(ctx context.Context, req ListRequest) (ListResponse, error) {
+	return try(ctx, c, List, req.Project, CallTimeout, req)
+}
+
+// Cancel asks to end a job without an outcome.
+func (c *Client) Cancel(ctx context.Context, job string) (CancelResponse, error) {
+	return try(ctx, c, Cancel, BranchOf(job), CallTimeout, JobRequest{Job: job})
+}
+
+// Logs returns the log of a job as far as it is known.
+func (c *Client) Logs(ctx context.Context, job string) (LogsResponse, error) {
+	return try(ctx, c, Logs, BranchOf(job), CallTimeout, JobRequest{Job: job})
+}
+
+// SendLog streams log lines to the home, best effort.
+func (c *Client) SendLog(note LogNote) {
+	if peers := c.order(BranchOf(note.Job)); len(peers) > 0 {
+		_ = Log.Tell(c.ep, peers[0], note) // the whole log is stored as a block
+	}
+}
+
+// order is the rank for key, with the peers to avoid at the end.
+func (c *Client) order(key string) []transport.Peer {
+	ranked := Rank(key, c.ep.Directory().Peers("patrick"))
+	now := c.ep.Loop().Elapsed()
+	good := make([]transport.Peer, 0, len(ranked))
+	var bad []transport.Peer
+	for _, p := range ranked {
+		if until, found := c.avoid[p]; found && now < until {
+			bad = append(bad, p)
+		} else {
+			good = append(good, p)
+		}
+	}
+	return append(good, bad...)
+}
+
+// try calls the peers of key in turn until one answers, with a result or with
+// an error that another peer would give too.
+func try[Req, Resp any](ctx context.Context, c *Client, m transport.Method[Req, Resp], key string, timeout time.Duration, req Req) (resp Resp, err error) {
+	err = transport.New(transport.Unreachable, m.Name, "no patrick in the directory")
+	for _, peer := range c.order(key) {
+		callCtx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), timeout)
+		resp, err = m.Call(callCtx, c.ep, peer, req)
+		cancel()
+		if err == nil || !Elsewhere(err) {
+			delete(c.avoid, peer)
+			return resp, err
+		}
+		if ctx.Err() != nil {
+			return resp, err
+		}
+		c.avoid[peer] = c.ep.Loop().Elapsed() + avoidFor
+	}
+	return resp, err
+}
+
+// Elsewhere reports whether another patrick may answer what this one did not.
+func Elsewhere(err error) bool {
+	switch transport.KindOf(err) {
+	case transport.Unreachable, transport.Timeout, transport.Refused, transport.Internal, transport.Stopped:
+		return true
+	}
+	return false
+}

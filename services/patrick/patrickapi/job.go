@@ -1,0 +1,158 @@
+// Package patrickapi is how others speak to patrick: wire types, method names
+// and a client that finds the right patrick.
+package patrickapi
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/transport"
+)
+
+// Status is where a job is in its life. A job that is Failed, Cancelled or
+// Success is final. The numeric order is the order in which conflicting
+// knowledge of a job is resolved: what is greater wins.
+type Status uint8
+
+// The states of a job.
+const (
+	Unknown   Status = iota
+	Open             // waits for a monkey
+	Locked           // a monkey holds it under a lease
+	Failed           // ended without an artifact
+	Cancelled        // cancelled, or superseded by a newer push
+	Success          // its artifact is what counts, for ever
+)
+
+var statusNames = [...]string{"unknown", "open", "locked", "failed", "cancelled", "success"}
+
+func (s Status) String() string {
+	if int(s) >= len(statusNames) {
+		s = Unknown
+	}
+	return statusNames[s]
+}
+
+// Final reports whether nothing more is to be done.
+func (s Status) Final() bool { return s >= Failed }
+
+// Token is a fencing token: it names one attempt to build a job. Of two tokens
+// of a job the greater one is the newer one.
+type Token struct {
+	Attempt uint64
+	Holder  transport.Peer
+}
+
+// Compare orders tokens by attempt, then by holder.
+func (t Token) Compare(u Token) int {
+	return cmp.Or(cmp.Compare(t.Attempt, u.Attempt), t.Holder.Compare(u.Holder))
+}
+
+// IsZero reports whether t names no attempt.
+func (t Token) IsZero() bool { return t == Token{} }
+
+// Job is what is known of a job.
+type Job struct {
+	ID         string
+	Project    string
+	Repository string
+	Branch     string
+	Commit     string
+	// Source is the CID of the pushed tree, TreeSize its size in bytes.
+	Source   string
+	TreeSize int64
+	// Order is a hybrid logical stamp: of two pushes of a branch that were
+	// accepted one after the other, the later one has the greater.
+	Order      uint64
+	NewestWins bool
+
+	Status Status
+	// Attempts is how many times the job was granted to a monkey.
+	Attempts int
+	// Token is the live grant of a locked job, or that of the outcome.
+	Token Token
+	// Cancelling: it will be cancelled unless its holder succeeds before it
+	// hears of it.
+	Cancelling bool
+	// Artifact and Log are CIDs, "" if there is none.
+	Artifact string
+	Log      string
+	// Error says why a job failed or was cancelled.
+	Error string
+}
+
+// BranchID names a branch of a repository. Decisions about all jobs of a
+// branch are made by one patrick, the branch's home.
+func BranchID(repository, branch string) string { return digest(8, repository, branch) }
+
+// JobID names the job of a commit. It is a pure function of what was pushed,
+// so two deliveries of one push are one job; it begins with the BranchID.
+func JobID(repository, branch, commit string) string {
+	return BranchID(repository, branch) + "-" + digest(12, repository, branch, commit)
+}
+
+// BranchOf is the BranchID within a job's id.
+func BranchOf(job string) string {
+	if len(job) < 16 {
+		return job
+	}
+	return job[:16]
+}
+
+// IsJobID reports whether s has the form of a job's id.
+func IsJobID(s string) bool {
+	if len(s) != 16+1+24 || s[16] != '-' {
+		return false
+	}
+	_, err := hex.DecodeString(s[:16] + s[17:])
+	return err == nil
+}
+
+// digest is n bytes of SHA-256 over the parts and their lengths.
+func digest(n int, parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		var size [8]byte
+		binary.BigEndian.PutUint64(size[:], uint64(len(p)))
+		h.Write(size[:])
+		h.Write([]byte(p))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:n])
+}
+
+// Rank orders peers by rendezvous hash (highest random weight) of key: the
+// first one that can be reached is the home of key. Peers that come or go move
+// only the keys that they are home of.
+func Rank(key string, peers []transport.Peer) []transport.Peer {
+	type scored struct {
+		peer  transport.Peer
+		score [sha256.Size]byte
+	}
+	list := make([]scored, len(peers))
+	for i, p := range peers {
+		list[i] = scored{p, sha256.Sum256(append([]byte(key), p[:]...))}
+	}
+	slices.SortFunc(list, func(a, b scored) int {
+		return cmp.Or(bytes.Compare(b.score[:], a.score[:]), a.peer.Compare(b.peer))
+	})
+	out := make([]transport.Peer, len(list))
+	for i, s := range list {
+		out[i] = s.peer
+	}
+	return out
+}
+
+// Grant is the right to build a job until the lease ends. The holder counts
+// the lease from when it sent the request that was answered.
+type Grant struct {
+	Job   Job
+	Token Token
+	Lease time.Duration
+	// BuildMax bounds the whole attempt.
+	BuildMax time.Duration
+}

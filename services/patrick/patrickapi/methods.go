@@ -1,0 +1,178 @@
+package patrickapi
+
+import "github.com/taucloud/tau/transport"
+
+// Bounds of what a request may hold.
+const (
+	// TreeLenMax bounds a pushed tree, in bytes.
+	TreeLenMax = 1 << 20
+	// NameLenMax bounds a project, repository, branch or commit, in bytes.
+	NameLenMax = 256
+	// TextLenMax bounds an error's text, in bytes.
+	TextLenMax = 1024
+	// ListLenMax bounds a page of jobs.
+	ListLenMax = 100
+	// LogLinesMax and LogLineLenMax bound a LogNote.
+	LogLinesMax   = 64
+	LogLineLenMax = 512
+	// AnnounceLenMax bounds the jobs in one announcement.
+	AnnounceLenMax = 64
+)
+
+// PushRequest says that a commit was pushed.
+type PushRequest struct {
+	Project    string
+	Repository string
+	Branch     string
+	Commit     string
+	// Tree is the encoded Tree of the commit, at most TreeLenMax bytes.
+	Tree []byte
+	// DeliveryID names this delivery, for people.
+	DeliveryID string
+	// NewestWins: older jobs of the branch that are not final are superseded.
+	NewestWins bool
+}
+
+// PushResponse acknowledges a push: the job survives.
+type PushResponse struct {
+	Job string
+	// Duplicate: the push was known before; Job is the same job.
+	Duplicate bool
+}
+
+// JobRequest names a job.
+type JobRequest struct {
+	Job string
+}
+
+// ClaimRequest asks for the lock of an open job for the caller.
+type ClaimRequest struct {
+	Job string
+	// Holder is the monkey; it is the caller unless the request was forwarded
+	// by a patrick.
+	Holder transport.Peer
+	// Incarnation is the holder's. The same incarnation that claims again gets
+	// the grant that it has; a later one has forgotten it and must wait.
+	Incarnation uint64
+}
+
+// RenewRequest asks for another lease, counted from now.
+type RenewRequest struct {
+	Job   string
+	Token Token
+}
+
+// RenewResponse grants it.
+type RenewResponse struct{}
+
+// FinishRequest reports how an attempt ended.
+type FinishRequest struct {
+	Job     string
+	Token   Token
+	Success bool
+	// Published: tns has accepted the publication under Token. Then the
+	// success counts even if the lease has ended meanwhile.
+	Published bool
+	// Permanent: another attempt is useless, the fault is in what was pushed.
+	Permanent bool
+	// Artifact and Log are CIDs, "" if there is none.
+	Artifact string
+	Log      string
+	Error    string
+}
+
+// FinishResponse says what has become of the job.
+type FinishResponse struct {
+	Status Status
+}
+
+// OpenRequest asks for open jobs that can be claimed now.
+type OpenRequest struct {
+	// Limit bounds the answer; 0 and more than AnnounceLenMax mean that.
+	Limit int
+}
+
+// Announcement offers jobs to monkeys.
+type Announcement struct {
+	Jobs []Offer
+}
+
+// Offer is one open job.
+type Offer struct {
+	Job string
+	// Attempt is the attempt that a grant would be.
+	Attempt uint64
+	// Round counts how often this attempt was offered before. The later the
+	// round, the more monkeys compete.
+	Round int
+}
+
+// ListRequest asks for a page of jobs, newest first.
+type ListRequest struct {
+	// Project and Branch narrow the list; "" is any.
+	Project string
+	Branch  string
+	// After is the id of the last job of the page before, "" for the first.
+	After string
+	// Limit bounds the page; 0 and more than ListLenMax mean ListLenMax.
+	Limit int
+}
+
+// ListResponse is a page. More: there is another one.
+type ListResponse struct {
+	Jobs []Job
+	More bool
+}
+
+// CancelResponse says what became of the job: Cancelled, or Locked if its
+// holder must hear of it first, or another final state that came earlier.
+type CancelResponse struct {
+	Status Status
+}
+
+// LogsResponse is what is known of a job's log. Full: Lines is all of it.
+type LogsResponse struct {
+	Lines []string
+	Full  bool
+}
+
+// KeepRequest asks another patrick to fetch a tree from the caller and to make
+// it durable.
+type KeepRequest struct {
+	Tree string
+	Size int64
+}
+
+// KeepResponse says that it is.
+type KeepResponse struct{}
+
+// PingRequest asks whether a patrick is there.
+type PingRequest struct{}
+
+// PingResponse says that it is.
+type PingResponse struct{}
+
+// LogNote streams log lines of a running attempt, best effort.
+type LogNote struct {
+	Job   string
+	Token Token
+	// First is the number of the first line, from 0.
+	First int
+	Lines []string
+}
+
+// The methods that patrick serves.
+var (
+	Push     = transport.Method[PushRequest, PushResponse]{Name: "patrick/push"}
+	Claim    = transport.Method[ClaimRequest, Grant]{Name: "patrick/claim"}
+	Renew    = transport.Method[RenewRequest, RenewResponse]{Name: "patrick/renew"}
+	Finish   = transport.Method[FinishRequest, FinishResponse]{Name: "patrick/finish"}
+	OpenJobs = transport.Method[OpenRequest, Announcement]{Name: "patrick/open"}
+	GetJob   = transport.Method[JobRequest, Job]{Name: "patrick/status"}
+	List     = transport.Method[ListRequest, ListResponse]{Name: "patrick/list"}
+	Cancel   = transport.Method[JobRequest, CancelResponse]{Name: "patrick/cancel"}
+	Logs     = transport.Method[JobRequest, LogsResponse]{Name: "patrick/logs"}
+	Keep     = transport.Method[KeepRequest, KeepResponse]{Name: "patrick/keep"}
+	Ping     = transport.Method[PingRequest, PingResponse]{Name: "patrick/ping"}
+	Log      = transport.Note[LogNote]{Name: "patrick/log"}
+)
