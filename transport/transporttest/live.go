@@ -1,0 +1,71 @@
+package transporttest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/transport"
+)
+
+// Live makes worlds of live loops. network is called once per world and returns
+// how the host of node i is started, at first and again after a crash.
+func Live(network func(t *testing.T, ids []transport.Identity) (start func(i int) transport.Host)) Maker {
+	return func(t *testing.T, n int, body func(w World)) {
+		ids := Identities(n)
+		w := &liveWorld{t: t, nodes: make([]liveNode, n)}
+		var peers []transport.Peer
+		for _, id := range ids {
+			peers = append(peers, id.Peer())
+		}
+		w.dir, w.start = Directory(peers), network(t, ids)
+		for i := range n {
+			w.boot(i)
+		}
+		defer func() {
+			for i := range n {
+				w.crash(i)
+			}
+		}()
+		body(w)
+	}
+}
+
+type liveWorld struct {
+	t     *testing.T
+	dir   transport.Directory
+	start func(i int) transport.Host
+	nodes []liveNode
+}
+
+type liveNode struct {
+	loop     *clock.Live
+	engine   *transport.Engine
+	endpoint *transport.Endpoint
+}
+
+func (w *liveWorld) boot(i int) {
+	loop := clock.NewLive()
+	engine := transport.NewEngine(w.start(i), loop, w.dir)
+	w.nodes[i] = liveNode{loop: loop, engine: engine, endpoint: engine.Endpoint(loop)}
+}
+
+func (w *liveWorld) crash(i int) {
+	assert.NoError(w.t, w.nodes[i].engine.Close())
+	assert.True(w.t, w.nodes[i].loop.Stop(5*time.Second), "tasks of node %d do not end", i)
+}
+
+func (w *liveWorld) Endpoint(i int) *transport.Endpoint { return w.nodes[i].endpoint }
+
+func (w *liveWorld) Do(i int, f func(ctx context.Context)) {
+	require.NoError(w.t, clock.Do(context.Background(), w.nodes[i].loop, f))
+}
+
+func (w *liveWorld) Restart(i int) {
+	w.crash(i)
+	w.boot(i)
+}
