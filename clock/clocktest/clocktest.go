@@ -1,0 +1,221 @@
+// Package clocktest is the conformance suite of clock.Loop. The live loop and
+// the simulated loop must both pass it: what services rely on is written down
+// here.
+package clocktest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/taucloud/tau/clock"
+)
+
+// World makes one loop and runs body as its task; it returns when body has.
+// stop ends the loop in order, as the node would.
+type World func(t *testing.T, body func(ctx context.Context, l clock.Loop, stop func()))
+
+// Run runs the suite.
+func Run(t *testing.T, world World) {
+	cases := []struct {
+		name string
+		body func(t *testing.T, ctx context.Context, l clock.Loop, stop func())
+	}{
+		{"a task keeps its turn until it parks", keepsTurn},
+		{"sleep takes its time, in order", sleepOrder},
+		{"a stopped timer does not run", stoppedTimer},
+		{"wake counts also when it comes at once or twice", earlyWake},
+		{"park ends with its context", parkContext},
+		{"timeouts nest and name their cause", timeouts},
+		{"first waits for as many as needed", first},
+		{"a bounded queue waits for room", queueRoom},
+		{"a queue loses no wake to a waiter that left", queueCancel},
+		{"a closed queue drains and then says so", queueClose},
+		{"every repeats until told to stop", every},
+		{"do and offload leave and enter the loop", doOffload},
+		{"a stop ends those that wait", stopEndsWaiters},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			world(t, func(ctx context.Context, l clock.Loop, stop func()) { c.body(t, ctx, l, stop) })
+		})
+	}
+}
+
+func keepsTurn(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	const tasks, rounds = 8, 20
+	inside := 0
+	err := clock.First(ctx, l, tasks, tasks, func(ctx context.Context, i int) error {
+		for range rounds {
+			inside++
+			for range 100 {
+				if inside != 1 {
+					return errors.New("two tasks ran at once")
+				}
+			}
+			inside--
+			if err := clock.Sleep(ctx, l, time.Microsecond*time.Duration(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	assert.NoError(t, err)
+}
+
+func sleepOrder(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	var order []int
+	start := l.Elapsed()
+	delays := []time.Duration{60 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond}
+	err := clock.First(ctx, l, len(delays), len(delays), func(ctx context.Context, i int) error {
+		defer func() { order = append(order, i) }()
+		return clock.Sleep(ctx, l, delays[i])
+	})
+	assert.NoError(t, err)
+	assert.Equal(t, []int{1, 2, 0}, order)
+	assert.GreaterOrEqual(t, l.Elapsed()-start, delays[0])
+}
+
+func stoppedTimer(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	ran := 0
+	stopped := l.AfterFunc(0, func() { ran++ })
+	kept := l.AfterFunc(0, func() { ran += 10 })
+	assert.True(t, stopped.Stop(), "a timer that has not run can be stopped, however late")
+	assert.False(t, stopped.Stop(), "only once")
+	assert.NoError(t, clock.Sleep(ctx, l, 5*time.Millisecond))
+	assert.Equal(t, 10, ran)
+	assert.False(t, kept.Stop(), "it has run")
+}
+
+func earlyWake(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	assert.NoError(t, l.Park(ctx, func(wake func()) { wake(); wake() }))
+	var late func()
+	assert.NoError(t, l.Park(ctx, func(wake func()) { late = wake; wake() }))
+	late() // of a park that is over: nothing
+	start := l.Elapsed()
+	assert.NoError(t, clock.Sleep(ctx, l, 5*time.Millisecond))
+	assert.GreaterOrEqual(t, l.Elapsed()-start, 5*time.Millisecond)
+}
+
+func parkContext(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	cause := errors.New("enough")
+	sub, cancel := context.WithCancelCause(ctx)
+	l.AfterFunc(time.Millisecond, func() { cancel(cause) })
+	assert.ErrorIs(t, clock.Sleep(sub, l, time.Hour), cause)
+	armed := false
+	assert.ErrorIs(t, l.Park(sub, func(func()) { armed = true }), cause, "it has ended before")
+	assert.True(t, armed, "arm runs in any case")
+}
+
+func timeouts(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	outer, cancel := clock.WithTimeout(ctx, l, 10*time.Millisecond)
+	defer cancel()
+	inner, cancelInner := clock.WithTimeout(outer, l, time.Hour)
+	defer cancelInner()
+	left, ok := clock.Remaining(inner)
+	assert.True(t, ok)
+	assert.LessOrEqual(t, left, 10*time.Millisecond, "the outer one is nearer")
+	assert.ErrorIs(t, clock.Sleep(inner, l, time.Hour), context.DeadlineExceeded)
+	_, ok = clock.Remaining(ctx)
+	assert.False(t, ok)
+}
+
+func first(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	bad := errors.New("bad")
+	run := func(need int, results ...error) (error, int) {
+		finished := 0
+		err := clock.First(ctx, l, len(results), need, func(ctx context.Context, i int) error {
+			if err := clock.Sleep(ctx, l, time.Duration(i+1)*2*time.Millisecond); err != nil {
+				return err
+			}
+			finished++
+			return results[i]
+		})
+		return err, finished
+	}
+	err, finished := run(2, nil, bad, nil, nil)
+	assert.NoError(t, err)
+	assert.Equal(t, 3, finished, "it does not wait for the fourth")
+	err, _ = run(2, bad, nil, bad)
+	assert.ErrorIs(t, err, bad)
+	err, _ = run(0)
+	assert.NoError(t, err)
+	err, _ = run(1)
+	assert.Error(t, err, "one of none cannot be")
+}
+
+func queueRoom(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	q := clock.NewQueue[int](l, 2)
+	l.Go("producer", func(ctx context.Context) {
+		for i := range 10 {
+			assert.NoError(t, q.Push(ctx, i))
+			assert.LessOrEqual(t, q.Len(), 2)
+		}
+	})
+	for want := range 10 {
+		got, err := q.Pop(ctx)
+		assert.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+	assert.NoError(t, q.TryPush(1))
+	assert.NoError(t, q.TryPush(2))
+	assert.ErrorIs(t, q.TryPush(3), clock.ErrFull)
+}
+
+func queueCancel(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	q := clock.NewQueue[int](l, 1)
+	short, cancel := clock.WithTimeout(ctx, l, time.Millisecond)
+	defer cancel()
+	got := 0
+	l.Go("leaves", func(context.Context) {
+		_, err := q.Pop(short)
+		assert.Error(t, err)
+	})
+	l.Go("stays", func(ctx context.Context) { got, _ = q.Pop(ctx) })
+	assert.NoError(t, clock.Sleep(ctx, l, 10*time.Millisecond))
+	assert.NoError(t, q.TryPush(7))
+	assert.NoError(t, clock.Sleep(ctx, l, 10*time.Millisecond))
+	assert.Equal(t, 7, got)
+}
+
+func queueClose(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	q := clock.NewQueue[int](l, 4)
+	assert.NoError(t, q.TryPush(1))
+	q.Close()
+	got, err := q.Pop(ctx)
+	assert.NoError(t, err)
+	assert.Equal(t, 1, got)
+	_, err = q.Pop(ctx)
+	assert.ErrorIs(t, err, clock.ErrStopped)
+	assert.ErrorIs(t, q.Push(ctx, 2), clock.ErrStopped)
+}
+
+func every(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	n := 0
+	err := clock.Every(ctx, l, time.Millisecond, func(context.Context) bool { n++; return n < 3 })
+	assert.NoError(t, err)
+	assert.Equal(t, 3, n)
+}
+
+func doOffload(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	var entered bool
+	var doErr error
+	err := clock.Offload(ctx, l, func() {
+		// This is a foreign goroutine: it enters the loop with Do.
+		doErr = clock.Do(context.Background(), l, func(ctx context.Context) {
+			entered = clock.Sleep(ctx, l, time.Millisecond) == nil
+		})
+	})
+	assert.NoError(t, err)
+	assert.NoError(t, doErr)
+	assert.True(t, entered)
+}
+
+func stopEndsWaiters(t *testing.T, ctx context.Context, l clock.Loop, stop func()) {
+	l.AfterFunc(time.Millisecond, stop)
+	assert.ErrorIs(t, clock.Sleep(ctx, l, time.Hour), clock.ErrStopped)
+	assert.ErrorIs(t, clock.Sleep(ctx, l, time.Hour), clock.ErrStopped)
+	assert.Error(t, ctx.Err(), "a task's context ends with its loop")
+}

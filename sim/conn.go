@@ -1,0 +1,254 @@
+package sim
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/taucloud/tau/transport"
+)
+
+// errConn are the ends of conns, as the host port reports them.
+var (
+	errReset     = errors.New("conn reset by peer")
+	errKeepalive = errors.New("conn timed out")
+	errRefused   = errors.New("dial refused")
+	errDialLost  = errors.New("dial timed out")
+	errBacklog   = errors.New("send queue full")
+	errClosed    = errors.New("conn closed")
+)
+
+// backlogMax bounds the bytes on their way in one direction of a conn.
+const backlogMax = 64 << 20
+
+// conn is a connection between two incarnations.
+type conn struct {
+	net *network
+	id  uint64
+	// ends[0] dialed, ends[1] accepted.
+	ends [2]*connEnd
+}
+
+// connEnd is what one incarnation holds of a conn: a transport.Conn.
+type connEnd struct {
+	conn      *conn
+	side      int
+	host      *host
+	link      *link // outgoing
+	closed    bool
+	lastAt    int64   // arrival of the last frame sent from here
+	sent      uint64  // frames
+	backlog   int     // bytes on their way from here
+	waiting   []frame // arrived at a blocked link, in order
+	keepalive *event
+}
+
+type frame struct {
+	seq  uint64
+	data []byte
+}
+
+func (n *network) newConn(from, to *host) *conn {
+	n.conns++
+	c := &conn{net: n, id: n.conns}
+	c.ends[0] = &connEnd{conn: c, side: 0, host: from, link: n.link(from.node, to.node)}
+	c.ends[1] = &connEnd{conn: c, side: 1, host: to, link: n.link(to.node, from.node)}
+	from.ends[c.id] = c.ends[0]
+	to.ends[c.id] = c.ends[1]
+	key := pairKey(from.node, to.node)
+	n.pairs[key] = append(n.pairs[key], c)
+	return c
+}
+
+func (e *connEnd) other() *connEnd { return e.conn.ends[1-e.side] }
+
+// Remote implements transport.Conn.
+func (e *connEnd) Remote() transport.Peer { return e.other().host.node.identity.Peer() }
+
+// Send implements transport.Conn.
+func (e *connEnd) Send(data []byte) error {
+	if e.closed || e.host.life.ended() {
+		return errClosed
+	}
+	if e.backlog+len(data) > backlogMax {
+		return errBacklog
+	}
+	e.backlog += len(data)
+	e.sent++
+	l, w := e.link, e.conn.net.w
+	l.frames++
+	l.busyUntil = max(l.busyUntil, w.nowNS()) + l.transmission(len(data))
+	e.transmit(frame{e.sent, data}, l.busyUntil+e.conn.net.latency(l, kindFrame, l.frames))
+	return nil
+}
+
+// transmit plans the arrival of a frame, after those sent before it.
+func (e *connEnd) transmit(f frame, at int64) {
+	at = max(at, e.lastAt+1)
+	e.lastAt = at
+	to := e.other()
+	e.conn.net.w.register(&event{
+		at: at, node: to.host.node, life: to.host.life, kind: kindFrame,
+		a: e.conn.id<<1 | uint64(e.side), b: f.seq,
+		label: e.link.label, size: len(f.data), sum: xxhash.Sum64(f.data),
+		fire: func() { e.arrive(f) },
+	})
+}
+
+// arrive is a frame at the end of its way.
+func (e *connEnd) arrive(f frame) {
+	to := e.other()
+	if to.closed {
+		return
+	}
+	if e.link.blocked() || len(e.waiting) > 0 {
+		if len(e.waiting) == 0 {
+			e.link.stalled = append(e.link.stalled, e)
+		}
+		e.waiting = append(e.waiting, f)
+		return
+	}
+	e.backlog -= len(f.data)
+	data, err := e.conn.net.carrier.carry(e.conn, e.side, f.data)
+	if err != nil {
+		e.conn.net.w.Fail(err)
+		return
+	}
+	to.host.handler.Frame(to, data)
+}
+
+// resend plans the arrival of what waited for the link.
+func (e *connEnd) resend(l *link) {
+	frames := e.waiting
+	e.waiting = nil
+	if e.other().closed {
+		return
+	}
+	w := e.conn.net.w
+	l.rsts++
+	at := w.nowNS() + within(w.draw(drawRetry, e.conn.id, uint64(e.side), l.rsts), 0, int64(resendMax))
+	e.lastAt = max(e.lastAt, at)
+	for _, f := range frames {
+		w.seq++
+		e.transmitAgain(f, w.seq)
+	}
+}
+
+// transmitAgain is transmit with a key of its own: the frame's has been used.
+func (e *connEnd) transmitAgain(f frame, key uint64) {
+	e.lastAt++
+	to := e.other()
+	e.conn.net.w.register(&event{
+		at: e.lastAt, node: to.host.node, life: to.host.life, kind: kindResend,
+		a: e.conn.id<<1 | uint64(e.side), b: key,
+		label: e.link.label, size: len(f.data), sum: xxhash.Sum64(f.data),
+		fire: func() { e.arrive(f) },
+	})
+}
+
+// Close implements transport.Conn: a reset of both ends.
+func (e *connEnd) Close() {
+	if e.closed || e.host.life.ended() {
+		return
+	}
+	w := e.conn.net.w
+	w.register(&event{
+		at: w.nowNS(), node: e.host.node, life: e.host.life, kind: kindClosed,
+		a: e.conn.id<<1 | uint64(e.side), b: 0, label: e.link.label,
+		fire: func() { e.end(errClosed) },
+	})
+}
+
+// end closes this end, tells its host, and lets the other end know if it can.
+func (e *connEnd) end(err error) {
+	if e.closed {
+		return
+	}
+	e.close()
+	if h := e.host; !h.life.ended() && h.handler != nil {
+		h.handler.Closed(e, err)
+	}
+}
+
+// close marks this end closed without telling its host.
+func (e *connEnd) close() {
+	e.closed = true
+	e.waiting = nil
+	delete(e.host.ends, e.conn.id)
+	if e.keepalive != nil {
+		e.conn.net.w.cancel(e.keepalive)
+		e.keepalive = nil
+	}
+	if e.other().closed {
+		e.conn.release()
+	} else {
+		e.tellOther()
+	}
+}
+
+// tellOther sends the reset after what was sent before. Over a cut link it gets
+// lost, and the other end has to find out by itself.
+func (e *connEnd) tellOther() {
+	to, w := e.other(), e.conn.net.w
+	if e.link.cut || to.host.life.ended() {
+		return
+	}
+	e.link.rsts++
+	at := max(w.nowNS()+e.conn.net.latency(e.link, kindClosed, e.link.rsts), e.lastAt+1)
+	w.seq++
+	w.register(&event{
+		at: at, node: to.host.node, life: to.host.life, kind: kindClosed,
+		a: e.conn.id<<1 | uint64(e.side), b: w.seq, label: e.link.label,
+		fire: func() { to.end(errReset) },
+	})
+}
+
+// release forgets a conn of which both ends are closed.
+func (c *conn) release() {
+	n := c.net
+	key := pairKey(c.ends[0].host.node, c.ends[1].host.node)
+	n.pairs[key] = slices.DeleteFunc(n.pairs[key], func(x *conn) bool { return x == c })
+	if len(n.pairs[key]) == 0 {
+		delete(n.pairs, key)
+	}
+	n.carrier.disconnect(c)
+}
+
+// watchKeepalive makes both ends give up some time from now.
+func (c *conn) watchKeepalive() {
+	for _, e := range c.ends {
+		if e.closed || e.keepalive != nil || e.host.life.ended() {
+			continue
+		}
+		w := c.net.w
+		w.seq++
+		wait := within(w.draw(drawKeepalive, c.id, uint64(e.side), w.seq), int64(keepaliveMin), int64(keepaliveMax))
+		e.keepalive = &event{
+			at: w.nowNS() + wait, node: e.host.node, life: e.host.life, kind: kindClosed,
+			a: c.id<<1 | uint64(e.side), b: w.seq, label: e.link.label,
+		}
+		e.keepalive.fire = func() {
+			e.keepalive = nil
+			e.end(errKeepalive)
+		}
+		w.register(e.keepalive)
+	}
+}
+
+// healed is a conn one direction of which works again.
+func (c *conn) healed() {
+	if c.ends[0].link.cut || c.ends[1].link.cut {
+		return
+	}
+	for _, e := range c.ends {
+		if e.keepalive != nil {
+			c.net.w.cancel(e.keepalive)
+			e.keepalive = nil
+		}
+		if e.closed || e.host.life.ended() {
+			if !e.other().closed {
+				e.tellOther() // the answer to whatever the other end sends
+			}
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package sim
+
+import "container/heap"
+
+// eventKind says what an event is; its value is part of every digest.
+type eventKind uint8
+
+const (
+	kindWorld eventKind = iota + 1
+	kindStart
+	kindWake
+	kindTimer
+	kindFrame
+	kindDial
+	kindDialed
+	kindClosed
+	kindFlush
+	kindCrash
+	kindResend
+)
+
+var kindNames = [...]string{"?", "world", "start", "wake", "timer", "frame", "dial", "dialed", "closed", "flush", "crash", "resend"}
+
+// event is something that will happen. (node, kind, a, b) is its canonical key:
+// it is unique, and it does not depend on which goroutine registered first.
+type event struct {
+	at   int64 // virtual nanoseconds
+	tie  uint64
+	node *Node        // whose event it is; nil: the world's
+	life *incarnation // it does not fire when this has ended; nil: always fires
+	kind eventKind
+	a, b uint64
+	// label is for the trace; it is not part of the key.
+	label string
+	size  int    // of a frame, in bytes
+	sum   uint64 // of a frame's bytes
+	fire  func()
+	// index in the heap, -1 when not in it.
+	index int
+}
+
+// eventHeap orders by time, then by a seeded tie-break.
+type eventHeap []*event
+
+func (h eventHeap) Len() int { return len(h) }
+
+func (h eventHeap) Less(i, j int) bool {
+	if h[i].at != h[j].at {
+		return h[i].at < h[j].at
+	}
+	return h[i].tie < h[j].tie
+}
+
+func (h eventHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *eventHeap) Push(x any) {
+	e := x.(*event)
+	e.index = len(*h)
+	*h = append(*h, e)
+}
+
+func (h *eventHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	e.index = -1
+	return e
+}
+
+// register adds an event; it may be called from any goroutine. Its place among
+// others depends on its key alone.
+func (w *World) register(e *event) {
+	var node uint64
+	if e.node != nil {
+		node = uint64(e.node.index) + 1
+	}
+	if e.tie == 0 {
+		e.tie = w.draw(drawTie, node<<8|uint64(e.kind), e.a, e.b)
+	}
+	e.index = -1
+	w.pendingMu.Lock()
+	w.pending = append(w.pending, e)
+	w.pendingMu.Unlock()
+}
+
+// drain moves what was registered since the last time to the heap.
+func (w *World) drain() {
+	w.pendingMu.Lock()
+	batch := w.pending
+	w.pending = w.spare[:0]
+	w.pendingMu.Unlock()
+	for i, e := range batch {
+		if e.fire != nil { // not cancelled meanwhile
+			heap.Push(&w.events, e)
+		}
+		batch[i] = nil
+	}
+	w.spare = batch
+}
+
+// cancel takes an event back. It must be called on the world's thread or by the
+// running task.
+func (w *World) cancel(e *event) {
+	e.fire = nil
+	if e.index >= 0 {
+		heap.Remove(&w.events, e.index)
+	}
+}

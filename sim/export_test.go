@@ -1,0 +1,57 @@
+package sim
+
+import (
+	"context"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// Bare is a node of a test world with a loop and a host, but without services.
+type Bare struct {
+	Loop     clock.Loop
+	Host     transport.Host
+	Disk     storage.Disk
+	Endpoint *transport.Endpoint
+	life     *incarnation
+}
+
+// AddBare adds a node that is up at once and offers services to the directory.
+func (w *World) AddBare(name string, services ...string) (*Bare, error) {
+	if err := w.AddNode(NodeConfig{Name: name, Listed: services}); err != nil {
+		return nil, err
+	}
+	return w.BootBare(name), nil
+}
+
+// BootBare boots a bare node, again if it crashed.
+func (w *World) BootBare(name string) *Bare {
+	n := w.node(name)
+	n.lives++
+	life := &incarnation{node: n, number: n.lives}
+	n.life = life
+	life.host = w.net.newHost(life)
+	life.disk = newDisk(life)
+	life.main = life.newLoop("node")
+	engine := transport.NewEngine(life.host, life.main, w.dir)
+	return &Bare{Loop: life.main, Host: life.host, Disk: life.disk, Endpoint: engine.Endpoint(life.main), life: life}
+}
+
+// Stop stops the node's loop in order.
+func (b *Bare) Stop() { b.life.main.stop() }
+
+// RunTask runs f as a task and the world until it has returned.
+func (w *World) RunTask(b *Bare, f func(ctx context.Context)) error {
+	done := false
+	b.Loop.Go("test", func(ctx context.Context) {
+		defer func() { done = true }()
+		f(ctx)
+	})
+	for !done {
+		if err := w.RunUntil(w.Now() + 1e6); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package sim
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/sim/fault"
+)
+
+// Network is what links are like unless a fault changes them.
+type Network struct {
+	// Default holds for every link; a zero latency means 1ms..5ms.
+	Default fault.Shape
+	// Of returns the shape of one direction; its zero parts mean Default. May
+	// be nil.
+	Of func(from, to string) fault.Shape
+}
+
+// The behaviour of conns when the network does not answer.
+const (
+	// dialTimeout is when a dial that nobody answers fails.
+	dialTimeout = 5 * time.Second
+	// keepaliveMin and keepaliveMax bound how long an end of a conn takes to
+	// notice that the other cannot be reached any more.
+	keepaliveMin = 10 * time.Second
+	keepaliveMax = 12 * time.Second
+	// resendMax bounds how long after a heal a stalled conn goes on.
+	resendMax = 500 * time.Millisecond
+)
+
+var defaultLatency = fault.Shape{LatencyMin: time.Millisecond, LatencyMax: 5 * time.Millisecond}
+
+// network decides about every frame between two nodes: when it arrives, and
+// whether. A carrier only moves the bytes.
+//
+// A conn over a cut link behaves as TCP does: it stalls. If the link heals
+// before an end gave up, what was sent arrives late and in order; otherwise each
+// end hears of the loss by itself, some time after the cut.
+type network struct {
+	w       *World
+	carrier carrier
+	links   map[uint64]*link
+	pairs   map[uint64][]*conn
+	conns   uint64 // numbers conns
+}
+
+// link is one direction between two nodes.
+type link struct {
+	from, to            *Node
+	label               string
+	base, shape         fault.Shape
+	cut, held, refused  bool
+	frames, dials, rsts uint64     // sequence numbers, for keys and draws
+	busyUntil           int64      // when the last frame has left, with a bandwidth
+	stalled             []*connEnd // ends with frames that wait for this link
+}
+
+func newNetwork(w *World, c carrier) *network {
+	return &network{w: w, carrier: c, links: map[uint64]*link{}, pairs: map[uint64][]*conn{}}
+}
+
+func (n *network) link(from, to *Node) *link {
+	key := uint64(from.index)<<32 | uint64(to.index)
+	l := n.links[key]
+	if l == nil {
+		l = &link{from: from, to: to, label: from.name + ">" + to.name}
+		l.base = n.w.cfg.Network.Default
+		if of := n.w.cfg.Network.Of; of != nil {
+			l.base = overlay(l.base, of(from.name, to.name))
+		}
+		l.base = overlay(defaultLatency, l.base)
+		l.shape = l.base
+		n.links[key] = l
+	}
+	return l
+}
+
+// overlay replaces the parts of a shape that over sets.
+func overlay(shape, over fault.Shape) fault.Shape {
+	if over.LatencyMin != 0 || over.LatencyMax != 0 {
+		shape.LatencyMin, shape.LatencyMax = over.LatencyMin, over.LatencyMax
+	}
+	if over.Bandwidth != 0 {
+		shape.Bandwidth = over.Bandwidth
+	}
+	return shape
+}
+
+func pairKey(a, b *Node) uint64 {
+	return uint64(min(a.index, b.index))<<32 | uint64(max(a.index, b.index))
+}
+
+// blocked reports whether frames cannot pass.
+func (l *link) blocked() bool { return l.cut || l.held }
+
+// latency draws the delay of the numbered message of one purpose.
+func (n *network) latency(l *link, purpose eventKind, seq uint64) int64 {
+	d := n.w.draw(drawLatency, uint64(l.from.index)<<32|uint64(l.to.index), uint64(purpose), seq)
+	return within(d, int64(l.shape.LatencyMin), int64(l.shape.LatencyMax))
+}
+
+// transmission is how long the link is busy with size bytes.
+func (l *link) transmission(size int) int64 {
+	if l.shape.Bandwidth <= 0 {
+		return 0
+	}
+	return int64(float64(size) / float64(l.shape.Bandwidth) * float64(time.Second))
+}
+
+// setCut changes a direction; conns over it begin to notice, or go on.
+func (n *network) setCut(l *link, cut bool) {
+	if l.cut == cut {
+		return
+	}
+	l.cut = cut
+	for _, c := range slices.Clone(n.pairs[pairKey(l.from, l.to)]) {
+		if cut {
+			c.watchKeepalive()
+		} else {
+			c.healed()
+		}
+	}
+	if !cut {
+		n.resend(l)
+	}
+}
+
+func (n *network) setHeld(l *link, held bool) {
+	if l.held == held {
+		return
+	}
+	l.held = held
+	if !held {
+		n.resend(l)
+	}
+}
+
+// resend lets the frames go that waited for the link, in order.
+func (n *network) resend(l *link) {
+	if l.blocked() {
+		return
+	}
+	ends := l.stalled
+	l.stalled = nil
+	slices.SortFunc(ends, func(a, b *connEnd) int { return cmp.Compare(a.conn.id, b.conn.id) })
+	for _, e := range ends {
+		e.resend(l)
+	}
+}

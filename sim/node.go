@@ -1,0 +1,277 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/storage/memdisk"
+	"github.com/taucloud/tau/transport"
+)
+
+// Node is one machine of a world: its identity, clocks and disk, which outlive
+// crashes, and its current incarnation, which does not.
+type Node struct {
+	w        *World
+	index    int
+	name     string
+	identity transport.Identity
+	services []node.Configured
+	listed   []string
+	disk     *memdisk.Disk
+	faults   diskFaults
+	clocks   clocks
+	life     *incarnation // nil while down
+	lives    int
+	paused   bool
+	deferred []*event // what would have happened during a pause
+	since    time.Duration
+	restart  bool // start again once the orderly stop is over
+}
+
+// incarnation is a node from a start to a crash or an orderly end. Everything
+// that it was given stops working when it ends.
+type incarnation struct {
+	node      *Node
+	number    int
+	over      atomic.Bool
+	loops     []*loop
+	loopCount int
+	host      *host
+	disk      *disk
+	main      *loop
+	running   *node.Node
+	stopping  bool
+}
+
+// NodeConfig describes a node to add.
+type NodeConfig struct {
+	Name     string
+	Services []node.Configured
+	// Listed are the services under which the directory lists the node; nil
+	// means the names of Services.
+	Listed []string
+}
+
+// startRetryDelay is how soon a node whose start went wrong tries again, as a
+// supervisor would.
+const startRetryDelay = time.Second
+
+// AddNode adds a node that is down. Its place in the order of additions is part
+// of the world's identity.
+func (w *World) AddNode(cfg NodeConfig) error {
+	if w.byName[cfg.Name] != nil {
+		return fmt.Errorf("sim: two nodes are called %s", cfg.Name)
+	}
+	n := &Node{
+		w:        w,
+		index:    len(w.nodes),
+		name:     cfg.Name,
+		identity: transport.NewIdentity(fmt.Appendf(nil, "sim/%d/%s", w.cfg.Seed, cfg.Name)),
+		services: cfg.Services,
+		listed:   cfg.Listed,
+		disk:     memdisk.New(),
+	}
+	if n.listed == nil {
+		for _, c := range cfg.Services {
+			n.listed = append(n.listed, c.Spec.Name)
+		}
+	}
+	w.nodes = append(w.nodes, n)
+	w.byName[n.name] = n
+	w.byPeer[n.identity.Peer()] = n
+	w.dir.Add(n.identity.Peer(), n.listed...)
+	return w.net.carrier.addNode(n)
+}
+
+// start boots the node from its disk.
+func (n *Node) start() {
+	if n.life != nil {
+		n.restart = n.life.stopping
+		return
+	}
+	n.lives++
+	life := &incarnation{node: n, number: n.lives}
+	n.life, n.since = life, n.w.Now()
+	life.host = n.w.net.newHost(life)
+	life.disk = newDisk(life)
+	life.main = life.newLoop("node")
+	life.main.Go("start", life.boot)
+}
+
+func (life *incarnation) boot(ctx context.Context) {
+	n := life.node
+	running, err := node.Start(ctx, life.main, node.Config{
+		Name:     n.name,
+		Identity: n.identity,
+		Services: n.services,
+		World: node.World{
+			NewLoop: func(name string) (clock.Loop, func()) {
+				l := life.newLoop(name)
+				return l, l.stop
+			},
+			Host:      life.host,
+			Disk:      life.disk,
+			Directory: n.w.dir,
+			Rand:      life.rand,
+			Observer:  n.w,
+			Log:       slog.New(&logHandler{w: n.w, node: n.name}),
+			Crash:     life.crashFromWithin,
+		},
+	})
+	if err != nil {
+		n.w.observe(n.name, "node", "start-failed", node.F("error", err.Error()))
+		n.w.After(0, "start of "+n.name+" failed", func() {
+			if n.life == life {
+				n.crash(false)
+				n.w.After(startRetryDelay, "retry "+n.name, n.start)
+			}
+		})
+		return
+	}
+	life.running, n.since = running, n.w.Now()
+	n.w.observe(n.name, "node", "started", node.F("incarnation", running.Incarnation()))
+}
+
+func (life *incarnation) rand(name string) *rand.Rand {
+	return life.node.w.newRand(uint64(life.node.index), uint64(life.number), hashText(name))
+}
+
+// stop ends the node in order.
+func (n *Node) stop() {
+	life := n.life
+	if life == nil || life.stopping {
+		return
+	}
+	if life.running == nil { // still starting
+		n.crash(false)
+		return
+	}
+	life.stopping = true
+	life.main.Go("stop", func(ctx context.Context) {
+		if err := life.running.Stop(ctx); err != nil {
+			n.w.observe(n.name, "node", "stop-failed", node.F("error", err.Error()))
+		}
+		n.w.After(0, "end of "+n.name, func() {
+			if n.life != life {
+				return
+			}
+			n.leave(life)
+			n.w.observe(n.name, "node", "stopped")
+			if n.restart {
+				n.restart = false
+				n.start()
+			}
+		})
+	})
+}
+
+// crash ends the node as a power cut does.
+func (n *Node) crash(loseDisk bool) {
+	w := n.w
+	if life := n.life; life != nil {
+		unsynced := n.disk.Unsynced()
+		n.leave(life)
+		at := w.draw(drawCrash, uint64(n.index), uint64(n.lives))
+		keep := int(within(at, 0, int64(unsynced)))
+		n.disk = n.disk.Crash(keep, chance(mix(at), tornProbability))
+		w.observe(n.name, "node", "crashed", node.F("unsynced", unsynced), node.F("kept", keep), node.F("disk-lost", loseDisk))
+	}
+	if loseDisk {
+		n.disk = n.disk.Wipe()
+	}
+}
+
+// tornProbability is how often the last write that survives a crash is torn.
+const tornProbability = 0.3
+
+// leave ends the incarnation.
+func (n *Node) leave(life *incarnation) {
+	n.life, n.since = nil, n.w.Now()
+	n.setPaused(false)
+	life.end()
+}
+
+// crashFromWithin is a crash that a task of the node itself asks for: nothing
+// of the node works from here on, and the task ends.
+func (life *incarnation) crashFromWithin() {
+	n := life.node
+	if life.over.Swap(true) {
+		exitTask()
+	}
+	n.w.register(&event{
+		at: n.w.nowNS(), tie: 1, kind: kindCrash, a: uint64(n.index), b: uint64(n.lives), label: n.name,
+		fire: func() {
+			if n.life == life {
+				n.crash(false)
+				n.onOwnCrash()
+			}
+		},
+	})
+	exitTask()
+}
+
+// ownCrashRestart is when a node that crashed by a failpoint starts again.
+const ownCrashRestart = 5 * time.Second
+
+// onOwnCrash restarts a node as a supervisor would.
+func (n *Node) onOwnCrash() {
+	lives := n.lives
+	n.w.After(ownCrashRestart, "restart "+n.name, func() {
+		if n.lives == lives {
+			n.start()
+		}
+	})
+}
+
+func (life *incarnation) ended() bool { return life.over.Load() }
+
+// end revokes everything: tasks end at their park, handles return ErrStopped,
+// conns reset. World's thread only.
+func (life *incarnation) end() {
+	life.over.Store(true)
+	for _, l := range life.loops {
+		l.kill()
+	}
+	life.node.w.settle()
+	life.host.crash()
+	life.node.deferred = nil
+}
+
+// setPaused stops the world of one node, or lets it go on: then everything that
+// was due happens now, in the order in which it was due.
+func (n *Node) setPaused(paused bool) {
+	if n.paused == paused || (paused && n.life == nil) {
+		return
+	}
+	n.paused = paused
+	if paused {
+		return
+	}
+	late := n.deferred
+	n.deferred = nil
+	for i, e := range late {
+		if e.fire != nil {
+			e.at, e.tie = n.w.nowNS(), uint64(i)+2
+			n.w.register(e)
+		}
+	}
+}
+
+// Observe implements node.Observer.
+func (w *World) Observe(nodeName, service, fact string, fields []node.Field) {
+	w.trace.fact(w.nowNS(), nodeName, service, fact, fields)
+	for _, f := range w.onFact {
+		f(check.Fact{At: w.Now(), Node: nodeName, Service: service, Name: fact, Fields: fields})
+	}
+}
+
+func (w *World) observe(nodeName, service, fact string, fields ...node.Field) {
+	w.Observe(nodeName, service, fact, fields)
+}

@@ -1,0 +1,58 @@
+package scenario
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Error is one thing that is wrong with a scenario file, and what to do.
+type Error struct {
+	File      string
+	Line, Col int // from 1
+	What      string
+	Hint      string
+}
+
+// Error is "file:line:col: what", and the hint on a line of its own.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Col, e.What)
+	if e.Hint != "" {
+		text += "\n    hint: " + e.Hint
+	}
+	return text
+}
+
+// Errors is all that Parse found wrong, in the order of the file.
+type Errors []*Error
+
+// errorsMax is how many errors of one file are reported.
+const errorsMax = 20
+
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, one := range e {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives each error to errors.As.
+func (e Errors) Unwrap() []error {
+	out := make([]error, len(e))
+	for i, one := range e {
+		out[i] = one
+	}
+	return out
+}
+
+// textMax bounds what a message quotes from the file.
+const textMax = 60
+
+// quote makes any text of a file printable in a message.
+func quote(s string) string {
+	runes := []rune(s)
+	if len(runes) > textMax {
+		s = string(runes[:textMax]) + "..."
+	}
+	return fmt.Sprintf("%q", s)
+}

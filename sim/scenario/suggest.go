@@ -1,0 +1,66 @@
+package scenario
+
+import (
+	"fmt"
+	"strings"
+)
+
+// listMax is how many known words a hint spells out.
+const listMax = 30
+
+// suggest is a hint for a word that is none of known: the closest one, if one
+// is close, else all of them.
+func suggest(word string, known []string) string {
+	if len(known) == 0 {
+		return "there are none"
+	}
+	if len(word) <= 64 {
+		best, bestDistance := "", 1+max(1, len(word)/3)
+		for _, k := range known {
+			if d := distance(strings.ToLower(word), strings.ToLower(k)); d < bestDistance {
+				best, bestDistance = k, d
+			}
+		}
+		if best != "" {
+			return fmt.Sprintf("did you mean %q?", best)
+		}
+		for _, k := range known {
+			if len(word) >= 3 && strings.Contains(k, word) {
+				return fmt.Sprintf("did you mean %q?", k)
+			}
+		}
+	}
+	return "known: " + list(known)
+}
+
+func list(words []string) string {
+	if n := len(words); n > listMax {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:listMax], ", "), n-listMax)
+	}
+	return strings.Join(words, ", ")
+}
+
+// distance counts the edits that make a into b, a swap of neighbours being one
+// (optimal string alignment).
+func distance(a, b string) int {
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(b)]
+}

@@ -1,0 +1,52 @@
+package sim
+
+import (
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/sim/check"
+)
+
+var _ check.View = (*World)(nil)
+
+// Nodes implements check.View.
+func (w *World) Nodes() []check.NodeView {
+	views := make([]check.NodeView, len(w.nodes))
+	for i, n := range w.nodes {
+		views[i] = check.NodeView{
+			Name:     n.name,
+			Peer:     n.identity.Peer(),
+			Services: n.listed,
+			Up:       n.up(),
+			Paused:   n.paused,
+			Since:    n.since,
+			Service:  n.service,
+		}
+	}
+	return views
+}
+
+// Connected implements check.View.
+func (w *World) Connected(a, b string) bool {
+	na, nb := w.node(a), w.node(b)
+	if !na.up() || !nb.up() || na.paused || nb.paused {
+		return false
+	}
+	if na == nb {
+		return true
+	}
+	for _, l := range []*link{w.net.link(na, nb), w.net.link(nb, na)} {
+		if l.blocked() || l.refused {
+			return false
+		}
+	}
+	return true
+}
+
+// up: started and not about to stop.
+func (n *Node) up() bool { return n.life != nil && n.life.running != nil && !n.life.stopping }
+
+func (n *Node) service(name string) node.Service {
+	if n.life == nil || n.life.running == nil {
+		return nil
+	}
+	return n.life.running.Service(name)
+}

@@ -1,0 +1,291 @@
+// Package sim is the other world: a whole cloud in one process, in virtual
+// time, from one seed. Nodes are the real node code over simulated clocks,
+// networks and disks. It knows no service.
+//
+// # How it stays the same
+//
+// Everything runs in a testing/synctest bubble, so that libraries' own timers
+// are virtual too. Every injected operation that must wait registers an
+// [event] and blocks. The world's thread waits until every goroutine is
+// blocked, takes the earliest event by (virtual time, seeded tie-break of the
+// event's canonical key), fires exactly that one, and waits again. Goroutines of
+// libraries run freely between two events; what they ask of the world is put in
+// order by its key, not by who came first.
+package sim
+
+import (
+	"container/heap"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/transport"
+)
+
+// WireKind chooses what carries the bytes between nodes. The choice does not
+// change a run's digest.
+type WireKind string
+
+// The wires.
+const (
+	// Mocknet carries them over libp2p's mocknet, through transport/libp2p.
+	Mocknet WireKind = "mocknet"
+	// Direct hands them over in memory, for size and speed.
+	Direct WireKind = "direct"
+)
+
+// Config is what a world is made from.
+type Config struct {
+	Seed uint64
+	// Wire is Direct if empty.
+	Wire WireKind
+	// Network is what links are like unless told otherwise.
+	Network Network
+	// Trace receives one JSON line per event; nil for none.
+	Trace io.Writer
+	// EventsMax ends a run that does not end; 0 means 500 million.
+	EventsMax uint64
+	// StallTimeout is the real time without any event after which the world is
+	// taken for stuck: goroutines are dumped and the process exits. 0 means 10 s.
+	StallTimeout time.Duration
+	// Progress, if set, is called about every 1,000 events on the world's thread.
+	Progress func(virtual time.Duration, events uint64)
+}
+
+// Outcome is what a run came to.
+type Outcome struct {
+	// Digest is the SHA-256 of all trace lines, in hexadecimal.
+	Digest string
+	Events uint64
+	// Virtual is the time at which the run ended.
+	Virtual time.Duration
+}
+
+// World is one run.
+type World struct {
+	cfg     Config
+	virtual atomic.Int64 // nanoseconds since the start
+	events  eventHeap
+	current *task // the one that runs now, nil between turns
+
+	pendingMu sync.Mutex
+	pending   []*event
+	spare     []*event
+
+	nodes  []*Node
+	byName map[string]*Node
+	byPeer map[transport.Peer]*Node
+	dir    *transport.StaticDirectory
+	net    *network
+	trace  *trace
+
+	seq      uint64 // numbers the world's own events
+	fired    atomic.Uint64
+	stuckAt  int64 // virtual time of the last event, and how many came then
+	stuckFor int
+	bubble   time.Time // the bubble's clock at the start
+	failure  error
+	onFact   []func(check.Fact)
+	log      *slog.Logger
+}
+
+// epoch is what an unskewed wall clock shows at the start.
+var epoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// sameInstantMax is how many events may happen without time moving.
+const sameInstantMax = 2_000_000
+
+// Run makes a world and hands it to body on the world's thread: body adds
+// nodes, plans what happens and calls RunUntil. When body returns, all nodes
+// end. The error is body's, or the first failure of the world.
+func Run(cfg Config, body func(w *World) error) (out Outcome, err error) {
+	if cfg.EventsMax == 0 {
+		cfg.EventsMax = 500_000_000
+	}
+	if cfg.StallTimeout == 0 {
+		cfg.StallTimeout = 10 * time.Second
+	}
+	if cfg.Wire == "" {
+		cfg.Wire = Direct
+	}
+	w := &World{
+		cfg:    cfg,
+		byName: map[string]*Node{},
+		byPeer: map[transport.Peer]*Node{},
+		dir:    transport.NewStaticDirectory(),
+		trace:  newTrace(cfg.Trace),
+	}
+	w.log = slog.New(&logHandler{w: w})
+	stopWatching := w.watch()
+	defer stopWatching()
+	// The T is a vessel for the bubble only: nothing is ever reported on it.
+	synctest.Test(&testing.T{}, func(*testing.T) {
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("sim: panic at %v: %v\n%s", w.Now(), r, debug.Stack())
+			}
+		}()
+		err = w.runBody(body)
+		out = Outcome{Digest: w.trace.digest(), Events: w.fired.Load(), Virtual: w.Now()}
+	})
+	return out, err
+}
+
+func (w *World) runBody(body func(w *World) error) error {
+	w.bubble = time.Now()
+	carrier, err := newCarrier(w)
+	if err != nil {
+		return err
+	}
+	w.net = newNetwork(w, carrier)
+	err = body(w)
+	for _, n := range w.nodes {
+		if n.life != nil {
+			n.life.end()
+		}
+	}
+	carrier.close()
+	w.settle()
+	if err == nil {
+		err = w.failure
+	}
+	return err
+}
+
+// Now is the virtual time since the start.
+func (w *World) Now() time.Duration { return time.Duration(w.virtual.Load()) }
+
+func (w *World) nowNS() int64 { return w.virtual.Load() }
+
+// Events is how many events have fired.
+func (w *World) Events() uint64 { return w.fired.Load() }
+
+// At plans f on the world's thread, d after the start. f must not wait.
+func (w *World) At(d time.Duration, label string, f func()) {
+	w.seq++
+	w.register(&event{at: max(int64(d), w.nowNS()), kind: kindWorld, a: w.seq, label: label, fire: f})
+}
+
+// After plans f on the world's thread, d from now.
+func (w *World) After(d time.Duration, label string, f func()) { w.At(w.Now()+d, label, f) }
+
+// Fail ends the run: RunUntil returns err. The first one counts.
+func (w *World) Fail(err error) {
+	if w.failure == nil {
+		w.failure = err
+	}
+}
+
+// OnFact adds a listener to the facts that services report.
+func (w *World) OnFact(f func(check.Fact)) { w.onFact = append(w.onFact, f) }
+
+// RunUntil fires events until virtual time d. It returns early with the first
+// failure.
+func (w *World) RunUntil(d time.Duration) error {
+	for w.failure == nil {
+		w.settle()
+		w.drain()
+		if len(w.events) == 0 || w.events[0].at > int64(d) {
+			w.advance(max(int64(d), w.nowNS()))
+			return nil
+		}
+		w.fire(heap.Pop(&w.events).(*event))
+	}
+	return w.failure
+}
+
+// fire lets one event happen.
+func (w *World) fire(e *event) {
+	if e.life != nil && e.life.ended() {
+		return
+	}
+	if e.node != nil && e.node.paused {
+		e.node.deferred = append(e.node.deferred, e)
+		return
+	}
+	w.advance(max(e.at, w.nowNS()))
+	w.guard(e)
+	fire := e.fire
+	w.trace.event(w.nowNS(), e)
+	fire()
+	if n := w.fired.Add(1); n%1024 == 0 && w.cfg.Progress != nil {
+		w.cfg.Progress(w.Now(), n)
+	}
+}
+
+// advance moves virtual time, and the bubble's clock after it. The bubble need
+// not follow each nanosecond: only libraries look at it.
+func (w *World) advance(at int64) {
+	w.virtual.Store(at)
+	if behind := time.Duration(at) - time.Since(w.bubble); behind >= 100*time.Millisecond {
+		time.Sleep(behind)
+		synctest.Wait()
+	}
+}
+
+// settle waits until every goroutine is blocked.
+func (w *World) settle() {
+	synctest.Wait()
+	for i := 0; w.current != nil; i++ {
+		if i == 1000 {
+			panic(fmt.Sprintf("task %q of %s waits for something that is not of this world\n%s",
+				w.current.name, w.current.loop.life.node.name, allStacks()))
+		}
+		time.Sleep(time.Nanosecond) // a library's timer may be what it waits for
+		synctest.Wait()
+	}
+}
+
+// guard ends runs that do not end by themselves.
+func (w *World) guard(e *event) {
+	if w.fired.Load() >= w.cfg.EventsMax {
+		w.Fail(fmt.Errorf("sim: more than %d events", w.cfg.EventsMax))
+	}
+	if w.nowNS() != w.stuckAt {
+		w.stuckAt, w.stuckFor = w.nowNS(), 0
+		return
+	}
+	if w.stuckFor++; w.stuckFor > sameInstantMax {
+		w.Fail(fmt.Errorf("sim: %d events without time moving at %v; the last is %s %q", w.stuckFor, w.Now(), kindNames[e.kind], e.label))
+	}
+}
+
+// watch dumps all goroutines when nothing happens for too long in real time,
+// which is what a task that holds a mutex while it waits looks like. It must be
+// started outside of the bubble.
+func (w *World) watch() (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		last, since := uint64(0), time.Now()
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(w.cfg.StallTimeout / 10):
+			}
+			if n := w.fired.Load(); n != last || n == 0 {
+				last, since = n, time.Now()
+			} else if time.Since(since) > w.cfg.StallTimeout {
+				stalled(w.Now(), w.cfg.StallTimeout)
+			}
+		}
+	}()
+	return func() { close(done) }
+}
+
+// ErrNoSuchNode is returned for a name that no node has.
+var ErrNoSuchNode = errors.New("sim: no such node")
+
+func allStacks() []byte {
+	buf := make([]byte, 1<<20)
+	return buf[:runtime.Stack(buf, true)]
+}
