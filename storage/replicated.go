@@ -1,13 +1,19 @@
 package storage
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/transport"
 )
+
+// deltaSizeMax bounds what one turn may write, in bytes of keys and values.
+const deltaSizeMax = 1 << 20
 
 // ReplicatedConfig is what a replica needs.
 type ReplicatedConfig struct {
@@ -31,47 +37,201 @@ type ReplicatedConfig struct {
 //
 // All writes of one turn travel as one delta. Apply is atomic also at the
 // other replicas.
+//
+// A write supersedes all that its replica knew of. Of concurrent writes of a
+// key the one that stands higher in the history wins, whatever the time: a
+// replica that lags behind loses. A concurrent write survives a deletion.
+//
+// The whole index is in memory, and deltas are kept for ever: this is for
+// thousands of entries that matter, not for bulk data.
 type Replicated struct {
 	replicated
 }
 
-type replicated struct{}
+type replicated struct {
+	cfg     ReplicatedConfig
+	ctx     context.Context // ends with the replica
+	cancel  context.CancelCauseFunc
+	replica *replica
+
+	pending     map[Key]write // of this turn
+	pendingSize int
+	committing  bool // a commit is scheduled
+
+	watchers  []*watcher
+	changed   map[Key]bool
+	notifying bool
+
+	exchange
+}
 
 // OpenReplicated opens the replica from what is on the disk and begins to
 // exchange with the others. It stops with its loop; a service that stops in
 // order calls Close.
+//
+// It first takes what another replica has, if one answers within 2 s: a replica
+// that lost its disk would otherwise write on top of nothing, and lose.
 func OpenReplicated(ctx context.Context, cfg ReplicatedConfig) (*Replicated, error) {
-	panic("not built yet")
+	if cfg.AntiEntropyInterval <= 0 {
+		cfg.AntiEntropyInterval = 5 * time.Second
+	}
+	r := &Replicated{replicated{
+		cfg:     cfg,
+		pending: map[Key]write{},
+		changed: map[Key]bool{},
+	}}
+	r.ctx, r.cancel = context.WithCancelCause(context.Background())
+	if err := r.watchLoop(ctx); err != nil {
+		r.stop()
+		return nil, err
+	}
+	replica, err := openReplica(cfg.Disk, K("kv", cfg.Service, cfg.Namespace))
+	if err != nil {
+		r.stop()
+		return nil, err
+	}
+	r.replica = replica
+	r.closeLater()
+	r.serve()
+	r.catchUp(ctx)
+	r.startAntiEntropy()
+	return r, nil
 }
+
+// watchLoop has r stop with its loop. It returns once that is sure: only then
+// go-ds-crdt's goroutines may start.
+func (r *Replicated) watchLoop(ctx context.Context) error {
+	return r.cfg.Loop.Park(ctx, func(wake func()) {
+		r.cfg.Loop.Go("replica", func(loopCtx context.Context) {
+			context.AfterFunc(loopCtx, r.stop)
+			wake()
+		})
+	})
+}
+
+// closeLater closes the replica when r stops, also if it has already.
+func (r *Replicated) closeLater() { context.AfterFunc(r.ctx, r.replica.close) }
+
+// stop may come from any goroutine.
+func (r *Replicated) stop() { r.cancel(clock.ErrStopped) }
 
 // Get implements Store. Writes of this turn are seen.
-func (r *Replicated) Get(k Key) ([]byte, error) { panic("not built yet") }
-
-// List implements Store. Writes of this turn are seen.
-func (r *Replicated) List(prefix Key) ([]Entry, error) { panic("not built yet") }
-
-// Apply implements Store.
-func (r *Replicated) Apply(b *Batch) error { panic("not built yet") }
-
-// Sync implements Store: durable on this node.
-func (r *Replicated) Sync(ctx context.Context) error { panic("not built yet") }
-
-// Replicate makes all that this replica has now durable here and, by asking up
-// to as many reachable peers as needed, on copies-1 other nodes. It returns how
-// many copies, this one included, are known to be durable: fewer than asked for
-// when ctx ends or no more peers answer.
-func (r *Replicated) Replicate(ctx context.Context, copies int) (int, error) {
-	panic("not built yet")
+func (r *Replicated) Get(k Key) ([]byte, error) {
+	mustBeKey(k)
+	if w, found := r.pending[k]; found {
+		if w.delete {
+			return nil, ErrNotFound
+		}
+		return bytes.Clone(w.value), nil
+	}
+	value, found := r.replica.overlay.value(k)
+	if !found {
+		return nil, ErrNotFound
+	}
+	return bytes.Clone(value[len(valueTag):]), nil
 }
 
-// Watch calls f in a turn of its own, once per changed key below prefix, after
-// the key was written or deleted here or elsewhere, with keys in order. Changes
-// of one key may be coalesced: read the current value. stop ends it.
-func (r *Replicated) Watch(prefix Key, f func(k Key)) (stop func()) { panic("not built yet") }
+// List implements Store. Writes of this turn are seen.
+func (r *Replicated) List(prefix Key) ([]Entry, error) {
+	var list []Entry
+	r.replica.overlay.list(prefix, func(k Key, value []byte) {
+		if _, found := r.pending[k]; !found {
+			list = append(list, Entry{Key: k, Value: bytes.Clone(value[len(valueTag):])})
+		}
+	})
+	committed := len(list)
+	for k, w := range r.pending {
+		if k.Has(prefix) && !w.delete {
+			list = append(list, Entry{Key: k, Value: bytes.Clone(w.value)})
+		}
+	}
+	if len(list) > committed {
+		slices.SortFunc(list, compareEntries)
+	}
+	return list, nil
+}
+
+// Apply implements Store. It fails with ErrTooLarge for a batch of over 1 MiB,
+// and while the disk refuses what was applied before.
+func (r *Replicated) Apply(b *Batch) error {
+	if r.ctx.Err() != nil {
+		return clock.ErrStopped
+	}
+	size := 0
+	for _, w := range b.writes {
+		mustBeKey(w.key)
+		size += len(w.key) + len(w.value)
+	}
+	if size > deltaSizeMax {
+		return fmt.Errorf("%w: a batch of %d bytes", ErrTooLarge, size)
+	}
+	if err := r.replica.overlay.commit(); err != nil {
+		return err
+	}
+	if r.pendingSize+size > deltaSizeMax {
+		if err := r.commit(); err != nil {
+			return err
+		}
+	}
+	for _, w := range b.writes {
+		r.pending[w.key] = w
+	}
+	r.pendingSize += size
+	if !r.committing && len(r.pending) > 0 {
+		r.committing = true
+		r.cfg.Loop.AfterFunc(0, func() {
+			r.committing = false
+			_ = r.commit() // what fails stays pending: Sync reports it
+		})
+	}
+	return nil
+}
+
+// commit makes the writes of this turn one delta and publishes it.
+func (r *Replicated) commit() error {
+	if r.ctx.Err() != nil {
+		return clock.ErrStopped
+	}
+	if len(r.pending) == 0 {
+		return nil
+	}
+	d, err := r.replica.commit(r.pending)
+	if err != nil {
+		return err
+	}
+	clear(r.pending)
+	r.pendingSize = 0
+	r.notify()
+	if d != nil {
+		r.publish(d)
+	}
+	return nil
+}
+
+// Sync implements Store: durable on this node.
+func (r *Replicated) Sync(ctx context.Context) error {
+	if err := r.commit(); err != nil {
+		return err
+	}
+	if err := r.replica.overlay.commit(); err != nil {
+		return err
+	}
+	return flush(ctx, r.cfg.Loop, r.cfg.Disk)
+}
 
 // Heads is a digest of the replica's state: replicas with equal heads have
 // equal contents. For checks and status.
-func (r *Replicated) Heads() []string { panic("not built yet") }
+func (r *Replicated) Heads() []string {
+	var list []string
+	for _, c := range r.replica.heads() {
+		list = append(list, c.String())
+	}
+	return list
+}
 
 // Close flushes nothing and ends the replica.
-func (r *Replicated) Close() error { panic("not built yet") }
+func (r *Replicated) Close() error {
+	r.stop()
+	r.replica.close()
+	return nil
+}

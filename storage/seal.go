@@ -1,9 +1,13 @@
 package storage
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
+
+	"github.com/ipfs/go-datastore"
 )
 
 // What lies on the disk is sealed: 4 bytes of CRC-32C over the key and the
@@ -37,4 +41,26 @@ func checksum(key string, value []byte) uint32 {
 	var short [128]byte
 	sum := crc32.Update(0, castagnoli, append(short[:0], key...))
 	return crc32.Update(sum, castagnoli, value)
+}
+
+// readingsMax is how often something is read before it counts as corrupt: it
+// may be the reading that went wrong.
+const readingsMax = 3
+
+// readSound reads a key until check accepts what it finds.
+func readSound(disk Disk, k Key, check func(raw []byte) error) (err error) {
+	for range readingsMax {
+		var raw []byte
+		raw, err = disk.Get(context.Background(), datastore.RawKey(string(k)))
+		if errors.Is(err, datastore.ErrNotFound) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return fmt.Errorf("storage: read %s: %w", k, err)
+		}
+		if err = check(raw); err == nil {
+			return nil
+		}
+	}
+	return err
 }
