@@ -1,0 +1,78 @@
+package seer
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/services/seer/seerapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// lookup lists the live members after a peer that offer service ("" for all).
+func (t *table) lookup(now time.Duration, service string, after transport.Peer) (page []seerapi.Member, more bool) {
+	for _, m := range t.after(after) {
+		if !t.live(now, m) || (service != "" && !slices.Contains(m.announcement.Services, service)) {
+			continue
+		}
+		if len(page) == seerapi.PageLenMax {
+			return page, true
+		}
+		page = append(page, m.answer(now))
+	}
+	return page, false
+}
+
+// digest lists what others may want to know: whom somebody heard within
+// goneAfter, and who left a short while ago.
+func (t *table) digest(now time.Duration, after transport.Peer) (page []seerapi.Heard, more bool) {
+	for _, m := range t.after(after) {
+		age := now - m.heardAt
+		if age >= t.goneAfter && !(m.left && age < 2*t.goneAfter) {
+			continue
+		}
+		if len(page) == seerapi.PageLenMax {
+			return page, true
+		}
+		page = append(page, seerapi.Heard{Peer: m.peer, Life: m.life, Revision: m.wanted, Age: age, Left: m.left})
+	}
+	return page, false
+}
+
+// records lists the announcements of peers as far as they are known.
+func (t *table) records(peers []transport.Peer) []seerapi.Record {
+	var list []seerapi.Record
+	for _, p := range peers[:min(len(peers), seerapi.PageLenMax)] {
+		if m := t.members[p]; m != nil && m.announcement != nil && m.of.life == m.life {
+			list = append(list, seerapi.Record{Peer: p, Life: m.life, Revision: m.of.number, Announcement: *m.announcement})
+		}
+	}
+	return list
+}
+
+// live reports whether m belongs into an answer.
+func (t *table) live(now time.Duration, m *member) bool {
+	return m.up && t.fresh(now, m)
+}
+
+// after is the part of the table that follows a peer; the zero peer precedes all.
+func (t *table) after(peer transport.Peer) []*member {
+	i, found := slices.BinarySearchFunc(t.sorted, peer, func(m *member, p transport.Peer) int { return m.peer.Compare(p) })
+	if found {
+		i++
+	}
+	return t.sorted[i:]
+}
+
+func (m *member) answer(now time.Duration) seerapi.Member {
+	return seerapi.Member{
+		Peer:        m.peer,
+		Name:        m.announcement.Name,
+		Incarnation: m.announcement.Incarnation,
+		Services:    slices.Clone(m.announcement.Services),
+		Addresses:   slices.Clone(m.announcement.Addresses),
+		Capacity:    maps.Clone(m.announcement.Capacity),
+		Usage:       maps.Clone(m.announcement.Usage),
+		Age:         max(0, now-m.heardAt),
+	}
+}

@@ -1,0 +1,172 @@
+package seer
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/seer/seerapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// BeaconName is the beacon agent's name among the services of a node.
+const BeaconName = "beacon"
+
+// beaconSeersMax is how many seers hear every beacon of a node.
+const beaconSeersMax = 3
+
+// BeaconSpec is the agent that runs on every node and announces it to seers.
+func BeaconSpec() node.Spec {
+	return node.Spec{
+		Name:     BeaconName,
+		Doc:      "announces this node to the seers",
+		Settings: func() any { return defaultBeaconSettings() },
+		New: func(env node.Env, settings any) (node.Service, error) {
+			s := settings.(*BeaconSettings)
+			if err := s.validate(); err != nil {
+				return nil, err
+			}
+			return &Agent{env: env, settings: *s}, nil
+		},
+	}
+}
+
+// Agent sends the beacons of one node.
+type Agent struct {
+	env      node.Env
+	settings BeaconSettings
+
+	life      uint64
+	began     time.Duration
+	revision  uint64
+	told      seerapi.Announcement // what revision says
+	sent      int                  // beacons since everything was told
+	directory []transport.Peer     // of which ranked was made
+	ranked    []transport.Peer
+	turn      int // of the seers that are not chosen
+}
+
+// Start implements node.Service.
+func (a *Agent) Start(context.Context) error {
+	a.began = a.env.Loop.Elapsed()
+	a.life = a.newLife()
+	seerapi.Ask.Serve(a.env.Wire, a.answer)
+	a.env.Loop.Go("beacon", a.run)
+	return nil
+}
+
+// newLife names this run of the node. The clock is only asked for being
+// different from the last time: after the loss of a disk nothing else is.
+func (a *Agent) newLife() uint64 {
+	raw := binary.BigEndian.AppendUint64(nil, a.env.Rand.Uint64())
+	raw = binary.BigEndian.AppendUint64(raw, uint64(a.env.Loop.Now().UnixNano()))
+	sum := sha256.Sum256(raw)
+	return binary.BigEndian.Uint64(sum[:]) | 1 // never 0, which is no life
+}
+
+// Stop implements node.Service: an orderly end is told, so that nobody has to
+// wait for the silence to be long enough.
+func (a *Agent) Stop(context.Context) error {
+	regular, _ := a.chosen() // they tell the others
+	for _, seer := range regular {
+		_ = seerapi.Leave.Tell(a.env.Wire, seer, seerapi.LeaveMessage{Life: a.life})
+	}
+	return nil
+}
+
+// run sends beacons, the first at once and the second after a random part of the
+// interval, so that nodes that start together do not stay in step.
+func (a *Agent) run(ctx context.Context) {
+	wait := time.Duration(a.env.Rand.Int64N(int64(a.settings.Interval)))
+	for {
+		a.beat(ctx)
+		if clock.Sleep(ctx, a.env.Loop, wait) != nil {
+			return
+		}
+		wait = a.settings.Interval
+	}
+}
+
+// beat sends one beacon.
+func (a *Agent) beat(ctx context.Context) {
+	if beforeBeacon.Hit(ctx, a.env) != nil {
+		return
+	}
+	m := a.message()
+	a.sent++
+	if a.sent > a.settings.AnnounceEvery || a.changed() {
+		m = a.announcement()
+	}
+	raw := transport.Encode(m)
+	regular, others := a.chosen()
+	if len(others) > 0 {
+		a.turn++
+		regular = append(slices.Clip(regular), others[a.turn%len(others)])
+	}
+	for _, seer := range regular {
+		_ = a.env.Wire.Tell(seer, seerapi.Beacon.Name, raw) // the next beacon is the repetition
+	}
+}
+
+// answer tells everything to a seer that asks.
+func (a *Agent) answer(_ context.Context, from transport.Peer, _ seerapi.AskMessage) {
+	m := a.message()
+	m.Announcement = &a.told
+	_ = seerapi.Beacon.Tell(a.env.Wire, from, m)
+}
+
+func (a *Agent) message() seerapi.BeaconMessage {
+	return seerapi.BeaconMessage{Life: a.life, At: a.env.Loop.Elapsed() - a.began, Revision: a.revision}
+}
+
+// announcement is a message that tells everything.
+func (a *Agent) announcement() seerapi.BeaconMessage {
+	a.sent = 0
+	m := a.message()
+	m.Announcement = &a.told
+	return m
+}
+
+// changed looks at the node and reports whether there is something new to tell.
+func (a *Agent) changed() bool {
+	current := announce(a.env.Node, a.env.Incarnation, a.env.ServiceNames(), a.settings.Addresses, a.env.Gauges())
+	if a.revision > 0 && same(current, a.told) {
+		return false
+	}
+	a.told = current
+	a.revision++
+	return true
+}
+
+// chosen are the seers that hear every beacon: all, or the highest by rendezvous
+// hash, so that the load is even and one more seer moves few nodes. The others
+// hear one in turn, in case this node reaches none of the chosen.
+func (a *Agent) chosen() (regular, others []transport.Peer) {
+	all := a.env.Wire.Directory().Peers(seerapi.Service)
+	if !slices.Equal(all, a.directory) {
+		a.directory = slices.Clone(all)
+		a.ranked = rendezvous(a.env.Self, all)
+	}
+	n := min(beaconSeersMax, len(a.ranked))
+	return a.ranked[:n], a.ranked[n:]
+}
+
+// rendezvous orders candidates by their hash together with self, highest first
+// (Thaler and Ravishankar's highest random weight).
+func rendezvous(self transport.Peer, candidates []transport.Peer) []transport.Peer {
+	weights := make(map[transport.Peer]uint64, len(candidates))
+	for _, p := range candidates {
+		sum := sha256.Sum256(append(self[:], p[:]...))
+		weights[p] = binary.BigEndian.Uint64(sum[:])
+	}
+	ranked := slices.Clone(candidates)
+	slices.SortFunc(ranked, func(p, q transport.Peer) int {
+		return cmp.Or(cmp.Compare(weights[q], weights[p]), p.Compare(q))
+	})
+	return ranked
+}

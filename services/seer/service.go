@@ -1,0 +1,169 @@
+// Package seer knows who is alive and what they offer. Every node runs a beacon
+// agent (BeaconSpec) that announces it to some seers; the seers (Spec) exchange
+// what they heard and answer questions.
+//
+// It is not responsible for who belongs to the cloud: that is the directory's.
+package seer
+
+import (
+	"context"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/seer/seerapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// Spec is seer's entry in the catalogue.
+func Spec() node.Spec {
+	return node.Spec{
+		Name:     seerapi.Service,
+		Doc:      "who is alive and what they offer",
+		Settings: func() any { return defaultSettings() },
+		New: func(env node.Env, settings any) (node.Service, error) {
+			s := settings.(*Settings)
+			if err := s.validate(); err != nil {
+				return nil, err
+			}
+			return newService(env, *s), nil
+		},
+	}
+}
+
+// Service is one seer.
+type Service struct {
+	env      node.Env
+	settings Settings
+	table    *table
+	// lastTurn is when this seer was last seen awake, wokeAt when it started or
+	// last woke from a stall.
+	lastTurn, wokeAt time.Duration
+}
+
+func newService(env node.Env, settings Settings) *Service {
+	return &Service{env: env, settings: settings, table: newTable(settings.GoneAfter, settings.MembersMax)}
+}
+
+// Start implements node.Service.
+func (s *Service) Start(context.Context) error {
+	s.lastTurn = s.env.Loop.Elapsed()
+	s.wokeAt = s.lastTurn
+	seerapi.Beacon.Serve(s.env.Wire, s.hear)
+	seerapi.Leave.Serve(s.env.Wire, s.leave)
+	seerapi.Lookup.Serve(s.env.Wire, s.lookup)
+	seerapi.Digest.Serve(s.env.Wire, s.digest)
+	seerapi.Records.Serve(s.env.Wire, s.records)
+	s.env.Loop.Go("exchange", s.exchange)
+	s.env.Loop.Go("expire", func(ctx context.Context) {
+		_ = clock.Every(ctx, s.env.Loop, s.tick(), func(context.Context) bool {
+			s.table.expire(s.now(), s.settings.ForgetAfter)
+			s.report()
+			return true
+		})
+	})
+	return nil
+}
+
+// Stop implements node.Service. A seer has nothing to save: what it knows is
+// known to the nodes themselves.
+func (s *Service) Stop(context.Context) error { return nil }
+
+// Live lists the peers that this seer holds for alive, in canonical order.
+func (s *Service) Live() []transport.Peer {
+	now := s.env.Loop.Elapsed()
+	var peers []transport.Peer
+	for _, m := range s.table.sorted {
+		if s.table.live(now, m) {
+			peers = append(peers, m.peer)
+		}
+	}
+	return peers
+}
+
+// Members lists what this seer would answer, all pages, in canonical order.
+func (s *Service) Members() []seerapi.Member {
+	now := s.env.Loop.Elapsed()
+	var members []seerapi.Member
+	for _, m := range s.table.sorted {
+		if s.table.live(now, m) {
+			members = append(members, m.answer(now))
+		}
+	}
+	return members
+}
+
+// Settled reports whether this seer answers at all: not right after its start
+// or after a stall.
+func (s *Service) Settled() bool { return s.settled(s.env.Loop.Elapsed()) }
+
+func (s *Service) settled(now time.Duration) bool {
+	return now-s.wokeAt >= s.settings.SettleAfter && now-s.lastTurn < s.stall()
+}
+
+// hear takes a beacon.
+func (s *Service) hear(_ context.Context, from transport.Peer, b seerapi.BeaconMessage) {
+	if b.Announcement != nil && !sound(b.Announcement) {
+		return
+	}
+	if s.table.hear(s.now(), from, b) {
+		_ = seerapi.Ask.Tell(s.env.Wire, from, seerapi.AskMessage{}) // the next beacon is answered so too
+	}
+	s.report()
+}
+
+func (s *Service) leave(_ context.Context, from transport.Peer, m seerapi.LeaveMessage) {
+	s.table.leave(s.now(), from, m.Life)
+	s.report()
+}
+
+func (s *Service) lookup(ctx context.Context, _ transport.Peer, req seerapi.LookupRequest) (seerapi.LookupResponse, error) {
+	if err := beforeAnswer.Hit(ctx, s.env); err != nil {
+		return seerapi.LookupResponse{}, transport.New(transport.Refused, seerapi.Lookup.Name, err.Error())
+	}
+	now := s.now()
+	if !s.settled(now) {
+		return seerapi.LookupResponse{}, transport.New(transport.Refused, seerapi.Lookup.Name, "this seer has just woken and does not know yet")
+	}
+	members, more := s.table.lookup(now, req.Service, req.After)
+	return seerapi.LookupResponse{Members: members, More: more}, nil
+}
+
+func (s *Service) digest(_ context.Context, _ transport.Peer, req seerapi.DigestRequest) (seerapi.DigestResponse, error) {
+	heard, more := s.table.digest(s.now(), req.After)
+	return seerapi.DigestResponse{Heard: heard, More: more}, nil
+}
+
+func (s *Service) records(_ context.Context, _ transport.Peer, req seerapi.RecordsRequest) (seerapi.RecordsResponse, error) {
+	return seerapi.RecordsResponse{Records: s.table.records(req.Peers)}, nil
+}
+
+// now is the seer's own time. Every turn that judges by time asks here, so that
+// the first one after a stall notices it.
+func (s *Service) now() time.Duration {
+	now := s.env.Loop.Elapsed()
+	if now-s.lastTurn >= s.stall() {
+		s.wokeAt = now
+		s.table.resume(now)
+		s.env.Log.Warn("seer was stalled", "for", now-s.lastTurn)
+	}
+	s.lastTurn = now
+	return now
+}
+
+// tick is the pause between two looks for the silent; stall is how late it may
+// come before we know that it is we who were silent.
+func (s *Service) tick() time.Duration  { return s.settings.GoneAfter / 5 }
+func (s *Service) stall() time.Duration { return s.settings.GoneAfter / 2 }
+
+// report tells what changed.
+func (s *Service) report() {
+	for _, c := range s.table.changes {
+		if c.why == "" {
+			s.env.Observe("member-up", node.F("peer", c.peer), node.F("name", c.name), node.F("incarnation", c.incarnation))
+		} else {
+			s.env.Observe("member-gone", node.F("peer", c.peer), node.F("name", c.name), node.F("why", c.why))
+		}
+	}
+	s.table.changes = s.table.changes[:0]
+}

@@ -1,0 +1,226 @@
+package seer
+
+import (
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/services/seer/seerapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// table is what one seer knows about all nodes: the core, without a clock and
+// without a network. All times are the seer's own monotonic clock, so that the
+// clocks of others don't matter.
+//
+// What makes it converge without ever believing in the dead: a member's heardAt
+// is a lower bound of the instant at which somebody heard the member itself. A
+// direct beacon sets it, a relayed age (to which the puller has added the whole
+// round trip) can raise it, nothing else does. So gossip can't keep a dead node
+// alive, however long it goes round.
+type table struct {
+	goneAfter time.Duration // without news a member is gone
+	lenMax    int
+
+	members map[transport.Peer]*member
+	sorted  []*member // by peer: answers and scans have one order
+	// floor is when this seer last noticed that it had been deaf itself. What was
+	// up then is given goneAfter from there.
+	floor   time.Duration
+	changes []change
+}
+
+// member is a node, up, gone or only heard of.
+type member struct {
+	peer    transport.Peer
+	life    uint64
+	heardAt time.Duration
+	// last is the life before this one, whose messages may still come.
+	last uint64
+	pace pace
+	left bool // this life ended in order
+
+	wanted       uint64                // the highest revision heard of in this life
+	announcement *seerapi.Announcement // nil until heard
+	of           revision              // what the announcement is of
+
+	up       bool
+	reported uint64 // the life that was last reported as up
+}
+
+// revision is a state of an announcement.
+type revision struct {
+	life, number uint64
+}
+
+// change is a member that came or went.
+type change struct {
+	peer        transport.Peer
+	name        string
+	incarnation uint64
+	why         string // of one that went, else ""
+}
+
+// Why a member went.
+const (
+	whySilent = "silent"
+	whyLeft   = "left"
+)
+
+func newTable(goneAfter time.Duration, lenMax int) *table {
+	return &table{goneAfter: goneAfter, lenMax: lenMax, members: map[transport.Peer]*member{}}
+}
+
+// hear takes a direct beacon. It supersedes everything that was known of other
+// lives of the sender. ask tells that the announcement is missing.
+func (t *table) hear(now time.Duration, from transport.Peer, b seerapi.BeaconMessage) (ask bool) {
+	m := t.get(from)
+	if m == nil {
+		return false
+	}
+	switch {
+	case m.life == b.Life && m.left, t.overdue(now, m, b.Life):
+		return false // sent before the end, held on the way
+	case m.life != b.Life:
+		m.begin(b.Life)
+	}
+	m.heardAt = max(m.heardAt, now-m.pace.delay(now, b.At))
+	m.wanted = max(m.wanted, b.Revision)
+	if b.Announcement != nil {
+		m.announcement, m.of = b.Announcement, revision{life: b.Life, number: b.Revision}
+	}
+	t.judge(now, m)
+	return m.incomplete()
+}
+
+// leave ends a life in order.
+func (t *table) leave(now time.Duration, peer transport.Peer, life uint64) {
+	m := t.members[peer]
+	if m == nil || m.life != life || m.left {
+		return
+	}
+	m.left = true
+	m.heardAt = now // from which the memory of it is counted
+	t.judge(now, m)
+}
+
+// merge takes what another seer heard. h.Age must include the time that the
+// answer itself took. want tells that the announcement is missing.
+func (t *table) merge(now time.Duration, h seerapi.Heard) (want bool) {
+	if h.Left {
+		t.leave(now, h.Peer, h.Life)
+		return false
+	}
+	if h.Age < 0 || h.Age >= t.goneAfter {
+		return false
+	}
+	m := t.get(h.Peer)
+	if m == nil {
+		return false
+	}
+	at := now - h.Age
+	switch {
+	case m.life == h.Life && m.left, t.overdue(now, m, h.Life):
+		return false // the relay has not heard of the end yet
+	case m.life != h.Life && at <= m.heardAt:
+		return false // an earlier life, or a later one of which we'll hear again
+	case m.life != h.Life:
+		m.begin(h.Life)
+	}
+	m.heardAt = max(m.heardAt, at)
+	m.wanted = max(m.wanted, h.Revision)
+	t.judge(now, m)
+	return m.incomplete()
+}
+
+// learn takes an announcement from another seer.
+func (t *table) learn(now time.Duration, r seerapi.Record) {
+	m := t.members[r.Peer]
+	if m == nil || m.life != r.Life || (m.of.life == r.Life && m.of.number >= r.Revision) {
+		return
+	}
+	m.announcement, m.of = &r.Announcement, revision{life: r.Life, number: r.Revision}
+	m.wanted = max(m.wanted, r.Revision)
+	t.judge(now, m)
+}
+
+// resume notes that this seer was deaf until now: nobody is declared gone for
+// what it could not hear.
+func (t *table) resume(now time.Duration) { t.floor = now }
+
+// expire declares the silent gone, and forgets those of whom nothing was heard
+// for forgetAfter.
+func (t *table) expire(now, forgetAfter time.Duration) {
+	t.sorted = slices.DeleteFunc(t.sorted, func(m *member) bool {
+		t.judge(now, m)
+		forget := !m.up && now-m.heardAt >= max(forgetAfter, 2*t.goneAfter)
+		if forget {
+			delete(t.members, m.peer)
+		}
+		return forget
+	})
+}
+
+// fresh reports whether m may be counted as alive.
+func (t *table) fresh(now time.Duration, m *member) bool {
+	since := m.heardAt
+	if m.up {
+		since = max(since, t.floor)
+	}
+	return !m.left && now-since < t.goneAfter
+}
+
+// overdue reports whether a message of that life was under way since before the
+// life that we know of began.
+func (t *table) overdue(now time.Duration, m *member, life uint64) bool {
+	return m.life != life && m.last == life && t.fresh(now, m)
+}
+
+// judge brings m.up up to date and notes what changed.
+func (t *table) judge(now time.Duration, m *member) {
+	up := m.announcement != nil && t.fresh(now, m)
+	restarted := up && m.of.life != m.reported && m.of.life == m.life
+	if up == m.up && !restarted {
+		return
+	}
+	m.up = up
+	c := change{peer: m.peer, name: m.announcement.Name, incarnation: m.announcement.Incarnation}
+	switch {
+	case up:
+		m.reported = m.of.life
+	case m.left:
+		c.why = whyLeft
+	default:
+		c.why = whySilent
+	}
+	t.changes = append(t.changes, c)
+}
+
+// incomplete reports whether a newer announcement is out there.
+func (m *member) incomplete() bool {
+	return m.announcement == nil || m.of.life != m.life || m.of.number < m.wanted
+}
+
+// begin starts another life of m. The old announcement stands in until the new
+// one is here: the node lives, it should not vanish for a moment.
+func (m *member) begin(life uint64) {
+	m.last, m.life = m.life, life
+	m.left, m.wanted, m.pace = false, 0, pace{}
+}
+
+// get finds or adds a peer; nil when the table is full.
+func (t *table) get(peer transport.Peer) *member {
+	if m := t.members[peer]; m != nil {
+		return m
+	}
+	if len(t.members) >= t.lenMax {
+		return nil
+	}
+	m := &member{peer: peer, heardAt: minElapsed}
+	t.members[peer] = m
+	i, _ := slices.BinarySearchFunc(t.sorted, peer, func(m *member, p transport.Peer) int { return m.peer.Compare(p) })
+	t.sorted = slices.Insert(t.sorted, i, m)
+	return m
+}
+
+// minElapsed is before everything, with room for subtractions.
+const minElapsed = -1 << 60

@@ -1,0 +1,164 @@
+package seer
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/services/seer/seerapi"
+	"github.com/taucloud/tau/transport"
+	"pgregory.net/rapid"
+)
+
+// truth is a small cloud of which everything is known: when each node really
+// sent its beacons, and what each seer really received.
+type truth struct {
+	now    time.Duration // also the clock of every seer, from another zero each
+	seers  []*table
+	nodes  []*realNode
+	heard  []map[transport.Peer]time.Duration // by seer: arrival of the last prompt beacon of the present life
+	flight []letter
+	pulls  []pullInFlight
+}
+
+type realNode struct {
+	peer     transport.Peer
+	life     uint64
+	began    time.Duration
+	lastSent time.Duration
+	down     bool
+}
+
+type letter struct {
+	seer   int
+	from   *realNode
+	beacon seerapi.BeaconMessage
+	sent   time.Duration
+}
+
+type pullInFlight struct {
+	asker, asked int
+	sentAt       time.Duration
+	answer       []seerapi.Heard
+}
+
+func (w *truth) clockOf(seer int) time.Duration { return w.now + time.Duration(seer)*time.Hour }
+
+// TestTruth lets beacons be held for any time, nodes restart and lose their
+// disks, seers pull over slow links, and compares the answers with what really
+// happened.
+func TestTruth(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newTruth(2, 2)
+		t.Repeat(map[string]func(*rapid.T){
+			"":        w.check,
+			"advance": func(t *rapid.T) { w.now += time.Duration(rapid.Int64Range(1, 4e9).Draw(t, "by")) },
+			"beacon":  w.beacon,
+			"deliver": w.deliver,
+			"restart": func(t *rapid.T) {
+				n := rapid.SampledFrom(w.nodes).Draw(t, "node")
+				n.life, n.began, n.down = n.life+1, w.now, false
+			},
+			"die":  func(t *rapid.T) { rapid.SampledFrom(w.nodes).Draw(t, "node").down = true },
+			"ask":  w.ask,
+			"hear": w.hearAnswer,
+			"look": func(t *rapid.T) {
+				i := rapid.IntRange(0, len(w.seers)-1).Draw(t, "seer")
+				w.seers[i].expire(w.clockOf(i), time.Minute)
+			},
+		})
+	})
+}
+
+func newTruth(seers, nodes int) *truth {
+	w := &truth{now: time.Minute}
+	for range seers {
+		w.seers = append(w.seers, newTable(testGone, 100))
+		w.heard = append(w.heard, map[transport.Peer]time.Duration{})
+	}
+	for i := range nodes {
+		w.nodes = append(w.nodes, &realNode{peer: transport.Peer{byte(i + 1)}, life: 1, lastSent: -time.Hour})
+	}
+	return w
+}
+
+// beacon is sent by a node to a seer: it arrives at once, or is held.
+func (w *truth) beacon(t *rapid.T) {
+	n := rapid.SampledFrom(w.nodes).Draw(t, "node")
+	if n.down {
+		return
+	}
+	l := letter{
+		seer: rapid.IntRange(0, len(w.seers)-1).Draw(t, "seer"), from: n, sent: w.now,
+		beacon: seerapi.BeaconMessage{Life: n.life, At: w.now - n.began, Revision: 1,
+			Announcement: &seerapi.Announcement{Incarnation: n.life}},
+	}
+	n.lastSent = w.now
+	if rapid.Bool().Draw(t, "held") {
+		w.flight = append(w.flight, l)
+		return
+	}
+	w.seers[l.seer].hear(w.clockOf(l.seer), n.peer, l.beacon)
+	w.heard[l.seer][n.peer] = w.now
+}
+
+// deliver releases a held beacon, in any order. The first that a seer hears of a
+// life tells it nothing about delays, so only later ones are held here.
+func (w *truth) deliver(t *rapid.T) {
+	if len(w.flight) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(w.flight)-1).Draw(t, "letter")
+	l := w.flight[i]
+	m := w.seers[l.seer].members[l.from.peer]
+	if m == nil || m.life != l.beacon.Life || !m.pace.heard {
+		return
+	}
+	w.flight = append(w.flight[:i:i], w.flight[i+1:]...)
+	w.seers[l.seer].hear(w.clockOf(l.seer), l.from.peer, l.beacon)
+}
+
+func (w *truth) ask(t *rapid.T) {
+	p := pullInFlight{
+		asker: rapid.IntRange(0, len(w.seers)-1).Draw(t, "asker"), sentAt: w.now,
+		asked: rapid.IntRange(0, len(w.seers)-1).Draw(t, "asked"),
+	}
+	p.answer, _ = w.seers[p.asked].digest(w.clockOf(p.asked), transport.Peer{})
+	w.pulls = append(w.pulls, p)
+}
+
+func (w *truth) hearAnswer(t *rapid.T) {
+	if len(w.pulls) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(w.pulls)-1).Draw(t, "pull")
+	p := w.pulls[i]
+	w.pulls = append(w.pulls[:i:i], w.pulls[i+1:]...)
+	for _, h := range p.answer {
+		h.Age += w.now - p.sentAt
+		if w.seers[p.asker].merge(w.clockOf(p.asker), h) {
+			w.seers[p.asker].learn(w.clockOf(p.asker), seerapi.Record{
+				Peer: h.Peer, Life: h.Life, Revision: h.Revision, Announcement: seerapi.Announcement{Incarnation: h.Life}})
+		}
+	}
+}
+
+func (w *truth) check(t *rapid.T) {
+	for i, seer := range w.seers {
+		answers := map[transport.Peer]time.Duration{}
+		members, _ := seer.lookup(w.clockOf(i), "", transport.Peer{})
+		for _, m := range members {
+			answers[m.Peer] = m.Age
+		}
+		for _, n := range w.nodes {
+			age, present := answers[n.peer]
+			if present {
+				require.LessOrEqual(t, w.now-n.lastSent, age, "node %d is made younger than it is", n.peer[0])
+				require.Less(t, w.now-n.lastSent, testGone, "seer %d names the dead", i)
+			}
+			if at, ok := w.heard[i][n.peer]; ok && w.now-at < testGone {
+				require.True(t, present, "seer %d misses node %d, heard %s ago", i, n.peer[0], w.now-at)
+			}
+		}
+	}
+}
