@@ -124,7 +124,7 @@ func timeouts(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
 
 func first(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
 	bad := errors.New("bad")
-	run := func(need int, results ...error) (error, int) {
+	run := func(need int, results ...error) (int, error) {
 		finished := 0
 		err := clock.First(ctx, l, len(results), need, func(ctx context.Context, i int) error {
 			if err := clock.Sleep(ctx, l, time.Duration(i+1)*2*time.Millisecond); err != nil {
@@ -133,16 +133,16 @@ func first(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
 			finished++
 			return results[i]
 		})
-		return err, finished
+		return finished, err
 	}
-	err, finished := run(2, nil, bad, nil, nil)
+	finished, err := run(2, nil, bad, nil, nil)
 	assert.NoError(t, err)
 	assert.Equal(t, 3, finished, "it does not wait for the fourth")
-	err, _ = run(2, bad, nil, bad)
+	_, err = run(2, bad, nil, bad)
 	assert.ErrorIs(t, err, bad)
-	err, _ = run(0)
+	_, err = run(0)
 	assert.NoError(t, err)
-	err, _ = run(1)
+	_, err = run(1)
 	assert.Error(t, err, "one of none cannot be")
 }
 

@@ -65,6 +65,14 @@ func (m Mend) Begin(l *Ledger) func() { m.clear(&l.cuts); return nil }
 
 func (m Mend) String() string { return "mend " + m.Pairs.String() }
 
+// Isolate cuts nodes off from everybody.
+type Isolate struct{ Pairs }
+
+// Begin implements Fault.
+func (i Isolate) Begin(l *Ledger) func() { return i.begin(&l.cuts) }
+
+func (i Isolate) String() string { return "isolate " + names(i.From) }
+
 // Partition cuts both ways between nodes of different groups. A node in no
 // group keeps all its links.
 type Partition struct{ Groups [][]string }

@@ -1,0 +1,38 @@
+# tau and dreamland. `make` prints the targets.
+export CGO_ENABLED = 0
+SHELL = /bin/bash
+
+.PHONY: help build sim test vet race bench sweep mutants golden clean
+
+help: ## print the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+build: ## build bin/dreamland
+	go build -o bin/dreamland ./cmd/dreamland
+
+sim: build ## run the lock race, as in the README
+	bin/dreamland sim scenarios/monkey-lock-race.yaml
+
+test: vet ## all checks and tests (under 10 minutes on 2 cores)
+	go test -timeout 9m ./...
+
+vet: ## go vet, staticcheck, formatting
+	go vet ./...
+	go tool staticcheck ./...
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run: gofmt -w .'; exit 1; }
+
+race: ## the packages with real concurrency, under the race detector (needs gcc)
+	CGO_ENABLED=1 go test -race -timeout 9m ./clock/... ./transport/... ./storage/... ./node/...
+
+bench: ## the figures of the README
+	go test -run '^$$' -bench . -benchtime 3s ./sim ./storage/... ./transport/... ./scenarios
+
+SEEDS ?= 200
+sweep: build ## SEEDS seeds (200) of every scenario on the direct wire
+	bin/dreamland sim --wire direct --seeds $(SEEDS) --quiet scenarios/*.yaml
+
+mutants: ## break the code on purpose and see the scenarios fail
+	scenarios/mutants/run
+
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,28 @@
+// Package services is the catalogue: every service of the cloud, in the order
+// in which a node starts them and against which it stops them.
+package services
+
+import (
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/hoarder"
+	"github.com/taucloud/tau/services/monkey"
+	"github.com/taucloud/tau/services/patrick"
+	"github.com/taucloud/tau/services/seer"
+	"github.com/taucloud/tau/services/tns"
+)
+
+// Catalogue lists the services that a node can be told to run. What others
+// depend on at their start comes first.
+func Catalogue() []node.Spec {
+	return []node.Spec{
+		seer.Spec(),
+		tns.Spec(),
+		hoarder.Spec(),
+		patrick.Spec(),
+		monkey.Spec(),
+	}
+}
+
+// Always lists what runs on every node, after the node's own services: the
+// beacon, by which seers know that it is there.
+func Always() []node.Spec { return []node.Spec{seer.BeaconSpec()} }

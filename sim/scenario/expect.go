@@ -1,0 +1,108 @@
+package scenario
+
+import (
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/sim/check"
+)
+
+type expectDoc struct {
+	Always    []raw        `yaml:"always" doc:"checks that hold at every moment"`
+	AfterHeal afterHealDoc `yaml:"after-heal" doc:"checks that hold soon after all faults are over"`
+	Report    reportDoc    `yaml:"report" doc:"figures: a value, {min: 1} or {min: 1, max: 5}"`
+}
+
+type afterHealDoc struct {
+	Within time.Duration `yaml:"within" doc:"virtual time to recover; default 60s"`
+	All    []raw         `yaml:"all" doc:"the checks"`
+}
+
+// decode also takes a bare list of checks.
+func (a *afterHealDoc) decode(d *decoder, v *value) {
+	a.Within = WithinDefault
+	if v.kind == sequence {
+		d.into(v, reflect.ValueOf(&a.All).Elem(), "after-heal")
+		return
+	}
+	d.intoStruct(v, reflect.ValueOf(a).Elem(), "after-heal")
+	if v.kind == mapping && a.Within == 0 && v.get("within") != nil && len(d.errors) == 0 {
+		d.fail(v.get("within"), "write within: 60s", "within: nothing recovers in no time")
+	}
+}
+
+type reportDoc []Bound
+
+func (r *reportDoc) decode(d *decoder, v *value) {
+	if v.kind != mapping {
+		d.fail(v, "write {jobs.succeeded: 40}", "report: expected figures, found %s", v)
+		return
+	}
+	for _, e := range v.entries {
+		*r = append(*r, bound(d, e))
+	}
+}
+
+func bound(d *decoder, e entry) Bound {
+	limits := struct {
+		Min *float64 `yaml:"min"`
+		Max *float64 `yaml:"max"`
+	}{}
+	if e.value.kind != mapping {
+		if x, ok := d.float(e.value, e.key.text); ok {
+			limits.Min, limits.Max = &x, &x
+		}
+		return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max}
+	}
+	d.into(e.value, reflect.ValueOf(&limits).Elem(), e.key.text)
+	if limits.Min == nil && limits.Max == nil {
+		d.fail(e.value, "write {min: 1} or {max: 5}", "%s: expected a bound", e.key.text)
+	} else if limits.Min != nil && limits.Max != nil && *limits.Min > *limits.Max {
+		d.fail(e.value, "exchange them", "%s: min is more than max", e.key.text)
+	}
+	return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max}
+}
+
+func (b *builder) expect(doc *expectDoc) {
+	e := &b.scenario.Expect
+	e.Within = doc.AfterHeal.Within
+	if e.Within == 0 {
+		e.Within = WithinDefault
+	}
+	e.Always = b.checks(doc.Always, "always", "expect it in after-heal", func(c check.Checker) bool {
+		_, facts := c.(check.OnFact)
+		_, polls := c.(check.OnPoll)
+		return facts || polls
+	})
+	e.AfterHeal = b.checks(doc.AfterHeal.All, "after-heal", "expect it in always", func(c check.Checker) bool {
+		_, settles := c.(check.OnSettled)
+		return settles
+	})
+	e.Report = doc.Report
+}
+
+func (b *builder) checks(names []raw, where, otherwise string, fits func(check.Checker) bool) (out []Check) {
+	var known []string
+	for _, c := range b.words.Checks {
+		if fits(c.New()) {
+			known = append(known, c.Name)
+		}
+	}
+	for _, v := range names {
+		i := slices.IndexFunc(b.words.Checks, func(c Check) bool { return c.Name == v.text })
+		switch {
+		case v.kind != scalar:
+			b.fail(v.value, "checks: "+list(known), "%s: expected the name of a check, found %s", where, v)
+		case i < 0:
+			b.unknown(v.value, "check", "in "+where, known)
+		case !slices.Contains(known, v.text):
+			b.fail(v.value, otherwise, "check %s says nothing about %s", quote(v.text), where)
+		case slices.ContainsFunc(out, func(c Check) bool { return c.Name == v.text }):
+			b.fail(v.value, "name it once", "check %s is given twice", quote(v.text))
+		default:
+			out = append(out, b.words.Checks[i])
+		}
+	}
+	return out
+}

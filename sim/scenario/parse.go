@@ -1,0 +1,97 @@
+package scenario
+
+import (
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/taucloud/tau/sim/fault"
+)
+
+// document is a scenario file before its words are looked up.
+type document struct {
+	Name     string        `yaml:"name" doc:"of the scenario; default: the file's name"`
+	About    string        `yaml:"about" doc:"one sentence for people"`
+	Seed     uint64        `yaml:"seed" doc:"draws everything that is left to chance"`
+	Duration time.Duration `yaml:"duration" doc:"virtual time under faults; healing comes after it"`
+	Wire     string        `yaml:"wire" doc:"mocknet (libp2p) or direct (in memory, for size)"`
+	Settings raw           `yaml:"settings" doc:"settings of services on all nodes: {service: {key: value}}"`
+	Network  networkDoc    `yaml:"network" doc:"what links are like without faults"`
+	Nodes    []groupDoc    `yaml:"nodes" doc:"the cloud: groups of like nodes"`
+	Timeline []raw         `yaml:"timeline" doc:"what happens, each entry with exactly one verb"`
+	Expect   expectDoc     `yaml:"expect" doc:"what must hold"`
+}
+
+// raw keeps a value for later.
+type raw struct{ *value }
+
+func (r *raw) decode(_ *decoder, v *value) { r.value = v }
+
+var nameForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// Parse reads and checks a scenario file. The error is of type [Errors]: all
+// that is wrong, each with its place in the file.
+func Parse(file string, data []byte, words Vocabulary) (*Scenario, error) {
+	d := &decoder{file: file}
+	root := d.read(data)
+	if root == nil {
+		return nil, d.result()
+	}
+	doc := document{Seed: 1, Wire: Mocknet}
+	if root.kind != mapping {
+		d.fail(root, "begin with name: and duration:", "a scenario is a mapping, found %s", root)
+		return nil, d.result()
+	}
+	d.into(root, reflect.ValueOf(&doc).Elem(), "a scenario")
+	s := &Scenario{
+		File: file, Name: doc.Name, About: doc.About, Seed: doc.Seed, Duration: doc.Duration, Wire: doc.Wire,
+		Network: Network{Default: fault.Shape{LatencyMin: time.Millisecond, LatencyMax: 5 * time.Millisecond}},
+	}
+	b := builder{decoder: d, words: &words, scenario: s}
+	b.head(root)
+	b.nodes(root, &doc)
+	if len(s.Nodes) > 0 { // else every selector would be reported as well
+		b.network(&doc.Network)
+		b.timeline(doc.Timeline)
+	}
+	b.expect(&doc.Expect)
+	if err := d.result(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// builder makes a scenario of its document.
+type builder struct {
+	*decoder
+	words    *Vocabulary
+	scenario *Scenario
+}
+
+func (b *builder) head(root *value) {
+	s := b.scenario
+	at := func(key string) *value {
+		if v := root.get(key); v != nil {
+			return v
+		}
+		return root
+	}
+	if s.Name == "" && root.get("name") == nil {
+		base := filepath.Base(s.File)
+		s.Name = strings.TrimSuffix(base, filepath.Ext(base))
+	} else if !nameForm.MatchString(s.Name) || len(s.Name) > nameLenMax {
+		b.fail(at("name"), "write lower-case words joined by -, such as lock-race", "name: %s is not a name", quote(s.Name))
+	}
+	if root.get("duration") == nil {
+		b.fail(root, "write duration: 5m", "duration is missing")
+	} else if s.Duration > DurationMax {
+		b.fail(at("duration"), "", "duration: at most %s", DurationMax)
+	} else if s.Duration == 0 && len(b.errors) == 0 {
+		b.fail(at("duration"), durationHint, "duration: expected more than zero")
+	}
+	if s.Wire != Mocknet && s.Wire != Direct {
+		b.fail(at("wire"), suggest(s.Wire, []string{Mocknet, Direct}), "wire: expected mocknet or direct, found %s", quote(s.Wire))
+	}
+}

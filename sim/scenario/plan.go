@@ -1,0 +1,92 @@
+package scenario
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/sim/fault"
+)
+
+// Step is one thing that a run does at one moment: a fault, or an occurrence
+// of an action.
+type Step struct {
+	At time.Duration
+	// Key names the step: its entry and its occurrence, both from 0.
+	Key string
+	// Entry is the index of the entry in the timeline.
+	Entry int
+	// Fault is inflicted At, for For; zero is until it is healed.
+	Fault fault.Fault
+	For   time.Duration
+	// Action is carried out At; N counts the occurrences of its entry.
+	Action *Action
+	Params any
+	N      int
+}
+
+// Plan draws everything that the scenario leaves to chance: what happens when
+// and to whom, in order of time. Equal seeds, equal plans, and no draw depends
+// on another.
+func (s *Scenario) Plan(seed uint64) []Step {
+	var steps []Step
+	root := fault.NewDraw(seed)
+	var last, at time.Duration
+	for i := range s.Timeline {
+		e := &s.Timeline[i]
+		draw := root.Fork("entry", i)
+		at = draw.Fork("at").Between(e.At.Min, e.At.Max)
+		if e.after != nil {
+			at = last + draw.Fork("at").Between(e.after.Min, e.after.Max)
+		}
+		last = at
+		for n := 0; ; n++ {
+			o := draw.Fork("occurrence", n)
+			when := at + o.Fork("jitter").Between(e.Jitter.Min, e.Jitter.Max)
+			if when <= s.Duration {
+				steps = append(steps, s.steps(i, n, when, o)...)
+			}
+			at += draw.Fork("every", n).Between(e.Every.Min, e.Every.Max)
+			if e.Every.Max == 0 || e.Times > 0 && n+1 >= e.Times || at >= e.end(s.Duration) {
+				break
+			}
+		}
+	}
+	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
+	return steps
+}
+
+// end is when an entry stops to repeat. One with a number of times goes on to
+// the very end.
+func (e *Entry) end(duration time.Duration) time.Duration {
+	switch {
+	case e.Until > 0:
+		return e.Until
+	case e.Times > 0:
+		return duration + 1
+	}
+	return duration
+}
+
+// steps are those of one occurrence.
+func (s *Scenario) steps(entry, n int, at time.Duration, draw fault.Draw) []Step {
+	e := &s.Timeline[entry]
+	key := fmt.Sprintf("%d.%d", entry, n)
+	if e.action != nil {
+		return []Step{{At: at, Key: key, Entry: entry, Action: e.action, Params: e.params, N: n}}
+	}
+	list := e.verb.faults(e.params, occurrence{
+		roster: s.roster,
+		draw:   draw,
+		length: draw.Fork("for").Between(e.For.Min, e.For.Max),
+		rest:   s.Duration - at,
+	})
+	var steps []Step
+	for i, t := range list {
+		if at+t.At <= s.Duration {
+			steps = append(steps, Step{At: at + t.At, Key: fmt.Sprintf("%s.%d", key, i), Entry: entry, Fault: t.Fault, For: t.For, N: n})
+		}
+	}
+	return steps
+}

@@ -1,0 +1,134 @@
+package scenario
+
+import (
+	"time"
+
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/sim/fault"
+)
+
+// Bounds of a scenario.
+const (
+	// NodesMax is how many nodes a cloud may have.
+	NodesMax = 10_000
+	// DurationMax bounds the virtual time under faults.
+	DurationMax = 30 * 24 * time.Hour
+	// StepsMax bounds how often entries of the timeline may happen, all
+	// together.
+	StepsMax = 200_000
+	// nameLenMax bounds the names of scenarios and nodes.
+	nameLenMax = 63
+)
+
+// The wires that a scenario can run on.
+const (
+	Mocknet = "mocknet"
+	Direct  = "direct"
+)
+
+// Scenario is a checked scenario file.
+type Scenario struct {
+	File  string
+	Name  string
+	About string
+	Seed  uint64
+	// Duration is the virtual time under faults; healing comes after it.
+	Duration time.Duration
+	// Wire is Mocknet or Direct.
+	Wire     string
+	Nodes    []Node
+	Network  Network
+	Timeline []Entry
+	Expect   Expect
+
+	roster *roster
+}
+
+// Node is one node of the cloud.
+type Node struct {
+	Name  string
+	Group string
+	// Services in the order in which they start, with their settings, those
+	// that run on every node included.
+	Services []node.Configured
+	// StartAt is when the node first boots.
+	StartAt time.Duration
+}
+
+// Network is what the links are like without faults.
+type Network struct {
+	Default fault.Shape
+	links   []linkRule
+}
+
+type linkRule struct {
+	from, to map[string]bool
+	twoWay   bool
+	shape    fault.Shape
+}
+
+// Shape is the link from one node to another: the default, overridden by each
+// rule that speaks of the two, the last one winning.
+func (n *Network) Shape(from, to string) fault.Shape {
+	shape := n.Default
+	for _, rule := range n.links {
+		if !(rule.from[from] && rule.to[to]) && !(rule.twoWay && rule.from[to] && rule.to[from]) {
+			continue
+		}
+		if rule.shape.LatencyMax != 0 {
+			shape.LatencyMin, shape.LatencyMax = rule.shape.LatencyMin, rule.shape.LatencyMax
+		}
+		if rule.shape.Bandwidth != 0 {
+			shape.Bandwidth = rule.shape.Bandwidth
+		}
+	}
+	return shape
+}
+
+// Entry is one entry of the timeline: something that happens, once or often.
+type Entry struct {
+	Line  int // in the file
+	About string
+	// At is when it first happens, a range to draw from.
+	At fault.Range
+	// Every is the time between two occurrences; zero if there is one.
+	Every fault.Range
+	// Times is how often it happens, 0: until Until.
+	Times int
+	// Until is the end of an entry that repeats; zero is the scenario's.
+	Until time.Duration
+	// For is how long a fault lasts; zero is until it is healed.
+	For fault.Range
+	// Jitter delays each occurrence by a draw of its own.
+	Jitter fault.Range
+	// Verb is the key that says what happens.
+	Verb string
+
+	// after counts from the entry before this one instead of the start.
+	after  *fault.Range
+	params any
+	verb   *verb   // of a fault
+	action *Action // of workload
+}
+
+// Expect is what must hold.
+type Expect struct {
+	// Always are checks that must hold all the time, AfterHeal those that must
+	// hold Within a virtual time after all faults are over.
+	Always    []Check
+	AfterHeal []Check
+	Within    time.Duration
+	// Report bounds figures, in the order of the file.
+	Report []Bound
+}
+
+// Bound is an expectation about a figure.
+type Bound struct {
+	Figure string
+	// Min and Max are inclusive; nil is unbounded.
+	Min, Max *float64
+}
+
+// WithinDefault is how long the cloud may take to recover if the file doesn't
+// say.
+const WithinDefault = 60 * time.Second

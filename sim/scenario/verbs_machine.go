@@ -1,0 +1,145 @@
+package scenario
+
+import (
+	"time"
+
+	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/sim/fault"
+)
+
+type skewParams struct {
+	On *Selector `yaml:"on" doc:"nodes"`
+	By Offset    `yaml:"by" doc:"how far, added to what they are off already; may be negative"`
+}
+
+func (p *skewParams) check(d *decoder, at *value, r *roster) {
+	checkOn(d, p.On, at, r)
+	if p.By == 0 {
+		d.fail(at, "", "skew: expected by")
+	}
+}
+
+func skewFaults(params any, o occurrence) []fault.Timed {
+	p := params.(*skewParams)
+	return o.one(fault.Skew{Nodes: o.nodes(p.On), By: time.Duration(p.By), Stays: o.length == 0})
+}
+
+// ppmMax bounds a drift: a clock at half or one and a half times its speed.
+const ppmMax = 500_000
+
+type driftParams struct {
+	On  *Selector `yaml:"on" doc:"nodes"`
+	PPM int64     `yaml:"ppm" doc:"parts per million; negative is slow"`
+}
+
+func (p *driftParams) check(d *decoder, at *value, r *roster) {
+	checkOn(d, p.On, at, r)
+	if p.PPM == 0 || p.PPM > ppmMax || p.PPM < -ppmMax {
+		d.fail(at, "", "ppm: expected up to %d fast or slow, found %d", ppmMax, p.PPM)
+	}
+}
+
+func driftFaults(params any, o occurrence) []fault.Timed {
+	p := params.(*driftParams)
+	return o.one(fault.Drift{Nodes: o.nodes(p.On), PPM: p.PPM})
+}
+
+type diskParams struct {
+	On           *Selector   `yaml:"on" doc:"nodes"`
+	Slow         fault.Range `yaml:"slow" doc:"how much longer a sync takes"`
+	Full         bool        `yaml:"full" doc:"writes fail"`
+	Errors       Probability `yaml:"errors" doc:"of a write or a sync to fail: 0.01 or 1%"`
+	CorruptReads Probability `yaml:"corrupt-reads" doc:"of a read to return a flipped bit"`
+	Corrupt      int         `yaml:"corrupt" doc:"flips a bit in this many stored values, for good"`
+}
+
+func (p *diskParams) check(d *decoder, at *value, r *roster) {
+	checkOn(d, p.On, at, r)
+	if p.condition() == (fault.Condition{}) && p.Corrupt == 0 {
+		d.fail(at, "", "disk: expected slow, full, errors, corrupt-reads or corrupt")
+	}
+	if p.Corrupt < 0 || p.Corrupt > 1_000_000 {
+		d.fail(at, "", "corrupt: %d values", p.Corrupt)
+	}
+}
+
+func (p *diskParams) condition() fault.Condition {
+	return fault.Condition{SyncMin: p.Slow.Min, SyncMax: p.Slow.Max, Full: p.Full,
+		ErrorProbability: float64(p.Errors), CorruptProbability: float64(p.CorruptReads)}
+}
+
+func diskFaults(params any, o occurrence) (out []fault.Timed) {
+	p := params.(*diskParams)
+	nodes := o.nodes(p.On)
+	if c := p.condition(); c != (fault.Condition{}) {
+		out = o.one(fault.Disk{Nodes: nodes, Condition: c})
+	}
+	if p.Corrupt > 0 {
+		out = append(out, fault.Timed{Fault: fault.Corrupt{Nodes: nodes, Values: p.Corrupt}})
+	}
+	return out
+}
+
+type failpointParams struct {
+	Name         pointName     `yaml:"name" doc:"one that dreamland failpoints lists"`
+	On           *Selector     `yaml:"on" doc:"nodes; default: all"`
+	Do           pointAction   `yaml:"do" doc:"crash, error, drop or \"delay 3s\""`
+	Times        int           `yaml:"times" doc:"how many hits it applies to; default: all"`
+	RestartAfter time.Duration `yaml:"restart-after" doc:"boots a node again that the point has crashed"`
+}
+
+type pointName string
+
+func (n *pointName) decode(d *decoder, v *value) {
+	text, ok := d.text(v, "name")
+	var known []string
+	for _, p := range fail.Points() {
+		if p.Name() == text {
+			*n = pointName(text)
+			return
+		}
+		known = append(known, p.Name())
+	}
+	if ok {
+		d.unknown(v, "failpoint", "", known)
+	}
+}
+
+type pointAction fail.Action
+
+func (a *pointAction) decode(d *decoder, v *value) {
+	text, ok := d.text(v, "do")
+	if !ok {
+		return
+	}
+	action, err := fail.ParseAction(text)
+	if err != nil {
+		d.fail(v, `write crash, error, drop or "delay 3s"`, "do: %s is nothing that a failpoint can do", quote(text))
+	}
+	*a = pointAction(action)
+}
+
+func (p *failpointParams) check(d *decoder, at *value, r *roster) {
+	if p.On != nil {
+		p.On.check(d, r)
+	}
+	switch {
+	case p.Name == "":
+		d.fail(at, "", "failpoint: name is missing")
+	case p.Do.Do == 0:
+		d.fail(at, "", "failpoint: do is missing")
+	case p.Times < 0:
+		d.fail(at, "", "times: %d is negative", p.Times)
+	case p.RestartAfter > 0 && p.Do.Do != fail.Crash:
+		d.fail(at, "", "restart-after: only a crash takes it")
+	}
+}
+
+func failpointFaults(params any, o occurrence) []fault.Timed {
+	p := params.(*failpointParams)
+	f := fault.Failpoint{Point: string(p.Name), Do: fail.Action(p.Do), Times: p.Times, RestartAfter: p.RestartAfter}
+	if p.On != nil {
+		f.Nodes = o.nodes(p.On)
+	}
+	return o.one(f)
+}

@@ -1,0 +1,283 @@
+// Package tau_test holds the conventions of the whole tree. Each message names
+// the remedy.
+package tau_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/taucloud/tau"
+
+// source is one parsed Go file.
+type source struct {
+	path string // relative to the module
+	dir  string
+	test bool
+	file *ast.File
+	fset *token.FileSet
+}
+
+func (s source) at(n ast.Node) string {
+	p := s.fset.Position(n.Pos())
+	return s.path + ":" + strconv.Itoa(p.Line)
+}
+
+func sources(t *testing.T) []source {
+	var all []source
+	fset := token.NewFileSet()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != "." || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		file, err := parser.ParseFile(fset, path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		all = append(all, source{path, filepath.ToSlash(filepath.Dir(path)), strings.HasSuffix(path, "_test.go"), file, fset})
+		return nil
+	})
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	return all
+}
+
+// mayImport lists, for each room, the rooms of this module that it may import.
+// A room ends where a longer entry begins.
+var mayImport = []struct {
+	room    string
+	allowed []string
+	why     string
+}{
+	{"clock", nil, "clock is at the bottom"},
+	{"transport/libp2p", []string{"clock", "transport"}, "an adapter knows its port only"},
+	{"transport", []string{"clock"}, "transport stands on clock"},
+	{"storage", []string{"clock", "transport"}, "storage stands on clock and transport"},
+	{"node", []string{"clock", "transport", "storage"}, "node stands on clock, transport and storage"},
+	{"services", []string{"clock", "transport", "storage", "node", "services"}, "services know nothing of the worlds they run in; checks and actions live in scenarios"},
+	{"sim", []string{"clock", "transport", "storage", "node", "sim"}, "sim knows no service: words for services come from a scenario.Vocabulary"},
+	{"scenarios", []string{"clock", "transport", "storage", "node", "sim", "services", "fixtures"}, "scenarios are stories about services in the simulated world"},
+	{"fixtures", []string{"transport"}, "fixtures are data"},
+	{"cmd", []string{"clock", "transport", "storage", "node", "sim", "services", "scenarios", "fixtures"}, "cmd wires it all"},
+}
+
+func under(path, room string) bool { return path == room || strings.HasPrefix(path, room+"/") }
+
+func TestImportDirection(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.dir == "." {
+			continue
+		}
+		for _, rule := range mayImport {
+			if !under(s.dir, rule.room) {
+				continue
+			}
+			for _, imp := range s.file.Imports {
+				path, _ := strconv.Unquote(imp.Path.Value)
+				room, ours := strings.CutPrefix(path, module+"/")
+				if !ours || under(room, rule.room) || s.test && testMayImport(s.dir, room) {
+					continue
+				}
+				ok := false
+				for _, a := range rule.allowed {
+					ok = ok || under(room, a)
+				}
+				require.True(t, ok, "%s imports %s: %s", s.at(imp), room, rule.why)
+				require.False(t, room == "transport/libp2p" && rule.room != "cmd" && rule.room != "sim" && rule.room != "transport/libp2p",
+					"%s: adapters with foreign goroutines are wired by cmd and by the world", s.at(imp))
+			}
+			break
+		}
+	}
+}
+
+// testMayImport lets tests of a room use the conformance suites of others.
+func testMayImport(dir, room string) bool {
+	return strings.HasSuffix(room, "test") || strings.HasSuffix(room, "memdisk") || under(dir, "transport") && room == "transport/libp2p"
+}
+
+func TestServicesMeetOnTheWire(t *testing.T) {
+	for _, s := range sources(t) {
+		parts := strings.Split(s.dir, "/")
+		if len(parts) < 2 || parts[0] != "services" {
+			continue
+		}
+		for _, imp := range s.file.Imports {
+			path, _ := strconv.Unquote(imp.Path.Value)
+			room, ours := strings.CutPrefix(path, module+"/services/")
+			if !ours {
+				continue
+			}
+			other := strings.Split(room, "/")
+			if other[0] == parts[1] {
+				continue
+			}
+			require.True(t, len(other) == 2 && other[1] == other[0]+"api",
+				"%s imports services/%s: a service meets another on the wire only; import services/%s/%sapi", s.at(imp), room, other[0], other[0])
+		}
+	}
+}
+
+// banned calls of the standard library in service code, with the replacement.
+var banned = map[string]string{
+	"time.Now": "Env.Loop.Now, or Elapsed for durations", "time.Since": "Env.Loop.Elapsed", "time.Until": "Env.Loop.Elapsed",
+	"time.Sleep": "clock.Sleep", "time.After": "clock.Sleep or Loop.AfterFunc", "time.AfterFunc": "Loop.AfterFunc",
+	"time.NewTimer": "Loop.AfterFunc", "time.NewTicker": "clock.Every", "time.Tick": "clock.Every",
+	"context.WithTimeout": "clock.WithTimeout", "context.WithDeadline": "clock.WithTimeout", "context.Background": "the ctx that the task was given",
+	"os.Exit": "return an error", "os.Getenv": "settings",
+}
+
+// bannedImports cannot be used in service code at all.
+var bannedImports = map[string]string{
+	"sync": "a turn needs no lock; wait with Loop.Park, clock.First or clock.Queue", "sync/atomic": "a turn needs no atomics",
+	"crypto/rand": "Env.Rand", "math/rand": "Env.Rand (math/rand/v2)", "os": "settings and storage", "net": "Env.Wire", "net/http": "an http.Handler entered with clock.Do",
+}
+
+func TestTurnRulesInServices(t *testing.T) {
+	for _, s := range sources(t) {
+		if !under(s.dir, "services") || s.test {
+			continue
+		}
+		for _, imp := range s.file.Imports {
+			path, _ := strconv.Unquote(imp.Path.Value)
+			require.NotContains(t, bannedImports, path, "%s: use %s instead", s.at(imp), bannedImports[path])
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				require.Fail(t, "go statement", "%s: use Env.Loop.Go", s.at(n))
+			case *ast.SelectStmt:
+				require.Fail(t, "select", "%s: use clock.First, clock.Queue or Loop.Park", s.at(n))
+			case *ast.ChanType:
+				require.Fail(t, "channel", "%s: use clock.Queue", s.at(n))
+			case *ast.SelectorExpr:
+				checkSelector(t, s, n)
+			}
+			return true
+		})
+	}
+}
+
+func checkSelector(t *testing.T, s source, n *ast.SelectorExpr) {
+	pkg, ok := n.X.(*ast.Ident)
+	if !ok {
+		return
+	}
+	name := pkg.Name + "." + n.Sel.Name
+	if remedy, found := banned[name]; found {
+		require.Fail(t, "banned call", "%s: %s: use %s", s.at(n), name, remedy)
+	}
+	if pkg.Name == "rand" && strings.HasPrefix(n.Sel.Name, "New") {
+		return
+	}
+	if pkg.Name == "rand" && n.Sel.Name != "Rand" && n.Sel.Name != "Source" {
+		require.Fail(t, "global rand", "%s: %s draws from the global source: use Env.Rand", s.at(n), name)
+	}
+}
+
+func TestExportsAreDocumented(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test {
+			continue
+		}
+		for _, decl := range s.file.Decls {
+			switch d := decl.(type) {
+			case *ast.FuncDecl:
+				if d.Name.IsExported() && exportedReceiver(d) && !plainMethod(d) {
+					require.NotNil(t, d.Doc, "%s: document %s", s.at(d), d.Name.Name)
+				}
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					if ts, ok := spec.(*ast.TypeSpec); ok && ts.Name.IsExported() {
+						require.True(t, d.Doc != nil || ts.Doc != nil, "%s: document %s", s.at(ts), ts.Name.Name)
+					}
+				}
+			}
+		}
+	}
+}
+
+// plainMethod: String, Error and the sort and heap methods speak for themselves.
+func plainMethod(d *ast.FuncDecl) bool {
+	switch d.Name.Name {
+	case "String", "Error", "Is", "Unwrap", "Len", "Less", "Swap", "Push", "Pop", "Name":
+		return d.Recv != nil
+	}
+	return false
+}
+
+func exportedReceiver(d *ast.FuncDecl) bool {
+	if d.Recv == nil {
+		return true
+	}
+	typ := d.Recv.List[0].Type
+	for {
+		switch x := typ.(type) {
+		case *ast.StarExpr:
+			typ = x.X
+		case *ast.IndexExpr:
+			typ = x.X
+		case *ast.IndexListExpr:
+			typ = x.X
+		case *ast.Ident:
+			return x.IsExported()
+		default:
+			return false
+		}
+	}
+}
+
+// The tail is what makes a codebase hard to read.
+const (
+	fileLinesMax = 420
+	funcLinesMax = 80
+)
+
+func TestNothingIsTooLong(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test {
+			continue
+		}
+		lines := s.fset.File(s.file.Pos()).LineCount()
+		require.LessOrEqual(t, lines, fileLinesMax, "%s has %d lines: split it by idea", s.path, lines)
+		for _, decl := range s.file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				n := s.fset.Position(f.End()).Line - s.fset.Position(f.Pos()).Line
+				require.LessOrEqual(t, n, funcLinesMax, "%s: %s has %d lines: split it by idea", s.at(f), f.Name.Name, n)
+			}
+		}
+	}
+}
+
+func TestServiceReadmesHaveSixSections(t *testing.T) {
+	dirs, err := os.ReadDir("services")
+	require.NoError(t, err)
+	for _, d := range dirs {
+		if !d.IsDir() {
+			continue
+		}
+		raw, err := os.ReadFile(filepath.Join("services", d.Name(), "README.md"))
+		require.NoError(t, err)
+		at := -1
+		for _, section := range []string{"Promise", "Messages", "Keys", "Invariants", "Faults it survives", "Scenarios"} {
+			i := strings.Index(string(raw), "\n## "+section+"\n")
+			require.Greater(t, i, at, "services/%s/README.md needs the section %q, in the order of the other services", d.Name(), section)
+			at = i
+		}
+	}
+}
