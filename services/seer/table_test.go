@@ -182,3 +182,13 @@ func BenchmarkHear(b *testing.B) {
 		tab.hear(now, peers[i%len(peers)], seerapi.BeaconMessage{Life: 1, At: now, Revision: 1})
 	}
 }
+
+func TestHeldBeaconsOfTheDead(t *testing.T) {
+	tab := newTable(testGone, 10)
+	tab.hear(seconds(10), alice, full(7, 0, 1))
+	tab.expire(seconds(60), time.Hour)
+	for at := 1; at < 5; at++ { // what the network had kept back is released
+		tab.hear(seconds(60), alice, short(7, float64(at)))
+		require.Empty(t, tab.peers(60), "sent 50 s ago")
+	}
+}
