@@ -2,6 +2,8 @@ package storage
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
@@ -11,58 +13,107 @@ import (
 // CID names content by its hash (CIDv1).
 type CID = cid.Cid
 
+// offloadSizeMin is from when hashing leaves the turn, in bytes.
+const offloadSizeMin = 1 << 20
+
 // Blocks is a node's store of content-addressed blocks: unixfs DAGs by boxo.
 // All services of a node share one; each sees it through its own loop.
 type Blocks struct {
 	blocks
 }
 
-type blocks struct{}
+type blocks struct {
+	store    *blockStore
+	loop     clock.Loop
+	endpoint *transport.Endpoint
+}
 
 // OpenBlocks opens the node's block store on disk and serves its blocks to
 // others over endpoint, which is the node's own (not a service's).
-func OpenBlocks(endpoint *transport.Endpoint, disk Disk) (*Blocks, error) { panic("not built yet") }
+func OpenBlocks(endpoint *transport.Endpoint, disk Disk) (*Blocks, error) {
+	store, err := openBlockStore(disk)
+	if err != nil {
+		return nil, fmt.Errorf("storage: open blocks: %w", err)
+	}
+	b := &Blocks{blocks{store: store}}
+	getBlocks.Serve(endpoint, b.onGet)
+	return b.On(endpoint.Loop(), endpoint), nil
+}
 
 // On returns the same blocks for a service on loop, fetching through endpoint.
 func (b *Blocks) On(loop clock.Loop, endpoint *transport.Endpoint) *Blocks {
-	panic("not built yet")
+	return &Blocks{blocks{store: b.store, loop: loop, endpoint: endpoint}}
 }
 
 // Add stores data as a unixfs DAG (256 KiB chunks, sha2-256, CIDv1) and returns
 // its root. It does not sync.
-func (b *Blocks) Add(ctx context.Context, data []byte) (CID, error) { panic("not built yet") }
+func (b *Blocks) Add(ctx context.Context, data []byte) (CID, error) {
+	var root CID
+	var list []block
+	var err error
+	build := func() { root, list, err = buildDAG(data) }
+	if len(data) < offloadSizeMin {
+		build()
+	} else if err := clock.Offload(ctx, b.loop, build); err != nil {
+		return cid.Undef, err
+	}
+	if err != nil {
+		return cid.Undef, fmt.Errorf("storage: add: %w", err)
+	}
+	if err := b.store.put(list); err != nil {
+		return cid.Undef, err
+	}
+	err = b.store.addRoot(root, cidsOf(list))
+	b.store.release(cidsOf(list))
+	return root, err
+}
 
 // Read returns the content of the DAG at root, up to lenMax bytes, from local
-// blocks only; ErrNotFound if any block is not here.
+// blocks only; ErrNotFound if any block is not here, ErrTooLarge if there is
+// more. Every block that is read is verified.
 func (b *Blocks) Read(ctx context.Context, root CID, lenMax int) ([]byte, error) {
-	panic("not built yet")
+	var content []byte
+	var err error
+	read := func() { content, err = b.store.read(root, lenMax) }
+	if size, sizeErr := b.store.size(root); sizeErr == nil && size < offloadSizeMin {
+		read()
+	} else if err := clock.Offload(ctx, b.loop, read); err != nil {
+		return nil, err
+	}
+	return content, err
 }
 
 // Has reports whether the whole DAG at root is here.
-func (b *Blocks) Has(root CID) (bool, error) { panic("not built yet") }
+func (b *Blocks) Has(root CID) (bool, error) { return b.store.has(root) }
 
 // Size is the stored size of the DAG at root in bytes, ErrNotFound if it is not
 // wholly here.
-func (b *Blocks) Size(root CID) (int64, error) { panic("not built yet") }
-
-// Fetch makes the whole DAG at root local, asking several holders in parallel
-// and verifying every block against its CID. A holder that lies or fails is
-// left out. It does not sync. sizeMax bounds the DAG.
-func (b *Blocks) Fetch(ctx context.Context, root CID, holders []transport.Peer, sizeMax int64) error {
-	panic("not built yet")
-}
+func (b *Blocks) Size(root CID) (int64, error) { return b.store.size(root) }
 
 // Verify reads the whole DAG at root from the disk and checks every block
 // against its CID; a corrupted block is removed and reported as ErrNotFound.
-func (b *Blocks) Verify(ctx context.Context, root CID) error { panic("not built yet") }
+func (b *Blocks) Verify(ctx context.Context, root CID) error {
+	if _, err := b.store.size(root); err != nil {
+		return err
+	}
+	var err error
+	if offloadErr := clock.Offload(ctx, b.loop, func() { err = b.store.verify(root) }); offloadErr != nil {
+		return offloadErr
+	}
+	return err
+}
 
 // Remove deletes the DAG at root, except blocks that another root that was
-// added or fetched here still needs.
-func (b *Blocks) Remove(root CID) error { panic("not built yet") }
+// added or fetched here still needs. What is not here is removed already.
+func (b *Blocks) Remove(root CID) error { return b.store.removeRoot(root) }
 
 // Roots lists the roots that were added or fetched here and not removed, in
 // order.
-func (b *Blocks) Roots() ([]CID, error) { panic("not built yet") }
+func (b *Blocks) Roots() ([]CID, error) {
+	roots := b.store.rootList()
+	slices.SortFunc(roots, compareCIDs)
+	return roots, nil
+}
 
 // Sync waits until everything stored before survives a crash.
-func (b *Blocks) Sync(ctx context.Context) error { panic("not built yet") }
+func (b *Blocks) Sync(ctx context.Context) error { return flush(ctx, b.loop, b.store.disk) }

@@ -11,3 +11,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestReplicatedLive(t *testing.T) { storagetest.RunReplicated(t, storagetest.Live) }
+
+func TestLocalLive(t *testing.T) { storagetest.RunLocal(t, storagetest.Live) }
+
+func TestBlocksLive(t *testing.T) { storagetest.RunBlocks(t, storagetest.Live) }

@@ -1,0 +1,193 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	chunk "github.com/ipfs/boxo/chunker"
+	"github.com/ipfs/boxo/ipld/merkledag"
+	"github.com/ipfs/boxo/ipld/unixfs"
+	"github.com/ipfs/boxo/ipld/unixfs/importer/balanced"
+	"github.com/ipfs/boxo/ipld/unixfs/importer/helpers"
+	"github.com/ipfs/go-cid"
+	ipld "github.com/ipfs/go-ipld-format"
+	"github.com/multiformats/go-multihash"
+)
+
+const (
+	chunkSize   = 256 << 10
+	linksLenMax = 174 // of an inner node, as everybody has it
+	// blockSizeMax bounds a block of others, blocksLenMax a DAG.
+	blockSizeMax = 2 << 20
+	blocksLenMax = 1 << 16
+	depthMax     = 32
+)
+
+// block is content and the name that it has by its hash.
+type block struct {
+	cid CID
+	raw []byte
+}
+
+func cidsOf(list []block) []CID {
+	cids := make([]CID, len(list))
+	for i, b := range list {
+		cids[i] = b.cid
+	}
+	return cids
+}
+
+func compareCIDs(a, b CID) int { return bytes.Compare(a.Bytes(), b.Bytes()) }
+
+// checkCID accepts what buildDAG makes: other hashes are weaker, or would let a
+// name carry content.
+func checkCID(c CID) error {
+	if !c.Defined() {
+		return fmt.Errorf("storage: the undefined CID")
+	}
+	p := c.Prefix()
+	codec := p.Codec == cid.Raw || p.Codec == cid.DagProtobuf
+	if p.Version != 1 || !codec || p.MhType != multihash.SHA2_256 || p.MhLength != 32 {
+		return fmt.Errorf("storage: %s is not a sha2-256 CIDv1 of raw or dag-pb", c)
+	}
+	return nil
+}
+
+// verifyBlock checks raw against c.
+func verifyBlock(c CID, raw []byte) error {
+	got, err := c.Prefix().Sum(raw)
+	if err != nil {
+		return fmt.Errorf("storage: hash: %w", err)
+	}
+	if got != c {
+		return fmt.Errorf("%w: block %s", ErrCorrupt, c)
+	}
+	return nil
+}
+
+// buildDAG makes a balanced unixfs DAG, each block once and after those that it
+// links to. The data is not copied.
+func buildDAG(data []byte) (root CID, list []block, err error) {
+	sink := &blockSink{seen: map[CID]bool{}}
+	params := helpers.DagBuilderParams{
+		Dagserv:    sink,
+		Maxlinks:   linksLenMax,
+		RawLeaves:  true,
+		CidBuilder: merkledag.V1CidPrefix(),
+	}
+	builder, err := params.New(chunk.NewSizeSplitter(bytes.NewReader(data), chunkSize))
+	if err != nil {
+		return cid.Undef, nil, err
+	}
+	node, err := balanced.Layout(builder)
+	if err != nil {
+		return cid.Undef, nil, err
+	}
+	return node.Cid(), sink.list, nil
+}
+
+// blockSink is as much of a DAGService as an importer needs.
+type blockSink struct {
+	ipld.DAGService
+	list []block
+	seen map[CID]bool
+}
+
+// Add implements ipld.NodeAdder.
+func (s *blockSink) Add(_ context.Context, n ipld.Node) error {
+	if c := n.Cid(); !s.seen[c] {
+		s.seen[c] = true
+		s.list = append(s.list, block{cid: c, raw: n.RawData()})
+	}
+	return nil
+}
+
+// AddMany implements ipld.NodeAdder.
+func (s *blockSink) AddMany(ctx context.Context, nodes []ipld.Node) error {
+	for _, n := range nodes {
+		if err := s.Add(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// linksOf returns what a block links to, and the content that it has itself.
+func linksOf(b block) (links []CID, content []byte, err error) {
+	if b.cid.Type() == cid.Raw {
+		return nil, b.raw, nil
+	}
+	node, err := merkledag.DecodeProtobuf(b.raw)
+	if err != nil {
+		return nil, nil, fmt.Errorf("storage: block %s: %w", b.cid, err)
+	}
+	file, err := unixfs.FSNodeFromBytes(node.Data())
+	if err != nil {
+		return nil, nil, fmt.Errorf("storage: block %s: %w", b.cid, err)
+	}
+	for _, l := range node.Links() {
+		if err := checkCID(l.Cid); err != nil {
+			return nil, nil, err
+		}
+		links = append(links, l.Cid)
+	}
+	return links, file.Data(), nil
+}
+
+// readDAG calls f with every block's own content, in the order of the file: a
+// block that occurs more than once is read more than once.
+func readDAG(root CID, get func(CID) ([]byte, error), f func(content []byte) error) error {
+	return readBelow(root, depthMax, get, f)
+}
+
+var errDeep = errors.New("storage: DAG is too deep")
+
+func readBelow(c CID, depth int, get func(CID) ([]byte, error), f func(content []byte) error) error {
+	if depth == 0 {
+		return errDeep
+	}
+	raw, err := get(c)
+	if err != nil {
+		return err
+	}
+	links, content, err := linksOf(block{cid: c, raw: raw})
+	if err != nil {
+		return err
+	}
+	if err := f(content); err != nil {
+		return err
+	}
+	for _, l := range links {
+		if err := readBelow(l, depth-1, get, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// walkDAG returns all blocks of a DAG, each once, parents first.
+func walkDAG(root CID, get func(CID) ([]byte, error)) ([]CID, error) {
+	list, seen := []CID{root}, map[CID]bool{root: true}
+	for i := 0; i < len(list); i++ {
+		if len(list) > blocksLenMax {
+			return nil, fmt.Errorf("%w: a DAG of over %d blocks", ErrTooLarge, blocksLenMax)
+		}
+		raw, err := get(list[i])
+		if err != nil {
+			return nil, err
+		}
+		links, _, err := linksOf(block{cid: list[i], raw: raw})
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range links {
+			if !seen[l] {
+				seen[l] = true
+				list = append(list, l)
+			}
+		}
+	}
+	return list, nil
+}

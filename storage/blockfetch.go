@@ -1,0 +1,316 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/transport"
+)
+
+const (
+	// getLenMax bounds the blocks of a request, getSizeMax the bytes of a
+	// response, except that there is one block.
+	getLenMax  = 64
+	getSizeMax = 2 << 20
+	// chunkLen is what we ask for at once: that many full chunks are a response.
+	chunkLen = getSizeMax / chunkSize
+	// lanesMax is how many holders are asked at once.
+	lanesMax   = 4
+	getTimeout = 10 * time.Second
+)
+
+// getBlocks asks a node for blocks.
+var getBlocks = transport.Method[getRequest, getResponse]{Name: "blocks/get"}
+
+type (
+	getRequest struct {
+		CIDs [][]byte `cbor:"1,keyasint"`
+	}
+	// getResponse answers the first CIDs of the request, in their order.
+	getResponse struct {
+		Items []getItem `cbor:"1,keyasint"`
+	}
+	getItem struct {
+		Found bool   `cbor:"1,keyasint"`
+		Raw   []byte `cbor:"2,keyasint"`
+	}
+)
+
+func (b *Blocks) onGet(_ context.Context, _ transport.Peer, request getRequest) (response getResponse, err error) {
+	if len(request.CIDs) > getLenMax {
+		return response, transport.New(transport.Invalid, getBlocks.Name, fmt.Sprintf("%d blocks at once", len(request.CIDs)))
+	}
+	cids, err := decodeCIDs(request.CIDs)
+	if err != nil {
+		return response, err
+	}
+	size := 0
+	for _, c := range cids {
+		if err := checkCID(c); err != nil {
+			return response, transport.New(transport.Invalid, getBlocks.Name, err.Error())
+		}
+		raw, err := b.store.readBlock(c)
+		if size += len(raw); size > getSizeMax && len(response.Items) > 0 {
+			break
+		}
+		response.Items = append(response.Items, getItem{Found: err == nil, Raw: raw})
+	}
+	return response, nil
+}
+
+// Fetch makes the whole DAG at root local, asking several holders in parallel
+// and verifying every block against its CID. A holder that lies or fails is
+// left out. It does not sync. sizeMax bounds the DAG.
+//
+// It returns ErrNotFound when no holder that answers has all of it, and
+// otherwise the error of a holder.
+func (b *Blocks) Fetch(ctx context.Context, root CID, holders []transport.Peer, sizeMax int64) error {
+	if err := checkCID(root); err != nil {
+		return err
+	}
+	f := &fetch{blocks: b, sizeMax: sizeMax, links: map[CID][]CID{}}
+	for _, p := range holders {
+		if p != b.endpoint.Self() {
+			f.holders = append(f.holders, &holder{peer: p, lacks: map[CID]bool{}})
+		}
+	}
+	defer func() {
+		f.over = true
+		b.store.release(f.held)
+	}()
+	members, err := f.run(ctx, root)
+	if err != nil {
+		return err
+	}
+	return b.store.addRoot(root, members)
+}
+
+// fetch is one Fetch: it goes down the DAG level by level.
+type fetch struct {
+	blocks  *Blocks
+	holders []*holder
+	links   map[CID][]CID // of the blocks that are here by now
+	held    []CID
+	size    int64
+	sizeMax int64
+	failed  error // that no holder can mend
+	over    bool  // Fetch has returned; requests may still come back
+}
+
+type holder struct {
+	peer   transport.Peer
+	failed error
+	lacks  map[CID]bool
+}
+
+func (f *fetch) run(ctx context.Context, root CID) (members []CID, err error) {
+	seen := map[CID]bool{root: true}
+	for level := []CID{root}; len(level) > 0; {
+		members = append(members, level...)
+		if len(members) > blocksLenMax {
+			return nil, fmt.Errorf("%w: a DAG of over %d blocks", ErrTooLarge, blocksLenMax)
+		}
+		if err := f.fetchLevel(ctx, level); err != nil {
+			return nil, err
+		}
+		var next []CID
+		for _, c := range level {
+			for _, l := range f.links[c] {
+				if !seen[l] {
+					seen[l] = true
+					next = append(next, l)
+				}
+			}
+		}
+		level = next
+	}
+	return members, nil
+}
+
+// fetchLevel makes blocks local: it asks again for what a holder did not have
+// until all are here or nobody has one.
+func (f *fetch) fetchLevel(ctx context.Context, level []CID) error {
+	need := slices.Clone(level)
+	for {
+		need = slices.DeleteFunc(need, f.takeLocal)
+		switch {
+		case f.failed != nil:
+			return f.failed
+		case len(need) == 0:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+		for _, c := range need {
+			if err := f.available(c); err != nil {
+				return err
+			}
+		}
+		if err := f.ask(ctx, slices.Clone(need)); err != nil {
+			return err
+		}
+	}
+}
+
+// takeLocal reports whether a block is here, and then holds it and knows its
+// links.
+func (f *fetch) takeLocal(c CID) bool {
+	if _, done := f.links[c]; done {
+		return true
+	}
+	size, here := f.blocks.store.hold(c)
+	if !here {
+		return false
+	}
+	if c.Type() == cid.Raw { // it has no links: reading it is for Verify
+		f.held = append(f.held, c)
+		f.links[c] = nil
+		f.count(size)
+		return true
+	}
+	raw, err := f.blocks.store.readBlock(c)
+	if err != nil {
+		f.blocks.store.release([]CID{c})
+		f.blocks.store.discard(c)
+		return false
+	}
+	f.held = append(f.held, c)
+	f.learn(block{cid: c, raw: raw})
+	return true
+}
+
+// learn notes the links and the size of a block that is here.
+func (f *fetch) learn(b block) {
+	links, _, err := linksOf(b)
+	if err != nil {
+		f.failed = err
+		return
+	}
+	f.links[b.cid] = links
+	f.count(len(b.raw))
+}
+
+func (f *fetch) count(size int) {
+	if f.size += int64(size); f.size > f.sizeMax {
+		f.failed = fmt.Errorf("%w: a DAG of over %d bytes", ErrTooLarge, f.sizeMax)
+	}
+}
+
+// available returns nil if some holder may have c.
+func (f *fetch) available(c CID) error {
+	err := error(transport.New(transport.Unreachable, getBlocks.Name, "no holders"))
+	for _, h := range f.holders {
+		switch {
+		case h.failed == nil && !h.lacks[c]:
+			return nil
+		case h.failed == nil:
+			err = fmt.Errorf("%w: block %s", ErrNotFound, c)
+		case !errors.Is(err, ErrNotFound):
+			err = h.failed
+		}
+	}
+	return err
+}
+
+// ask has holders, some at a time, work on a queue of blocks. Each goes on
+// until it fails or nothing is left that it may have.
+func (f *fetch) ask(ctx context.Context, queue []CID) error {
+	nextHolder := 0
+	lanes := min(lanesMax, len(f.holders), len(queue))
+	return clock.First(ctx, f.blocks.loop, lanes, lanes, func(ctx context.Context, _ int) error {
+		for nextHolder < len(f.holders) && f.failed == nil {
+			h := f.holders[nextHolder]
+			nextHolder++
+			for h.failed == nil && f.failed == nil {
+				wants := takeFor(h, &queue)
+				if len(wants) == 0 {
+					break
+				}
+				h.failed = f.get(ctx, h, wants)
+				for _, c := range wants {
+					if _, got := f.links[c]; !got {
+						queue = append(queue, c)
+					}
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// takeFor removes from queue what h may have, up to one request.
+func takeFor(h *holder, queue *[]CID) (wants []CID) {
+	*queue = slices.DeleteFunc(*queue, func(c CID) bool {
+		take := len(wants) < chunkLen && !h.lacks[c]
+		if take {
+			wants = append(wants, c)
+		}
+		return take
+	})
+	return wants
+}
+
+// get asks a holder for blocks and stores those that are right.
+func (f *fetch) get(ctx context.Context, h *holder, wants []CID) error {
+	ctx, cancel := clock.WithTimeout(ctx, f.blocks.loop, getTimeout)
+	defer cancel()
+	response, err := getBlocks.Call(ctx, f.blocks.endpoint, h.peer, getRequest{CIDs: encodeCIDs(wants)})
+	if err != nil {
+		return err
+	}
+	if len(response.Items) == 0 || len(response.Items) > len(wants) {
+		return transport.New(transport.Invalid, getBlocks.Name, fmt.Sprintf("%d blocks from %s", len(response.Items), h.peer.Short()))
+	}
+	var list []block
+	var lie error
+	size := 0
+	for i, item := range response.Items {
+		if !item.Found {
+			h.lacks[wants[i]] = true
+			continue
+		}
+		list = append(list, block{cid: wants[i], raw: item.Raw})
+		size += len(item.Raw)
+	}
+	verify := func() { list, lie = verified(list) }
+	if size < offloadSizeMin {
+		verify()
+	} else if err := clock.Offload(ctx, f.blocks.loop, verify); err != nil {
+		return err
+	}
+	return errors.Join(lie, f.store(list))
+}
+
+// verified returns the blocks before the first that is wrong.
+func verified(list []block) ([]block, error) {
+	for i, b := range list {
+		if len(b.raw) > blockSizeMax {
+			return list[:i], fmt.Errorf("%w: a block of %d bytes", ErrTooLarge, len(b.raw))
+		}
+		if err := verifyBlock(b.cid, b.raw); err != nil {
+			return list[:i], err
+		}
+	}
+	return list, nil
+}
+
+// store puts blocks on the disk. That it fails is not the holder's fault.
+func (f *fetch) store(list []block) error {
+	if len(list) == 0 || f.over {
+		return nil
+	}
+	if err := f.blocks.store.put(list); err != nil {
+		f.failed = err
+		return err
+	}
+	f.held = append(f.held, cidsOf(list)...)
+	for _, b := range list {
+		f.learn(b)
+	}
+	return nil
+}
