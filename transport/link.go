@@ -108,7 +108,7 @@ func (e *Engine) bind(s *session, o outbound, a *actions) {
 		o.call.session = s
 	}
 	if o.stream != nil {
-		o.frame = o.stream.bind(s, o.frame)
+		o.frame = o.stream.bind(s, o.frame, a)
 	}
 	e.queue(s, o, a)
 }

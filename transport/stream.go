@@ -197,7 +197,7 @@ func (s *Stream) changed(a *actions) {
 
 // bind gives a stream that we open its session and id, and completes its open
 // frame.
-func (s *Stream) bind(on *session, frame []byte) []byte {
+func (s *Stream) bind(on *session, frame []byte, a *actions) []byte {
 	if s.session != nil {
 		return frame
 	}
@@ -207,6 +207,7 @@ func (s *Stream) bind(on *session, frame []byte) []byte {
 		s.id--
 	}
 	on.streams[s.id] = s
+	s.changed(a)
 	f, err := decodeFrame(frame)
 	if err != nil {
 		panic(fmt.Sprintf("transport: own open frame: %v", err))

@@ -68,6 +68,16 @@ func checkEcho(ctx context.Context, s *suite, ep *transport.Endpoint, to transpo
 	assert.Equal(s, io.EOF, err)
 }
 
+// drain receives until the peer has closed.
+func drain(ctx context.Context, s *suite, st *transport.Stream) {
+	for {
+		if _, err := st.Recv(ctx); err != nil {
+			assert.Equal(s, io.EOF, err)
+			return
+		}
+	}
+}
+
 func streamEchoes(s *suite) {
 	s.Endpoint(1).HandleStream("t/stream", echoStream(s))
 	s.Do(0, func(ctx context.Context) { checkEcho(ctx, s, s.Endpoint(0), s.peer(1), 200) })
@@ -246,6 +256,7 @@ func sendAfterCloseIsInvalid(s *suite) {
 		assert.NoError(s, st.Close())
 		assert.NoError(s, st.Close())
 		assert.Equal(s, transport.Invalid, transport.KindOf(st.Send(ctx, nil)))
+		drain(ctx, s, st)
 	})
 }
 
@@ -267,6 +278,7 @@ func recvEndsWithItsContext(s *suite) {
 		assert.NoError(s, err)
 		assert.Equal(s, "still works", string(got))
 		assert.NoError(s, st.Close())
+		drain(ctx, s, st)
 	})
 }
 

@@ -1,0 +1,228 @@
+// Package libp2p gives the port transport.Host over any libp2p host: over real
+// ones, which [New] builds, and over the simulated ones of mocknet, which [Over]
+// is given.
+//
+// A transport.Conn is one libp2p stream of protocol [Protocol] for as long as it
+// lasts, carrying frames with a uvarint of their length before them. libp2p
+// authenticates the peer; only ed25519 identities are let in. Each conn has one
+// goroutine that reads and one that writes; a frame is one Write.
+package libp2p
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+
+	"github.com/taucloud/tau/transport"
+)
+
+// Protocol is what the stream of a conn speaks.
+const Protocol protocol.ID = "/tau/1"
+
+// OpenTimeout bounds a dial.
+const OpenTimeout = 5 * time.Second
+
+// Host is a transport.Host.
+type Host struct {
+	host    host.Host
+	self    transport.Peer
+	owned   bool // Close closes the libp2p host, too
+	handler transport.HostHandler
+
+	mu      sync.Mutex
+	closed  bool
+	count   uint64
+	conns   map[*conn]struct{}
+	reports sync.WaitGroup // goroutines that may report
+}
+
+// Over returns a Host over h, which must have an ed25519 identity. Closing it
+// resets its conns and leaves h open.
+func Over(h host.Host) (*Host, error) {
+	self, err := FromPeerID(h.ID())
+	if err != nil {
+		return nil, err
+	}
+	return &Host{host: h, self: self, conns: map[*conn]struct{}{}}, nil
+}
+
+// LibP2P is the libp2p host below.
+func (h *Host) LibP2P() host.Host { return h.host }
+
+// ID implements transport.Host.
+func (h *Host) ID() transport.Peer { return h.self }
+
+// Handle implements transport.Host.
+func (h *Host) Handle(handler transport.HostHandler) {
+	h.handler = handler
+	h.host.SetStreamHandler(Protocol, h.incoming)
+}
+
+// incoming serves a stream that a peer opened. It runs on a goroutine of its
+// own, which becomes the conn's reader.
+func (h *Host) incoming(s network.Stream) {
+	remote, err := FromPeerID(s.Conn().RemotePeer())
+	if err != nil {
+		_ = s.Reset()
+		return
+	}
+	c := h.adopt(s, remote)
+	if c == nil {
+		return
+	}
+	defer h.reports.Done()
+	h.handler.Accepted(c)
+	c.run()
+}
+
+// Open implements transport.Host.
+func (h *Host) Open(to transport.Peer, opened func(transport.Conn, error)) {
+	if h.enter() {
+		go func() {
+			defer h.reports.Done()
+			h.open(to, opened)
+		}()
+	}
+}
+
+// open dials and, if it worked, stays as the conn's reader.
+func (h *Host) open(to transport.Peer, opened func(transport.Conn, error)) {
+	s, err := h.newStream(PeerID(to))
+	var c *conn
+	if err == nil {
+		if c = h.adopt(s, to); c == nil {
+			return
+		}
+		defer h.reports.Done()
+	}
+	if h.isClosed() {
+		return
+	}
+	if err != nil {
+		opened(nil, transport.New(transport.Unreachable, "open", err.Error()))
+		return
+	}
+	opened(c, nil)
+	c.run()
+}
+
+// newStream gives up after OpenTimeout even if libp2p does not.
+func (h *Host) newStream(id peer.ID) (network.Stream, error) {
+	type result struct {
+		stream network.Stream
+		err    error
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), OpenTimeout)
+	defer cancel()
+	h.forgetBackoff(id)
+	results := make(chan result, 1)
+	go func() {
+		s, err := h.host.NewStream(ctx, id, Protocol)
+		results <- result{s, err}
+	}()
+	select {
+	case r := <-results:
+		return r.stream, r.err
+	case <-ctx.Done():
+	}
+	go func() {
+		// A libp2p conn on which no stream can be opened is dead: the next dial
+		// shall not use it.
+		_ = h.host.Network().ClosePeer(id)
+		if r := <-results; r.stream != nil {
+			_ = r.stream.Reset()
+		}
+	}()
+	return nil, fmt.Errorf("no conn after %s", OpenTimeout)
+}
+
+// forgetBackoff switches off the swarm's own memory of dials that failed: the
+// engine has one.
+func (h *Host) forgetBackoff(id peer.ID) {
+	if s, ok := h.host.Network().(interface{ Backoff() *swarm.DialBackoff }); ok {
+		s.Backoff().Clear(id)
+	}
+}
+
+// enter registers a goroutine that may report, unless the host is closed.
+func (h *Host) enter() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.reports.Add(1)
+	}
+	return !h.closed
+}
+
+func (h *Host) isClosed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
+}
+
+// adopt makes a stream a conn, and its goroutine one that may report, or resets
+// it and returns nil when the host is closed.
+func (h *Host) adopt(s network.Stream, remote transport.Peer) *conn {
+	c := newConn(h, s, remote)
+	h.mu.Lock()
+	closed := h.closed
+	if !closed {
+		h.count++
+		c.number = h.count
+		h.conns[c] = struct{}{}
+		h.reports.Add(1)
+	}
+	h.mu.Unlock()
+	if closed {
+		_ = s.Reset()
+		return nil
+	}
+	return c
+}
+
+// over reports the end of a conn, once.
+func (h *Host) over(c *conn, err error) {
+	h.mu.Lock()
+	delete(h.conns, c)
+	closed := h.closed
+	h.mu.Unlock()
+	if !closed {
+		h.handler.Closed(c, err)
+	}
+}
+
+// Close implements transport.Host. Dials under way are given up.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return errors.New("libp2p: closed already")
+	}
+	h.closed = true
+	conns := make([]*conn, 0, len(h.conns))
+	for c := range h.conns {
+		conns = append(conns, c)
+	}
+	h.mu.Unlock()
+	slices.SortFunc(conns, func(c, d *conn) int { return cmp.Compare(c.number, d.number) })
+	h.host.RemoveStreamHandler(Protocol)
+	for _, c := range conns {
+		c.Close()
+	}
+	var err error
+	if h.owned {
+		err = h.host.Close()
+	}
+	h.reports.Wait()
+	return err
+}
