@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/taucloud/tau/transport"
@@ -156,3 +157,6 @@ type Grant struct {
 	// BuildMax bounds the whole attempt.
 	BuildMax time.Duration
 }
+
+// RankKey is what monkeys are ranked by: another order for each attempt.
+func (o Offer) RankKey() string { return o.Job + "/" + strconv.FormatUint(o.Attempt, 10) }

@@ -75,6 +75,8 @@ type FinishRequest struct {
 	Published bool
 	// Permanent: another attempt is useless, the fault is in what was pushed.
 	Permanent bool
+	// Abandoned: the holder stops in order. That is no failure of the job.
+	Abandoned bool
 	// Artifact and Log are CIDs, "" if there is none.
 	Artifact string
 	Log      string

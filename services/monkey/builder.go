@@ -1,0 +1,50 @@
+package monkey
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+)
+
+// Builder makes an artifact of a commit.
+type Builder interface {
+	// Build takes as long as it needs, until ctx ends. Equal requests must give
+	// equal artifacts, because two monkeys may build one commit. An error made
+	// with UserError is the fault of what was pushed; any other one is a
+	// mishap, and another attempt is made.
+	Build(ctx context.Context, r Request) (Result, error)
+}
+
+// Request is one attempt to build a commit.
+type Request struct {
+	Job     patrickapi.Job
+	Attempt uint64
+	Tree    patrickapi.Tree
+	// Log takes a line of the build's log.
+	Log func(line string)
+}
+
+// Result is what was built.
+type Result struct {
+	// Artifact is the content that will be run or served.
+	Artifact []byte
+	// Entries are what the registry is to know of it beside, by path.
+	Entries map[string]string
+}
+
+// UserError makes an error that another attempt cannot mend.
+func UserError(text string) error { return &userError{text} }
+
+type userError struct{ text string }
+
+func (e *userError) Error() string { return e.text }
+
+func isUserError(err error) bool {
+	var u *userError
+	return errors.As(err, &u)
+}
+
+// stepTime is how long the simulated builder works between two log lines.
+const stepTime = 500 * time.Millisecond

@@ -1,0 +1,81 @@
+package monkey
+
+import (
+	"context"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// lock is a grant as its holder sees it. The lease is counted on this node's
+// own Elapsed, from the moment when the last request that patrick granted was
+// sent: patrick counts from a later moment, so the holder stops first.
+type lock struct {
+	job   patrickapi.Job
+	token patrickapi.Token
+	lease time.Duration
+	// good is when the last granted request was sent, taken when the first was.
+	good, taken time.Duration
+	// lost is why the lock is over before its lease, "" while it is not.
+	lost  string
+	phase string
+	// abort ends the work that is done under the lock.
+	abort context.CancelFunc
+}
+
+// valid reports whether the lock is held at the moment now.
+func (l *lock) valid(now time.Duration) bool { return l.lost == "" && now-l.good < l.lease }
+
+// check is valid as an error, for the moments before an effect.
+func (s *Service) check(l *lock) error {
+	if l.valid(s.env.Loop.Elapsed()) {
+		return nil
+	}
+	s.lose(l, "the lease has ended")
+	return transport.New(transport.Conflict, "monkey/lock", l.lost)
+}
+
+// lose gives the lock up, once.
+func (s *Service) lose(l *lock, why string) {
+	if l.lost != "" {
+		return
+	}
+	l.lost = why
+	l.abort()
+	s.env.Observe("lock-lost", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("reason", why))
+}
+
+// renewals keeps the lock while it is used: every third of the lease, and
+// sooner after a renewal that nobody answered.
+func (s *Service) renewals(ctx context.Context, l *lock) {
+	for ctx.Err() == nil {
+		wait := l.lease / 3
+		if s.env.Loop.Elapsed()-l.good > wait {
+			wait = l.lease / 10
+		}
+		if clock.Sleep(ctx, s.env.Loop, wait) != nil || s.check(l) != nil {
+			return
+		}
+		s.renew(ctx, l)
+	}
+}
+
+// renew asks once. A third of the lease is enough for an answer; one that comes
+// later than the lease is worth nothing.
+func (s *Service) renew(ctx context.Context, l *lock) {
+	callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, l.lease/3)
+	defer cancel()
+	sent := s.env.Loop.Elapsed()
+	_, err := s.patrick.Renew(callCtx, patrickapi.RenewRequest{Job: l.job.ID, Token: l.token})
+	switch transport.KindOf(err) {
+	case 0:
+		if l.valid(s.env.Loop.Elapsed()) {
+			l.good = sent
+		}
+	case transport.Conflict, transport.Invalid:
+		s.lose(l, err.Error())
+	}
+}

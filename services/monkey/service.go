@@ -1,0 +1,137 @@
+// Package monkey builds jobs: it competes for them, holds one under a lease,
+// runs a builder, has the artifact kept, publishes it under its fencing token
+// and reports the outcome.
+//
+// Which monkey holds a job is patrick's decision, what is live is tns's, and
+// where artifacts stay is hoarder's.
+package monkey
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/services/monkey/monkeyapi"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// Spec is monkey's entry in the catalogue.
+func Spec() node.Spec {
+	return node.Spec{
+		Name:     "monkey",
+		Doc:      "competes for jobs, builds and publishes them",
+		Settings: func() any { return DefaultSettings() },
+		New: func(env node.Env, settings any) (node.Service, error) {
+			set, ok := settings.(*Settings)
+			if !ok {
+				return nil, fmt.Errorf("monkey: settings are a %T", settings)
+			}
+			if set.Slots < 1 || set.PollInterval <= 0 || set.RaceWindow < 0 || set.BuildTimeMin < 0 {
+				return nil, fmt.Errorf("monkey: slots and poll-interval must be positive, race-window and build-time-min not negative")
+			}
+			return New(env, *set, &simulated{loop: env.Loop, rand: env.Rand, timeMin: set.BuildTimeMin, timeMax: set.BuildTimeMax}), nil
+		},
+	}
+}
+
+// New returns a monkey that builds with builder.
+func New(env node.Env, set Settings, builder Builder) *Service {
+	return &Service{
+		env: env, set: set, builder: builder,
+		held: map[string]*lock{}, racing: map[string]bool{},
+	}
+}
+
+// Service is a running monkey.
+type Service struct {
+	env     node.Env
+	set     Settings
+	builder Builder
+	patrick *patrickapi.Client
+	tns     *tnsapi.Client
+	hoarder *hoarderapi.Client
+	// held are the locks by job, racing the jobs that were or are about to be
+	// claimed. Both take slots, and are forgotten in a crash.
+	held    map[string]*lock
+	racing  map[string]bool
+	backlog []patrickapi.Offer
+	// busyLately: patrick had open jobs when it was asked last
+	busyLately bool
+	polling    bool
+	stopping   bool
+}
+
+// Start implements node.Service.
+func (s *Service) Start(context.Context) error {
+	s.patrick, s.tns, s.hoarder = patrickapi.NewClient(s.env.Wire), tnsapi.NewClient(s.env.Wire), hoarderapi.NewClient(s.env.Wire)
+	monkeyapi.Status.Serve(s.env.Wire, s.status)
+	monkeyapi.Offer.Serve(s.env.Wire, func(_ context.Context, _ transport.Peer, a patrickapi.Announcement) { s.hear(a) })
+	monkeyapi.Jobs.Subscribe(s.env.Wire, func(_ context.Context, _ transport.Peer, a patrickapi.Announcement) { s.hear(a) })
+	s.gauge()
+	s.env.Loop.Go("polls", s.polls)
+	return nil
+}
+
+// Stop implements node.Service: the attempts end without an outcome, and
+// patrick is told, so that other monkeys need not wait for the leases to end.
+func (s *Service) Stop(ctx context.Context) error {
+	s.stopping = true
+	locks := s.locks()
+	for _, l := range locks {
+		s.lose(l, "the monkey stops")
+	}
+	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, stopTimeout)
+	defer cancel()
+	_ = clock.First(ctx, s.env.Loop, len(locks), len(locks), func(ctx context.Context, i int) error {
+		_, err := s.patrick.Finish(ctx, patrickapi.FinishRequest{Job: locks[i].job.ID, Token: locks[i].token, Abandoned: true})
+		return err // the lease ends anyway
+	})
+	return nil
+}
+
+const stopTimeout = 3 * time.Second
+
+// gauge announces the slots.
+func (s *Service) gauge() {
+	s.env.SetGauge("monkey.slots", int64(s.set.Slots))
+	s.env.SetGauge("monkey.slots-free", int64(s.free()))
+}
+
+func (s *Service) status(context.Context, transport.Peer, monkeyapi.StatusRequest) (monkeyapi.StatusResponse, error) {
+	resp := monkeyapi.StatusResponse{Slots: s.set.Slots}
+	for _, l := range s.locks() {
+		resp.Work = append(resp.Work, monkeyapi.Work{Job: l.job.ID, Token: l.token, Phase: l.phase, For: s.env.Loop.Elapsed() - l.taken})
+	}
+	return resp, nil
+}
+
+// locks lists what is held, by job.
+func (s *Service) locks() []*lock {
+	return slices.SortedFunc(maps.Values(s.held), func(a, b *lock) int { return cmp.Compare(a.job.ID, b.job.ID) })
+}
+
+// Held is a lock that a monkey believes to hold.
+type Held struct {
+	Job   string
+	Token patrickapi.Token
+}
+
+// Holding lists the locks that this monkey believes to hold right now, by job.
+// For checks.
+func (s *Service) Holding() []Held {
+	var list []Held
+	for _, l := range s.locks() {
+		if l.valid(s.env.Loop.Elapsed()) {
+			list = append(list, Held{Job: l.job.ID, Token: l.token})
+		}
+	}
+	return list
+}

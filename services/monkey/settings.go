@@ -1,0 +1,33 @@
+package monkey
+
+import "time"
+
+// Settings of a monkey.
+type Settings struct {
+	// Slots is how many jobs are built at once.
+	Slots int `yaml:"slots"`
+	// RaceWindow is over how long the monkeys that were offered a job spread
+	// their claims, best-ranked first.
+	RaceWindow time.Duration `yaml:"race-window"`
+	// PollInterval is how often a monkey with a free slot asks for open jobs
+	// unasked. It grows with the number of monkeys, so that all together ask no
+	// more often than PollsPerSecondMax.
+	PollInterval time.Duration `yaml:"poll-interval"`
+	// BuildTimeMin and BuildTimeMax are how long the simulated builder takes.
+	BuildTimeMin time.Duration `yaml:"build-time-min"`
+	BuildTimeMax time.Duration `yaml:"build-time-max"`
+}
+
+// DefaultSettings returns the defaults.
+func DefaultSettings() *Settings {
+	return &Settings{
+		Slots:        2,
+		RaceWindow:   200 * time.Millisecond,
+		PollInterval: 5 * time.Second,
+		BuildTimeMin: 2 * time.Second,
+		BuildTimeMax: 8 * time.Second,
+	}
+}
+
+// PollsPerSecondMax bounds the polls of all monkeys of a cloud.
+const PollsPerSecondMax = 10

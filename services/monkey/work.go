@@ -1,0 +1,254 @@
+package monkey
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/transport"
+)
+
+const (
+	retryWait = time.Second
+	// reportFor is how long a publication is reported to patrick after the
+	// lease has ended: it is a fact that patrick should know.
+	reportFor = 10 * time.Minute
+	// fetchTimeout bounds one attempt to fetch the tree.
+	fetchTimeout = 10 * time.Second
+)
+
+// outcome is what an attempt has come to.
+type outcome struct {
+	artifact  cid.Cid
+	log       cid.Cid
+	published bool
+	err       error
+}
+
+// work builds the job under the lock and reports the outcome. Every effect
+// outside of this node follows a look at the lease in the same turn, and is
+// fenced by the token besides.
+func (s *Service) work(ctx context.Context, l *lock) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	workCtx, abort := context.WithCancel(ctx)
+	defer abort()
+	l.abort = abort
+	s.env.Loop.Go("renew", func(loopCtx context.Context) { s.renewals(workCtx, l) })
+
+	book := s.newLogbook(l)
+	out := s.attempt(workCtx, l, book)
+	if out.err != nil {
+		book.line("failed: " + out.err.Error())
+	}
+	book.flush()
+	out.log = book.store(ctx)
+	s.report(ctx, l, out)
+}
+
+// attempt goes from the lock to the publication.
+func (s *Service) attempt(ctx context.Context, l *lock, book *logbook) (out outcome) {
+	if out.err = afterLock.Hit(ctx, s.env); out.err != nil {
+		return out
+	}
+	if out.err = s.fence(ctx, l); out.err != nil {
+		return out
+	}
+	built, err := s.build(ctx, l, book)
+	if err != nil {
+		out.err = err
+		return out
+	}
+	if out.artifact, out.err = s.deposit(ctx, l, built); out.err != nil {
+		return out
+	}
+	out.published, out.err = s.publish(ctx, l, built, out.artifact)
+	return out
+}
+
+// fence makes the token known to tns, so that no earlier holder can publish
+// from now on.
+func (s *Service) fence(ctx context.Context, l *lock) error {
+	if !s.offered(tnsapi.Service) {
+		return nil
+	}
+	return s.insist(ctx, l, func(ctx context.Context) error {
+		return s.tns.Fence(ctx, l.job.Project, l.job.Branch, l.job.ID, tnsapi.Token(l.token))
+	})
+}
+
+// build fetches the tree and hands it to the builder.
+func (s *Service) build(ctx context.Context, l *lock, book *logbook) (Result, error) {
+	tree, err := s.fetchTree(ctx, l)
+	if err != nil {
+		return Result{}, err
+	}
+	l.phase = "build"
+	s.env.Observe("build-started", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt))
+	built, err := s.builder.Build(ctx, Request{Job: l.job, Attempt: l.token.Attempt, Tree: tree, Log: book.line})
+	if err != nil {
+		return built, err
+	}
+	return built, afterBuild.Hit(ctx, s.env)
+}
+
+func (s *Service) fetchTree(ctx context.Context, l *lock) (patrickapi.Tree, error) {
+	root, err := cid.Decode(l.job.Source)
+	if err != nil {
+		return patrickapi.Tree{}, UserError("the job has no tree: " + err.Error())
+	}
+	holders := patrickapi.Rank(patrickapi.BranchOf(l.job.ID), s.env.Wire.Directory().Peers("patrick"))
+	err = s.insist(ctx, l, func(ctx context.Context) error {
+		ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, fetchTimeout)
+		defer cancel()
+		return s.env.Blocks.Fetch(ctx, root, holders, patrickapi.TreeLenMax*2)
+	})
+	if err != nil {
+		return patrickapi.Tree{}, err
+	}
+	data, err := s.env.Blocks.Read(ctx, root, patrickapi.TreeLenMax)
+	if err != nil {
+		return patrickapi.Tree{}, err
+	}
+	tree, err := patrickapi.DecodeTree(data)
+	if err != nil {
+		return tree, UserError(err.Error())
+	}
+	return tree, nil
+}
+
+// deposit stores the artifact as blocks and has a hoarder keep it.
+func (s *Service) deposit(ctx context.Context, l *lock, built Result) (cid.Cid, error) {
+	l.phase = "mark"
+	root, err := s.env.Blocks.Add(ctx, built.Artifact)
+	if err != nil {
+		return root, err
+	}
+	s.env.Observe("build-done", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("artifact", root.String()))
+	if !s.offered(hoarderapi.Service) {
+		return root, nil
+	}
+	return root, s.insist(ctx, l, func(ctx context.Context) error {
+		_, err := s.hoarder.Mark(ctx, hoarderapi.MarkRequest{
+			Root: root.String(), Kind: hoarderapi.Asset, Size: int64(len(built.Artifact)) * 2,
+			Holders: []transport.Peer{s.env.Self}, Owner: l.job.Project,
+		})
+		return err
+	})
+}
+
+// publish makes the version visible under the token.
+func (s *Service) publish(ctx context.Context, l *lock, built Result, root cid.Cid) (published bool, err error) {
+	if !s.offered(tnsapi.Service) {
+		return false, nil
+	}
+	l.phase = "publish"
+	if err := s.check(l); err != nil {
+		return false, err
+	}
+	if err := beforePublish.Hit(ctx, s.env); err != nil {
+		return false, err
+	}
+	req := tnsapi.PublishRequest{
+		Project: l.job.Project, Branch: l.job.Branch, Commit: l.job.Commit, Job: l.job.ID, Order: l.job.Order,
+		Token: tnsapi.Token(l.token), Artifact: root.String(),
+	}
+	for _, path := range slices.Sorted(maps.Keys(built.Entries)) {
+		req.Entries = append(req.Entries, tnsapi.Entry{Path: path, Value: []byte(built.Entries[path])})
+	}
+	if err := s.insist(ctx, l, func(ctx context.Context) error {
+		_, err := s.tns.Publish(ctx, req)
+		return err
+	}); err != nil {
+		return false, s.refused(ctx, l, err)
+	}
+	s.env.Observe("published", node.F("job", l.job.ID), node.F("project", l.job.Project), node.F("branch", l.job.Branch),
+		node.F("commit", l.job.Commit), node.F("attempt", l.token.Attempt), node.F("holder", l.token.Holder), node.F("artifact", root.String()))
+	return true, afterPublish.Hit(ctx, s.env)
+}
+
+// refused says what to make of a publication that failed. A conflict means that
+// a newer attempt is known to tns, and then patrick says so too; or that the
+// branch has moved on so far that nobody needs this version: then the job has
+// succeeded without being published.
+func (s *Service) refused(ctx context.Context, l *lock, err error) error {
+	if transport.KindOf(err) != transport.Conflict || l.lost != "" {
+		return err
+	}
+	s.env.Observe("publish-refused", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("holder", l.token.Holder))
+	before := l.good
+	s.renew(ctx, l)
+	if l.valid(s.env.Loop.Elapsed()) && l.good > before {
+		return nil
+	}
+	return err
+}
+
+// insist repeats what may succeed another time while the lock is held. It
+// checks the lease before each try.
+func (s *Service) insist(ctx context.Context, l *lock, f func(ctx context.Context) error) error {
+	for {
+		if err := s.check(l); err != nil {
+			return err
+		}
+		err := f(ctx)
+		switch transport.KindOf(err) {
+		case 0, transport.Conflict, transport.Invalid:
+			return err
+		}
+		if clock.Sleep(ctx, s.env.Loop, retryWait) != nil {
+			return err
+		}
+	}
+}
+
+// report tells patrick how the attempt ended. A failure is worth telling only
+// while the lock is held; a publication is told until it is heard.
+func (s *Service) report(ctx context.Context, l *lock, out outcome) {
+	l.phase = "finish"
+	req := patrickapi.FinishRequest{
+		Job: l.job.ID, Token: l.token, Success: out.err == nil || out.published, Published: out.published,
+		Permanent: isUserError(out.err), Log: text(out.log),
+	}
+	if req.Success {
+		req.Artifact = text(out.artifact)
+	} else {
+		req.Error = out.err.Error()
+	}
+	for until := l.good + l.lease + reportFor; s.env.Loop.Elapsed() < until; {
+		if !out.published && s.check(l) != nil {
+			return
+		}
+		resp, err := s.patrick.Finish(ctx, req)
+		switch transport.KindOf(err) {
+		case 0:
+			s.env.Observe("outcome-reported", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("success", req.Success), node.F("status", resp.Status.String()))
+			return
+		case transport.Conflict, transport.Invalid:
+			s.lose(l, err.Error())
+			return
+		}
+		if clock.Sleep(ctx, s.env.Loop, retryWait) != nil {
+			return
+		}
+	}
+}
+
+// offered reports whether the cloud has a service at all.
+func (s *Service) offered(service string) bool {
+	return len(s.env.Wire.Directory().Peers(service)) > 0
+}
+
+func text(c cid.Cid) string {
+	if !c.Defined() {
+		return ""
+	}
+	return c.String()
+}

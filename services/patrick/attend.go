@@ -1,0 +1,268 @@
+package patrick
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// attendRetry is when something is tried again that the disk refused.
+const attendRetry = time.Second
+
+// load rebuilds the board from the store.
+func (s *Service) load() error {
+	entries, err := s.store.List(jobsKey())
+	if err != nil {
+		return fault("patrick/start", "list jobs", err)
+	}
+	var ids []string
+	for _, e := range entries {
+		if id, ok := jobOf(e.Key); ok && (len(ids) == 0 || ids[len(ids)-1] != id) {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range slices.Compact(ids) {
+		s.refresh(id)
+	}
+	return nil
+}
+
+// records reads what is stored of a job. What cannot be read is left out: it
+// was written by a newer version, or it is not ours.
+func (s *Service) records(id string) ([]record, error) {
+	entries, err := s.store.List(jobKey(id))
+	if err != nil {
+		return nil, fault("patrick/read", "list "+id, err)
+	}
+	return s.decodeAll(entries), nil
+}
+
+func (s *Service) decodeAll(entries []storage.Entry) []record {
+	list := make([]record, 0, len(entries))
+	for _, e := range entries {
+		r, err := decodeRecord(e)
+		if err != nil {
+			s.env.Log.Warn("left out a record", "err", err)
+			continue
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// read resolves the state of a job.
+func (s *Service) read(id string) (State, error) {
+	records, err := s.records(id)
+	return resolve(records), err
+}
+
+// record adds records to a job, all or none, together with what follows from
+// them: if the job is neither held nor to be tried again, it is closed.
+func (s *Service) record(id string, add ...record) error {
+	old, err := s.records(id)
+	if err != nil {
+		return err
+	}
+	before, after := resolve(old), resolve(slices.Concat(old, add))
+	if v := decide(after, s.set.limits()); v.close != patrickapi.Unknown {
+		add = append(add, closing{Status: v.close, Token: after.Top.Token, Reason: v.reason, By: s.env.Self})
+		after = resolve(slices.Concat(old, add))
+	}
+	if len(add) == 0 {
+		return nil
+	}
+	if err := s.store.Apply(batchOf(id, add...)); err != nil {
+		return fault("patrick/write", "job "+id, err)
+	}
+	s.refresh(id)
+	if after.Status.Final() && after.Status != before.Status {
+		s.env.Observe("job-finished", node.F("job", id), node.F("status", after.Status.String()),
+			node.F("attempt", after.Top.Token.Attempt), node.F("holder", after.Top.Token.Holder),
+			node.F("artifact", after.Outcome.Artifact))
+	}
+	return nil
+}
+
+// refresh brings the board in line with the store after a job has changed,
+// here or elsewhere.
+func (s *Service) refresh(id string) {
+	state, err := s.read(id)
+	if err != nil {
+		s.env.Log.Warn("cannot read a job", "job", id, "err", err)
+		return
+	}
+	if state.Status == patrickapi.Unknown {
+		s.board.forget(id)
+		return
+	}
+	s.board.note(id, state)
+	if state.Status.Final() {
+		s.board.drop(id)
+		s.retire(state.Spec.Project)
+		return
+	}
+	j := s.board.active[id]
+	if j == nil {
+		j = &active{id: id}
+		s.board.active[id] = j
+	}
+	s.follow(j, state)
+	s.arm(j)
+}
+
+// follow starts the clocks that a change of state starts.
+func (s *Service) follow(j *active, state State) {
+	now := s.env.Loop.Elapsed()
+	if state.Live && j.state.Top.Token != state.Top.Token {
+		j.lease, j.buildMax = now+s.set.Lease, now+s.set.BuildMax
+	}
+	if state.Failures > j.state.Failures {
+		j.notBefore = now + s.jittered(decide(state, s.set.limits()).wait)
+	}
+	if state.Grants != j.state.Grants {
+		j.round = 0
+	}
+	j.state = state
+	if state.Status == patrickapi.Open {
+		s.startSweep()
+	}
+}
+
+func (s *Service) jittered(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return d + time.Duration(s.env.Rand.Int64N(int64(d)/4+1))
+}
+
+// arm sets the one timer of a job to the next moment that something is due.
+func (s *Service) arm(j *active) {
+	j.stopTimer()
+	now := s.env.Loop.Elapsed()
+	due := time.Duration(-1)
+	switch {
+	case j.state.Live:
+		due = min(j.lease, j.buildMax)
+	case decide(j.state, s.set.limits()).close != patrickapi.Unknown, j.notBefore > now:
+		due = j.notBefore
+	}
+	if due >= 0 && !j.attending {
+		j.timer = s.env.Loop.AfterFunc(max(0, due-now), func() { s.startAttend(j) })
+	}
+}
+
+func (s *Service) startAttend(j *active) {
+	j.attending = true
+	s.env.Loop.Go("attend", func(ctx context.Context) {
+		retry := s.attend(ctx, j)
+		j.attending = false
+		if s.board.active[j.id] != j {
+			return
+		}
+		if retry > 0 {
+			j.stopTimer()
+			j.timer = s.env.Loop.AfterFunc(retry, func() { s.startAttend(j) })
+			return
+		}
+		s.arm(j)
+	})
+}
+
+// attend does what is due for a job if this patrick is its home. It returns
+// when to look again, or 0 for what arm says.
+func (s *Service) attend(ctx context.Context, j *active) time.Duration {
+	_, isHome := s.peers.home(ctx, patrickapi.BranchOf(j.id))
+	if ctx.Err() != nil || s.board.active[j.id] != j {
+		return attendRetry
+	}
+	was := j.mine
+	j.mine = isHome
+	now := s.env.Loop.Elapsed()
+	switch {
+	case !isHome:
+		return s.set.Lease
+	case j.state.Live && !was: // a new home measures a whole lease
+		j.lease = now + s.set.Lease
+		return 0
+	case j.state.Live && now < min(j.lease, j.buildMax):
+		return 0 // renewed meanwhile
+	case j.state.Live:
+		return s.expire(j)
+	case now < j.notBefore:
+		return 0
+	}
+	return s.carryOn(j)
+}
+
+// expire ends a grant that was not renewed.
+func (s *Service) expire(j *active) time.Duration {
+	token, reason := j.state.Top.Token, "not renewed"
+	if s.env.Loop.Elapsed() >= j.buildMax {
+		reason = "took too long"
+	}
+	if err := s.record(j.id, loss{Token: token, Reason: reason, By: s.env.Self}); err != nil {
+		s.env.Log.Warn("cannot expire a grant", "job", j.id, "err", err)
+		return attendRetry
+	}
+	s.env.Observe("job-expired", node.F("job", j.id), node.F("attempt", token.Attempt), node.F("holder", token.Holder), node.F("reason", reason))
+	s.offerNow(j.id)
+	return 0
+}
+
+// carryOn closes an open job that is not to be tried again, or offers it.
+func (s *Service) carryOn(j *active) time.Duration {
+	if err := s.record(j.id); err != nil {
+		s.env.Log.Warn("cannot close a job", "job", j.id, "err", err)
+		return attendRetry
+	}
+	s.offerNow(j.id)
+	return 0
+}
+
+// supersede asks to cancel a job if a newer push of its branch wants that.
+func (s *Service) supersede(j *active) {
+	by := s.board.supersededBy(j)
+	if by == "" || j.state.Cancel != nil || s.board.active[j.id] != j {
+		return
+	}
+	if err := s.record(j.id, cancel{Cause: by, Reason: "superseded by a newer push", By: s.env.Self}); err != nil {
+		s.env.Log.Warn("cannot supersede a job", "job", j.id, "err", err)
+	}
+}
+
+// retire forgets the oldest finished jobs of a project. Each patrick does so
+// for itself and all come to the same: what is final does not change.
+func (s *Service) retire(project string) {
+	for _, id := range s.board.oldestFinished(project, max(1, s.set.KeepFinished)) {
+		if _, isFirst := s.firstOf(id); !isFirst {
+			continue
+		}
+		entries, err := s.store.List(jobKey(id))
+		if err != nil {
+			return
+		}
+		b := new(storage.Batch)
+		for _, e := range entries {
+			b.Delete(e.Key)
+		}
+		if err := s.store.Apply(b); err != nil {
+			s.env.Log.Warn("cannot forget a job", "job", id, "err", err)
+			return
+		}
+		s.board.forget(id)
+	}
+}
+
+// firstOf is the best-ranked patrick for a job, reachable or not.
+func (s *Service) firstOf(id string) (p transport.Peer, isSelf bool) {
+	ranked := patrickapi.Rank(patrickapi.BranchOf(id), s.env.Wire.Directory().Peers("patrick"))
+	if len(ranked) == 0 {
+		return s.env.Self, true
+	}
+	return ranked[0], ranked[0] == s.env.Self
+}

@@ -1,0 +1,192 @@
+package patrick
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+)
+
+// board is what a patrick has in memory of its jobs. It can be rebuilt from the
+// store at any time, except for the leases: those start anew.
+type board struct {
+	// briefs holds a line about every job, active the jobs that are not final.
+	briefs map[string]brief
+	active map[string]*active
+	// branches holds what must be known across the jobs of a branch.
+	branches map[string]branch
+	// finished counts the final jobs of a project.
+	finished map[string]int
+}
+
+// brief is enough of a job to list it.
+type brief struct {
+	project, branch string
+	order           uint64
+	status          patrickapi.Status
+}
+
+// branch holds the greatest order of a branch's jobs, and the newest job that
+// supersedes all older ones.
+type branch struct {
+	last      uint64
+	newest    uint64
+	newestJob string
+}
+
+// active is a job that is not final. All times are this node's Elapsed.
+type active struct {
+	id    string
+	state State
+	// mine: this patrick was the home when it last had to know.
+	mine bool
+	// lease is until when the live grant holds without being renewed,
+	// buildMax until when it holds at all.
+	lease, buildMax time.Duration
+	// notBefore is until when no attempt is granted.
+	notBefore time.Duration
+	// round counts the offers of the next attempt.
+	round int
+	// secured: it is durable on enough patricks.
+	secured   bool
+	timer     clock.Timer
+	attending bool
+}
+
+func newBoard() *board {
+	return &board{
+		briefs: map[string]brief{}, active: map[string]*active{},
+		branches: map[string]branch{}, finished: map[string]int{},
+	}
+}
+
+// ids lists all jobs in order.
+func (b *board) ids() []string { return slices.Sorted(maps.Keys(b.briefs)) }
+
+// open lists the jobs that wait for a monkey, oldest first.
+func (b *board) open() []*active {
+	var list []*active
+	for _, j := range b.active {
+		if j.state.Status == patrickapi.Open {
+			list = append(list, j)
+		}
+	}
+	slices.SortFunc(list, compareAge)
+	return list
+}
+
+// ofBranch lists the active jobs of a branch, oldest first.
+func (b *board) ofBranch(id string) []*active {
+	var list []*active
+	for _, j := range b.active {
+		if patrickapi.BranchOf(j.id) == id {
+			list = append(list, j)
+		}
+	}
+	slices.SortFunc(list, compareAge)
+	return list
+}
+
+func compareAge(a, b *active) int {
+	return cmp.Or(cmp.Compare(a.state.Spec.Order, b.state.Spec.Order), cmp.Compare(a.id, b.id))
+}
+
+// note records a line about a job.
+func (b *board) note(id string, s State) {
+	old := b.briefs[id]
+	b.briefs[id] = brief{project: s.Spec.Project, branch: s.Spec.Branch, order: s.Spec.Order, status: s.Status}
+	if s.Status.Final() && !old.status.Final() {
+		b.finished[s.Spec.Project]++
+	}
+	key := patrickapi.BranchOf(id)
+	br := b.branches[key]
+	br.last = max(br.last, s.Spec.Order)
+	if s.Spec.NewestWins && s.Spec.Order > br.newest {
+		br.newest, br.newestJob = s.Spec.Order, id
+	}
+	b.branches[key] = br
+}
+
+// forget removes a job that was deleted.
+func (b *board) forget(id string) {
+	old, known := b.briefs[id]
+	if !known {
+		return
+	}
+	if old.status.Final() {
+		b.finished[old.project]--
+	}
+	delete(b.briefs, id)
+	b.drop(id)
+}
+
+// drop ends the tracking of an active job.
+func (b *board) drop(id string) {
+	if j := b.active[id]; j != nil {
+		j.stopTimer()
+		delete(b.active, id)
+	}
+}
+
+func (j *active) stopTimer() {
+	if j.timer != nil {
+		j.timer.Stop()
+		j.timer = nil
+	}
+}
+
+// supersededBy is the newer job of the branch that wants this one gone, or "".
+func (b *board) supersededBy(j *active) string {
+	if br := b.branches[patrickapi.BranchOf(j.id)]; br.newest > j.state.Spec.Order && br.newestJob != j.id {
+		return br.newestJob
+	}
+	return ""
+}
+
+// oldestFinished lists the final jobs of a project that are beyond keep, oldest
+// first.
+func (b *board) oldestFinished(project string, keep int) []string {
+	if b.finished[project] <= keep {
+		return nil
+	}
+	var ids []string
+	for id, line := range b.briefs {
+		if line.project == project && line.status.Final() {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(x, y string) int {
+		return cmp.Or(cmp.Compare(b.briefs[x].order, b.briefs[y].order), cmp.Compare(x, y))
+	})
+	return ids[:max(0, len(ids)-keep)]
+}
+
+// nextOrder is a hybrid logical stamp for a new job of a branch: the wall clock
+// unless the branch is ahead of it.
+func (b *board) nextOrder(branchID string, now time.Time) uint64 {
+	return max(uint64(max(0, now.UnixNano())), b.branches[branchID].last+1)
+}
+
+// page lists jobs newest first, beginning after the job after.
+func (b *board) page(project, branch, after string, limit int) (ids []string, more bool, err error) {
+	newer := func(x, y string) int {
+		return cmp.Or(cmp.Compare(b.briefs[y].order, b.briefs[x].order), cmp.Compare(x, y))
+	}
+	if _, known := b.briefs[after]; after != "" && !known {
+		return nil, false, fmt.Errorf("no job %q to begin after", after)
+	}
+	for id, line := range b.briefs {
+		if (project == "" || line.project == project) && (branch == "" || line.branch == branch) && (after == "" || newer(id, after) > 0) {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, newer)
+	if len(ids) > limit {
+		return ids[:limit], true, nil
+	}
+	return ids, false, nil
+}

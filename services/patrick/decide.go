@@ -1,0 +1,57 @@
+package patrick
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+)
+
+// limits bound how often a job is tried.
+type limits struct {
+	failuresMax int
+	lossesMax   int
+	backoffMin  time.Duration
+	backoffMax  time.Duration
+}
+
+// verdict is what a home does about a job that is neither final nor held.
+type verdict struct {
+	// close ends the job with Failed or Cancelled; Unknown leaves it open.
+	close  patrickapi.Status
+	reason string
+	// wait is how long no attempt is granted.
+	wait time.Duration
+}
+
+// decide says what becomes of a job. It returns a zero verdict for one that is
+// final or held. Only a home decides, and records what it decided: settings
+// may differ from patrick to patrick, and what is closed must stay closed.
+func decide(s State, l limits) verdict {
+	switch {
+	case s.Status != patrickapi.Open:
+		return verdict{}
+	case s.Permanent != "":
+		return verdict{close: patrickapi.Failed, reason: s.Permanent}
+	case s.Cancel != nil:
+		return verdict{close: patrickapi.Cancelled, reason: s.Cancel.Reason}
+	case s.Failures >= l.failuresMax:
+		return verdict{close: patrickapi.Failed, reason: fmt.Sprintf("%d attempts failed, the last one with: %s", s.Failures, s.Outcome.Error)}
+	case s.Losses >= l.lossesMax:
+		return verdict{close: patrickapi.Failed, reason: fmt.Sprintf("%d attempts were lost", s.Losses)}
+	}
+	return verdict{wait: backoff(s.Failures, l)}
+}
+
+// backoff doubles with each failure. A lost attempt waits no longer: its lease
+// was wait enough.
+func backoff(failures int, l limits) time.Duration {
+	if failures == 0 {
+		return 0
+	}
+	d := l.backoffMin
+	for range failures - 1 {
+		d = min(2*d, l.backoffMax)
+	}
+	return min(d, l.backoffMax)
+}

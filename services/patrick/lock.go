@@ -1,0 +1,207 @@
+package patrick
+
+import (
+	"context"
+	"time"
+
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// grantTimeout bounds the wait for a second copy of a grant.
+const grantTimeout = 2 * time.Second
+
+// claim grants an open job to a monkey. The grant is durable, here and on
+// another patrick if one answers, before the monkey hears of it.
+func (s *Service) claim(ctx context.Context, from transport.Peer, req patrickapi.ClaimRequest) (patrickapi.Grant, error) {
+	var none patrickapi.Grant
+	if req.Holder != from && !s.isPatrick(from) {
+		return none, transport.New(transport.Invalid, "patrick/claim", "a monkey claims for itself")
+	}
+	j, err := s.claimable(req)
+	if err != nil {
+		return none, err
+	}
+	token := Token{Attempt: j.state.Top.Token.Attempt + 1, Holder: req.Holder}
+	if j.state.Live { // the same holder asks again
+		token = j.state.Top.Token
+		j.lease = s.env.Loop.Elapsed() + s.set.Lease
+	} else if err := s.grant(j, token, req.Incarnation); err != nil {
+		return none, err
+	}
+	if err := afterGrant.Hit(ctx, s.env); err != nil {
+		return none, err
+	}
+	if _, err := s.replicate(ctx, grantTimeout); err != nil {
+		return none, fault("patrick/claim", "make the grant durable", err)
+	}
+	if !j.heldBy(token) || s.board.active[req.Job] != j {
+		return none, transport.New(transport.Conflict, "patrick/claim", "lost while it became durable")
+	}
+	return patrickapi.Grant{Job: j.state.job(j.id), Token: token, Lease: s.set.Lease, BuildMax: s.set.BuildMax}, nil
+}
+
+// claimable finds the job if the claimant may have it now.
+func (s *Service) claimable(req patrickapi.ClaimRequest) (*active, error) {
+	j, err := s.find("patrick/claim", req.Job)
+	if err != nil {
+		return nil, err
+	}
+	s.supersede(j)
+	why := ""
+	switch held := j.state.Top; {
+	case s.board.active[req.Job] != j:
+		why = "it is over"
+	case j.state.Live && held.Token.Holder == req.Holder && held.Incarnation == req.Incarnation:
+	case j.state.Live:
+		why = "somebody else has it"
+	case j.state.Cancel != nil:
+		why = "it is being cancelled"
+	case s.env.Loop.Elapsed() < j.notBefore:
+		why = "it waits before the next attempt"
+	}
+	if why != "" {
+		return nil, transport.New(transport.Conflict, "patrick/claim", why)
+	}
+	return j, nil
+}
+
+func (s *Service) grant(j *active, token Token, incarnation uint64) error {
+	if err := s.record(j.id, grant{Token: token, Incarnation: incarnation, By: s.env.Self}); err != nil {
+		return err
+	}
+	j.mine = true
+	s.env.Observe("job-granted", node.F("job", j.id), node.F("attempt", token.Attempt), node.F("holder", token.Holder))
+	return nil
+}
+
+// renew extends a lease. Conflict tells the holder to stop.
+func (s *Service) renew(_ context.Context, _ transport.Peer, req patrickapi.RenewRequest) (patrickapi.RenewResponse, error) {
+	var none patrickapi.RenewResponse
+	j, err := s.find("patrick/renew", req.Job)
+	if err != nil {
+		return none, err
+	}
+	s.supersede(j)
+	now := s.env.Loop.Elapsed()
+	switch {
+	case req.Token.Compare(j.state.Top.Token) > 0:
+		// A grant by another home that has not come here: it may still come.
+		return none, transport.New(transport.NotFound, "patrick/renew", "no such grant here yet")
+	case !j.heldBy(req.Token):
+		return none, transport.New(transport.Conflict, "patrick/renew", "the grant has ended")
+	case j.state.Cancel != nil:
+		return none, transport.New(transport.Conflict, "patrick/renew", j.state.Cancel.Reason)
+	case now >= j.buildMax:
+		return none, transport.New(transport.Conflict, "patrick/renew", "the attempt takes too long")
+	}
+	if !j.mine { // this patrick has become the home: it measures from now on
+		j.mine = true
+	}
+	j.lease = now + s.set.Lease
+	s.arm(j)
+	return none, nil
+}
+
+// finish records how an attempt ended. The answer to a repetition is the same.
+func (s *Service) finish(ctx context.Context, _ transport.Peer, req patrickapi.FinishRequest) (patrickapi.FinishResponse, error) {
+	state, err := s.read(req.Job)
+	if err != nil {
+		return patrickapi.FinishResponse{}, err
+	}
+	if err := acceptable(state, req); err != nil {
+		return patrickapi.FinishResponse{}, err
+	}
+	if !answers(state, req) {
+		if err := s.record(req.Job, s.resultOf(req)); err != nil {
+			return patrickapi.FinishResponse{}, err
+		}
+		s.keepLog(req)
+		s.offerNow(req.Job)
+	}
+	if _, err := s.replicate(ctx, grantTimeout); err != nil {
+		return patrickapi.FinishResponse{}, fault("patrick/finish", "make the result durable", err)
+	}
+	return patrickapi.FinishResponse{Status: s.Job(req.Job).Status}, nil
+}
+
+// acceptable says whether a report counts. A success that tns has published is
+// the truth whatever was believed meanwhile; anything else counts only from the
+// holder of the last grant, and a failure only while it holds it.
+func acceptable(state State, req patrickapi.FinishRequest) error {
+	const op = "patrick/finish"
+	published := req.Success && req.Published
+	switch {
+	case state.Status == patrickapi.Unknown, req.Token.Compare(state.Top.Token) > 0:
+		return transport.New(transport.NotFound, op, "no such grant here yet")
+	case answers(state, req), published:
+		return nil
+	case state.Status.Final():
+		return transport.New(transport.Conflict, op, "the job is "+state.Status.String())
+	case req.Token != state.Top.Token:
+		return transport.New(transport.Conflict, op, "a newer attempt was granted")
+	case !state.Live && !req.Success:
+		return transport.New(transport.Conflict, op, "the grant has ended")
+	}
+	return nil
+}
+
+// answers reports whether a report repeats what is the last word already.
+func answers(state State, req patrickapi.FinishRequest) bool {
+	return state.Outcome.Token == req.Token && state.Outcome.Success == req.Success
+}
+
+func (s *Service) resultOf(req patrickapi.FinishRequest) record {
+	if req.Abandoned && !req.Success {
+		return loss{Token: req.Token, Reason: "abandoned", By: s.env.Self}
+	}
+	return result{
+		Token: req.Token, Success: req.Success, Published: req.Published, Permanent: req.Permanent,
+		Artifact: bounded(req.Artifact), Log: bounded(req.Log), Error: bounded(req.Error),
+	}
+}
+
+func bounded(text string) string { return text[:min(len(text), patrickapi.TextLenMax)] }
+
+// cancel ends a job without an outcome: at once if nobody holds it, else when
+// its holder hears of it or is lost.
+func (s *Service) cancel(ctx context.Context, _ transport.Peer, req patrickapi.JobRequest) (patrickapi.CancelResponse, error) {
+	state, err := s.read(req.Job)
+	switch {
+	case err != nil:
+		return patrickapi.CancelResponse{}, err
+	case state.Status == patrickapi.Unknown:
+		return patrickapi.CancelResponse{}, transport.New(transport.NotFound, "patrick/cancel", "no such job")
+	case !state.Status.Final() && state.Cancel == nil:
+		if err := s.record(req.Job, cancel{Cause: "request", Reason: "cancelled on request", By: s.env.Self}); err != nil {
+			return patrickapi.CancelResponse{}, err
+		}
+	}
+	if _, err := s.replicate(ctx, replicateTimeout); err != nil {
+		return patrickapi.CancelResponse{}, fault("patrick/cancel", "make it durable", err)
+	}
+	return patrickapi.CancelResponse{Status: s.Job(req.Job).Status}, nil
+}
+
+// find returns an active job.
+func (s *Service) find(op, id string) (*active, error) {
+	if j := s.board.active[id]; j != nil {
+		return j, nil
+	}
+	if line, known := s.board.briefs[id]; known {
+		return nil, transport.New(transport.Conflict, op, "the job is "+line.status.String())
+	}
+	return nil, transport.New(transport.NotFound, op, "no such job here")
+}
+
+func (s *Service) isPatrick(p transport.Peer) bool {
+	for _, q := range s.env.Wire.Directory().Peers("patrick") {
+		if p == q {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *active) heldBy(token Token) bool { return j.state.Live && j.state.Top.Token == token }

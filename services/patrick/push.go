@@ -1,0 +1,209 @@
+package patrick
+
+import (
+	"context"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport"
+)
+
+const (
+	replicateTimeout = 5 * time.Second
+	keepTimeout      = 4 * time.Second
+	// keepAskMax is how many patricks are asked to keep a tree.
+	keepAskMax = 5
+)
+
+// push accepts a push and acknowledges it when the job and its tree survive the
+// loss of this node, if another patrick can be reached.
+func (s *Service) push(ctx context.Context, _ transport.Peer, req patrickapi.PushRequest) (patrickapi.PushResponse, error) {
+	var none patrickapi.PushResponse
+	if text := whatIsWrong(req); text != "" {
+		return none, transport.New(transport.Invalid, "patrick/push", text)
+	}
+	id := patrickapi.JobID(req.Repository, req.Branch, req.Commit)
+	_, duplicate := s.board.briefs[id]
+	if !duplicate {
+		tree, err := s.storeTree(ctx, req.Tree)
+		if err != nil {
+			return none, err
+		}
+		if duplicate, err = s.accept(id, req, tree); err != nil {
+			return none, err
+		}
+	}
+	if err := s.secure(ctx, id); err != nil {
+		return none, err
+	}
+	if err := beforeAck.Hit(ctx, s.env); err != nil {
+		return none, err
+	}
+	s.env.Observe("job-acked", node.F("job", id), node.F("duplicate", duplicate))
+	s.env.Loop.Go("acked", func(ctx context.Context) {
+		if err := afterAck.Hit(ctx, s.env); err != nil {
+			return // it is offered by the next sweep
+		}
+		s.offerNow(id)
+	})
+	return patrickapi.PushResponse{Job: id, Duplicate: duplicate}, nil
+}
+
+func whatIsWrong(req patrickapi.PushRequest) string {
+	for _, name := range []string{req.Project, req.Repository, req.Branch, req.Commit} {
+		if name == "" || len(name) > patrickapi.NameLenMax {
+			return "project, repository, branch and commit must have 1 to 256 bytes"
+		}
+	}
+	if len(req.Tree) > patrickapi.TreeLenMax {
+		return "the tree is larger than 1 MiB"
+	}
+	if len(req.DeliveryID) > patrickapi.NameLenMax {
+		return "the delivery's id is longer than 256 bytes"
+	}
+	return ""
+}
+
+// storeTree makes the tree durable here.
+func (s *Service) storeTree(ctx context.Context, tree []byte) (cid.Cid, error) {
+	root, err := s.env.Blocks.Add(ctx, tree)
+	if err != nil {
+		return root, fault("patrick/push", "store the tree", err)
+	}
+	if err := s.env.Blocks.Sync(ctx); err != nil {
+		return root, fault("patrick/push", "sync the tree", err)
+	}
+	return root, nil
+}
+
+// accept writes the job unless it is there already.
+func (s *Service) accept(id string, req patrickapi.PushRequest, tree cid.Cid) (duplicate bool, err error) {
+	if _, known := s.board.briefs[id]; known {
+		return true, nil
+	}
+	job := spec{
+		Project: req.Project, Repository: req.Repository, Branch: req.Branch, Commit: req.Commit,
+		Source: tree.String(), TreeSize: int64(len(req.Tree)), NewestWins: req.NewestWins, Delivery: req.DeliveryID,
+		Order: s.board.nextOrder(patrickapi.BranchOf(id), s.env.Loop.Now()), By: s.env.Self,
+	}
+	if err := s.record(id, job); err != nil {
+		return false, err
+	}
+	s.env.Observe("job-accepted", node.F("job", id), node.F("project", req.Project), node.F("branch", req.Branch),
+		node.F("commit", req.Commit), node.F("order", job.Order))
+	for _, older := range s.board.ofBranch(patrickapi.BranchOf(id)) {
+		s.supersede(older)
+	}
+	return false, nil
+}
+
+// secure makes a job and its tree durable on enough patricks. It returns an
+// error if that did not succeed although another patrick can be reached.
+func (s *Service) secure(ctx context.Context, id string) error {
+	job := s.board.active[id]
+	if job != nil && job.secured {
+		return nil
+	}
+	records, trees := 1, 1
+	err := clock.First(ctx, s.env.Loop, 2, 2, func(ctx context.Context, i int) (err error) {
+		if i == 0 {
+			records, err = s.replicate(ctx, replicateTimeout)
+			return err
+		}
+		if job != nil {
+			trees += s.spread(ctx, job, s.copies()-1)
+		}
+		return nil
+	})
+	if err != nil {
+		return fault("patrick/push", "make the job durable", err)
+	}
+	enough := records >= s.copies() && (job == nil || trees >= s.copies())
+	if !enough && s.notAlone(ctx, id) {
+		return transport.New(transport.Timeout, "patrick/push", "not durable on a second patrick yet")
+	}
+	if job != nil {
+		job.secured = enough
+	}
+	return nil
+}
+
+// replicate makes the store durable here and on enough other patricks. The
+// number of copies may be smaller; only a failure here is an error.
+func (s *Service) replicate(ctx context.Context, limit time.Duration) (int, error) {
+	bounded, cancel := clock.WithTimeout(ctx, s.env.Loop, limit)
+	defer cancel()
+	copies, err := s.store.Replicate(bounded, s.copies())
+	if copies >= 1 && ctx.Err() == nil {
+		return copies, nil
+	}
+	return copies, err
+}
+
+// spread asks other patricks to keep the job's tree until want have agreed, and
+// returns how many have.
+func (s *Service) spread(ctx context.Context, job *active, want int) int {
+	req := patrickapi.KeepRequest{Tree: job.state.Spec.Source, Size: job.state.Spec.TreeSize}
+	kept := 0
+	for i, p := range s.peers.others(patrickapi.BranchOf(job.id)) {
+		if kept >= want || i >= keepAskMax || ctx.Err() != nil {
+			break
+		}
+		if !s.peers.ask(ctx, p) {
+			continue
+		}
+		callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, keepTimeout)
+		_, err := patrickapi.Keep.Call(callCtx, s.env.Wire, p, req)
+		cancel()
+		if err == nil {
+			kept++
+		}
+	}
+	return kept
+}
+
+// notAlone reports whether any other patrick answers right now.
+func (s *Service) notAlone(ctx context.Context, id string) bool {
+	others := s.peers.others(patrickapi.BranchOf(id))
+	err := clock.First(ctx, s.env.Loop, len(others), 1, func(ctx context.Context, i int) error {
+		if !s.peers.ping(ctx, others[i]) {
+			return transport.New(transport.Unreachable, "patrick/ping", "")
+		}
+		return nil
+	})
+	return err == nil && len(others) > 0
+}
+
+// keep fetches a tree from the patrick that asks, and syncs it.
+func (s *Service) keep(ctx context.Context, from transport.Peer, req patrickapi.KeepRequest) (patrickapi.KeepResponse, error) {
+	root, err := cid.Decode(req.Tree)
+	if err != nil || req.Size > patrickapi.TreeLenMax {
+		return patrickapi.KeepResponse{}, transport.New(transport.Invalid, "patrick/keep", "no tree, or one that is too large")
+	}
+	if err := beforeKeep.Hit(ctx, s.env); err != nil {
+		return patrickapi.KeepResponse{}, err
+	}
+	return patrickapi.KeepResponse{}, s.fetch(ctx, root, []transport.Peer{from}, treeSizeMax)
+}
+
+// treeSizeMax bounds what is fetched for a tree: its bytes and the DAG's own.
+const treeSizeMax = patrickapi.TreeLenMax + patrickapi.TreeLenMax/8
+
+// fetch makes a DAG durable here.
+func (s *Service) fetch(ctx context.Context, root cid.Cid, holders []transport.Peer, sizeMax int64) error {
+	if err := s.env.Blocks.Fetch(ctx, root, holders, sizeMax); err != nil {
+		return fault("patrick/keep", "fetch", err)
+	}
+	if err := s.env.Blocks.Sync(ctx); err != nil {
+		return fault("patrick/keep", "sync", err)
+	}
+	return nil
+}
+
+// fault gives an error of another package a Kind and says what was attempted.
+func fault(op, what string, err error) error {
+	return transport.New(transport.KindOf(err), op, what+": "+err.Error())
+}

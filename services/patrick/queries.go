@@ -1,0 +1,57 @@
+package patrick
+
+import (
+	"context"
+
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// openJobs lists jobs that can be claimed as far as this patrick knows, oldest
+// first.
+func (s *Service) openJobs(_ context.Context, _ transport.Peer, req patrickapi.OpenRequest) (patrickapi.Announcement, error) {
+	limit := within(req.Limit, patrickapi.AnnounceLenMax)
+	var resp patrickapi.Announcement
+	for _, j := range s.board.open() {
+		if len(resp.Jobs) == limit {
+			break
+		}
+		if s.claimableNow(j) {
+			resp.Jobs = append(resp.Jobs, offerOf(j))
+		}
+	}
+	return resp, nil
+}
+
+func (s *Service) getJob(_ context.Context, _ transport.Peer, req patrickapi.JobRequest) (patrickapi.Job, error) {
+	state, err := s.read(req.Job)
+	if err == nil && state.Status == patrickapi.Unknown {
+		err = transport.New(transport.NotFound, "patrick/status", "no such job here")
+	}
+	return state.job(req.Job), err
+}
+
+func (s *Service) list(_ context.Context, _ transport.Peer, req patrickapi.ListRequest) (patrickapi.ListResponse, error) {
+	var resp patrickapi.ListResponse
+	ids, more, err := s.board.page(req.Project, req.Branch, req.After, within(req.Limit, patrickapi.ListLenMax))
+	if err != nil {
+		return resp, transport.New(transport.NotFound, "patrick/list", err.Error())
+	}
+	for _, id := range ids {
+		state, err := s.read(id)
+		if err != nil {
+			return resp, err
+		}
+		resp.Jobs = append(resp.Jobs, state.job(id))
+	}
+	resp.More = more
+	return resp, nil
+}
+
+// within is n, or limit if n is no positive number below it.
+func within(n, limit int) int {
+	if n <= 0 || n > limit {
+		return limit
+	}
+	return n
+}

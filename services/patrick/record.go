@@ -1,0 +1,143 @@
+package patrick
+
+import (
+	"fmt"
+
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// Token is short for patrickapi's.
+type Token = patrickapi.Token
+
+// A record is one thing that was once decided or reported about a job. Records
+// are only added, each under a key of its own, so that concurrent ones never
+// overwrite each other; what they mean together is resolved on read.
+type record interface {
+	// key is where the record of a job is stored, below jobKey.
+	key(job string) storage.Key
+	// into adds the record to what is known. Order and repetition don't matter.
+	into(h *history)
+}
+
+// spec says what the job is. There is one per patrick that accepted it.
+type spec struct {
+	Project    string
+	Repository string
+	Branch     string
+	Commit     string
+	Source     string // CID of the tree
+	TreeSize   int64
+	Order      uint64
+	NewestWins bool
+	Delivery   string
+	By         transport.Peer
+}
+
+// grant gives the job to a monkey, for one attempt.
+type grant struct {
+	Token       Token
+	Incarnation uint64 // of the holder
+	By          transport.Peer
+}
+
+// loss says that a grant has ended without a result.
+type loss struct {
+	Token  Token
+	Reason string
+	By     transport.Peer
+}
+
+// result is what the holder of a grant reported.
+type result struct {
+	Token     Token
+	Success   bool
+	Published bool
+	Permanent bool
+	Artifact  string
+	Log       string
+	Error     string
+}
+
+// cancel asks that no further attempt be made.
+type cancel struct {
+	// Cause is "request", or the id of the job that supersedes this one.
+	Cause  string
+	Reason string
+	By     transport.Peer
+}
+
+// closing is a home's decision that the job ends without success.
+type closing struct {
+	Status patrickapi.Status // Failed or Cancelled
+	Token  Token             // of the last grant, zero if there was none
+	Reason string
+	By     transport.Peer
+}
+
+// jobsKey is above all jobs, jobKey above all records of one.
+func jobsKey() storage.Key          { return storage.K("jobs") }
+func jobKey(job string) storage.Key { return storage.K("jobs", job) }
+
+func tokenKey(job, kind string, t Token) storage.Key {
+	return storage.K("jobs", job, kind, fmt.Sprintf("%010d", t.Attempt), t.Holder.String())
+}
+
+func (r spec) key(job string) storage.Key   { return storage.K("jobs", job, "spec", r.By.String()) }
+func (r grant) key(job string) storage.Key  { return tokenKey(job, "grant", r.Token) }
+func (r loss) key(job string) storage.Key   { return tokenKey(job, "loss", r.Token) }
+func (r result) key(job string) storage.Key { return tokenKey(job, "result", r.Token) }
+func (r cancel) key(job string) storage.Key { return storage.K("jobs", job, "cancel", r.Cause) }
+func (r closing) key(job string) storage.Key {
+	return storage.K("jobs", job, "closing", r.Status.String(), r.By.String())
+}
+
+// jobOf is the id of the job that a key belongs to.
+func jobOf(k storage.Key) (string, bool) {
+	parts := k.Parts()
+	if len(parts) < 4 || parts[0] != "jobs" {
+		return "", false
+	}
+	return parts[1], true
+}
+
+// decodeRecord is what an entry of the store says.
+func decodeRecord(e storage.Entry) (record, error) {
+	parts := e.Key.Parts()
+	if len(parts) < 4 {
+		return nil, fmt.Errorf("patrick: %s is not a record's key", e.Key)
+	}
+	switch parts[2] {
+	case "spec":
+		return decodeAs[spec](e)
+	case "grant":
+		return decodeAs[grant](e)
+	case "loss":
+		return decodeAs[loss](e)
+	case "result":
+		return decodeAs[result](e)
+	case "cancel":
+		return decodeAs[cancel](e)
+	case "closing":
+		return decodeAs[closing](e)
+	}
+	return nil, fmt.Errorf("patrick: %s is of no known kind", e.Key)
+}
+
+func decodeAs[R record](e storage.Entry) (record, error) {
+	var r R
+	if err := transport.Decode(e.Value, &r); err != nil {
+		return nil, fmt.Errorf("patrick: %s: %w", e.Key, err)
+	}
+	return r, nil
+}
+
+// batchOf makes one batch of records of a job.
+func batchOf(job string, records ...record) *storage.Batch {
+	b := new(storage.Batch)
+	for _, r := range records {
+		b.Put(r.key(job), transport.Encode(r))
+	}
+	return b
+}

@@ -1,0 +1,180 @@
+package patrick
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// history is everything that is known of one job, as sets: adding records in
+// any order, any number of times, gives the same history.
+type history struct {
+	spec    *spec
+	grants  map[Token]grant
+	losses  map[Token]loss
+	results map[Token]result
+	cancel  *cancel
+	closing *closing
+}
+
+// resolve is the state of a job: a pure function of its records. Adding records
+// never lowers the status of a final job, and a success stays one for ever.
+func resolve(records []record) State {
+	h := &history{grants: map[Token]grant{}, losses: map[Token]loss{}, results: map[Token]result{}}
+	for _, r := range records {
+		r.into(h)
+	}
+	return h.state()
+}
+
+// keepGreater sets *at to r if there is none or r is greater. Two records that
+// compare equal are told apart by their bytes: any rule will do if it is the
+// same everywhere.
+func keepGreater[R any](at **R, r R, compare func(a, b R) int) {
+	if *at == nil || cmp.Or(compare(r, **at), bytes.Compare(transport.Encode(r), transport.Encode(**at))) > 0 {
+		*at = &r
+	}
+}
+
+func keepGreaterIn[R any](m map[Token]R, t Token, r R, compare func(a, b R) int) {
+	var at *R
+	if old, found := m[t]; found {
+		at = &old
+	}
+	keepGreater(&at, r, compare)
+	m[t] = *at
+}
+
+// Of two acceptances the one with the greater order counts, as in tns.
+func (r spec) into(h *history) {
+	keepGreater(&h.spec, r, func(a, b spec) int { return cmp.Compare(a.Order, b.Order) })
+}
+
+func (r grant) into(h *history) {
+	keepGreaterIn(h.grants, r.Token, r, func(a, b grant) int { return cmp.Compare(a.Incarnation, b.Incarnation) })
+}
+
+func (r loss) into(h *history) {
+	keepGreaterIn(h.losses, r.Token, r, func(loss, loss) int { return 0 })
+}
+
+func (r result) into(h *history) {
+	keepGreaterIn(h.results, r.Token, r, func(a, b result) int { return compareBool(a.Success, b.Success) })
+}
+
+func (r cancel) into(h *history) {
+	keepGreater(&h.cancel, r, func(a, b cancel) int { return cmp.Compare(a.Cause, b.Cause) })
+}
+
+func (r closing) into(h *history) {
+	keepGreater(&h.closing, r, func(a, b closing) int {
+		return cmp.Or(cmp.Compare(a.Status, b.Status), a.Token.Compare(b.Token))
+	})
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// State is what the records of a job mean together.
+type State struct {
+	Status patrickapi.Status
+	Spec   spec
+	// Top is the greatest grant that there was, Live: it has not ended.
+	Top  grant
+	Live bool
+	// Grants counts all grants, Failures those that ended with a reported
+	// failure, Losses those that ended without a word.
+	Grants, Failures, Losses int
+	// Permanent is the reason of a failure that makes another attempt useless.
+	Permanent string
+	// Cancel is why the job is to be cancelled, nil if it is not.
+	Cancel *cancel
+	// Outcome is the success that counts, or the last failure.
+	Outcome result
+	// Reason is why a final job has no success.
+	Reason string
+}
+
+func (h *history) state() State {
+	var s State
+	if h.spec == nil {
+		return s // Unknown: the rest has come before the beginning
+	}
+	s.Spec, s.Cancel, s.Grants = *h.spec, h.cancel, len(h.grants)
+	for _, t := range slices.SortedFunc(maps.Keys(h.grants), Token.Compare) {
+		s.Top = h.grants[t]
+		_, reported := h.results[t]
+		_, lost := h.losses[t]
+		s.Live = !reported && !lost
+		if lost && !reported {
+			s.Losses++
+		}
+	}
+	h.tally(&s)
+	s.Status = h.status(&s)
+	if h.closing != nil && s.Status == h.closing.Status {
+		s.Reason = h.closing.Reason
+	}
+	return s
+}
+
+// tally goes through the results in the order of tokens.
+func (h *history) tally(s *State) {
+	for _, t := range slices.SortedFunc(maps.Keys(h.results), Token.Compare) {
+		r := h.results[t]
+		if r.Success || !s.Outcome.Success {
+			s.Outcome = r
+		}
+		if !r.Success {
+			s.Failures++
+		}
+		if r.Permanent && !r.Success {
+			s.Permanent = r.Error
+			if s.Permanent == "" {
+				s.Permanent = "the build failed"
+			}
+		}
+	}
+}
+
+func (h *history) status(s *State) patrickapi.Status {
+	switch {
+	case s.Outcome.Success:
+		return patrickapi.Success
+	case h.closing != nil:
+		return h.closing.Status
+	case s.Live:
+		return patrickapi.Locked
+	}
+	return patrickapi.Open
+}
+
+// job is the state as others see it.
+func (s State) job(id string) patrickapi.Job {
+	j := patrickapi.Job{
+		ID: id, Project: s.Spec.Project, Repository: s.Spec.Repository, Branch: s.Spec.Branch,
+		Commit: s.Spec.Commit, Source: s.Spec.Source, TreeSize: s.Spec.TreeSize, Order: s.Spec.Order,
+		NewestWins: s.Spec.NewestWins, Status: s.Status, Attempts: s.Grants, Log: s.Outcome.Log,
+		Cancelling: s.Cancel != nil && !s.Status.Final(),
+	}
+	switch s.Status {
+	case patrickapi.Locked:
+		j.Token = s.Top.Token
+	case patrickapi.Success:
+		j.Token, j.Artifact = s.Outcome.Token, s.Outcome.Artifact
+	case patrickapi.Failed, patrickapi.Cancelled:
+		j.Token, j.Error = s.Outcome.Token, s.Reason
+	}
+	return j
+}

@@ -1,0 +1,130 @@
+// Package patrick takes pushes and sees each of them through: it makes one job
+// of a commit, keeps it on several patricks, grants it to one monkey at a time
+// under a lease, tries again what fails, and ends every job.
+//
+// It does not build, and it does not decide what is live: that is monkey's and
+// tns's business.
+package patrick
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// Spec is patrick's entry in the catalogue.
+func Spec() node.Spec {
+	return node.Spec{
+		Name:     "patrick",
+		Doc:      "takes pushes, keeps jobs, grants them to monkeys",
+		Settings: func() any { return DefaultSettings() },
+		New: func(env node.Env, settings any) (node.Service, error) {
+			set, ok := settings.(*Settings)
+			if !ok {
+				return nil, fmt.Errorf("patrick: settings are a %T", settings)
+			}
+			if set.Lease <= 0 || set.BuildMax <= 0 || set.AnnounceInterval <= 0 {
+				return nil, fmt.Errorf("patrick: lease, build-max and announce-interval must be positive")
+			}
+			return &Service{env: env, set: *set, board: newBoard(), peers: newReach(env), logs: newLogs()}, nil
+		},
+	}
+}
+
+// Service is a running patrick.
+type Service struct {
+	env   node.Env
+	set   Settings
+	store *storage.Replicated
+	board *board
+	peers *reach
+	logs  *logs
+	// sweeping: the task that offers open jobs again is running
+	sweeping bool
+}
+
+// Start implements node.Service.
+func (s *Service) Start(ctx context.Context) error {
+	store, err := s.env.OpenReplicated(ctx, "main")
+	if err != nil {
+		return fmt.Errorf("patrick: open: %w", err)
+	}
+	s.store = store
+	if err := s.load(); err != nil {
+		return err
+	}
+	store.Watch(jobsKey(), func(k storage.Key) {
+		if id, ok := jobOf(k); ok {
+			s.refresh(id)
+		}
+	})
+	s.serve()
+	return nil
+}
+
+// Stop implements node.Service: what was written becomes durable here and, if
+// somebody answers, elsewhere.
+func (s *Service) Stop(ctx context.Context) error {
+	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, stopTimeout)
+	defer cancel()
+	if _, err := s.store.Replicate(ctx, s.copies()); err != nil {
+		s.env.Log.Warn("stopping without a copy elsewhere", "err", err)
+	}
+	return s.store.Close()
+}
+
+const stopTimeout = 5 * time.Second
+
+// serve registers the handlers. Those that decide are routed to the home of
+// the job's branch.
+func (s *Service) serve() {
+	ep := s.env.Wire
+	serveAtHome(s, patrickapi.Push, func(r patrickapi.PushRequest) string {
+		return patrickapi.BranchID(r.Repository, r.Branch)
+	}, s.push)
+	serveAtHome(s, patrickapi.Claim, func(r patrickapi.ClaimRequest) string { return patrickapi.BranchOf(r.Job) }, s.claim)
+	serveAtHome(s, patrickapi.Renew, func(r patrickapi.RenewRequest) string { return patrickapi.BranchOf(r.Job) }, s.renew)
+	serveAtHome(s, patrickapi.Finish, func(r patrickapi.FinishRequest) string { return patrickapi.BranchOf(r.Job) }, s.finish)
+	serveAtHome(s, patrickapi.Cancel, func(r patrickapi.JobRequest) string { return patrickapi.BranchOf(r.Job) }, s.cancel)
+	patrickapi.OpenJobs.Serve(ep, s.openJobs)
+	patrickapi.GetJob.Serve(ep, s.getJob)
+	patrickapi.List.Serve(ep, s.list)
+	patrickapi.Logs.Serve(ep, s.readLogs)
+	patrickapi.Log.Serve(ep, s.takeLog)
+	patrickapi.Keep.Serve(ep, s.keep)
+	patrickapi.Ping.Serve(ep, func(context.Context, transport.Peer, patrickapi.PingRequest) (patrickapi.PingResponse, error) {
+		return patrickapi.PingResponse{}, nil
+	})
+}
+
+// copies is on how many patricks something can be at most.
+func (s *Service) copies() int {
+	return max(1, min(s.set.Copies, len(s.env.Wire.Directory().Peers("patrick"))))
+}
+
+// Jobs lists all jobs that this patrick knows of, by id. For checks.
+func (s *Service) Jobs() []patrickapi.Job {
+	var list []patrickapi.Job
+	for _, id := range s.board.ids() {
+		if state, err := s.read(id); err == nil && state.Status != patrickapi.Unknown {
+			list = append(list, state.job(id))
+		}
+	}
+	return list
+}
+
+// Job returns what this patrick knows of a job; its Status is Unknown if that
+// is nothing. For checks.
+func (s *Service) Job(id string) patrickapi.Job {
+	state, err := s.read(id)
+	if err != nil {
+		return patrickapi.Job{}
+	}
+	return state.job(id)
+}
