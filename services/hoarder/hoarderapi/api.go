@@ -49,8 +49,9 @@ type MarkRequest struct {
 	Holders []transport.Peer
 	// Owner tells marks of the same root apart: each owner withdraws its own.
 	Owner string
-	// Name is a database's name and Version orders its snapshots: when a newer
-	// one has its copies, the older ones are let go. Zero for an asset.
+	// Name is a database's name, unique within its owner, and Version orders its
+	// snapshots: when a newer one has its copies, the older ones are let go.
+	// Zero for an asset.
 	Name    string
 	Version uint64
 }
@@ -83,7 +84,7 @@ type DemandRequest struct {
 type UnmarkRequest struct{ Root, Owner string }
 
 // DatabaseRequest asks for the newest snapshot of a database.
-type DatabaseRequest struct{ Name string }
+type DatabaseRequest struct{ Owner, Name string }
 
 // DatabaseResponse is the newest snapshot that the hoarder knows of.
 type DatabaseResponse struct {

@@ -51,10 +51,10 @@ func (c *Client) Demand(ctx context.Context, root string, n int) error {
 	return err
 }
 
-// Database returns the newest snapshot of a database that the first answering
-// hoarder knows of.
-func (c *Client) Database(ctx context.Context, name string) (DatabaseResponse, error) {
-	return try(ctx, c, DatabaseMethod, name, DatabaseRequest{Name: name}, callTimeout)
+// Database returns the newest snapshot of the owner's database that the first
+// answering hoarder knows of.
+func (c *Client) Database(ctx context.Context, owner, name string) (DatabaseResponse, error) {
+	return try(ctx, c, DatabaseMethod, name, DatabaseRequest{Owner: owner, Name: name}, callTimeout)
 }
 
 // Status asks one hoarder about itself.
@@ -84,7 +84,7 @@ func try[Req, Resp any](ctx context.Context, c *Client, m transport.Method[Req, 
 		if i == 0 || transport.KindOf(err) != transport.Refused {
 			err = once
 		}
-		if k := transport.KindOf(once); k == transport.Invalid || k == transport.Stopped || ctx.Err() != nil {
+		if transport.KindOf(once) == transport.Invalid || ctx.Err() != nil {
 			return resp, once
 		}
 	}

@@ -1,0 +1,69 @@
+package hoarder
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// locate says who claims an item and lives.
+func (s *Service) locate(_ context.Context, _ transport.Peer, req hoarderapi.RootRequest) (resp hoarderapi.LocateResponse, err error) {
+	if it := s.index.items[req.Root]; it != nil {
+		resp.Holders = hoarderapi.Rank(req.Root, it.claimants(s.roster.lives))
+	}
+	if len(resp.Holders) == 0 {
+		err = transport.New(transport.NotFound, hoarderapi.LocateMethod.Name, "nobody claims it")
+	}
+	return resp, err
+}
+
+func (s *Service) database(_ context.Context, _ transport.Peer, req hoarderapi.DatabaseRequest) (resp hoarderapi.DatabaseResponse, err error) {
+	resp.Root, resp.Version = s.index.newest(database{req.Owner, req.Name})
+	if resp.Root == "" {
+		return resp, transport.New(transport.NotFound, hoarderapi.DatabaseMethod.Name, "no such database")
+	}
+	resp.Holders = hoarderapi.Rank(resp.Root, s.index.get(resp.Root).claimants(s.roster.lives))
+	return resp, nil
+}
+
+// have confirms a copy after reading it, and promises to keep it. The promise
+// is given before the reading, so that it covers it.
+func (s *Service) have(ctx context.Context, _ transport.Peer, req hoarderapi.HaveRequest) (resp hoarderapi.HaveResponse, err error) {
+	c, err := cid.Decode(req.Root)
+	if err != nil {
+		return resp, transport.New(transport.Invalid, hoarderapi.HaveMethod.Name, "root is not a CID")
+	}
+	if !s.ledger.holds(req.Root) || s.mending[req.Root] {
+		return resp, nil
+	}
+	promised := req.Promise && s.ledger.promise(req.Root, s.env.Loop.Elapsed())
+	if err := s.env.Blocks.Verify(ctx, c); err != nil {
+		if ctx.Err() == nil {
+			s.mendSoon(req.Root)
+		}
+		return resp, nil
+	}
+	resp.Has = s.ledger.holds(req.Root)
+	if promised && resp.Has {
+		resp.Promise = s.ledger.lease
+	}
+	return resp, nil
+}
+
+func (s *Service) status(context.Context, transport.Peer, hoarderapi.Done) (hoarderapi.StatusResponse, error) {
+	return hoarderapi.StatusResponse{
+		Items:      len(s.index.items),
+		Held:       len(s.ledger.held),
+		BytesUsed:  s.ledger.used,
+		BytesMax:   s.cfg.Capacity,
+		Acquiring:  len(s.acquiring),
+		Corrupted:  len(s.mending),
+		LiveOthers: s.roster.liveCount() - 1,
+	}, nil
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

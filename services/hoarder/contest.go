@@ -1,0 +1,161 @@
+package hoarder
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/transport"
+)
+
+const (
+	// A transfer may take transferTimeoutMin and as long as its bytes take at
+	// transferRateMin, in bytes a second.
+	transferTimeoutMin = 15 * time.Second
+	transferRateMin    = 256 << 10
+	// A competitor that failed tries again after failureDelayMin, twice that, and
+	// so on up to failureDelayMax.
+	failureDelayMin = 2 * time.Second
+	failureDelayMax = 15 * time.Second
+)
+
+func transferTimeout(bytes int64) time.Duration {
+	return transferTimeoutMin + time.Duration(max(0, bytes)/transferRateMin)*time.Second
+}
+
+// contest is this hoarder's part in the competition for one item.
+type contest struct {
+	root     string
+	timer    clock.Timer // until due
+	due      bool
+	running  bool
+	failures int
+	// notBefore is when it may try again after a failure.
+	notBefore time.Duration
+}
+
+func (c *contest) cancel() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.timer, c.due = nil, false
+}
+
+// enter takes part in the competition for an item, or adapts to news about it.
+func (s *Service) enter(it *item, sit situation) {
+	c := s.contests[it.root]
+	if c == nil {
+		c = &contest{root: it.root}
+		s.contests[it.root] = c
+	}
+	if c.running || c.due {
+		return
+	}
+	c.cancel()
+	now := s.env.Loop.Elapsed()
+	at := max(it.short.at+s.competeDelay(it, sit), c.notBefore)
+	if at-now > 2*s.cfg.SweepInterval {
+		return // far down the order: the sweep comes before that time
+	}
+	c.timer = s.env.Loop.AfterFunc(at-now, func() {
+		c.timer, c.due = nil, true
+		s.launch()
+	})
+}
+
+func (s *Service) competeDelay(it *item, sit situation) time.Duration {
+	size, lack := it.size(), sit.target-sit.copies
+	var candidates []transport.Peer
+	for _, p := range s.roster.all {
+		if _, claims := it.claims[p]; !claims && s.roster.lives(p) && s.roster.hasRoom(p, size) {
+			candidates = append(candidates, p)
+		}
+	}
+	ahead := hoarderapi.Ahead(it.root, s.env.Self, candidates)
+	score := rarity(it.totalDemand(), sit.target, sit.copies, size)
+	draw := rand.NewPCG(s.seed, hoarderapi.Weight(it.root, s.env.Self)).Uint64()
+	return competeDelay(score, ahead, lack, size, float64(draw>>11)/(1<<53))
+}
+
+// leave ends this hoarder's part, unless a transfer runs.
+func (s *Service) leave(root string) {
+	c := s.contests[root]
+	if c == nil || c.running {
+		return
+	}
+	c.cancel()
+	delete(s.contests, root)
+}
+
+// launch starts transfers, the rarest item first, while there are slots.
+func (s *Service) launch() {
+	for s.fetching < s.cfg.TransfersMax {
+		c := s.rarestDue()
+		if c == nil {
+			return
+		}
+		c.due, c.running = false, true
+		s.fetching++
+		s.env.Loop.Go("hoarder fetch", func(ctx context.Context) { s.run(ctx, c) })
+	}
+}
+
+func (s *Service) rarestDue() *contest {
+	var best *contest
+	var bestScore int64
+	for _, c := range s.contests { // the maximum of a total order: any order will do
+		if !c.due {
+			continue
+		}
+		it := s.index.items[c.root]
+		score := rarity(it.totalDemand(), it.target(), len(it.claimants(s.roster.counts)), it.size())
+		if best == nil || score > bestScore || score == bestScore && c.root < best.root {
+			best, bestScore = c, score
+		}
+	}
+	return best
+}
+
+// run is one attempt. It competes only for what is still short of copies.
+func (s *Service) run(ctx context.Context, c *contest) {
+	it := s.index.items[c.root]
+	var err error
+	if decide(s.situation(it), s.cfg) == compete {
+		fetchCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, transferTimeout(it.size()))
+		err = s.obtain(fetchCtx, c.root, s.whoHas(it), it.size())
+		cancel()
+	}
+	s.fetching--
+	c.running = false
+	if err != nil {
+		delay := min(failureDelayMin<<min(c.failures, 10), failureDelayMax)
+		c.failures++
+		c.notBefore = s.env.Loop.Elapsed() + delay
+		s.env.Log.Debug("not obtained", "root", c.root, "err", err)
+	} else {
+		c.failures = 0
+	}
+	s.evaluate(c.root)
+	s.launch()
+}
+
+// whoHas lists whom to fetch from: live claimants, the best first, and then
+// those that the marks named. A claimant believed dead is asked last of all: it
+// may be the only one, and the belief wrong.
+func (s *Service) whoHas(it *item) []transport.Peer {
+	live := hoarderapi.Rank(it.root, it.claimants(s.roster.lives))
+	dead := it.claimants(func(p transport.Peer) bool { return !s.roster.lives(p) })
+	var list []transport.Peer
+	seen := map[transport.Peer]bool{s.env.Self: true}
+	for _, group := range [][]transport.Peer{live, it.sources(), dead} {
+		for _, p := range group {
+			if !seen[p] && len(list) < hoarderapi.HoldersMax {
+				seen[p] = true
+				list = append(list, p)
+			}
+		}
+	}
+	return list
+}

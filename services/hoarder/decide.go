@@ -1,0 +1,72 @@
+package hoarder
+
+import "time"
+
+// situation is all that a hoarder's decision about one item depends on.
+type situation struct {
+	state  state
+	target int
+	// held: this hoarder has a verified copy and claims it.
+	held bool
+	// copies counts claims that are believed, this hoarder's included. A missing
+	// hoarder's claim is believed for repairGrace, but not for a release.
+	copies, copiesLive int
+	// ahead counts the live claimants that rank before this hoarder.
+	ahead int
+	// surplusFor and endedFor say how long it has seen the item in surplus, and
+	// withdrawn or superseded.
+	surplusFor, endedFor time.Duration
+}
+
+// action is what to do about an item.
+type action uint8
+
+const (
+	rest      action = iota
+	compete          // try to become a holder
+	release          // try to let a surplus copy go
+	discard          // let go what nobody wants any more
+	supersede        // let go what a newer snapshot replaces, once that is safe
+)
+
+func (a action) String() string {
+	return [...]string{"rest", "compete", "release", "discard", "supersede"}[a]
+}
+
+// decide is the whole policy. What it never does: release a copy that is among
+// the target best-ranked, or act on an item whose mark it has not seen.
+func decide(s situation, cfg Settings) action {
+	switch s.state {
+	case wanted:
+		switch {
+		case !s.held && s.copies < s.target:
+			return compete
+		case s.held && s.copiesLive > s.target+cfg.SurplusMax && s.ahead >= s.target && s.surplusFor >= cfg.SurplusGrace:
+			return release
+		}
+	case withdrawn:
+		if s.held && s.endedFor >= cfg.SurplusGrace {
+			return discard
+		}
+	case superseded:
+		if s.held && s.endedFor >= cfg.SurplusGrace {
+			return supersede
+		}
+	}
+	return rest
+}
+
+// mayYield reports whether a copy may go to make room: as decide, but without
+// waiting and without hysteresis.
+func mayYield(s situation) action {
+	switch {
+	case !s.held:
+	case s.state == wanted && s.copiesLive > s.target && s.ahead >= s.target:
+		return release
+	case s.state == withdrawn:
+		return discard
+	case s.state == superseded:
+		return supersede
+	}
+	return rest
+}

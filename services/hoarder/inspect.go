@@ -1,0 +1,84 @@
+package hoarder
+
+import (
+	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/transport"
+)
+
+// What follows is for the checkers of a simulated world, which look into a
+// service between its turns.
+
+// ItemView is what a hoarder knows of an item.
+type ItemView struct {
+	Root   string
+	State  string // unknown, wanted, withdrawn, superseded
+	Target int
+	Bytes  int64
+	// Claimants are all that claim a copy, dead or alive.
+	Claimants []transport.Peer
+}
+
+// Items lists what this hoarder knows of, by root.
+func (s *Service) Items() []ItemView {
+	list := make([]ItemView, 0, len(s.index.roots))
+	for _, root := range s.index.roots {
+		it := s.index.items[root]
+		st, _ := s.index.state(it)
+		list = append(list, ItemView{
+			Root:      root,
+			State:     st.String(),
+			Target:    it.target(),
+			Bytes:     it.size(),
+			Claimants: it.claimants(func(transport.Peer) bool { return true }),
+		})
+	}
+	return list
+}
+
+// Held lists the roots that this hoarder says it holds, in order.
+func (s *Service) Held() []string {
+	if s.ledger == nil {
+		return nil
+	}
+	return s.ledger.roots()
+}
+
+// Revision changes whenever Held does.
+func (s *Service) Revision() uint64 {
+	if s.ledger == nil {
+		return 0
+	}
+	return s.ledger.revision
+}
+
+// Holds reports whether the whole content is really on this node's disk.
+func (s *Service) Holds(root string) bool {
+	c, err := cid.Decode(root)
+	if err != nil || s.ledger == nil || !s.ledger.holds(root) {
+		return false
+	}
+	has, err := s.env.Blocks.Has(c)
+	return err == nil && has
+}
+
+// Bytes is what is held and the limit of it.
+func (s *Service) Bytes() (used, capacity int64) {
+	if s.ledger == nil {
+		return 0, s.cfg.Capacity
+	}
+	return s.ledger.used, s.cfg.Capacity
+}
+
+// Room reports whether an item of as many bytes would be accepted without
+// letting another go.
+func (s *Service) Room(bytes int64) bool {
+	return s.ledger != nil && s.boundOf(max(1, bytes)) <= s.ledger.free()
+}
+
+// SurplusMax is how many copies above target this hoarder tolerates.
+func (s *Service) SurplusMax() int { return s.cfg.SurplusMax }
+
+// Pending counts transfers and releases that run: a settled hoarder has none.
+func (s *Service) Pending() int {
+	return s.fetching + len(s.acquiring) + len(s.yielding) + len(s.mending)
+}

@@ -1,0 +1,107 @@
+package hoarder
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// ledger is what this hoarder holds, what it has promised to keep, and what it
+// is about to release. It is the core of the promise that a last copy is never
+// dropped; the argument is in the README. Times are on one monotonic clock.
+type ledger struct {
+	capacity int64
+	lease    time.Duration
+	// quietUntil: promises made before a restart are forgotten, so nothing is
+	// released before the longest of them is over.
+	quietUntil time.Duration
+
+	held      map[string]int64
+	used      int64
+	reserved  int64
+	promises  map[string]time.Duration // until
+	releasing map[string]bool
+	// revision counts changes of held.
+	revision uint64
+}
+
+func newLedger(capacity int64, lease, now time.Duration) *ledger {
+	return &ledger{
+		capacity:   capacity,
+		lease:      lease,
+		quietUntil: now + lease,
+		held:       map[string]int64{},
+		promises:   map[string]time.Duration{},
+		releasing:  map[string]bool{},
+	}
+}
+
+func (l *ledger) holds(root string) bool {
+	_, ok := l.held[root]
+	return ok
+}
+
+func (l *ledger) roots() []string { return slices.Sorted(maps.Keys(l.held)) }
+
+// free is the room that is neither used nor spoken for.
+func (l *ledger) free() int64 { return l.capacity - l.used - l.reserved }
+
+// reserve speaks for room, if there is as much.
+func (l *ledger) reserve(bytes int64) bool {
+	if bytes > l.free() {
+		return false
+	}
+	l.reserved += bytes
+	return true
+}
+
+func (l *ledger) unreserve(bytes int64) { l.reserved -= bytes }
+
+// admit records a copy that is on the disk.
+func (l *ledger) admit(root string, bytes int64) {
+	l.used += bytes - l.held[root]
+	l.held[root] = bytes
+	l.revision++
+}
+
+// drop forgets a copy and everything about it.
+func (l *ledger) drop(root string) {
+	if !l.holds(root) {
+		return
+	}
+	l.used -= l.held[root]
+	delete(l.held, root)
+	delete(l.promises, root)
+	l.revision++
+}
+
+// promise keeps a copy for the lease from now on. It refuses when the copy is
+// not here or about to go. Give it before verifying, and tell the other only
+// after.
+func (l *ledger) promise(root string, now time.Duration) bool {
+	if !l.holds(root) || l.releasing[root] {
+		return false
+	}
+	l.promises[root] = now + l.lease
+	return true
+}
+
+func (l *ledger) promised(root string, now time.Duration) bool { return now < l.promises[root] }
+
+// beginRelease marks a copy as about to go: from now on it is promised to
+// nobody.
+func (l *ledger) beginRelease(root string, now time.Duration) bool {
+	if !l.holds(root) || l.releasing[root] || l.promised(root, now) || now < l.quietUntil {
+		return false
+	}
+	l.releasing[root] = true
+	return true
+}
+
+func (l *ledger) endRelease(root string) { delete(l.releasing, root) }
+
+// mayFinish reports whether a release that asked at askedAt and has that many
+// confirmations may happen now. Half the lease is left for the drift of clocks.
+func (l *ledger) mayFinish(root string, askedAt time.Duration, confirmed, need int, now time.Duration) bool {
+	return l.holds(root) && l.releasing[root] && confirmed >= need && now-askedAt < l.lease/2
+}

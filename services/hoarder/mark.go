@@ -1,0 +1,183 @@
+package hoarder
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+const (
+	// marksMax bounds the marks that are served at once.
+	marksMax = 64
+	// recordsMin is on how many hoarders a mark is durable before it is
+	// acknowledged, if as many answer within replicateTimeout.
+	recordsMin       = 2
+	replicateTimeout = 3 * time.Second
+)
+
+// mark takes the content first and acknowledges only what survives.
+func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest) (resp hoarderapi.MarkResponse, err error) {
+	if err := validateMark(&req, s.cfg); err != nil {
+		return resp, err
+	}
+	if s.marking >= marksMax {
+		return resp, transport.New(transport.Refused, hoarderapi.MarkMethod.Name, "busy")
+	}
+	s.marking++
+	defer func() { s.marking-- }()
+	holders := append([]transport.Peer{from}, req.Holders...)
+	if it := s.index.items[req.Root]; it != nil {
+		holders = append(holders, s.whoHas(it)...)
+	}
+	if err := s.obtain(ctx, req.Root, s.othersOf(holders), req.Size); err != nil {
+		return resp, err
+	}
+	it := s.index.get(req.Root)
+	if err := s.record(it, req, s.othersOf(append([]transport.Peer{from}, req.Holders...))); err != nil {
+		return resp, err
+	}
+	records, err := s.replicate(ctx)
+	if err != nil {
+		return resp, err
+	}
+	if err := beforeMarkAck.Hit(ctx, s.env); err != nil {
+		return resp, err
+	}
+	if !s.ledger.holds(req.Root) { // found corrupted meanwhile
+		return resp, transport.New(transport.Conflict, hoarderapi.MarkMethod.Name, "the copy did not last")
+	}
+	bytes := s.ledger.held[req.Root]
+	s.env.Observe("item-marked", node.F("root", req.Root), node.F("kind", string(req.Kind)), node.F("target", req.Target),
+		node.F("name", req.Name), node.F("version", req.Version), node.F("bytes", bytes), node.F("records", records))
+	return hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: bytes, Records: records}, nil
+}
+
+// othersOf is peers without this node and without repetition, bounded.
+func (s *Service) othersOf(peers []transport.Peer) []transport.Peer {
+	var list []transport.Peer
+	for _, p := range peers {
+		if p != s.env.Self && !slices.Contains(list, p) && len(list) < hoarderapi.HoldersMax {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func validateMark(req *hoarderapi.MarkRequest, cfg Settings) error {
+	invalid := func(text string) error { return transport.New(transport.Invalid, hoarderapi.MarkMethod.Name, text) }
+	if req.Target == 0 {
+		req.Target = hoarderapi.TargetDefault
+	}
+	c, err := cid.Decode(req.Root)
+	switch {
+	case len(req.Root) > hoarderapi.TextLenMax || err != nil || c.String() != req.Root || c.Version() != 1:
+		return invalid("root is not a CIDv1 in its usual form")
+	case req.Kind != hoarderapi.Asset && req.Kind != hoarderapi.Database:
+		return invalid("kind is neither asset nor database")
+	case req.Kind == hoarderapi.Database && req.Name == "":
+		return invalid("a database needs a name")
+	case req.Kind == hoarderapi.Asset && (req.Name != "" || req.Version != 0):
+		return invalid("an asset has no name and no version")
+	case req.Target < 0 || req.Target > hoarderapi.TargetMax:
+		return invalid("target out of bounds")
+	case req.Demand < 0 || req.Demand > hoarderapi.DemandMax:
+		return invalid("demand out of bounds")
+	case len(req.Holders) > hoarderapi.HoldersMax:
+		return invalid("too many holders")
+	case len(req.Owner) > hoarderapi.TextLenMax || len(req.Name) > hoarderapi.TextLenMax:
+		return invalid("owner or name too long")
+	case req.Size < 0 || req.Size > cfg.ItemSizeMax:
+		return invalid("size out of bounds")
+	}
+	return nil
+}
+
+// record writes the mark, unless it is there already.
+func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transport.Peer) error {
+	m := markRecord{Kind: req.Kind, Target: req.Target, Owner: req.Owner, Name: req.Name, Version: req.Version}
+	id := markID(m)
+	if _, marked := it.liveMark(id); marked {
+		return nil
+	}
+	m.Size, m.Sources = s.ledger.held[it.root], sources
+	k := markKey{id: id, epoch: it.nextEpoch(id)}
+	demand := demandRecord{Total: it.demand[s.env.Self] + uint64(max(1, req.Demand))}
+	return s.write(
+		storage.Entry{Key: k.under(marksPart, it.root), Value: transport.Encode(m)},
+		storage.Entry{Key: demandKey(it.root, s.env.Self), Value: transport.Encode(demand)},
+	)
+}
+
+// replicate makes what was written durable here and, if another hoarder is
+// reachable, there too.
+func (s *Service) replicate(ctx context.Context) (records int, err error) {
+	if err := s.store.Sync(ctx); err != nil {
+		return 0, err
+	}
+	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, replicateTimeout)
+	defer cancel()
+	records, err = s.store.Replicate(ctx, recordsMin)
+	if err != nil && transport.KindOf(err) == transport.Stopped {
+		return records, err
+	}
+	return max(1, records), nil // nobody else answers: durable here alone
+}
+
+func (s *Service) unmark(ctx context.Context, _ transport.Peer, req hoarderapi.UnmarkRequest) (hoarderapi.Done, error) {
+	var done hoarderapi.Done
+	it := s.index.items[req.Root]
+	if it == nil {
+		return done, transport.New(transport.NotFound, hoarderapi.UnmarkMethod.Name, "no such item")
+	}
+	var writes []storage.Entry
+	for _, k := range it.liveMarks() {
+		if it.marks[k].Owner == req.Owner {
+			writes = append(writes, storage.Entry{Key: k.under(withdrawnPart, req.Root), Value: withdrawal})
+		}
+	}
+	if len(writes) > 0 {
+		if err := s.write(writes...); err != nil {
+			return done, err
+		}
+		s.env.Observe("mark-withdrawn", node.F("root", req.Root))
+	}
+	_, err := s.replicate(ctx)
+	return done, err
+}
+
+// demand is counted in memory and written with the next sweep.
+func (s *Service) demand(_ context.Context, _ transport.Peer, req hoarderapi.DemandRequest) (hoarderapi.Done, error) {
+	var done hoarderapi.Done
+	switch it := s.index.items[req.Root]; {
+	case it == nil:
+		return done, transport.New(transport.NotFound, hoarderapi.DemandMethod.Name, "no such item")
+	case req.N < 1 || req.N > hoarderapi.DemandMax:
+		return done, transport.New(transport.Invalid, hoarderapi.DemandMethod.Name, "n out of bounds")
+	}
+	s.interest[req.Root] = min(s.interest[req.Root]+req.N, hoarderapi.DemandMax)
+	return done, nil
+}
+
+// writeInterest writes the demand that was reported since the last time.
+func (s *Service) writeInterest() {
+	var writes []storage.Entry
+	for _, root := range sortedKeys(s.interest) {
+		total := s.index.get(root).demand[s.env.Self] + uint64(s.interest[root])
+		writes = append(writes, storage.Entry{Key: demandKey(root, s.env.Self), Value: transport.Encode(demandRecord{Total: total})})
+	}
+	if len(writes) == 0 {
+		return
+	}
+	if err := s.write(writes...); err != nil {
+		s.env.Log.Debug("demand not written", "err", err)
+		return
+	}
+	clear(s.interest)
+}

@@ -1,0 +1,121 @@
+package hoarder
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+const opObtain = "hoarder/obtain"
+
+// obtain makes this hoarder a holder: room, transfer, verification, disk, claim,
+// in this order. A claim is never written before its content would survive a
+// crash. It returns nil at once if the item is held already.
+func (s *Service) obtain(ctx context.Context, root string, from []transport.Peer, size int64) error {
+	if err := s.awaitOther(ctx, root); err != nil || s.ledger.holds(root) {
+		return err
+	}
+	c, err := cid.Decode(root)
+	if err != nil {
+		return transport.New(transport.Invalid, opObtain, "root is not a CID")
+	}
+	s.acquiring[root] = true
+	defer delete(s.acquiring, root)
+	bound := s.boundOf(size)
+	if err := s.reserve(ctx, root, bound); err != nil {
+		return err
+	}
+	defer s.ledger.unreserve(bound)
+	hadIt, err := s.env.Blocks.Has(c)
+	if err != nil {
+		return err
+	}
+	bytes, err := s.transfer(ctx, root, c, from, bound)
+	if err != nil {
+		if !hadIt {
+			s.forget(root, c)
+		}
+		return err
+	}
+	s.ledger.admit(root, bytes)
+	var moved int64
+	if !hadIt {
+		moved = bytes
+	}
+	s.claim(s.index.get(root), moved)
+	s.announce()
+	return nil
+}
+
+// awaitOther waits while another task obtains the same item.
+func (s *Service) awaitOther(ctx context.Context, root string) error {
+	for s.acquiring[root] {
+		if err := clock.Sleep(ctx, s.env.Loop, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// boundOf is how many bytes a DAG may have of which size is said: a tenth and a
+// little more for its inner nodes. Of an unknown one it is what is likely to do.
+func (s *Service) boundOf(size int64) int64 {
+	if size <= 0 {
+		return min(s.cfg.ItemSizeMax, max(s.ledger.free()/4, 1<<20))
+	}
+	return size + size/10 + 1<<10
+}
+
+// reserve speaks for room, letting surplus copies go if there is none.
+func (s *Service) reserve(ctx context.Context, root string, bytes int64) error {
+	if s.ledger.reserve(bytes) {
+		return nil
+	}
+	s.makeRoom(ctx, bytes)
+	if s.ledger.reserve(bytes) {
+		return nil
+	}
+	s.env.Observe("item-refused", node.F("root", root), node.F("bytes", bytes))
+	return transport.New(transport.Refused, opObtain, "no room")
+}
+
+// transfer fetches, verifies and records; when it returns, the copy survives a
+// crash.
+func (s *Service) transfer(ctx context.Context, root string, c storage.CID, from []transport.Peer, bound int64) (bytes int64, err error) {
+	if err := s.env.Blocks.Fetch(ctx, c, from, bound); err != nil {
+		return 0, err
+	}
+	if err := afterFetchBeforeSync.Hit(ctx, s.env); err != nil {
+		return 0, err
+	}
+	if bytes, err = s.env.Blocks.Size(c); err != nil {
+		return 0, err
+	}
+	if bytes > bound {
+		return 0, transport.New(transport.Refused, opObtain, "larger than was said")
+	}
+	if err := storage.Put(s.env.Local, heldKey(root), transport.Encode(claimRecord{Bytes: bytes})); err != nil {
+		return 0, err
+	}
+	if err := s.env.Blocks.Sync(ctx); err != nil {
+		return 0, err
+	}
+	if err := s.env.Local.Sync(ctx); err != nil {
+		return 0, err
+	}
+	return bytes, beforeClaim.Hit(ctx, s.env)
+}
+
+// forget removes what a failed attempt has left.
+func (s *Service) forget(root string, c storage.CID) {
+	err := errors.Join(storage.Delete(s.env.Local, heldKey(root)), s.env.Blocks.Remove(c))
+	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, clock.ErrStopped) {
+		s.env.Log.Warn("leftovers not removed", "root", root, "err", err)
+	}
+}

@@ -1,0 +1,179 @@
+package hoarder
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+const (
+	// confirmTimeout bounds the answer of one holder, who reads all blocks.
+	confirmTimeout = 5 * time.Second
+	// confirmSpare is how many more holders than needed are asked.
+	confirmSpare = 3
+	// releasesMax bounds the releases that run at once.
+	releasesMax = 4
+	// roomAttemptsMax bounds the releases that one lack of room causes.
+	roomAttemptsMax = 8
+)
+
+// yield starts to let a copy go, if not too much of that goes on.
+func (s *Service) yield(root string) {
+	if s.yielding[root] || len(s.yielding) >= releasesMax {
+		return // the sweep tries again
+	}
+	s.yielding[root] = true
+	s.env.Loop.Go("hoarder release", func(ctx context.Context) {
+		s.release(ctx, root, func(sit situation) action { return decide(sit, s.cfg) })
+		delete(s.yielding, root)
+	})
+}
+
+// makeRoom releases surplus until there is as much room or nothing more to give
+// up: first what nobody wants, then what is most in surplus and least rare.
+func (s *Service) makeRoom(ctx context.Context, bytes int64) {
+	for range roomAttemptsMax {
+		root := s.leastNeeded()
+		if root == "" || s.ledger.free() >= bytes {
+			return
+		}
+		s.yielding[root] = true
+		ok := s.release(ctx, root, mayYield)
+		delete(s.yielding, root)
+		if !ok {
+			return
+		}
+	}
+}
+
+func (s *Service) leastNeeded() string {
+	type candidate struct {
+		root    string
+		wanted  bool
+		surplus int
+		demand  int64
+	}
+	var list []candidate
+	for _, root := range s.ledger.roots() {
+		it := s.index.get(root)
+		sit := s.situation(it)
+		if mayYield(sit) == rest || s.yielding[root] || s.ledger.promised(root, s.env.Loop.Elapsed()) {
+			continue
+		}
+		list = append(list, candidate{root, sit.state == wanted, sit.copiesLive - sit.target, it.totalDemand()})
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return slices.MinFunc(list, func(a, b candidate) int {
+		switch {
+		case a.wanted != b.wanted && a.wanted:
+			return 1
+		case a.wanted != b.wanted:
+			return -1
+		}
+		return cmp.Or(cmp.Compare(b.surplus, a.surplus), cmp.Compare(a.demand, b.demand), cmp.Compare(a.root, b.root))
+	}).root
+}
+
+// release lets a copy go if policy, asked before and after the others were,
+// says so and enough of them really hold the item. It reports whether it went.
+func (s *Service) release(ctx context.Context, root string, policy func(situation) action) bool {
+	it := s.index.get(root)
+	act := policy(s.situation(it))
+	if act != release && act != discard && act != supersede || !s.ledger.beginRelease(root, s.env.Loop.Elapsed()) {
+		return false
+	}
+	defer s.ledger.endRelease(root)
+	what, need, others := s.guarantors(it, act)
+	askedAt := s.env.Loop.Elapsed()
+	confirmed := s.confirm(ctx, what, others, need)
+	if err := beforeRelease.Hit(ctx, s.env); err != nil {
+		return false
+	}
+	// From here to the end nothing else runs: what is checked is still true when
+	// the copy goes.
+	again, needNow, _ := s.guarantors(it, act)
+	if policy(s.situation(it)) != act || again != what || needNow > need ||
+		!s.ledger.mayFinish(root, askedAt, confirmed, need, s.env.Loop.Elapsed()) {
+		return false
+	}
+	return s.letGo(it, act, confirmed)
+}
+
+// guarantors says what others must hold before a copy may go, how many of them,
+// and whom to ask. For surplus only those that rank before this hoarder count:
+// the order is total and the same for all, so no two holders can each rely on
+// the other and both let go.
+func (s *Service) guarantors(it *item, act action) (what string, need int, others []transport.Peer) {
+	what = it.root
+	switch act {
+	case discard:
+		return what, 0, nil
+	case supersede:
+		_, what = s.index.state(it)
+		need = min(s.index.get(what).target(), s.roster.liveCount())
+	case release:
+		need = it.target()
+	}
+	for _, p := range hoarderapi.Rank(what, s.index.get(what).claimants(s.roster.lives)) {
+		if p != s.env.Self && (act == supersede || hoarderapi.Better(what, p, s.env.Self)) && len(others) < need+confirmSpare {
+			others = append(others, p)
+		}
+	}
+	if act == supersede && s.ledger.holds(what) {
+		need--
+	}
+	return what, need, others
+}
+
+// confirm asks holders whether they really hold an item and promise to keep it;
+// it returns how many did, as soon as that is enough.
+func (s *Service) confirm(ctx context.Context, root string, others []transport.Peer, need int) int {
+	if need <= 0 || len(others) < need {
+		return 0
+	}
+	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, confirmTimeout)
+	defer cancel()
+	confirmed := 0
+	_ = clock.First(ctx, s.env.Loop, len(others), need, func(ctx context.Context, i int) error {
+		resp, err := hoarderapi.HaveMethod.Call(ctx, s.env.Wire, others[i], hoarderapi.HaveRequest{Root: root, Promise: true})
+		if err != nil {
+			return err
+		}
+		if !resp.Has || resp.Promise < s.cfg.PromiseLease {
+			return transport.New(transport.NotFound, hoarderapi.HaveMethod.Name, "not held, or not for long")
+		}
+		confirmed++
+		return nil
+	})
+	return confirmed
+}
+
+// letGo is the release itself, in one turn: the claim first, so that nobody
+// counts on what is about to vanish.
+func (s *Service) letGo(it *item, act action, confirmed int) bool {
+	if err := s.write(storage.Entry{Key: claimKey(it.root, s.env.Self)}); err != nil {
+		s.env.Log.Warn("not released", "root", it.root, "err", err)
+		return false
+	}
+	bytes := s.ledger.held[it.root]
+	s.ledger.drop(it.root)
+	s.env.Observe("item-released", node.F("root", it.root), node.F("why", act.String()),
+		node.F("copies", confirmed), node.F("bytes", bytes))
+	c, err := cid.Decode(it.root)
+	if err != nil {
+		panic("hoarder: held root is not a CID: " + it.root)
+	}
+	s.forget(it.root, c)
+	s.announce()
+	return true
+}

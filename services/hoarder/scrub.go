@@ -1,0 +1,102 @@
+package hoarder
+
+import (
+	"context"
+	"sort"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/storage"
+)
+
+// scrubStepsMin bounds the pause between two items, so that a hoarder that held
+// little when the pause began is not late for what came since.
+const scrubStepsMin = 16
+
+// scrubForever verifies one held item after the other, so that all have their
+// turn within ScrubInterval: content that nobody reads rots unnoticed.
+func (s *Service) scrubForever(ctx context.Context) {
+	for {
+		pause := s.cfg.ScrubInterval / time.Duration(max(scrubStepsMin, len(s.ledger.held)))
+		if clock.Sleep(ctx, s.env.Loop, max(pause, 100*time.Millisecond)) != nil {
+			return
+		}
+		if root := s.nextScrub(); root != "" {
+			s.scrub(ctx, root)
+		}
+	}
+}
+
+func (s *Service) nextScrub() string {
+	roots := s.ledger.roots()
+	if len(roots) == 0 {
+		return ""
+	}
+	i := sort.SearchStrings(roots, s.scrubAt)
+	if i < len(roots) && roots[i] == s.scrubAt {
+		i++
+	}
+	s.scrubAt = roots[i%len(roots)]
+	return s.scrubAt
+}
+
+func (s *Service) scrub(ctx context.Context, root string) {
+	c, err := cid.Decode(root)
+	if err != nil {
+		panic("hoarder: held root is not a CID: " + root)
+	}
+	if s.env.Blocks.Verify(ctx, c) != nil && ctx.Err() == nil && s.ledger.holds(root) {
+		s.mend(ctx, root)
+	}
+}
+
+// mendSoon repairs a copy that was found bad, as a task of its own.
+func (s *Service) mendSoon(root string) {
+	s.env.Loop.Go("hoarder mend", func(ctx context.Context) { s.mend(ctx, root) })
+}
+
+// mend fetches what a copy lacks and verifies it. If that does not succeed the
+// claim is withdrawn, but not the blocks that are still good: they may be the
+// last, and the competition for the item begins anew with them.
+func (s *Service) mend(ctx context.Context, root string) {
+	if s.mending[root] || !s.ledger.holds(root) {
+		return
+	}
+	s.mending[root] = true
+	s.env.Observe("item-corrupted", node.F("root", root))
+	err := s.refetch(ctx, root)
+	delete(s.mending, root)
+	if err == nil {
+		s.env.Observe("copy-mended", node.F("root", root))
+		return
+	}
+	if ctx.Err() != nil || !s.ledger.holds(root) {
+		return
+	}
+	s.env.Log.Info("copy given up", "root", root, "err", err)
+	if err := storage.Delete(s.env.Local, heldKey(root)); err != nil {
+		s.env.Log.Warn("record not removed", "root", root, "err", err)
+	}
+	s.ledger.drop(root)
+	s.announce()
+	s.evaluate(root)
+}
+
+func (s *Service) refetch(ctx context.Context, root string) error {
+	c, err := cid.Decode(root)
+	if err != nil {
+		return err
+	}
+	fetchCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, transferTimeout(s.ledger.held[root]))
+	defer cancel()
+	it := s.index.get(root)
+	if err := s.env.Blocks.Fetch(fetchCtx, c, s.whoHas(it), s.boundOf(s.ledger.held[root])); err != nil {
+		return err
+	}
+	if err := s.env.Blocks.Verify(fetchCtx, c); err != nil {
+		return err
+	}
+	return s.env.Blocks.Sync(fetchCtx)
+}

@@ -1,0 +1,237 @@
+// Package hoarder is the service that keeps content alive: it holds copies of
+// what others have marked, competes for what is rare, repairs what was lost and
+// lets go of what there is too much of, but never of a last copy. It decides
+// nothing about what is worth keeping; those who mark do.
+package hoarder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/services/seer/seerapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// Spec is hoarder's entry in the catalogue.
+func Spec() node.Spec {
+	return node.Spec{
+		Name: hoarderapi.Service,
+		Doc:  "keeps copies of what was marked and repairs what was lost",
+		Settings: func() any {
+			s := DefaultSettings()
+			return &s
+		},
+		New: func(env node.Env, settings any) (node.Service, error) {
+			cfg := *settings.(*Settings)
+			if err := cfg.validate(); err != nil {
+				return nil, err
+			}
+			return New(env, cfg), nil
+		},
+	}
+}
+
+// Service is one hoarder.
+type Service struct {
+	env  node.Env
+	cfg  Settings
+	seer *seerapi.Client
+	// seed makes this hoarder's draws its own.
+	seed uint64
+
+	store   *storage.Replicated
+	unwatch func()
+	index   *index
+	ledger  *ledger
+	roster  *roster
+
+	contests  map[string]*contest
+	fetching  int // contests that run
+	acquiring map[string]bool
+	yielding  map[string]bool // releases that are scheduled or run
+	mending   map[string]bool // items whose copy here is being repaired
+	marking   int             // marks that are being served
+	interest  map[string]int  // demand reported and not yet written
+
+	cursor  int // of the sweep, in index.roots
+	probed  int // of the probe, in roster.all
+	scrubAt string
+}
+
+// New returns a hoarder that does nothing before Start.
+func New(env node.Env, cfg Settings) *Service {
+	return &Service{
+		env:       env,
+		cfg:       cfg,
+		index:     newIndex(),
+		roster:    newRoster(env.Self, cfg.RepairGrace),
+		contests:  map[string]*contest{},
+		acquiring: map[string]bool{},
+		yielding:  map[string]bool{},
+		mending:   map[string]bool{},
+		interest:  map[string]int{},
+	}
+}
+
+// Start implements node.Service.
+func (s *Service) Start(ctx context.Context) error {
+	s.seer = seerapi.NewClient(s.env.Wire)
+	s.seed = s.env.Rand.Uint64()
+	s.ledger = newLedger(s.cfg.Capacity, s.cfg.PromiseLease, s.env.Loop.Elapsed())
+	s.roster.know(append([]transport.Peer{s.env.Self}, s.env.Wire.Directory().Peers(hoarderapi.Service)...))
+	var err error
+	if s.store, err = s.env.OpenReplicated(ctx, "main"); err != nil {
+		return fmt.Errorf("hoarder: %w", err)
+	}
+	if err := s.load(); err != nil {
+		return err
+	}
+	if err := s.takeStock(); err != nil {
+		return err
+	}
+	s.unwatch = s.store.Watch("", s.changed)
+	s.serve()
+	s.env.Loop.Go("hoarder liveness", s.followLiveness)
+	s.env.Loop.Go("hoarder sweep", s.sweepForever)
+	s.env.Loop.Go("hoarder scrub", s.scrubForever)
+	return nil
+}
+
+// Stop implements node.Service.
+func (s *Service) Stop(ctx context.Context) error {
+	s.unwatch()
+	for _, root := range sortedKeys(s.contests) {
+		s.contests[root].cancel()
+	}
+	s.writeInterest()
+	return errors.Join(s.store.Sync(ctx), s.store.Close())
+}
+
+func (s *Service) serve() {
+	ep := s.env.Wire
+	hoarderapi.MarkMethod.Serve(ep, s.mark)
+	hoarderapi.UnmarkMethod.Serve(ep, s.unmark)
+	hoarderapi.DemandMethod.Serve(ep, s.demand)
+	hoarderapi.LocateMethod.Serve(ep, s.locate)
+	hoarderapi.DatabaseMethod.Serve(ep, s.database)
+	hoarderapi.HaveMethod.Serve(ep, s.have)
+	hoarderapi.StatusMethod.Serve(ep, s.status)
+}
+
+// load reads the index from the replica.
+func (s *Service) load() error {
+	entries, err := s.store.List("")
+	if err != nil {
+		return fmt.Errorf("hoarder: %w", err)
+	}
+	for _, e := range entries {
+		s.note(e.Key, e.Value)
+	}
+	return nil
+}
+
+// note applies an entry to the index. What another hoarder wrote and we cannot
+// read is left out: it may be newer than we are.
+func (s *Service) note(k storage.Key, value []byte) string {
+	root, err := s.index.set(k, value)
+	if err != nil {
+		s.env.Log.Warn("unreadable entry", "key", string(k), "err", err)
+	}
+	return root
+}
+
+// changed is told of every entry that was written or deleted, here or elsewhere.
+func (s *Service) changed(k storage.Key) {
+	value, err := s.store.Get(k)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		s.env.Log.Warn("unreadable entry", "key", string(k), "err", err)
+		return
+	}
+	if root := s.note(k, value); root != "" {
+		s.evaluate(root)
+	}
+}
+
+// write applies a batch to the replica and to the index, in the same turn.
+func (s *Service) write(writes ...storage.Entry) error {
+	var b storage.Batch
+	for _, w := range writes {
+		if w.Value == nil {
+			b.Delete(w.Key)
+		} else {
+			b.Put(w.Key, w.Value)
+		}
+	}
+	if err := s.store.Apply(&b); err != nil {
+		return fmt.Errorf("hoarder: %w", err)
+	}
+	for _, w := range writes {
+		s.note(w.Key, w.Value)
+	}
+	return nil
+}
+
+// takeStock finds out, from the disk alone, what this hoarder really holds. A
+// record without its blocks is a copy that is gone: so is its claim then.
+func (s *Service) takeStock() error {
+	entries, err := s.env.Local.List(storage.K(heldPart))
+	for range listRetries {
+		if err != nil {
+			entries, err = s.env.Local.List(storage.K(heldPart))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("hoarder: %w", err)
+	}
+	for _, e := range entries {
+		var rec claimRecord
+		root := e.Key.Parts()[1]
+		c, err := cid.Decode(root)
+		if err == nil {
+			err = transport.Decode(e.Value, &rec)
+		}
+		if err != nil {
+			return fmt.Errorf("hoarder: %s: %w", e.Key, err)
+		}
+		has, err := s.env.Blocks.Has(c)
+		if err == nil && !has {
+			s.env.Observe("copy-missing", node.F("root", root))
+			if err := storage.Delete(s.env.Local, e.Key); err != nil {
+				return fmt.Errorf("hoarder: %w", err)
+			}
+			continue
+		}
+		// What cannot be read just now is not gone: the scrub will tell.
+		s.ledger.admit(root, rec.Bytes)
+	}
+	s.env.Observe("inventory", node.F("items", len(s.ledger.held)), node.F("bytes", s.ledger.used))
+	s.announce()
+	for _, root := range s.index.roots {
+		s.mendClaim(s.index.items[root])
+	}
+	for _, root := range s.ledger.roots() {
+		s.mendClaim(s.index.get(root))
+	}
+	return nil
+}
+
+// announce tells the others, through seer, how much room there is.
+func (s *Service) announce() {
+	s.env.SetGauge(gaugeMax, s.cfg.Capacity)
+	s.env.SetGauge(gaugeUsed, s.ledger.used+s.ledger.reserved)
+}
+
+// listRetries is how often a list that could not be read is read again: a disk
+// that errs now and then must not keep a hoarder from starting.
+const listRetries = 3
+
+// The gauges, as seer shows them.
+const (
+	gaugeMax  = "hoarder.bytes-max"
+	gaugeUsed = "hoarder.bytes-used"
+)
