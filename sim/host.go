@@ -91,12 +91,12 @@ func (d *dial) arrive(target *Node) {
 		d.host.net.w.Fail(err)
 		return
 	}
+	c.ends[1].lastAt = d.host.net.w.nowNS() + back // nothing overtakes the answer
 	life.host.handler.Accepted(c.ends[1])
 	if d.back.blocked() {
 		c.watchKeepalive() // the answer is lost
 		return
 	}
-	c.ends[1].lastAt = d.host.net.w.nowNS() + back
 	d.report(kindDialed, back, d.out.label, d.seq<<1, func() { d.finish(c, nil) })
 }
 

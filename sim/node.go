@@ -33,6 +33,9 @@ type Node struct {
 	deferred []*event // what would have happened during a pause
 	since    time.Duration
 	restart  bool // start again once the orderly stop is over
+	// orders counts what was asked of the node from outside: a supervisor's
+	// restart does not overrule what came after it.
+	orders int
 }
 
 // incarnation is a node from a start to a crash or an orderly end. Everything
@@ -130,7 +133,7 @@ func (life *incarnation) boot(ctx context.Context) {
 		n.w.After(0, "start of "+n.name+" failed", func() {
 			if n.life == life {
 				n.crash(false)
-				n.w.After(startRetryDelay, "retry "+n.name, n.start)
+				n.supervise(startRetryDelay)
 			}
 		})
 		return
@@ -163,6 +166,7 @@ func (n *Node) stop() {
 				return
 			}
 			n.leave(life)
+			n.disk.Flush(func(error) {}) // the machine runs on and writes back
 			n.w.observe(n.name, "node", "stopped")
 			if n.restart {
 				n.restart = false
@@ -210,7 +214,7 @@ func (life *incarnation) crashFromWithin() {
 		fire: func() {
 			if n.life == life {
 				n.crash(false)
-				n.onOwnCrash()
+				n.supervise(ownCrashRestart)
 			}
 		},
 	})
@@ -220,11 +224,12 @@ func (life *incarnation) crashFromWithin() {
 // ownCrashRestart is when a node that crashed by a failpoint starts again.
 const ownCrashRestart = 5 * time.Second
 
-// onOwnCrash restarts a node as a supervisor would.
-func (n *Node) onOwnCrash() {
-	lives := n.lives
-	n.w.After(ownCrashRestart, "restart "+n.name, func() {
-		if n.lives == lives {
+// supervise starts a node that went down by itself again, unless somebody
+// decides otherwise meanwhile.
+func (n *Node) supervise(delay time.Duration) {
+	orders := n.orders
+	n.w.After(delay, "restart "+n.name, func() {
+		if n.orders == orders {
 			n.start()
 		}
 	})

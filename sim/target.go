@@ -19,13 +19,26 @@ func (w *World) node(name string) *Node {
 }
 
 // Crash implements fault.Target.
-func (w *World) Crash(name string, loseDisk bool) { w.node(name).crash(loseDisk) }
+func (w *World) Crash(name string, loseDisk bool) {
+	n := w.node(name)
+	n.orders++
+	n.crash(loseDisk)
+}
 
 // Stop implements fault.Target.
-func (w *World) Stop(name string) { w.node(name).stop() }
+func (w *World) Stop(name string) {
+	n := w.node(name)
+	n.orders++
+	n.restart = false
+	n.stop()
+}
 
 // Start implements fault.Target.
-func (w *World) Start(name string) { w.node(name).start() }
+func (w *World) Start(name string) {
+	n := w.node(name)
+	n.orders++
+	n.start()
+}
 
 // SetPaused implements fault.Target.
 func (w *World) SetPaused(name string, paused bool) {

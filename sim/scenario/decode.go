@@ -16,6 +16,7 @@ import (
 type decoder struct {
 	file   string
 	errors Errors
+	more   int // errors beyond errorsMax
 }
 
 func (d *decoder) failAt(line, col int, hint, format string, args ...any) {
@@ -27,7 +28,9 @@ func (d *decoder) failAt(line, col int, hint, format string, args ...any) {
 	}
 	if len(d.errors) < errorsMax {
 		d.errors = append(d.errors, e)
+		return
 	}
+	d.more++
 }
 
 func (d *decoder) fail(v *value, hint, format string, args ...any) {
@@ -42,6 +45,15 @@ func (d *decoder) result() error {
 	slices.SortStableFunc(d.errors, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})
+	for _, e := range d.errors {
+		if e.Hint == "" {
+			e.Hint = "see scenarios/FORMAT.md"
+		}
+	}
+	if d.more > 0 {
+		last := d.errors[len(d.errors)-1]
+		last.Hint += fmt.Sprintf("\n    and %d more errors, not shown", d.more)
+	}
 	return d.errors
 }
 
@@ -107,13 +119,13 @@ func (d *decoder) intoKind(v *value, dst reflect.Value, what string) {
 		}
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		if n, ok := d.integer(v, what); ok && dst.OverflowInt(n) {
-			d.fail(v, "", "%s: %d is too large", what, n)
+			d.fail(v, "write a smaller number", "%s: %d is too large", what, n)
 		} else if ok {
 			dst.SetInt(n)
 		}
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		if n, ok := d.unsigned(v, what); ok && dst.OverflowUint(n) {
-			d.fail(v, "", "%s: %d is too large", what, n)
+			d.fail(v, "write a smaller number", "%s: %d is too large", what, n)
 		} else if ok {
 			dst.SetUint(n)
 		}

@@ -113,3 +113,22 @@ func (p *linkParams) pairs(r *roster, draw fault.Draw) fault.Pairs {
 	}
 	return fault.Pairs{From: p.From.nodes(r, draw.Fork("from")), To: p.To.nodes(r, draw.Fork("to"))}
 }
+
+// most bounds how many links there are.
+func (p *linkParams) most(r *roster) int {
+	sides := [2]int{len(r.names), len(r.names)}
+	switch {
+	case p.On != nil:
+		sides[0] = len(p.On.all(r))
+	case p.Between != nil:
+		sides = [2]int{len(p.Between[0].all(r)), len(p.Between[1].all(r))}
+	default:
+		if p.From != nil {
+			sides[0] = len(p.From.all(r))
+		}
+		if p.To != nil {
+			sides[1] = len(p.To.all(r))
+		}
+	}
+	return sides[0] * sides[1]
+}

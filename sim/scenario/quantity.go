@@ -14,7 +14,7 @@ const durationMax = 365 * 24 * time.Hour
 
 func (d *decoder) text(v *value, what string) (string, bool) {
 	if v.kind != scalar {
-		d.fail(v, "", "%s: expected text, found %s", what, v)
+		d.fail(v, "write a word, in quotes if it has punctuation", "%s: expected text, found %s", what, v)
 		return "", false
 	}
 	return v.text, true
@@ -69,13 +69,14 @@ func parseInt(text string) (int64, error) {
 
 func (d *decoder) unsigned(v *value, what string) (uint64, bool) {
 	if v.kind == scalar && !v.quoted {
-		if n, err := strconv.ParseUint(v.text, 10, 64); err == nil {
+		n, err := strconv.ParseUint(v.text, 10, 64)
+		if err == nil && (len(v.text) == 1 || v.text[0] != '0') {
 			return n, true // the upper half of the range is no int64
 		}
 	}
 	n, ok := d.integer(v, what)
 	if ok && n < 0 {
-		d.fail(v, "", "%s: %d is negative", what, n)
+		d.fail(v, "write 0 or more", "%s: %d is negative", what, n)
 		return 0, false
 	}
 	return uint64(n), ok
@@ -122,11 +123,15 @@ func (d *decoder) signedDuration(v *value, what string) time.Duration {
 func (d *decoder) parseDuration(v *value, text, what string) time.Duration {
 	length, err := time.ParseDuration(strings.TrimSpace(text))
 	if err != nil {
-		d.fail(v, durationHint, "%s: expected a duration, found %s", what, quote(text))
+		hint := durationHint
+		if _, err := strconv.ParseFloat(text, 64); err == nil && len(text) < 12 {
+			hint = "add a unit: " + text + "s"
+		}
+		d.fail(v, hint, "%s: expected a duration, found %s", what, quote(text))
 		return 0
 	}
 	if length.Abs() > durationMax || length == math.MinInt64 {
-		d.fail(v, "virtual time is cheap, but not that cheap", "%s: %s is more than a year", what, length)
+		d.fail(v, "write a duration of at most a year: 8760h", "%s: %s is more than a year", what, length)
 		return 0
 	}
 	return length

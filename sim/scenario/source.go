@@ -49,6 +49,9 @@ func (v *value) String() string {
 	case sequence:
 		return "a list"
 	case mapping:
+		if len(v.entries) == 0 {
+			return "an empty mapping"
+		}
 		return "a mapping"
 	}
 	return quote(v.text)
@@ -147,7 +150,7 @@ func (d *decoder) parse(text string) (file *ast.File) {
 
 func syntaxHint(message string) string {
 	switch {
-	case strings.Contains(message, "tab character"):
+	case strings.Contains(message, "tab character"), strings.Contains(message, "\t"):
 		return "indent with spaces"
 	case strings.Contains(message, "mapping value is not allowed"):
 		return `put text that contains ": " in quotes`

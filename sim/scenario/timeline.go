@@ -29,7 +29,7 @@ func (b *builder) timeline(items []raw) {
 			continue
 		}
 		before := steps
-		if steps += e.count(b.scenario.Duration); before <= StepsMax && steps > StepsMax {
+		if steps += e.count(b.scenario.Duration, b.scenario.roster); before <= StepsMax && steps > StepsMax {
 			b.fail(item.value, "make it less often", "the timeline has more than %d events", StepsMax)
 		}
 		b.scenario.Timeline = append(b.scenario.Timeline, e)
@@ -100,13 +100,13 @@ func (b *builder) entryTimes(e *Entry, v *value, when *whenDoc) {
 	repeats := e.Every != (fault.Range{})
 	switch {
 	case e.Every.Min < 0, repeats && e.Every.Min < time.Millisecond:
-		b.fail(place("every"), "", "every: at least 1ms")
+		b.fail(place("every"), "write every: 5s", "every: expected at least 1ms")
 	case v.get("every") != nil && !repeats:
-		b.fail(place("every"), "", "every: at least 1ms")
+		b.fail(place("every"), "write every: 5s", "every: expected at least 1ms")
 	case v.get("times") != nil && e.Times < 1:
 		b.fail(place("times"), "write 1 or more", "times: expected at least 1, found %d", e.Times)
 	case e.Times > StepsMax:
-		b.fail(place("times"), "", "times: at most %d", StepsMax)
+		b.fail(place("times"), "make it less often", "times: expected at most %d, found %d", StepsMax, e.Times)
 	case e.Times > 1 && !repeats:
 		b.fail(place("times"), "add every: 5s", "times without every")
 	case v.get("until") != nil && !repeats:
@@ -115,8 +115,10 @@ func (b *builder) entryTimes(e *Entry, v *value, when *whenDoc) {
 		b.fail(place("for"), "remove for", "%s takes no duration", e.Verb)
 	case v.get("for") != nil && e.verb.lasts == never:
 		b.fail(place("for"), "remove for", "%s takes no duration: it is over at once", e.Verb)
+	case v.get("for") != nil && e.restartsItself():
+		b.fail(place("for"), "keep one of them", "both for and restart-after")
 	case v.get("for") != nil && e.For.Min <= 0:
-		b.fail(place("for"), "", "for: expected more than zero")
+		b.fail(place("for"), "write for: 30s", "for: expected more than zero")
 	case end > 0 && e.At.Max > end:
 		b.fail(place("at"), "make it earlier, or lengthen duration", "%s happens at %s, after the end of the scenario (%s)", e.Verb, e.At.Max, end)
 	case end > 0 && e.Until > end:
@@ -127,19 +129,24 @@ func (b *builder) entryTimes(e *Entry, v *value, when *whenDoc) {
 	}
 }
 
+func (e *Entry) restartsItself() bool {
+	p, ok := e.params.(*crashParams)
+	return ok && p.RestartAfter.Max > 0
+}
+
 // last is when the last of a fixed number of occurrences may happen.
 func (e *Entry) last() time.Duration {
 	return e.At.Max + time.Duration(e.Times-1)*e.Every.Max
 }
 
 // count bounds how often the entry happens, plans unfolded.
-func (e *Entry) count(duration time.Duration) int {
+func (e *Entry) count(duration time.Duration, r *roster) int {
 	n := max(e.Times, 1)
 	if e.Every.Min > 0 && e.Times == 0 {
 		n = int(min(1+(duration-e.At.Min)/e.Every.Min, StepsMax+1))
 	}
 	if e.verb != nil && e.verb.steps != nil {
-		n *= min(e.verb.steps(e.params, e.length(duration)), StepsMax+1)
+		n *= min(e.verb.steps(e.params, e.length(duration), r), StepsMax+1)
 	}
 	return min(n, StepsMax+1)
 }

@@ -15,8 +15,8 @@ type verb struct {
 	params             func() any
 	// short turns a value that is no mapping of the verb's own keys into one.
 	short func(*value) *value
-	// steps bounds into how many faults it unfolds; nil is one.
-	steps func(params any, length time.Duration) int
+	// steps bounds into how many faults it unfolds in length; nil is one.
+	steps func(params any, length time.Duration, r *roster) int
 	// faults is one occurrence, At counted from it. length is the entry's for,
 	// drawn, zero if it has none; rest is the time to the end.
 	faults func(params any, o occurrence) []fault.Timed

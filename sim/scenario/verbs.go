@@ -131,7 +131,9 @@ type rollingParams struct {
 
 func (p *rollingParams) check(d *decoder, at *value, r *roster) { checkOn(d, p.On, at, r) }
 
-func rollingSteps(any, time.Duration) int { return 1 }
+func rollingSteps(params any, _ time.Duration, r *roster) int {
+	return len(params.(*rollingParams).On.all(r))
+}
 
 func rollingFaults(params any, o occurrence) []fault.Timed {
 	p := params.(*rollingParams)
@@ -160,9 +162,9 @@ func checkCycle(d *decoder, at *value, parts ...fault.Range) {
 	}
 }
 
-func loopSteps(params any, length time.Duration) int {
+func loopSteps(params any, length time.Duration, r *roster) int {
 	p := params.(*loopParams)
-	return rounds(length, p.Up.Min+p.Down.Min)
+	return len(p.On.all(r)) * rounds(length, p.Up.Min+p.Down.Min)
 }
 
 // rounds is how often a cycle of at least period fits into length.
@@ -191,7 +193,7 @@ func (p *churnParams) check(d *decoder, at *value, r *roster) {
 	}
 }
 
-func churnSteps(params any, length time.Duration) int {
+func churnSteps(params any, length time.Duration, _ *roster) int {
 	p := params.(*churnParams)
 	return p.Count * rounds(length, p.Up.Min+p.Down.Min)
 }

@@ -112,8 +112,9 @@ func (p *flakyParams) check(d *decoder, at *value, r *roster) {
 	checkCycle(d, at, p.Every)
 }
 
-func flakySteps(params any, length time.Duration) int {
-	return rounds(length, params.(*flakyParams).Every.Min)
+func flakySteps(params any, length time.Duration, r *roster) int {
+	p := params.(*flakyParams)
+	return p.most(r) * rounds(length, p.Every.Min)
 }
 
 func flakyFaults(params any, o occurrence) []fault.Timed {
