@@ -16,8 +16,8 @@ const Service = "tns"
 const (
 	NameLenMax    = 256     // bytes of a project, branch, commit or job
 	PathLenMax    = 512     // bytes of an entry's path
-	EntriesMax    = 4096    // entries of a version
-	VersionLenMax = 1 << 20 // bytes of all paths and values of a version
+	EntriesMax    = 2048    // entries of a version
+	VersionLenMax = 1 << 19 // bytes of all paths and values of a version
 )
 
 // Token is a fencing token: of two attempts at one job the later one has the
@@ -139,5 +139,6 @@ var (
 	History  = transport.Method[BranchRequest, HistoryResponse]{Name: "tns/history"}
 )
 
-// Watch is the name of the stream that tells of changes.
+// Watch is the name of the stream that tells of changes, and every
+// WatchKeepAlive of none; an empty Version stands for nothing published.
 const Watch = "tns/watch"

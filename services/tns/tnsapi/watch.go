@@ -1,6 +1,7 @@
 package tnsapi
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -8,21 +9,26 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// WatchRetryInterval is the pause before a broken watch is opened anew.
-const WatchRetryInterval = time.Second
+const (
+	// WatchRetryInterval is the pause before a broken watch is opened anew.
+	WatchRetryInterval = time.Second
+	// WatchKeepAlive is how often a replica tells the current version although
+	// nothing has changed. After twice that a client takes the stream for broken.
+	WatchKeepAlive = 5 * time.Second
+)
 
 // Watch calls f, in turns of this task, with the current version of a branch and
 // again after each change, until ctx ends. Changes may be coalesced; a version
 // that f saw before is not told again. When the replica that tells fails, the
 // next one is asked, so a change is late rather than missed.
 func (c *Client) Watch(ctx context.Context, project, branch string, f func(Version)) error {
-	var seen uint64
+	var seen Version
 	hello := transport.Encode(BranchRequest{Project: project, Branch: branch})
 	for {
 		for _, replica := range c.replicas() {
 			c.watchAt(ctx, replica, hello, func(v Version) {
-				if v.Order > seen { // a replica that lags tells of the past
-					seen = v.Order
+				if supersedes(v, seen) {
+					seen = v
 					f(v)
 				}
 			})
@@ -44,7 +50,7 @@ func (c *Client) watchAt(ctx context.Context, replica transport.Peer, hello []by
 	}
 	defer s.Reset()
 	for {
-		raw, err := s.Recv(ctx)
+		raw, err := c.receive(ctx, s)
 		if err != nil {
 			return
 		}
@@ -60,4 +66,18 @@ func (c *Client) open(ctx context.Context, replica transport.Peer, hello []byte)
 	ctx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), TryTimeout)
 	defer cancel()
 	return c.ep.OpenStream(ctx, replica, Watch, hello)
+}
+
+func (c *Client) receive(ctx context.Context, s *transport.Stream) ([]byte, error) {
+	ctx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), 2*WatchKeepAlive)
+	defer cancel()
+	return s.Recv(ctx)
+}
+
+// supersedes reports whether v is news after seen: neither a repetition, nor the
+// past as told by a replica that lags. Equal orders differ only where replicas
+// that were apart came together.
+func supersedes(v, seen Version) bool {
+	same := v.Job == seen.Job && v.Token == seen.Token && bytes.Equal(v.Digest, seen.Digest)
+	return v.Order >= seen.Order && v.Order > 0 && !same
 }

@@ -1,0 +1,64 @@
+package tns
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// known is what a replica has to know in order to judge a publish.
+type known struct {
+	fences   []tnsapi.Token   // of the job
+	versions []tnsapi.Version // of the branch, in any order
+	keep     int
+}
+
+// highest is the highest token of the job that was fenced or has published.
+func (k known) highest(job string) (t tnsapi.Token) {
+	for _, f := range k.fences {
+		t = maxToken(t, f)
+	}
+	for _, v := range k.versions {
+		if v.Job == job {
+			t = maxToken(t, v.Token)
+		}
+	}
+	return t
+}
+
+func maxToken(a, b tnsapi.Token) tnsapi.Token {
+	if a.Compare(b) < 0 {
+		return b
+	}
+	return a
+}
+
+// fence decides about a fence: Conflict if a higher token is known.
+func (k known) fence(job string, t tnsapi.Token) error {
+	if high := k.highest(job); t.Compare(high) < 0 {
+		return transport.New(transport.Conflict, "tns", fmt.Sprintf("token %s is stale: %s is known", t, high))
+	}
+	return nil
+}
+
+// publish decides about a publish: whether it has been done already, or a
+// Conflict. A version so old that it would be dropped again at once is one,
+// because with what was dropped its fences went too.
+func (k known) publish(v tnsapi.Version) (duplicate *tnsapi.Version, err error) {
+	if err := k.fence(v.Job, v.Token); err != nil {
+		return nil, err
+	}
+	for _, old := range k.versions {
+		if old.Job == v.Job && old.Token == v.Token {
+			return &old, nil
+		}
+	}
+	if slices.ContainsFunc(surplus(append(slices.Clip(k.versions), v), k.keep), func(old tnsapi.Version) bool {
+		return versionID(old) == versionID(v)
+	}) {
+		return nil, transport.New(transport.Conflict, "tns", fmt.Sprintf("the branch has moved on by %d versions", k.keep))
+	}
+	return nil, nil
+}

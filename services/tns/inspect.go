@@ -1,0 +1,91 @@
+package tns
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/storage"
+)
+
+// Replica is the replicated store, nil before Start. It is for checkers.
+func (s *Service) Replica() *storage.Replicated { return s.store }
+
+// KeepVersions is how many versions of a branch are kept.
+func (s *Service) KeepVersions() int { return s.settings.KeepVersions }
+
+// Branches lists the branches that anything was published on, in key order.
+func (s *Service) Branches() ([]tnsapi.BranchRequest, error) {
+	stored, err := s.store.List(storage.K(versions))
+	if err != nil {
+		return nil, err
+	}
+	var list []tnsapi.BranchRequest
+	for _, e := range stored {
+		parts := e.Key.Parts()
+		b := tnsapi.BranchRequest{Project: parts[1], Branch: parts[2]}
+		if len(list) == 0 || list[len(list)-1] != b {
+			list = append(list, b)
+		}
+	}
+	return list, nil
+}
+
+// Current is the version that readers of this replica see, NotFound if there is
+// none.
+func (s *Service) Current(project, branch string) (tnsapi.Version, error) {
+	return s.registry.current(project, branch)
+}
+
+// History lists the versions of a branch, current first.
+func (s *Service) History(project, branch string) ([]tnsapi.Version, error) {
+	return s.registry.history(project, branch)
+}
+
+// Torn lists what is there in part only: versions of which an entry is missing,
+// and entries without a version. It must always be empty.
+func (s *Service) Torn() ([]string, error) { return s.registry.torn() }
+
+// torn implements Service.Torn.
+func (r registry) torn() ([]string, error) {
+	stored, err := r.store.List(storage.K(versions))
+	if err != nil {
+		return nil, err
+	}
+	headers, err := decodeVersions(stored)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, v := range headers {
+		ok, err := r.whole(v)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			list = append(list, fmt.Sprintf("%s/%s commit %s lacks entries", v.Project, v.Branch, v.Commit))
+		}
+	}
+	stray, err := r.strays(headers)
+	return append(list, stray...), err
+}
+
+// strays lists the versions of which only entries are there.
+func (r registry) strays(headers []tnsapi.Version) ([]string, error) {
+	parts, err := r.store.List(storage.K(entries))
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	at := map[storage.Key]bool{}
+	for _, v := range headers {
+		at[entriesKey(v)] = true
+	}
+	for _, e := range parts {
+		p := e.Key.Parts()
+		if version := storage.K(p[:4]...); !at[version] {
+			list = append(list, string(version)+" has entries and no header")
+		}
+	}
+	return slices.Compact(list), nil
+}

@@ -1,0 +1,151 @@
+package tns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// fence makes a token known.
+func (s *Service) fence(ctx context.Context, _ transport.Peer, req tnsapi.FenceRequest) (tnsapi.FenceResponse, error) {
+	if err := checkNames(req.Project, req.Branch, req.Job); err != nil {
+		return tnsapi.FenceResponse{}, err
+	}
+	if err := s.registry.fence(req); err != nil {
+		return tnsapi.FenceResponse{}, s.refused(req.Job, req.Token, err)
+	}
+	s.env.Observe("fenced", node.F("job", req.Job), node.F("attempt", req.Token.Attempt), node.F("holder", req.Token.Holder), s.incarnation())
+	copies, err := s.replicate(ctx)
+	if err != nil {
+		return tnsapi.FenceResponse{}, err
+	}
+	s.env.Observe("fence-durable", node.F("job", req.Job), node.F("attempt", req.Token.Attempt), node.F("holder", req.Token.Holder), s.incarnation())
+	return tnsapi.FenceResponse{Copies: copies}, nil
+}
+
+// publish makes a version visible.
+func (s *Service) publish(ctx context.Context, _ transport.Peer, req tnsapi.PublishRequest) (tnsapi.PublishResponse, error) {
+	list := slices.Clone(req.Entries)
+	sortEntries(list)
+	if err := checkPublish(req, list); err != nil {
+		return tnsapi.PublishResponse{}, err
+	}
+	return s.accept(ctx, tnsapi.Version{
+		Project: req.Project, Branch: req.Branch, Commit: req.Commit, Job: req.Job,
+		Order: req.Order, Token: req.Token, Artifact: req.Artifact,
+		Count: len(list), Digest: digest(list),
+	}, list)
+}
+
+// rollback publishes what a kept commit consists of under a new order. Whoever
+// asks is the job, so that a repetition of the request changes nothing.
+func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.RollbackRequest) (tnsapi.PublishResponse, error) {
+	if err := checkNames(req.Project, req.Branch, req.Commit, req.ID); err != nil {
+		return tnsapi.PublishResponse{}, err
+	}
+	kept, err := s.registry.history(req.Project, req.Branch)
+	if err != nil {
+		return tnsapi.PublishResponse{}, err
+	}
+	i := slices.IndexFunc(kept, func(v tnsapi.Version) bool { return v.Commit == req.Commit })
+	if i < 0 {
+		return tnsapi.PublishResponse{}, transport.New(transport.NotFound, tnsapi.Rollback.Name, "the history has no commit "+req.Commit)
+	}
+	v := kept[i]
+	list, err := s.registry.entries(v)
+	if err != nil {
+		return tnsapi.PublishResponse{}, err
+	}
+	v.Job, v.Order, v.Token = "rollback-"+req.ID, req.Order, tnsapi.Token{Attempt: 1, Holder: from}
+	return s.accept(ctx, v, list)
+}
+
+// accept writes a version, in the turn in which it was judged, and makes it
+// durable before it returns.
+func (s *Service) accept(ctx context.Context, v tnsapi.Version, list []tnsapi.Entry) (tnsapi.PublishResponse, error) {
+	if err := beforeApply.Hit(ctx, s.env); err != nil {
+		return tnsapi.PublishResponse{}, err
+	}
+	stored, duplicate, err := s.registry.publish(v, list)
+	if err != nil {
+		return tnsapi.PublishResponse{}, s.refused(v.Job, v.Token, err)
+	}
+	if !duplicate {
+		s.env.Observe("published", s.described(stored)...)
+	}
+	if err := afterApply.Hit(ctx, s.env); err != nil && !errors.Is(err, fail.ErrDrop) {
+		return tnsapi.PublishResponse{}, err
+	}
+	copies, err := s.replicate(ctx)
+	if err != nil {
+		return tnsapi.PublishResponse{}, err
+	}
+	s.env.Observe("publish-durable", append(s.described(stored), node.F("copies", copies))...)
+	if err := beforeReply.Hit(ctx, s.env); err != nil {
+		return tnsapi.PublishResponse{}, err
+	}
+	return tnsapi.PublishResponse{Version: stored, Copies: copies, Duplicate: duplicate}, nil
+}
+
+func (s *Service) described(v tnsapi.Version) []node.Field {
+	return []node.Field{
+		node.F("project", v.Project), node.F("branch", v.Branch), node.F("commit", v.Commit), node.F("job", v.Job),
+		node.F("order", v.Order), node.F("attempt", v.Token.Attempt), node.F("holder", v.Token.Holder), s.incarnation(),
+	}
+}
+
+// refused tells of a refusal and gives the store's errors a Kind.
+func (s *Service) refused(job string, t tnsapi.Token, err error) error {
+	if errors.Is(err, storage.ErrTooLarge) {
+		err = transport.New(transport.Invalid, "tns", err.Error())
+	}
+	s.env.Observe("publish-refused", node.F("job", job), node.F("attempt", t.Attempt), node.F("holder", t.Holder),
+		node.F("why", transport.KindOf(err).String()))
+	return err
+}
+
+// checkNames demands what keys are made of.
+func checkNames(names ...string) error {
+	for _, name := range names {
+		if name == "" || len(name) > tnsapi.NameLenMax {
+			return transport.New(transport.Invalid, "tns", fmt.Sprintf("a name must have 1 to %d bytes: %.40q", tnsapi.NameLenMax, name))
+		}
+	}
+	return nil
+}
+
+// checkPublish demands the bounds of a version. list is in path order.
+func checkPublish(req tnsapi.PublishRequest, list []tnsapi.Entry) error {
+	if err := checkNames(req.Project, req.Branch, req.Commit, req.Job); err != nil {
+		return err
+	}
+	invalid := func(text string) error { return transport.New(transport.Invalid, tnsapi.Publish.Name, text) }
+	size := 0
+	for i, e := range list {
+		size += len(e.Path) + len(e.Value)
+		switch {
+		case e.Path == "" || len(e.Path) > tnsapi.PathLenMax:
+			return invalid(fmt.Sprintf("a path must have 1 to %d bytes: %.40q", tnsapi.PathLenMax, e.Path))
+		case i > 0 && e.Path == list[i-1].Path:
+			return invalid(fmt.Sprintf("path %q occurs twice", e.Path))
+		}
+	}
+	switch {
+	case req.Order == 0:
+		return invalid("order must be positive")
+	case len(list) > tnsapi.EntriesMax:
+		return invalid(fmt.Sprintf("%d entries, at most %d are allowed", len(list), tnsapi.EntriesMax))
+	case size > tnsapi.VersionLenMax:
+		return invalid(fmt.Sprintf("%d bytes, at most %d are allowed", size, tnsapi.VersionLenMax))
+	case len(req.Artifact) > tnsapi.NameLenMax:
+		return invalid("the artifact's name is too long")
+	}
+	return nil
+}

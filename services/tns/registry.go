@@ -1,0 +1,198 @@
+package tns
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// registry is what a replica knows, read from and written to its store. Nothing
+// here parks, so whatever is read stays true until the write that it leads to.
+type registry struct {
+	store storage.Store
+	keep  int // versions per branch
+}
+
+// all lists the versions of a branch as they are stored.
+func (r registry) all(project, branch string) ([]tnsapi.Version, error) {
+	stored, err := r.store.List(storage.K(versions, project, branch))
+	if err != nil {
+		return nil, err
+	}
+	return decodeVersions(stored)
+}
+
+func decodeVersions(stored []storage.Entry) ([]tnsapi.Version, error) {
+	list := make([]tnsapi.Version, len(stored))
+	for i, e := range stored {
+		if err := transport.Decode(e.Value, &list[i]); err != nil {
+			return nil, fmt.Errorf("tns: %s: %w", e.Key, err)
+		}
+	}
+	return list, nil
+}
+
+// history lists the versions of a branch that count, newest first. What is not
+// wholly here does not.
+func (r registry) history(project, branch string) ([]tnsapi.Version, error) {
+	all, err := r.all(project, branch)
+	if err != nil {
+		return nil, err
+	}
+	var torn error
+	all = slices.DeleteFunc(all, func(v tnsapi.Version) bool {
+		ok, err := r.whole(v)
+		torn = errors.Join(torn, err)
+		return !ok
+	})
+	return history(all), torn
+}
+
+// current is the version that readers see; NotFound if there is none.
+func (r registry) current(project, branch string) (tnsapi.Version, error) {
+	all, err := r.all(project, branch)
+	if err != nil {
+		return tnsapi.Version{}, err
+	}
+	for _, v := range history(all) {
+		if ok, err := r.whole(v); ok || err != nil {
+			return v, err
+		}
+	}
+	return tnsapi.Version{}, transport.New(transport.NotFound, "tns", "nothing is published on "+project+"/"+branch)
+}
+
+// whole reports whether all entries of v are here.
+func (r registry) whole(v tnsapi.Version) (bool, error) {
+	list, err := r.entries(v)
+	return err == nil && whole(v, list), err
+}
+
+// entries lists what v consists of, in path order.
+func (r registry) entries(v tnsapi.Version) ([]tnsapi.Entry, error) {
+	stored, err := r.store.List(entriesKey(v))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]tnsapi.Entry, 0, len(stored))
+	for _, e := range stored {
+		parts := e.Key.Parts()
+		list = append(list, tnsapi.Entry{Path: parts[len(parts)-1], Value: e.Value})
+	}
+	sortEntries(list) // keys are ordered after escaping
+	return list, nil
+}
+
+func sortEntries(list []tnsapi.Entry) {
+	slices.SortFunc(list, func(a, b tnsapi.Entry) int { return strings.Compare(a.Path, b.Path) })
+}
+
+// known gathers what the decision about a job needs.
+func (r registry) known(project, branch, job string) (known, error) {
+	all, err := r.all(project, branch)
+	if err != nil {
+		return known{}, err
+	}
+	k := known{versions: all, keep: r.keep}
+	stored, err := r.store.List(storage.K(fences, project, branch, job))
+	if err != nil {
+		return known{}, err
+	}
+	for _, e := range stored {
+		var t tnsapi.Token
+		if err := transport.Decode(e.Value, &t); err != nil {
+			return known{}, fmt.Errorf("tns: %s: %w", e.Key, err)
+		}
+		k.fences = append(k.fences, t)
+	}
+	return k, nil
+}
+
+// fence stores a token. It returns a Conflict if a higher one is known.
+func (r registry) fence(req tnsapi.FenceRequest) error {
+	k, err := r.known(req.Project, req.Branch, req.Job)
+	if err != nil {
+		return err
+	}
+	if err := k.fence(req.Job, req.Token); err != nil {
+		return err
+	}
+	var batch storage.Batch
+	k.raise(&batch, req.Project, req.Branch, req.Job, req.Token)
+	if batch.Len() == 0 {
+		return nil
+	}
+	return r.store.Apply(&batch)
+}
+
+// raise writes a fence that is not there yet and drops those below it, which it
+// makes superfluous.
+func (k known) raise(batch *storage.Batch, project, branch, job string, t tnsapi.Token) {
+	for _, f := range k.fences {
+		if f.Compare(t) < 0 {
+			batch.Delete(fenceKey(project, branch, job, f))
+		}
+	}
+	if !slices.Contains(k.fences, t) {
+		batch.Put(fenceKey(project, branch, job, t), transport.Encode(t))
+	}
+}
+
+// publish stores a version, its entries and its fence, and drops what need not
+// be kept any more, all in one batch. Conflict if the token is stale or the
+// version out of date.
+func (r registry) publish(v tnsapi.Version, list []tnsapi.Entry) (stored tnsapi.Version, duplicate bool, err error) {
+	k, err := r.known(v.Project, v.Branch, v.Job)
+	if err != nil {
+		return v, false, err
+	}
+	old, err := k.publish(v)
+	if err != nil {
+		return v, false, err
+	}
+	if old != nil {
+		return *old, true, nil
+	}
+	var batch storage.Batch
+	for _, e := range list {
+		batch.Put(storage.K(entries, v.Project, v.Branch, versionID(v), e.Path), e.Value)
+	}
+	batch.Put(versionKey(v), transport.Encode(v))
+	k.raise(&batch, v.Project, v.Branch, v.Job, v.Token)
+	if err := r.drop(&batch, append(slices.Clip(k.versions), v)); err != nil {
+		return v, false, err
+	}
+	return v, false, r.store.Apply(&batch)
+}
+
+// drop deletes the surplus of a branch, with the fences of jobs of which nothing
+// is left: they can publish no more, see known.publish.
+func (r registry) drop(batch *storage.Batch, all []tnsapi.Version) error {
+	gone := surplus(all, r.keep)
+	for _, v := range gone {
+		batch.Delete(versionKey(v))
+		stored, err := r.store.List(entriesKey(v))
+		if err != nil {
+			return err
+		}
+		survives := slices.ContainsFunc(all, func(o tnsapi.Version) bool {
+			return o.Job == v.Job && !slices.ContainsFunc(gone, func(g tnsapi.Version) bool { return versionID(g) == versionID(o) })
+		})
+		if !survives {
+			fenced, err := r.store.List(storage.K(fences, v.Project, v.Branch, v.Job))
+			if err != nil {
+				return err
+			}
+			stored = append(stored, fenced...)
+		}
+		for _, e := range stored {
+			batch.Delete(e.Key)
+		}
+	}
+	return nil
+}

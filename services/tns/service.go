@@ -1,0 +1,90 @@
+// Package tns is the registry of projects: which commit of a branch is live, and
+// what it consists of. A version is published whole or not at all, under a
+// fencing token, and kept for a while after the next one, for rollback.
+//
+// It is not responsible for what the entries mean, nor for who may publish:
+// that is patrick's and monkey's business.
+package tns
+
+import (
+	"context"
+	"errors"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// Spec is tns's entry in the catalogue.
+func Spec() node.Spec {
+	return node.Spec{
+		Name:     tnsapi.Service,
+		Doc:      "which commit of a branch is live, and what it consists of",
+		Settings: func() any { return defaultSettings() },
+		New: func(env node.Env, settings any) (node.Service, error) {
+			s := settings.(*Settings)
+			if err := s.validate(); err != nil {
+				return nil, err
+			}
+			return &Service{env: env, settings: *s}, nil
+		},
+	}
+}
+
+// Service is one replica of tns.
+type Service struct {
+	env      node.Env
+	settings Settings
+	store    *storage.Replicated // nil until Start
+	registry registry
+	watchers []*watcher
+}
+
+// Start implements node.Service.
+func (s *Service) Start(ctx context.Context) error {
+	store, err := s.env.OpenReplicated(ctx, "main")
+	if err != nil {
+		return err
+	}
+	s.store = store
+	s.registry = registry{store: store, keep: s.settings.KeepVersions}
+	s.env.Observe("replica-opened", s.incarnation())
+	store.Watch(storage.K(versions), s.changed)
+	tnsapi.Fence.Serve(s.env.Wire, s.fence)
+	tnsapi.Publish.Serve(s.env.Wire, s.publish)
+	tnsapi.Rollback.Serve(s.env.Wire, s.rollback)
+	tnsapi.Current.Serve(s.env.Wire, s.current)
+	tnsapi.Lookup.Serve(s.env.Wire, s.lookup)
+	tnsapi.History.Serve(s.env.Wire, s.history)
+	s.env.Wire.HandleStream(tnsapi.Watch, s.watch)
+	return nil
+}
+
+// Stop implements node.Service.
+func (s *Service) Stop(ctx context.Context) error {
+	if s.store == nil {
+		return nil
+	}
+	return errors.Join(s.store.Sync(ctx), s.store.Close())
+}
+
+// incarnation is in the facts about what a replica accepted: what was not
+// durable yet does not bind the next incarnation.
+func (s *Service) incarnation() node.Field { return node.F("incarnation", s.env.Incarnation) }
+
+// replicate makes what was written durable, here and on a second replica if one
+// can be reached in time, and returns the number of copies.
+func (s *Service) replicate(ctx context.Context) (copies int, err error) {
+	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, s.settings.ReplicateTimeout)
+	defer cancel()
+	copies, err = s.store.Replicate(ctx, 2)
+	if copies > 0 {
+		return copies, nil
+	}
+	if err == nil {
+		err = transport.New(transport.Internal, "tns", "not durable here")
+	}
+	return 0, err
+}

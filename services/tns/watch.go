@@ -1,0 +1,87 @@
+package tns
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// watcher is a client that wants to hear of a branch.
+type watcher struct {
+	branch  tnsapi.BranchRequest
+	changed *clock.Queue[struct{}] // at most one: how often does not matter
+}
+
+// watch serves a client: it tells the current version now, after each change,
+// and every WatchKeepAlive, so that both ends notice when the other is gone.
+func (s *Service) watch(ctx context.Context, _ transport.Peer, hello []byte, stream *transport.Stream) {
+	w := &watcher{changed: clock.NewQueue[struct{}](s.env.Loop, 1)}
+	if transport.Decode(hello, &w.branch) != nil || len(s.watchers) >= s.settings.WatchersMax {
+		return
+	}
+	s.watchers = append(s.watchers, w)
+	defer func() {
+		s.watchers = slices.DeleteFunc(slices.Clone(s.watchers), func(o *watcher) bool { return o == w })
+	}()
+	for s.tell(ctx, w, stream) == nil {
+		if err := s.await(ctx, w); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return
+		}
+	}
+}
+
+// tell sends the current version, an empty one if there is none.
+func (s *Service) tell(ctx context.Context, w *watcher, stream *transport.Stream) error {
+	v, err := s.registry.current(w.branch.Project, w.branch.Branch)
+	if err != nil && transport.KindOf(err) != transport.NotFound {
+		return err
+	}
+	if err != nil {
+		v = tnsapi.Version{}
+	}
+	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, tnsapi.WatchKeepAlive)
+	defer cancel()
+	return stream.Send(ctx, transport.Encode(v))
+}
+
+// await waits for a change, at most WatchKeepAlive.
+func (s *Service) await(ctx context.Context, w *watcher) error {
+	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, tnsapi.WatchKeepAlive)
+	defer cancel()
+	_, err := w.changed.Pop(ctx)
+	return err
+}
+
+// changed hears, in a turn of its own, of a version that came or went, here or
+// at another replica.
+func (s *Service) changed(k storage.Key) {
+	s.assertWhole(k)
+	parts := k.Parts() // see keys.go
+	for _, w := range s.watchers {
+		if w.branch == (tnsapi.BranchRequest{Project: parts[1], Branch: parts[2]}) {
+			_ = w.changed.TryPush(struct{}{}) // full: it will look anyway
+		}
+	}
+}
+
+// assertWhole notices a version that became visible in part. That can't happen
+// as long as a version is one batch and a batch is one delta everywhere.
+func (s *Service) assertWhole(k storage.Key) {
+	raw, err := s.store.Get(k)
+	if err != nil {
+		return // dropped, or not readable now
+	}
+	var v tnsapi.Version
+	if transport.Decode(raw, &v) != nil {
+		return
+	}
+	if ok, err := s.registry.whole(v); err == nil && !ok {
+		s.env.Observe("version-torn", s.described(v)...)
+		s.env.Log.Error("a version is not whole", "project", v.Project, "branch", v.Branch, "commit", v.Commit)
+	}
+}
