@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"math/rand/v2"
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/storage"
@@ -55,3 +56,18 @@ func (w *World) RunTask(b *Bare, f func(ctx context.Context)) error {
 	}
 	return nil
 }
+
+// CrashKeeping crashes a node and keeps the first keep unsynced writes, the last
+// of them torn if it can be; keep < 0 empties the disk.
+func (w *World) CrashKeeping(name string, keep int) {
+	n := w.node(name)
+	n.leave(n.life)
+	if keep < 0 {
+		n.disk = n.disk.Wipe()
+		return
+	}
+	n.disk = n.disk.Crash(keep, true)
+}
+
+// Rand is a source for tests.
+func (b *Bare) Rand() *rand.Rand { return b.life.rand("test") }
