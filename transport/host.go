@@ -6,7 +6,8 @@ type Host interface {
 	// ID is this node.
 	ID() Peer
 	// Open makes a conn to a peer and reports exactly once, with the conn or
-	// with an error of Kind Unreachable. It does not wait.
+	// with an error of Kind Unreachable. The report precedes the conn's first
+	// Frame. It does not wait.
 	Open(to Peer, opened func(Conn, error))
 	// Handle sets the receiver of all that arrives. It is called once, before
 	// anything is opened.

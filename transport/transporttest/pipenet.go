@@ -61,6 +61,7 @@ func (h *PipeHost) Open(to transport.Peer, opened func(transport.Conn, error)) {
 		return
 	}
 	opened(conn, nil)
+	conn.start()
 }
 
 // Dial opens a conn, for tests that speak the protocol themselves.
@@ -79,6 +80,7 @@ func (h *PipeHost) Dial(to transport.Peer) (*PipeConn, error) {
 		return nil, transport.New(transport.Unreachable, "open", "the host is closed")
 	}
 	remote.handler.Accepted(far)
+	far.start()
 	return near, nil
 }
 
@@ -134,6 +136,10 @@ type PipeConn struct {
 	remote transport.Peer
 	other  *PipeConn
 	pipe   *pipe
+
+	mu      sync.Mutex
+	started bool
+	held    []func(transport.HostHandler)
 }
 
 // Remote implements transport.Conn.
@@ -162,8 +168,37 @@ func (c *PipeConn) Close() {
 	c.other.report(func(h transport.HostHandler) { h.Closed(c.other, reason) })
 }
 
-// report tells the host's handler, unless the host is closed or has none.
+// report tells the host's handler, once it knows the conn.
 func (c *PipeConn) report(f func(transport.HostHandler)) {
+	c.mu.Lock()
+	if !c.started {
+		c.held = append(c.held, f)
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	c.tell(f)
+}
+
+// start reports what happened to the conn while it was being opened.
+func (c *PipeConn) start() {
+	for {
+		c.mu.Lock()
+		held := c.held
+		c.held = nil
+		c.started = len(held) == 0
+		c.mu.Unlock()
+		if len(held) == 0 {
+			return
+		}
+		for _, f := range held {
+			c.tell(f)
+		}
+	}
+}
+
+// tell calls the host's handler, unless the host is closed or has none.
+func (c *PipeConn) tell(f func(transport.HostHandler)) {
 	if c.host.handler != nil && !c.host.isClosed() {
 		f(c.host.handler)
 	}
