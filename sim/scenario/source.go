@@ -20,6 +20,9 @@ const (
 	FileLenMax = 1 << 20
 	// nestingMax is how deep lists and mappings may nest.
 	nestingMax = 32
+	// keysMax is how many keys a mapping may have: the YAML library needs time
+	// that grows with their square.
+	keysMax = 1000
 )
 
 // value is a part of the file with its position: the subset of YAML that
@@ -165,6 +168,7 @@ func syntaxHint(message string) string {
 // file mean something else than it seems to, or take for ever.
 func (d *decoder) guard(tokens token.Tokens) bool {
 	depth, run, header := 0, 0, false
+	var keys keyCounter
 	for i, t := range tokens {
 		what, hint := "", ""
 		switch t.Type {
@@ -195,6 +199,9 @@ func (d *decoder) guard(tokens token.Tokens) bool {
 		} else {
 			run = 0
 		}
+		if keys.add(t, depth) > keysMax {
+			what, hint = fmt.Sprintf("a mapping with more than %d keys", keysMax), "nothing in a scenario needs that"
+		}
 		if depth+run > nestingMax {
 			what, hint = fmt.Sprintf("lists and mappings are nested more than %d deep", nestingMax), "nothing in a scenario needs that"
 		}
@@ -204,6 +211,47 @@ func (d *decoder) guard(tokens token.Tokens) bool {
 		}
 	}
 	return true
+}
+
+// keyCounter counts the keys of mappings: of those that are open at each depth
+// of brackets, or at each column outside of them.
+type keyCounter struct {
+	flow  [nestingMax + 1]int
+	block map[int]int
+}
+
+// add returns how many keys the mapping around t has so far.
+func (k *keyCounter) add(t *token.Token, depth int) int {
+	if depth < 0 || depth > nestingMax {
+		return 0
+	}
+	switch {
+	case t.Type == token.MappingStartType:
+		k.flow[depth] = 0
+	case t.Type == token.MappingValueType && depth > 0:
+		k.flow[depth]++
+		return k.flow[depth]
+	case t.Type == token.SequenceEntryType && depth == 0:
+		k.close(t.Position.Column)
+	case t.Type == token.MappingValueType && depth == 0 && t.Prev != nil:
+		col := t.Prev.Position.Column
+		k.close(col)
+		if k.block == nil {
+			k.block = map[int]int{}
+		}
+		k.block[col]++
+		return k.block[col]
+	}
+	return 0
+}
+
+// close forgets the mappings that are further in than a column.
+func (k *keyCounter) close(col int) {
+	for c := range k.block {
+		if c > col {
+			delete(k.block, c)
+		}
+	}
 }
 
 // convert makes a value of a node of the library's tree. Its recursion is
