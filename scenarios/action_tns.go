@@ -1,0 +1,177 @@
+package scenarios
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/transport"
+)
+
+// publishParams is what a publish in a timeline may say.
+type publishParams struct {
+	Project string `yaml:"project"`
+	Branch  string `yaml:"branch"`
+	// Commit is what is published; "" makes a new one each time.
+	Commit string `yaml:"commit"`
+	// Job and Attempt are under which token. "" is a job of its own.
+	Job     string `yaml:"job"`
+	Attempt uint64 `yaml:"attempt"`
+	// Fence makes the token known first, as a builder does. FenceOnly does
+	// nothing else, as a builder that dies.
+	Fence     bool `yaml:"fence"`
+	FenceOnly bool `yaml:"fence-only"`
+	// Entries is how many there are.
+	Entries int `yaml:"entries"`
+	// Expect is "" or "conflict": the action fails if it goes otherwise.
+	Expect string `yaml:"expect"`
+	// RetryFor is how long it is tried again when no replica answers.
+	RetryFor time.Duration `yaml:"retry-for"`
+}
+
+// tnsRetryWait is the pause between two tries of an action.
+const tnsRetryWait = time.Second
+
+func publishAction() scenario.Action {
+	return scenario.Action{
+		Name: "publish",
+		Doc:  "somebody publishes a version to tns without a build",
+		Params: func() any {
+			return &publishParams{Project: "hello", Branch: "main", Attempt: 1, Entries: 10, RetryFor: time.Minute}
+		},
+		Validate: func(params any) error {
+			p := params.(*publishParams)
+			switch {
+			case p.Project == "" || p.Branch == "":
+				return fmt.Errorf("publish needs a project and a branch")
+			case p.Entries < 0 || p.Entries > tnsapi.EntriesMax:
+				return fmt.Errorf("entries must be 0 to %d, not %d", tnsapi.EntriesMax, p.Entries)
+			case p.Expect != "" && p.Expect != "conflict":
+				return fmt.Errorf("expect must be conflict or left out, not %q", p.Expect)
+			case p.RetryFor < 0:
+				return fmt.Errorf("retry-for must not be negative")
+			}
+			return nil
+		},
+		Run: func(ctx context.Context, client node.Env, params any, n int) error {
+			return params.(*publishParams).run(ctx, client, n)
+		},
+	}
+}
+
+func (p *publishParams) run(ctx context.Context, env node.Env, n int) error {
+	c := tnsapi.NewClient(env.Wire)
+	commit := p.Commit
+	if commit == "" {
+		sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d/%d", p.Project, p.Branch, n, env.Rand.Uint64()))
+		commit = hex.EncodeToString(sum[:20])
+	}
+	req := tnsapi.PublishRequest{
+		Project: p.Project, Branch: p.Branch, Commit: commit, Job: p.Job,
+		Token:   tnsapi.Token{Attempt: p.Attempt, Holder: env.Self},
+		Entries: entriesOf(commit, p.Entries),
+	}
+	if req.Job == "" {
+		req.Job = "publish-" + commit
+	}
+	err := retry(ctx, env, p.RetryFor, func(ctx context.Context) error { return p.once(ctx, env, c, &req) })
+	if p.Expect == "conflict" {
+		if transport.KindOf(err) == transport.Conflict {
+			return nil
+		}
+		return fmt.Errorf("publish of %s was expected to be a conflict, the outcome is: %v", req.Job, err)
+	}
+	return err
+}
+
+// once tries it. The order is chosen once, so that a repetition is one.
+func (p *publishParams) once(ctx context.Context, env node.Env, c *tnsapi.Client, req *tnsapi.PublishRequest) error {
+	if req.Order == 0 {
+		current, err := c.Current(ctx, p.Project, p.Branch)
+		if err != nil && transport.KindOf(err) != transport.NotFound {
+			return err
+		}
+		req.Order = max(uint64(env.Loop.Now().UnixNano()), current.Order+1)
+	}
+	if p.Fence || p.FenceOnly {
+		if err := c.Fence(ctx, p.Project, p.Branch, req.Job, req.Token); err != nil || p.FenceOnly {
+			return err
+		}
+	}
+	_, err := c.Publish(ctx, *req)
+	return err
+}
+
+func entriesOf(commit string, n int) []tnsapi.Entry {
+	list := make([]tnsapi.Entry, n)
+	for i := range list {
+		list[i] = tnsapi.Entry{Path: fmt.Sprintf("functions/f%04d", i), Value: []byte(commit)}
+	}
+	return list
+}
+
+// retry repeats f until it succeeds or is refused for good.
+func retry(ctx context.Context, env node.Env, limit time.Duration, f func(ctx context.Context) error) error {
+	end := env.Loop.Elapsed() + limit
+	for {
+		err := f(ctx)
+		switch transport.KindOf(err) {
+		case 0, transport.Conflict, transport.Invalid, transport.Stopped:
+			return err
+		}
+		if env.Loop.Elapsed() >= end {
+			return err
+		}
+		if err := clock.Sleep(ctx, env.Loop, tnsRetryWait); err != nil {
+			return err
+		}
+	}
+}
+
+// rollbackParams is what a rollback in a timeline may say.
+type rollbackParams struct {
+	Project string `yaml:"project"`
+	Branch  string `yaml:"branch"`
+	// Commit is what becomes current again; "" is the one before the current.
+	Commit   string        `yaml:"commit"`
+	RetryFor time.Duration `yaml:"retry-for"`
+}
+
+func rollbackAction() scenario.Action {
+	return scenario.Action{
+		Name:   "rollback",
+		Doc:    "somebody makes an older commit of a branch current again",
+		Params: func() any { return &rollbackParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
+		Validate: func(params any) error {
+			p := params.(*rollbackParams)
+			if p.Project == "" || p.Branch == "" || p.RetryFor < 0 {
+				return fmt.Errorf("rollback needs a project and a branch, and retry-for must not be negative")
+			}
+			return nil
+		},
+		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
+			p := params.(*rollbackParams)
+			c := tnsapi.NewClient(client.Wire)
+			return retry(ctx, client, p.RetryFor, func(ctx context.Context) error { return p.once(ctx, c) })
+		},
+	}
+}
+
+func (p *rollbackParams) once(ctx context.Context, c *tnsapi.Client) error {
+	commit := p.Commit
+	if commit == "" {
+		kept, err := c.History(ctx, p.Project, p.Branch)
+		if err != nil {
+			return err
+		}
+		commit = kept[min(1, len(kept)-1)].Commit
+	}
+	_, err := c.Rollback(ctx, p.Project, p.Branch, commit)
+	return err
+}

@@ -1,0 +1,291 @@
+package scenarios
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/taucloud/tau/services/tns"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+func tnsChecks() []scenario.Check {
+	return []scenario.Check{
+		{
+			Name: "whole-versions-only",
+			Doc:  "no tns replica ever holds a part of a version",
+			New:  func() check.Checker { return &wholeVersionsOnly{checked: map[string][]string{}} },
+		},
+		{
+			Name: "no-stale-publish",
+			Doc:  "no tns replica accepts a publish under a lower token than it has accepted or fenced for the job",
+			New:  func() check.Checker { return &noStalePublish{nodes: map[string]*tokensSeen{}} },
+		},
+		{
+			Name: "replicas-converged",
+			Doc:  "after healing, all replicas of each replicated store are equal, and all tns name the same current commits",
+			New:  func() check.Checker { return replicasConverged{} },
+		},
+		{
+			Name: "history-kept",
+			Doc:  "after healing, every version that was durable on two replicas and is among the newest of its branch is kept",
+			New:  func() check.Checker { return &historyKept{branches: map[tnsapi.BranchRequest]map[string]uint64{}} },
+		},
+	}
+}
+
+// eachTNS calls f for each live replica until it returns an error.
+func eachTNS(v check.View, f func(name string, s *tns.Service) error) error {
+	for _, n := range v.Nodes() {
+		if s, ok := n.Service("tns").(*tns.Service); ok && n.Up {
+			if err := f(n.Name, s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// wholeVersionsOnly looks at what is stored, not at what readers see: they would
+// not see a version of which something is missing.
+type wholeVersionsOnly struct {
+	checked   map[string][]string // by node, the heads that were found to be whole
+	published int
+	refused   int
+}
+
+func (*wholeVersionsOnly) Name() string { return "whole-versions-only" }
+
+// Fact implements check.OnFact.
+func (c *wholeVersionsOnly) Fact(f check.Fact) error {
+	switch f.Name {
+	case "published":
+		c.published++
+	case "publish-refused":
+		c.refused++
+	case "version-torn":
+		return fmt.Errorf("%s sees a part of %s/%s commit %s", f.Node, f.Text("project"), f.Text("branch"), f.Text("commit"))
+	}
+	return nil
+}
+
+// Poll implements check.OnPoll.
+func (c *wholeVersionsOnly) Poll(v check.View) error {
+	return eachTNS(v, func(name string, s *tns.Service) error {
+		heads := s.Replica().Heads()
+		if slices.Equal(heads, c.checked[name]) {
+			return nil
+		}
+		torn, err := s.Torn()
+		if err != nil {
+			return nil // it cannot be read now, so nobody reads half of it
+		}
+		if len(torn) > 0 {
+			return fmt.Errorf("%s: %s", name, torn[0])
+		}
+		c.checked[name] = heads
+		return nil
+	})
+}
+
+// Figures implements check.Figures.
+func (c *wholeVersionsOnly) Figures() map[string]float64 {
+	return map[string]float64{"tns.published": float64(c.published), "tns.refused": float64(c.refused)}
+}
+
+// noStalePublish keeps, for each replica, the tokens that bind it.
+type noStalePublish struct {
+	nodes map[string]*tokensSeen
+}
+
+// tokensSeen: what was accepted binds the incarnation that accepted it, what was
+// made durable binds all until the disk is lost.
+type tokensSeen struct {
+	accepted, durable map[string]tnsapi.Token // by job
+}
+
+func (*noStalePublish) Name() string { return "no-stale-publish" }
+
+// Fact implements check.OnFact.
+func (c *noStalePublish) Fact(f check.Fact) error {
+	if f.Service != "tns" {
+		return nil
+	}
+	t := c.nodes[f.Node]
+	if t == nil || (f.Name == "replica-opened" && f.Int("incarnation") == 1) {
+		t = &tokensSeen{accepted: map[string]tnsapi.Token{}, durable: map[string]tnsapi.Token{}}
+		c.nodes[f.Node] = t
+	}
+	holder, _ := f.Get("holder").(transport.Peer)
+	token, job := tnsapi.Token{Attempt: uint64(f.Int("attempt")), Holder: holder}, f.Text("job")
+	switch f.Name {
+	case "replica-opened":
+		t.accepted = maps.Clone(t.durable)
+	case "published", "fenced":
+		if token.Compare(t.accepted[job]) < 0 {
+			return fmt.Errorf("%s: %s %s under token %s, it knew of %s", f.Node, job, f.Name, token, t.accepted[job])
+		}
+		t.accepted[job] = token
+	case "publish-durable", "fence-durable":
+		if t.durable[job].Compare(token) < 0 {
+			t.durable[job] = token
+		}
+	}
+	return nil
+}
+
+// replicaOwner is a service whose state is a replicated store.
+type replicaOwner interface {
+	Replica() *storage.Replicated
+}
+
+// replicatedServices are the services whose stores must be equal in the end.
+var replicatedServices = []string{"tns", "patrick", "hoarder"}
+
+type replicasConverged struct{}
+
+func (replicasConverged) Name() string { return "replicas-converged" }
+
+// Settled implements check.OnSettled.
+func (replicasConverged) Settled(v check.View) error {
+	for _, service := range replicatedServices {
+		if err := storesEqual(v, service); err != nil {
+			return err
+		}
+	}
+	return currentEqual(v)
+}
+
+// storesEqual compares heads first: most calls come before they are equal.
+func storesEqual(v check.View, service string) error {
+	var heads []string
+	var content []byte
+	first := ""
+	for _, n := range v.Nodes() {
+		owner, ok := n.Service(service).(replicaOwner)
+		if !ok || !n.Up || owner.Replica() == nil {
+			continue
+		}
+		h := owner.Replica().Heads()
+		list, err := owner.Replica().List("")
+		if err != nil {
+			return fmt.Errorf("%s on %s cannot be read: %w", service, n.Name, err)
+		}
+		sum := contentOf(list)
+		switch {
+		case first == "":
+			first, heads, content = n.Name, h, sum
+		case !slices.Equal(heads, h):
+			return fmt.Errorf("%s on %s and %s have different heads", service, first, n.Name)
+		case !bytes.Equal(content, sum):
+			return fmt.Errorf("%s on %s and %s have equal heads and different contents", service, first, n.Name)
+		}
+	}
+	return nil
+}
+
+func contentOf(list []storage.Entry) []byte {
+	h := sha256.New()
+	for _, e := range list {
+		fmt.Fprintf(h, "%d %s %d ", len(e.Key), e.Key, len(e.Value))
+		h.Write(e.Value)
+	}
+	return h.Sum(nil)
+}
+
+// currentEqual compares what readers see.
+func currentEqual(v check.View) error {
+	var want map[tnsapi.BranchRequest]string
+	first := ""
+	return eachTNS(v, func(name string, s *tns.Service) error {
+		got := map[tnsapi.BranchRequest]string{}
+		branches, err := s.Branches()
+		if err != nil {
+			return fmt.Errorf("%s cannot be read: %w", name, err)
+		}
+		for _, b := range branches {
+			current, err := s.Current(b.Project, b.Branch)
+			if err != nil {
+				return fmt.Errorf("%s: %s/%s: %w", name, b.Project, b.Branch, err)
+			}
+			got[b] = fmt.Sprintf("%s by %s at %d", current.Commit, current.Job, current.Order)
+		}
+		if first == "" {
+			first, want = name, got
+		}
+		if !maps.Equal(want, got) {
+			return fmt.Errorf("%s and %s name different current commits: %v and %v", first, name, want, got)
+		}
+		return nil
+	})
+}
+
+// historyKept remembers what was durable on two replicas: by branch, the order
+// of each job.
+type historyKept struct {
+	branches map[tnsapi.BranchRequest]map[string]uint64
+}
+
+func (*historyKept) Name() string { return "history-kept" }
+
+// Fact implements check.OnFact.
+func (c *historyKept) Fact(f check.Fact) error {
+	if f.Name != "publish-durable" || f.Int("copies") < 2 {
+		return nil
+	}
+	b := tnsapi.BranchRequest{Project: f.Text("project"), Branch: f.Text("branch")}
+	if c.branches[b] == nil {
+		c.branches[b] = map[string]uint64{}
+	}
+	c.branches[b][f.Text("job")] = uint64(f.Int("order"))
+	return nil
+}
+
+// Settled implements check.OnSettled.
+func (c *historyKept) Settled(v check.View) error {
+	return eachTNS(v, func(name string, s *tns.Service) error {
+		for _, b := range slices.SortedFunc(maps.Keys(c.branches), compareBranches) {
+			durable := c.branches[b]
+			kept, err := s.History(b.Project, b.Branch)
+			if err != nil {
+				return fmt.Errorf("%s cannot be read: %w", name, err)
+			}
+			if err := keptNewest(kept, durable, s.KeepVersions()); err != nil {
+				return fmt.Errorf("%s: %s/%s: %w", name, b.Project, b.Branch, err)
+			}
+		}
+		return nil
+	})
+}
+
+func compareBranches(a, b tnsapi.BranchRequest) int {
+	return cmp.Or(strings.Compare(a.Project, b.Project), strings.Compare(a.Branch, b.Branch))
+}
+
+// keptNewest: what is missing of durable must be older than keep others.
+func keptNewest(kept []tnsapi.Version, durable map[string]uint64, keep int) error {
+	jobs := map[string]bool{}
+	for _, v := range kept {
+		jobs[v.Job] = true
+	}
+	for _, job := range slices.Sorted(maps.Keys(durable)) {
+		newer := 0
+		for _, v := range kept {
+			if v.Order > durable[job] {
+				newer++
+			}
+		}
+		if !jobs[job] && newer < keep {
+			return fmt.Errorf("job %s was durable and is missing, only %d newer versions are kept", job, newer)
+		}
+	}
+	return nil
+}
