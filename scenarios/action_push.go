@@ -45,9 +45,11 @@ const pushRetryWait = time.Second
 
 func pushAction() scenario.Action {
 	return scenario.Action{
-		Name:     "push",
-		Doc:      "a user pushes a commit of a fixture project, and delivers it again until it is acknowledged",
-		Params:   func() any { return &pushParams{Project: "hello", Branch: "main", Deliveries: 1, RetryFor: 2 * time.Minute} },
+		Name: "push",
+		Doc:  "a user pushes a commit of a fixture project, and delivers it again until it is acknowledged",
+		Params: func() any {
+			return &pushParams{Project: "hello", Branch: "main", Deliveries: 1, RetryFor: 2 * time.Minute}
+		},
 		Validate: func(params any) error { return params.(*pushParams).validate() },
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
 			return params.(*pushParams).run(ctx, client)

@@ -62,14 +62,15 @@ func (s *Service) read(id string) (State, error) {
 }
 
 // record adds records to a job, all or none, together with what follows from
-// them: if the job is neither held nor to be tried again, it is closed.
+// them: if the job is neither held nor to be tried again, it is closed, unless
+// tns must be asked first.
 func (s *Service) record(id string, add ...record) error {
 	old, err := s.records(id)
 	if err != nil {
 		return err
 	}
 	before, after := resolve(old), resolve(slices.Concat(old, add))
-	if v := decide(after, s.set.limits()); v.close != patrickapi.Unknown {
+	if v, ok := s.closable(id, after); ok {
 		add = append(add, closing{Status: v.close, Token: after.Top.Token, Reason: v.reason, By: s.env.Self})
 		after = resolve(slices.Concat(old, add))
 	}
@@ -81,9 +82,12 @@ func (s *Service) record(id string, add ...record) error {
 	}
 	s.refresh(id)
 	if after.Status.Final() && after.Status != before.Status {
+		token := after.Top.Token
+		if after.Outcome.Success {
+			token = after.Outcome.Token
+		}
 		s.env.Observe("job-finished", node.F("job", id), node.F("status", after.Status.String()),
-			node.F("attempt", after.Top.Token.Attempt), node.F("holder", after.Top.Token.Holder),
-			node.F("artifact", after.Outcome.Artifact))
+			node.F("attempt", token.Attempt), node.F("holder", token.Holder), node.F("artifact", after.Outcome.Artifact))
 	}
 	return nil
 }
@@ -196,7 +200,7 @@ func (s *Service) attend(ctx context.Context, j *active) time.Duration {
 	case now < j.notBefore:
 		return 0
 	}
-	return s.carryOn(j)
+	return s.carryOn(ctx, j)
 }
 
 // expire ends a grant that was not renewed.
@@ -215,7 +219,10 @@ func (s *Service) expire(j *active) time.Duration {
 }
 
 // carryOn closes an open job that is not to be tried again, or offers it.
-func (s *Service) carryOn(j *active) time.Duration {
+func (s *Service) carryOn(ctx context.Context, j *active) time.Duration {
+	if decide(j.state, s.set.limits()).close != patrickapi.Unknown && s.mustSettle(j.id, j.state) {
+		return s.settle(ctx, j)
+	}
 	if err := s.record(j.id); err != nil {
 		s.env.Log.Warn("cannot close a job", "job", j.id, "err", err)
 		return attendRetry

@@ -52,7 +52,9 @@ type active struct {
 	// round counts the offers of the next attempt.
 	round int
 	// secured: it is durable on enough patricks.
-	secured   bool
+	secured bool
+	// settled: tns was asked and knows of no publication.
+	settled   bool
 	timer     clock.Timer
 	attending bool
 }

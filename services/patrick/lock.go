@@ -56,8 +56,8 @@ func (s *Service) claimable(req patrickapi.ClaimRequest) (*active, error) {
 	case j.state.Live && held.Token.Holder == req.Holder && held.Incarnation == req.Incarnation:
 	case j.state.Live:
 		why = "somebody else has it"
-	case j.state.Cancel != nil:
-		why = "it is being cancelled"
+	case decide(j.state, s.set.limits()).close != patrickapi.Unknown:
+		why = "it is about to be closed"
 	case s.env.Loop.Elapsed() < j.notBefore:
 		why = "it waits before the next attempt"
 	}

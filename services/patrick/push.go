@@ -36,13 +36,14 @@ func (s *Service) push(ctx context.Context, _ transport.Peer, req patrickapi.Pus
 			return none, err
 		}
 	}
-	if err := s.secure(ctx, id); err != nil {
+	copies, err := s.secure(ctx, id)
+	if err != nil {
 		return none, err
 	}
 	if err := beforeAck.Hit(ctx, s.env); err != nil {
 		return none, err
 	}
-	s.env.Observe("job-acked", node.F("job", id), node.F("duplicate", duplicate))
+	s.env.Observe("job-acked", node.F("job", id), node.F("duplicate", duplicate), node.F("copies", copies))
 	s.env.Loop.Go("acked", func(ctx context.Context) {
 		if err := afterAck.Hit(ctx, s.env); err != nil {
 			return // it is offered by the next sweep
@@ -100,35 +101,35 @@ func (s *Service) accept(id string, req patrickapi.PushRequest, tree cid.Cid) (d
 	return false, nil
 }
 
-// secure makes a job and its tree durable on enough patricks. It returns an
-// error if that did not succeed although another patrick can be reached.
-func (s *Service) secure(ctx context.Context, id string) error {
+// secure makes a job and its tree durable on enough patricks, and returns on
+// how many they are. It is an error if that did not succeed although another
+// patrick can be reached.
+func (s *Service) secure(ctx context.Context, id string) (copies int, err error) {
 	job := s.board.active[id]
 	if job != nil && job.secured {
-		return nil
+		return s.copies(), nil
 	}
-	records, trees := 1, 1
-	err := clock.First(ctx, s.env.Loop, 2, 2, func(ctx context.Context, i int) (err error) {
-		if i == 0 {
+	records, trees := 1, s.copies()
+	err = clock.First(ctx, s.env.Loop, 2, 2, func(ctx context.Context, i int) (err error) {
+		switch {
+		case i == 0:
 			records, err = s.replicate(ctx, replicateTimeout)
-			return err
+		case job != nil: // of a final job the tree is needed no more
+			trees = 1 + s.spread(ctx, job, s.copies()-1)
 		}
-		if job != nil {
-			trees += s.spread(ctx, job, s.copies()-1)
-		}
-		return nil
+		return err
 	})
 	if err != nil {
-		return fault("patrick/push", "make the job durable", err)
+		return 0, fault("patrick/push", "make the job durable", err)
 	}
-	enough := records >= s.copies() && (job == nil || trees >= s.copies())
-	if !enough && s.notAlone(ctx, id) {
-		return transport.New(transport.Timeout, "patrick/push", "not durable on a second patrick yet")
+	copies = min(records, trees, s.copies())
+	if copies < s.copies() && s.notAlone(ctx, id) {
+		return 0, transport.New(transport.Timeout, "patrick/push", "not durable on a second patrick yet")
 	}
 	if job != nil {
-		job.secured = enough
+		job.secured = copies == s.copies()
 	}
-	return nil
+	return copies, nil
 }
 
 // replicate makes the store durable here and on enough other patricks. The

@@ -14,6 +14,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 )
@@ -32,7 +33,7 @@ func Spec() node.Spec {
 			if set.Lease <= 0 || set.BuildMax <= 0 || set.AnnounceInterval <= 0 {
 				return nil, fmt.Errorf("patrick: lease, build-max and announce-interval must be positive")
 			}
-			return &Service{env: env, set: *set, board: newBoard(), peers: newReach(env), logs: newLogs()}, nil
+			return &Service{env: env, set: *set, board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire)}, nil
 		},
 	}
 }
@@ -45,6 +46,7 @@ type Service struct {
 	board *board
 	peers *reach
 	logs  *logs
+	tns   *tnsapi.Client
 	// sweeping: the task that offers open jobs again is running
 	sweeping bool
 }
@@ -106,25 +108,4 @@ func (s *Service) serve() {
 // copies is on how many patricks something can be at most.
 func (s *Service) copies() int {
 	return max(1, min(s.set.Copies, len(s.env.Wire.Directory().Peers("patrick"))))
-}
-
-// Jobs lists all jobs that this patrick knows of, by id. For checks.
-func (s *Service) Jobs() []patrickapi.Job {
-	var list []patrickapi.Job
-	for _, id := range s.board.ids() {
-		if state, err := s.read(id); err == nil && state.Status != patrickapi.Unknown {
-			list = append(list, state.job(id))
-		}
-	}
-	return list
-}
-
-// Job returns what this patrick knows of a job; its Status is Unknown if that
-// is nothing. For checks.
-func (s *Service) Job(id string) patrickapi.Job {
-	state, err := s.read(id)
-	if err != nil {
-		return patrickapi.Job{}
-	}
-	return state.job(id)
 }

@@ -1,0 +1,214 @@
+package scenarios
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/taucloud/tau/services/monkey"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// monkeyChecks are the expectations about those that build.
+func monkeyChecks() []scenario.Check {
+	return []scenario.Check{
+		{
+			Name: "one-effective-outcome-per-job",
+			Doc:  "all publications of a job are of one artifact, none is accepted after a newer token was, a success stays one, and what was published is what succeeded",
+			New: func() check.Checker {
+				return &oneOutcome{jobFigures: newJobFigures(), fences: map[[2]string]attempt{}, artifacts: map[string]string{}, seen: map[[2]string]patrickapi.Status{}}
+			},
+		},
+		{
+			Name: "one-holder-per-job",
+			Doc:  "of two monkeys that can talk to each other, one at most believes to hold a job, except for as long as a lease lasts after a partition",
+			New:  func() check.Checker { return &oneHolder{since: map[string]conflict{}} },
+		},
+	}
+}
+
+// attempt is a token as facts tell it.
+type attempt struct {
+	number int64
+	holder string
+}
+
+func attemptOf(f check.Fact) attempt { return attempt{f.Int("attempt"), f.Text("holder")} }
+
+// oneOutcome: whatever monkeys do, one outcome counts.
+type oneOutcome struct {
+	*jobFigures
+	// fences is the newest attempt that a tns has heard of, by node and job.
+	fences map[[2]string]attempt
+	// artifacts is what was built, published or reported, by job.
+	artifacts map[string]string
+	published []string // jobs, in the order of their first publication
+	// seen is the status of a job as a node saw it last.
+	seen map[[2]string]patrickapi.Status
+}
+
+func (*oneOutcome) Name() string { return "one-effective-outcome-per-job" }
+
+func (c *oneOutcome) Fact(f check.Fact) error {
+	switch {
+	case f.Service == "tns" && (f.Name == "fenced" || f.Name == "published"):
+		return c.fence(f)
+	case f.Service == "monkey" && f.Name == "published":
+		if !slices.Contains(c.published, f.Text("job")) {
+			c.published = append(c.published, f.Text("job"))
+		}
+		return c.artifact(f)
+	case f.Name == "job-finished" && f.Text("status") == patrickapi.Success.String():
+		if err := c.artifact(f); err != nil {
+			return err
+		}
+	case f.Service == "node" && f.Name == "crashed": // it may have forgotten
+		maps.DeleteFunc(c.fences, func(k [2]string, _ attempt) bool { return k[0] == f.Node })
+		maps.DeleteFunc(c.seen, func(k [2]string, _ patrickapi.Status) bool { return k[0] == f.Node })
+	}
+	return c.jobFigures.Fact(f)
+}
+
+// fence demands that a tns accepts nothing of an older attempt than it knows
+// of. Holders of one attempt are not compared: facts don't tell their order.
+func (c *oneOutcome) fence(f check.Fact) error {
+	key, now := [2]string{f.Node, f.Text("job")}, attemptOf(f)
+	if old := c.fences[key]; now.number < old.number {
+		return fmt.Errorf("%s: %s of job %s under attempt %d, after attempt %d of %s was known", f.Node, f.Name, key[1], now.number, old.number, old.holder)
+	}
+	c.fences[key] = now
+	return nil
+}
+
+func (c *oneOutcome) artifact(f check.Fact) error {
+	job, now := f.Text("job"), f.Text("artifact")
+	if old, found := c.artifacts[job]; found && old != now {
+		return fmt.Errorf("job %s has two artifacts, %s and, by attempt %d of %s, %s", job, old, f.Int("attempt"), f.Text("holder"), now)
+	}
+	c.artifacts[job] = now
+	return nil
+}
+
+// Poll demands that no patrick forgets a final state for a lesser one.
+func (c *oneOutcome) Poll(v check.View) error {
+	up, _ := patricksUp(v)
+	for _, name := range slices.Sorted(maps.Keys(up)) {
+		for _, job := range slices.Sorted(maps.Keys(c.jobs)) {
+			key := [2]string{name, job}
+			was, is := c.seen[key], up[name].Status(job)
+			if was.Final() && is < was {
+				return fmt.Errorf("job %s was %s on %s and is now %s", job, was, name, is)
+			}
+			c.seen[key] = is
+		}
+	}
+	return nil
+}
+
+// Settled demands that what was published succeeded.
+func (c *oneOutcome) Settled(v check.View) error {
+	up, _ := patricksUp(v)
+	for _, job := range c.published {
+		for _, name := range slices.Sorted(maps.Keys(up)) {
+			switch j := up[name].Job(job); {
+			case j.Status != patrickapi.Success:
+				return fmt.Errorf("job %s was published and is %s on %s", job, j.Status, name)
+			case j.Artifact != c.artifacts[job]:
+				return fmt.Errorf("job %s was published with artifact %s and has %s on %s", job, c.artifacts[job], j.Artifact, name)
+			}
+		}
+	}
+	return nil
+}
+
+// oneHolder: mutual exclusion, as far as it can be had.
+type oneHolder struct {
+	since map[string]conflict
+}
+
+// conflict is two holders of one job that can talk to each other.
+type conflict struct {
+	begin time.Duration
+	// world tells who can talk to whom: a change starts the time anew.
+	world string
+	seen  time.Duration
+}
+
+func (*oneHolder) Name() string { return "one-holder-per-job" }
+
+// noticeAfter is how long a node may not notice that it can talk to another
+// again, after a partition has healed.
+const noticeAfter = 15 * time.Second
+
+func (c *oneHolder) Poll(v check.View) error {
+	for _, h := range heldTwice(v) {
+		key := h.job + " " + h.a + " " + h.b
+		world := h.world(v)
+		old, found := c.since[key]
+		if !found || old.world != world || old.seen < v.Now()-2*check.PollInterval {
+			old = conflict{begin: v.Now(), world: world}
+		}
+		old.seen = v.Now()
+		c.since[key] = old
+		if limit := leaseOf(v) + noticeAfter; v.Now()-old.begin > limit {
+			return fmt.Errorf("%s and %s both hold job %s for more than %v, and can talk to each other", h.a, h.b, h.job, limit)
+		}
+	}
+	return nil
+}
+
+// holders is two nodes that both believe to hold a job.
+type holders struct{ job, a, b string }
+
+// heldTwice lists pairs of connected nodes that hold the same job.
+func heldTwice(v check.View) []holders {
+	by := map[string][]string{}
+	for _, n := range v.Nodes() {
+		m, ok := n.Service("monkey").(*monkey.Service)
+		if !ok || !n.Up {
+			continue
+		}
+		for _, h := range m.Holding() {
+			by[h.Job] = append(by[h.Job], n.Name)
+		}
+	}
+	var list []holders
+	for _, job := range slices.Sorted(maps.Keys(by)) {
+		for i, a := range by[job] {
+			for _, b := range by[job][i+1:] {
+				if v.Connected(a, b) {
+					list = append(list, holders{job, a, b})
+				}
+			}
+		}
+	}
+	return list
+}
+
+// world says which patricks the two can talk to, and which of those to each
+// other.
+func (h holders) world(v check.View) string {
+	up, _ := patricksUp(v)
+	names := slices.Sorted(maps.Keys(up))
+	var b strings.Builder
+	for i, p := range names {
+		fmt.Fprintf(&b, "%s %v %v", p, v.Connected(h.a, p), v.Connected(h.b, p))
+		for _, q := range names[i+1:] {
+			fmt.Fprintf(&b, " %v", v.Connected(p, q))
+		}
+	}
+	return b.String()
+}
+
+func leaseOf(v check.View) time.Duration {
+	lease := time.Duration(0)
+	up, _ := patricksUp(v)
+	for _, s := range up {
+		lease = max(lease, s.Lease())
+	}
+	return lease
+}

@@ -1,0 +1,307 @@
+package scenarios
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/services/patrick"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// patrickChecks are the expectations about jobs and those that keep them.
+func patrickChecks() []scenario.Check {
+	return []scenario.Check{
+		{
+			Name: "no-lost-jobs",
+			Doc:  "every acknowledged push has its job: some patrick knows it whenever all are up, unless two or more disks of patricks were lost",
+			New:  func() check.Checker { return &noLostJobs{jobFigures: newJobFigures()} },
+		},
+		{
+			Name: "ack-is-durable",
+			Doc:  "an acknowledged job and its tree survive as many losses of patricks as the acknowledgement waited for copies less one, and one copy is only enough for a patrick that is alone",
+			New:  func() check.Checker { return &ackIsDurable{} },
+		},
+		{
+			Name: "dedupe",
+			Doc:  "one push is one job, however often it is delivered",
+			New:  func() check.Checker { return &dedupe{} },
+		},
+		{
+			Name: "every-job-final",
+			Doc:  "every acknowledged job has reached a final state, the same on all patricks",
+			New:  func() check.Checker { return &everyJobFinal{jobFigures: newJobFigures()} },
+		},
+	}
+}
+
+// patricksUp returns the running patricks by node, and how many are not.
+func patricksUp(v check.View) (up map[string]*patrick.Service, down int) {
+	up = map[string]*patrick.Service{}
+	for _, n := range v.Nodes() {
+		if !slices.Contains(n.Services, "patrick") {
+			continue
+		}
+		if s, ok := n.Service("patrick").(*patrick.Service); ok && n.Up {
+			up[n.Name] = s
+		} else {
+			down++
+		}
+	}
+	return up, down
+}
+
+func knownToAny(up map[string]*patrick.Service, job string) bool {
+	for _, s := range up {
+		if s.Status(job) != patrickapi.Unknown {
+			return true
+		}
+	}
+	return false
+}
+
+// lostDisk reports whether a fact says that a disk is gone.
+func lostDisk(f check.Fact) bool {
+	return f.Service == "node" && f.Name == "crashed" && f.Text("disk-lost") == "true"
+}
+
+// diskLosses counts the nodes whose disk was lost.
+type diskLosses map[string]bool
+
+func (d *diskLosses) fact(f check.Fact) {
+	if lostDisk(f) {
+		if *d == nil {
+			*d = diskLosses{}
+		}
+		(*d)[f.Node] = true
+	}
+}
+
+// of counts those that run patrick.
+func (d diskLosses) of(v check.View) (n int) {
+	for _, node := range v.Nodes() {
+		if d[node.Name] && slices.Contains(node.Services, "patrick") {
+			n++
+		}
+	}
+	return n
+}
+
+// noLostJobs: the promise to whoever pushed.
+type noLostJobs struct {
+	*jobFigures
+	lost diskLosses
+}
+
+func (*noLostJobs) Name() string { return "no-lost-jobs" }
+
+func (c *noLostJobs) Fact(f check.Fact) error {
+	c.lost.fact(f)
+	return c.jobFigures.Fact(f)
+}
+
+func (c *noLostJobs) Poll(v check.View) error {
+	up, down := patricksUp(v)
+	if down > 0 || c.lost.of(v) >= 2 {
+		return nil
+	}
+	for _, job := range c.acknowledged() {
+		if !knownToAny(up, job) {
+			return fmt.Errorf("job %s was acknowledged, and no patrick knows it though all are up", job)
+		}
+	}
+	return nil
+}
+
+// ackIsDurable follows each acknowledgement by patrick itself.
+type ackIsDurable struct {
+	acks map[string]ack
+	// fresh are the acknowledgements since the last poll with one copy only.
+	fresh []freshAck
+	// gone counts, per job, the patricks that lost their disk since its ack.
+	gone map[string]map[string]bool
+	// since is when two patricks were first seen connected, with no break.
+	since map[[2]string]time.Duration
+}
+
+type ack struct {
+	copies int
+	node   string
+}
+
+type freshAck struct{ job, node string }
+
+// steadyAfter is how long two nodes must have been connected before a call
+// between them is sure to succeed: a broken conn is noticed late.
+const steadyAfter = 20 * time.Second
+
+func (*ackIsDurable) Name() string { return "ack-is-durable" }
+
+func (c *ackIsDurable) Fact(f check.Fact) error {
+	if c.acks == nil {
+		c.acks, c.gone, c.since = map[string]ack{}, map[string]map[string]bool{}, map[[2]string]time.Duration{}
+	}
+	switch {
+	case f.Service == "patrick" && f.Name == "job-acked":
+		job, copies := f.Text("job"), int(f.Int("copies"))
+		if old := c.acks[job]; copies > old.copies {
+			c.acks[job] = ack{copies: copies, node: f.Node}
+			c.gone[job] = map[string]bool{}
+		}
+		if copies < 2 {
+			c.fresh = append(c.fresh, freshAck{job, f.Node})
+		}
+	case lostDisk(f):
+		for _, gone := range c.gone {
+			gone[f.Node] = true
+		}
+	}
+	return nil
+}
+
+func (c *ackIsDurable) Poll(v check.View) error {
+	if c.acks == nil {
+		return nil
+	}
+	if err := c.alone(v); err != nil {
+		return err
+	}
+	up, down := patricksUp(v)
+	for _, job := range slices.Sorted(maps.Keys(c.acks)) {
+		if down+c.goneUp(up, job) >= c.acks[job].copies {
+			continue // more is lost than was promised to be survived
+		}
+		if !knownToAny(up, job) {
+			return fmt.Errorf("job %s was acknowledged by %s with %d copies; %d patricks are down, and no other one knows it",
+				job, c.acks[job].node, c.acks[job].copies, down)
+		}
+		if err := c.tree(up, job); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// goneUp counts the running patricks that lost their disk since the job's ack.
+func (c *ackIsDurable) goneUp(up map[string]*patrick.Service, job string) (n int) {
+	for name := range c.gone[job] {
+		if up[name] != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// tree demands that some patrick has the tree while anybody might need it.
+func (c *ackIsDurable) tree(up map[string]*patrick.Service, job string) error {
+	for _, s := range up {
+		if s.Status(job).Final() || s.HasTree(job) {
+			return nil
+		}
+	}
+	return fmt.Errorf("job %s was acknowledged by %s with %d copies, and no running patrick has its tree", job, c.acks[job].node, c.acks[job].copies)
+}
+
+// alone demands that a patrick that acknowledged with one copy had no other to
+// turn to.
+func (c *ackIsDurable) alone(v check.View) error {
+	up, _ := patricksUp(v)
+	names := slices.Sorted(maps.Keys(up))
+	if len(names) > 12 {
+		return nil // too many pairs to follow
+	}
+	fresh := c.fresh
+	c.fresh = nil
+	for i, a := range names {
+		for _, b := range names[i+1:] {
+			pair := [2]string{a, b}
+			if !v.Connected(a, b) {
+				delete(c.since, pair)
+				continue
+			}
+			if _, known := c.since[pair]; !known {
+				c.since[pair] = v.Now()
+			}
+			for _, f := range fresh {
+				if (f.node == a || f.node == b) && v.Now()-c.since[pair] > steadyAfter {
+					return fmt.Errorf("%s acknowledged job %s with one copy, though %s and %s have been connected for %v", f.node, f.job, a, b, v.Now()-c.since[pair])
+				}
+			}
+		}
+	}
+	for pair := range c.since {
+		if up[pair[0]] == nil || up[pair[1]] == nil {
+			delete(c.since, pair)
+		}
+	}
+	return nil
+}
+
+// dedupe: a push is known by what was pushed.
+type dedupe struct {
+	jobs map[string]string // by what was pushed
+	// accepted are the jobs that a patrick made, since it last lost memory.
+	accepted map[[2]string]bool
+}
+
+func (*dedupe) Name() string { return "dedupe" }
+
+func (c *dedupe) Fact(f check.Fact) error {
+	if c.jobs == nil {
+		c.jobs, c.accepted = map[string]string{}, map[[2]string]bool{}
+	}
+	switch {
+	case f.Name == "push-acknowledged":
+		return c.one(f.Text("project")+" "+f.Text("branch")+" "+f.Text("commit"), f.Text("job"))
+	case f.Name == "job-accepted":
+		key := [2]string{f.Node, f.Text("job")}
+		if c.accepted[key] {
+			return fmt.Errorf("%s accepted the push of job %s twice", f.Node, key[1])
+		}
+		c.accepted[key] = true
+		return c.one(f.Text("project")+" "+f.Text("branch")+" "+f.Text("commit"), f.Text("job"))
+	case f.Service == "node" && f.Name == "crashed":
+		maps.DeleteFunc(c.accepted, func(key [2]string, _ bool) bool { return key[0] == f.Node })
+	}
+	return nil
+}
+
+func (c *dedupe) one(push, job string) error {
+	if old, found := c.jobs[push]; found && old != job {
+		return fmt.Errorf("one push (%s) is two jobs, %s and %s", push, old, job)
+	}
+	c.jobs[push] = job
+	return nil
+}
+
+// everyJobFinal: each acknowledged job ends, and all agree how.
+type everyJobFinal struct{ *jobFigures }
+
+func (*everyJobFinal) Name() string { return "every-job-final" }
+
+func (c *everyJobFinal) Settled(v check.View) error {
+	up, down := patricksUp(v)
+	if down > 0 {
+		return fmt.Errorf("%d patricks are down", down)
+	}
+	names := slices.Sorted(maps.Keys(up))
+	for _, job := range c.acknowledged() {
+		for _, name := range names {
+			s := up[name].Status(job)
+			if !s.Final() {
+				return fmt.Errorf("job %s is %s on %s: %s", job, s, name, describeJob(up[name].Job(job)))
+			}
+			if first := up[names[0]].Status(job); s != first {
+				return fmt.Errorf("job %s is %s on %s and %s on %s", job, first, names[0], s, name)
+			}
+		}
+	}
+	return nil
+}
+
+func describeJob(j patrickapi.Job) string {
+	return fmt.Sprintf("%d attempts, last token %d/%s, cancelling %v", j.Attempts, j.Token.Attempt, j.Token.Holder.Short(), j.Cancelling)
+}

@@ -1,0 +1,55 @@
+package patrick
+
+import (
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+)
+
+// What checkers may look at between two turns.
+
+// Jobs lists all jobs that this patrick knows of, by id.
+func (s *Service) Jobs() []patrickapi.Job {
+	var list []patrickapi.Job
+	for _, id := range s.board.ids() {
+		if state, err := s.read(id); err == nil && state.Status != patrickapi.Unknown {
+			list = append(list, state.job(id))
+		}
+	}
+	return list
+}
+
+// Job returns what this patrick knows of a job; its Status is Unknown if that
+// is nothing.
+func (s *Service) Job(id string) patrickapi.Job {
+	state, err := s.read(id)
+	if err != nil || state.Status == patrickapi.Unknown {
+		return patrickapi.Job{}
+	}
+	return state.job(id)
+}
+
+// Status is where a job is as far as this patrick knows, without a look into
+// the store.
+func (s *Service) Status(id string) patrickapi.Status { return s.board.briefs[id].status }
+
+// IDs lists the jobs that this patrick knows of, in order.
+func (s *Service) IDs() []string { return s.board.ids() }
+
+// HasTree reports whether the pushed tree of an active job is wholly here.
+func (s *Service) HasTree(id string) bool {
+	j := s.board.active[id]
+	if j == nil {
+		return false
+	}
+	root, err := cid.Decode(j.state.Spec.Source)
+	if err != nil {
+		return false
+	}
+	has, err := s.env.Blocks.Has(root)
+	return err == nil && has
+}
+
+// Lease is for how long a grant holds without being renewed.
+func (s *Service) Lease() time.Duration { return s.set.Lease }

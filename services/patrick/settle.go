@@ -1,0 +1,87 @@
+package patrick
+
+import (
+	"context"
+	"time"
+
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// A holder that was lost may have published before. So before a home closes
+// such a job without success, it asks tns: first it fences, so that nothing can
+// be published any more, then it looks whether something was. What tns made
+// visible is the outcome, whether or not its holder lived to tell.
+
+// settleRetry is when tns is asked again that did not answer.
+const settleRetry = 3 * time.Second
+
+// mustSettle reports whether tns may know more of a job that is to be closed.
+// An attempt that reported the pusher's own fault has published nothing.
+func (s *Service) mustSettle(id string, state State) bool {
+	if j := s.board.active[id]; j != nil && j.settled {
+		return false
+	}
+	if state.Grants == 0 || (state.Permanent != "" && state.Losses == 0 && state.Failures == 1) {
+		return false
+	}
+	return len(s.env.Wire.Directory().Peers(tnsapi.Service)) > 0
+}
+
+// settle asks tns, and closes the job if nothing was published.
+func (s *Service) settle(ctx context.Context, j *active) time.Duration {
+	top := j.state.Top.Token
+	published, err := s.publishedVersion(ctx, j.id, j.state)
+	if err != nil {
+		s.env.Log.Info("a job waits for tns before it is closed", "job", j.id, "err", err)
+		return settleRetry
+	}
+	if s.board.active[j.id] != j || j.state.Live || j.state.Top.Token != top {
+		return 0 // things have moved on
+	}
+	if published == nil {
+		j.settled = true
+		err = s.record(j.id)
+		j.settled = false
+	} else {
+		s.env.Observe("job-settled", node.F("job", j.id), node.F("attempt", published.Token.Attempt), node.F("holder", published.Token.Holder))
+		err = s.record(j.id, result{Token: Token(published.Token), Success: true, Published: true, Artifact: published.Artifact})
+	}
+	if err != nil {
+		s.env.Log.Warn("cannot close a job", "job", j.id, "err", err)
+		return attendRetry
+	}
+	return 0
+}
+
+// publishedVersion is the job's version in tns, nil if there is none and none
+// can come.
+func (s *Service) publishedVersion(ctx context.Context, id string, state State) (*tnsapi.Version, error) {
+	seal := tnsapi.Token{Attempt: state.Top.Token.Attempt + 1, Holder: s.env.Self}
+	err := s.tns.Fence(ctx, state.Spec.Project, state.Spec.Branch, id, seal)
+	if err != nil && transport.KindOf(err) != transport.Conflict {
+		return nil, err
+	}
+	fenced := err == nil
+	versions, err := s.tns.History(ctx, state.Spec.Project, state.Spec.Branch)
+	if err != nil && transport.KindOf(err) != transport.NotFound {
+		return nil, err
+	}
+	for _, v := range versions {
+		if v.Job == id {
+			return &v, nil
+		}
+	}
+	if !fenced {
+		return nil, transport.New(transport.Conflict, "patrick/settle", "tns knows of a newer attempt that is not known here yet")
+	}
+	return nil, nil
+}
+
+// closable is decide's verdict if it can be carried out without asking tns.
+func (s *Service) closable(id string, state State) (v verdict, ok bool) {
+	v = decide(state, s.set.limits())
+	return v, v.close != patrickapi.Unknown && !s.mustSettle(id, state)
+}
