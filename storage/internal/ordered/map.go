@@ -1,107 +1,126 @@
-// Package ordered is a map with string keys that is cheap to walk in order.
+// Package ordered is a map with string keys that can be walked in order.
 package ordered
 
 import "slices"
 
 // chunkLenMax bounds what an insertion moves.
-const chunkLenMax = 256
+const chunkLenMax = 512
 
-// Map keeps its entries in chunks, in the order of compare: a B-tree of two
-// levels, which is enough for up to some hundred thousand entries.
+// Map is a hash map with an index of its keys that is brought up to date only
+// when it is walked: most are written and read far more often than that.
 type Map[V any] struct {
 	compare func(a, b string) int
-	chunks  [][]item[V] // none is empty
-	len     int
-}
-
-type item[V any] struct {
-	key   string
-	value V
+	values  map[string]V
+	// index holds all keys but those in added, and may hold some that were
+	// deleted, in chunks of which none is empty: a B-tree of two levels.
+	index    [][]string
+	indexLen int
+	added    []string
 }
 
 // New returns an empty map ordered by compare.
-func New[V any](compare func(a, b string) int) *Map[V] { return &Map[V]{compare: compare} }
+func New[V any](compare func(a, b string) int) *Map[V] {
+	return &Map[V]{compare: compare, values: map[string]V{}}
+}
 
 // Len is the number of entries.
-func (m *Map[V]) Len() int { return m.len }
+func (m *Map[V]) Len() int { return len(m.values) }
 
 // Get returns the value of key and whether there is one.
 func (m *Map[V]) Get(key string) (V, bool) {
-	if c, i, found := m.find(key); found {
-		return m.chunks[c][i].value, true
-	}
-	var zero V
-	return zero, false
+	value, found := m.values[key]
+	return value, found
 }
 
 // Set sets the value of key.
 func (m *Map[V]) Set(key string, value V) {
-	c, i, found := m.find(key)
-	switch {
-	case found:
-		m.chunks[c][i].value = value
-		return
-	case len(m.chunks) == 0:
-		m.chunks = append(m.chunks, make([]item[V], 0, 8))
-	}
-	m.chunks[c] = slices.Insert(m.chunks[c], i, item[V]{key, value})
-	m.len++
-	if chunk := m.chunks[c]; len(chunk) >= chunkLenMax {
-		// Keys mostly grow: a full last chunk stays nearly full.
-		at := len(chunk) / 2
-		if c == len(m.chunks)-1 {
-			at = len(chunk) * 7 / 8
-		}
-		m.chunks = slices.Insert(m.chunks, c+1, slices.Clone(chunk[at:]))
-		m.chunks[c] = slices.Delete(chunk, at, len(chunk))
+	before := len(m.values)
+	m.values[key] = value
+	if len(m.values) > before {
+		m.added = append(m.added, key)
 	}
 }
 
 // Delete removes key and reports whether it was there.
 func (m *Map[V]) Delete(key string) bool {
-	c, i, found := m.find(key)
-	if !found {
-		return false
-	}
-	m.chunks[c] = slices.Delete(m.chunks[c], i, i+1)
-	if len(m.chunks[c]) == 0 {
-		m.chunks = slices.Delete(m.chunks, c, c+1)
-	}
-	m.len--
-	return true
+	before := len(m.values)
+	delete(m.values, key)
+	return len(m.values) < before
 }
 
 // From calls f for each entry from key on, in order, until it returns false. f
 // must not change the map.
 func (m *Map[V]) From(key string, f func(key string, value V) bool) {
+	m.update()
+	if len(m.index) == 0 {
+		return
+	}
 	c, i, _ := m.find(key)
-	for ; c < len(m.chunks); c, i = c+1, 0 {
-		for _, it := range m.chunks[c][i:] {
-			if !f(it.key, it.value) {
+	for ; c < len(m.index); c, i = c+1, 0 {
+		for _, k := range m.index[c][i:] {
+			if value, found := m.values[k]; found && !f(k, value) {
 				return
 			}
 		}
 	}
 }
 
-// find returns the place of key, or the one where it belongs.
+// update brings the index up to date.
+func (m *Map[V]) update() {
+	if m.indexLen+len(m.added) > 2*len(m.values)+chunkLenMax || len(m.added) > m.indexLen {
+		m.rebuild()
+		return
+	}
+	for _, k := range m.added {
+		if _, found := m.values[k]; found {
+			m.insert(k)
+		}
+	}
+	m.added = m.added[:0]
+}
+
+// rebuild makes the index anew, without what was deleted.
+func (m *Map[V]) rebuild() {
+	keys := make([]string, 0, len(m.values))
+	for k := range m.values {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, m.compare)
+	m.index, m.indexLen, m.added = nil, len(keys), nil
+	for chunk := range slices.Chunk(keys, chunkLenMax/2) {
+		m.index = append(m.index, slices.Clone(chunk))
+	}
+}
+
+func (m *Map[V]) insert(key string) {
+	if len(m.index) == 0 {
+		m.index = append(m.index, nil)
+	}
+	c, i, found := m.find(key)
+	if found { // it was deleted and came back
+		return
+	}
+	m.indexLen++
+	m.index[c] = slices.Insert(m.index[c], i, key)
+	if chunk := m.index[c]; len(chunk) >= chunkLenMax {
+		m.index = slices.Insert(m.index, c+1, slices.Clone(chunk[chunkLenMax/2:]))
+		m.index[c] = slices.Delete(chunk, chunkLenMax/2, len(chunk))
+	}
+}
+
+// find returns the place of key in the index, or the one where it belongs.
 func (m *Map[V]) find(key string) (chunk, index int, found bool) {
 	// The chunk is the last one that begins at or before key.
-	lo, hi := 0, len(m.chunks)
+	lo, hi := 0, len(m.index)
 	for lo < hi {
 		mid := (lo + hi) / 2
-		if m.compare(m.chunks[mid][0].key, key) <= 0 {
+		if len(m.index[mid]) == 0 || m.compare(m.index[mid][0], key) <= 0 {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
 	chunk = max(0, lo-1)
-	if len(m.chunks) == 0 {
-		return 0, 0, false
-	}
-	index, found = slices.BinarySearchFunc(m.chunks[chunk], key, func(it item[V], key string) int {
-		return m.compare(it.key, key)
-	})
+	index, found = slices.BinarySearchFunc(m.index[chunk], key, m.compare)
 	return chunk, index, found
 }

@@ -18,6 +18,9 @@ func TestMap(t *testing.T) {
 		n := rapid.IntRange(1, 2000).Draw(t, "keys")
 		draw := rapid.IntRange(0, n)
 		for i := range 3000 {
+			if i%700 == 699 {
+				m.From("", func(string, int) bool { return true })
+			}
 			key := strconv.Itoa((i * 7919) % n)
 			if i%5 == 0 {
 				key = strconv.Itoa(draw.Draw(t, "k"))
