@@ -1,6 +1,8 @@
 package hoarder
 
 import (
+	"context"
+
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/transport"
 )
@@ -59,6 +61,23 @@ func (s *Service) Holds(root string) bool {
 	}
 	has, err := s.env.Blocks.Has(c)
 	return err == nil && has
+}
+
+// intactReadMax is from when content is not read whole by Intact.
+const intactReadMax = 1 << 20
+
+// Intact reads and verifies the content on this node's disk, if it is smaller
+// than 1 MiB; of larger content it only says whether it is there.
+func (s *Service) Intact(root string) bool {
+	if !s.Holds(root) {
+		return false
+	}
+	c, err := cid.Decode(root)
+	if err != nil || s.ledger.held[root] >= intactReadMax {
+		return err == nil
+	}
+	_, err = s.env.Blocks.Read(context.Background(), c, intactReadMax) // does not park for so little
+	return err == nil
 }
 
 // Bytes is what is held and the limit of it.

@@ -54,8 +54,7 @@ func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.
 		return resp, transport.New(transport.Conflict, hoarderapi.MarkMethod.Name, "the copy did not last")
 	}
 	bytes := s.ledger.held[req.Root]
-	s.env.Observe("item-marked", node.F("root", req.Root), node.F("kind", string(req.Kind)), node.F("target", req.Target),
-		node.F("name", req.Name), node.F("version", req.Version), node.F("bytes", bytes), node.F("records", records))
+	s.env.Observe("item-marked", node.F("root", req.Root), node.F("target", req.Target), node.F("bytes", bytes), node.F("records", records))
 	return hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: bytes, Records: records}, nil
 }
 
@@ -109,10 +108,15 @@ func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transpo
 	m.Size, m.Sources = s.ledger.held[it.root], sources
 	k := markKey{id: id, epoch: it.nextEpoch(id)}
 	demand := demandRecord{Total: it.demand[s.env.Self] + uint64(max(1, req.Demand))}
-	return s.write(
+	err := s.write(
 		storage.Entry{Key: k.under(marksPart, it.root), Value: transport.Encode(m)},
 		storage.Entry{Key: demandKey(it.root, s.env.Self), Value: transport.Encode(demand)},
 	)
+	if err == nil {
+		s.env.Observe("mark-written", node.F("root", it.root), node.F("kind", string(m.Kind)), node.F("target", m.Target),
+			node.F("owner", m.Owner), node.F("name", m.Name), node.F("version", m.Version))
+	}
+	return err
 }
 
 // replicate makes what was written durable here and, if another hoarder is

@@ -198,8 +198,8 @@ func (s *Service) takeStock() error {
 		if err != nil {
 			return fmt.Errorf("hoarder: %s: %w", e.Key, err)
 		}
-		has, err := s.env.Blocks.Has(c)
-		if err == nil && !has {
+		size, err := s.env.Blocks.Size(c)
+		if errors.Is(err, storage.ErrNotFound) || err == nil && size != rec.Bytes {
 			s.env.Observe("copy-missing", node.F("root", root))
 			if err := storage.Delete(s.env.Local, e.Key); err != nil {
 				return fmt.Errorf("hoarder: %w", err)

@@ -1,0 +1,425 @@
+package scenarios
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/services/hoarder"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// hoarderChecks are what is expected of content that was marked.
+func hoarderChecks() []scenario.Check {
+	return []scenario.Check{
+		{Name: "last-copy-kept", Doc: "no hoarder releases a copy that others do not really hold as often as wanted; nothing that was acknowledged is lost but by lost disks",
+			New: func() check.Checker { return &lastCopyKept{model: newHoard()} }},
+		{Name: "copies-restored", Doc: "every item has as many live copies as are wanted, or as there are hoarders with room",
+			New: func() check.Checker { return &copiesRestored{model: newHoard()} }},
+		{Name: "bounded-surplus", Doc: "no item keeps more copies than its target and the tolerated surplus; what nobody wants any more is gone",
+			New: func() check.Checker { return &boundedSurplus{model: newHoard()} }},
+		{Name: "content-intact", Doc: "what a hoarder says it holds is there and has the right bytes",
+			New: func() check.Checker { return contentIntact{} }},
+		{Name: "capacity-respected", Doc: "no hoarder holds more bytes than its capacity",
+			New: func() check.Checker { return capacityRespected{} }},
+	}
+}
+
+// hoard is what the hoarders' facts add up to: who holds which item. Disks
+// outlive crashes, so a node that is down still holds.
+type hoard struct {
+	now   time.Duration
+	items map[string]*hoardItem
+	// newest is the highest version of each database that was marked.
+	newest map[string]*hoardItem
+}
+
+type hoardItem struct {
+	root     string
+	acked    bool
+	target   int
+	bytes    int64
+	database string // owner and name; "" for an asset
+	version  uint64
+	unwanted bool // a mark was withdrawn
+	holders  map[string]bool
+	// lastLoss is when a holder last lost its copy by a fault; lost is whether
+	// the last of them went that way.
+	lastLoss time.Duration
+	hadLoss  bool
+}
+
+func newHoard() *hoard {
+	return &hoard{items: map[string]*hoardItem{}, newest: map[string]*hoardItem{}}
+}
+
+func (h *hoard) item(root string) *hoardItem {
+	it := h.items[root]
+	if it == nil {
+		it = &hoardItem{root: root, holders: map[string]bool{}}
+		h.items[root] = it
+	}
+	return it
+}
+
+// roots lists the items in order.
+func (h *hoard) roots() []string { return slices.Sorted(maps.Keys(h.items)) }
+
+// hear applies a fact. A release is applied by the caller, who judges it first.
+func (h *hoard) hear(f check.Fact) {
+	h.now = f.At
+	switch {
+	case f.Service == "node" && f.Name == "crashed" && f.Text("disk-lost") == "true":
+		h.loseDisk(f.Node)
+	case f.Service != hoarderapi.Service:
+	case f.Name == "inventory" && f.Int("items") == 0:
+		h.loseDisk(f.Node)
+	case f.Name == "item-claimed" || f.Name == "copy-mended":
+		h.item(f.Text("root")).holders[f.Node] = true
+	case f.Name == "item-corrupted" || f.Name == "copy-missing":
+		h.lose(h.item(f.Text("root")), f.Node)
+	case f.Name == "mark-withdrawn":
+		h.item(f.Text("root")).unwanted = true
+	case f.Name == "mark-written":
+		h.written(f)
+	case f.Name == "item-marked":
+		it := h.item(f.Text("root"))
+		it.acked = true
+		it.target = max(it.target, int(f.Int("target")))
+		it.bytes = f.Int("bytes")
+	}
+}
+
+// written: a mark counts for what it replaces from when it is written, but
+// promises nothing before it is acknowledged.
+func (h *hoard) written(f check.Fact) {
+	it := h.item(f.Text("root"))
+	it.unwanted = false
+	if f.Text("kind") != string(hoarderapi.Database) {
+		return
+	}
+	it.database, it.version = f.Text("owner")+"/"+f.Text("name"), uint64(f.Int("version"))
+	if best := h.newest[it.database]; best == nil || it.version > best.version || it.version == best.version && it.root > best.root {
+		h.newest[it.database] = it
+	}
+}
+
+func (h *hoard) loseDisk(node string) {
+	for _, it := range h.items {
+		h.lose(it, node)
+	}
+}
+
+func (h *hoard) lose(it *hoardItem, node string) {
+	if it.holders[node] {
+		delete(it.holders, node)
+		it.hadLoss, it.lastLoss = true, h.now
+	}
+}
+
+// wanted reports whether an item is to be kept.
+func (h *hoard) wanted(it *hoardItem) bool {
+	return it.acked && !it.unwanted && (it.database == "" || h.newest[it.database] == it)
+}
+
+// lost reports whether every copy went, and by faults alone.
+func (it *hoardItem) lost() bool { return len(it.holders) == 0 && it.hadLoss }
+
+// hoarders lists the hoarders that are up, by node.
+func hoarders(v check.View) map[string]*hoarder.Service {
+	up := map[string]*hoarder.Service{}
+	for _, n := range v.Nodes() {
+		if s, ok := n.Service(hoarderapi.Service).(*hoarder.Service); ok && n.Up {
+			up[n.Name] = s
+		}
+	}
+	return up
+}
+
+// lastCopyKept judges every release at its moment, and looks for items that
+// nobody holds.
+type lastCopyKept struct {
+	model                     *hoard
+	claims, releases, refused int
+	moved                     int64
+	copiesMin                 int
+	seen                      map[string]seenHoarder
+}
+
+// seenHoarder is what was compared last time: a hoarder that has not changed
+// since is not looked at again.
+type seenHoarder struct {
+	service  *hoarder.Service
+	revision uint64
+}
+
+func (*lastCopyKept) Name() string { return "last-copy-kept" }
+
+// confirmationLasts is how old a confirmation may be when a copy is released:
+// copies lost since then were confirmed in good faith.
+const confirmationLasts = 15 * time.Second
+
+func (c *lastCopyKept) Fact(f check.Fact) error {
+	c.model.hear(f)
+	if f.Service != hoarderapi.Service {
+		return nil
+	}
+	switch f.Name {
+	case "item-claimed":
+		c.claims++
+		c.moved += f.Int("moved")
+	case "item-refused":
+		c.refused++
+	case "item-released":
+		c.releases++
+		return c.judge(f)
+	}
+	return nil
+}
+
+// judge compares a release with who really holds the item.
+func (c *lastCopyKept) judge(f check.Fact) error {
+	it := c.model.item(f.Text("root"))
+	delete(it.holders, f.Node)
+	others, recentLoss := len(it.holders), it.hadLoss && f.At-it.lastLoss <= confirmationLasts
+	switch why := f.Text("why"); {
+	case why == "discard" && !it.unwanted && it.acked:
+		return fmt.Errorf("%s discarded %s, which is wanted", f.Node, it.root)
+	case why == "supersede" && it.acked:
+		newest := c.model.newest[it.database]
+		if len(newest.holders) == 0 && !newest.hadLoss {
+			return fmt.Errorf("%s released version %d (%s) of %s while nobody held version %d", f.Node, it.version, it.root, it.database, newest.version)
+		}
+	case why == "release" && others == 0 && !recentLoss:
+		return fmt.Errorf("%s released the last copy of %s; it believed in %d others", f.Node, it.root, f.Int("copies"))
+	case why == "release" && others < it.target && !recentLoss:
+		return fmt.Errorf("%s released a copy of %s which %d others hold, of %d wanted; it believed in %d", f.Node, it.root, others, it.target, f.Int("copies"))
+	}
+	return nil
+}
+
+// Poll holds the model against what is really on the disks.
+func (c *lastCopyKept) Poll(v check.View) error {
+	c.model.now = v.Now()
+	if c.seen == nil {
+		c.seen = map[string]seenHoarder{}
+	}
+	up := hoarders(v)
+	for _, name := range slices.Sorted(maps.Keys(up)) {
+		s := up[name]
+		now := seenHoarder{s, s.Revision()}
+		if c.seen[name] == now {
+			continue
+		}
+		c.seen[name] = now
+		for _, root := range s.Held() {
+			if !c.model.item(root).holders[name] && s.Holds(root) && s.Pending() == 0 {
+				return fmt.Errorf("%s holds %s without a claim", name, root)
+			}
+		}
+	}
+	for _, root := range c.model.roots() {
+		it := c.model.items[root]
+		if c.model.wanted(it) && len(it.holders) == 0 && !it.hadLoss {
+			return fmt.Errorf("nobody holds %s, and no disk was lost", root)
+		}
+	}
+	return nil
+}
+
+// Figures implements check.Figures.
+func (c *lastCopyKept) Figures() map[string]float64 {
+	marked, lost := 0, 0
+	copiesMin := -1
+	for _, it := range c.model.items {
+		if !it.acked {
+			continue
+		}
+		marked++
+		if !c.model.wanted(it) {
+			continue
+		}
+		if it.lost() {
+			lost++
+		}
+		if copiesMin < 0 || len(it.holders) < copiesMin {
+			copiesMin = len(it.holders)
+		}
+	}
+	return map[string]float64{
+		"items.marked":  float64(marked),
+		"items.lost":    float64(lost),
+		"items.refused": float64(c.refused),
+		"copies.min":    float64(max(0, copiesMin)),
+		"bytes.moved":   float64(c.moved),
+		"claims":        float64(c.claims),
+		"releases":      float64(c.releases),
+	}
+}
+
+// copiesRestored measures repairs and demands them.
+type copiesRestored struct {
+	model *hoard
+	// short is since when an item that had all its copies has been short of
+	// them; complete are those that ever had.
+	short    map[string]time.Duration
+	complete map[string]bool
+	repairs  []time.Duration
+}
+
+func (*copiesRestored) Name() string { return "copies-restored" }
+
+func (c *copiesRestored) Fact(f check.Fact) error {
+	c.model.hear(f)
+	if f.Service == hoarderapi.Service && f.Name == "item-released" {
+		delete(c.model.item(f.Text("root")).holders, f.Node)
+	}
+	return nil
+}
+
+// Poll times how long items are short of live copies.
+func (c *copiesRestored) Poll(v check.View) error {
+	c.model.now = v.Now()
+	if c.short == nil {
+		c.short, c.complete = map[string]time.Duration{}, map[string]bool{}
+	}
+	up := map[string]bool{}
+	for _, n := range v.Nodes() {
+		up[n.Name] = n.Up
+	}
+	for _, root := range c.model.roots() {
+		it := c.model.items[root]
+		if !c.model.wanted(it) {
+			delete(c.short, root)
+			continue
+		}
+		live := 0
+		for name := range it.holders {
+			if up[name] {
+				live++
+			}
+		}
+		began, wasShort := c.short[root]
+		switch {
+		case live >= it.target && wasShort:
+			c.repairs = append(c.repairs, v.Now()-began)
+			delete(c.short, root)
+		case live >= it.target:
+			c.complete[root] = true
+		case !wasShort && c.complete[root]:
+			c.short[root] = v.Now()
+		}
+	}
+	return nil
+}
+
+func (c *copiesRestored) Settled(v check.View) error {
+	up := hoarders(v)
+	names := slices.Sorted(maps.Keys(up))
+	for _, root := range c.model.roots() {
+		it := c.model.items[root]
+		if !c.model.wanted(it) || it.lost() {
+			continue
+		}
+		copies, possible := 0, 0
+		for _, name := range names {
+			switch {
+			case up[name].Holds(root):
+				copies++
+				possible++
+			case up[name].Room(it.bytes):
+				possible++
+			}
+		}
+		if copies < min(it.target, max(1, possible)) {
+			return fmt.Errorf("%s has %d live copies of %d wanted; %d hoarders hold it or have room", root, copies, it.target, possible)
+		}
+	}
+	return nil
+}
+
+// Figures implements check.Figures.
+func (c *copiesRestored) Figures() map[string]float64 {
+	figures := map[string]float64{"repair.count": float64(len(c.repairs))}
+	if len(c.repairs) > 0 {
+		sorted := slices.Sorted(slices.Values(c.repairs))
+		figures["repair.time.median"] = sorted[len(sorted)/2].Seconds()
+		figures["repair.time.max"] = sorted[len(sorted)-1].Seconds()
+	}
+	return figures
+}
+
+// boundedSurplus demands that there is not too much of anything.
+type boundedSurplus struct{ model *hoard }
+
+func (*boundedSurplus) Name() string { return "bounded-surplus" }
+
+func (c *boundedSurplus) Fact(f check.Fact) error {
+	c.model.hear(f)
+	return nil
+}
+
+func (c *boundedSurplus) Settled(v check.View) error {
+	copies := map[string]int{}
+	tolerated := 0
+	up := hoarders(v)
+	for _, s := range up {
+		tolerated = max(tolerated, s.SurplusMax())
+		for _, root := range s.Held() {
+			copies[root]++
+		}
+	}
+	for _, root := range c.model.roots() {
+		it := c.model.items[root]
+		limit := 0
+		newest := c.model.newest[it.database]
+		switch {
+		case c.model.wanted(it):
+			limit = it.target + tolerated
+		case !it.acked || newest != nil && !newest.acked:
+			continue
+		}
+		if copies[root] > limit {
+			return fmt.Errorf("%s has %d copies, at most %d are tolerated", root, copies[root], limit)
+		}
+	}
+	return nil
+}
+
+// contentIntact reads everything that is held.
+type contentIntact struct{}
+
+func (contentIntact) Name() string { return "content-intact" }
+
+func (contentIntact) Settled(v check.View) error {
+	up := hoarders(v)
+	for _, name := range slices.Sorted(maps.Keys(up)) {
+		for _, root := range up[name].Held() {
+			if !up[name].Intact(root) {
+				return fmt.Errorf("%s says it holds %s, but the content is not there or not right", name, root)
+			}
+		}
+	}
+	return nil
+}
+
+// capacityRespected compares what is held with what may be.
+type capacityRespected struct{}
+
+func (capacityRespected) Name() string { return "capacity-respected" }
+
+func (capacityRespected) Poll(v check.View) error {
+	up := hoarders(v)
+	for _, name := range slices.Sorted(maps.Keys(up)) {
+		if used, capacity := up[name].Bytes(); used > capacity {
+			return fmt.Errorf("%s holds %d bytes of %d", name, used, capacity)
+		}
+	}
+	return nil
+}
+
+// Settled holds it to the same at the end.
+func (c capacityRespected) Settled(v check.View) error { return c.Poll(v) }

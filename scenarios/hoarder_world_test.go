@@ -1,0 +1,145 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services"
+	"github.com/taucloud/tau/services/hoarder"
+	"github.com/taucloud/tau/services/seer"
+	"github.com/taucloud/tau/sim"
+	"github.com/taucloud/tau/sim/check"
+)
+
+// scripted is a client that does something once it runs.
+type scripted struct {
+	env node.Env
+	do  func(ctx context.Context, env node.Env)
+}
+
+func (c *scripted) Start(context.Context) error {
+	c.env.Loop.Go("script", func(ctx context.Context) { c.do(ctx, c.env) })
+	return nil
+}
+
+func (c *scripted) Stop(context.Context) error { return nil }
+
+func scriptedSpec(do func(ctx context.Context, env node.Env)) node.Spec {
+	return node.Spec{Name: "client", Settings: func() any { return nil }, New: func(env node.Env, _ any) (node.Service, error) {
+		return &scripted{env: env, do: do}, nil
+	}}
+}
+
+// hoarderWorld runs hoarders, seers and a client, with all checks of hoarder.
+type hoarderWorld struct {
+	seed     uint64
+	wire     sim.WireKind
+	seers, n int
+	settings hoarder.Settings
+	client   func(ctx context.Context, env node.Env)
+	faults   func(w *sim.World)
+	faultsTo time.Duration // faults are over by then
+	within   time.Duration
+}
+
+func (h hoarderWorld) run(t testing.TB) (sim.Outcome, map[string]float64) {
+	figures := map[string]float64{}
+	cfg := sim.Config{Seed: h.seed, Wire: h.wire}
+	if os.Getenv("HOARDER_TRACE") != "" {
+		f, err := os.Create(os.Getenv("HOARDER_TRACE"))
+		require.NoError(t, err)
+		defer f.Close()
+		cfg.Trace = f
+	}
+	out, err := sim.Run(cfg, func(w *sim.World) error {
+		add := func(name string, list ...node.Configured) error {
+			for _, s := range services.Always() {
+				list = append(list, node.Configured{Spec: s})
+			}
+			w.At(0, "start "+name, func() { w.Start(name) })
+			return w.AddNode(sim.NodeConfig{Name: name, Services: list})
+		}
+		for i := range h.seers {
+			if err := add(fmt.Sprintf("seer-%d", i+1), node.Configured{Spec: seer.Spec()}); err != nil {
+				return err
+			}
+		}
+		for i := range h.n {
+			if err := add(fmt.Sprintf("hoarder-%d", i+1), node.Configured{Spec: hoarder.Spec(), Settings: &h.settings}); err != nil {
+				return err
+			}
+		}
+		if err := add("client", node.Configured{Spec: scriptedSpec(h.client)}); err != nil {
+			return err
+		}
+		var checks []check.Checker
+		for _, c := range hoarderChecks() {
+			checks = append(checks, c.New())
+		}
+		w.OnFact(func(f check.Fact) {
+			for _, c := range checks {
+				if c, ok := c.(check.OnFact); ok {
+					if err := c.Fact(f); err != nil {
+						w.Fail(fmt.Errorf("%v %s: %w", w.Now(), c.Name(), err))
+					}
+				}
+			}
+		})
+		if h.faults != nil {
+			h.faults(w)
+		}
+		var unsettled error
+		for at := time.Second; at <= h.faultsTo+h.within; at += time.Second {
+			if err := w.RunUntil(at); err != nil {
+				return err
+			}
+			unsettled = nil
+			for _, c := range checks {
+				if c, ok := c.(check.OnPoll); ok {
+					if err := c.Poll(w); err != nil {
+						return fmt.Errorf("%v %s: %w", w.Now(), c.Name(), err)
+					}
+				}
+				if c, ok := c.(check.OnSettled); ok && at > h.faultsTo {
+					if err := c.Settled(w); err != nil {
+						unsettled = fmt.Errorf("not settled: %s: %w", c.Name(), err)
+					}
+				}
+			}
+			if at > h.faultsTo && unsettled == nil && figures["settled"] == 0 {
+				figures["settled"] = (at - h.faultsTo).Seconds()
+			}
+		}
+		for _, c := range checks {
+			if c, ok := c.(check.Figures); ok {
+				for name, value := range c.Figures() {
+					figures[name] = value
+				}
+			}
+		}
+		return unsettled
+	})
+	require.NoError(t, err)
+	return out, figures
+}
+
+func TestHoardersKeepWhatIsStored(t *testing.T) {
+	h := hoarderWorld{
+		seed: 1, seers: 2, n: 6, settings: hoarder.DefaultSettings(), faultsTo: 10 * time.Second, within: 50 * time.Second,
+		client: func(ctx context.Context, env node.Env) {
+			p := storeAction().Params().(*storeParams)
+			p.Count = 20
+			_ = storeAction().Run(ctx, env, p, 0)
+		},
+	}
+	out, figures := h.run(t)
+	t.Log(out, figures)
+	require.Equal(t, 20.0, figures["items.marked"])
+	again, _ := h.run(t)
+	require.Equal(t, out.Digest, again.Digest)
+}
