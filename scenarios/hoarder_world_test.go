@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services"
 	"github.com/taucloud/tau/services/hoarder"
@@ -142,4 +144,68 @@ func TestHoardersKeepWhatIsStored(t *testing.T) {
 	require.Equal(t, 20.0, figures["items.marked"])
 	again, _ := h.run(t)
 	require.Equal(t, out.Digest, again.Digest)
+}
+
+// storm stores items now and then while hoarders crash, lose disks and are cut
+// off.
+func storm(seed uint64) hoarderWorld {
+	settings := hoarder.DefaultSettings()
+	settings.ScrubInterval = time.Minute
+	return hoarderWorld{
+		seed: seed, seers: 2, n: 9, settings: settings, faultsTo: 3 * time.Minute, within: 90 * time.Second,
+		client: func(ctx context.Context, env node.Env) {
+			for n := range 10 {
+				p := storeAction().Params().(*storeParams)
+				p.Count, p.Size, p.SizeMax = 10, 1<<10, 400<<10
+				if n%3 == 2 {
+					p.Kind, p.Count = "database", 3
+				}
+				_ = storeAction().Run(ctx, env, p, n)
+				if clock.Sleep(ctx, env.Loop, 10*time.Second) != nil {
+					return
+				}
+			}
+		},
+		faults: func(w *sim.World) {
+			name := func(i int) string { return fmt.Sprintf("hoarder-%d", i%9+1) }
+			for k := range 12 {
+				at := 12*time.Second + time.Duration(k)*13*time.Second
+				w.At(at, "crash", func() { w.Crash(name(int(seed)+k*5), k%3 == 0) })
+				w.At(at+8*time.Second, "boot", func() { w.Start(name(int(seed) + k*5)) })
+			}
+			cut := func(on bool) func() {
+				return func() {
+					for i := range 4 {
+						for j := 4; j < 9; j++ {
+							w.SetCut(name(i), name(j), on)
+							w.SetCut(name(j), name(i), on)
+						}
+						w.SetCut(name(i), "seer-1", on)
+						w.SetCut("seer-1", name(i), on)
+						w.SetCut(name(i), "seer-2", on)
+						w.SetCut("seer-2", name(i), on)
+					}
+				}
+			}
+			w.At(60*time.Second, "cut", cut(true))
+			w.At(110*time.Second, "mend", cut(false))
+		},
+	}
+}
+
+func TestHoardersThroughAStorm(t *testing.T) {
+	seeds := 2
+	if s := os.Getenv("HOARDER_SEEDS"); s != "" {
+		seeds, _ = strconv.Atoi(s)
+	}
+	from := 1
+	if s := os.Getenv("HOARDER_FROM"); s != "" {
+		from, _ = strconv.Atoi(s)
+	}
+	for seed := from; seed < from+seeds; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			out, figures := storm(uint64(seed)).run(t)
+			t.Log(out, figures)
+		})
+	}
 }
