@@ -122,7 +122,7 @@ func newDAG(o *overlay) *dag { return &dag{overlay: o, cache: map[CID]*delta{}} 
 
 // put adds a delta to the operation.
 func (g *dag) put(d *delta) {
-	g.overlay.saveBlock(d.id, d.raw)
+	g.overlay.saveDelta(d.id, d.raw)
 	g.keep(d)
 }
 
@@ -151,7 +151,7 @@ func (g *dag) get(c CID) (*delta, error) {
 	if d != nil {
 		return d, nil
 	}
-	d, err := readDelta(g.overlay.disk, g.overlay.at+diskBlocks+Key(deltaID(c)), c)
+	d, err := readDelta(g.overlay.disk, g.overlay.at+diskDeltas+Key(deltaID(c)), c)
 	if err == nil {
 		g.keep(d)
 	}

@@ -94,11 +94,7 @@ func (r *replica) rebuild() error {
 	if err != nil {
 		return fmt.Errorf("storage: rebuild replica: %w", err)
 	}
-	var stale []string
-	err = scanDisk(r.disk, r.at+diskIndex, func(k Key, _ []byte) error {
-		stale = append(stale, string(k[len(r.at):]))
-		return nil
-	})
+	stale, err := r.indexKeys()
 	if err != nil {
 		return fmt.Errorf("storage: rebuild replica: %w", err)
 	}
@@ -116,9 +112,20 @@ func (r *replica) rebuild() error {
 	return r.process(r.connected(sound))
 }
 
+// indexKeys are the places of the whole index.
+func (r *replica) indexKeys() (keys []string, err error) {
+	for _, below := range []Key{diskKeys, diskIndex} {
+		err = errors.Join(err, scanDisk(r.disk, r.at+below, func(k Key, _ []byte) error {
+			keys = append(keys, string(k[len(r.at):]))
+			return nil
+		}))
+	}
+	return keys, err
+}
+
 // soundDeltas reads all deltas on the disk that are what their name says.
 func (r *replica) soundDeltas() (sound []*delta, err error) {
-	at := r.at + diskBlocks
+	at := r.at + diskDeltas
 	err = scanDisk(r.disk, at, func(k Key, raw []byte) error {
 		c, err := dshelp.DsKeyToCidV1(datastore.RawKey(string(k[len(at):])), cid.DagProtobuf)
 		if err != nil {
