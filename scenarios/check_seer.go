@@ -12,13 +12,16 @@ import (
 )
 
 const (
-	// seerGoneBound is seer's promise, 5 s after the last beacon, and what drift
-	// of clocks and delays of the wire may add.
+	// seerGoneBound is seer's promise, 5 s after the last beacon by its own clock,
+	// and what delays of the wire may add.
 	seerGoneBound = 8 * time.Second
 	// seerSettleBound is how long two nodes must have been connected before one
 	// must know of the other: conns that a fault broke are noticed by a
 	// keep-alive and dialed anew with a backoff, then comes the next beacon.
 	seerSettleBound = 20 * time.Second
+	// seerMissBound is for how long a link that becomes slow, or breaks again and
+	// again, may hide a node.
+	seerMissBound = 10 * time.Second
 )
 
 func seerChecks() []scenario.Check {
@@ -27,14 +30,14 @@ func seerChecks() []scenario.Check {
 			Name: "dead-node-leaves",
 			Doc:  "a node that has been down or paused for 8 s is in no seer's answers",
 			New: func() check.Checker {
-				return &deadNodeLeaves{awake: awakeSince{}, downAt: map[transport.Peer]time.Duration{}}
+				return &deadNodeLeaves{awake: awakeSince{}, downAt: map[transport.Peer]time.Duration{}, bySeer: map[[2]string]time.Duration{}}
 			},
 		},
 		{
 			Name: "live-node-present",
-			Doc:  "a node that has been up and connected with a seer for 20 s is in its answers",
+			Doc:  "a node that has been up and connected with a seer for 20 s is never missing from its answers for 10 s",
 			New: func() check.Checker {
-				return &liveNodePresent{awake: awakeSince{}, connected: map[[2]string]time.Duration{}}
+				return &liveNodePresent{awake: awakeSince{}, connected: map[[2]string]time.Duration{}, present: map[[2]string]time.Duration{}}
 			},
 		},
 		{
@@ -69,7 +72,7 @@ func (a awakeSince) seers(v check.View, d time.Duration) []seen {
 	for _, n := range v.Nodes() {
 		since, awake := a[n.Name]
 		if s, ok := n.Service("seer").(*seer.Service); ok && awake && v.Now()-since >= d && s.Settled() {
-			list = append(list, seen{name: n.Name, live: s.Live()})
+			list = append(list, seen{name: n.Name, elapsed: s.Elapsed(), live: s.Live()})
 		}
 	}
 	return list
@@ -77,8 +80,9 @@ func (a awakeSince) seers(v check.View, d time.Duration) []seen {
 
 // seen is what one seer answers.
 type seen struct {
-	name string
-	live []transport.Peer // in canonical order
+	name    string
+	elapsed time.Duration    // its own clock
+	live    []transport.Peer // in canonical order
 }
 
 func (s seen) has(p transport.Peer) bool {
@@ -90,6 +94,7 @@ func (s seen) has(p transport.Peer) bool {
 type deadNodeLeaves struct {
 	awake    awakeSince
 	downAt   map[transport.Peer]time.Duration
+	bySeer   map[[2]string]time.Duration // the same by each seer's own clock
 	gone, up int
 	slowest  time.Duration
 }
@@ -118,28 +123,43 @@ func (c *deadNodeLeaves) Poll(v check.View) error {
 	// One that woke a moment ago gives everybody a grace.
 	seers := c.awake.seers(v, seerGoneBound)
 	for _, n := range v.Nodes() {
-		if n.Up && !n.Paused {
-			delete(c.downAt, n.Peer)
-			continue
-		}
-		since, known := c.downAt[n.Peer]
-		if !known || (!n.Up && since < n.Since) {
-			since = v.Now()
-			if !n.Up {
-				since = n.Since
-			}
-			c.downAt[n.Peer] = since
-		}
-		if v.Now()-since < seerGoneBound {
-			continue
-		}
+		dead := c.dead(v, n)
 		for _, s := range seers {
-			if s.has(n.Peer) {
-				return fmt.Errorf("%s has been dead for %s and %s still names it", n.Name, v.Now()-since, s.name)
+			pair := [2]string{s.name, n.Name}
+			if !dead {
+				delete(c.bySeer, pair)
+				continue
+			}
+			since, known := c.bySeer[pair]
+			if !known {
+				since = s.elapsed
+				c.bySeer[pair] = since
+			}
+			if s.elapsed-since >= seerGoneBound && s.has(n.Peer) {
+				return fmt.Errorf("%s has been dead since %s, %s still names it after %s of its own time", n.Name, c.downAt[n.Peer], s.name, s.elapsed-since)
 			}
 		}
 	}
 	return nil
+}
+
+// dead notes since when a node has been down or paused. One that came up for a
+// moment between two looks died anew.
+func (c *deadNodeLeaves) dead(v check.View, n check.NodeView) bool {
+	if n.Up && !n.Paused {
+		delete(c.downAt, n.Peer)
+		return false
+	}
+	since, known := c.downAt[n.Peer]
+	switch {
+	case known && (n.Up || since >= n.Since):
+		return true
+	case n.Up:
+		c.downAt[n.Peer] = v.Now()
+		return true
+	}
+	c.downAt[n.Peer] = n.Since
+	return !known // else count from the next look
 }
 
 // Figures implements check.Figures.
@@ -154,6 +174,7 @@ func (c *deadNodeLeaves) Figures() map[string]float64 {
 type liveNodePresent struct {
 	awake     awakeSince
 	connected map[[2]string]time.Duration // since when, by seer and node
+	present   map[[2]string]time.Duration // when it was last in the answers
 }
 
 func (*liveNodePresent) Name() string { return "live-node-present" }
@@ -170,9 +191,12 @@ func (c *liveNodePresent) Poll(v check.View) error {
 			continue
 		}
 		for _, n := range v.Nodes() {
+			pair := [2]string{s.Name, n.Name}
 			d := c.connectedFor(v, s, n)
-			if answer, ok := answers[s.Name]; ok && d >= seerSettleBound && !answer.has(n.Peer) {
-				return fmt.Errorf("%s has been up and connected with %s for %s, which does not name it", n.Name, s.Name, d)
+			if answer, ok := answers[s.Name]; !ok || d < seerSettleBound-seerMissBound || answer.has(n.Peer) {
+				c.present[pair] = v.Now()
+			} else if missing := v.Now() - c.present[pair]; missing >= seerMissBound {
+				return fmt.Errorf("%s has been up and connected with %s for %s, which has not named it for %s", n.Name, s.Name, d, missing)
 			}
 		}
 	}

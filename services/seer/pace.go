@@ -4,8 +4,8 @@ import "time"
 
 // paceWindow is how long the shortest delay is remembered, at least once and at
 // most twice: long beside a burst of held messages, short beside the drift of
-// two clocks.
-const paceWindow = 4 * time.Second
+// two clocks, even of one that runs at half its speed.
+const paceWindow = 2 * time.Second
 
 // pace tells how much longer than others a message of one sender was under way,
 // from the sender's clock in it and the receiver's on arrival. Neither clock

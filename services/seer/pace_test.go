@@ -15,10 +15,11 @@ type sending struct{ sent, wayS, want float64 }
 func TestPaceSeesExtraDelay(t *testing.T) {
 	tests := map[string][]sending{
 		"even":             {{0, 0.5, 0}, {1, 0.5, 0}, {2, 0.5, 0}},
-		"one late":         {{0, 0.1, 0}, {1, 3.1, 3}, {5, 0.1, 0}},
+		"one late":         {{0, 0.1, 0}, {1, 1.6, 1.5}, {2.7, 0.1, 0}},
 		"held and burst":   {{0, 0, 0}, {1, 0, 0}, {2, 58, 58}, {3, 57, 57}, {4, 56, 56}, {59, 1, 1}},
+		"half speed":       {{0, 0, 0}, {1, 1, 1}, {2, 2, 1}, {3, 3, 1}, {4, 4, 1}},
 		"shorter from now": {{0, 2, 0}, {1, 1, 0}, {2, 1, 0}},
-		"lasting change":   {{0, 0, 0}, {1, 3, 3}, {2, 3, 3}, {4, 3, 3}, {6, 3, 0}, {9, 3, 0}},
+		"lasting change":   {{0, 0, 0}, {1, 3, 3}, {2, 3, 3}, {3, 3, 0}, {6, 3, 0}, {9, 3, 0}},
 	}
 	for name, sendings := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -93,6 +93,9 @@ func (s *Service) Members() []seerapi.Member {
 	return members
 }
 
+// Elapsed is this seer's own clock, by which its bounds are to be judged.
+func (s *Service) Elapsed() time.Duration { return s.env.Loop.Elapsed() }
+
 // Settled reports whether this seer answers at all: not right after its start
 // or after a stall.
 func (s *Service) Settled() bool { return s.settled(s.env.Loop.Elapsed()) }
