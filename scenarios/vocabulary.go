@@ -1,0 +1,25 @@
+// Package scenarios holds the stories about the cloud - one .yaml file each -
+// and the words that they are told in: what users of the cloud do (actions) and
+// what is demanded of it (checks), one file per service.
+package scenarios
+
+import (
+	"slices"
+
+	"github.com/taucloud/tau/services"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// Vocabulary is all that a scenario may speak of.
+func Vocabulary() scenario.Vocabulary {
+	return scenario.Vocabulary{
+		Services: services.Catalogue(),
+		Always:   services.Always(),
+		Actions: []scenario.Action{
+			pushAction(), cancelAction(),
+			publishAction(), rollbackAction(),
+			storeAction(), demandAction(), retrieveAction(), unmarkAction(),
+		},
+		Checks: slices.Concat(seerChecks(), tnsChecks(), patrickChecks(), monkeyChecks(), hoarderChecks()),
+	}
+}
