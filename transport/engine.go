@@ -86,17 +86,21 @@ func (e *Engine) Close() error {
 }
 
 // actions are what has to be called when the lock is free, in order.
-type actions []func()
+type actions struct {
+	list []func()
+	few  [3]func() // where list begins, to allocate once
+}
 
-func (a *actions) add(f func()) { *a = append(*a, f) }
+func (a *actions) add(f func()) { a.list = append(a.list, f) }
 
 // do runs f under the lock and then what f asked for.
 func (e *Engine) do(f func(a *actions)) {
-	var a actions
+	a := &actions{}
+	a.list = a.few[:0]
 	e.mu.Lock()
-	f(&a)
+	f(a)
 	e.mu.Unlock()
-	for _, act := range a {
+	for _, act := range a.list {
 		act()
 	}
 }

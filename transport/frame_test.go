@@ -1,0 +1,140 @@
+package transport
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// frames is one of each type, and what it decodes to.
+var frames = []struct {
+	name string
+	data []byte
+	want frame
+}{
+	{"request", encodeRequest(300, 1500*time.Millisecond, "a/b", []byte("hi")), frame{typ: frameRequest, id: 300, left: 1500 * time.Millisecond, name: []byte("a/b"), message: []byte("hi")}},
+	{"request rounds up to 1ms", encodeRequest(1, time.Microsecond, "m", nil), frame{typ: frameRequest, id: 1, left: time.Millisecond, name: []byte("m"), message: []byte{}}},
+	{"request is capped", encodeRequest(1, 1<<62, "m", nil), frame{typ: frameRequest, id: 1, left: (1<<32 - 1) * time.Millisecond, name: []byte("m"), message: []byte{}}},
+	{"response", encodeMessage(frameResponse, 7, []byte("ok")), frame{typ: frameResponse, id: 7, message: []byte("ok")}},
+	{"failure", encodeFailure(frameFailure, 8, &Error{Kind: Conflict, Op: "a/b", Text: "stale"}), frame{typ: frameFailure, id: 8, kind: Conflict, name: []byte("a/b"), text: []byte("stale")}},
+	{"cancel", encodeID(frameCancel, 9), frame{typ: frameCancel, id: 9}},
+	{"note", encodeNamed(frameNote, "a/n", []byte("x")), frame{typ: frameNote, name: []byte("a/n"), message: []byte("x")}},
+	{"publication", encodeNamed(framePublication, "a/t", nil), frame{typ: framePublication, name: []byte("a/t"), message: []byte{}}},
+	{"open", encodeOpen(1, "a/s", []byte("hello")), frame{typ: frameOpen, id: 1, name: []byte("a/s"), message: []byte("hello")}},
+	{"data", encodeMessage(frameData, 2, nil), frame{typ: frameData, id: 2, message: []byte{}}},
+	{"credit", encodeCredit(2, credit{messages: 32, bytes: 1 << 20}), frame{typ: frameCredit, id: 2, credit: credit{messages: 32, bytes: 1 << 20}}},
+	{"end", encodeID(frameEnd, 3), frame{typ: frameEnd, id: 3}},
+	{"reset", encodeFailure(frameReset, 4, &Error{Kind: Refused}), frame{typ: frameReset, id: 4, kind: Refused, name: []byte{}, text: []byte{}}},
+}
+
+func TestFrames(t *testing.T) {
+	for _, row := range frames {
+		t.Run(row.name, func(t *testing.T) {
+			got, err := decodeFrame(row.data)
+			require.NoError(t, err)
+			require.Equal(t, row.want, got)
+			require.LessOrEqual(t, len(row.data)-len(got.message), headerLenMax)
+			require.LessOrEqual(t, cap(row.data)-len(row.data), 32, "room is wasted")
+			carriesRest := row.want.message != nil
+			for n := range len(row.data) - len(got.message) {
+				_, err := decodeFrame(row.data[:n])
+				require.Error(t, err, "%d of %d bytes", n, len(row.data))
+			}
+			_, err = decodeFrame(append(bytes.Clone(row.data), 0))
+			require.Equal(t, carriesRest, err == nil, "one byte more")
+		})
+	}
+}
+
+func TestMalformedFrames(t *testing.T) {
+	for name, data := range map[string][]byte{
+		"empty":              {},
+		"type 0":             {0, 1},
+		"unknown type":       {byte(frameReset) + 1, 1},
+		"endless uvarint":    append([]byte{byte(frameCancel)}, bytes.Repeat([]byte{0xff}, 12)...),
+		"no method":          append([]byte{byte(frameNote), 0}, "x"...),
+		"long method":        append([]byte{byte(frameNote), 0x80, 0x02}, make([]byte, 300)...),
+		"long text":          append([]byte{byte(frameFailure), 1, 1, 0, 0x81, 0x08}, make([]byte, 1025)...),
+		"huge credit":        encodeCredit(1, credit{messages: StreamWindowMessages + 1}),
+		"negative credit":    encodeCredit(1, credit{bytes: -1}),
+		"message of 4 MiB":   encodeMessage(frameData, 1, make([]byte, MessageLenMax+1)),
+		"frame above bounds": make([]byte, FrameLenMax+1),
+	} {
+		_, err := decodeFrame(data)
+		require.Error(t, err, name)
+	}
+}
+
+func TestErrorsFromTheWire(t *testing.T) {
+	for _, row := range []struct{ sent, want Error }{
+		{Error{Kind: NotFound, Op: "a", Text: "b"}, Error{Kind: NotFound, Op: "a", Text: "b"}},
+		{Error{Kind: Stopped}, Error{Kind: Unreachable}},
+		{Error{Kind: 0}, Error{Kind: Internal}},
+		{Error{Kind: 200}, Error{Kind: Internal}},
+		{Error{Kind: Invalid, Text: "a\xffb"}, Error{Kind: Invalid, Text: "a?b"}},
+		{Error{Kind: Invalid, Op: strings.Repeat("o", 300), Text: strings.Repeat("t", 2000)}, Error{Kind: Invalid, Op: strings.Repeat("o", 255), Text: strings.Repeat("t", 1024)}},
+	} {
+		f, err := decodeFrame(encodeFailure(frameFailure, 1, &row.sent))
+		require.NoError(t, err)
+		require.Equal(t, &row.want, f.err())
+	}
+}
+
+func TestRequestsSurvive(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := rapid.Uint64().Draw(t, "id")
+		method := rapid.StringN(1, 60, nameLenMax).Draw(t, "method")
+		message := rapid.SliceOf(rapid.Byte()).Draw(t, "message")
+		left := time.Duration(rapid.Int64Range(1, 1<<31).Draw(t, "ms")) * time.Millisecond
+		f, err := decodeFrame(encodeRequest(id, left, method, message))
+		if err != nil || f.id != id || f.left != left || string(f.name) != method || !bytes.Equal(f.message, message) {
+			t.Fatalf("%+v, %v", f, err)
+		}
+	})
+}
+
+// FuzzDecodeFrame: no bytes make it panic, what it returns is within bounds and
+// means the same when it is encoded again.
+func FuzzDecodeFrame(f *testing.F) {
+	for _, row := range frames {
+		f.Add(row.data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := decodeFrame(data)
+		if err != nil {
+			return
+		}
+		require.LessOrEqual(t, len(got.name), nameLenMax)
+		require.LessOrEqual(t, len(got.text), textLenMax)
+		require.LessOrEqual(t, len(got.message), MessageLenMax)
+		require.NotZero(t, got.err().Kind)
+		if got.typ == frameRequest && got.left == 0 {
+			return // nobody sends that
+		}
+		again, err := decodeFrame(encodeAgain(got))
+		require.NoError(t, err)
+		require.Equal(t, got, again)
+	})
+}
+
+func encodeAgain(f frame) []byte {
+	switch f.typ {
+	case frameRequest:
+		return encodeRequest(f.id, f.left, string(f.name), f.message)
+	case frameResponse, frameData:
+		return encodeMessage(f.typ, f.id, f.message)
+	case frameFailure, frameReset:
+		return encodeFailure(f.typ, f.id, &Error{Kind: f.kind, Op: string(f.name), Text: string(f.text)})
+	case frameNote, framePublication:
+		return encodeNamed(f.typ, string(f.name), f.message)
+	case frameOpen:
+		return encodeOpen(f.id, string(f.name), f.message)
+	case frameCredit:
+		return encodeCredit(f.id, f.credit)
+	}
+	return encodeID(f.typ, f.id)
+}

@@ -1,0 +1,252 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/transport"
+)
+
+// scriptHost is a Host whose dials end when the test says so, and whose conns
+// keep what is sent on them.
+type scriptHost struct {
+	handler transport.HostHandler
+	dials   []func(transport.Conn, error)
+}
+
+func (h *scriptHost) ID() transport.Peer { return peerNamed("self") }
+func (h *scriptHost) Open(_ transport.Peer, opened func(transport.Conn, error)) {
+	h.dials = append(h.dials, opened)
+}
+func (h *scriptHost) Handle(handler transport.HostHandler) { h.handler = handler }
+func (h *scriptHost) Close() error                         { return nil }
+
+type scriptConn struct {
+	remote transport.Peer
+	sent   [][]byte
+	full   bool
+	closed bool
+}
+
+func (c *scriptConn) Remote() transport.Peer { return c.remote }
+func (c *scriptConn) Close()                 { c.closed = true }
+func (c *scriptConn) Send(frame []byte) error {
+	if c.full || c.closed {
+		return errors.New("no room")
+	}
+	c.sent = append(c.sent, frame)
+	return nil
+}
+
+// scriptLoop is a clock that the test moves, over a live loop.
+type scriptLoop struct {
+	*clock.Live
+	now time.Duration
+}
+
+func (l *scriptLoop) Elapsed() time.Duration { return l.now }
+
+// script is an engine on a scriptHost. All runs in one task.
+type script struct {
+	*transport.Endpoint
+	host   *scriptHost
+	engine *transport.Engine
+	clock  *scriptLoop
+	loop   *clock.Live
+	peer   transport.Peer
+}
+
+func withScript(t *testing.T, f func(ctx context.Context, s *script)) {
+	loop := clock.NewLive()
+	s := &script{host: &scriptHost{}, loop: loop, clock: &scriptLoop{Live: loop}, peer: peerNamed("peer")}
+	s.engine = transport.NewEngine(s.host, s.clock, transport.NewStaticDirectory())
+	s.Endpoint = s.engine.Endpoint(loop)
+	require.NoError(t, clock.Do(context.Background(), loop, func(ctx context.Context) { f(ctx, s) }))
+	require.NoError(t, s.engine.Close())
+	require.True(t, loop.Stop(time.Second))
+}
+
+func (s *script) tell() error { return s.Tell(s.peer, "t/note", []byte("x")) }
+
+// dial ends the last dial.
+func (s *script) dial(err error) *scriptConn {
+	opened := s.host.dials[len(s.host.dials)-1]
+	if err != nil {
+		opened(nil, err)
+		return nil
+	}
+	c := &scriptConn{remote: s.peer}
+	opened(c, nil)
+	return c
+}
+
+func (s *script) accept() *scriptConn {
+	c := &scriptConn{remote: s.peer}
+	s.host.handler.Accepted(c)
+	return c
+}
+
+func TestFailedDialsBackOff(t *testing.T) {
+	withScript(t, func(_ context.Context, s *script) {
+		for i, wait := range []time.Duration{200, 400, 800, 1600, 3200, 5000, 5000} {
+			require.NoError(t, s.tell())
+			require.Len(t, s.host.dials, i+1)
+			s.dial(errors.New("no route"))
+			s.clock.now += wait*time.Millisecond - 1
+			require.Equal(t, transport.Unreachable, transport.KindOf(s.tell()))
+			s.clock.now++
+		}
+		require.NoError(t, s.tell())
+		s.dial(errors.New("no route"))
+		c := s.accept()
+		require.NoError(t, s.tell(), "an accepted conn ends the backoff")
+		require.Len(t, c.sent, 1)
+		s.host.handler.Closed(c, nil)
+		require.NoError(t, s.tell(), "dials again at once")
+		require.Len(t, s.host.dials, 9)
+	})
+}
+
+func TestWhatWaitsForADial(t *testing.T) {
+	withScript(t, func(_ context.Context, s *script) {
+		for i := range 1024 {
+			require.NoError(t, s.tell(), "note %d", i)
+		}
+		require.Equal(t, transport.Refused, transport.KindOf(s.tell()), "bounded")
+		c := s.dial(nil)
+		require.Len(t, s.host.dials, 1)
+		require.Len(t, c.sent, 1024)
+		require.NoError(t, s.tell())
+		require.Len(t, c.sent, 1025)
+	})
+	withScript(t, func(_ context.Context, s *script) {
+		require.NoError(t, s.Tell(s.peer, "t/note", make([]byte, transport.MessageLenMax)))
+		require.NoError(t, s.Tell(s.peer, "t/note", make([]byte, transport.MessageLenMax)))
+		require.Equal(t, transport.Refused, transport.KindOf(s.Tell(s.peer, "t/note", make([]byte, transport.MessageLenMax))))
+	})
+}
+
+func TestFailedDialEndsItsCalls(t *testing.T) {
+	withScript(t, func(ctx context.Context, s *script) {
+		s.loop.AfterFunc(0, func() { s.dial(errors.New("no route")) })
+		_, err := s.Call(ctx, s.peer, "t/call", nil)
+		require.Equal(t, transport.Unreachable, transport.KindOf(err), "%v", err)
+		require.ErrorContains(t, err, "no route")
+		s.clock.now += time.Second
+		s.loop.AfterFunc(0, func() { s.dial(errors.New("no route")) })
+		_, err = s.OpenStream(ctx, s.peer, "t/stream", nil)
+		require.Equal(t, transport.Unreachable, transport.KindOf(err), "%v", err)
+	})
+}
+
+func TestLostConnEndsItsCalls(t *testing.T) {
+	withScript(t, func(ctx context.Context, s *script) {
+		s.loop.AfterFunc(0, func() { s.host.handler.Closed(s.dial(nil), errors.New("cable cut")) })
+		_, err := s.Call(ctx, s.peer, "t/call", nil)
+		require.Equal(t, transport.Unreachable, transport.KindOf(err), "%v", err)
+		require.ErrorContains(t, err, "cable cut")
+	})
+}
+
+func TestFirstConnCarriesWhatWeOriginate(t *testing.T) {
+	withScript(t, func(_ context.Context, s *script) {
+		require.NoError(t, s.tell())
+		accepted := s.accept()
+		require.Len(t, accepted.sent, 1, "need not wait for the dial")
+		dialed := s.dial(nil)
+		require.NoError(t, s.tell())
+		require.Len(t, accepted.sent, 2, "notes stay in order")
+		s.host.handler.Closed(accepted, nil)
+		require.NoError(t, s.tell())
+		require.Len(t, dialed.sent, 1)
+	})
+}
+
+func TestRestartedPeerReplacesItsConn(t *testing.T) {
+	withScript(t, func(_ context.Context, s *script) {
+		first, second := s.accept(), s.accept()
+		require.True(t, first.closed)
+		s.host.handler.Closed(first, nil)
+		require.NoError(t, s.tell())
+		require.Len(t, second.sent, 1)
+	})
+	withScript(t, func(_ context.Context, s *script) {
+		require.NoError(t, s.tell())
+		dialed := s.dial(nil)
+		s.clock.now += time.Second
+		s.accept()
+		require.False(t, dialed.closed, "dials crossed")
+		s.clock.now += time.Minute
+		s.accept()
+		require.True(t, dialed.closed, "the peer would have used it")
+	})
+}
+
+func TestFullQueue(t *testing.T) {
+	withScript(t, func(ctx context.Context, s *script) {
+		c := s.accept()
+		c.full = true
+		require.NoError(t, s.tell())
+		require.False(t, c.closed, "a note may be lost")
+		_, err := s.Call(ctx, s.peer, "t/call", nil)
+		require.Equal(t, transport.Unreachable, transport.KindOf(err), "%v", err)
+		require.False(t, c.closed, "a call has ended")
+		s.host.handler.Frame(c, []byte{1, 0, 0, 0, 1, 1, 1, 'm'}) // is refused: a failure frame
+		require.True(t, c.closed, "a lost response would be waited for")
+	})
+}
+
+func TestBreachesOfTheProtocol(t *testing.T) {
+	const open, data, credit, end = 7, 8, 9, 10
+	for name, frames := range map[string][][]byte{
+		"request id twice":      {{1, 0, 0, 1, 0, 1, 4, 'h', 'o', 'l', 'd'}, {1, 0, 0, 1, 0, 1, 4, 'h', 'o', 'l', 'd'}},
+		"stream of our parity":  {{open, 2, 4, 'r', 'e', 'a', 'd'}},
+		"stream 0":              {{open, 0, 4, 'r', 'e', 'a', 'd'}},
+		"stream twice":          {{open, 1, 4, 'r', 'e', 'a', 'd'}, {open, 1, 4, 'r', 'e', 'a', 'd'}},
+		"stream never opened":   {{data, 1}},
+		"our stream, not ours":  {{data, 2}},
+		"end twice":             {{open, 1, 4, 'r', 'e', 'a', 'd'}, {end, 1}, {end, 1}},
+		"data after end":        {{open, 1, 4, 'r', 'e', 'a', 'd'}, {end, 1}, {data, 1}},
+		"credit never used":     {{open, 1, 4, 'r', 'e', 'a', 'd'}, {credit, 1, 1, 0}},
+		"bytes never used":      {{open, 1, 4, 'r', 'e', 'a', 'd'}, {credit, 1, 0, 1}},
+		"more than the window":  append([][]byte{{open, 1, 4, 'r', 'e', 'a', 'd'}}, repeat([]byte{data, 1}, transport.StreamWindowMessages+1)...),
+		"more bytes than given": append([][]byte{{open, 1, 4, 'r', 'e', 'a', 'd'}}, repeat(append([]byte{data, 1}, make([]byte, 1<<20)...), 2)...),
+	} {
+		withScript(t, func(_ context.Context, s *script) {
+			s.Handle("hold", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+				return nil, clock.Sleep(ctx, s.loop, time.Hour)
+			})
+			s.HandleStream("read", func(context.Context, transport.Peer, []byte, *transport.Stream) {})
+			c := s.accept()
+			for i, f := range frames {
+				require.False(t, c.closed, "%s: at frame %d", name, i)
+				s.host.handler.Frame(c, f)
+			}
+			require.True(t, c.closed, name)
+		})
+	}
+}
+
+func repeat(frame []byte, n int) (frames [][]byte) {
+	for range n {
+		frames = append(frames, frame)
+	}
+	return frames
+}
+
+func TestEndedStreamsAreForgiven(t *testing.T) {
+	withScript(t, func(_ context.Context, s *script) {
+		c := s.accept()
+		s.host.handler.Frame(c, []byte{7, 1, 4, 'n', 'o', 'n', 'e'}) // is reset
+		require.Len(t, c.sent, 1)
+		for _, f := range [][]byte{{8, 1, 'x'}, {9, 1, 1, 1}, {10, 1}, {11, 1, 1, 0, 0}, {2, 77}, {4, 77}} {
+			s.host.handler.Frame(c, f)
+		}
+		require.False(t, c.closed)
+	})
+}
