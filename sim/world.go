@@ -200,6 +200,7 @@ func (w *World) RunUntil(d time.Duration) error {
 		}
 		w.fire(heap.Pop(&w.events).(*event))
 	}
+	w.settle() // what failed may have been a turn that still goes on
 	return w.failure
 }
 

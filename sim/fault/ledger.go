@@ -1,11 +1,13 @@
 package fault
 
+import "slices"
+
 // Ledger knows which faults are active and makes overlapping ones compose: a
 // link is cut as long as any fault cuts it, a node is down as long as any
 // fault keeps it down. It is the only caller of its Target.
 type Ledger struct {
 	target Target
-	nodes  []string
+	nodes  []string // that have been booted, in that order
 
 	cuts     tally[link]
 	holds    tally[link]
@@ -29,9 +31,9 @@ type Active struct {
 	end   func()
 }
 
-// NewLedger returns a ledger without active faults for the nodes of a world.
-func NewLedger(target Target, nodes []string) *Ledger {
-	l := &Ledger{target: target, nodes: nodes, skews: map[string]offset{}, starting: map[string]bool{}}
+// NewLedger returns a ledger without active faults and without nodes.
+func NewLedger(target Target) *Ledger {
+	l := &Ledger{target: target, skews: map[string]offset{}, starting: map[string]bool{}}
 	l.cuts.set = func(k link, on bool) { target.SetCut(k.from, k.to, on) }
 	l.holds.set = func(k link, on bool) { target.SetHeld(k.from, k.to, on) }
 	l.refusals.set = func(k link, on bool) { target.SetRefused(k.from, k.to, on) }
@@ -46,6 +48,23 @@ func NewLedger(target Target, nodes []string) *Ledger {
 	l.disks.set = func(node string, c Condition) { target.SetDisk(node, c) }
 	l.disks.merge = mergeConditions
 	return l
+}
+
+// Boot makes a node known and starts it, unless a fault keeps it down already.
+func (l *Ledger) Boot(node string) {
+	l.nodes = append(l.nodes, node)
+	if !l.downs.on(node) {
+		l.start(node)
+	}
+}
+
+// DisableFailpoints ends the faults that outlive a world, when it is over.
+func (l *Ledger) DisableFailpoints() {
+	for _, a := range slices.Clone(l.active) {
+		if _, ok := a.Fault.(Failpoint); ok {
+			l.end(a)
+		}
+	}
 }
 
 // Begin inflicts a fault. It returns what ends it, which may be called any
@@ -100,6 +119,9 @@ func (l *Ledger) Start(node string) {
 }
 
 func (l *Ledger) start(node string) {
+	if !slices.Contains(l.nodes, node) {
+		return // it boots later
+	}
 	if l.pauses.on(node) {
 		l.starting[node] = true
 		return

@@ -126,12 +126,12 @@ type Failpoint struct {
 	RestartAfter time.Duration
 }
 
+// On reports whether the point is on on a node.
+func (f Failpoint) On(node string) bool { return f.Nodes == nil || slices.Contains(f.Nodes, node) }
+
 // Begin implements Fault. An unknown point is a bug: scenarios are validated.
 func (f Failpoint) Begin(*Ledger) func() {
-	rule := fail.Rule{Point: f.Point, Do: f.Do, Times: f.Times}
-	if f.Nodes != nil {
-		rule.Nodes = func(node string) bool { return slices.Contains(f.Nodes, node) }
-	}
+	rule := fail.Rule{Point: f.Point, Do: f.Do, Times: f.Times, Nodes: f.On}
 	disable, err := fail.Enable(rule)
 	if err != nil {
 		panic(fmt.Sprintf("fault: %v", err))

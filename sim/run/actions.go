@@ -1,0 +1,108 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/sim"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// actions run the workload on the client: a node outside of the cloud, which
+// runs no service and is not in the directory.
+type actions struct {
+	client  node.Env // of its current incarnation
+	up      bool
+	waiting []scenario.Step // for the client's first start
+
+	begun, done, failed int
+	errors              map[string]int // by text
+}
+
+// errorTextsMax bounds how many different errors of actions are kept.
+const errorTextsMax = 100
+
+// node is the client.
+func (a *actions) node() sim.NodeConfig {
+	spec := node.Spec{
+		Name:     scenario.Client,
+		Settings: func() any { return nil },
+		New: func(env node.Env, _ any) (node.Service, error) {
+			return &client{actions: a, env: env}, nil
+		},
+	}
+	return sim.NodeConfig{Name: scenario.Client, Services: []node.Configured{{Spec: spec}}, Listed: []string{}}
+}
+
+// client is the only service of the client; it hands its Env to the actions.
+type client struct {
+	actions *actions
+	env     node.Env
+}
+
+// Start implements node.Service.
+func (c *client) Start(context.Context) error {
+	a := c.actions
+	a.client, a.up = c.env, true
+	waiting := a.waiting
+	a.waiting = nil
+	for _, s := range waiting {
+		a.begin(s)
+	}
+	return nil
+}
+
+// Stop implements node.Service.
+func (c *client) Stop(context.Context) error { return nil }
+
+// run begins one occurrence. It may wait for the client to boot.
+func (a *actions) run(s scenario.Step) {
+	a.begun++
+	if !a.up {
+		a.waiting = append(a.waiting, s)
+		return
+	}
+	a.begin(s)
+}
+
+func (a *actions) begin(s scenario.Step) {
+	env := a.client
+	env.Loop.Go(fmt.Sprintf("%s %d", s.Action.Name, s.N), func(ctx context.Context) {
+		err := s.Action.Run(ctx, env, s.Params, s.N)
+		switch {
+		case err == nil:
+			a.done++
+		case errors.Is(err, clock.ErrStopped) && ctx.Err() != nil:
+			// the run is over, or the client crashed: unfinished
+		default:
+			a.failed++
+			a.note(s.Action.Name + ": " + err.Error())
+		}
+	})
+}
+
+func (a *actions) note(text string) {
+	if a.errors == nil {
+		a.errors = map[string]int{}
+	}
+	if _, known := a.errors[text]; known || len(a.errors) < errorTextsMax {
+		a.errors[text]++
+	}
+}
+
+// notesMax is how many different errors a report shows.
+const notesMax = 5
+
+func (a *actions) notes() (out []string) {
+	texts := slices.Sorted(maps.Keys(a.errors))
+	slices.SortStableFunc(texts, func(x, y string) int { return a.errors[y] - a.errors[x] })
+	for _, text := range texts[:min(len(texts), notesMax)] {
+		out = append(out, fmt.Sprintf("%d actions failed: %s", a.errors[text], text))
+	}
+	return out
+}

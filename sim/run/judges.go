@@ -1,0 +1,210 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/report"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// judges are the checkers of one run.
+type judges struct {
+	all []*judge
+	// violated is the first whose expectation failed while the faults went on.
+	violated *judge
+	now      time.Duration
+}
+
+// judge is one checker with what was expected of it.
+type judge struct {
+	name      string
+	checker   check.Checker
+	always    bool
+	afterHeal bool
+	failure   error // of always
+	at        time.Duration
+	unsettled error // the last answer of after-heal
+	asked     bool
+}
+
+// newJudges makes every checker that the scenario names, and those that count
+// something.
+func newJudges(s *scenario.Scenario, words scenario.Vocabulary) *judges {
+	j := new(judges)
+	names := func(list []scenario.Check, name string) bool {
+		return slices.ContainsFunc(list, func(c scenario.Check) bool { return c.Name == name })
+	}
+	for _, c := range words.Checks {
+		one := &judge{name: c.Name, checker: c.New(), always: names(s.Expect.Always, c.Name), afterHeal: names(s.Expect.AfterHeal, c.Name)}
+		if _, counts := one.checker.(check.Figures); counts || one.always || one.afterHeal {
+			j.all = append(j.all, one)
+		}
+	}
+	return j
+}
+
+// hear passes a fact on to all; the error is errViolated if it violates what
+// must always hold.
+func (j *judges) hear(f check.Fact) error {
+	j.now = f.At
+	for _, one := range j.all {
+		if listener, ok := one.checker.(check.OnFact); ok {
+			if err := listener.Fact(f); err != nil {
+				j.violate(one, fmt.Errorf("%w (%s %s of %s)", err, f.Service, f.Name, f.Node))
+			}
+		}
+	}
+	return j.verdict()
+}
+
+// poll lets those look at the world whose expectation must always hold.
+func (j *judges) poll(v check.View) error {
+	j.now = v.Now()
+	for _, one := range j.all {
+		if looker, ok := one.checker.(check.OnPoll); ok && (one.always || one.afterHeal) {
+			if err := looker.Poll(v); err != nil {
+				j.violate(one, err)
+			}
+		}
+	}
+	return j.verdict()
+}
+
+func (j *judges) violate(one *judge, err error) {
+	if !one.always || one.failure != nil {
+		return
+	}
+	one.failure, one.at = err, j.now
+	if j.violated == nil {
+		j.violated = one
+	}
+}
+
+func (j *judges) verdict() error {
+	if j.violated != nil {
+		return errViolated
+	}
+	return nil
+}
+
+// settled asks all that must hold after healing whether it does.
+func (j *judges) settled(v check.View) bool {
+	all := true
+	for _, one := range j.all {
+		if one.afterHeal {
+			one.asked = true
+			one.unsettled = one.checker.(check.OnSettled).Settled(v)
+			all = all && one.unsettled == nil
+		}
+	}
+	return all
+}
+
+// expectations are the verdicts, in the order of the scenario. failure is how
+// the run ended.
+func (r *runner) expectations(failure error) []report.Expectation {
+	clean := report.Expectation{Name: "no-unexpected-errors", When: "always", Held: true}
+	if failure != nil && !errors.Is(failure, errViolated) {
+		clean.Held, clean.Detail = false, failure.Error()
+	}
+	out := []report.Expectation{clean}
+	for _, c := range r.scenario.Expect.Always {
+		out = append(out, r.judges.named(c.Name).alwaysVerdict())
+	}
+	for _, c := range r.scenario.Expect.AfterHeal {
+		out = append(out, r.afterHealVerdict(r.judges.named(c.Name)))
+	}
+	figures := r.figures()
+	for _, b := range r.scenario.Expect.Report {
+		out = append(out, figureVerdict(b, figures))
+	}
+	return out
+}
+
+func (j *judges) named(name string) *judge {
+	i := slices.IndexFunc(j.all, func(one *judge) bool { return one.name == name })
+	return j.all[i]
+}
+
+func (one *judge) alwaysVerdict() report.Expectation {
+	e := report.Expectation{Name: one.name, When: "always", Held: one.failure == nil}
+	if !e.Held {
+		e.Detail = fmt.Sprintf("at %s: %v", one.at, one.failure)
+	}
+	return e
+}
+
+func (r *runner) afterHealVerdict(one *judge) report.Expectation {
+	e := report.Expectation{Name: one.name, When: "after-heal"}
+	switch {
+	case one.asked && one.unsettled != nil:
+		e.Detail = fmt.Sprintf("not within %s after healing: %v", r.scenario.Expect.Within, one.unsettled)
+	case !one.asked:
+		e.Detail = "not asked: the run ended before"
+	default:
+		e.Held = true
+		if r.settledAt > 0 {
+			e.Detail = fmt.Sprintf("all held %s after healing", r.settledAt-r.healedAt)
+		}
+	}
+	return e
+}
+
+func figureVerdict(b scenario.Bound, figures map[string]float64) report.Expectation {
+	e := report.Expectation{Name: b.Figure, When: "report"}
+	value, known := figures[b.Figure]
+	if !known {
+		e.Detail = "no such figure; there are: " + fmt.Sprint(slices.Sorted(maps.Keys(figures)))
+		return e
+	}
+	e.Held = (b.Min == nil || value >= *b.Min) && (b.Max == nil || value <= *b.Max)
+	e.Detail = number(value) + ", expected " + boundText(b)
+	return e
+}
+
+func boundText(b scenario.Bound) string {
+	switch {
+	case b.Min == nil:
+		return "at most " + number(*b.Max)
+	case b.Max == nil:
+		return "at least " + number(*b.Min)
+	case *b.Min == *b.Max:
+		return number(*b.Min)
+	}
+	return number(*b.Min) + " to " + number(*b.Max)
+}
+
+func number(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
+
+// figures are what checkers counted, and what the runner itself did.
+func (r *runner) figures() map[string]float64 {
+	out := map[string]float64{}
+	for _, one := range r.judges.all {
+		if counter, ok := one.checker.(check.Figures); ok {
+			maps.Copy(out, counter.Figures())
+		}
+	}
+	out["nodes"] = float64(len(r.scenario.Nodes))
+	out["faults"] = float64(len(r.faults))
+	out["actions.done"] = float64(r.actions.done)
+	out["actions.failed"] = float64(r.actions.failed)
+	out["actions.unfinished"] = float64(r.actions.begun - r.actions.done - r.actions.failed)
+	if r.settledAt > 0 {
+		out["recovery.seconds"] = (r.settledAt - r.healedAt).Seconds()
+	}
+	hits := 0
+	for _, n := range fail.Hits() {
+		hits += n
+	}
+	out["failpoints.hit"] = float64(hits)
+	maps.DeleteFunc(out, func(_ string, x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })
+	return out
+}

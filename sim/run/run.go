@@ -1,0 +1,216 @@
+// Package run carries out a scenario: it builds the world, lets the timeline
+// happen, has the checkers listen and look, heals everything and demands
+// recovery. It knows no service.
+package run
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/sim"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/fault"
+	"github.com/taucloud/tau/sim/report"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// Options is how to run a scenario.
+type Options struct {
+	// Seed and Wire usually are the scenario's own.
+	Seed uint64
+	Wire string
+	// Trace receives one JSON line per event; nil for none.
+	Trace io.Writer
+	// Progress is called now and then; nil for never.
+	Progress func(virtual time.Duration, events uint64)
+}
+
+// Of returns the options that the scenario itself asks for.
+func Of(s *scenario.Scenario) Options { return Options{Seed: s.Seed, Wire: s.Wire} }
+
+// Run carries out a scenario. What fails in the world is part of the result;
+// there is no other kind of error. Runs share the failpoints of the process, so
+// only one may go on at a time.
+func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Result {
+	r := &runner{scenario: s, judges: newJudges(s, words)}
+	fail.ResetHits()
+	began := time.Now()
+	outcome, err := sim.Run(sim.Config{
+		Seed:     o.Seed,
+		Wire:     sim.WireKind(o.Wire),
+		Network:  sim.Network{Default: s.Network.Default, Of: s.Network.Shape},
+		Trace:    o.Trace,
+		Progress: o.Progress,
+	}, func(w *sim.World) error { return r.body(w, o.Seed) })
+	result := report.Result{
+		Scenario:     s.Name,
+		About:        s.About,
+		Seed:         o.Seed,
+		Wire:         o.Wire,
+		Digest:       outcome.Digest,
+		Events:       outcome.Events,
+		VirtualMS:    outcome.Virtual.Milliseconds(),
+		WallMS:       time.Since(began).Milliseconds(),
+		Figures:      r.figures(),
+		Faults:       r.faults,
+		Replay:       fmt.Sprintf("dreamland sim %s --seed %d --wire %s", s.File, o.Seed, o.Wire),
+		Notes:        r.actions.notes(),
+		Expectations: r.expectations(err),
+	}
+	result.Judge()
+	return result
+}
+
+// runner is one run.
+type runner struct {
+	scenario *scenario.Scenario
+	world    *sim.World
+	ledger   *fault.Ledger
+	judges   *judges
+	actions  actions
+	faults   []report.Fault
+
+	healedAt  time.Duration
+	settledAt time.Duration // zero: not (yet)
+}
+
+// errViolated ends a run early; what was violated is with the judges.
+var errViolated = errors.New("run: an expectation failed")
+
+func (r *runner) body(w *sim.World, seed uint64) error {
+	r.world = w
+	if err := r.addNodes(); err != nil {
+		return err
+	}
+	defer r.ledger.DisableFailpoints() // here, because a bubble's channels die with it
+	w.OnFact(r.hear)
+	for _, step := range r.scenario.Plan(seed) {
+		w.At(step.At, stepLabel(step), func() { r.step(step) })
+	}
+	if err := r.runUntil(r.scenario.Duration); err != nil {
+		return err
+	}
+	w.After(0, "heal everything", r.ledger.Heal)
+	r.healedAt = w.Now()
+	return r.settle()
+}
+
+// addNodes adds all nodes and boots those that are there from the start.
+func (r *runner) addNodes() error {
+	w := r.world
+	r.ledger = fault.NewLedger(w)
+	for _, n := range r.scenario.Nodes {
+		if err := w.AddNode(sim.NodeConfig{Name: n.Name, Services: n.Services}); err != nil {
+			return err
+		}
+	}
+	if err := w.AddNode(r.actions.node()); err != nil {
+		return err
+	}
+	r.ledger.Boot(scenario.Client)
+	for _, n := range r.scenario.Nodes {
+		if n.StartAt == 0 {
+			r.ledger.Boot(n.Name)
+			continue
+		}
+		w.At(n.StartAt, "boot "+n.Name, func() { r.ledger.Boot(n.Name) })
+	}
+	return nil
+}
+
+// runUntil runs to a virtual time, looking at the world once a PollInterval.
+func (r *runner) runUntil(end time.Duration) error {
+	for now := r.world.Now(); now < end; now = r.world.Now() {
+		next := (now/check.PollInterval + 1) * check.PollInterval
+		if err := r.world.RunUntil(min(next, end)); err != nil {
+			return err
+		}
+		if err := r.judges.poll(r.view()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle waits until everything that is expected after healing holds at two
+// looks in a row.
+func (r *runner) settle() error {
+	deadline := r.healedAt + r.scenario.Expect.Within
+	if len(r.scenario.Expect.AfterHeal) == 0 {
+		return nil
+	}
+	held := false
+	for r.world.Now() < deadline || held {
+		if err := r.runUntil(r.world.Now() + check.PollInterval); err != nil {
+			return err
+		}
+		now := r.judges.settled(r.view())
+		if now && held {
+			return nil
+		}
+		if held = now; held {
+			r.settledAt = r.world.Now()
+		}
+	}
+	return errViolated
+}
+
+func stepLabel(s scenario.Step) string {
+	if s.Fault != nil {
+		return s.Fault.String()
+	}
+	return fmt.Sprintf("%s %d", s.Action.Name, s.N)
+}
+
+func (r *runner) step(s scenario.Step) {
+	if s.Action != nil {
+		r.actions.run(s)
+		return
+	}
+	r.faults = append(r.faults, report.Fault{AtMS: r.world.Now().Milliseconds(), ForMS: s.For.Milliseconds(), What: s.Fault.String()})
+	end := r.ledger.Begin(s.Fault)
+	if end != nil && s.For > 0 && s.At+s.For < r.scenario.Duration {
+		r.world.After(s.For, "end: "+s.Fault.String(), end)
+	}
+}
+
+// hear passes a fact on to the checkers.
+func (r *runner) hear(f check.Fact) {
+	if f.Name == "failpoint" {
+		r.restartAfter(f)
+	}
+	if r.judges.hear(f) != nil {
+		r.world.Fail(errViolated)
+	}
+}
+
+// restartAfter keeps a node down that a failpoint is just about to crash, for
+// as long as the failpoint says.
+func (r *runner) restartAfter(f check.Fact) {
+	for _, active := range r.ledger.Active() {
+		p, ok := active.(fault.Failpoint)
+		if !ok || p.Point != f.Text("point") || p.RestartAfter == 0 || !p.On(f.Node) {
+			continue
+		}
+		// a moment later it has crashed
+		r.world.After(1, "keep down "+f.Node, func() {
+			end := r.ledger.Begin(fault.Crash{Nodes: []string{f.Node}})
+			r.world.After(p.RestartAfter, "restart "+f.Node, end)
+		})
+		return
+	}
+}
+
+// view is the world without the client, which is no part of the cloud.
+func (r *runner) view() check.View { return cloud{r.world} }
+
+type cloud struct{ *sim.World }
+
+// Nodes implements check.View.
+func (c cloud) Nodes() []check.NodeView {
+	all := c.World.Nodes()
+	return all[:len(all)-1] // the client was added last
+}

@@ -1,0 +1,246 @@
+package run_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/report"
+	"github.com/taucloud/tau/sim/run"
+	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/transport"
+)
+
+// A toy cloud: nodes that greet each other and remember who greeted them.
+
+type greeting struct{ From string }
+
+var greet = transport.Method[greeting, greeting]{Name: "greeter/greet"}
+
+var beforeAnswer = fail.Register("greeter/before-answer", "was greeted, has not answered")
+
+type greeter struct {
+	env   node.Env
+	heard map[string]time.Duration
+}
+
+func (g *greeter) Start(context.Context) error {
+	greet.Serve(g.env.Wire, func(ctx context.Context, _ transport.Peer, m greeting) (greeting, error) {
+		if err := beforeAnswer.Hit(ctx, g.env); err != nil {
+			return greeting{}, err
+		}
+		g.heard[m.From] = g.env.Loop.Elapsed()
+		g.env.Observe("greeted", node.F("by", m.From))
+		return greeting{From: g.env.Node}, nil
+	})
+	g.env.Loop.Go("greet", func(ctx context.Context) {
+		for clock.Sleep(ctx, g.env.Loop, time.Second) == nil {
+			for _, p := range g.env.Wire.Directory().Peers("greeter") {
+				_, _ = greet.Call(ctx, g.env.Wire, p, greeting{From: g.env.Node})
+			}
+		}
+	})
+	return nil
+}
+
+func (g *greeter) Stop(context.Context) error { return nil }
+
+// greetings counts, and is violated by a greeting of somebody called evil.
+type greetings struct{ n float64 }
+
+func (g *greetings) Name() string { return "nobody-is-evil" }
+func (g *greetings) Fact(f check.Fact) error {
+	if f.Name == "greeted" {
+		g.n++
+	}
+	if strings.HasPrefix(f.Text("by"), "evil") {
+		return errors.New("greeted by " + f.Text("by"))
+	}
+	return nil
+}
+func (g *greetings) Figures() map[string]float64 { return map[string]float64{"greetings": g.n} }
+
+// everybodyMet holds when each greeter has been greeted by all in the last 5 s.
+type everybodyMet struct{}
+
+func (everybodyMet) Name() string { return "everybody-met" }
+func (everybodyMet) Settled(v check.View) error {
+	for _, n := range v.Nodes() {
+		g, _ := n.Service("greeter").(*greeter)
+		if g == nil {
+			return fmt.Errorf("%s is down", n.Name)
+		}
+		for _, other := range v.Nodes() {
+			if at, met := g.heard[other.Name]; !met || g.env.Loop.Elapsed()-at > 5*time.Second {
+				return fmt.Errorf("%s has not been greeted by %s", n.Name, other.Name)
+			}
+		}
+	}
+	return nil
+}
+
+type sayParams struct {
+	To    string `yaml:"to"`
+	Error bool   `yaml:"error"`
+}
+
+func words() scenario.Vocabulary {
+	return scenario.Vocabulary{
+		Services: []node.Spec{{
+			Name: "greeter", Settings: func() any { return &struct{}{} },
+			New: func(env node.Env, _ any) (node.Service, error) {
+				return &greeter{env: env, heard: map[string]time.Duration{}}, nil
+			},
+		}},
+		Actions: []scenario.Action{{
+			Name: "say", Params: func() any { return &sayParams{} },
+			Run: func(ctx context.Context, env node.Env, params any, n int) error {
+				if params.(*sayParams).Error {
+					return errors.New("nothing to say")
+				}
+				peers := env.Wire.Directory().Peers("greeter")
+				_, err := greet.Call(ctx, env.Wire, peers[n%len(peers)], greeting{From: "client"})
+				return err
+			},
+		}},
+		Checks: []scenario.Check{
+			{Name: "nobody-is-evil", New: func() check.Checker { return &greetings{} }},
+			{Name: "everybody-met", New: func() check.Checker { return everybodyMet{} }},
+		},
+	}
+}
+
+func play(t *testing.T, text string, options ...func(*run.Options)) report.Result {
+	t.Helper()
+	s, err := scenario.Parse("toy.yaml", []byte(text), words())
+	require.NoError(t, err)
+	o := run.Of(s)
+	for _, f := range options {
+		f(&o)
+	}
+	result := run.Run(s, words(), o)
+	_, err = json.Marshal(result)
+	require.NoError(t, err)
+	return result
+}
+
+func expectation(t *testing.T, r report.Result, name string) report.Expectation {
+	t.Helper()
+	for _, e := range r.Expectations {
+		if e.Name == name {
+			return e
+		}
+	}
+	require.Fail(t, "no such expectation", "%s in %+v", name, r.Expectations)
+	return report.Expectation{}
+}
+
+const stormy = `
+duration: 1m
+nodes: [{name: a, count: 4, services: [greeter]}, {name: late, services: [greeter], start-at: 20s}]
+timeline:
+  - {at: 0s, every: 3s, times: 10, say: {to: a-1}}
+  - {at: 5s, partition: [[a-1], ["*"]], for: 10s}
+  - {at: 7s, partition: [[a-1, a-2], ["*"]], for: 20s}
+  - {at: 10s, crash: {one-of: a-*, restart-after: 3s}}
+  - {at: 12s, pause: a-3, for: 9s}
+  - {at: 15s, skew: {on: a-2, by: 1m}}
+  - {at: 20s, drift: {on: a-4, ppm: 300}}
+  - {at: 22s, churn: {on: a-*, count: 2, up: 1s..5s, down: 1s..3s}, for: 20s}
+  - {at: 30s, flaky-link: {on: a-1, every: 500ms..2s}, for: 10s}
+  - {at: 33s, slow-link: {on: a-2, latency: 300ms..1s, bandwidth: 10kB/s}}
+  - {at: 35s, disk: {on: a-*, slow: 10ms..90ms, errors: 1%}, for: 10s}
+  - {at: 36s, hold: {from: a-1, to: a-2}, for: 5s}
+  - {at: 40s, failpoint: {name: greeter/before-answer, on: a-4, do: crash, times: 1, restart-after: 2s}}
+  - {at: 44s, rolling-restart: {on: "*", gap: 2s}}
+  - {at: 58s, crash: a-1}
+expect:
+  always: [nobody-is-evil]
+  after-heal: {within: 30s, all: [everybody-met]}
+  report: {greetings: {min: 100}, failpoints.hit: 1}
+`
+
+func TestAStormIsSurvivedAndIsTheSameEveryTime(t *testing.T) {
+	var trace bytes.Buffer
+	first := play(t, stormy, func(o *run.Options) { o.Trace = &trace })
+	require.Equal(t, report.Held, first.Verdict, "%+v", first.Expectations)
+	require.NotEmpty(t, first.Faults)
+	require.Contains(t, trace.String(), "partition a-1 | a-2 a-3 a-4 late")
+
+	again := play(t, stormy)
+	require.Equal(t, first.Digest, again.Digest)
+	require.Equal(t, first.Faults, again.Faults)
+	direct := play(t, stormy, func(o *run.Options) { o.Wire = scenario.Direct })
+	require.Equal(t, first.Digest, direct.Digest)
+	other := play(t, stormy, func(o *run.Options) { o.Wire, o.Seed = scenario.Direct, 2 })
+	require.NotEqual(t, first.Digest, other.Digest)
+}
+
+func TestAViolationEndsTheRun(t *testing.T) {
+	r := play(t, `
+duration: 10m
+nodes: [{name: good, count: 2, services: [greeter]}, {name: evil, services: [greeter], start-at: 10s}]
+expect: {always: [nobody-is-evil], after-heal: [everybody-met], report: {greetings: {max: 1}, greeting: 3}}
+`)
+	require.Equal(t, report.Failed, r.Verdict)
+	e := expectation(t, r, "nobody-is-evil")
+	require.False(t, e.Held)
+	require.Regexp(t, `^at 1[12]\.\d+s: greeted by evil \(greeter greeted of (good-1|good-2|evil)\)$`, e.Detail)
+	require.Less(t, r.VirtualMS, int64(13_000))
+	require.Equal(t, "not asked: the run ended before", expectation(t, r, "everybody-met").Detail)
+	require.Contains(t, expectation(t, r, "greetings").Detail, "expected at most 1")
+	require.Contains(t, expectation(t, r, "greeting").Detail, "no such figure")
+}
+
+func TestWhatDoesNotRecoverFails(t *testing.T) {
+	r := play(t, `
+duration: 5s
+nodes: [{name: a, services: [greeter]}, {name: b, services: []}]
+expect: {after-heal: {within: 3s, all: [everybody-met]}}
+`)
+	require.Equal(t, report.Failed, r.Verdict)
+	require.Equal(t, "not within 3s after healing: a has not been greeted by b", expectation(t, r, "everybody-met").Detail)
+	require.Equal(t, int64(8_000), r.VirtualMS)
+}
+
+func TestActionsAreCountedNotJudged(t *testing.T) {
+	r := play(t, `
+duration: 10s
+nodes: [{name: a, services: [greeter]}]
+timeline:
+  - {at: 0s, every: 1s, times: 5, say: {to: a}}
+  - {at: 2s, every: 1s, times: 3, say: {error: true}}
+expect: {always: [nobody-is-evil], report: {actions.done: 5, actions.failed: 3, actions.unfinished: 0}}
+`)
+	require.Equal(t, report.Held, r.Verdict, "%+v", r.Expectations)
+	require.Equal(t, []string{"3 actions failed: say: nothing to say"}, r.Notes)
+}
+
+func TestFailpointDecidesWhenItsVictimReturns(t *testing.T) {
+	var trace bytes.Buffer
+	play(t, `
+duration: 30s
+nodes: [{name: a, count: 2, services: [greeter]}]
+timeline: [{at: 2s, failpoint: {name: greeter/before-answer, on: a-1, do: crash, times: 1, restart-after: 12s}}]
+`, func(o *run.Options) { o.Trace = &trace })
+	var times []float64
+	for _, line := range strings.Split(trace.String(), "\n") {
+		if strings.Contains(line, `"n":"a-1"`) && (strings.Contains(line, `"f":"crashed"`) || strings.Contains(line, `"f":"started"`)) {
+			var e struct{ T float64 }
+			require.NoError(t, json.Unmarshal([]byte(line), &e))
+			times = append(times, e.T/1e9)
+		}
+	}
+	require.Len(t, times, 3)
+	require.InDelta(t, 12, times[2]-times[1], 0.5)
+}
