@@ -5,17 +5,21 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fail"
 	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick"
 	"github.com/taucloud/tau/services/tns"
 	"github.com/taucloud/tau/sim"
 	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/fault"
 )
 
 // chaos runs pushes under random faults, heals after three minutes and demands
@@ -25,13 +29,14 @@ type chaos struct {
 	rand     *rand.Rand
 	names    []string
 	checkers []check.Checker
+	ends     []func()
 }
 
 func (c *chaos) fault() {
 	w, r := c.w, c.rand
 	victim := c.names[r.IntN(len(c.names))]
 	lasts := time.Duration(1+r.IntN(25)) * time.Second
-	switch r.IntN(6) {
+	switch r.IntN(12) {
 	case 0, 1:
 		w.Crash(victim, false)
 		w.After(lasts, "start", func() { w.Start(victim) })
@@ -60,13 +65,48 @@ func (c *chaos) fault() {
 	case 5:
 		w.Stop(victim)
 		w.After(lasts, "start", func() { w.Start(victim) })
+	case 6, 7:
+		for _, other := range c.names {
+			w.SetHeld(victim, other, true)
+		}
+		w.After(lasts, "release", c.mend)
+	case 8:
+		for _, other := range c.names {
+			w.SetCut(victim, other, true)
+		}
+		w.After(lasts, "mend", c.mend)
+	case 9:
+		w.SetSkew(victim, time.Duration(r.IntN(600)-300)*time.Second)
+	case 10:
+		w.SetDisk(victim, fault.Condition{SyncMin: 200 * time.Millisecond, SyncMax: 3 * time.Second, ErrorProbability: 0.1})
+		w.After(lasts, "mend disk", func() { w.SetDisk(victim, fault.Condition{}) })
+	case 11:
+		c.failpoint(victim)
 	}
+}
+
+func (c *chaos) failpoint(victim string) {
+	points := fail.Points()
+	points = slices.DeleteFunc(points, func(p *fail.Point) bool {
+		return !strings.HasPrefix(p.Name(), "patrick/") && !strings.HasPrefix(p.Name(), "monkey/")
+	})
+	action := []string{"crash", "error", "delay 15s", "crash"}[c.rand.IntN(4)]
+	do, err := fail.ParseAction(action)
+	if err != nil {
+		panic(err)
+	}
+	off, err := fail.Enable(fail.Rule{Point: points[c.rand.IntN(len(points))].Name(), Do: do, Times: 2})
+	if err != nil {
+		panic(err)
+	}
+	c.ends = append(c.ends, off)
 }
 
 func (c *chaos) mend() {
 	for _, a := range c.names {
 		for _, b := range c.names {
 			c.w.SetCut(a, b, false)
+			c.w.SetHeld(a, b, false)
 		}
 	}
 }
@@ -128,8 +168,12 @@ func runChaos(seed uint64, trace *bytes.Buffer) (map[string]float64, sim.Outcome
 		}
 		w.At(3*time.Minute, "heal", func() {
 			c.mend()
+			for _, end := range c.ends {
+				end()
+			}
 			for _, n := range c.names {
 				w.SetPaused(n, false)
+				w.SetDisk(n, fault.Condition{})
 				w.Start(n)
 			}
 		})
