@@ -59,6 +59,12 @@ func (ep *Endpoint) register(m *method) {
 	e.methods[m.name] = m
 }
 
+func (ep *Endpoint) isClosed() bool {
+	ep.engine.mu.Lock()
+	defer ep.engine.mu.Unlock()
+	return ep.closed
+}
+
 // Close ends what a service has on the network: its handlers are taken away and
 // cancelled, whoever waits for them and its own calls and streams hear of it at
 // once. The engine and its conns stay.
@@ -69,10 +75,17 @@ func (ep *Endpoint) Close() {
 			return
 		}
 		ep.closed = true
-		ep.unregister()
+		ep.unregister(a)
 		ep.inboxes = map[Peer]*inbox{}
 		for _, s := range e.sessionsInOrder() {
 			ep.leave(s, a)
+		}
+		for _, l := range e.linksInOrder() {
+			for _, o := range l.waiting {
+				if o.stream != nil && o.stream.ep == ep {
+					o.stream.end(stoppedError, a)
+				}
+			}
 		}
 		for _, id := range slices.Sorted(maps.Keys(e.calls)) {
 			if c := e.calls[id]; c != nil && c.ep == ep {
@@ -82,13 +95,15 @@ func (ep *Endpoint) Close() {
 	})
 }
 
-func (ep *Endpoint) unregister() {
+func (ep *Endpoint) unregister(a *actions) {
 	e := ep.engine
 	maps.DeleteFunc(e.methods, func(_ string, m *method) bool { return m.ep == ep })
-	for topic, subscribers := range e.subscriptions {
-		e.subscriptions[topic] = slices.DeleteFunc(subscribers, func(m *method) bool { return m.ep == ep })
-		if len(e.subscriptions[topic]) == 0 {
-			delete(e.subscriptions, topic)
+	for _, topic := range slices.Sorted(maps.Keys(e.topics)) {
+		sub := e.topics[topic]
+		sub.methods = slices.DeleteFunc(sub.methods, func(m *method) bool { return m.ep == ep })
+		if len(sub.methods) == 0 {
+			delete(e.topics, topic)
+			sub.leave(a)
 		}
 	}
 }

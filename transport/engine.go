@@ -36,27 +36,46 @@ type Engine struct {
 	dir  Directory
 	self Peer
 
-	mu            sync.Mutex
-	closed        bool
-	links         map[Peer]*link
-	sessions      map[Conn]*session
-	sessionCount  uint64
-	calls         map[uint64]*call
-	callCount     uint64
-	methods       map[string]*method
-	subscriptions map[string][]*method
+	admit     func(Peer) bool
+	publisher Publisher
+
+	mu           sync.Mutex
+	closed       bool
+	links        map[Peer]*link
+	sessions     map[Conn]*session
+	sessionCount uint64
+	calls        map[uint64]*call
+	callCount    uint64
+	methods      map[string]*method
+	topics       map[string]*subscription
 }
+
+// Option changes what an Engine does.
+type Option func(*Engine)
+
+// Admit makes the engine close what peers dial that admit does not like, and
+// dial no such peer. admit is called on any goroutine and must not wait.
+func Admit(admit func(Peer) bool) Option { return func(e *Engine) { e.admit = admit } }
+
+// PublishWith makes p carry publications, in place of the engine's own fan-out
+// to all peers of the audience.
+func PublishWith(p Publisher) Option { return func(e *Engine) { e.publisher = p } }
 
 // NewEngine returns an engine over host. It reads the time of loop, the node's
 // own, which is not a service's.
-func NewEngine(host Host, loop clock.Loop, dir Directory) *Engine {
+func NewEngine(host Host, loop clock.Loop, dir Directory, options ...Option) *Engine {
 	e := &Engine{
 		host: host, loop: loop, dir: dir, self: host.ID(),
-		links:         map[Peer]*link{},
-		sessions:      map[Conn]*session{},
-		calls:         map[uint64]*call{},
-		methods:       map[string]*method{},
-		subscriptions: map[string][]*method{},
+		admit:    func(Peer) bool { return true },
+		links:    map[Peer]*link{},
+		sessions: map[Conn]*session{},
+		calls:    map[uint64]*call{},
+		methods:  map[string]*method{},
+		topics:   map[string]*subscription{},
+	}
+	e.publisher = fanOut{e}
+	for _, o := range options {
+		o(e)
 	}
 	host.Handle((*receiver)(e))
 	return e
@@ -78,9 +97,13 @@ func (e *Engine) Close() error {
 		for _, s := range e.sessionsInOrder() {
 			e.drop(s, stoppedError, a)
 		}
-		for _, l := range slices.SortedFunc(maps.Values(e.links), func(l, m *link) int { return l.peer.Compare(m.peer) }) {
+		for _, l := range e.linksInOrder() {
 			e.dropWaiting(l, stoppedError, a)
 		}
+		for _, topic := range slices.Sorted(maps.Keys(e.topics)) {
+			e.topics[topic].leave(a)
+		}
+		e.topics = map[string]*subscription{}
 	})
 	return e.host.Close()
 }
@@ -110,6 +133,11 @@ func (e *Engine) sessionsInOrder() []*session {
 	return slices.SortedFunc(maps.Values(e.sessions), func(s, t *session) int { return cmp.Compare(s.number, t.number) })
 }
 
+// linksInOrder are the links in the order of their peers.
+func (e *Engine) linksInOrder() []*link {
+	return slices.SortedFunc(maps.Values(e.links), func(l, m *link) int { return l.peer.Compare(m.peer) })
+}
+
 // receiver is the engine as the host sees it.
 type receiver Engine
 
@@ -117,7 +145,7 @@ type receiver Engine
 func (r *receiver) Accepted(c Conn) {
 	e := (*Engine)(r)
 	e.do(func(a *actions) {
-		if e.closed {
+		if e.closed || !e.admit(c.Remote()) {
 			a.add(c.Close)
 			return
 		}
@@ -170,8 +198,8 @@ func (e *Engine) receive(s *session, f frame, a *actions) error {
 			e.deliver(m, s.link.peer, f.message, a)
 		}
 	case framePublication:
-		for _, m := range e.subscriptions[string(f.name)] {
-			e.deliver(m, s.link.peer, f.message, a)
+		if sub := e.topics[string(f.name)]; sub != nil {
+			e.published(sub, s.link.peer, f.message, a)
 		}
 	default:
 		return e.receiveStream(s, f, a)

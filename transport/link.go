@@ -87,6 +87,9 @@ func (e *Engine) originate(to Peer, o outbound, a *actions) *Error {
 		return nil
 	}
 	if !l.dialing {
+		if !e.admit(to) {
+			return unreachable("not admitted")
+		}
 		if e.loop.Elapsed() < l.retryAt {
 			return unreachable("a dial failed just now")
 		}

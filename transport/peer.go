@@ -1,11 +1,3 @@
-// Package transport is how nodes speak: calls with deadlines, one-way notes,
-// streams, publish and subscribe, and a directory of who offers what.
-//
-// There is one protocol implementation, [Engine], over the narrow port [Host];
-// package transport/libp2p gives that port over any libp2p host, package sim
-// over the simulated wire. A service uses an [Endpoint], which is the engine
-// seen from the service's own loop, mostly through the typed values [Method],
-// [Note] and [Topic].
 package transport
 
 import (

@@ -3,33 +3,122 @@ package transport
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
+
+// Publisher carries publications between nodes. The engine's own sends each to
+// every peer of the audience; see PublishWith for another.
+type Publisher interface {
+	// Publish sends a message to the other nodes that subscribe to a topic, best
+	// effort, without waiting. The message still belongs to the caller.
+	Publish(topic string, message []byte)
+	// Subscribe has deliver called with what others publish, on any goroutine,
+	// until cancel is called. Deliver owns the message and does not wait.
+	Subscribe(topic string, deliver func(from Peer, message []byte)) (cancel func())
+}
 
 // Publish sends a message to every node of the topic's audience but this one,
 // best effort, without waiting. A topic is named "<service>/<name>" and its
 // audience are the nodes that offer <service>. A message longer than
 // MessageLenMax reaches nobody.
 func (ep *Endpoint) Publish(topic string, message []byte) {
-	if checkMessage(topic, message) != nil {
-		return
+	serviceOf(topic)
+	if checkMessage(topic, message) == nil && !ep.isClosed() {
+		ep.engine.publisher.Publish(topic, message)
 	}
+}
+
+// serviceOf is the part of a topic's name that says who its audience are.
+func serviceOf(topic string) string {
 	service, _, ok := strings.Cut(topic, "/")
 	if !ok {
 		panic(fmt.Sprintf("transport: topic %q is not named <service>/<name>", topic))
 	}
-	for _, p := range ep.engine.dir.Peers(service) {
-		if p != ep.engine.self {
-			ep.send(p, encodeNamed(framePublication, topic, message))
+	return service
+}
+
+// Subscribe receives what others publish on a topic; with the engine's own
+// fan-out in the order in which each of them published it. A topic may have
+// several subscribers on a node. A node that is not of the audience receives
+// nothing.
+func (ep *Endpoint) Subscribe(topic string, h func(ctx context.Context, from Peer, message []byte)) {
+	serviceOf(topic)
+	e := ep.engine
+	e.do(func(a *actions) {
+		sub := e.topics[topic]
+		if sub == nil {
+			sub = &subscription{}
+			e.topics[topic] = sub
+			a.add(func() { e.join(topic, sub) })
 		}
+		sub.methods = append(sub.methods, &method{ep: ep, name: topic, note: h})
+	})
+}
+
+// subscription is a node's interest in a topic.
+type subscription struct {
+	methods []*method // in the order in which they subscribed
+	over    bool
+	cancel  func() // nil until the publisher has it
+}
+
+// join tells the publisher.
+func (e *Engine) join(topic string, sub *subscription) {
+	cancel := e.publisher.Subscribe(topic, func(from Peer, message []byte) {
+		e.do(func(a *actions) {
+			if from != e.self && e.inAudience(topic) {
+				e.published(sub, from, message, a)
+			}
+		})
+	})
+	e.do(func(a *actions) {
+		sub.cancel = cancel
+		if sub.over {
+			a.add(cancel)
+		}
+	})
+}
+
+func (e *Engine) inAudience(topic string) bool {
+	_, found := slices.BinarySearchFunc(e.dir.Peers(serviceOf(topic)), e.self, Peer.Compare)
+	return found
+}
+
+// leave ends the interest.
+func (sub *subscription) leave(a *actions) {
+	sub.over = true
+	if sub.cancel != nil {
+		a.add(sub.cancel)
 	}
 }
 
-// Subscribe receives what others publish on a topic, in the order in which each
-// of them published it. A topic may have several subscribers on a node.
-func (ep *Endpoint) Subscribe(topic string, h func(ctx context.Context, from Peer, message []byte)) {
-	e := ep.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.subscriptions[topic] = append(e.subscriptions[topic], &method{ep: ep, name: topic, note: h})
+// published hands a publication to the subscribers. Each owns what it gets.
+func (e *Engine) published(sub *subscription, from Peer, message []byte, a *actions) {
+	for i, m := range sub.methods {
+		if i > 0 {
+			message = slices.Clone(message)
+		}
+		e.deliver(m, from, message, a)
+	}
 }
+
+// fanOut is the engine's own Publisher: it sends to each peer of the audience,
+// in canonical order. What comes in is dispatched with the other frames.
+type fanOut struct{ engine *Engine }
+
+// Publish implements Publisher.
+func (f fanOut) Publish(topic string, message []byte) {
+	e := f.engine
+	audience := e.dir.Peers(serviceOf(topic))
+	e.do(func(a *actions) {
+		for _, p := range audience {
+			if p != e.self {
+				_ = e.originate(p, outbound{frame: encodeNamed(framePublication, topic, message)}, a)
+			}
+		}
+	})
+}
+
+// Subscribe implements Publisher.
+func (f fanOut) Subscribe(string, func(Peer, []byte)) (cancel func()) { return func() {} }

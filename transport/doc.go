@@ -1,0 +1,59 @@
+// Package transport is how nodes speak: calls with deadlines, one-way notes,
+// streams, publish and subscribe, and a directory of who offers what.
+//
+// There is one protocol implementation, [Engine], over the narrow port [Host];
+// package transport/libp2p gives that port over any libp2p host, package sim
+// over the simulated wire. A node has one Engine. Each of its services has an
+// [Endpoint], which is the engine seen from the service's own loop, and uses it
+// mostly through the typed values [Method], [Note] and [Topic]:
+//
+//	// package xapi: what crosses the wire
+//	var Get = transport.Method[GetRequest, GetResponse]{Name: "tns/get"}
+//
+//	// the service
+//	xapi.Get.Serve(ep, func(ctx context.Context, from transport.Peer, r xapi.GetRequest) (xapi.GetResponse, error) {
+//		return xapi.GetResponse{}, transport.New(transport.NotFound, "tns/get", "no such branch")
+//	})
+//
+//	// whoever asks
+//	response, err := xapi.Get.Call(ctx, ep, peer, xapi.GetRequest{Branch: "main"})
+//	if transport.KindOf(err) == transport.NotFound { ... }
+//
+// # What is promised
+//
+// A call ends: with the response, with the handler's error, or with an error of
+// this node, and no later than its deadline, which is the context's or
+// [CallTimeout]. What is left of the deadline crosses the wire and bounds the
+// handler's context; that context also ends when the caller gives up or its conn
+// breaks. After Unreachable and Timeout the call may have been served or not:
+// what must not happen twice needs a key that the callee can recognise.
+//
+// A note, and so a publication, arrives at most once. Notes of one sender to one
+// endpoint are started in the order in which they were sent, as long as the conn
+// lasts: a handler that does not park is over before the next one starts.
+// Nobody hears of a note that was lost, so send it again or send state instead
+// of changes.
+//
+// A stream delivers its messages in order, without gaps, until it ends: with
+// io.EOF after the peer's Close, otherwise with an error. A sender parks when
+// the receiver is [StreamWindowMessages] or [StreamWindowBytes] behind.
+//
+// An [Error] has a [Kind], which survives the wire, and callers decide on that
+// alone.
+//
+// # Who owns bytes
+//
+// Whoever gets a message from this package owns it. Who passes one to this
+// package still owns it after the call returned: it was copied into a frame.
+//
+// # Bounds
+//
+// A message has at most [MessageLenMax] bytes. A peer has at most
+// [HandlersPerPeerMax] calls and streams served at once and [NotesPerPeerMax]
+// notes waiting; what it sends beyond is refused or, if it is a note, dropped.
+// What waits for a dial is bounded, too, and dials that fail are not repeated at
+// once. A peer that breaks the protocol loses its conn.
+//
+// All traffic between two nodes shares one conn, so a message of megabytes holds
+// up the small ones behind it: contents travel as blocks (package storage).
+package transport
