@@ -102,14 +102,14 @@ func (a *Agent) beat(ctx context.Context) {
 	if a.sent > a.settings.AnnounceEvery || a.changed() {
 		m = a.announcement()
 	}
-	raw := transport.Encode(m)
+	raw := m.Encode()
 	regular, others := a.chosen()
 	if len(others) > 0 {
 		a.turn++
 		regular = append(slices.Clip(regular), others[a.turn%len(others)])
 	}
 	for _, seer := range regular {
-		_ = a.env.Wire.Tell(seer, seerapi.Beacon.Name, raw) // the next beacon is the repetition
+		_ = a.env.Wire.Tell(seer, seerapi.Beacon, raw) // the next beacon is the repetition
 	}
 }
 
@@ -117,7 +117,7 @@ func (a *Agent) beat(ctx context.Context) {
 func (a *Agent) answer(_ context.Context, from transport.Peer, _ seerapi.AskMessage) {
 	m := a.message()
 	m.Announcement = &a.told
-	_ = seerapi.Beacon.Tell(a.env.Wire, from, m)
+	_ = a.env.Wire.Tell(from, seerapi.Beacon, m.Encode())
 }
 
 func (a *Agent) message() seerapi.BeaconMessage {

@@ -49,7 +49,7 @@ func newService(env node.Env, settings Settings) *Service {
 func (s *Service) Start(context.Context) error {
 	s.lastTurn = s.env.Loop.Elapsed()
 	s.wokeAt = s.lastTurn
-	seerapi.Beacon.Serve(s.env.Wire, s.hear)
+	s.env.Wire.HandleTell(seerapi.Beacon, s.hear)
 	seerapi.Leave.Serve(s.env.Wire, s.leave)
 	seerapi.Lookup.Serve(s.env.Wire, s.lookup)
 	seerapi.Digest.Serve(s.env.Wire, s.digest)
@@ -105,8 +105,9 @@ func (s *Service) settled(now time.Duration) bool {
 }
 
 // hear takes a beacon.
-func (s *Service) hear(_ context.Context, from transport.Peer, b seerapi.BeaconMessage) {
-	if b.Announcement != nil && !sound(b.Announcement) {
+func (s *Service) hear(_ context.Context, from transport.Peer, raw []byte) {
+	b, err := seerapi.DecodeBeacon(raw)
+	if err != nil || (b.Announcement != nil && !sound(b.Announcement)) {
 		return
 	}
 	if s.table.hear(s.now(), from, b) {

@@ -44,20 +44,6 @@ type Announcement struct {
 	Usage       map[string]int64 `cbor:",omitempty"`
 }
 
-// BeaconMessage says that its sender lives.
-type BeaconMessage struct {
-	// Life names this run of the node. Incarnations do not: a node that lost
-	// its disk counts from 1 again.
-	Life uint64
-	// At is the node's own monotonic clock, from which the receiver sees how
-	// much longer than the others this message was under way.
-	At time.Duration
-	// Revision counts the changes of the announcement within a life.
-	Revision uint64
-	// Announcement is left out of most beacons when it has not changed.
-	Announcement *Announcement `cbor:",omitempty"`
-}
-
 // AskMessage asks a node to announce itself: its beacon was not understood.
 type AskMessage struct{}
 
@@ -120,9 +106,8 @@ type RecordsResponse struct {
 	Records []Record
 }
 
-// What a seer, and the beacon agent of every node, understand.
+// What a seer, and the beacon agent of every node, understand beside Beacon.
 var (
-	Beacon  = transport.Note[BeaconMessage]{Name: "seer/beacon"}
 	Leave   = transport.Note[LeaveMessage]{Name: "seer/leave"}
 	Ask     = transport.Note[AskMessage]{Name: "seer/ask"} // from a seer to an agent
 	Lookup  = transport.Method[LookupRequest, LookupResponse]{Name: "seer/lookup"}
