@@ -98,6 +98,9 @@ type noLostJobs struct {
 
 func (*noLostJobs) Name() string { return "no-lost-jobs" }
 
+// Figures implements check.Figures.
+func (c *noLostJobs) Figures() map[string]float64 { return c.figures() }
+
 func (c *noLostJobs) Fact(f check.Fact) error {
 	c.lost.fact(f)
 	return c.jobFigures.Fact(f)

@@ -10,7 +10,7 @@ import (
 )
 
 // jobFigures follows jobs by facts and counts them. It is part of several
-// checkers, all of which come to the same figures.
+// checkers.
 type jobFigures struct {
 	jobs              map[string]*jobStory
 	attempts, refused int
@@ -82,9 +82,9 @@ func (c *jobFigures) acknowledged() []string {
 	return ids
 }
 
-// Figures implements check.Figures. Latencies are in seconds, from the first
+// figures are what was counted. Latencies are in seconds, from the first
 // delivery of a push to the success of its job.
-func (c *jobFigures) Figures() map[string]float64 {
+func (c *jobFigures) figures() map[string]float64 {
 	out := map[string]float64{
 		"jobs.pushed": float64(len(c.jobs)), "jobs.acknowledged": float64(len(c.acknowledged())),
 		"jobs.attempts": float64(c.attempts), "jobs.expired": float64(c.expired), "publishes.refused": float64(c.refused),
