@@ -22,7 +22,7 @@ func hoarderChecks() []scenario.Check {
 		{Name: "bounded-surplus", Doc: "no item keeps more copies than its target and the tolerated surplus; what nobody wants any more is gone",
 			New: func() check.Checker { return &boundedSurplus{model: newHoard()} }},
 		{Name: "content-intact", Doc: "what a hoarder says it holds is there and has the right bytes",
-			New: func() check.Checker { return contentIntact{} }},
+			New: func() check.Checker { return &contentIntact{read: map[string]seenHoarder{}} }},
 		{Name: "capacity-respected", Doc: "no hoarder holds more bytes than its capacity",
 			New: func() check.Checker { return capacityRespected{} }},
 	}
@@ -46,10 +46,7 @@ type hoardItem struct {
 	version  uint64
 	unwanted bool // a mark was withdrawn
 	holders  map[string]bool
-	// lastLoss is when a holder last lost its copy by a fault; lost is whether
-	// the last of them went that way.
-	lastLoss time.Duration
-	hadLoss  bool
+	losses   []time.Duration // when holders lost their copy by a fault
 }
 
 func newHoard() *hoard {
@@ -116,7 +113,7 @@ func (h *hoard) loseDisk(node string) {
 func (h *hoard) lose(it *hoardItem, node string) {
 	if it.holders[node] {
 		delete(it.holders, node)
-		it.hadLoss, it.lastLoss = true, h.now
+		it.losses = append(it.losses, h.now)
 	}
 }
 
@@ -126,7 +123,18 @@ func (h *hoard) wanted(it *hoardItem) bool {
 }
 
 // lost reports whether every copy went, and by faults alone.
-func (it *hoardItem) lost() bool { return len(it.holders) == 0 && it.hadLoss }
+func (it *hoardItem) lost() bool { return len(it.holders) == 0 && len(it.losses) > 0 }
+
+// lostSince counts the copies that faults have taken since then.
+func (it *hoardItem) lostSince(at time.Duration) int {
+	n := 0
+	for _, loss := range it.losses {
+		if loss >= at {
+			n++
+		}
+	}
+	return n
+}
 
 // hoarders lists the hoarders that are up, by node.
 func hoarders(v check.View) map[string]*hoarder.Service {
@@ -158,10 +166,6 @@ type seenHoarder struct {
 
 func (*lastCopyKept) Name() string { return "last-copy-kept" }
 
-// confirmationLasts is how old a confirmation may be when a copy is released:
-// copies lost since then were confirmed in good faith.
-const confirmationLasts = 15 * time.Second
-
 func (c *lastCopyKept) Fact(f check.Fact) error {
 	c.model.hear(f)
 	if f.Service != hoarderapi.Service {
@@ -180,22 +184,24 @@ func (c *lastCopyKept) Fact(f check.Fact) error {
 	return nil
 }
 
-// judge compares a release with who really holds the item.
+// judge compares a release with who really holds the item. Copies that faults
+// took after the others were asked count: they were confirmed in good faith.
 func (c *lastCopyKept) judge(f check.Fact) error {
 	it := c.model.item(f.Text("root"))
 	delete(it.holders, f.Node)
-	others, recentLoss := len(it.holders), it.hadLoss && f.At-it.lastLoss <= confirmationLasts
+	asked := time.Duration(f.Int("asked"))
+	others := len(it.holders) + it.lostSince(f.At-asked-asked/10-time.Millisecond)
 	switch why := f.Text("why"); {
 	case why == "discard" && !it.unwanted && it.acked:
 		return fmt.Errorf("%s discarded %s, which is wanted", f.Node, it.root)
 	case why == "supersede" && it.acked:
 		newest := c.model.newest[it.database]
-		if len(newest.holders) == 0 && !newest.hadLoss {
+		if len(newest.holders) == 0 && len(newest.losses) == 0 {
 			return fmt.Errorf("%s released version %d (%s) of %s while nobody held version %d", f.Node, it.version, it.root, it.database, newest.version)
 		}
-	case why == "release" && others == 0 && !recentLoss:
+	case why == "release" && others == 0:
 		return fmt.Errorf("%s released the last copy of %s; it believed in %d others", f.Node, it.root, f.Int("copies"))
-	case why == "release" && others < it.target && !recentLoss:
+	case why == "release" && others < it.target:
 		return fmt.Errorf("%s released a copy of %s which %d others hold, of %d wanted; it believed in %d", f.Node, it.root, others, it.target, f.Int("copies"))
 	}
 	return nil
@@ -223,7 +229,7 @@ func (c *lastCopyKept) Poll(v check.View) error {
 	}
 	for _, root := range c.model.roots() {
 		it := c.model.items[root]
-		if c.model.wanted(it) && len(it.holders) == 0 && !it.hadLoss {
+		if c.model.wanted(it) && len(it.holders) == 0 && len(it.losses) == 0 {
 			return fmt.Errorf("nobody holds %s, and no disk was lost", root)
 		}
 	}
@@ -389,19 +395,25 @@ func (c *boundedSurplus) Settled(v check.View) error {
 	return nil
 }
 
-// contentIntact reads everything that is held.
-type contentIntact struct{}
+// contentIntact reads everything that is held, and once all was right only what
+// has changed since: nothing rots after the faults are over.
+type contentIntact struct{ read map[string]seenHoarder }
 
-func (contentIntact) Name() string { return "content-intact" }
+func (*contentIntact) Name() string { return "content-intact" }
 
-func (contentIntact) Settled(v check.View) error {
+func (c *contentIntact) Settled(v check.View) error {
 	up := hoarders(v)
 	for _, name := range slices.Sorted(maps.Keys(up)) {
+		now := seenHoarder{up[name], up[name].Revision()}
+		if c.read[name] == now {
+			continue
+		}
 		for _, root := range up[name].Held() {
 			if !up[name].Intact(root) {
 				return fmt.Errorf("%s says it holds %s, but the content is not there or not right", name, root)
 			}
 		}
+		c.read[name] = now
 	}
 	return nil
 }

@@ -193,6 +193,46 @@ func storm(seed uint64) hoarderWorld {
 	}
 }
 
+// wipe loses disks just when the surplus of a healed partition is released:
+// claims are wrong then.
+func wipe(seed uint64) hoarderWorld {
+	h := storm(seed)
+	h.faultsTo = 2 * time.Minute
+	h.client = func(ctx context.Context, env node.Env) {
+		p := storeAction().Params().(*storeParams)
+		p.Count = 100
+		_ = storeAction().Run(ctx, env, p, 0)
+	}
+	h.faults = func(w *sim.World) {
+		name := func(i int) string { return fmt.Sprintf("hoarder-%d", i%9+1) }
+		cut := func(on bool) func() {
+			return func() {
+				for i := range 4 {
+					for _, to := range []string{name(4), name(5), name(6), name(7), name(8), "seer-1", "seer-2"} {
+						w.SetCut(name(i), to, on)
+						w.SetCut(to, name(i), on)
+					}
+				}
+			}
+		}
+		w.At(20*time.Second, "cut", cut(true))
+		w.At(60*time.Second, "mend", cut(false))
+		for i := range 3 {
+			at := 77*time.Second + time.Duration(seed%8)*time.Second/2
+			w.At(at, "wipe", func() { w.Crash(name(i*3+int(seed)), true) })
+			w.At(at+time.Second, "boot", func() { w.Start(name(i*3 + int(seed))) })
+		}
+	}
+	return h
+}
+
+func TestHoardersAreNotDeceivedByClaims(t *testing.T) {
+	for seed := range uint64(4) {
+		out, figures := wipe(seed).run(t)
+		t.Log(out, figures)
+	}
+}
+
 func TestHoardersThroughAStorm(t *testing.T) {
 	seeds := 2
 	if s := os.Getenv("HOARDER_SEEDS"); s != "" {

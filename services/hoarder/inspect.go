@@ -99,5 +99,5 @@ func (s *Service) SurplusMax() int { return s.cfg.SurplusMax }
 
 // Pending counts transfers and releases that run: a settled hoarder has none.
 func (s *Service) Pending() int {
-	return s.fetching + len(s.acquiring) + len(s.yielding) + len(s.mending)
+	return s.fetching + len(s.acquiring) + len(s.toYield) + len(s.yielding) + len(s.mending)
 }

@@ -25,16 +25,28 @@ const (
 	roomAttemptsMax = 8
 )
 
-// yield starts to let a copy go, if not too much of that goes on.
+// yield plans to let a copy go; policy is asked again when its turn comes.
 func (s *Service) yield(root string) {
-	if s.yielding[root] || len(s.yielding) >= releasesMax {
-		return // the sweep tries again
+	if s.yielding[root] || s.toYield[root] {
+		return
 	}
-	s.yielding[root] = true
-	s.env.Loop.Go("hoarder release", func(ctx context.Context) {
+	s.toYield[root] = true
+	if s.releasing < releasesMax {
+		s.releasing++
+		s.env.Loop.Go("hoarder release", s.releaseAll)
+	}
+}
+
+// releaseAll lets go, one after the other, what is planned.
+func (s *Service) releaseAll(ctx context.Context) {
+	for len(s.toYield) > 0 && ctx.Err() == nil {
+		root := sortedKeys(s.toYield)[0]
+		delete(s.toYield, root)
+		s.yielding[root] = true
 		s.release(ctx, root, func(sit situation) action { return decide(sit, s.cfg) })
 		delete(s.yielding, root)
-	})
+	}
+	s.releasing--
 }
 
 // makeRoom releases surplus until there is as much room or nothing more to give
@@ -106,7 +118,7 @@ func (s *Service) release(ctx context.Context, root string, policy func(situatio
 		!s.ledger.mayFinish(root, askedAt, confirmed, need, s.env.Loop.Elapsed()) {
 		return false
 	}
-	return s.letGo(it, act, confirmed)
+	return s.letGo(it, act, confirmed, s.env.Loop.Elapsed()-askedAt)
 }
 
 // guarantors says what others must hold before a copy may go, how many of them,
@@ -159,8 +171,8 @@ func (s *Service) confirm(ctx context.Context, root string, others []transport.P
 }
 
 // letGo is the release itself, in one turn: the claim first, so that nobody
-// counts on what is about to vanish.
-func (s *Service) letGo(it *item, act action, confirmed int) bool {
+// counts on what is about to vanish. asked is how long ago the others were asked.
+func (s *Service) letGo(it *item, act action, confirmed int, asked time.Duration) bool {
 	if err := s.write(storage.Entry{Key: claimKey(it.root, s.env.Self)}); err != nil {
 		s.env.Log.Warn("not released", "root", it.root, "err", err)
 		return false
@@ -168,7 +180,7 @@ func (s *Service) letGo(it *item, act action, confirmed int) bool {
 	bytes := s.ledger.held[it.root]
 	s.ledger.drop(it.root)
 	s.env.Observe("item-released", node.F("root", it.root), node.F("why", act.String()),
-		node.F("copies", confirmed), node.F("bytes", bytes))
+		node.F("copies", confirmed), node.F("asked", asked), node.F("bytes", bytes))
 	c, err := cid.Decode(it.root)
 	if err != nil {
 		panic("hoarder: held root is not a CID: " + it.root)

@@ -53,7 +53,9 @@ type Service struct {
 	contests  map[string]*contest
 	fetching  int // contests that run
 	acquiring map[string]bool
-	yielding  map[string]bool // releases that are scheduled or run
+	toYield   map[string]bool // releases that are planned
+	yielding  map[string]bool // and those that run
+	releasing int             // tasks that do the planned ones
 	mending   map[string]bool // items whose copy here is being repaired
 	marking   int             // marks that are being served
 	interest  map[string]int  // demand reported and not yet written
@@ -72,6 +74,7 @@ func New(env node.Env, cfg Settings) *Service {
 		roster:    newRoster(env.Self, cfg.RepairGrace),
 		contests:  map[string]*contest{},
 		acquiring: map[string]bool{},
+		toYield:   map[string]bool{},
 		yielding:  map[string]bool{},
 		mending:   map[string]bool{},
 		interest:  map[string]int{},
