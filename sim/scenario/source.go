@@ -98,8 +98,7 @@ func (d *decoder) read(data []byte) *value {
 // acceptable checks what must be so before a parser sees the file.
 func (d *decoder) acceptable(data []byte) bool {
 	if len(data) > FileLenMax {
-		d.failAt(1, 1, "a scenario is text that a person can read; large inputs belong into fixtures",
-			"the file has %d bytes, at most %d are read", len(data), FileLenMax)
+		d.errors = append(d.errors, tooLarge(d.file, int64(len(data)))...)
 		return false
 	}
 	line := 1

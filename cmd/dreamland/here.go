@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/taucloud/tau/sim/report"
+	simrun "github.com/taucloud/tau/sim/run"
+)
+
+// runHere makes a run in this process.
+func runHere(j job, progress *progress) (report.Result, error) {
+	options := simrun.Options{Seed: j.seed, Wire: j.wire}
+	trace, err := openTrace(j.trace)
+	if err != nil {
+		return report.Result{}, err
+	}
+	if trace != nil {
+		options.Trace = trace
+	}
+	stop := progress.watch(&options)
+	result := simrun.Run(j.scenario, words(), options)
+	stop()
+	if trace != nil {
+		if err := trace.close(); err != nil {
+			return result, fmt.Errorf("--trace: %w", err)
+		}
+	}
+	return result, nil
+}
+
+// traceFile is a buffered file.
+type traceFile struct {
+	*bufio.Writer
+	file *os.File
+}
+
+// openTrace returns nil for no name.
+func openTrace(name string) (*traceFile, error) {
+	if name == "" {
+		return nil, nil
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, fmt.Errorf("--trace: %w", err)
+	}
+	return &traceFile{Writer: bufio.NewWriterSize(f, 1<<20), file: f}, nil
+}
+
+func (t *traceFile) close() error {
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return t.file.Close()
+}
+
+func writeJSON(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

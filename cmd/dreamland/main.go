@@ -1,0 +1,69 @@
+// Command dreamland is the tool of testers and developers: it runs scenarios in
+// the simulated world.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/taucloud/tau/scenarios"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// The exit codes.
+const (
+	exitHeld   = 0
+	exitFailed = 1 // an expectation failed
+	exitBad    = 2 // bad input: a file, a flag
+)
+
+// errFailed is returned when an expectation failed, which has been printed.
+var errFailed = errors.New("an expectation failed")
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	var bad scenario.Errors
+	switch {
+	case err == nil:
+		return exitHeld
+	case errors.Is(err, errFailed):
+		return exitFailed
+	case errors.As(err, &bad): // begins with file:line:col, which editors know
+		fmt.Fprintln(stderr, err)
+	default:
+		fmt.Fprintf(stderr, "dreamland: %v\n", err)
+	}
+	return exitBad
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "dreamland",
+		Short: "Run a whole cloud in one process, in virtual time, from one seed",
+		Long: `dreamland runs scenarios: stories about a cloud of nodes, its users and its
+faults, written in YAML. The services are the real ones; time, network and disks
+are simulated, so that a seed fixes everything that happens.`,
+		Example: `  dreamland sim scenarios/monkey-lock-race.yaml
+  dreamland sim scenarios/node-churn.yaml --seeds 50
+  dreamland scenario check my.yaml
+  dreamland scenario words crash`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddCommand(simCommand(), scenarioCommand(), failpointsCommand(), versionCommand())
+	return root
+}
+
+// words is what the scenarios of this tool may speak of.
+func words() scenario.Vocabulary { return scenarios.Vocabulary() }

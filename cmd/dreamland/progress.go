@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/taucloud/tau/sim/report"
+	simrun "github.com/taucloud/tau/sim/run"
+)
+
+// progress keeps one line on a terminal up to date. On anything else, and if
+// quiet, it does nothing.
+type progress struct {
+	out          io.Writer // nil for silence
+	name         string
+	runs         int
+	made, failed int
+}
+
+// progressInterval is real time.
+const progressInterval = 200 * time.Millisecond
+
+func newProgress(out io.Writer, quiet bool) *progress {
+	p := &progress{}
+	if f, ok := out.(*os.File); ok && !quiet {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			p.out = out
+		}
+	}
+	return p
+}
+
+// watch shows how far a run in this process is, until stop is called. The
+// ticker lives outside of the world, where time is real.
+func (p *progress) watch(o *simrun.Options) (stop func()) {
+	if p.out == nil {
+		return func() {}
+	}
+	var virtual, events atomic.Uint64
+	o.Progress = func(v time.Duration, n uint64) {
+		virtual.Store(uint64(v))
+		events.Store(n)
+	}
+	done, ended := make(chan struct{}), make(chan struct{})
+	began := time.Now()
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(progressInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+			}
+			v, n := time.Duration(virtual.Load()), events.Load()
+			p.show("%s of virtual time, %d events, %.0f events/s", v.Round(time.Second), n, float64(n)/time.Since(began).Seconds())
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+		p.clear()
+	}
+}
+
+// story begins a number of runs of one scenario.
+func (p *progress) story(name string, runs int) {
+	p.name, p.runs, p.made, p.failed = name, runs, 0, 0
+	p.show("%s: 0 of %d runs", name, runs)
+}
+
+// done counts one run.
+func (p *progress) done(r report.Result) {
+	p.made++
+	if r.Verdict != report.Held {
+		p.failed++
+	}
+	p.show("%s: %d of %d runs, %d failed", p.name, p.made, p.runs, p.failed)
+}
+
+func (p *progress) show(format string, args ...any) {
+	if p.out != nil {
+		fmt.Fprintf(p.out, "\r\033[K"+format, args...)
+	}
+}
+
+func (p *progress) clear() {
+	if p.out != nil {
+		fmt.Fprint(p.out, "\r\033[K")
+	}
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+func scenarioCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "scenario",
+		Short: "Check scenario files, list them, and look up their words",
+		Long: `A scenario file is YAML. The shortest one has a duration and nodes:
+
+  duration: 1m
+  nodes: [{name: core, count: 3, services: [seer]}]
+  timeline:
+    - {at: 10s, crash: core-1, for: 20s}
+  expect:
+    after-heal: {within: 60s, all: [seer-converged]}
+
+scenarios/FORMAT.md describes every key; "dreamland scenario words" lists them.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(checkCommand(), listCommand(), wordsCommand())
+	return cmd
+}
+
+func checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE...",
+		Short: "Say what is wrong with scenario files, without running them",
+		Example: `  dreamland scenario check my.yaml
+  dreamland scenario check scenarios/*.yaml`,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: yamlFiles,
+		RunE: func(cmd *cobra.Command, files []string) error {
+			stories, err := load(files)
+			if err != nil {
+				return err
+			}
+			for _, s := range stories {
+				fmt.Fprintf(cmd.OutOrStdout(), "ok  %s: %d nodes, %d events in %s\n", s.File, len(s.Nodes), len(s.Plan(s.Seed)), s.Duration)
+			}
+			return nil
+		},
+	}
+}
+
+func listCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "list [DIR]",
+		Short:   "List the scenarios of a directory (default: scenarios)",
+		Example: "  dreamland scenario list",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := "scenarios"
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+			if err != nil {
+				return err
+			}
+			if len(files) == 0 {
+				return fmt.Errorf("there is no .yaml file in %s", dir)
+			}
+			slices.Sort(files)
+			for _, file := range files {
+				s, err := scenario.Load(file, words())
+				about := ""
+				switch {
+				case errors.As(err, new(scenario.Errors)):
+					about = "BAD: see dreamland scenario check"
+				case err != nil:
+					return err
+				default:
+					about = s.About
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%-44s %s\n", file, about)
+			}
+			return nil
+		},
+	}
+}
+
+// kinds are the headings of the words.
+var kinds = []struct{ kind, title string }{
+	{"key", "keys of a scenario"},
+	{"entry", "keys of every entry of the timeline"},
+	{"action", "verbs of the timeline: what users do"},
+	{"fault", "verbs of the timeline: what goes wrong, and right again"},
+	{"check", "expectations"},
+	{"service", "services, with their settings"},
+}
+
+func wordsCommand() *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use:   "words [WORD...]",
+		Short: "Explain the words of scenario files: all in short, or some in full",
+		Example: `  dreamland scenario words
+  dreamland scenario words crash push nodes`,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, w := range scenario.Words(words()) {
+				names = append(names, w.Name)
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, names []string) error {
+			all := scenario.Words(words())
+			if len(names) > 0 {
+				all = slices.DeleteFunc(all, func(w scenario.Word) bool { return !slices.Contains(names, w.Name) })
+			}
+			if len(all) == 0 {
+				return fmt.Errorf("no such word: %s; \"dreamland scenario words\" lists them all", strings.Join(names, " "))
+			}
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), all)
+			}
+			writeWords(cmd.OutOrStdout(), all, len(names) > 0)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print them as JSON")
+	return cmd
+}
+
+func writeWords(out io.Writer, all []scenario.Word, full bool) {
+	for _, k := range kinds {
+		title := k.title
+		for _, w := range all {
+			if w.Kind != k.kind {
+				continue
+			}
+			if title != "" {
+				fmt.Fprintf(out, "%s\n", title)
+				title = ""
+			}
+			fmt.Fprintf(out, "  %-28s %s\n", w.Name, w.Doc)
+			if !full {
+				continue
+			}
+			if w.Example != "" {
+				fmt.Fprintf(out, "    example: %s\n", w.Example)
+			}
+			for _, key := range w.Keys {
+				fmt.Fprintf(out, "    %-24s %s\n", key.Name, keyLine(key))
+			}
+		}
+		if title == "" {
+			fmt.Fprintln(out)
+		}
+	}
+}
+
+func keyLine(k scenario.Key) string {
+	text := k.Type
+	if k.Default != "" {
+		text += ", default " + k.Default
+	}
+	if k.Doc != "" {
+		text += ": " + k.Doc
+	}
+	return text
+}
+
+func failpointsCommand() *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use:   "failpoints",
+		Short: "List the named moments of services at which a fault can be injected",
+		Long: `Lists the failpoints. A scenario turns one on:
+
+  timeline:
+    - {at: 3m, failpoint: {name: monkey/after-lock, on: monkey-3, do: crash, times: 1}}
+
+and a shipped binary does with GO_FAILPOINTS='monkey/after-lock=return("delay 3s")'.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			type point struct {
+				Name string `json:"name"`
+				Doc  string `json:"doc"`
+			}
+			points := []point{}
+			for _, p := range fail.Points() {
+				points = append(points, point{p.Name(), p.Doc()})
+			}
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), points)
+			}
+			for _, p := range points {
+				fmt.Fprintf(cmd.OutOrStdout(), "%-32s %s\n", p.Name, p.Doc)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print them as JSON")
+	return cmd
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/taucloud/tau/sim/report"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// seedsMax bounds --seeds.
+const seedsMax = 1_000_000
+
+// simFlags are the flags of dreamland sim.
+type simFlags struct {
+	seed    uint64
+	seedSet bool
+	seeds   int
+	jobs    int
+	wire    string
+	verify  bool
+	trace   string
+	json    bool
+	quiet   bool
+}
+
+func simCommand() *cobra.Command {
+	f := &simFlags{}
+	cmd := &cobra.Command{
+		Use:   "sim FILE...",
+		Short: "Run scenarios and say which expectations held",
+		Long: `Runs each scenario: first the timeline with its faults, while what must always
+hold is checked; then everything is healed, and what must hold after-heal has to
+come true within a stated virtual time.
+
+Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
+		Example: `  dreamland sim scenarios/monkey-lock-race.yaml
+  dreamland sim scenarios/*.yaml --quiet
+  dreamland sim scenarios/node-churn.yaml --seeds 200 --wire direct
+  dreamland sim scenarios/node-churn.yaml --seed 7 --trace trace.jsonl
+  dreamland sim scenarios/node-churn.yaml --verify`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			f.seedSet = cmd.Flags().Changed("seed")
+			if err := f.check(len(files)); err != nil {
+				return err
+			}
+			return sim(f, files, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+		ValidArgsFunction: yamlFiles,
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.Uint64Var(&f.seed, "seed", 0, "draw from this seed instead of the file's")
+	flags.IntVar(&f.seeds, "seeds", 1, "run this many seeds, counting up, in worker processes")
+	flags.IntVar(&f.jobs, "jobs", runtime.NumCPU(), "how many worker processes at once")
+	flags.StringVar(&f.wire, "wire", "", "mocknet (libp2p) or direct (in memory) instead of the file's; the digest is the same")
+	flags.BoolVar(&f.verify, "verify", false, "run twice, on 1 and on 4 threads, and show the first event that differs")
+	flags.StringVar(&f.trace, "trace", "", "write one JSON line per event to this file")
+	flags.BoolVar(&f.json, "json", false, "print one JSON object per run, each on one line")
+	flags.BoolVar(&f.quiet, "quiet", false, "print one line per scenario, and what failed")
+	must(cmd.RegisterFlagCompletionFunc("wire", cobra.FixedCompletions([]string{scenario.Mocknet, scenario.Direct}, cobra.ShellCompDirectiveNoFileComp)))
+	return cmd
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func yamlFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+func (f *simFlags) check(files int) error {
+	switch {
+	case f.seeds < 1 || f.seeds > seedsMax:
+		return fmt.Errorf("--seeds %d: expected 1 to %d", f.seeds, seedsMax)
+	case f.jobs < 1 || f.jobs > 1024:
+		return fmt.Errorf("--jobs %d: expected 1 to 1024", f.jobs)
+	case f.wire != "" && f.wire != scenario.Mocknet && f.wire != scenario.Direct:
+		return fmt.Errorf("--wire %s: expected mocknet or direct", f.wire)
+	case f.trace != "" && (f.seeds > 1 || files > 1):
+		return errors.New("--trace: one trace holds one run; name one file, and no --seeds")
+	}
+	return nil
+}
+
+// job is one run to be made.
+type job struct {
+	scenario *scenario.Scenario
+	seed     uint64
+	wire     string
+	trace    string
+}
+
+// sim runs the files: one run in this process, more in workers, because worlds
+// must not share one.
+func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
+	stories, err := load(files)
+	if err != nil {
+		return err
+	}
+	out := &output{flags: f, out: stdout}
+	progress := newProgress(stderr, f.quiet || f.json)
+	if len(stories) == 1 && f.seeds == 1 && !f.verify {
+		result, err := runHere(f.jobsOf(stories[0])[0], progress)
+		if err != nil {
+			return err
+		}
+		out.run(result)
+		out.story([]report.Result{result})
+		return out.verdict()
+	}
+	do := runInWorker
+	if f.verify {
+		do = runTwice
+	}
+	for _, s := range stories {
+		progress.story(s.Name, f.seeds)
+		results := inParallel(f.jobsOf(s), f.jobs, do, func(r report.Result) {
+			progress.done(r)
+			out.run(r)
+		})
+		progress.clear()
+		out.story(results)
+	}
+	return out.verdict()
+}
+
+// load reads all files before anything runs, and reports what is wrong with
+// all of them.
+func load(files []string) ([]*scenario.Scenario, error) {
+	var stories []*scenario.Scenario
+	var bad scenario.Errors
+	for _, file := range files {
+		s, err := scenario.Load(file, words())
+		var some scenario.Errors
+		switch {
+		case errors.As(err, &some):
+			bad = append(bad, some...)
+		case err != nil:
+			return nil, err
+		}
+		stories = append(stories, s)
+	}
+	if bad != nil {
+		return nil, bad
+	}
+	return stories, nil
+}
+
+func (f *simFlags) jobsOf(s *scenario.Scenario) []job {
+	first, wire := s.Seed, s.Wire
+	if f.seedSet {
+		first = f.seed
+	}
+	if f.wire != "" {
+		wire = f.wire
+	}
+	jobs := make([]job, f.seeds)
+	for i := range jobs {
+		jobs[i] = job{scenario: s, seed: first + uint64(i), wire: wire, trace: f.trace}
+	}
+	return jobs
+}
+
+// output prints results in the way that the flags ask for.
+type output struct {
+	flags  *simFlags
+	out    io.Writer
+	failed bool
+}
+
+// run prints one result of many as soon as its turn comes.
+func (o *output) run(r report.Result) {
+	if o.flags.json {
+		must(writeJSON(o.out, r))
+	}
+}
+
+// story prints all results of one scenario.
+func (o *output) story(results []report.Result) {
+	held := 0
+	for _, r := range results {
+		if r.Verdict == report.Held {
+			held++
+		}
+	}
+	o.failed = o.failed || held < len(results)
+	first := &results[0]
+	switch {
+	case o.flags.json: // printed one by one
+	case o.flags.quiet:
+		o.oneLine(results, held)
+	case len(results) == 1:
+		first.Write(o.out)
+		fmt.Fprintln(o.out)
+	default:
+		report.WriteSeeds(o.out, results)
+		fmt.Fprintln(o.out)
+	}
+}
+
+func (o *output) oneLine(results []report.Result, held int) {
+	r := &results[0]
+	verdict := strings.ToUpper(report.Failed)
+	if held == len(results) {
+		verdict = report.Held
+	}
+	if len(results) == 1 {
+		fmt.Fprintf(o.out, "%-6s  %-28s seed %d  digest %.16s  %d events\n", verdict, r.Scenario, r.Seed, r.Digest, r.Events)
+	} else {
+		fmt.Fprintf(o.out, "%-6s  %-28s %d of %d seeds\n", verdict, r.Scenario, held, len(results))
+	}
+	for i := range results {
+		results[i].WriteFailures(o.out)
+	}
+}
+
+func (o *output) verdict() error {
+	if o.failed {
+		return errFailed
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/taucloud/tau/sim/report"
+)
+
+// inParallel makes jobs with at most n at once. each is called with the results
+// in the order of the jobs.
+func inParallel(jobs []job, n int, do func(job) report.Result, each func(report.Result)) []report.Result {
+	results := make([]report.Result, len(jobs))
+	ready := make([]chan struct{}, len(jobs))
+	for i := range ready {
+		ready[i] = make(chan struct{})
+	}
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(n, len(jobs)) {
+		workers.Go(func() {
+			for i := range next {
+				results[i] = do(jobs[i])
+				close(ready[i])
+			}
+		})
+	}
+	go func() {
+		for i := range jobs {
+			next <- i
+		}
+		close(next)
+	}()
+	for i := range jobs {
+		<-ready[i]
+		each(results[i])
+	}
+	workers.Wait()
+	return results
+}
+
+// command is a process of this program that makes one run. threads is its
+// GOMAXPROCS: a world does one thing at a time, more threads only serve the
+// garbage collector.
+func (j job) command(threads int, extra ...string) *exec.Cmd {
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	args := append([]string{"sim", j.scenario.File, "--seed", strconv.FormatUint(j.seed, 10), "--wire", j.wire, "--json", "--quiet"}, extra...)
+	cmd := exec.Command(self, args...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", threads))
+	return cmd
+}
+
+// runInWorker makes a run in a process of its own.
+func runInWorker(j job) report.Result {
+	var stdout, stderr bytes.Buffer
+	cmd := j.command(1)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	return j.result(stdout.Bytes(), stderr.Bytes(), err)
+}
+
+// result reads what a worker printed. A worker that ended in any other way than
+// with a result is a run that failed.
+func (j job) result(stdout, stderr []byte, err error) report.Result {
+	var r report.Result
+	if jsonErr := json.Unmarshal(stdout, &r); jsonErr == nil && r.Verdict != "" {
+		return r
+	}
+	if err == nil {
+		err = fmt.Errorf("no result")
+	}
+	r = report.Result{
+		Scenario: j.scenario.Name, Seed: j.seed, Wire: j.wire, Verdict: report.Failed, Figures: map[string]float64{}, Faults: []report.Fault{},
+		Replay: fmt.Sprintf("dreamland sim %s --seed %d --wire %s", j.scenario.File, j.seed, j.wire),
+		Expectations: []report.Expectation{{
+			Name: "no-unexpected-errors", When: "always", Detail: fmt.Sprintf("the worker ended with %v: %s", err, head(stderr)),
+		}},
+	}
+	return r
+}
+
+// headLines is how much of what a worker complained about is shown.
+const headLines = 20
+
+func head(text []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Join(lines[:min(len(lines), headLines)], "\n")
+}

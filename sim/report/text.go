@@ -1,0 +1,142 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// faultsShown is how many faults the page lists one by one.
+const faultsShown = 12
+
+// Write prints the page for people.
+func (r *Result) Write(out io.Writer) {
+	p := &page{out: out}
+	p.line("%s  (seed %d, %s wire)", r.Scenario, r.Seed, r.Wire)
+	if r.About != "" {
+		p.line("%s", r.About)
+	}
+	p.line("")
+	r.writeExpectations(p)
+	r.writeFaults(p)
+	r.writeFigures(p)
+	for _, note := range r.Notes {
+		p.line("note: %s", note)
+	}
+	if len(r.Notes) > 0 {
+		p.line("")
+	}
+	failed := 0
+	for _, e := range r.Expectations {
+		if !e.Held {
+			failed++
+		}
+	}
+	if failed == 0 {
+		p.line("verdict  held: all %d expectations", len(r.Expectations))
+	} else {
+		p.line("verdict  failed: %d of %d expectations", failed, len(r.Expectations))
+	}
+	p.line("run      %s of virtual time, %d events in %s (%s)", milliseconds(r.VirtualMS), r.Events, milliseconds(r.WallMS), r.speed())
+	p.line("digest   %s", r.Digest)
+	p.line("replay   %s", r.Replay)
+}
+
+func (r *Result) writeExpectations(p *page) {
+	p.line("expectations")
+	var rows [][]string
+	for _, e := range r.Expectations {
+		mark := "held"
+		if !e.Held {
+			mark = "FAILED"
+		}
+		detail, more, _ := strings.Cut(e.Detail, "\n")
+		rows = append(rows, []string{mark, e.When, e.Name, detail})
+		for more != "" {
+			var next string
+			next, more, _ = strings.Cut(more, "\n")
+			rows = append(rows, []string{"", "", "", strings.ReplaceAll(next, "\t", "    ")})
+		}
+	}
+	p.table(rows)
+	p.line("")
+}
+
+func (r *Result) writeFaults(p *page) {
+	if len(r.Faults) == 0 {
+		p.line("faults: none")
+		p.line("")
+		return
+	}
+	p.line("faults (%d)", len(r.Faults))
+	var rows [][]string
+	for _, f := range r.Faults[:min(len(r.Faults), faultsShown)] {
+		length := ""
+		if f.ForMS > 0 {
+			length = "for " + milliseconds(f.ForMS).Round(100*time.Millisecond).String()
+		}
+		rows = append(rows, []string{"at " + milliseconds(f.AtMS).Round(100*time.Millisecond).String(), length, f.What})
+	}
+	p.table(rows)
+	if more := len(r.Faults) - faultsShown; more > 0 {
+		p.line("  ... and %d more (--json lists them)", more)
+	}
+	p.line("")
+}
+
+func (r *Result) writeFigures(p *page) {
+	p.line("figures")
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(r.Figures)) {
+		rows = append(rows, []string{name, Number(r.Figures[name])})
+	}
+	p.table(rows)
+	p.line("")
+}
+
+func (r *Result) speed() string {
+	if r.WallMS <= 0 {
+		return "in no time"
+	}
+	return fmt.Sprintf("%.0fx real time, %.0f events/s", float64(r.VirtualMS)/float64(r.WallMS), float64(r.Events)*1000/float64(r.WallMS))
+}
+
+// Number prints a figure with at most three decimals.
+func Number(x float64) string {
+	text := strconv.FormatFloat(x, 'f', 3, 64)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+}
+
+// page prints lines and aligned tables.
+type page struct{ out io.Writer }
+
+func (p *page) line(format string, args ...any) {
+	_, _ = fmt.Fprintf(p.out, format+"\n", args...) // nobody to tell if nobody reads
+}
+
+// table aligns all columns but the last; a column that is empty in every row
+// takes no space.
+func (p *page) table(rows [][]string) {
+	widths := []int{}
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], len([]rune(cell)))
+		}
+	}
+	for _, row := range rows {
+		var b strings.Builder
+		for i, cell := range row {
+			if widths[i] > 0 {
+				b.WriteString("  " + cell + strings.Repeat(" ", widths[i]-len([]rune(cell))))
+			}
+		}
+		p.line("%s", strings.TrimRight(b.String(), " "))
+	}
+}

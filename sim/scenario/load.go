@@ -1,0 +1,44 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// Load reads a scenario file and parses it. What is wrong with the contents is
+// of type [Errors]; that there is nothing to read is another error.
+func Load(path string, words Vocabulary) (*Scenario, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: there is no such file", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s: is a directory; name a scenario file in it", path)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, FileLenMax+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > FileLenMax {
+		return nil, tooLarge(path, max(info.Size(), int64(len(data))))
+	}
+	return Parse(path, data, words)
+}
+
+func tooLarge(path string, size int64) Errors {
+	d := &decoder{file: path}
+	d.failAt(1, 1, "a scenario is text that a person can read; large inputs belong into fixtures",
+		"the file has %d bytes, expected at most %d", size, FileLenMax)
+	return d.errors
+}
