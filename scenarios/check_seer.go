@@ -30,7 +30,7 @@ func seerChecks() []scenario.Check {
 			Name: "dead-node-leaves",
 			Doc:  "a node that has been down or paused for 8 s is in no seer's answers",
 			New: func() check.Checker {
-				return &deadNodeLeaves{awake: awakeSince{}, downAt: map[transport.Peer]time.Duration{}, bySeer: map[[2]string]time.Duration{}}
+				return &deadNodeLeaves{awake: awakeSince{}, downAt: map[transport.Peer]time.Duration{}, bySeer: map[string]map[string]time.Duration{}}
 			},
 		},
 		{
@@ -94,7 +94,7 @@ func (s seen) has(p transport.Peer) bool {
 type deadNodeLeaves struct {
 	awake    awakeSince
 	downAt   map[transport.Peer]time.Duration
-	bySeer   map[[2]string]time.Duration // the same by each seer's own clock
+	bySeer   map[string]map[string]time.Duration // the same, by node and seer, by the seer's clock
 	gone, up int
 	slowest  time.Duration
 }
@@ -123,18 +123,18 @@ func (c *deadNodeLeaves) Poll(v check.View) error {
 	// One that woke a moment ago gives everybody a grace.
 	seers := c.awake.seers(v, seerGoneBound)
 	for _, n := range v.Nodes() {
-		dead := c.dead(v, n)
+		if !c.dead(v, n) {
+			delete(c.bySeer, n.Name)
+			continue
+		}
+		before := c.bySeer[n.Name]
+		c.bySeer[n.Name] = map[string]time.Duration{} // seers that are not awake now start anew
 		for _, s := range seers {
-			pair := [2]string{s.name, n.Name}
-			if !dead {
-				delete(c.bySeer, pair)
-				continue
-			}
-			since, known := c.bySeer[pair]
+			since, known := before[s.name]
 			if !known {
 				since = s.elapsed
-				c.bySeer[pair] = since
 			}
+			c.bySeer[n.Name][s.name] = since
 			if s.elapsed-since >= seerGoneBound && s.has(n.Peer) {
 				return fmt.Errorf("%s has been dead since %s, %s still names it after %s of its own time", n.Name, c.downAt[n.Peer], s.name, s.elapsed-since)
 			}

@@ -14,49 +14,45 @@ import (
 // The ID decides between versions that are different but equal in both, which
 // only replicas that were apart can have accepted.
 func newest(a, b tnsapi.Version) int {
-	return cmp.Or(
-		cmp.Compare(b.Order, a.Order),
-		b.Token.Compare(a.Token),
-		strings.Compare(versionID(b), versionID(a)),
-	)
+	if c := cmp.Or(cmp.Compare(b.Order, a.Order), b.Token.Compare(a.Token)); c != 0 {
+		return c
+	}
+	return strings.Compare(versionID(b), versionID(a))
 }
 
 // history is what counts of the versions of a branch: of each job the one with
 // the highest token, newest first. A job can have more when replicas that were
 // apart let two of its builders publish; only one outcome counts.
 func history(all []tnsapi.Version) []tnsapi.Version {
-	best := map[string]tnsapi.Version{}
-	for _, v := range all {
-		b, found := best[v.Job]
-		if !found || cmp.Or(v.Token.Compare(b.Token), newest(b, v)) > 0 {
-			best[v.Job] = v
-		}
-	}
-	list := make([]tnsapi.Version, 0, len(best))
-	for _, v := range all {
-		if versionID(best[v.Job]) == versionID(v) {
-			list = append(list, v)
-		}
-	}
-	slices.SortFunc(list, newest)
-	return list
+	counted, _ := split(all)
+	return counted
 }
 
 // surplus lists the versions that need not be kept: outdated outcomes of their
 // jobs, and all but the newest keep of the history. The current one never is.
 func surplus(all []tnsapi.Version, keep int) []tnsapi.Version {
-	kept := map[string]bool{}
-	h := history(all)
-	for _, v := range h[:min(len(h), keep)] {
-		kept[versionID(v)] = true
-	}
-	var list []tnsapi.Version
-	for _, v := range all {
-		if !kept[versionID(v)] {
-			list = append(list, v)
+	counted, outdated := split(all)
+	return append(outdated, counted[min(len(counted), keep):]...)
+}
+
+// split tells the outcome of each job that counts, newest first, from others.
+func split(all []tnsapi.Version) (counted, outdated []tnsapi.Version) {
+	best := map[string]int{}
+	for i, v := range all {
+		b, found := best[v.Job]
+		if !found || cmp.Or(v.Token.Compare(all[b].Token), newest(all[b], v)) > 0 {
+			best[v.Job] = i
 		}
 	}
-	return list
+	for i, v := range all {
+		if best[v.Job] == i {
+			counted = append(counted, v)
+		} else {
+			outdated = append(outdated, v)
+		}
+	}
+	slices.SortFunc(counted, newest)
+	return counted, outdated
 }
 
 // digest sums up entries, which must be in path order.

@@ -45,8 +45,8 @@ func TestHistory(t *testing.T) {
 func TestSurplus(t *testing.T) {
 	all := []tnsapi.Version{version("a", 1, 1), version("b", 2, 1), version("b", 2, 3), version("c", 3, 1)}
 	require.Equal(t, []tnsapi.Version{all[1]}, surplus(all, 9), "an outdated outcome")
-	require.Equal(t, []tnsapi.Version{all[0], all[1]}, surplus(all, 2))
-	require.Equal(t, []tnsapi.Version{all[0], all[1], all[2]}, surplus(all, 1), "never the current one")
+	require.Equal(t, []tnsapi.Version{all[1], all[0]}, surplus(all, 2))
+	require.Equal(t, []tnsapi.Version{all[1], all[2], all[0]}, surplus(all, 1), "never the current one")
 }
 
 func TestBelow(t *testing.T) {
