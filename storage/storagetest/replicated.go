@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -380,18 +381,20 @@ func replicaCrashes(s *suite) {
 		s.Restart(0, -1)
 		r := s.open(0)
 		for i := range turns {
+			var before []string
 			s.Do(0, func(context.Context) {
+				before = r.Heads()
 				b := new(storage.Batch).Put(storage.K("turn", fmt.Sprint(i)), []byte("v")).Put(storage.K("last"), fmt.Append(nil, i))
 				if i > 0 {
 					b.Delete(storage.K("turn", fmt.Sprint(i-1)))
 				}
 				assert.NoError(s, r.Apply(b))
 			})
+			s.eventually(0, "commit", func() bool { return !slices.Equal(before, r.Heads()) })
 			if i == synced {
 				s.Do(0, func(ctx context.Context) { assert.NoError(s, r.Sync(ctx)) })
 			}
 		}
-		s.eventually(0, "commit", func() bool { return true })
 		s.Restart(0, keep)
 		list := s.list(0, s.open(0))
 		if assert.Len(s, list, 2, "keep %d", keep) {
