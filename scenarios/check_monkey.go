@@ -97,7 +97,7 @@ func (c *oneOutcome) artifact(f check.Fact) error {
 func (c *oneOutcome) Poll(v check.View) error {
 	up, _ := patricksUp(v)
 	for _, name := range slices.Sorted(maps.Keys(up)) {
-		for _, job := range slices.Sorted(maps.Keys(c.jobs)) {
+		for _, job := range c.order {
 			key := [2]string{name, job}
 			was, is := c.seen[key], up[name].Status(job)
 			if was.Final() && is < was {

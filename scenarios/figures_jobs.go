@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 // checkers.
 type jobFigures struct {
 	jobs              map[string]*jobStory
+	order             []string // of jobs, by their first fact
 	attempts, refused int
 	expired           int
 }
@@ -40,7 +40,7 @@ func (c *jobFigures) Fact(f check.Fact) error {
 	case "job-expired":
 		c.expired++
 	case "publish-refused":
-		if f.Service == "monkey" {
+		if f.Service == "tns" && f.Text("why") == "conflict" {
 			c.refused++
 		}
 	case "job-finished":
@@ -58,6 +58,7 @@ func (c *jobFigures) story(f check.Fact) *jobStory {
 	if j == nil {
 		j = &jobStory{sent: f.At}
 		c.jobs[id] = j
+		c.order = append(c.order, id)
 	}
 	return j
 }
@@ -71,10 +72,10 @@ func statusNamed(name string) patrickapi.Status {
 	return patrickapi.Unknown
 }
 
-// acknowledged lists the jobs whose pushes were acknowledged, in order.
+// acknowledged lists the jobs whose pushes were acknowledged, oldest first.
 func (c *jobFigures) acknowledged() []string {
 	var ids []string
-	for _, id := range slices.Sorted(maps.Keys(c.jobs)) {
+	for _, id := range c.order {
 		if c.jobs[id].acknowledged {
 			ids = append(ids, id)
 		}

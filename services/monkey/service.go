@@ -88,11 +88,9 @@ func (s *Service) Stop(ctx context.Context) error {
 	for _, l := range locks {
 		s.lose(l, "the monkey stops")
 	}
-	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, stopTimeout)
-	defer cancel()
 	_ = clock.First(ctx, s.env.Loop, len(locks), len(locks), func(ctx context.Context, i int) error {
-		_, err := s.patrick.Finish(ctx, patrickapi.FinishRequest{Job: locks[i].job.ID, Token: locks[i].token, Abandoned: true})
-		return err // the lease ends anyway
+		s.abandon(ctx, locks[i])
+		return nil
 	})
 	return nil
 }

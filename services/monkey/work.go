@@ -224,6 +224,7 @@ func (s *Service) report(ctx context.Context, l *lock, out outcome) {
 	}
 	for until := l.good + l.lease + reportFor; s.env.Loop.Elapsed() < until; {
 		if !out.published && s.check(l) != nil {
+			s.abandon(ctx, l)
 			return
 		}
 		resp, err := s.patrick.Finish(ctx, req)
@@ -239,6 +240,14 @@ func (s *Service) report(ctx context.Context, l *lock, out outcome) {
 			return
 		}
 	}
+}
+
+// abandon tells patrick, once, that a lost lock is not used any more: a job
+// that was cancelled need not wait for the lease to end.
+func (s *Service) abandon(ctx context.Context, l *lock) {
+	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, stopTimeout)
+	defer cancel()
+	_, _ = s.patrick.Finish(ctx, patrickapi.FinishRequest{Job: l.job.ID, Token: l.token, Abandoned: true}) // the lease ends anyway
 }
 
 // offered reports whether the cloud has a service at all.
