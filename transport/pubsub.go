@@ -23,14 +23,14 @@ type Publisher interface {
 // audience are the nodes that offer <service>. A message longer than
 // MessageLenMax reaches nobody.
 func (ep *Endpoint) Publish(topic string, message []byte) {
-	serviceOf(topic)
+	ServiceOf(topic)
 	if checkMessage(topic, message) == nil && !ep.isClosed() {
 		ep.engine.publisher.Publish(topic, message)
 	}
 }
 
-// serviceOf is the part of a topic's name that says who its audience are.
-func serviceOf(topic string) string {
+// ServiceOf is the part of a topic's name that says who its audience are.
+func ServiceOf(topic string) string {
 	service, _, ok := strings.Cut(topic, "/")
 	if !ok {
 		panic(fmt.Sprintf("transport: topic %q is not named <service>/<name>", topic))
@@ -43,7 +43,7 @@ func serviceOf(topic string) string {
 // several subscribers on a node. A node that is not of the audience receives
 // nothing.
 func (ep *Endpoint) Subscribe(topic string, h func(ctx context.Context, from Peer, message []byte)) {
-	serviceOf(topic)
+	ServiceOf(topic)
 	e := ep.engine
 	e.do(func(a *actions) {
 		sub := e.topics[topic]
@@ -81,7 +81,7 @@ func (e *Engine) join(topic string, sub *subscription) {
 }
 
 func (e *Engine) inAudience(topic string) bool {
-	_, found := slices.BinarySearchFunc(e.dir.Peers(serviceOf(topic)), e.self, Peer.Compare)
+	_, found := slices.BinarySearchFunc(e.dir.Peers(ServiceOf(topic)), e.self, Peer.Compare)
 	return found
 }
 
@@ -110,7 +110,7 @@ type fanOut struct{ engine *Engine }
 // Publish implements Publisher.
 func (f fanOut) Publish(topic string, message []byte) {
 	e := f.engine
-	audience := e.dir.Peers(serviceOf(topic))
+	audience := e.dir.Peers(ServiceOf(topic))
 	e.do(func(a *actions) {
 		for _, p := range audience {
 			if p != e.self {

@@ -16,7 +16,7 @@ import (
 // TestMocknet uses simulated hosts in real time. Their hosts stay when a node
 // restarts: only its conns are reset.
 func TestMocknet(t *testing.T) {
-	transporttest.Run(t, transporttest.Live(func(t *testing.T, ids []transport.Identity) func(i int) transport.Host {
+	transporttest.Run(t, transporttest.Live(func(t *testing.T, ids []transport.Identity, _ transport.Directory) transporttest.Start {
 		net := mocknet.New()
 		t.Cleanup(func() { require.NoError(t, net.Close()) })
 		var hosts []host.Host
@@ -29,10 +29,10 @@ func TestMocknet(t *testing.T) {
 			}
 			hosts = append(hosts, h)
 		}
-		return func(i int) transport.Host {
+		return func(i int) (transport.Host, []transport.Option) {
 			h, err := libp2p.Over(hosts[i])
 			require.NoError(t, err)
-			return h
+			return h, nil
 		}
 	}))
 }

@@ -12,9 +12,11 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Live makes worlds of live loops. network is called once per world and returns
-// how the host of node i is started, at first and again after a crash.
-func Live(network func(t *testing.T, ids []transport.Identity) (start func(i int) transport.Host)) Maker {
+// Start starts the host of node i, at first and again after a crash.
+type Start func(i int) (transport.Host, []transport.Option)
+
+// Live makes worlds of live loops. network is called once per world.
+func Live(network func(t *testing.T, ids []transport.Identity, dir transport.Directory) Start) Maker {
 	return func(t *testing.T, n int, body func(w World)) {
 		ids := Identities(n)
 		w := &liveWorld{t: t, nodes: make([]liveNode, n)}
@@ -22,7 +24,8 @@ func Live(network func(t *testing.T, ids []transport.Identity) (start func(i int
 		for _, id := range ids {
 			peers = append(peers, id.Peer())
 		}
-		w.dir, w.start = Directory(peers), network(t, ids)
+		w.dir = Directory(peers)
+		w.start = network(t, ids, w.dir)
 		for i := range n {
 			w.boot(i)
 		}
@@ -38,7 +41,7 @@ func Live(network func(t *testing.T, ids []transport.Identity) (start func(i int
 type liveWorld struct {
 	t     *testing.T
 	dir   transport.Directory
-	start func(i int) transport.Host
+	start Start
 	nodes []liveNode
 }
 
@@ -50,7 +53,8 @@ type liveNode struct {
 
 func (w *liveWorld) boot(i int) {
 	loop := clock.NewLive()
-	engine := transport.NewEngine(w.start(i), loop, w.dir)
+	host, options := w.start(i)
+	engine := transport.NewEngine(host, loop, w.dir, options...)
 	w.nodes[i] = liveNode{loop: loop, engine: engine, endpoint: engine.Endpoint(loop)}
 }
 

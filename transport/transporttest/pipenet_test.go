@@ -8,8 +8,8 @@ import (
 )
 
 func TestPipeNet(t *testing.T) {
-	transporttest.Run(t, transporttest.Live(func(_ *testing.T, ids []transport.Identity) func(i int) transport.Host {
+	transporttest.Run(t, transporttest.Live(func(_ *testing.T, ids []transport.Identity, _ transport.Directory) transporttest.Start {
 		net := transporttest.NewPipeNet()
-		return func(i int) transport.Host { return net.Host(ids[i].Peer()) }
+		return func(i int) (transport.Host, []transport.Option) { return net.Host(ids[i].Peer()), nil }
 	}))
 }
