@@ -6,13 +6,29 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/taucloud/tau/sim/report"
 	simrun "github.com/taucloud/tau/sim/run"
 )
 
+// A world makes much short-lived garbage and little that stays, so the heap may
+// grow to five times what lives, up to a limit from which on it is kept small.
+const (
+	heapGrowth = 400     // percent
+	heapLimit  = 3 << 30 // bytes, soft
+)
+
+func tuneHeap() {
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(heapGrowth)
+		debug.SetMemoryLimit(heapLimit)
+	}
+}
+
 // runHere makes a run in this process.
 func runHere(j job, progress *progress) (report.Result, error) {
+	tuneHeap()
 	options := simrun.Options{Seed: j.seed, Wire: j.wire}
 	trace, err := openTrace(j.trace)
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 // quiet, it does nothing.
 type progress struct {
 	out          io.Writer // nil for silence
-	name         string
 	runs         int
 	made, failed int
 }
@@ -67,10 +66,10 @@ func (p *progress) watch(o *simrun.Options) (stop func()) {
 	}
 }
 
-// story begins a number of runs of one scenario.
-func (p *progress) story(name string, runs int) {
-	p.name, p.runs, p.made, p.failed = name, runs, 0, 0
-	p.show("%s: 0 of %d runs", name, runs)
+// start begins a number of runs.
+func (p *progress) start(runs int) {
+	p.runs = runs
+	p.show("0 of %d runs", runs)
 }
 
 // done counts one run.
@@ -79,7 +78,7 @@ func (p *progress) done(r report.Result) {
 	if r.Verdict != report.Held {
 		p.failed++
 	}
-	p.show("%s: %d of %d runs, %d failed", p.name, p.made, p.runs, p.failed)
+	p.show("%d of %d runs, %d failed", p.made, p.runs, p.failed)
 }
 
 func (p *progress) show(format string, args ...any) {

@@ -146,7 +146,7 @@ func writeWords(out io.Writer, all []scenario.Word, full bool) {
 				fmt.Fprintf(out, "%s\n", title)
 				title = ""
 			}
-			fmt.Fprintf(out, "  %-28s %s\n", w.Name, w.Doc)
+			fmt.Fprintf(out, "  %-30s %s\n", w.Name, w.Doc)
 			if !full {
 				continue
 			}
@@ -154,7 +154,7 @@ func writeWords(out io.Writer, all []scenario.Word, full bool) {
 				fmt.Fprintf(out, "    example: %s\n", w.Example)
 			}
 			for _, key := range w.Keys {
-				fmt.Fprintf(out, "    %-24s %s\n", key.Name, keyLine(key))
+				fmt.Fprintf(out, "    %-28s %s\n", key.Name, keyLine(key))
 			}
 		}
 		if title == "" {

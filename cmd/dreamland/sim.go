@@ -121,15 +121,22 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 	if f.verify {
 		do = runTwice
 	}
+	var jobs []job
 	for _, s := range stories {
-		progress.story(s.Name, f.seeds)
-		results := inParallel(f.jobsOf(s), f.jobs, do, func(r report.Result) {
-			progress.done(r)
-			out.run(r)
-		})
-		progress.clear()
-		out.story(results)
+		jobs = append(jobs, f.jobsOf(s)...)
 	}
+	progress.start(len(jobs))
+	var story []report.Result
+	inParallel(jobs, f.jobs, do, func(r report.Result) {
+		progress.clear()
+		out.run(r)
+		if story = append(story, r); len(story) == f.seeds { // the jobs of a story follow each other
+			out.story(story)
+			story = nil
+		}
+		progress.done(r)
+	})
+	progress.clear()
 	return out.verdict()
 }
 

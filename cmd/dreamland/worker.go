@@ -15,7 +15,7 @@ import (
 
 // inParallel makes jobs with at most n at once. each is called with the results
 // in the order of the jobs.
-func inParallel(jobs []job, n int, do func(job) report.Result, each func(report.Result)) []report.Result {
+func inParallel(jobs []job, n int, do func(job) report.Result, each func(report.Result)) {
 	results := make([]report.Result, len(jobs))
 	ready := make([]chan struct{}, len(jobs))
 	for i := range ready {
@@ -42,7 +42,6 @@ func inParallel(jobs []job, n int, do func(job) report.Result, each func(report.
 		each(results[i])
 	}
 	workers.Wait()
-	return results
 }
 
 // command is a process of this program that makes one run. threads is its

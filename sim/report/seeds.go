@@ -23,7 +23,11 @@ func WriteSeeds(out io.Writer, results []Result) {
 	}
 	p.line("%s  (%d seeds, %s wire)", results[0].Scenario, len(results), results[0].Wire)
 	p.line("")
-	p.table(spread(results))
+	rows, zero := spread(results)
+	p.table(rows)
+	if len(zero) > 0 {
+		p.wrapped("  always zero: ", zero)
+	}
 	p.line("")
 	for _, r := range failing {
 		r.WriteFailures(out)
@@ -46,8 +50,9 @@ func (r *Result) WriteFailures(out io.Writer) {
 	p.line("  replay: %s", r.Replay)
 }
 
-// spread is a table of minimum, median and maximum of every figure.
-func spread(results []Result) [][]string {
+// spread is a table of minimum, median and maximum of every figure, and the
+// names of those that are always zero.
+func spread(results []Result) (rows [][]string, zero []string) {
 	values := map[string][]float64{}
 	for _, r := range results {
 		for name, x := range r.Figures {
@@ -57,13 +62,17 @@ func spread(results []Result) [][]string {
 		values["(virtual s)"] = append(values["(virtual s)"], float64(r.VirtualMS)/1000)
 		values["(wall s)"] = append(values["(wall s)"], float64(r.WallMS)/1000)
 	}
-	rows := [][]string{{"figure", "min", "median", "max"}}
+	rows = [][]string{{"figure", "min", "median", "max"}}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		list := values[name]
 		slices.Sort(list)
+		if list[0] == 0 && list[len(list)-1] == 0 {
+			zero = append(zero, name)
+			continue
+		}
 		rows = append(rows, []string{name, Number(list[0]), Number(median(list)), Number(list[len(list)-1])})
 	}
-	return rows
+	return rows, zero
 }
 
 func median(sorted []float64) float64 {

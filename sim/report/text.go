@@ -18,7 +18,7 @@ func (r *Result) Write(out io.Writer) {
 	p := &page{out: out}
 	p.line("%s  (seed %d, %s wire)", r.Scenario, r.Seed, r.Wire)
 	if r.About != "" {
-		p.line("%s", r.About)
+		p.line("%s", strings.TrimSpace(r.About))
 	}
 	p.line("")
 	r.writeExpectations(p)
@@ -91,10 +91,18 @@ func (r *Result) writeFaults(p *page) {
 func (r *Result) writeFigures(p *page) {
 	p.line("figures")
 	var rows [][]string
+	var zero []string
 	for _, name := range slices.Sorted(maps.Keys(r.Figures)) {
+		if r.Figures[name] == 0 {
+			zero = append(zero, name)
+			continue
+		}
 		rows = append(rows, []string{name, Number(r.Figures[name])})
 	}
 	p.table(rows)
+	if len(zero) > 0 {
+		p.wrapped("  zero: ", zero)
+	}
 	p.line("")
 }
 
@@ -116,6 +124,25 @@ type page struct{ out io.Writer }
 
 func (p *page) line(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.out, format+"\n", args...) // nobody to tell if nobody reads
+}
+
+// lineLen is how long a wrapped line gets.
+const lineLen = 100
+
+// wrapped prints words, separated by commas, on lines that begin alike.
+func (p *page) wrapped(prefix string, words []string) {
+	line := prefix
+	for i, word := range words {
+		if i < len(words)-1 {
+			word += ", "
+		}
+		if len(line)+len(word) > lineLen && len(line) > len(prefix) {
+			p.line("%s", strings.TrimRight(line, " "))
+			line = strings.Repeat(" ", len(prefix))
+		}
+		line += word
+	}
+	p.line("%s", line)
 }
 
 // table aligns all columns but the last; a column that is empty in every row
