@@ -128,3 +128,37 @@ func requirePositions(t *testing.T, err error) {
 		require.NotEmpty(t, e.What)
 	}
 }
+
+// TestFormatPageIsComplete keeps scenarios/FORMAT.md in step with the words of
+// this package, and its example valid.
+func TestFormatPageIsComplete(t *testing.T) {
+	data, err := os.ReadFile("../../scenarios/FORMAT.md")
+	require.NoError(t, err)
+	page := string(data)
+	for _, w := range Words(Vocabulary{}) {
+		require.Contains(t, page, "`"+w.Name+"`", "scenarios/FORMAT.md does not describe %s %s", w.Kind, w.Name)
+		if w.Kind == "fault" {
+			for _, key := range w.Keys {
+				require.Contains(t, page, "`"+key.Name, "scenarios/FORMAT.md does not describe %s of %s", key.Name, w.Name)
+			}
+		}
+	}
+	_, after, _ := strings.Cut(page, "```yaml\n")
+	text, _, found := strings.Cut(after, "```")
+	require.True(t, found)
+	parse(t, text)
+}
+
+// TestEveryVerbsExampleParses also plans it.
+func TestEveryVerbsExampleParses(t *testing.T) {
+	for _, w := range Words(Vocabulary{}) {
+		if w.Kind != "fault" {
+			continue
+		}
+		t.Run(w.Name, func(t *testing.T) {
+			s := parse(t, "duration: 10m\nnodes: [{name: core, count: 3, services: []}, {name: monkey, count: 3, services: []}]\n"+
+				"timeline: [{at: 1s, "+w.Example+"}]\n")
+			require.NotEmpty(t, s.Plan(1))
+		})
+	}
+}
