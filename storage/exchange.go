@@ -45,12 +45,16 @@ type (
 		Have [][]byte `cbor:"1,keyasint"`
 		// Far says that Have reaches as far back as it ever will.
 		Far bool `cbor:"2,keyasint"`
+		// After is the last of the previous page, empty at first.
+		After []byte `cbor:"3,keyasint"`
 	}
 	fetchResponse struct {
 		Deltas [][]byte `cbor:"1,keyasint"` // ancestors first
 		More   bool     `cbor:"2,keyasint"`
 		// Unknown says: Have names nothing that I know, look further back.
 		Unknown bool `cbor:"3,keyasint"`
+		// Last names the last of Deltas.
+		Last []byte `cbor:"4,keyasint"`
 	}
 	// pushRequest asks to make Heads and all their ancestors durable. Deltas
 	// are some that the other may lack.
@@ -167,8 +171,9 @@ func (r *Replicated) pullLater(from transport.Peer) {
 // pull takes all that a peer has and we have not.
 func (r *Replicated) pull(ctx context.Context, from transport.Peer) error {
 	depth := locatorNear
+	var last []byte
 	for range pagesMax {
-		page, err := r.pullPage(ctx, from, depth)
+		page, err := r.pullPage(ctx, from, depth, last)
 		if err != nil {
 			return err
 		}
@@ -182,18 +187,19 @@ func (r *Replicated) pull(ctx context.Context, from transport.Peer) error {
 		if !page.More {
 			return nil
 		}
+		last = page.Last
 	}
 	return fmt.Errorf("%w: over %d pages from %s", ErrTooLarge, pagesMax, from.Short())
 }
 
-func (r *Replicated) pullPage(ctx context.Context, from transport.Peer, depth int) (fetchResponse, error) {
+func (r *Replicated) pullPage(ctx context.Context, from transport.Peer, depth int, last []byte) (fetchResponse, error) {
 	ctx, cancel := clock.WithTimeout(ctx, r.cfg.Loop, pullTimeout)
 	defer cancel()
 	have, err := r.replica.locator(depth)
 	if err != nil {
 		return fetchResponse{}, err
 	}
-	request := fetchRequest{Have: encodeCIDs(have), Far: depth == locatorFar}
+	request := fetchRequest{Have: encodeCIDs(have), Far: depth == locatorFar, After: last}
 	return r.exchange.fetch.Call(ctx, r.cfg.Endpoint, from, request)
 }
 
@@ -205,14 +211,20 @@ func (r *Replicated) onFetch(_ context.Context, _ transport.Peer, request fetchR
 	if err != nil {
 		return fetchResponse{}, err
 	}
-	deltas, more, known, err := r.replica.missing(have, pageSizeMax)
+	after := cid.Undef
+	if len(request.After) > 0 {
+		if after, err = cid.Cast(request.After); err != nil {
+			return fetchResponse{}, transport.New(transport.Invalid, r.exchange.fetch.Name, err.Error())
+		}
+	}
+	page, err := r.replica.missing(have, after, pageSizeMax)
 	if err != nil {
 		return fetchResponse{}, err
 	}
-	if !known && more && !request.Far {
+	if !page.known && page.more && !request.Far {
 		return fetchResponse{Unknown: true}, nil
 	}
-	return fetchResponse{Deltas: deltas, More: more}, nil
+	return fetchResponse{Deltas: page.raws, More: page.more, Last: page.last.Bytes()}, nil
 }
 
 // onPush acknowledges what is durable here.

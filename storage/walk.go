@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 const (
@@ -16,71 +17,84 @@ const (
 	locatorFar  = 1 << 14
 )
 
-// locator tells another replica what this one has: its heads and, if the other
-// knows none of these, ever sparser ancestors of them, down to lenMax deltas.
+// locator tells another replica what this one has: its heads and, in case the
+// other knows none of these, ever sparser ancestors of them, lenMax deltas down.
 func (r *replica) locator(lenMax int) ([]CID, error) {
 	list, err := r.readLocator(lenMax)
 	return list, r.heal(err)
 }
 
 func (r *replica) readLocator(lenMax int) ([]CID, error) {
-	q, err := r.newWalk(r.heads(), 0)
+	list := r.heads()
+	list = list[:min(len(list), locatorLenMax/2)]
+	q, err := r.newWalk(list, 0)
 	if err != nil {
 		return nil, err
 	}
-	list := r.heads()
-	next := 8
+	next := len(list)
 	for n := 0; n < lenMax && q.Len() > 0 && len(list) < locatorLenMax; n++ {
 		d := heap.Pop(q).(*visit).delta
-		if n == next {
-			list = append(list, d.cid)
-			next += next / 2
-		}
 		if err := q.push(d.links, 0); err != nil {
 			return nil, err
 		}
+		if n == next || q.Len() == 0 {
+			list = append(list, d.cid)
+			next += 1 + max(0, n-8)/2
+		}
 	}
-	return list[:min(len(list), locatorLenMax)], nil
+	return list, nil
 }
 
-// missing returns, ancestors first, deltas that a replica lacks that has have,
-// up to about sizeMax bytes, and whether there are more. known is false if
-// have is not empty and names nothing that is here.
-func (r *replica) missing(have []CID, sizeMax int) (raws [][]byte, more, known bool, err error) {
-	raws, more, known, err = r.readMissing(have, sizeMax)
-	return raws, more, known, r.heal(err)
+// page is a part of what another replica lacks.
+type page struct {
+	raws [][]byte // ancestors first
+	last CID      // of them
+	more bool
+	// known is false if the other has deltas and named none that is here.
+	known bool
 }
 
-func (r *replica) readMissing(have []CID, sizeMax int) (raws [][]byte, more, known bool, err error) {
+// missing returns what a replica lacks that has have, up to about sizeMax bytes.
+// after is the last of the previous page, if that was not all.
+func (r *replica) missing(have []CID, after CID, sizeMax int) (page, error) {
+	p, err := r.readMissing(have, after, sizeMax)
+	return p, r.heal(err)
+}
+
+func (r *replica) readMissing(have []CID, after CID, sizeMax int) (p page, err error) {
 	q, err := r.newWalk(r.heads(), 0)
 	if err != nil {
-		return nil, false, false, err
+		return p, err
 	}
-	known = len(have) == 0
+	p.known = len(have) == 0
 	for _, c := range have {
 		if r.has(c) {
-			known = true
+			p.known = true
 			if err := q.push([]CID{c}, visitHad); err != nil {
-				return nil, false, false, err
+				return p, err
 			}
 		}
 	}
 	lacked, err := q.lacked()
 	if err != nil {
-		return nil, false, false, err
+		return p, err
 	}
+	slices.Reverse(lacked)
+	lacked = lacked[slices.Index(lacked, after)+1:]
 	size := 0
-	for i := len(lacked) - 1; i >= 0; i-- {
-		d, err := r.dag.get(lacked[i])
+	for _, c := range lacked {
+		d, err := r.dag.get(c)
 		if err != nil {
-			return nil, false, false, fmt.Errorf("storage: serve deltas: %w", errors.Join(err, ErrCorrupt))
+			return p, fmt.Errorf("storage: serve deltas: %w", errors.Join(err, ErrCorrupt))
 		}
-		if size += len(d.raw); size > sizeMax && len(raws) > 0 {
-			return raws, true, known, nil
+		if size += len(d.raw); size > sizeMax && len(p.raws) > 0 {
+			p.more = true
+			break
 		}
-		raws = append(raws, d.raw)
+		p.raws = append(p.raws, d.raw)
+		p.last = c
 	}
-	return raws, false, known, nil
+	return p, nil
 }
 
 // walk visits deltas from the highest down, each once and after all that link
