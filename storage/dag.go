@@ -211,12 +211,17 @@ func (g *dag) Get(_ context.Context, c CID) (ipld.Node, error) {
 	return d.node, nil
 }
 
-// GetMany implements ipld.DAGService, in the order of cids.
+// GetMany implements ipld.DAGService, in the order of cids. It ends with the
+// first error: go-ds-crdt stops listening then, and whoever passes more on to it
+// would wait for ever.
 func (g *dag) GetMany(ctx context.Context, cids []cid.Cid) <-chan *ipld.NodeOption {
 	options := make(chan *ipld.NodeOption, len(cids))
 	for _, c := range cids {
 		node, err := g.Get(ctx, c)
 		options <- &ipld.NodeOption{Node: node, Err: err}
+		if err != nil {
+			break
+		}
 	}
 	close(options)
 	return options
