@@ -19,6 +19,9 @@ const (
 	// so on up to failureDelayMax.
 	failureDelayMin = 2 * time.Second
 	failureDelayMax = 15 * time.Second
+	// One that found no room waits for noRoomDelay, or until it has let go of
+	// something.
+	noRoomDelay = time.Minute
 )
 
 func transferTimeout(bytes int64) time.Duration {
@@ -32,8 +35,9 @@ type contest struct {
 	due      bool
 	running  bool
 	failures int
-	// notBefore is when it may try again after a failure.
+	// notBefore is when it may try again after a failure, noRoom which one.
 	notBefore time.Duration
+	noRoom    bool
 }
 
 func (c *contest) cancel() {
@@ -130,15 +134,30 @@ func (s *Service) run(ctx context.Context, c *contest) {
 	s.fetching--
 	c.running = false
 	if err != nil {
-		delay := min(failureDelayMin<<min(c.failures, 10), failureDelayMax)
-		c.failures++
-		c.notBefore = s.env.Loop.Elapsed() + delay
+		c.failed(transport.KindOf(err) == transport.Refused, s.env.Loop.Elapsed())
 		s.env.Log.Debug("not obtained", "root", c.root, "err", err)
-	} else {
-		c.failures = 0
 	}
 	s.evaluate(c.root)
 	s.launch()
+}
+
+// failed sets when to try again.
+func (c *contest) failed(noRoom bool, now time.Duration) {
+	delay := min(failureDelayMin<<min(c.failures, 10), failureDelayMax)
+	if noRoom {
+		delay = noRoomDelay
+	}
+	c.failures++
+	c.notBefore, c.noRoom = now+delay, noRoom
+}
+
+// roomCame lets those try again soon that found no room.
+func (s *Service) roomCame() {
+	for _, c := range s.contests {
+		if c.noRoom {
+			c.noRoom, c.notBefore = false, 0
+		}
+	}
 }
 
 // whoHas lists whom to fetch from: live claimants, the best first, and then

@@ -37,6 +37,9 @@ func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.
 		holders = append(holders, s.whoHas(it)...)
 	}
 	if err := s.obtain(ctx, req.Root, s.othersOf(holders), req.Size); err != nil {
+		if transport.KindOf(err) == transport.Refused {
+			s.env.Observe("item-refused", node.F("root", req.Root), node.F("bytes", req.Size))
+		}
 		return resp, err
 	}
 	it := s.index.get(req.Root)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
-	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 )
@@ -28,7 +27,7 @@ func (s *Service) obtain(ctx context.Context, root string, from []transport.Peer
 	s.acquiring[root] = true
 	defer delete(s.acquiring, root)
 	bound := s.boundOf(size)
-	if err := s.reserve(ctx, root, bound); err != nil {
+	if err := s.reserve(ctx, bound); err != nil {
 		return err
 	}
 	defer s.ledger.unreserve(bound)
@@ -73,7 +72,7 @@ func (s *Service) boundOf(size int64) int64 {
 }
 
 // reserve speaks for room, letting surplus copies go if there is none.
-func (s *Service) reserve(ctx context.Context, root string, bytes int64) error {
+func (s *Service) reserve(ctx context.Context, bytes int64) error {
 	if s.ledger.reserve(bytes) {
 		return nil
 	}
@@ -81,7 +80,6 @@ func (s *Service) reserve(ctx context.Context, root string, bytes int64) error {
 	if s.ledger.reserve(bytes) {
 		return nil
 	}
-	s.env.Observe("item-refused", node.F("root", root), node.F("bytes", bytes))
 	return transport.New(transport.Refused, opObtain, "no room")
 }
 

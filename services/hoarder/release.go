@@ -187,5 +187,6 @@ func (s *Service) letGo(it *item, act action, confirmed int, asked time.Duration
 	}
 	s.forget(it.root, c)
 	s.announce()
+	s.roomCame()
 	return true
 }
