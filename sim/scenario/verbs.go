@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"slices"
 	"time"
 
 	"github.com/taucloud/tau/sim/fault"
@@ -48,13 +49,13 @@ var verbs = []verb{
 		params: func() any { return &linkParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Cut{Pairs: p} })},
 	{name: "mend", doc: "ends all cuts and partitions of links", lasts: never,
 		example: `mend: "*"`, short: shortLinks,
-		params: func() any { return &linkParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Mend{Pairs: p} })},
+		params: func() any { return &linkParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Mend{Pairs: withClient(p)} })},
 	{name: "hold", doc: "keeps what travels on links; it arrives, in order, when the hold ends", lasts: until,
 		example: "hold: {from: core-1, to: monkey-*}", short: shortLinks,
 		params: func() any { return &linkParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Hold{Pairs: p} })},
 	{name: "release", doc: "ends all holds of links", lasts: never,
 		example: `release: "*"`, short: shortLinks,
-		params: func() any { return &linkParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Release{Pairs: p} })},
+		params: func() any { return &linkParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Release{Pairs: withClient(p)} })},
 	{name: "reset", doc: "ends the connections between nodes once; they may dial again", lasts: never,
 		example: "reset: [core-1, core-2]", short: shortLinks,
 		params: func() any { return &linkParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Reset{Pairs: p} })},
@@ -105,6 +106,15 @@ func onLinks(make func(fault.Pairs) fault.Fault) func(any, occurrence) []fault.T
 	return func(params any, o occurrence) []fault.Timed {
 		return o.one(make(params.(*linkParams).pairs(o.roster, o.draw)))
 	}
+}
+
+// withClient includes the client where all links of nodes are meant: what ends
+// faults must end those with the client, too.
+func withClient(p fault.Pairs) fault.Pairs {
+	if p.TwoWay {
+		p.To = append(slices.Clone(p.To), Client)
+	}
+	return p
 }
 
 type crashParams struct {
