@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/taucloud/tau/sim/report"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"dreamland": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata/script",
+		UpdateScripts: os.Getenv("UPDATE") != "",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exit":  exitStatus,
+			"runs":  runs,
+			"equal": equal,
+		},
+	})
+}
+
+// exitStatus runs a command that must end with a status: exit 2 dreamland ...
+func exitStatus(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if err != nil {
+		got = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if got != args[0] {
+		ts.Fatalf("%s: exit status %s, expected %s", strings.Join(args[1:], " "), got, args[0])
+	}
+}
+
+// runs checks that stdout is one JSON object per run, with a verdict each:
+// runs held held failed.
+func runs(ts *testscript.TestScript, _ bool, args []string) {
+	lines := strings.Split(strings.TrimSpace(ts.ReadFile("stdout")), "\n")
+	if len(lines) != len(args) {
+		ts.Fatalf("%d lines for %d runs", len(lines), len(args))
+	}
+	for i, line := range lines {
+		var r report.Result
+		dec := json.NewDecoder(strings.NewReader(line))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&r); err != nil {
+			ts.Fatalf("%v in %s", err, line)
+		}
+		if r.Verdict != args[i] || len(r.Digest) != 64 || r.Events == 0 || r.VirtualMS == 0 || len(r.Expectations) == 0 ||
+			r.Figures["nodes"] == 0 || r.Faults == nil || !strings.HasPrefix(r.Replay, "dreamland sim ") {
+			ts.Fatalf("run %d: %s", i, line)
+		}
+	}
+}
+
+// equal compares the digests of two files of JSON results.
+func equal(ts *testscript.TestScript, neg bool, args []string) {
+	var digests []string
+	for _, file := range args {
+		var r report.Result
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &r))
+		digests = append(digests, r.Digest)
+	}
+	if (digests[0] == digests[1]) == neg {
+		ts.Fatalf("digests %v", digests)
+	}
+}
