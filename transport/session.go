@@ -25,7 +25,8 @@ type session struct {
 	streamTheirs uint64 // the last id that the peer opened
 }
 
-// outbound is a frame on its way to a conn, and who waits for it.
+// outbound is a frame on its way to a conn, and who waits for it: the call of a
+// request, the stream of an open frame.
 type outbound struct {
 	frame  []byte
 	call   *call

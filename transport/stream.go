@@ -98,7 +98,7 @@ func (s *Stream) Send(ctx context.Context, message []byte) error {
 		}
 		s.window.messages--
 		s.window.bytes -= len(message)
-		s.ep.engine.queue(s.session, outbound{frame: frame, stream: s}, a)
+		s.ep.engine.queue(s.session, outbound{frame: frame}, a)
 		return true, nil
 	})
 }
@@ -129,7 +129,7 @@ func (s *Stream) Close() error {
 			return
 		}
 		s.sendClosed = true
-		s.ep.engine.queue(s.session, outbound{frame: encodeID(frameEnd, s.id), stream: s}, a)
+		s.ep.engine.queue(s.session, outbound{frame: encodeID(frameEnd, s.id)}, a)
 		s.forgetIfOver()
 	})
 	return nil
@@ -241,7 +241,7 @@ func (s *Stream) abort(cause *Error, a *actions) {
 	s.received = nil
 	if s.session != nil && s.session.streams[s.id] == s {
 		told := &Error{Kind: Unreachable, Op: s.method, Text: "the peer reset the stream"}
-		s.ep.engine.queue(s.session, outbound{frame: encodeFailure(frameReset, s.id, told), stream: s}, a)
+		s.ep.engine.queue(s.session, outbound{frame: encodeFailure(frameReset, s.id, told)}, a)
 	}
 	s.end(cause, a)
 }
@@ -264,6 +264,6 @@ func (s *Stream) consume(size int, a *actions) {
 	}
 	s.allowance.messages += s.consumed.messages
 	s.allowance.bytes += s.consumed.bytes
-	s.ep.engine.queue(s.session, outbound{frame: encodeCredit(s.id, s.consumed), stream: s}, a)
+	s.ep.engine.queue(s.session, outbound{frame: encodeCredit(s.id, s.consumed)}, a)
 	s.consumed = credit{}
 }

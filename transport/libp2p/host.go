@@ -11,7 +11,6 @@ package libp2p
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -206,7 +205,7 @@ func (h *Host) Close() error {
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
-		return errors.New("libp2p: closed already")
+		return nil
 	}
 	h.closed = true
 	conns := make([]*conn, 0, len(h.conns))
