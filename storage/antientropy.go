@@ -9,36 +9,45 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// catchUpLanes is how many peers are asked at once when a replica opens.
-const catchUpLanes = 2
+const (
+	// catchUpTimeout bounds how long opening waits for another replica.
+	catchUpTimeout = 2 * time.Second
+	// catchUpPause is between two attempts.
+	catchUpPause = 100 * time.Millisecond
+	// catchUpLanes is how many peers are asked at once when a replica opens,
+	// catchUpPeersMax how many in one attempt.
+	catchUpLanes    = 2
+	catchUpPeersMax = 6
+	// rumoursLen is how many peers a replica tells at once of what came by
+	// anti-entropy: that heals a partition in round trips, not in intervals.
+	rumoursLen = 2
+)
 
-// peers are the other replicas, in an order of our own.
-func (r *Replicated) peers() []transport.Peer {
-	self := r.cfg.Endpoint.Self()
-	all := r.cfg.Endpoint.Directory().Peers(r.cfg.Service)
-	others := slices.DeleteFunc(slices.Clone(all), func(p transport.Peer) bool { return p == self })
-	r.cfg.Rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-	return others
+// catchUp takes what one other replica has. One attempt must do for a replica
+// that has something itself; an empty one goes on for a while.
+func (r *Replicated) catchUp(ctx context.Context) {
+	ctx, cancel := clock.WithTimeout(ctx, r.cfg.Loop, min(catchUpTimeout, r.cfg.AntiEntropyInterval))
+	defer cancel()
+	for len(r.others()) > 0 && r.tryCatchUp(ctx) != nil && len(r.replica.heads()) == 0 {
+		if clock.Sleep(ctx, r.cfg.Loop, catchUpPause) != nil {
+			return
+		}
+	}
 }
 
-// catchUp takes what one other replica has, if one answers soon.
-func (r *Replicated) catchUp(ctx context.Context) {
-	peers := r.peers()
-	lanes := min(len(peers), catchUpLanes)
-	ctx, cancel := clock.WithTimeout(ctx, r.cfg.Loop, catchUpTimeout)
-	defer cancel()
+func (r *Replicated) tryCatchUp(ctx context.Context) error {
+	peers := r.shuffledOthers()
+	peers = peers[:min(len(peers), catchUpPeersMax)]
 	next := 0
-	_ = clock.First(ctx, r.cfg.Loop, lanes, 1, func(ctx context.Context, _ int) error {
-		for {
-			if next >= len(peers) {
-				return ErrNotFound
-			}
+	return clock.First(ctx, r.cfg.Loop, min(len(peers), catchUpLanes), 1, func(ctx context.Context, _ int) error {
+		for next < len(peers) {
 			peer := peers[next]
 			next++
 			if err := r.pull(ctx, peer); err == nil || ctx.Err() != nil {
 				return err
 			}
 		}
+		return ErrNotFound
 	})
 }
 
@@ -52,85 +61,48 @@ func (r *Replicated) startAntiEntropy() {
 			if err := clock.Sleep(r.ctx, r.cfg.Loop, wait); err != nil {
 				return
 			}
-			if len(r.rounds) == 0 {
-				r.rounds = r.peers()
-			}
-			if len(r.rounds) > 0 {
-				r.tellHeads(r.rounds[0], false)
-				r.rounds = r.rounds[1:]
-			}
+			r.tellNext()
 		}
 	})
 }
 
-// Replicate makes all that this replica has now durable here and, by asking up
-// to as many reachable peers as needed, on copies-1 other nodes. It returns how
-// many copies, this one included, are known to be durable: fewer than asked for
-// when ctx ends or no more peers answer. An error means that not even this node
-// has a durable copy.
-func (r *Replicated) Replicate(ctx context.Context, copies int) (int, error) {
-	if err := r.commit(); err != nil {
-		return 0, err
+// tellNext tells the next peer of the round our heads.
+func (r *Replicated) tellNext() {
+	if len(r.rounds) == 0 {
+		r.rounds = r.shuffledOthers()
 	}
-	request := r.pushRequest()
-	if err := r.Sync(ctx); err != nil {
-		return 0, err
+	if len(r.rounds) > 0 {
+		r.tellHeads(r.rounds[0], false)
+		r.rounds = r.rounds[1:]
 	}
-	peers := r.rotatedPeers()
-	durable, next := 1, 0
-	lanes := min(copies-1, len(peers))
-	// A lane goes from peer to peer until one has acknowledged.
-	_ = clock.First(ctx, r.cfg.Loop, lanes, lanes, func(ctx context.Context, _ int) error {
-		for next < len(peers) && ctx.Err() == nil {
-			peer := peers[next]
-			next++
-			if r.pushTo(ctx, peer, request) == nil {
-				durable++
-				return nil
-			}
-		}
-		return nil
-	})
-	return durable, nil
 }
 
-// rotatedPeers are the other replicas, beginning with another one each time.
-func (r *Replicated) rotatedPeers() []transport.Peer {
-	self := r.cfg.Endpoint.Self()
-	all := r.cfg.Endpoint.Directory().Peers(r.cfg.Service)
-	others := slices.DeleteFunc(slices.Clone(all), func(p transport.Peer) bool { return p == self })
-	if len(others) == 0 {
-		return nil
+// spread tells a few more: what was new to us is new to others.
+func (r *Replicated) spread() {
+	for range min(rumoursLen, len(r.others())) {
+		r.tellNext()
 	}
-	if r.pushes == 0 {
-		r.pushes = r.cfg.Rand.IntN(len(others))
-	}
-	r.pushes++
-	at := r.pushes % len(others)
-	return append(others[at:], others[:at]...)
 }
 
-// pushRequest carries the heads themselves along, if they are small: they may
-// be all that the others lack.
-func (r *Replicated) pushRequest() pushRequest {
-	request := pushRequest{Heads: r.encodedHeads()}
-	size := 0
-	for _, c := range r.replica.heads() {
-		d, err := r.replica.dag.get(c)
-		if err != nil {
-			continue // whoever lacks it asks
-		}
-		if size += len(d.raw); size > pushSizeMax {
-			break
-		}
-		request.Deltas = append(request.Deltas, d.raw)
+// onHeads is half of anti-entropy: whoever lacks a head of the other pulls.
+func (r *Replicated) onHeads(_ context.Context, from transport.Peer, m headsNote) {
+	if r.ctx.Err() != nil {
+		return
 	}
-	return request
+	theirs, err := decodeCIDs(m.Heads)
+	if err != nil {
+		return
+	}
+	if !r.hasAll(theirs) {
+		r.pullLater(from, true)
+	}
+	lacked := func(c CID) bool { return !slices.Contains(theirs, c) }
+	if !m.Answer && slices.ContainsFunc(r.replica.heads(), lacked) {
+		r.tellHeads(from, true)
+	}
 }
 
-func (r *Replicated) pushTo(ctx context.Context, to transport.Peer, request pushRequest) error {
-	ctx, cancel := clock.WithTimeout(ctx, r.cfg.Loop, pushTimeout)
-	defer cancel()
-	_, err := r.exchange.push.Call(ctx, r.cfg.Endpoint, to, request)
-	return err
+func (r *Replicated) tellHeads(to transport.Peer, answer bool) {
+	m := headsNote{Heads: r.encodedHeads(), Answer: answer}
+	_ = r.exchange.heads.Tell(r.cfg.Endpoint, to, m) // the next round tells again
 }
