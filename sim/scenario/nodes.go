@@ -21,6 +21,8 @@ type groupDoc struct {
 	at *value
 }
 
+var groupKeys = keysOf(reflect.TypeFor[groupDoc]())
+
 func (g *groupDoc) decode(d *decoder, v *value) {
 	g.at = v
 	g.Count = 1
@@ -40,10 +42,10 @@ func (g *groupDoc) place(key string) *value {
 }
 
 func (b *builder) nodes(root *value, doc *document) {
-	if root.get("nodes") == nil {
+	if root.get("nodes") == nil && !misspelt(root, "nodes", documentKeys) {
 		b.fail(root, "write nodes: [{name: core, count: 3, services: [seer, tns]}]", "nodes are missing")
-	} else if len(doc.Nodes) == 0 {
-		b.fail(root.get("nodes"), "write at least one group of nodes", "nodes: expected a list of groups, found nothing")
+	} else if at := root.get("nodes"); at != nil && len(doc.Nodes) == 0 {
+		b.fail(at, "write at least one group of nodes", "nodes: expected a list of groups, found nothing")
 	}
 	b.checkSettings(doc.Settings.value, nil)
 	b.scenario.roster = &roster{group: map[string][]string{}, services: map[string][]string{}}
@@ -74,6 +76,8 @@ func (b *builder) groupIsGood(g *groupDoc) bool {
 		b.fail(g.place("count"), fmt.Sprintf("at most %d nodes in all", NodesMax), "count: too many nodes")
 	case g.StartAt > b.scenario.Duration && b.scenario.Duration > 0:
 		b.fail(g.place("start-at"), "start earlier, or lengthen duration", "start-at: %s is after the end of the scenario (%s)", g.StartAt, b.scenario.Duration)
+	case g.at.get("services") == nil && misspelt(g.at, "services", groupKeys):
+		return false // said already
 	case g.at.get("services") == nil:
 		b.fail(g.at, "services: "+list(b.serviceNames()), "group %s has no services", quote(g.Name))
 	}

@@ -29,6 +29,8 @@ type raw struct{ *value }
 
 func (r *raw) decode(_ *decoder, v *value) { r.value = v }
 
+var documentKeys = keysOf(reflect.TypeFor[document]())
+
 var nameForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // Parse reads and checks a scenario file. The error is of type [Errors]: all
@@ -84,14 +86,17 @@ func (b *builder) head(root *value) {
 	} else if !nameForm.MatchString(s.Name) || len(s.Name) > nameLenMax {
 		b.fail(at("name"), "write lower-case words joined by -, such as lock-race", "name: %s is not a name", quote(s.Name))
 	}
+	if s.Wire != Mocknet && s.Wire != Direct {
+		b.fail(at("wire"), suggest(s.Wire, []string{Mocknet, Direct}), "wire: expected mocknet or direct, found %s", quote(s.Wire))
+	}
+	if root.get("duration") == nil && misspelt(root, "duration", documentKeys) {
+		return
+	}
 	if root.get("duration") == nil {
 		b.fail(root, "write duration: 5m", "duration is missing")
 	} else if s.Duration > DurationMax {
 		b.fail(at("duration"), "", "duration: at most %s", DurationMax)
 	} else if s.Duration == 0 && len(b.errors) == 0 {
 		b.fail(at("duration"), durationHint, "duration: expected more than zero")
-	}
-	if s.Wire != Mocknet && s.Wire != Direct {
-		b.fail(at("wire"), suggest(s.Wire, []string{Mocknet, Direct}), "wire: expected mocknet or direct, found %s", quote(s.Wire))
 	}
 }

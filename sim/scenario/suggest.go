@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -22,16 +23,29 @@ func suggest(word string, known []string) string {
 			}
 		}
 		if best != "" {
-			return fmt.Sprintf("did you mean %q?", best)
+			return didYouMean(best)
 		}
 		for _, k := range known {
 			if len(word) >= 3 && strings.Contains(k, word) {
-				return fmt.Sprintf("did you mean %q?", k)
+				return didYouMean(k)
 			}
 		}
 	}
 	return "known: " + list(known)
 }
+
+// misspelt reports whether a mapping has an unknown key that was probably meant
+// to be key: then it is not missing as well.
+func misspelt(v *value, key string, known []string) bool {
+	for _, e := range v.entries {
+		if !slices.Contains(known, e.key.text) && suggest(e.key.text, known) == didYouMean(key) {
+			return true
+		}
+	}
+	return false
+}
+
+func didYouMean(word string) string { return fmt.Sprintf("did you mean %q?", word) }
 
 func list(words []string) string {
 	if n := len(words); n > listMax {
