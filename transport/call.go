@@ -26,8 +26,9 @@ type call struct {
 // context, and when ctx ends before that, so does the handler's. A call to Self
 // is delivered without the network, in a later turn.
 //
-// The response belongs to the caller, the request still does. An error has a
-// Kind: Unreachable when there is no conn or it broke, Timeout after the
+// The response belongs to the caller, the request still does. A call that cannot
+// be sent, because a dial has just failed or too much waits for one, fails
+// without parking: wait before trying again. An error has a Kind: Unreachable when there is no conn or it broke, Timeout after the
 // deadline, Stopped when ctx or the loop ended, Refused when the peer does not
 // serve the method or is busy, Invalid when the request is longer than
 // MessageLenMax, or whatever the handler returned.

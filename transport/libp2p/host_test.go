@@ -48,6 +48,7 @@ const (
 )
 
 func run(t *testing.T, listen string) {
+	t.Parallel() // mostly waits
 	transporttest.Run(t, transporttest.Live(func(t *testing.T, ids []transport.Identity, _ transport.Directory) transporttest.Start {
 		l := newLoopback(t, ids, listen)
 		return func(i int) (transport.Host, []transport.Option) { return l.start(i), nil }
@@ -69,6 +70,7 @@ func (g gossiping) Close() error {
 }
 
 func TestGossip(t *testing.T) {
+	t.Parallel()
 	transporttest.Run(t, transporttest.Live(func(t *testing.T, ids []transport.Identity, dir transport.Directory) transporttest.Start {
 		l := newLoopback(t, ids, tcp)
 		return func(i int) (transport.Host, []transport.Option) {

@@ -16,6 +16,7 @@ import (
 // TestMocknet uses simulated hosts in real time. Their hosts stay when a node
 // restarts: only its conns are reset.
 func TestMocknet(t *testing.T) {
+	t.Parallel()
 	transporttest.Run(t, transporttest.Live(func(t *testing.T, ids []transport.Identity, _ transport.Directory) transporttest.Start {
 		net := mocknet.New()
 		t.Cleanup(func() { require.NoError(t, net.Close()) })
