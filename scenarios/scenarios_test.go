@@ -1,0 +1,106 @@
+package scenarios
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/sim/report"
+	"github.com/taucloud/tau/sim/run"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// load parses all scenario files of this folder.
+func load(t testing.TB) []*scenario.Scenario {
+	files, err := filepath.Glob("*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	var all []*scenario.Scenario
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		s, err := scenario.Parse(file, raw, Vocabulary())
+		require.NoError(t, err)
+		all = append(all, s)
+	}
+	return all
+}
+
+// TestScenarios runs every scenario on both wires, twice each: everything that
+// it expects holds, and all four runs have one digest.
+func TestScenarios(t *testing.T) {
+	used := map[string]int{}
+	for _, s := range load(t) {
+		t.Run(s.Name, func(t *testing.T) {
+			require.Equal(t, s.Name+".yaml", s.File, "a scenario is named as its file")
+			var first report.Result
+			for i, wire := range []string{scenario.Direct, scenario.Mocknet, scenario.Direct, scenario.Mocknet} {
+				r := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: wire})
+				for name, n := range fail.Hits() {
+					used[name] += n
+				}
+				require.Empty(t, broken(r), "%s", r.Replay)
+				if i == 0 {
+					first = r
+				}
+				require.Equal(t, first.Digest, r.Digest, "run %d, on %s; compare with: dreamland sim scenarios/%s --verify", i, wire, s.File)
+				require.Equal(t, first.Events, r.Events)
+			}
+		})
+	}
+	if t.Failed() {
+		return
+	}
+	for _, p := range fail.Points() {
+		require.Positive(t, used[p.Name()], "no scenario makes the failpoint %s act: use it in one, or delete it", p.Name())
+	}
+}
+
+// TestOtherSeeds runs each scenario with a few seeds that it was not written
+// with; `make sweep` runs many. No two seeds may tell the same story.
+func TestOtherSeeds(t *testing.T) {
+	const seeds = 3
+	for _, s := range load(t) {
+		t.Run(s.Name, func(t *testing.T) {
+			digests := map[string]bool{}
+			for seed := range uint64(seeds) {
+				r := run.Run(s, Vocabulary(), run.Options{Seed: 1000 + seed, Wire: scenario.Direct})
+				require.Empty(t, broken(r), "%s", r.Replay)
+				digests[r.Digest] = true
+			}
+			require.Len(t, digests, seeds, "each seed has a digest of its own")
+		})
+	}
+}
+
+// broken lists what did not hold.
+func broken(r report.Result) (list []string) {
+	for _, e := range r.Expectations {
+		if !e.Held {
+			list = append(list, fmt.Sprintf("%s: %s", e.Name, e.Detail))
+		}
+	}
+	if len(list) == 0 && r.Verdict != report.Held {
+		list = append(list, "verdict "+string(r.Verdict))
+	}
+	return list
+}
+
+// TestTraceIsCanonical: the digest is that of the trace, whose lines are JSON
+// without anything that differs from run to run.
+func TestTraceIsCanonical(t *testing.T) {
+	s := load(t)[slices.IndexFunc(load(t), func(s *scenario.Scenario) bool { return s.Name == "monkey-paused" })]
+	var a, b bytes.Buffer
+	ra := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Direct, Trace: &a})
+	rb := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Mocknet, Trace: &b})
+	require.Equal(t, ra.Digest, rb.Digest)
+	require.Equal(t, a.String(), b.String())
+	require.NotContains(t, a.String(), "0xc0", "an address")
+	require.Equal(t, strings.Count(a.String(), "\n"), strings.Count(a.String(), "{\"t\":"))
+}
