@@ -48,7 +48,7 @@ func (b *builder) nodes(root *value, doc *document) {
 		b.fail(at, "write at least one group of nodes", "nodes: expected a list of groups, found nothing")
 	}
 	b.checkSettings(doc.Settings.value, nil)
-	b.scenario.roster = &roster{group: map[string][]string{}, services: map[string][]string{}}
+	b.scenario.roster = &roster{exists: map[string]bool{}, group: map[string][]string{}, services: map[string][]string{}}
 	for i := range doc.Nodes {
 		if g := &doc.Nodes[i]; b.groupIsGood(g) {
 			b.group(g, doc.Settings.value)
@@ -96,7 +96,7 @@ func (b *builder) group(g *groupDoc, common *value) {
 		if g.Count > 1 {
 			name = fmt.Sprintf("%s-%d", g.Name, i+1)
 		}
-		if slices.Contains(r.group[name], name) || slices.ContainsFunc(b.scenario.Nodes, func(n Node) bool { return n.Name == name }) {
+		if r.exists[name] {
 			b.fail(g.place("name"), "rename one of the groups", "two nodes are called %s", quote(name))
 			return
 		}
@@ -107,6 +107,7 @@ func (b *builder) group(g *groupDoc, common *value) {
 		}
 		b.scenario.Nodes = append(b.scenario.Nodes, n)
 		r.names = append(r.names, name)
+		r.exists[name] = true
 		r.group[g.Name] = append(r.group[g.Name], name)
 	}
 }

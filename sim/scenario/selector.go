@@ -114,6 +114,7 @@ func (s *Selector) decodePick(d *decoder, e entry) {
 // roster is what selectors select from.
 type roster struct {
 	names    []string // without the client
+	exists   map[string]bool
 	group    map[string][]string
 	services map[string][]string // service to nodes
 }
@@ -194,7 +195,7 @@ func (r *roster) match(pattern string) (out []string) {
 		return []string{Client}
 	}
 	if !strings.ContainsAny(pattern, `*?[\`) {
-		if slices.Contains(r.names, pattern) {
+		if r.exists[pattern] {
 			return []string{pattern}
 		}
 		if group := r.group[pattern]; group != nil {

@@ -1,0 +1,275 @@
+package fault
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// machines is a Target that only remembers: the world as faults see it.
+type machines struct {
+	up, paused               map[string]bool
+	cut, held, refused       map[link]bool
+	shape                    map[link]Shape
+	skew                     map[string]time.Duration
+	drift                    map[string]int64
+	disk                     map[string]Condition
+	crashes, resets, corrupt int
+}
+
+func newMachines() *machines {
+	return &machines{up: map[string]bool{}, paused: map[string]bool{}, cut: map[link]bool{}, held: map[link]bool{}, refused: map[link]bool{},
+		shape: map[link]Shape{}, skew: map[string]time.Duration{}, drift: map[string]int64{}, disk: map[string]Condition{}}
+}
+
+func set[K comparable, V comparable](m map[K]V, k K, v V) {
+	var zero V
+	if m[k] = v; v == zero {
+		delete(m, k)
+	}
+}
+
+func (m *machines) Crash(n string, _ bool) { m.crashes++; set(m.up, n, false); set(m.paused, n, false) }
+func (m *machines) Stop(n string)          { set(m.up, n, false); set(m.paused, n, false) }
+func (m *machines) Start(n string)         { set(m.up, n, true) }
+func (m *machines) SetPaused(n string, paused bool) {
+	set(m.paused, n, paused && m.up[n])
+}
+func (m *machines) SetCut(from, to string, on bool)     { set(m.cut, link{from, to}, on) }
+func (m *machines) SetHeld(from, to string, on bool)    { set(m.held, link{from, to}, on) }
+func (m *machines) SetRefused(from, to string, on bool) { set(m.refused, link{from, to}, on) }
+func (m *machines) Reset(string, string)                { m.resets++ }
+func (m *machines) Shape(from, to string, s Shape)      { set(m.shape, link{from, to}, s) }
+func (m *machines) SetSkew(n string, d time.Duration)   { set(m.skew, n, d) }
+func (m *machines) SetDrift(n string, ppm int64)        { set(m.drift, n, ppm) }
+func (m *machines) SetDisk(n string, c Condition)       { set(m.disk, n, c) }
+func (m *machines) CorruptValues(_ string, n int)       { m.corrupt += n }
+
+func booted(names ...string) (*machines, *Ledger) {
+	m := newMachines()
+	l := NewLedger(m)
+	for _, n := range names {
+		l.Boot(n)
+	}
+	return m, l
+}
+
+func TestOverlappingPartitionsMendOneAtATime(t *testing.T) {
+	m, l := booted("a", "b", "c")
+	first := l.Begin(Partition{Groups: [][]string{{"a"}, {"b", "c"}}})
+	second := l.Begin(Partition{Groups: [][]string{{"a", "b"}, {"c"}}})
+	require.True(t, m.cut[link{"a", "c"}] && m.cut[link{"c", "b"}] && m.cut[link{"b", "a"}])
+	first()
+	require.False(t, m.cut[link{"a", "b"}])
+	require.True(t, m.cut[link{"a", "c"}])
+	first() // a second time does nothing
+	require.True(t, m.cut[link{"a", "c"}])
+	second()
+	require.Empty(t, m.cut)
+}
+
+func TestOneWayCut(t *testing.T) {
+	m, l := booted("a", "b", "c")
+	l.Begin(Cut{Pairs{From: []string{"a", "b"}, To: []string{"a", "c"}}})
+	require.Equal(t, []string{"{a c}", "{b a}", "{b c}"}, keys(m.cut))
+	l.Begin(Mend{Pairs{From: []string{"b"}, To: []string{"a"}}})
+	require.Equal(t, []string{"{a c}", "{b c}"}, keys(m.cut))
+}
+
+func keys[V any](m map[link]V) (out []string) {
+	for k := range maps.Keys(m) {
+		out = append(out, fmt.Sprint(k))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestANodeIsDownAsLongAsAnyFaultKeepsItDown(t *testing.T) {
+	m, l := booted("a")
+	crash := l.Begin(Crash{Nodes: []string{"a"}})
+	stop := l.Begin(Stop{Nodes: []string{"a"}})
+	crash()
+	require.False(t, m.up["a"])
+	stop()
+	require.True(t, m.up["a"])
+}
+
+func TestStartOverrulesAndLateEndsDoNothing(t *testing.T) {
+	m, l := booted("a")
+	crash := l.Begin(Crash{Nodes: []string{"a"}})
+	l.Begin(Start{Nodes: []string{"a"}})
+	require.True(t, m.up["a"])
+	again := l.Begin(Crash{Nodes: []string{"a"}})
+	crash() // of the first crash, which Start has ended
+	require.False(t, m.up["a"])
+	again()
+	require.True(t, m.up["a"])
+}
+
+func TestCrashDuringPause(t *testing.T) {
+	m, l := booted("a")
+	pause := l.Begin(Pause{Nodes: []string{"a"}})
+	crash := l.Begin(Crash{Nodes: []string{"a"}})
+	crash()
+	require.False(t, m.up["a"], "it boots when the pause ends")
+	pause()
+	require.True(t, m.up["a"])
+	require.Empty(t, m.paused)
+}
+
+func TestPausesCount(t *testing.T) {
+	m, l := booted("a")
+	one := l.Begin(Pause{Nodes: []string{"a"}})
+	l.Begin(Pause{Nodes: []string{"a"}})
+	one()
+	require.True(t, m.paused["a"])
+	l.Begin(Resume{Nodes: []string{"a"}})
+	require.False(t, m.paused["a"])
+}
+
+func TestLateNodesStayDownUntilTheyBoot(t *testing.T) {
+	m, l := booted("a")
+	end := l.Begin(Crash{Nodes: []string{"late"}})
+	end()
+	l.Heal()
+	require.False(t, m.up["late"])
+	crash := l.Begin(Crash{Nodes: []string{"late"}})
+	l.Boot("late")
+	require.False(t, m.up["late"], "the crash still goes on")
+	crash()
+	require.True(t, m.up["late"])
+}
+
+func TestYoungestShapeWinsAndWorstDiskCounts(t *testing.T) {
+	m, l := booted("a", "b")
+	ab := Pairs{From: []string{"a"}, To: []string{"b"}}
+	l.Begin(Slow{Pairs: ab, Shape: Shape{LatencyMin: 1, LatencyMax: 2, Bandwidth: 7}})
+	young := l.Begin(Slow{Pairs: ab, Shape: Shape{LatencyMin: 5, LatencyMax: 6}})
+	require.Equal(t, Shape{LatencyMin: 5, LatencyMax: 6, Bandwidth: 7}, m.shape[link{"a", "b"}])
+	young()
+	require.Equal(t, Shape{LatencyMin: 1, LatencyMax: 2, Bandwidth: 7}, m.shape[link{"a", "b"}])
+
+	l.Begin(Disk{Nodes: []string{"a"}, Condition: Condition{SyncMax: 5, ErrorProbability: 0.5}})
+	l.Begin(Disk{Nodes: []string{"a"}, Condition: Condition{Full: true, ErrorProbability: 0.1}})
+	require.Equal(t, Condition{SyncMax: 5, Full: true, ErrorProbability: 0.5}, m.disk["a"])
+}
+
+func TestClocks(t *testing.T) {
+	m, l := booted("a")
+	for_ := l.Begin(Skew{Nodes: []string{"a"}, By: time.Minute})
+	require.Nil(t, l.Begin(Skew{Nodes: []string{"a"}, By: time.Second, Stays: true}))
+	l.Begin(Drift{Nodes: []string{"a"}, PPM: 100})
+	require.Equal(t, time.Minute+time.Second, m.skew["a"])
+	for_()
+	require.Equal(t, time.Second, m.skew["a"])
+	l.Heal()
+	require.Equal(t, time.Second, m.skew["a"], "nothing sets a clock right")
+	require.Empty(t, m.drift)
+}
+
+// TestHealingLeavesNothing: whatever began and ended in whatever order, after
+// Heal all is well, and each state is exactly what the active faults want.
+func TestHealingLeavesNothing(t *testing.T) {
+	all := []string{"a", "b", "c", "d"}
+	rapid.Check(t, func(t *rapid.T) {
+		m, l := booted(all...)
+		some := rapid.SliceOfNDistinct(rapid.SampledFrom(all), 1, 4, rapid.ID)
+		pairs := func() Pairs {
+			return Pairs{From: some.Draw(t, "from"), To: some.Draw(t, "to"), TwoWay: rapid.Bool().Draw(t, "two-way")}
+		}
+		var ends []func()
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			var f Fault
+			switch rapid.IntRange(0, 13).Draw(t, "what") {
+			case 0:
+				f = Crash{Nodes: some.Draw(t, "nodes")}
+			case 1:
+				f = Stop{Nodes: some.Draw(t, "nodes")}
+			case 2:
+				f = Pause{Nodes: some.Draw(t, "nodes")}
+			case 3:
+				f = Start{Nodes: some.Draw(t, "nodes")}
+			case 4:
+				f = Cut{pairs()}
+			case 5:
+				f = Hold{pairs()}
+			case 6:
+				f = Refuse{pairs()}
+			case 7:
+				f = Slow{Pairs: pairs(), Shape: Shape{LatencyMin: 1, LatencyMax: 1}}
+			case 8:
+				f = Drift{Nodes: some.Draw(t, "nodes"), PPM: 5}
+			case 9:
+				f = Disk{Nodes: some.Draw(t, "nodes"), Condition: Condition{Full: true}}
+			case 10:
+				f = Mend{pairs()}
+			case 11:
+				f = Resume{Nodes: some.Draw(t, "nodes")}
+			case 12:
+				f = Restart{Nodes: some.Draw(t, "nodes")}
+			case 13:
+				if len(ends) > 0 {
+					ends[rapid.IntRange(0, len(ends)-1).Draw(t, "which")]()
+				}
+				continue
+			}
+			if end := l.Begin(f); end != nil {
+				ends = append(ends, end)
+			}
+			checkActive(t, m, l)
+		}
+		l.Heal()
+		require.Empty(t, l.Active())
+		require.Len(t, m.up, len(all))
+		require.Empty(t, m.paused)
+		require.Empty(t, m.cut)
+		require.Empty(t, m.held)
+		require.Empty(t, m.refused)
+		require.Empty(t, m.shape)
+		require.Empty(t, m.drift)
+		require.Empty(t, m.disk)
+		for _, end := range ends {
+			end()
+		}
+		require.Len(t, m.up, len(all))
+		require.Empty(t, m.cut)
+	})
+}
+
+// checkActive: nothing is cut, held, down or paused that no active fault wants.
+func checkActive(t *rapid.T, m *machines, l *Ledger) {
+	wanted := map[link]bool{}
+	down, paused := map[string]bool{}, map[string]bool{}
+	for _, f := range l.Active() {
+		switch f := f.(type) {
+		case Cut:
+			f.each(func(from, to string) { wanted[link{from, to}] = true })
+		case Crash:
+			for _, n := range f.Nodes {
+				down[n] = true
+			}
+		case Stop:
+			for _, n := range f.Nodes {
+				down[n] = true
+			}
+		case Pause:
+			for _, n := range f.Nodes {
+				paused[n] = true
+			}
+		}
+	}
+	for k := range m.cut {
+		require.True(t, wanted[k], "%v is cut", k)
+	}
+	for n := range m.paused {
+		require.True(t, paused[n], "%s is paused", n)
+	}
+	for _, n := range []string{"a", "b", "c", "d"} {
+		require.True(t, m.up[n] || down[n] || paused[n], "%s is down", n)
+	}
+}
