@@ -95,6 +95,7 @@ type deadNodeLeaves struct {
 	awake    awakeSince
 	downAt   map[transport.Peer]time.Duration
 	bySeer   map[string]map[string]time.Duration // the same, by node and seer, by the seer's clock
+	polledAt time.Duration
 	gone, up int
 	slowest  time.Duration
 }
@@ -103,15 +104,15 @@ func (*deadNodeLeaves) Name() string { return "dead-node-leaves" }
 
 // Fact implements check.OnFact.
 func (c *deadNodeLeaves) Fact(f check.Fact) error {
+	peer, _ := f.Get("peer").(transport.Peer)
 	switch f.Name {
 	case "member-up":
 		c.up++
+		delete(c.downAt, peer) // it sent a beacon after all
 	case "member-gone":
 		c.gone++
-		if peer, ok := f.Get("peer").(transport.Peer); ok && f.Text("why") == "silent" {
-			if at, down := c.downAt[peer]; down {
-				c.slowest = max(c.slowest, f.At-at)
-			}
+		if at, down := c.downAt[peer]; down && f.Text("why") == "silent" {
+			c.slowest = max(c.slowest, f.At-at)
 		}
 	}
 	return nil
@@ -120,6 +121,7 @@ func (c *deadNodeLeaves) Fact(f check.Fact) error {
 // Poll implements check.OnPoll.
 func (c *deadNodeLeaves) Poll(v check.View) error {
 	c.awake.look(v)
+	defer func() { c.polledAt = v.Now() }()
 	// One that woke a moment ago gives everybody a grace.
 	seers := c.awake.seers(v, seerGoneBound)
 	for _, n := range v.Nodes() {
@@ -143,8 +145,9 @@ func (c *deadNodeLeaves) Poll(v check.View) error {
 	return nil
 }
 
-// dead notes since when a node has been down or paused. One that came up for a
-// moment between two looks died anew.
+// dead notes since when a node has been down or paused, and reports whether it
+// already was at the last look. One that came up for a moment in between died
+// anew.
 func (c *deadNodeLeaves) dead(v check.View, n check.NodeView) bool {
 	if n.Up && !n.Paused {
 		delete(c.downAt, n.Peer)
@@ -156,10 +159,10 @@ func (c *deadNodeLeaves) dead(v check.View, n check.NodeView) bool {
 		return true
 	case n.Up:
 		c.downAt[n.Peer] = v.Now()
-		return true
+	default: // while it stops, Since is still when it came up
+		c.downAt[n.Peer] = max(n.Since, c.polledAt)
 	}
-	c.downAt[n.Peer] = n.Since
-	return !known // else count from the next look
+	return false
 }
 
 // Figures implements check.Figures.
