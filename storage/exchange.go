@@ -12,12 +12,8 @@ import (
 // headsLenMax bounds the heads in a message.
 const headsLenMax = 256
 
-// What replicas say to each other.
+// What replicas say to each other, besides news, which are just a delta.
 type (
-	// news is published: a delta was made.
-	news struct {
-		Deltas [][]byte `cbor:"1,keyasint"`
-	}
 	// headsNote compares the state of two replicas.
 	headsNote struct {
 		Heads  [][]byte `cbor:"1,keyasint"`
@@ -51,7 +47,7 @@ type (
 
 // exchange is what a replica needs to speak with the others.
 type exchange struct {
-	news  transport.Topic[news]
+	news  string // the topic
 	heads transport.Note[headsNote]
 	fetch transport.Method[fetchRequest, fetchResponse]
 	push  transport.Method[pushRequest, pushResponse]
@@ -71,11 +67,11 @@ type exchange struct {
 // serve registers the handlers.
 func (r *Replicated) serve() {
 	ep, name := r.cfg.Endpoint, r.cfg.Service+"/kv/"+r.cfg.Namespace
-	r.exchange.news.Name = name
+	r.exchange.news = name
 	r.exchange.heads.Name = name + "/heads"
 	r.exchange.fetch.Name = name + "/fetch"
 	r.exchange.push.Name = name + "/push"
-	r.exchange.news.Subscribe(ep, r.onNews)
+	ep.Subscribe(name, r.onNews)
 	r.exchange.heads.Serve(ep, r.onHeads)
 	r.exchange.fetch.Serve(ep, r.onFetch)
 	r.exchange.push.Serve(ep, r.onPush)

@@ -19,23 +19,23 @@ const (
 
 // orphan is news whose ancestors are not here yet.
 type orphan struct {
-	from   transport.Peer
-	deltas [][]byte
+	from  transport.Peer
+	delta []byte
 }
 
 // publish tells everybody of a delta.
 func (r *Replicated) publish(d *delta) {
-	r.exchange.news.Publish(r.cfg.Endpoint, news{Deltas: [][]byte{d.raw}})
+	r.cfg.Endpoint.Publish(r.exchange.news, d.raw)
 }
 
-func (r *Replicated) onNews(_ context.Context, from transport.Peer, m news) {
-	if err := r.take(m.Deltas); !errors.Is(err, errMissing) {
+func (r *Replicated) onNews(_ context.Context, from transport.Peer, delta []byte) {
+	if err := r.take([][]byte{delta}); !errors.Is(err, errMissing) {
 		return
 	}
 	if len(r.orphans) >= orphansLenMax {
 		r.pullForOrphans()
 	}
-	r.orphans = append(r.orphans, orphan{from: from, deltas: m.Deltas})
+	r.orphans = append(r.orphans, orphan{from: from, delta: delta})
 	if r.awaiting {
 		return
 	}
@@ -51,7 +51,7 @@ func (r *Replicated) adopt() {
 	for adopted := true; adopted && len(r.orphans) > 0; {
 		before := len(r.orphans)
 		r.orphans = slices.DeleteFunc(r.orphans, func(o orphan) bool {
-			return !errors.Is(r.replica.ingest(o.deltas), errMissing)
+			return !errors.Is(r.replica.ingest([][]byte{o.delta}), errMissing)
 		})
 		adopted = len(r.orphans) < before
 	}

@@ -4,6 +4,11 @@
 // Functions without a context are atomic (they do not give up the turn): reads
 // and writes hit memory or the page cache. Sync takes a context: it waits for
 // the disk, and only what was synced survives a crash.
+//
+// Last-writer-wins has rules, and [Replicated] does not enforce them: one key
+// per entry and never a contended key; never a collection as a value; conflicts
+// become two entries and are resolved by whoever reads; reading before writing
+// is courtesy, not safety; numbers in keys are zero-padded.
 package storage
 
 import (

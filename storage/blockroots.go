@@ -1,0 +1,164 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/ipfs/go-cid"
+	"github.com/ipfs/go-datastore"
+	"github.com/taucloud/tau/transport"
+)
+
+// addRoot makes members, which are held, the blocks of root.
+func (s *blockStore) addRoot(root CID, members []CID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.roots[root]
+	if slices.Equal(old, members) {
+		return nil
+	}
+	k := rootKey(root)
+	err := s.write(func(b datastore.Batch) error {
+		return b.Put(context.Background(), datastore.RawKey(string(k)), encodeRoot(k, members))
+	})
+	if err != nil {
+		return fmt.Errorf("storage: add root: %w", err)
+	}
+	s.roots[root] = slices.Clone(members)
+	s.refer(members, 1)
+	s.refer(old, -1)
+	return nil
+}
+
+func (s *blockStore) removeRoot(root CID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	members, found := s.roots[root]
+	if !found {
+		return nil
+	}
+	garbage := s.refer(members, -1)
+	err := s.write(func(b datastore.Batch) error {
+		if err := b.Delete(context.Background(), datastore.RawKey(string(rootKey(root)))); err != nil {
+			return err
+		}
+		return s.deleteBlocks(b, garbage)
+	})
+	if err != nil {
+		s.refer(members, 1)
+		return fmt.Errorf("storage: remove root: %w", err)
+	}
+	delete(s.roots, root)
+	return nil
+}
+
+func (s *blockStore) rootList() []CID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.roots))
+}
+
+// has reports whether a DAG is wholly here, as a root or as a part of one.
+func (s *blockStore) has(root CID) (bool, error) {
+	_, err := s.size(root)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// size is the size of a DAG that is wholly here.
+func (s *blockStore) size(root CID) (int64, error) {
+	members, err := s.members(root)
+	if err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var size int64
+	for _, c := range members {
+		if !s.isHere(c) {
+			return 0, ErrNotFound
+		}
+		size += int64(s.index[c].size)
+	}
+	return size, nil
+}
+
+// members are the blocks of a DAG; if it is no root, it is walked.
+func (s *blockStore) members(root CID) ([]CID, error) {
+	s.mu.Lock()
+	members, found := s.roots[root]
+	here := s.isHere(root)
+	s.mu.Unlock()
+	switch {
+	case found:
+		return members, nil
+	case !here:
+		return nil, ErrNotFound
+	}
+	return walkDAG(root, s.readBlock)
+}
+
+// read returns the content of a DAG.
+func (s *blockStore) read(root CID, lenMax int) ([]byte, error) {
+	content := []byte{}
+	err := readDAG(root, s.readBlock, func(part []byte) error {
+		if len(content)+len(part) > lenMax {
+			return fmt.Errorf("%w: %s has over %d bytes", ErrTooLarge, root, lenMax)
+		}
+		content = append(content, part...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return content, nil
+}
+
+// verify reads a DAG and removes the blocks that are corrupt.
+func (s *blockStore) verify(root CID) error {
+	members, err := s.members(root)
+	if err != nil {
+		return err
+	}
+	var lost error
+	for _, c := range members {
+		_, err := s.readBlock(c)
+		switch {
+		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNotFound):
+			s.discard(c)
+			lost = fmt.Errorf("%w: block %s of %s was corrupt", ErrNotFound, c, root)
+		case err != nil:
+			return err
+		}
+	}
+	return lost
+}
+
+func encodeRoot(k Key, members []CID) []byte {
+	return seal(string(k), transport.Encode(encodeCIDs(members)))
+}
+
+func decodeRoot(k Key, sealed []byte) ([]CID, error) {
+	raw, err := unseal(string(k), sealed)
+	if err != nil {
+		return nil, err
+	}
+	var raws [][]byte
+	if err := transport.Decode(raw, &raws); err != nil {
+		return nil, err
+	}
+	members := make([]CID, len(raws))
+	for i, raw := range raws {
+		if members[i], err = cid.Cast(raw); err != nil {
+			return nil, err
+		}
+	}
+	return members, nil
+}
+
+func rootKey(c CID) Key { return rootsAt + Key("/"+c.String()) }
