@@ -25,8 +25,10 @@ func monkeyChecks() []scenario.Check {
 		},
 		{
 			Name: "one-holder-per-job",
-			Doc:  "of two monkeys that can talk to each other, one at most believes to hold a job, except for as long as a lease lasts after a partition",
-			New:  func() check.Checker { return &oneHolder{since: map[string]conflict{}} },
+			Doc:  "no patrick grants what it has granted and not seen end; nobody holds a job longer than a lease after a renewal; of two monkeys that can talk to each other, one at most believes to hold a job, but for a lease after a partition",
+			New: func() check.Checker {
+				return &oneHolder{since: map[string]conflict{}, grants: map[string][]grantFact{}}
+			},
 		},
 	}
 }
@@ -127,7 +129,15 @@ func (c *oneOutcome) Settled(v check.View) error {
 
 // oneHolder: mutual exclusion, as far as it can be had.
 type oneHolder struct {
-	since map[string]conflict
+	since  map[string]conflict
+	grants map[string][]grantFact // by job
+}
+
+// grantFact is a grant and whether it is known to have ended.
+type grantFact struct {
+	node  string
+	token attempt
+	ended bool
 }
 
 // conflict is two holders of one job that can talk to each other.
@@ -144,7 +154,50 @@ func (*oneHolder) Name() string { return "one-holder-per-job" }
 // again, after a partition has healed.
 const noticeAfter = 15 * time.Second
 
+func (c *oneHolder) Fact(f check.Fact) error {
+	job := f.Text("job")
+	switch {
+	case f.Name == "job-granted":
+		now := grantFact{node: f.Node, token: attemptOf(f)}
+		if old, found := c.held(job, now); found {
+			return fmt.Errorf("%s grants attempt %d of job %s to %s, while attempt %d of %s, which it granted, has not ended",
+				f.Node, now.token.number, job, now.token.holder, old.token.number, old.token.holder)
+		}
+		c.grants[job] = append(c.grants[job], now)
+	case f.Name == "job-released", f.Name == "job-expired":
+		for i, g := range c.grants[job] {
+			if g.token == attemptOf(f) {
+				c.grants[job][i].ended = true
+			}
+		}
+	case f.Name == "job-finished" && f.Text("status") == patrickapi.Success.String():
+		delete(c.grants, job)
+	case f.Service == "node" && f.Name == "crashed": // it may have forgotten
+		for job, list := range c.grants {
+			c.grants[job] = slices.DeleteFunc(list, func(g grantFact) bool { return g.node == f.Node })
+		}
+	}
+	return nil
+}
+
+// held is the last grant by the same node, if it has neither ended nor been
+// superseded by a newer one of another node.
+func (c *oneHolder) held(job string, now grantFact) (last grantFact, found bool) {
+	for _, g := range c.grants[job] {
+		switch {
+		case g.node == now.node && g.token.number >= last.token.number:
+			last, found = g, !g.ended
+		case g.node != now.node && g.token.number >= last.token.number:
+			found = false
+		}
+	}
+	return last, found
+}
+
 func (c *oneHolder) Poll(v check.View) error {
+	if err := noneOverdue(v); err != nil {
+		return err
+	}
 	for _, h := range heldTwice(v) {
 		key := h.job + " " + h.a + " " + h.b
 		world := h.world(v)
@@ -156,6 +209,27 @@ func (c *oneHolder) Poll(v check.View) error {
 		c.since[key] = old
 		if limit := leaseOf(v) + noticeAfter; v.Now()-old.begin > limit {
 			return fmt.Errorf("%s and %s both hold job %s for more than %v, and can talk to each other", h.a, h.b, h.job, limit)
+		}
+	}
+	return nil
+}
+
+// noneOverdue demands that nobody believes in a lock for longer than a lease
+// after the last renewal that was granted.
+func noneOverdue(v check.View) error {
+	lease := leaseOf(v)
+	if lease == 0 {
+		return nil
+	}
+	for _, n := range v.Nodes() {
+		m, ok := n.Service("monkey").(*monkey.Service)
+		if !ok || !n.Up {
+			continue
+		}
+		for _, h := range m.Holding() {
+			if h.Renewed > lease {
+				return fmt.Errorf("%s believes to hold job %s, %v after its last renewal", n.Name, h.Job, h.Renewed)
+			}
 		}
 	}
 	return nil

@@ -179,6 +179,9 @@ func (n *Node) stop() {
 // crash ends the node as a power cut does.
 func (n *Node) crash(loseDisk bool) {
 	w := n.w
+	if n.life == nil && loseDisk {
+		w.observe(n.name, "node", "crashed", node.F("unsynced", 0), node.F("kept", 0), node.F("disk-lost", true))
+	}
 	if life := n.life; life != nil {
 		unsynced := n.disk.Unsynced()
 		n.leave(life)

@@ -120,15 +120,19 @@ func (s *Service) locks() []*lock {
 type Held struct {
 	Job   string
 	Token patrickapi.Token
+	// Renewed is how long ago, on this node's clock, the last request that
+	// patrick granted was sent.
+	Renewed time.Duration
 }
 
 // Holding lists the locks that this monkey believes to hold right now, by job.
 // For checks.
 func (s *Service) Holding() []Held {
 	var list []Held
+	now := s.env.Loop.Elapsed()
 	for _, l := range s.locks() {
-		if l.valid(s.env.Loop.Elapsed()) {
-			list = append(list, Held{Job: l.job.ID, Token: l.token})
+		if l.valid(now) {
+			list = append(list, Held{Job: l.job.ID, Token: l.token, Renewed: now - l.good})
 		}
 	}
 	return list

@@ -117,6 +117,8 @@ func (s *Service) finish(ctx context.Context, _ transport.Peer, req patrickapi.F
 		if err := s.record(req.Job, s.resultOf(req)); err != nil {
 			return patrickapi.FinishResponse{}, err
 		}
+		s.env.Observe("job-released", node.F("job", req.Job), node.F("attempt", req.Token.Attempt), node.F("holder", req.Token.Holder),
+			node.F("success", req.Success), node.F("abandoned", req.Abandoned))
 		s.keepLog(req)
 		s.offerNow(req.Job)
 	}

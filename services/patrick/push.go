@@ -36,6 +36,9 @@ func (s *Service) push(ctx context.Context, _ transport.Peer, req patrickapi.Pus
 			return none, err
 		}
 	}
+	if err := s.ensureTree(ctx, id, req.Tree); err != nil {
+		return none, err
+	}
 	copies, err := s.secure(ctx, id)
 	if err != nil {
 		return none, err
@@ -78,6 +81,24 @@ func (s *Service) storeTree(ctx context.Context, tree []byte) (cid.Cid, error) {
 		return root, fault("patrick/push", "sync the tree", err)
 	}
 	return root, nil
+}
+
+// ensureTree makes the tree of an active job durable here, for a push that
+// another patrick accepted before: knowing a job does not mean to have its tree.
+func (s *Service) ensureTree(ctx context.Context, id string, tree []byte) error {
+	job := s.board.active[id]
+	if job == nil || s.HasTree(id) {
+		return nil
+	}
+	root, err := s.storeTree(ctx, tree)
+	if err != nil || root.String() == job.state.Spec.Source {
+		return err
+	}
+	want, err := cid.Decode(job.state.Spec.Source) // pushed once more with other content: the first counts
+	if err != nil {
+		return transport.New(transport.Internal, "patrick/push", err.Error())
+	}
+	return s.fetch(ctx, want, s.peers.others(patrickapi.BranchOf(id)), treeSizeMax)
 }
 
 // accept writes the job unless it is there already.
