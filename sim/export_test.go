@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"github.com/taucloud/tau/sim/fault"
 	"math/rand/v2"
 
 	"github.com/taucloud/tau/clock"
@@ -71,3 +72,31 @@ func (w *World) CrashKeeping(name string, keep int) {
 
 // Rand is a source for tests.
 func (b *Bare) Rand() *rand.Rand { return b.life.rand("test") }
+
+// testLinks are the faults of single links that tests have set.
+var testLinks = map[*World]map[[2]string]fault.LinkState{}
+
+func (w *World) setLink(from, to string, change func(*fault.LinkState)) {
+	if testLinks[w] == nil {
+		testLinks[w] = map[[2]string]fault.LinkState{}
+	}
+	s := testLinks[w][[2]string{from, to}]
+	change(&s)
+	testLinks[w][[2]string{from, to}] = s
+	w.SetLinks(func(from, to string) fault.LinkState { return testLinks[w][[2]string{from, to}] })
+}
+
+// SetCut cuts one direction of one link.
+func (w *World) SetCut(from, to string, on bool) {
+	w.setLink(from, to, func(s *fault.LinkState) { s.Cut = on })
+}
+
+// SetHeld holds one direction of one link.
+func (w *World) SetHeld(from, to string, on bool) {
+	w.setLink(from, to, func(s *fault.LinkState) { s.Held = on })
+}
+
+// SetRefused refuses dials of one direction.
+func (w *World) SetRefused(from, to string, on bool) {
+	w.setLink(from, to, func(s *fault.LinkState) { s.Refused = on })
+}

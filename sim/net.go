@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -41,6 +42,8 @@ type network struct {
 	w       *World
 	carrier carrier
 	links   map[uint64]*link
+	ordered []*link // the same, as inUse last left them
+	faults  func(from, to string) fault.LinkState
 	pairs   map[uint64][]*conn
 	conns   uint64 // numbers conns
 }
@@ -70,10 +73,30 @@ func (n *network) link(from, to *Node) *link {
 			l.base = overlay(l.base, of(from.name, to.name))
 		}
 		l.base = overlay(defaultLatency, l.base)
-		l.shape = l.base
+		s := n.stateOf(l.from, l.to)
+		l.cut, l.held, l.refused, l.shape = s.Cut, s.Held, s.Refused, overlay(l.base, s.Shape)
 		n.links[key] = l
 	}
 	return l
+}
+
+// stateOf is what faults do to a link, whether it is in use or not.
+func (n *network) stateOf(from, to *Node) fault.LinkState {
+	if n.faults == nil {
+		return fault.LinkState{}
+	}
+	return n.faults(from.name, to.name)
+}
+
+// inUse lists all links that were ever used, in a canonical order.
+func (n *network) inUse() []*link {
+	if len(n.ordered) < len(n.links) {
+		n.ordered = n.ordered[:0]
+		for _, key := range slices.Sorted(maps.Keys(n.links)) {
+			n.ordered = append(n.ordered, n.links[key])
+		}
+	}
+	return n.ordered
 }
 
 // overlay replaces the parts of a shape that over sets.
@@ -108,30 +131,20 @@ func (l *link) transmission(size int) int64 {
 	return int64(float64(size) / float64(l.shape.Bandwidth) * float64(time.Second))
 }
 
-// setCut changes a direction; conns over it begin to notice, or go on.
-func (n *network) setCut(l *link, cut bool) {
-	if l.cut == cut {
-		return
-	}
-	l.cut = cut
-	for _, c := range slices.Clone(n.pairs[pairKey(l.from, l.to)]) {
-		if cut {
-			c.watchKeepalive()
-		} else {
-			c.healed()
+// apply changes a direction; conns over it begin to notice, or go on.
+func (n *network) apply(l *link, s fault.LinkState) {
+	wasCut, wasHeld := l.cut, l.held
+	l.cut, l.held, l.refused, l.shape = s.Cut, s.Held, s.Refused, overlay(l.base, s.Shape)
+	if l.cut != wasCut {
+		for _, c := range slices.Clone(n.pairs[pairKey(l.from, l.to)]) {
+			if l.cut {
+				c.watchKeepalive()
+			} else {
+				c.healed()
+			}
 		}
 	}
-	if !cut {
-		n.resend(l)
-	}
-}
-
-func (n *network) setHeld(l *link, held bool) {
-	if l.held == held {
-		return
-	}
-	l.held = held
-	if !held {
+	if wasCut && !l.cut || wasHeld && !l.held {
 		n.resend(l)
 	}
 }

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/taucloud/tau/sim/fault"
@@ -48,45 +50,27 @@ func (w *World) SetPaused(name string, paused bool) {
 	}
 }
 
-func (w *World) linkBetween(from, to string) *link {
-	if from == to {
-		return &link{} // a node always reaches itself
+// SetLinks implements fault.Target.
+func (w *World) SetLinks(state func(from, to string) fault.LinkState) {
+	w.net.faults = state
+	for _, l := range w.net.inUse() {
+		w.net.apply(l, state(l.from.name, l.to.name))
 	}
-	return w.net.link(w.node(from), w.node(to))
-}
-
-// SetCut implements fault.Target.
-func (w *World) SetCut(from, to string, cut bool) {
-	if from != to {
-		w.net.setCut(w.linkBetween(from, to), cut)
-	}
-}
-
-// SetHeld implements fault.Target.
-func (w *World) SetHeld(from, to string, held bool) {
-	if from != to {
-		w.net.setHeld(w.linkBetween(from, to), held)
-	}
-}
-
-// SetRefused implements fault.Target.
-func (w *World) SetRefused(from, to string, refused bool) {
-	w.linkBetween(from, to).refused = refused
 }
 
 // Reset implements fault.Target.
-func (w *World) Reset(a, b string) {
-	for _, c := range w.net.pairs[pairKey(w.node(a), w.node(b))] {
-		for _, e := range c.ends {
-			w.After(0, "reset "+e.link.label, func() { e.end(errReset) })
+func (w *World) Reset(match func(a, b string) bool) {
+	for _, key := range slices.Sorted(maps.Keys(w.net.pairs)) {
+		for _, c := range w.net.pairs[key] {
+			l := c.ends[0].link
+			if !match(l.from.name, l.to.name) {
+				continue
+			}
+			for _, e := range c.ends {
+				w.After(0, "reset "+e.link.label, func() { e.end(errReset) })
+			}
 		}
 	}
-}
-
-// Shape implements fault.Target.
-func (w *World) Shape(from, to string, s fault.Shape) {
-	l := w.linkBetween(from, to)
-	l.shape = overlay(l.base, s)
 }
 
 // SetSkew implements fault.Target.

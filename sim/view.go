@@ -3,6 +3,7 @@ package sim
 import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/fault"
 )
 
 var _ check.View = (*World)(nil)
@@ -33,8 +34,8 @@ func (w *World) Connected(a, b string) bool {
 	if na == nb {
 		return true
 	}
-	for _, l := range []*link{w.net.link(na, nb), w.net.link(nb, na)} {
-		if l.blocked() || l.refused {
+	for _, s := range []fault.LinkState{w.net.stateOf(na, nb), w.net.stateOf(nb, na)} {
+		if s.Cut || s.Held || s.Refused {
 			return false
 		}
 	}

@@ -9,21 +9,16 @@ type Ledger struct {
 	target Target
 	nodes  []string // that have been booted, in that order
 
-	cuts     tally[link]
-	holds    tally[link]
-	refusals tally[link]
-	downs    tally[string]
-	pauses   tally[string]
-	shapes   layers[link, Shape]
-	disks    layers[string, Condition]
-	skews    map[string]offset
+	links  rules
+	downs  tally[string]
+	pauses tally[string]
+	disks  layers[string, Condition]
+	skews  map[string]offset
 	// starting are nodes to boot as soon as they are no longer paused.
 	starting map[string]bool
 
 	active []*Active
 }
-
-type link struct{ from, to string }
 
 // Active is a fault that has begun and not yet ended.
 type Active struct {
@@ -34,17 +29,13 @@ type Active struct {
 // NewLedger returns a ledger without active faults and without nodes.
 func NewLedger(target Target) *Ledger {
 	l := &Ledger{target: target, skews: map[string]offset{}, starting: map[string]bool{}}
-	l.cuts.set = func(k link, on bool) { target.SetCut(k.from, k.to, on) }
-	l.holds.set = func(k link, on bool) { target.SetHeld(k.from, k.to, on) }
-	l.refusals.set = func(k link, on bool) { target.SetRefused(k.from, k.to, on) }
+	l.links.target = target
 	l.pauses.set = l.setPaused
 	l.downs.set = func(node string, down bool) {
 		if !down {
 			l.start(node)
 		}
 	}
-	l.shapes.set = func(k link, s Shape) { target.Shape(k.from, k.to, s) }
-	l.shapes.merge = mergeShapes
 	l.disks.set = func(node string, c Condition) { target.SetDisk(node, c) }
 	l.disks.merge = mergeConditions
 	return l
@@ -102,9 +93,11 @@ func (l *Ledger) Active() []Fault {
 // for whatever reason. Wall clocks stay as wrong as they are, because nothing
 // sets a clock back in a real cloud either, but none drifts any more.
 func (l *Ledger) Heal() {
-	for len(l.active) > 0 {
-		l.end(l.active[len(l.active)-1])
-	}
+	l.links.quiet(func() {
+		for len(l.active) > 0 {
+			l.end(l.active[len(l.active)-1])
+		}
+	})
 	for _, node := range l.nodes {
 		l.pauses.clear(node)
 		l.Start(node)
@@ -148,19 +141,6 @@ func (l *Ledger) setPaused(node string, paused bool) {
 type offset struct {
 	skew  int64 // nanoseconds
 	drift int64 // parts per million
-}
-
-// mergeShapes lets the youngest fault decide each part.
-func mergeShapes(list []Shape) (s Shape) {
-	for _, one := range list {
-		if one.LatencyMin != 0 || one.LatencyMax != 0 {
-			s.LatencyMin, s.LatencyMax = one.LatencyMin, one.LatencyMax
-		}
-		if one.Bandwidth != 0 {
-			s.Bandwidth = one.Bandwidth
-		}
-	}
-	return s
 }
 
 // mergeConditions adds up what is wrong with a disk.

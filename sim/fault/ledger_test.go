@@ -11,11 +11,15 @@ import (
 	"pgregory.net/rapid"
 )
 
+// link is a direction between two nodes.
+type link struct{ from, to string }
+
+var everybody = []string{"a", "b", "c", "d", "late"}
+
 // machines is a Target that only remembers: the world as faults see it.
 type machines struct {
 	up, paused               map[string]bool
-	cut, held, refused       map[link]bool
-	shape                    map[link]Shape
+	links                    map[link]LinkState // that are not healthy
 	skew                     map[string]time.Duration
 	drift                    map[string]int64
 	disk                     map[string]Condition
@@ -23,8 +27,8 @@ type machines struct {
 }
 
 func newMachines() *machines {
-	return &machines{up: map[string]bool{}, paused: map[string]bool{}, cut: map[link]bool{}, held: map[link]bool{}, refused: map[link]bool{},
-		shape: map[link]Shape{}, skew: map[string]time.Duration{}, drift: map[string]int64{}, disk: map[string]Condition{}}
+	return &machines{up: map[string]bool{}, paused: map[string]bool{}, links: map[link]LinkState{},
+		skew: map[string]time.Duration{}, drift: map[string]int64{}, disk: map[string]Condition{}}
 }
 
 func set[K comparable, V comparable](m map[K]V, k K, v V) {
@@ -40,15 +44,26 @@ func (m *machines) Start(n string)         { set(m.up, n, true) }
 func (m *machines) SetPaused(n string, paused bool) {
 	set(m.paused, n, paused && m.up[n])
 }
-func (m *machines) SetCut(from, to string, on bool)     { set(m.cut, link{from, to}, on) }
-func (m *machines) SetHeld(from, to string, on bool)    { set(m.held, link{from, to}, on) }
-func (m *machines) SetRefused(from, to string, on bool) { set(m.refused, link{from, to}, on) }
-func (m *machines) Reset(string, string)                { m.resets++ }
-func (m *machines) Shape(from, to string, s Shape)      { set(m.shape, link{from, to}, s) }
-func (m *machines) SetSkew(n string, d time.Duration)   { set(m.skew, n, d) }
-func (m *machines) SetDrift(n string, ppm int64)        { set(m.drift, n, ppm) }
-func (m *machines) SetDisk(n string, c Condition)       { set(m.disk, n, c) }
-func (m *machines) CorruptValues(_ string, n int)       { m.corrupt += n }
+func (m *machines) SetLinks(state func(from, to string) LinkState) {
+	for _, from := range everybody {
+		for _, to := range everybody {
+			set(m.links, link{from, to}, state(from, to))
+		}
+	}
+}
+func (m *machines) Reset(match func(a, b string) bool) {
+	for i, a := range everybody {
+		for _, b := range everybody[i+1:] {
+			if match(a, b) {
+				m.resets++
+			}
+		}
+	}
+}
+func (m *machines) SetSkew(n string, d time.Duration) { set(m.skew, n, d) }
+func (m *machines) SetDrift(n string, ppm int64)      { set(m.drift, n, ppm) }
+func (m *machines) SetDisk(n string, c Condition)     { set(m.disk, n, c) }
+func (m *machines) CorruptValues(_ string, n int)     { m.corrupt += n }
 
 func booted(names ...string) (*machines, *Ledger) {
 	m := newMachines()
@@ -63,22 +78,27 @@ func TestOverlappingPartitionsMendOneAtATime(t *testing.T) {
 	m, l := booted("a", "b", "c")
 	first := l.Begin(Partition{Groups: [][]string{{"a"}, {"b", "c"}}})
 	second := l.Begin(Partition{Groups: [][]string{{"a", "b"}, {"c"}}})
-	require.True(t, m.cut[link{"a", "c"}] && m.cut[link{"c", "b"}] && m.cut[link{"b", "a"}])
+	require.True(t, m.links[link{"a", "c"}].Cut && m.links[link{"c", "b"}].Cut && m.links[link{"b", "a"}].Cut)
 	first()
-	require.False(t, m.cut[link{"a", "b"}])
-	require.True(t, m.cut[link{"a", "c"}])
+	require.False(t, m.links[link{"a", "b"}].Cut)
+	require.True(t, m.links[link{"a", "c"}].Cut)
 	first() // a second time does nothing
-	require.True(t, m.cut[link{"a", "c"}])
+	require.True(t, m.links[link{"a", "c"}].Cut)
 	second()
-	require.Empty(t, m.cut)
+	require.Empty(t, m.links)
 }
 
 func TestOneWayCut(t *testing.T) {
 	m, l := booted("a", "b", "c")
 	l.Begin(Cut{Pairs{From: []string{"a", "b"}, To: []string{"a", "c"}}})
-	require.Equal(t, []string{"{a c}", "{b a}", "{b c}"}, keys(m.cut))
+	require.Equal(t, []string{"{a c}", "{b a}", "{b c}"}, keys(m.links))
+	l.Begin(Hold{Pairs{From: []string{"b"}, To: []string{"a"}}})
 	l.Begin(Mend{Pairs{From: []string{"b"}, To: []string{"a"}}})
-	require.Equal(t, []string{"{a c}", "{b c}"}, keys(m.cut))
+	require.Equal(t, LinkState{Held: true}, m.links[link{"b", "a"}])
+	l.Begin(Release{Pairs{From: []string{"a"}, To: []string{"b"}, TwoWay: true}})
+	require.Equal(t, []string{"{a c}", "{b c}"}, keys(m.links))
+	l.Begin(Reset{Pairs{From: []string{"a", "b"}, To: []string{"a", "b", "c"}}})
+	require.Equal(t, 3, m.resets)
 }
 
 func keys[V any](m map[link]V) (out []string) {
@@ -150,9 +170,9 @@ func TestYoungestShapeWinsAndWorstDiskCounts(t *testing.T) {
 	ab := Pairs{From: []string{"a"}, To: []string{"b"}}
 	l.Begin(Slow{Pairs: ab, Shape: Shape{LatencyMin: 1, LatencyMax: 2, Bandwidth: 7}})
 	young := l.Begin(Slow{Pairs: ab, Shape: Shape{LatencyMin: 5, LatencyMax: 6}})
-	require.Equal(t, Shape{LatencyMin: 5, LatencyMax: 6, Bandwidth: 7}, m.shape[link{"a", "b"}])
+	require.Equal(t, Shape{LatencyMin: 5, LatencyMax: 6, Bandwidth: 7}, m.links[link{"a", "b"}].Shape)
 	young()
-	require.Equal(t, Shape{LatencyMin: 1, LatencyMax: 2, Bandwidth: 7}, m.shape[link{"a", "b"}])
+	require.Equal(t, Shape{LatencyMin: 1, LatencyMax: 2, Bandwidth: 7}, m.links[link{"a", "b"}].Shape)
 
 	l.Begin(Disk{Nodes: []string{"a"}, Condition: Condition{SyncMax: 5, ErrorProbability: 0.5}})
 	l.Begin(Disk{Nodes: []string{"a"}, Condition: Condition{Full: true, ErrorProbability: 0.1}})
@@ -227,17 +247,14 @@ func TestHealingLeavesNothing(t *testing.T) {
 		require.Empty(t, l.Active())
 		require.Len(t, m.up, len(all))
 		require.Empty(t, m.paused)
-		require.Empty(t, m.cut)
-		require.Empty(t, m.held)
-		require.Empty(t, m.refused)
-		require.Empty(t, m.shape)
+		require.Empty(t, m.links)
 		require.Empty(t, m.drift)
 		require.Empty(t, m.disk)
 		for _, end := range ends {
 			end()
 		}
 		require.Len(t, m.up, len(all))
-		require.Empty(t, m.cut)
+		require.Empty(t, m.links)
 	})
 }
 
@@ -248,7 +265,9 @@ func checkActive(t *rapid.T, m *machines, l *Ledger) {
 	for _, f := range l.Active() {
 		switch f := f.(type) {
 		case Cut:
-			f.each(func(from, to string) { wanted[link{from, to}] = true })
+			for k := range m.links {
+				wanted[k] = wanted[k] || f.matcher()(k.from, k.to)
+			}
 		case Crash:
 			for _, n := range f.Nodes {
 				down[n] = true
@@ -263,8 +282,9 @@ func checkActive(t *rapid.T, m *machines, l *Ledger) {
 			}
 		}
 	}
-	for k := range m.cut {
-		require.True(t, wanted[k], "%v is cut", k)
+	for k, s := range m.links {
+		require.True(t, wanted[k] || !s.Cut, "%v is cut", k)
+		require.NotEqual(t, k.from, k.to)
 	}
 	for n := range m.paused {
 		require.True(t, paused[n], "%s is paused", n)

@@ -12,23 +12,20 @@ type Pairs struct {
 	TwoWay bool
 }
 
-// each calls f for every directed link once, in order.
-func (p Pairs) each(f func(from, to string)) {
-	seen := map[link]bool{}
-	visit := func(from, to string) {
-		if k := (link{from, to}); from != to && !seen[k] {
-			seen[k] = true
-			f(from, to)
-		}
+// matcher tells the links of p from others.
+func (p Pairs) matcher() func(from, to string) bool {
+	a, b := setOf(p.From), setOf(p.To)
+	return func(from, to string) bool {
+		return from != to && (a[from] && b[to] || p.TwoWay && a[to] && b[from])
 	}
-	for _, from := range p.From {
-		for _, to := range p.To {
-			visit(from, to)
-			if p.TwoWay {
-				visit(to, from)
-			}
-		}
+}
+
+func setOf(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, n := range names {
+		set[n] = true
 	}
+	return set
 }
 
 func (p Pairs) String() string {
@@ -38,22 +35,11 @@ func (p Pairs) String() string {
 	return "from " + names(p.From) + " to " + names(p.To)
 }
 
-// begin wants a state of every link.
-func (p Pairs) begin(t *tally[link]) func() {
-	var e ends
-	p.each(func(from, to string) { e = append(e, t.begin(link{from, to})) })
-	return e.all
-}
-
-func (p Pairs) clear(t *tally[link]) {
-	p.each(func(from, to string) { t.clear(link{from, to}) })
-}
-
 // Cut loses everything that travels on links.
 type Cut struct{ Pairs }
 
 // Begin implements Fault.
-func (c Cut) Begin(l *Ledger) func() { return c.begin(&l.cuts) }
+func (c Cut) Begin(l *Ledger) func() { return l.links.begin(c.matcher(), LinkState{Cut: true}) }
 
 func (c Cut) String() string { return "cut " + c.Pairs.String() }
 
@@ -61,7 +47,10 @@ func (c Cut) String() string { return "cut " + c.Pairs.String() }
 type Mend struct{ Pairs }
 
 // Begin implements Fault.
-func (m Mend) Begin(l *Ledger) func() { m.clear(&l.cuts); return nil }
+func (m Mend) Begin(l *Ledger) func() {
+	l.links.end(func(s LinkState) bool { return s.Cut }, m.matcher())
+	return nil
+}
 
 func (m Mend) String() string { return "mend " + m.Pairs.String() }
 
@@ -69,7 +58,7 @@ func (m Mend) String() string { return "mend " + m.Pairs.String() }
 type Isolate struct{ Pairs }
 
 // Begin implements Fault.
-func (i Isolate) Begin(l *Ledger) func() { return i.begin(&l.cuts) }
+func (i Isolate) Begin(l *Ledger) func() { return l.links.begin(i.matcher(), LinkState{Cut: true}) }
 
 func (i Isolate) String() string { return "isolate " + names(i.From) }
 
@@ -79,13 +68,15 @@ type Partition struct{ Groups [][]string }
 
 // Begin implements Fault.
 func (p Partition) Begin(l *Ledger) func() {
-	var e ends
-	for i, group := range p.Groups {
-		for _, other := range p.Groups[i+1:] {
-			e = append(e, Pairs{From: group, To: other, TwoWay: true}.begin(&l.cuts))
+	group := map[string]int{}
+	for i, names := range p.Groups {
+		for _, n := range names {
+			group[n] = i + 1
 		}
 	}
-	return e.all
+	return l.links.begin(func(from, to string) bool {
+		return group[from] != 0 && group[to] != 0 && group[from] != group[to]
+	}, LinkState{Cut: true})
 }
 
 func (p Partition) String() string {
@@ -100,7 +91,7 @@ func (p Partition) String() string {
 type Hold struct{ Pairs }
 
 // Begin implements Fault.
-func (h Hold) Begin(l *Ledger) func() { return h.begin(&l.holds) }
+func (h Hold) Begin(l *Ledger) func() { return l.links.begin(h.matcher(), LinkState{Held: true}) }
 
 func (h Hold) String() string { return "hold " + h.Pairs.String() }
 
@@ -108,7 +99,10 @@ func (h Hold) String() string { return "hold " + h.Pairs.String() }
 type Release struct{ Pairs }
 
 // Begin implements Fault.
-func (r Release) Begin(l *Ledger) func() { r.clear(&l.holds); return nil }
+func (r Release) Begin(l *Ledger) func() {
+	l.links.end(func(s LinkState) bool { return s.Held }, r.matcher())
+	return nil
+}
 
 func (r Release) String() string { return "release " + r.Pairs.String() }
 
@@ -116,7 +110,7 @@ func (r Release) String() string { return "release " + r.Pairs.String() }
 type Refuse struct{ Pairs }
 
 // Begin implements Fault.
-func (r Refuse) Begin(l *Ledger) func() { return r.begin(&l.refusals) }
+func (r Refuse) Begin(l *Ledger) func() { return l.links.begin(r.matcher(), LinkState{Refused: true}) }
 
 func (r Refuse) String() string { return "refuse dials " + r.Pairs.String() }
 
@@ -125,13 +119,8 @@ type Reset struct{ Pairs }
 
 // Begin implements Fault.
 func (r Reset) Begin(l *Ledger) func() {
-	seen := map[link]bool{}
-	r.each(func(from, to string) {
-		if !seen[link{to, from}] {
-			seen[link{from, to}] = true
-			l.target.Reset(from, to)
-		}
-	})
+	r.TwoWay = true // a conn has both directions
+	l.target.Reset(r.matcher())
 	return nil
 }
 
@@ -144,11 +133,7 @@ type Slow struct {
 }
 
 // Begin implements Fault.
-func (s Slow) Begin(l *Ledger) func() {
-	var e ends
-	s.each(func(from, to string) { e = append(e, l.shapes.begin(link{from, to}, s.Shape)) })
-	return e.all
-}
+func (s Slow) Begin(l *Ledger) func() { return l.links.begin(s.matcher(), LinkState{Shape: s.Shape}) }
 
 func (s Slow) String() string {
 	text := "slow links " + s.Pairs.String()

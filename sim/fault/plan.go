@@ -131,20 +131,27 @@ type Flaky struct {
 
 // Unfold implements Plan.
 func (f Flaky) Unfold(d Draw) (out []Timed) {
-	f.each(func(from, to string) {
-		if f.TwoWay && from > to {
-			return // a reset is two-way anyway
-		}
-		d := d.Fork("flaky", from, " ", to)
-		at := time.Duration(0)
-		for i := 0; ; i++ {
-			if at += max(f.Every.draw(d.Fork(i)), stepMin); at >= f.For {
-				return
+	seen := map[[2]string]bool{} // a conn has both directions
+	for _, from := range f.From {
+		for _, to := range f.To {
+			pair := [2]string{min(from, to), max(from, to)}
+			if from != to && !seen[pair] {
+				seen[pair] = true
+				out = append(out, f.unfoldOne(pair, d.Fork("flaky", pair))...)
 			}
-			out = append(out, Timed{At: at, Fault: Reset{Pairs{From: []string{from}, To: []string{to}}}})
 		}
-	})
+	}
 	return inOrder(out)
+}
+
+func (f Flaky) unfoldOne(pair [2]string, d Draw) (out []Timed) {
+	at := time.Duration(0)
+	for i := 0; ; i++ {
+		if at += max(f.Every.draw(d.Fork(i)), stepMin); at >= f.For {
+			return out
+		}
+		out = append(out, Timed{At: at, Fault: Reset{Pairs{From: pair[:1], To: pair[1:], TwoWay: true}}})
+	}
 }
 
 func inOrder(list []Timed) []Timed {

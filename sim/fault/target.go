@@ -7,8 +7,8 @@ import "time"
 // Every method is atomic, is called in a turn of the world, and takes effect at
 // once. All but Crash, Reset and CorruptValues set a state and are idempotent:
 // setting what is already so does nothing. A Target does not count: that two
-// partitions may overlap and end one at a time is the business of a [Ledger],
-// which is the only caller. An unknown node is a bug and panics.
+// pauses may overlap and end one at a time is the business of a [Ledger], which
+// is the only caller. An unknown node is a bug and panics.
 type Target interface {
 	Processes
 	Links
@@ -35,21 +35,32 @@ type Processes interface {
 }
 
 // Links changes what the network does with the frames from one node to
-// another. Both names may be equal to no effect.
+// another.
 type Links interface {
-	// SetCut loses every frame on its way from from to to and refuses dials
-	// that need this direction. Conns between the two are reset.
-	SetCut(from, to string, cut bool)
-	// SetHeld keeps frames instead of delivering them. They are delivered in
-	// order, at once, when the hold ends; a crash of either end loses them.
-	SetHeld(from, to string, held bool)
-	// SetRefused makes new dials from from to to fail, existing conns stay.
-	SetRefused(from, to string, refused bool)
-	// Reset ends all conns between two nodes.
-	Reset(a, b string)
-	// Shape replaces latency and bandwidth; the zero Shape gives the link back
-	// what the scenario's network says.
-	Shape(from, to string, s Shape)
+	// SetLinks replaces what faults do to links. The world asks state about the
+	// links in use, at once and in a canonical order, and about others when
+	// they come into use, so that a fault of a million links costs nothing for
+	// those that nobody uses. state stays valid until the next call.
+	SetLinks(state func(from, to string) LinkState)
+	// Reset ends all conns between nodes for which match says so, of either
+	// direction.
+	Reset(match func(a, b string) bool)
+}
+
+// LinkState is what faults do to the link from one node to another. The zero
+// state is a healthy link.
+type LinkState struct {
+	// Cut loses every frame, and dials that need this direction are not
+	// answered. Conns stall, as TCP's do, until the link is back or an end
+	// gives up.
+	Cut bool
+	// Held keeps frames instead of delivering them. They arrive in order when
+	// the hold ends; a crash of either end loses them.
+	Held bool
+	// Refused makes new dials in this direction fail; existing conns stay.
+	Refused bool
+	// Shape replaces latency and bandwidth.
+	Shape Shape
 }
 
 // Shape is how slow a link is. A zero part means: as without the fault.

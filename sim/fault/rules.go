@@ -1,0 +1,95 @@
+package fault
+
+// rules are what active faults do to links: not a state for each link, of which
+// there may be millions, but who is concerned by what.
+type rules struct {
+	target Target
+	active []*rule
+	silent bool
+}
+
+// rule is one fault of links.
+type rule struct {
+	matches func(from, to string) bool
+	state   LinkState
+	except  []func(from, to string) bool // mended or released since
+}
+
+// begin adds a rule and returns what removes it; call that once.
+func (r *rules) begin(matches func(from, to string) bool, state LinkState) (end func()) {
+	mine := &rule{matches: matches, state: state}
+	r.active = append(r.active, mine)
+	r.changed()
+	return func() {
+		for i, other := range r.active {
+			if other == mine {
+				r.active = append(r.active[:i:i], r.active[i+1:]...)
+			}
+		}
+		r.changed()
+	}
+}
+
+// end makes the rules that are of a kind no longer hold for some links.
+func (r *rules) end(kind func(LinkState) bool, matches func(from, to string) bool) {
+	for _, one := range r.active {
+		if kind(one.state) {
+			one.except = append(one.except, matches)
+		}
+	}
+	r.changed()
+}
+
+// quiet tells the world once of all changes that f makes.
+func (r *rules) quiet(f func()) {
+	r.silent = true
+	f()
+	r.silent = false
+	r.changed()
+}
+
+func (r *rules) changed() {
+	if !r.silent {
+		r.target.SetLinks(r.state)
+	}
+}
+
+// state adds up all rules; of several shapes the youngest decides.
+func (r *rules) state(from, to string) (s LinkState) {
+	if from == to {
+		return s
+	}
+	for _, one := range r.active {
+		if !one.holds(from, to) {
+			continue
+		}
+		s.Cut = s.Cut || one.state.Cut
+		s.Held = s.Held || one.state.Held
+		s.Refused = s.Refused || one.state.Refused
+		s.Shape = s.Shape.with(one.state.Shape)
+	}
+	return s
+}
+
+func (one *rule) holds(from, to string) bool {
+	if !one.matches(from, to) {
+		return false
+	}
+	for _, mended := range one.except {
+		if mended(from, to) {
+			return false
+		}
+	}
+	return true
+}
+
+// with lets over decide each part that it sets.
+func (s Shape) with(over Shape) Shape {
+	if over.LatencyMin != 0 || over.LatencyMax != 0 {
+		s.LatencyMin, s.LatencyMax = over.LatencyMin, over.LatencyMax
+	}
+	if over.Bandwidth != 0 {
+		s.Bandwidth = over.Bandwidth
+	}
+	return s
+}
