@@ -45,8 +45,8 @@ func (c *chaos) fault() {
 		w.After(lasts, "resume", func() { w.SetPaused(victim, false) })
 	case 3:
 		for _, other := range c.names {
-			w.SetCut(victim, other, true)
-			w.SetCut(other, victim, true)
+			setCut(w, victim, other, true)
+			setCut(w, other, victim, true)
 		}
 		w.After(lasts, "mend", c.mend)
 	case 4:
@@ -57,7 +57,7 @@ func (c *chaos) fault() {
 		for _, a := range c.names {
 			for _, b := range c.names {
 				if side[a] != side[b] {
-					w.SetCut(a, b, true)
+					setCut(w, a, b, true)
 				}
 			}
 		}
@@ -67,12 +67,12 @@ func (c *chaos) fault() {
 		w.After(lasts, "start", func() { w.Start(victim) })
 	case 6, 7:
 		for _, other := range c.names {
-			w.SetHeld(victim, other, true)
+			setHeld(w, victim, other, true)
 		}
 		w.After(lasts, "release", c.mend)
 	case 8:
 		for _, other := range c.names {
-			w.SetCut(victim, other, true)
+			setCut(w, victim, other, true)
 		}
 		w.After(lasts, "mend", c.mend)
 	case 9:
@@ -105,8 +105,8 @@ func (c *chaos) failpoint(victim string) {
 func (c *chaos) mend() {
 	for _, a := range c.names {
 		for _, b := range c.names {
-			c.w.SetCut(a, b, false)
-			c.w.SetHeld(a, b, false)
+			setCut(c.w, a, b, false)
+			setHeld(c.w, a, b, false)
 		}
 	}
 }

@@ -177,13 +177,13 @@ func storm(seed uint64) hoarderWorld {
 				return func() {
 					for i := range 4 {
 						for j := 4; j < 9; j++ {
-							w.SetCut(name(i), name(j), on)
-							w.SetCut(name(j), name(i), on)
+							setCut(w, name(i), name(j), on)
+							setCut(w, name(j), name(i), on)
 						}
-						w.SetCut(name(i), "seer-1", on)
-						w.SetCut("seer-1", name(i), on)
-						w.SetCut(name(i), "seer-2", on)
-						w.SetCut("seer-2", name(i), on)
+						setCut(w, name(i), "seer-1", on)
+						setCut(w, "seer-1", name(i), on)
+						setCut(w, name(i), "seer-2", on)
+						setCut(w, "seer-2", name(i), on)
 					}
 				}
 			}
@@ -209,8 +209,8 @@ func wipe(seed uint64) hoarderWorld {
 			return func() {
 				for i := range 4 {
 					for _, to := range []string{name(4), name(5), name(6), name(7), name(8), "seer-1", "seer-2"} {
-						w.SetCut(name(i), to, on)
-						w.SetCut(to, name(i), on)
+						setCut(w, name(i), to, on)
+						setCut(w, to, name(i), on)
 					}
 				}
 			}

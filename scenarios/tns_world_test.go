@@ -122,13 +122,13 @@ func TestTNSThroughFaults(t *testing.T) {
 					}
 				}
 			})
-			w.At(10*time.Second, "cut", func() { w.SetCut("core-1", "core-2", true); w.SetCut("core-1", "core-3", true) })
+			w.At(10*time.Second, "cut", func() { setCut(w, "core-1", "core-2", true); setCut(w, "core-1", "core-3", true) })
 			w.At(20*time.Second, "crash", func() { w.Crash("core-2", false) })
 			w.At(25*time.Second, "start", func() { w.Start("core-2") })
 			w.At(30*time.Second, "crash", func() { w.Crash("idle-1", false) })
 			w.At(35*time.Second, "pause", func() { w.SetPaused("core-3", true) })
 			w.At(50*time.Second, "resume", func() { w.SetPaused("core-3", false) })
-			w.At(52*time.Second, "heal", func() { w.SetCut("core-1", "core-2", false); w.SetCut("core-1", "core-3", false) })
+			w.At(52*time.Second, "heal", func() { setCut(w, "core-1", "core-2", false); setCut(w, "core-1", "core-3", false) })
 			w.At(55*time.Second, "crash", func() { w.Crash("core-1", true) })
 			w.At(60*time.Second, "start", func() { w.Start("core-1"); w.Start("idle-1") })
 			settled := judge(w, 150*time.Second, append(seerChecks(), tnsChecks()...)...)

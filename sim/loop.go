@@ -117,16 +117,37 @@ func (l *loop) Go(name string, f func(ctx context.Context)) {
 
 // startTask runs f as the current task until it parks or ends.
 func (w *World) startTask(l *loop, name string, f func(ctx context.Context)) {
-	t := &task{loop: l, name: name, resume: make(chan error)}
+	var r *runner
+	if n := len(w.idle); n > 0 {
+		r, w.idle = w.idle[n-1], w.idle[:n-1]
+	} else {
+		r = &runner{jobs: make(chan job), resume: make(chan error)}
+		go r.run(w)
+	}
+	t := &task{loop: l, name: name, resume: r.resume}
 	w.current = t
-	go func() {
-		defer func() {
-			if w.current == t {
-				w.current = nil
-			}
-		}()
-		f(l.ctx)
-	}()
+	r.jobs <- job{task: t, f: f}
+}
+
+// runner is a goroutine that runs one task after the other: stacks that have
+// grown are kept.
+type runner struct {
+	jobs   chan job
+	resume chan error
+}
+
+type job struct {
+	task *task
+	f    func(ctx context.Context)
+}
+
+func (r *runner) run(w *World) {
+	defer func() { w.current = nil }() // a task of a crashed node exits the goroutine
+	for j := range r.jobs {
+		j.f(j.task.loop.ctx)
+		w.current = nil
+		w.idle = append(w.idle, r)
+	}
 }
 
 // Park implements clock.Loop.

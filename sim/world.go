@@ -75,7 +75,8 @@ type World struct {
 	cfg     Config
 	virtual atomic.Int64 // nanoseconds since the start
 	events  eventHeap
-	current *task // the one that runs now, nil between turns
+	current *task     // the one that runs now, nil between turns
+	idle    []*runner // goroutines without a task
 
 	pendingMu sync.Mutex
 	pending   []*event
@@ -152,6 +153,9 @@ func (w *World) runBody(body func(w *World) error) error {
 		if n.life != nil {
 			n.life.end()
 		}
+	}
+	for _, r := range w.idle {
+		close(r.jobs)
 	}
 	carrier.close()
 	w.settle()
