@@ -24,6 +24,7 @@ type simFlags struct {
 	wire    string
 	verify  bool
 	trace   string
+	profile string
 	json    bool
 	quiet   bool
 }
@@ -63,6 +64,8 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 	flags.StringVar(&f.trace, "trace", "", "write one JSON line per event to this file")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object per run, each on one line")
 	flags.BoolVar(&f.quiet, "quiet", false, "print one line per scenario, and what failed")
+	flags.StringVar(&f.profile, "profile", "", "write a CPU profile of one run to this file")
+	must(flags.MarkHidden("profile"))
 	must(cmd.RegisterFlagCompletionFunc("wire", cobra.FixedCompletions([]string{scenario.Mocknet, scenario.Direct}, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
@@ -109,7 +112,12 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 	out := &output{flags: f, out: stdout}
 	progress := newProgress(stderr, f.quiet || f.json)
 	if len(stories) == 1 && f.seeds == 1 && !f.verify {
+		stop, err := startProfile(f.profile)
+		if err != nil {
+			return err
+		}
 		result, err := runHere(f.jobsOf(stories[0])[0], progress)
+		stop()
 		if err != nil {
 			return err
 		}

@@ -31,6 +31,9 @@ type Options struct {
 // Of returns the options that the scenario itself asks for.
 func Of(s *scenario.Scenario) Options { return Options{Seed: s.Seed, Wire: s.Wire} }
 
+// stallTimeout is real time in which nothing happens.
+const stallTimeout = time.Minute
+
 // Run carries out a scenario. What fails in the world is part of the result;
 // there is no other kind of error. Runs share the failpoints of the process, so
 // only one may go on at a time.
@@ -44,6 +47,8 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 		Network:  sim.Network{Default: s.Network.Default, Of: s.Network.Shape},
 		Trace:    o.Trace,
 		Progress: o.Progress,
+		// a machine that is busy otherwise is no reason to give up
+		StallTimeout: stallTimeout,
 	}, func(w *sim.World) error { return r.body(w, o.Seed) })
 	result := report.Result{
 		Scenario:     s.Name,
