@@ -110,6 +110,8 @@ func (d *disk) Flush(done func(error)) {
 // corrupt flips a bit in each of count stored values.
 func (n *Node) corrupt(count int) error {
 	d := n.disk
+	d.SetFaults(memdisk.Faults{}) // rot needs no working disk
+	defer d.SetFaults(memdisk.Faults{Fail: n.faults.fail(n), Read: n.faults.read(n)})
 	results, err := d.Query(context.Background(), query.Query{})
 	if err != nil {
 		return fmt.Errorf("sim: corrupt the disk of %s: %w", n.name, err)
