@@ -39,6 +39,12 @@ type attempt struct {
 	holder string
 }
 
+// less is the order of tokens. Peers in text have one length and an alphabet in
+// order, so their text has the order of their keys.
+func (a attempt) less(b attempt) bool {
+	return a.number < b.number || a.number == b.number && a.holder < b.holder
+}
+
 func attemptOf(f check.Fact) attempt { return attempt{f.Int("attempt"), f.Text("holder")} }
 
 // oneOutcome: whatever monkeys do, one outcome counts.
@@ -75,12 +81,11 @@ func (c *oneOutcome) Fact(f check.Fact) error {
 	return c.jobFigures.Fact(f)
 }
 
-// fence demands that a tns accepts nothing of an older attempt than it knows
-// of. Holders of one attempt are not compared: facts don't tell their order.
+// fence demands that a tns accepts nothing of an older attempt than it knows of.
 func (c *oneOutcome) fence(f check.Fact) error {
 	key, now := [2]string{f.Node, f.Text("job")}, attemptOf(f)
-	if old := c.fences[key]; now.number < old.number {
-		return fmt.Errorf("%s: %s of job %s under attempt %d, after attempt %d of %s was known", f.Node, f.Name, key[1], now.number, old.number, old.holder)
+	if old := c.fences[key]; now.less(old) {
+		return fmt.Errorf("%s: %s of job %s under attempt %d of %s, after attempt %d of %s was known", f.Node, f.Name, key[1], now.number, now.holder, old.number, old.holder)
 	}
 	c.fences[key] = now
 	return nil
@@ -180,18 +185,20 @@ func (c *oneHolder) Fact(f check.Fact) error {
 	return nil
 }
 
-// held is the last grant by the same node, if it has neither ended nor been
-// superseded by a newer one of another node.
+// held is the greatest grant by the same node, if it has neither ended nor been
+// superseded by a greater one of another node.
 func (c *oneHolder) held(job string, now grantFact) (last grantFact, found bool) {
 	for _, g := range c.grants[job] {
-		switch {
-		case g.node == now.node && g.token.number >= last.token.number:
-			last, found = g, !g.ended
-		case g.node != now.node && g.token.number >= last.token.number:
-			found = false
+		if g.node == now.node && !g.token.less(last.token) {
+			last = g
 		}
 	}
-	return last, found
+	for _, g := range c.grants[job] {
+		if g.node != now.node && last.token.less(g.token) {
+			return last, false
+		}
+	}
+	return last, last.node != "" && !last.ended
 }
 
 func (c *oneHolder) Poll(v check.View) error {

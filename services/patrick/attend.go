@@ -180,8 +180,8 @@ func (s *Service) startAttend(j *active) {
 // attend does what is due for a job if this patrick is its home. It returns
 // when to look again, or 0 for what arm says.
 func (s *Service) attend(ctx context.Context, j *active) time.Duration {
-	_, isHome := s.peers.home(ctx, patrickapi.BranchOf(j.id))
-	if ctx.Err() != nil || s.board.active[j.id] != j {
+	_, isHome, err := s.peers.home(ctx, patrickapi.BranchOf(j.id))
+	if err != nil || s.board.active[j.id] != j {
 		return attendRetry
 	}
 	was := j.mine

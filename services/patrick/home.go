@@ -15,7 +15,7 @@ import (
 // heartbeats. Requests are passed on to better-ranked patricks only, so they
 // come to an end.
 const (
-	pingTimeout = time.Second
+	pingTimeout = 1500 * time.Millisecond
 	// trustFor is how long an answer proves a patrick reachable, doubtFor how
 	// long silence proves the contrary.
 	trustFor = 2 * time.Second
@@ -50,67 +50,62 @@ func (r *reach) note(p transport.Peer, up bool) {
 	r.known[p] = c
 }
 
-// ask reports whether p answers, from memory if that is fresh. Callers that
-// come while a ping is on its way wait for it.
-func (r *reach) ask(ctx context.Context, p transport.Peer) bool {
-	c := r.known[p]
-	if r.env.Loop.Elapsed() < c.until {
-		return c.up
+// ask reports whether p answers, from memory if that is fresh. All who ask at
+// the same time wait for one ping, which is given its full time whoever asks: a
+// caller in a hurry must not make others believe that p is down. The error is
+// that of ctx's end.
+func (r *reach) ask(ctx context.Context, p transport.Peer) (up bool, err error) {
+	if c := r.known[p]; r.env.Loop.Elapsed() < c.until {
+		return c.up, nil
 	}
-	if c.probing {
-		return r.await(ctx, p)
-	}
-	c.probing = true
-	r.known[p] = c
-	defer r.probed(p)
-	return r.ping(ctx, p)
-}
-
-// ping asks now.
-func (r *reach) ping(ctx context.Context, p transport.Peer) bool {
-	pingCtx, cancel := clock.WithTimeout(ctx, r.env.Loop, pingTimeout)
-	defer cancel()
-	_, err := patrickapi.Ping.Call(pingCtx, r.env.Wire, p, patrickapi.PingRequest{})
-	if err == nil || ctx.Err() == nil { // not when the caller ran out of time
-		r.note(p, err == nil)
-	}
-	return err == nil
-}
-
-// probed wakes those that waited for a ping.
-func (r *reach) probed(p transport.Peer) {
-	c := r.known[p]
-	waiting := c.waiting
-	c.probing, c.waiting = false, nil
-	r.known[p] = c
-	for _, wake := range waiting {
-		wake()
-	}
-}
-
-func (r *reach) await(ctx context.Context, p transport.Peer) bool {
-	ctx, cancel := clock.WithTimeout(ctx, r.env.Loop, pingTimeout)
-	defer cancel()
-	err := r.env.Loop.Park(ctx, func(wake func()) {
+	err = r.env.Loop.Park(ctx, func(wake func()) {
 		c := r.known[p]
 		c.waiting = append(c.waiting, wake)
+		if !c.probing {
+			c.probing = true
+			r.env.Loop.Go("ping", func(ctx context.Context) { r.probe(ctx, p) })
+		}
 		r.known[p] = c
 	})
-	return err == nil && r.known[p].up
+	return err == nil && r.known[p].up, err
+}
+
+// probe pings and wakes those that wait for it.
+func (r *reach) probe(ctx context.Context, p transport.Peer) {
+	defer func() {
+		c := r.known[p]
+		waiting := c.waiting
+		c.probing, c.waiting = false, nil
+		r.known[p] = c
+		for _, wake := range waiting {
+			wake()
+		}
+	}()
+	ctx, cancel := clock.WithTimeout(ctx, r.env.Loop, pingTimeout)
+	defer cancel()
+	_, err := patrickapi.Ping.Call(ctx, r.env.Wire, p, patrickapi.PingRequest{})
+	r.note(p, err == nil)
+}
+
+// forget makes the next ask ping anew.
+func (r *reach) forget(p transport.Peer) {
+	c := r.known[p]
+	c.until = 0
+	r.known[p] = c
 }
 
 // home finds the home of a branch: a better-ranked patrick that answers, or
-// this one.
-func (r *reach) home(ctx context.Context, branchID string) (p transport.Peer, isSelf bool) {
+// this one. The error is that of ctx's end.
+func (r *reach) home(ctx context.Context, branchID string) (home transport.Peer, isSelf bool, err error) {
 	for _, p := range patrickapi.Rank(branchID, r.env.Wire.Directory().Peers("patrick")) {
 		if p == r.env.Self {
 			break
 		}
-		if r.ask(ctx, p) {
-			return p, false
+		if up, err := r.ask(ctx, p); up || err != nil {
+			return p, false, err
 		}
 	}
-	return r.env.Self, true
+	return r.env.Self, true, nil
 }
 
 // others lists the other patricks in the order in which they are the home of a
@@ -130,10 +125,10 @@ func (r *reach) others(branchID string) []transport.Peer {
 func serveAtHome[Req, Resp any](s *Service, m transport.Method[Req, Resp], branchID func(Req) string, local func(ctx context.Context, from transport.Peer, req Req) (Resp, error)) {
 	m.Serve(s.env.Wire, func(ctx context.Context, from transport.Peer, req Req) (Resp, error) {
 		for {
-			home, isSelf := s.peers.home(ctx, branchID(req))
-			if ctx.Err() != nil {
+			home, isSelf, err := s.peers.home(ctx, branchID(req))
+			if err != nil {
 				var none Resp
-				return none, context.Cause(ctx)
+				return none, err
 			}
 			if isSelf {
 				return local(ctx, from, req)

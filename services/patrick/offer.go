@@ -86,8 +86,8 @@ func (s *Service) sweep(ctx context.Context) bool {
 		if len(jobs) == patrickapi.AnnounceLenMax {
 			break
 		}
-		_, isHome := s.peers.home(ctx, patrickapi.BranchOf(j.id))
-		if ctx.Err() != nil {
+		_, isHome, err := s.peers.home(ctx, patrickapi.BranchOf(j.id))
+		if err != nil {
 			return false
 		}
 		j.mine = isHome

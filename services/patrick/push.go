@@ -144,7 +144,7 @@ func (s *Service) secure(ctx context.Context, id string) (copies int, err error)
 		return 0, fault("patrick/push", "make the job durable", err)
 	}
 	copies = min(records, trees, s.copies())
-	if copies < s.copies() && s.notAlone(ctx, id) {
+	if copies < s.copies() && (s.notAlone(ctx, id) || ctx.Err() != nil) {
 		return 0, transport.New(transport.Timeout, "patrick/push", "not durable on a second patrick yet")
 	}
 	if job != nil {
@@ -174,7 +174,7 @@ func (s *Service) spread(ctx context.Context, job *active, want int) int {
 		if kept >= want || i >= keepAskMax || ctx.Err() != nil {
 			break
 		}
-		if !s.peers.ask(ctx, p) {
+		if up, _ := s.peers.ask(ctx, p); !up {
 			continue
 		}
 		callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, keepTimeout)
@@ -190,9 +190,12 @@ func (s *Service) spread(ctx context.Context, job *active, want int) int {
 // notAlone reports whether any other patrick answers right now.
 func (s *Service) notAlone(ctx context.Context, id string) bool {
 	others := s.peers.others(patrickapi.BranchOf(id))
+	for _, p := range others {
+		s.peers.forget(p)
+	}
 	err := clock.First(ctx, s.env.Loop, len(others), 1, func(ctx context.Context, i int) error {
-		if !s.peers.ping(ctx, others[i]) {
-			return transport.New(transport.Unreachable, "patrick/ping", "")
+		if up, err := s.peers.ask(ctx, others[i]); !up || err != nil {
+			return transport.New(transport.Unreachable, "patrick/ping", "no answer")
 		}
 		return nil
 	})
