@@ -83,7 +83,7 @@ func listCommand() *cobra.Command {
 				case err != nil:
 					return err
 				default:
-					about = s.About
+					about = strings.TrimSpace(s.About)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%-44s %s\n", file, about)
 			}

@@ -73,6 +73,9 @@ func (r *Result) writeFaults(p *page) {
 		return
 	}
 	p.line("faults (%d)", len(r.Faults))
+	if len(r.Faults) > faultsShown {
+		p.wrapped("  ", r.faultKinds())
+	}
 	var rows [][]string
 	for _, f := range r.Faults[:min(len(r.Faults), faultsShown)] {
 		length := ""
@@ -86,6 +89,21 @@ func (r *Result) writeFaults(p *page) {
 		p.line("  ... and %d more (--json lists them)", more)
 	}
 	p.line("")
+}
+
+// faultKinds counts the faults by their first word, the most frequent first.
+func (r *Result) faultKinds() []string {
+	count := map[string]int{}
+	for _, f := range r.Faults {
+		word, _, _ := strings.Cut(f.What, " ")
+		count[word]++
+	}
+	words := slices.Sorted(maps.Keys(count))
+	slices.SortStableFunc(words, func(a, b string) int { return count[b] - count[a] })
+	for i, word := range words {
+		words[i] = fmt.Sprintf("%d %s", count[word], word)
+	}
+	return words
 }
 
 func (r *Result) writeFigures(p *page) {

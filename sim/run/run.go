@@ -38,7 +38,7 @@ const stallTimeout = time.Minute
 // there is no other kind of error. Runs share the failpoints of the process, so
 // only one may go on at a time.
 func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Result {
-	r := &runner{scenario: s, judges: newJudges(s, words)}
+	r := &runner{scenario: s, judges: newJudges(s, words), faults: []report.Fault{}}
 	fail.ResetHits()
 	began := time.Now()
 	outcome, err := sim.Run(sim.Config{

@@ -218,18 +218,10 @@ func (r *roster) match(pattern string) (out []string) {
 	return out
 }
 
-// known lists the groups first: a large group's nodes would hide them.
+// known lists groups before nodes: a large group's nodes would hide them.
 func (r *roster) known() []string {
-	var words []string
-	for _, name := range r.names {
-		words = append(words, name)
-	}
-	for _, g := range sortedKeys(r.group) {
-		if !slices.Contains(words, g) {
-			words = append(words, g)
-		}
-	}
-	return append(words, Client)
+	words := slices.DeleteFunc(sortedKeys(r.group), func(group string) bool { return r.exists[group] })
+	return append(append(words, r.names...), Client)
 }
 
 func (r *roster) serviceNames() []string { return sortedKeys(r.services) }

@@ -1,0 +1,83 @@
+package report
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func sample() Result {
+	r := Result{
+		Scenario: "lock-race", About: "Two monkeys, one job.\n", Seed: 42, Wire: "mocknet", Digest: strings.Repeat("ab", 32),
+		Events: 12345, VirtualMS: 72_500, WallMS: 250,
+		Expectations: []Expectation{
+			{Name: "no-unexpected-errors", When: "always", Held: true},
+			{Name: "no-lost-jobs", When: "always", Detail: "at 12s: job 7 is lost\n\tby patrick-1\n\tand patrick-2"},
+			{Name: "jobs.succeeded", When: "report", Held: true, Detail: "40, expected 40"},
+		},
+		Figures: map[string]float64{"jobs.succeeded": 40, "jobs.latency": 1.23456, "jobs.failed": 0, "retries": 0},
+		Faults: []Fault{
+			{AtMS: 1000, ForMS: 45_000, What: "partition a | b"},
+			{AtMS: 60_050, What: "skew b by 1m0s"},
+		},
+		Replay: "dreamland sim x.yaml --seed 42 --wire mocknet",
+		Notes:  []string{"3 actions failed: push: timeout"},
+	}
+	r.Judge()
+	return r
+}
+
+// golden compares with a recorded page. UPDATE=1 records anew.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := "testdata/" + name + ".txt"
+	if os.Getenv("UPDATE") != "" {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got)
+}
+
+func TestPage(t *testing.T) {
+	r := sample()
+	var out strings.Builder
+	r.Write(&out)
+	golden(t, "failed", out.String())
+
+	r.Expectations = []Expectation{r.Expectations[0], r.Expectations[2]}
+	r.Faults, r.Notes = nil, nil
+	for range 20 {
+		r.Faults = append(r.Faults, Fault{AtMS: 1, What: "crash a"})
+	}
+	r.Judge()
+	out.Reset()
+	r.Write(&out)
+	golden(t, "held", out.String())
+}
+
+func TestSeeds(t *testing.T) {
+	var results []Result
+	for seed := range uint64(4) {
+		r := sample()
+		r.Seed = seed
+		r.Figures = map[string]float64{"jobs.succeeded": float64(40 - seed), "retries": 0}
+		if seed != 2 {
+			r.Expectations = r.Expectations[:1]
+		}
+		if seed == 3 {
+			r.Figures["only.here"] = 1
+		}
+		r.Judge()
+		results = append(results, r)
+	}
+	var out strings.Builder
+	WriteSeeds(&out, results)
+	golden(t, "seeds", out.String())
+	out.Reset()
+	WriteSeeds(&out, nil)
+	require.Empty(t, out.String())
+}
