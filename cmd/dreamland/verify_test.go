@@ -10,7 +10,9 @@ import (
 )
 
 func TestCompareShowsTheFirstDifference(t *testing.T) {
-	trace := func(lines ...string) *bufio.Reader { return bufio.NewReader(strings.NewReader(strings.Join(lines, "\n") + "\n")) }
+	trace := func(lines ...string) *bufio.Reader {
+		return bufio.NewReader(strings.NewReader(strings.Join(lines, "\n") + "\n"))
+	}
 	var copied bytes.Buffer
 	difference, lines := compare(trace("1", "2", "3"), trace("1", "2", "3"), &copied)
 	require.Empty(t, difference)
