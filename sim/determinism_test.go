@@ -20,8 +20,7 @@ func chatter(t testing.TB, cfg sim.Config, nodes int, d time.Duration) (sim.Outc
 	cfg.Trace = trace
 	out, err := sim.Run(cfg, func(w *sim.World) error {
 		name := func(i int) string { return fmt.Sprintf("n%d", i) }
-		var boot func(i int, b *sim.Bare)
-		boot = func(i int, b *sim.Bare) {
+		boot := func(i int, b *sim.Bare) {
 			b.Endpoint.Handle("echo", func(ctx context.Context, _ transport.Peer, req []byte) ([]byte, error) {
 				return req, clock.Sleep(ctx, b.Loop, time.Millisecond)
 			})
