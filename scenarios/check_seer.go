@@ -35,10 +35,8 @@ func seerChecks() []scenario.Check {
 		},
 		{
 			Name: "live-node-present",
-			Doc:  "a node that has been up and connected with a seer for 20 s is never missing from its answers for 10 s",
-			New: func() check.Checker {
-				return &liveNodePresent{awake: awakeSince{}, connected: map[[2]string]time.Duration{}, present: map[[2]string]time.Duration{}}
-			},
+			Doc:  "a node that has been up and connected with a seer for 20 s, itself or by another seer, is never missing from its answers for 10 s",
+			New:  func() check.Checker { return &liveNodePresent{awake: awakeSince{}, links: map[int][]linkSeen{}} },
 		},
 		{
 			Name: "seers-agree",
@@ -174,10 +172,18 @@ func (c *deadNodeLeaves) Figures() map[string]float64 {
 	}
 }
 
+// liveNodePresent keeps, for each seer (by its place among the nodes), what it
+// saw of its links to each node.
 type liveNodePresent struct {
-	awake     awakeSince
-	connected map[[2]string]time.Duration // since when, by seer and node
-	present   map[[2]string]time.Duration // when it was last in the answers
+	awake awakeSince
+	links map[int][]linkSeen
+}
+
+// linkSeen is a link between a seer and a node, which may be a seer too.
+type linkSeen struct {
+	connected bool
+	since     time.Duration // of being connected
+	present   time.Duration // when the seer last named the node, or did not have to
 }
 
 func (*liveNodePresent) Name() string { return "live-node-present" }
@@ -185,20 +191,24 @@ func (*liveNodePresent) Name() string { return "live-node-present" }
 // Poll implements check.OnPoll.
 func (c *liveNodePresent) Poll(v check.View) error {
 	c.awake.look(v)
+	nodes := v.Nodes()
+	for i, s := range nodes {
+		if slices.Contains(s.Services, "seer") {
+			c.look(v, i, nodes)
+		}
+	}
 	answers := map[string]seen{}
 	for _, s := range c.awake.seers(v, seerSettleBound) {
 		answers[s.name] = s
 	}
-	for _, s := range v.Nodes() {
-		if s.Service("seer") == nil {
-			continue
-		}
-		for _, n := range v.Nodes() {
-			pair := [2]string{s.Name, n.Name}
-			d := c.connectedFor(v, s, n)
-			if answer, ok := answers[s.Name]; !ok || d < seerSettleBound-seerMissBound || answer.has(n.Peer) {
-				c.present[pair] = v.Now()
-			} else if missing := v.Now() - c.present[pair]; missing >= seerMissBound {
+	for i, s := range nodes {
+		links, answer := c.links[i], answers[s.Name]
+		for j, n := range nodes[:len(links)] {
+			l := &links[j]
+			d := c.connectedFor(v, i, j)
+			if answer.name == "" || d < seerSettleBound-seerMissBound || answer.has(n.Peer) {
+				l.present = v.Now()
+			} else if missing := v.Now() - l.present; missing >= seerMissBound {
 				return fmt.Errorf("%s has been up and connected with %s for %s, which has not named it for %s", n.Name, s.Name, d, missing)
 			}
 		}
@@ -206,20 +216,42 @@ func (c *liveNodePresent) Poll(v check.View) error {
 	return nil
 }
 
-// connectedFor notes whether a node can send its beacons to a seer now and
-// returns for how long it could.
-func (c *liveNodePresent) connectedFor(v check.View, s, n check.NodeView) time.Duration {
-	pair := [2]string{s.Name, n.Name}
-	if n.Service(seer.BeaconName) == nil || !v.Connected(s.Name, n.Name) {
-		delete(c.connected, pair)
+// look notes which nodes can send their beacons to a seer now.
+func (c *liveNodePresent) look(v check.View, seerAt int, nodes []check.NodeView) {
+	links := c.links[seerAt]
+	if links == nil {
+		links = make([]linkSeen, len(nodes))
+		c.links[seerAt] = links
+	}
+	for i, n := range nodes {
+		l := &links[i]
+		now := n.Service(seer.BeaconName) != nil && v.Connected(nodes[seerAt].Name, n.Name)
+		if now && (!l.connected || l.since < n.Since) {
+			l.since = v.Now()
+		}
+		l.connected = now
+	}
+}
+
+// connectedFor is for how long a seer could know of a node: by its beacons, or
+// from another seer that hears them.
+func (c *liveNodePresent) connectedFor(v check.View, seerAt, nodeAt int) time.Duration {
+	links := c.links[seerAt]
+	d := links[nodeAt].age(v)
+	if d >= seerSettleBound {
+		return d
+	}
+	for other, theirs := range c.links {
+		d = max(d, min(links[other].age(v), theirs[nodeAt].age(v)))
+	}
+	return d
+}
+
+func (l linkSeen) age(v check.View) time.Duration {
+	if !l.connected {
 		return 0
 	}
-	since, known := c.connected[pair]
-	if !known || since < n.Since {
-		since = v.Now()
-		c.connected[pair] = since
-	}
-	return v.Now() - since
+	return v.Now() - l.since
 }
 
 type seersAgree struct{}
