@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	chunk "github.com/ipfs/boxo/chunker"
 	"github.com/ipfs/boxo/ipld/merkledag"
@@ -23,6 +24,8 @@ const (
 	blockSizeMax = 2 << 20
 	blocksLenMax = 1 << 16
 	depthMax     = 32
+	// readsMax bounds a reading: a few blocks can make a file without end.
+	readsMax = 1 << 20
 )
 
 // block is content and the name that it has by its hash.
@@ -39,7 +42,7 @@ func cidsOf(list []block) []CID {
 	return cids
 }
 
-func compareCIDs(a, b CID) int { return bytes.Compare(a.Bytes(), b.Bytes()) }
+func compareCIDs(a, b CID) int { return strings.Compare(a.KeyString(), b.KeyString()) }
 
 // checkCID accepts what buildDAG makes: other hashes are weaker, or would let a
 // name carry content.
@@ -139,7 +142,14 @@ func linksOf(b block) (links []CID, content []byte, err error) {
 // readDAG calls f with every block's own content, in the order of the file: a
 // block that occurs more than once is read more than once.
 func readDAG(root CID, get func(CID) ([]byte, error), f func(content []byte) error) error {
-	return readBelow(root, depthMax, get, f)
+	reads := 0
+	bounded := func(c CID) ([]byte, error) {
+		if reads++; reads > readsMax {
+			return nil, fmt.Errorf("%w: over %d blocks to read", ErrTooLarge, readsMax)
+		}
+		return get(c)
+	}
+	return readBelow(root, depthMax, bounded, f)
 }
 
 var errDeep = errors.New("storage: DAG is too deep")

@@ -268,19 +268,20 @@ func (f *fetch) get(ctx context.Context, h *holder, wants []CID) error {
 	}
 	var list []block
 	var lie error
-	size := 0
+	size := int64(0)
 	for i, item := range response.Items {
 		if !item.Found {
 			h.lacks[wants[i]] = true
 			continue
 		}
 		list = append(list, block{cid: wants[i], raw: item.Raw})
-		size += len(item.Raw)
+		size += int64(len(item.Raw))
 	}
-	verify := func() { list, lie = verified(list) }
-	if size < offloadSizeMin {
-		verify()
-	} else if err := clock.Offload(ctx, f.blocks.loop, verify); err != nil {
+	err = f.blocks.heavy(ctx, size, func() error {
+		list, lie = verified(list)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	return errors.Join(lie, f.store(list))

@@ -50,13 +50,10 @@ func (b *Blocks) On(loop clock.Loop, endpoint *transport.Endpoint) *Blocks {
 func (b *Blocks) Add(ctx context.Context, data []byte) (CID, error) {
 	var root CID
 	var list []block
-	var err error
-	build := func() { root, list, err = buildDAG(data) }
-	if len(data) < offloadSizeMin {
-		build()
-	} else if err := clock.Offload(ctx, b.loop, build); err != nil {
-		return cid.Undef, err
-	}
+	err := b.heavy(ctx, int64(len(data)), func() (err error) {
+		root, list, err = buildDAG(data)
+		return err
+	})
 	if err != nil {
 		return cid.Undef, fmt.Errorf("storage: add: %w", err)
 	}
@@ -72,14 +69,15 @@ func (b *Blocks) Add(ctx context.Context, data []byte) (CID, error) {
 // blocks only; ErrNotFound if any block is not here, ErrTooLarge if there is
 // more. Every block that is read is verified.
 func (b *Blocks) Read(ctx context.Context, root CID, lenMax int) ([]byte, error) {
-	var content []byte
-	var err error
-	read := func() { content, err = b.store.read(root, lenMax) }
-	if size, sizeErr := b.store.size(root); sizeErr == nil && size < offloadSizeMin {
-		read()
-	} else if err := clock.Offload(ctx, b.loop, read); err != nil {
+	size, err := b.store.size(root)
+	if err != nil {
 		return nil, err
 	}
+	var content []byte
+	err = b.heavy(ctx, size, func() (err error) {
+		content, err = b.store.read(root, lenMax)
+		return err
+	})
 	return content, err
 }
 
@@ -93,11 +91,20 @@ func (b *Blocks) Size(root CID) (int64, error) { return b.store.size(root) }
 // Verify reads the whole DAG at root from the disk and checks every block
 // against its CID; a corrupted block is removed and reported as ErrNotFound.
 func (b *Blocks) Verify(ctx context.Context, root CID) error {
-	if _, err := b.store.size(root); err != nil {
+	size, err := b.store.size(root)
+	if err != nil {
 		return err
 	}
+	return b.heavy(ctx, size, func() error { return b.store.verify(root) })
+}
+
+// heavy runs f, outside of the turn if it has much to hash.
+func (b *Blocks) heavy(ctx context.Context, size int64, f func() error) error {
+	if size < offloadSizeMin {
+		return f()
+	}
 	var err error
-	if offloadErr := clock.Offload(ctx, b.loop, func() { err = b.store.verify(root) }); offloadErr != nil {
+	if offloadErr := clock.Offload(ctx, b.loop, func() { err = f() }); offloadErr != nil {
 		return offloadErr
 	}
 	return err

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +16,7 @@ import (
 )
 
 // dagCacheLenMax is how many decoded deltas are kept in memory.
-const dagCacheLenMax = 1024
+const dagCacheLenMax = 128
 
 // delta is one node of the Merkle DAG that go-ds-crdt builds: what one turn of
 // one replica wrote, linked to the heads that it knew.
@@ -100,7 +99,7 @@ func compareDeltas(a, b *delta) int {
 	case a.height > b.height:
 		return 1
 	}
-	return bytes.Compare(a.cid.Bytes(), b.cid.Bytes())
+	return compareCIDs(a.cid, b.cid)
 }
 
 // dag gives go-ds-crdt its deltas: from memory or this node's disk, never from
@@ -109,26 +108,44 @@ func compareDeltas(a, b *delta) int {
 type dag struct {
 	overlay *overlay
 
-	mu     sync.Mutex
-	cache  map[CID]*delta
-	oldest []CID // ring of what is in cache
-	at     int
-	added  []*delta // by go-ds-crdt since takeAdded
+	mu      sync.Mutex
+	unsaved map[CID]*delta // not on the disk yet
+	fresh   []*delta       // the same, in the order in which they came
+	cache   map[CID]*delta
+	oldest  []CID // ring of what is in cache
+	at      int
+	added   []*delta // by go-ds-crdt since takeAdded
 }
 
 var _ ipld.DAGService = (*dag)(nil)
 
-func newDAG(o *overlay) *dag { return &dag{overlay: o, cache: map[CID]*delta{}} }
+func newDAG(o *overlay) *dag {
+	return &dag{overlay: o, unsaved: map[CID]*delta{}, cache: map[CID]*delta{}}
+}
 
 // put adds a delta to the operation.
 func (g *dag) put(d *delta) {
 	g.overlay.saveDelta(d.id, d.raw)
-	g.keep(d)
-}
-
-func (g *dag) keep(d *delta) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.unsaved[d.cid] = d
+	g.fresh = append(g.fresh, d)
+}
+
+// saved says that all deltas are on the disk now.
+func (g *dag) saved() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, d := range g.fresh {
+		g.keep(d)
+	}
+	clear(g.unsaved)
+	clear(g.fresh)
+	g.fresh = g.fresh[:0]
+}
+
+// keep caches a delta, in the place of the one that came first.
+func (g *dag) keep(d *delta) {
 	if _, found := g.cache[d.cid]; found {
 		return
 	}
@@ -146,9 +163,11 @@ func (g *dag) keep(d *delta) {
 // from the disk.
 func (g *dag) get(c CID) (*delta, error) {
 	g.mu.Lock()
-	d := g.cache[c]
-	g.mu.Unlock()
-	if d != nil {
+	defer g.mu.Unlock()
+	if d := g.unsaved[c]; d != nil {
+		return d, nil
+	}
+	if d := g.cache[c]; d != nil {
 		return d, nil
 	}
 	d, err := readDelta(g.overlay.disk, g.overlay.at+diskDeltas+Key(deltaID(c)), c)

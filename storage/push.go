@@ -13,6 +13,10 @@ import (
 const (
 	// pushTimeout is how long a peer has to make what we have durable.
 	pushTimeout = 2 * time.Second
+	// pushPatience is how long a peer may be silent before a spare one is asked
+	// as well; of these there are up to pushSparesMax.
+	pushPatience  = 300 * time.Millisecond
+	pushSparesMax = 8
 	// pushSizeMax bounds the deltas that a push carries along.
 	pushSizeMax = 64 << 10
 )
@@ -30,22 +34,39 @@ func (r *Replicated) Replicate(ctx context.Context, copies int) (int, error) {
 	if err := r.Sync(ctx); err != nil {
 		return 0, err
 	}
+	return 1 + r.pushToAny(ctx, copies-1, request), nil
+}
+
+// pushToAny pushes to as many peers as it takes until need have acknowledged,
+// and returns how many have. It begins with need of them; another is asked when
+// one has failed, or none has answered for a while.
+func (r *Replicated) pushToAny(ctx context.Context, need int, request pushRequest) (acks int) {
 	peers := r.rotatedPeers()
-	durable, next := 1, 0
-	lanes := min(copies-1, len(peers))
-	// A lane goes from peer to peer until one has acknowledged.
-	_ = clock.First(ctx, r.cfg.Loop, lanes, lanes, func(ctx context.Context, _ int) error {
-		for next < len(peers) && ctx.Err() == nil {
-			peer := peers[next]
-			next++
-			if r.pushTo(ctx, peer, request) == nil {
-				durable++
-				return nil
-			}
+	need = min(need, len(peers))
+	if need <= 0 {
+		return 0
+	}
+	peers = peers[:min(len(peers), need+pushSparesMax)]
+	enough, stop := context.WithCancel(ctx)
+	defer stop()
+	failures := clock.NewQueue[struct{}](r.cfg.Loop, len(peers))
+	_ = clock.First(ctx, r.cfg.Loop, len(peers), len(peers), func(_ context.Context, i int) error {
+		if spare := i - need + 1; spare > 0 {
+			wait, cancel := clock.WithTimeout(enough, r.cfg.Loop, time.Duration(spare)*pushPatience)
+			_, _ = failures.Pop(wait)
+			cancel()
+		}
+		if enough.Err() != nil {
+			return nil
+		}
+		if r.pushTo(enough, peers[i], request) != nil {
+			_ = failures.TryPush(struct{}{})
+		} else if acks++; acks == need {
+			stop()
 		}
 		return nil
 	})
-	return durable, nil
+	return acks
 }
 
 // rotatedPeers are the other replicas, beginning with another one each time.

@@ -256,7 +256,7 @@ func (r *replica) process(sorted []*delta) error {
 			return r.reset(fmt.Errorf("storage: delta %s was not processed", d.cid))
 		}
 	}
-	_ = r.overlay.commit() // kept, and tried again
+	_ = r.save() // kept, and tried again
 	return nil
 }
 
@@ -273,8 +273,17 @@ func (r *replica) commit(writes map[Key]write) (*delta, error) {
 	if len(added) > 1 {
 		panic(fmt.Sprintf("storage: %d deltas of one batch", len(added)))
 	}
-	_ = r.overlay.commit() // kept, and tried again
+	_ = r.save() // kept, and tried again
 	return added[0], nil
+}
+
+// save writes to the disk what is not on it, as one batch.
+func (r *replica) save() error {
+	err := r.overlay.commit()
+	if err == nil {
+		r.dag.saved()
+	}
+	return err
 }
 
 // valueTag begins every value within go-ds-crdt, to which an empty one is none.

@@ -221,10 +221,10 @@ func TestReplicaSurvivesAFailingDisk(t *testing.T) {
 		_, err := r.commit(put(K("k"), fmt.Sprint(i)))
 		require.NoError(t, err)
 	}
-	require.ErrorIs(t, r.overlay.commit(), full)
+	require.ErrorIs(t, r.save(), full)
 	require.Equal(t, map[Key]string{K("k"): "2"}, r.contents())
 	disk.SetFaults(memdisk.Faults{})
-	require.NoError(t, r.overlay.commit())
+	require.NoError(t, r.save())
 	require.Equal(t, 1, disk.Unsynced(), "one batch")
 	r.close()
 	r = newReplica(t, disk.Crash(1, false))
@@ -290,6 +290,24 @@ func TestLocatorReachesBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, p.raws, 300)
 	require.NoError(t, b.ingest(p.raws))
+}
+
+// TestPagesBeyondTheCache takes more deltas at once than the cache holds.
+func TestPagesBeyondTheCache(t *testing.T) {
+	a, b := newReplica(t, memdisk.New()), newReplica(t, memdisk.New())
+	defer a.close()
+	defer b.close()
+	for i := range 3 * dagCacheLenMax {
+		_, err := a.commit(put(K("k"), fmt.Sprint(i)))
+		require.NoError(t, err)
+	}
+	p, err := a.missing(nil, CID{}, pageSizeMax)
+	require.NoError(t, err)
+	require.Len(t, p.raws, 3*dagCacheLenMax)
+	require.NoError(t, b.ingest(p.raws))
+	require.Equal(t, a.heads(), b.heads())
+	require.NoError(t, b.rebuild())
+	require.Equal(t, a.heads(), b.heads())
 }
 
 func TestNothingToDoIsNoDelta(t *testing.T) {

@@ -165,7 +165,7 @@ func (r *Replicated) Apply(b *Batch) error {
 	if size > deltaSizeMax {
 		return fmt.Errorf("%w: a batch of %d bytes", ErrTooLarge, size)
 	}
-	if err := r.replica.overlay.commit(); err != nil {
+	if err := r.replica.save(); err != nil {
 		return err
 	}
 	if r.pendingSize+size > deltaSizeMax {
@@ -213,7 +213,7 @@ func (r *Replicated) Sync(ctx context.Context) error {
 	if err := r.commit(); err != nil {
 		return err
 	}
-	if err := r.replica.overlay.commit(); err != nil {
+	if err := r.replica.save(); err != nil {
 		return err
 	}
 	return flush(ctx, r.cfg.Loop, r.cfg.Disk)

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"container/heap"
 	"errors"
 	"fmt"
@@ -166,7 +165,7 @@ func (q *walk) Less(i, j int) bool {
 	if a.height != b.height {
 		return a.height > b.height
 	}
-	return bytes.Compare(a.cid.Bytes(), b.cid.Bytes()) > 0
+	return compareCIDs(a.cid, b.cid) > 0
 }
 
 // Swap implements heap.Interface.
