@@ -18,9 +18,9 @@ func monkeyChecks() []scenario.Check {
 	return []scenario.Check{
 		{
 			Name: "one-effective-outcome-per-job",
-			Doc:  "all publications of a job are of one artifact, none is accepted after a newer token was, a success stays one, and what was published is what succeeded",
+			Doc:  "all publications of a job are of one artifact, no build begins before its token is fenced, none is published after a newer token is known, a success stays one, and what was published is what succeeded",
 			New: func() check.Checker {
-				return &oneOutcome{jobFigures: newJobFigures(), fences: map[[2]string]attempt{}, artifacts: map[string]string{}, seen: map[[2]string]patrickapi.Status{}}
+				return &oneOutcome{jobFigures: newJobFigures(), fences: map[[2]string]attempt{}, fenced: map[string][]attempt{}, artifacts: map[string]string{}, seen: map[[2]string]patrickapi.Status{}}
 			},
 		},
 		{
@@ -52,6 +52,10 @@ type oneOutcome struct {
 	*jobFigures
 	// fences is the newest attempt that a tns has heard of, by node and job.
 	fences map[[2]string]attempt
+	// fenced are the attempts that any tns has heard of, by job; fencing: there
+	// is a tns at all.
+	fenced  map[string][]attempt
+	fencing bool
 	// artifacts is what was built, published or reported, by job.
 	artifacts map[string]string
 	published []string // jobs, in the order of their first publication
@@ -63,8 +67,14 @@ func (*oneOutcome) Name() string { return "one-effective-outcome-per-job" }
 
 func (c *oneOutcome) Fact(f check.Fact) error {
 	switch {
+	case f.Service == "tns" && f.Name == "replica-opened":
+		c.fencing = true
 	case f.Service == "tns" && (f.Name == "fenced" || f.Name == "published"):
 		return c.fence(f)
+	case f.Name == "build-started" && c.fencing:
+		if !slices.Contains(c.fenced[f.Text("job")], attemptOf(f)) {
+			return fmt.Errorf("%s builds job %s under attempt %d, which no tns has heard of", f.Node, f.Text("job"), f.Int("attempt"))
+		}
 	case f.Service == "monkey" && f.Name == "published":
 		if !slices.Contains(c.published, f.Text("job")) {
 			c.published = append(c.published, f.Text("job"))
@@ -88,6 +98,9 @@ func (c *oneOutcome) fence(f check.Fact) error {
 		return fmt.Errorf("%s: %s of job %s under attempt %d of %s, after attempt %d of %s was known", f.Node, f.Name, key[1], now.number, now.holder, old.number, old.holder)
 	}
 	c.fences[key] = now
+	if !slices.Contains(c.fenced[key[1]], now) {
+		c.fenced[key[1]] = append(c.fenced[key[1]], now)
+	}
 	return nil
 }
 

@@ -124,8 +124,8 @@ type ackIsDurable struct {
 	acks map[string]ack
 	// fresh are the acknowledgements since the last poll with one copy only.
 	fresh []freshAck
-	// gone counts, per job, the patricks that lost their disk since its ack.
-	gone map[string]map[string]bool
+	// losses are the disks that were lost, and when.
+	losses []diskLoss
 	// since is when two patricks were first seen connected, with no break.
 	since map[[2]string]time.Duration
 }
@@ -133,6 +133,12 @@ type ackIsDurable struct {
 type ack struct {
 	copies int
 	node   string
+	at     time.Duration
+}
+
+type diskLoss struct {
+	node string
+	at   time.Duration
 }
 
 type freshAck struct{ job, node string }
@@ -145,22 +151,19 @@ func (*ackIsDurable) Name() string { return "ack-is-durable" }
 
 func (c *ackIsDurable) Fact(f check.Fact) error {
 	if c.acks == nil {
-		c.acks, c.gone, c.since = map[string]ack{}, map[string]map[string]bool{}, map[[2]string]time.Duration{}
+		c.acks, c.since = map[string]ack{}, map[[2]string]time.Duration{}
 	}
 	switch {
 	case f.Service == "patrick" && f.Name == "job-acked":
 		job, copies := f.Text("job"), int(f.Int("copies"))
 		if old := c.acks[job]; copies > old.copies {
-			c.acks[job] = ack{copies: copies, node: f.Node}
-			c.gone[job] = map[string]bool{}
+			c.acks[job] = ack{copies: copies, node: f.Node, at: f.At}
 		}
 		if copies < 2 {
 			c.fresh = append(c.fresh, freshAck{job, f.Node})
 		}
 	case lostDisk(f):
-		for _, gone := range c.gone {
-			gone[f.Node] = true
-		}
+		c.losses = append(c.losses, diskLoss{f.Node, f.At})
 	}
 	return nil
 }
@@ -188,14 +191,16 @@ func (c *ackIsDurable) Poll(v check.View) error {
 	return nil
 }
 
-// goneUp counts the running patricks that lost their disk since the job's ack.
-func (c *ackIsDurable) goneUp(up map[string]*patrick.Service, job string) (n int) {
-	for name := range c.gone[job] {
-		if up[name] != nil {
-			n++
+// goneUp counts the running patricks that lost their disk since the job's ack,
+// or while the acknowledgement was being made.
+func (c *ackIsDurable) goneUp(up map[string]*patrick.Service, job string) int {
+	gone := map[string]bool{}
+	for _, l := range c.losses {
+		if up[l.node] != nil && l.at > c.acks[job].at-patrickapi.PushTimeout {
+			gone[l.node] = true
 		}
 	}
-	return n
+	return len(gone)
 }
 
 // tree demands that some patrick has the tree while anybody might need it.

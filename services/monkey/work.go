@@ -20,6 +20,9 @@ const (
 	// reportFor is how long a publication is reported to patrick after the
 	// lease has ended: it is a fact that patrick should know.
 	reportFor = 10 * time.Minute
+	// insistFor bounds how long one step of an attempt is tried again. Then the
+	// attempt has failed, and another monkey may have more luck.
+	insistFor = time.Minute
 	// fetchTimeout bounds one attempt to fetch the tree.
 	fetchTimeout = 10 * time.Second
 )
@@ -91,7 +94,7 @@ func (s *Service) build(ctx context.Context, l *lock, book *logbook) (Result, er
 		return Result{}, err
 	}
 	l.phase = "build"
-	s.env.Observe("build-started", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt))
+	s.env.Observe("build-started", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("holder", l.token.Holder))
 	built, err := s.builder.Build(ctx, Request{Job: l.job, Attempt: l.token.Attempt, Tree: tree, Log: book.line})
 	if err != nil {
 		return built, err
@@ -191,10 +194,10 @@ func (s *Service) refused(ctx context.Context, l *lock, err error) error {
 	return err
 }
 
-// insist repeats what may succeed another time while the lock is held. It
-// checks the lease before each try.
+// insist repeats what may succeed another time, while the lock is held and for
+// at most insistFor. It checks the lease before each try.
 func (s *Service) insist(ctx context.Context, l *lock, f func(ctx context.Context) error) error {
-	for {
+	for until := s.env.Loop.Elapsed() + insistFor; ; {
 		if err := s.check(l); err != nil {
 			return err
 		}
@@ -203,7 +206,7 @@ func (s *Service) insist(ctx context.Context, l *lock, f func(ctx context.Contex
 		case 0, transport.Conflict, transport.Invalid:
 			return err
 		}
-		if clock.Sleep(ctx, s.env.Loop, retryWait) != nil {
+		if s.env.Loop.Elapsed() >= until || clock.Sleep(ctx, s.env.Loop, retryWait) != nil {
 			return err
 		}
 	}

@@ -117,6 +117,7 @@ func (s *Service) refresh(id string) {
 	}
 	s.follow(j, state)
 	s.arm(j)
+	s.wantTree(j)
 }
 
 // follow starts the clocks that a change of state starts.

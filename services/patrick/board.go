@@ -53,6 +53,8 @@ type active struct {
 	round int
 	// secured: it is durable on enough patricks.
 	secured bool
+	// treeHere: the pushed tree was seen to be on this node's disk.
+	treeHere bool
 	// settled: tns was asked and knows of no publication.
 	settled   bool
 	timer     clock.Timer
@@ -79,6 +81,11 @@ func (b *board) open() []*active {
 	}
 	slices.SortFunc(list, compareAge)
 	return list
+}
+
+// sorted lists all active jobs, oldest first.
+func (b *board) sorted() []*active {
+	return slices.SortedFunc(maps.Values(b.active), compareAge)
 }
 
 // ofBranch lists the active jobs of a branch, oldest first.

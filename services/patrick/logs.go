@@ -104,34 +104,3 @@ func (s *Service) readLogs(ctx context.Context, _ transport.Peer, req patrickapi
 	}
 	return resp, nil
 }
-
-// repairTrees fetches trees of open jobs that should be here: the two patricks
-// that are ranked first keep them, whoever accepted the push.
-func (s *Service) repairTrees(ctx context.Context) {
-	for _, j := range s.board.open() {
-		root, err := cid.Decode(j.state.Spec.Source)
-		if err != nil || !s.keeps(j) {
-			continue
-		}
-		if has, err := s.env.Blocks.Has(root); has || err != nil {
-			continue
-		}
-		fetchCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, keepTimeout)
-		err = s.fetch(fetchCtx, root, s.peers.others(patrickapi.BranchOf(j.id)), treeSizeMax)
-		cancel()
-		if err != nil {
-			s.env.Log.Info("a tree was not repaired", "job", j.id, "err", err)
-		}
-		return // one at a time
-	}
-}
-
-func (s *Service) keeps(j *active) bool {
-	ranked := patrickapi.Rank(patrickapi.BranchOf(j.id), s.env.Wire.Directory().Peers("patrick"))
-	for _, p := range ranked[:min(len(ranked), max(1, s.set.Copies))] {
-		if p == s.env.Self {
-			return true
-		}
-	}
-	return false
-}

@@ -99,7 +99,6 @@ func (s *Service) sweep(ctx context.Context) bool {
 			jobs = append(jobs, j)
 		}
 	}
-	s.repairTrees(ctx)
 	s.offer(jobs)
 	return len(s.board.open()) > 0
 }

@@ -47,8 +47,9 @@ type Service struct {
 	peers *reach
 	logs  *logs
 	tns   *tnsapi.Client
-	// sweeping: the task that offers open jobs again is running
-	sweeping bool
+	// sweeping, repairing: the task that offers open jobs again, or the one that
+	// fetches missing trees, is running
+	sweeping, repairing bool
 }
 
 // Start implements node.Service.
