@@ -37,7 +37,7 @@ func runHere(j job, progress *progress) (report.Result, error) {
 	if trace != nil {
 		options.Trace = trace
 	}
-	stop := progress.watch(&options)
+	stop := progress.watch(&options, j.scenario.Duration)
 	result := simrun.Run(j.scenario, words(), options)
 	stop()
 	if trace != nil {

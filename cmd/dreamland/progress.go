@@ -32,9 +32,9 @@ func newProgress(out io.Writer, quiet bool) *progress {
 	return p
 }
 
-// watch shows how far a run in this process is, until stop is called. The
-// ticker lives outside of the world, where time is real.
-func (p *progress) watch(o *simrun.Options) (stop func()) {
+// watch shows how far a run of a duration in this process is, until stop is
+// called. The ticker lives outside of the world, where time is real.
+func (p *progress) watch(o *simrun.Options, duration time.Duration) (stop func()) {
 	if p.out == nil {
 		return func() {}
 	}
@@ -56,7 +56,7 @@ func (p *progress) watch(o *simrun.Options) (stop func()) {
 			case <-ticker.C:
 			}
 			v, n := time.Duration(virtual.Load()), events.Load()
-			p.show("%s of virtual time, %d events, %.0f events/s", v.Round(time.Second), n, float64(n)/time.Since(began).Seconds())
+			p.show("%s of %s virtual time, %d events, %.0f events/s", v.Round(time.Second), duration, n, float64(n)/time.Since(began).Seconds())
 		}
 	}()
 	return func() {
