@@ -221,16 +221,30 @@ func (c *lastCopyKept) Poll(v check.View) error {
 			continue
 		}
 		c.seen[name] = now
-		for _, root := range s.Held() {
-			if !c.model.item(root).holders[name] && s.Holds(root) && s.Pending() == 0 {
-				return fmt.Errorf("%s holds %s without a claim", name, root)
-			}
+		if err := c.compare(name, s.Held()); err != nil {
+			return err
 		}
 	}
 	for _, root := range c.model.roots() {
 		it := c.model.items[root]
 		if c.model.wanted(it) && len(it.holders) == 0 && len(it.losses) == 0 {
 			return fmt.Errorf("nobody holds %s, and no disk was lost", root)
+		}
+	}
+	return nil
+}
+
+// compare holds the model against one hoarder. A crash may undo a release, but
+// no copy goes without a word.
+func (c *lastCopyKept) compare(name string, roots []string) error {
+	held := make(map[string]bool, len(roots))
+	for _, root := range roots {
+		held[root] = true
+		c.model.item(root).holders[name] = true
+	}
+	for _, root := range c.model.roots() {
+		if c.model.items[root].holders[name] && !held[root] {
+			return fmt.Errorf("%s no longer holds %s and has not said why", name, root)
 		}
 	}
 	return nil
