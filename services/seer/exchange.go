@@ -16,16 +16,22 @@ const exchangePeersMax = 4
 // than pushes: only who asks can say how long the answer took, and so never
 // believes that news is fresher than it is.
 func (s *Service) exchange(ctx context.Context) {
-	_ = clock.Every(ctx, s.env.Loop, s.settings.ExchangeInterval, func(ctx context.Context) bool {
-		others := s.others()
-		_ = clock.First(ctx, s.env.Loop, len(others), len(others), func(ctx context.Context, i int) error {
-			ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, s.settings.ExchangeInterval)
-			defer cancel()
-			if err := s.pull(ctx, others[i]); err != nil {
-				s.env.Log.Debug("seer did not answer", "peer", others[i], "error", err)
+	_ = clock.Every(ctx, s.env.Loop, s.settings.ExchangeInterval, func(context.Context) bool {
+		for _, other := range s.others() {
+			if s.pulling[other] {
+				continue // it is slow or dead; the others are not made to wait
 			}
-			return nil // one that is dead must not end the talk with the others
-		})
+			s.pulling[other] = true
+			s.env.Loop.Go("pull", func(ctx context.Context) {
+				defer delete(s.pulling, other)
+				// Later than that the answer is worthless.
+				ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, s.settings.GoneAfter)
+				defer cancel()
+				if err := s.pull(ctx, other); err != nil {
+					s.env.Log.Debug("seer did not answer", "peer", other, "error", err)
+				}
+			})
+		}
 		return true
 	})
 }

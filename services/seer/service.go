@@ -36,13 +36,19 @@ type Service struct {
 	env      node.Env
 	settings Settings
 	table    *table
+	pulling  map[transport.Peer]bool // seers that are being asked
 	// lastTurn is when this seer was last seen awake, wokeAt when it started or
 	// last woke from a stall.
 	lastTurn, wokeAt time.Duration
 }
 
 func newService(env node.Env, settings Settings) *Service {
-	return &Service{env: env, settings: settings, table: newTable(settings.GoneAfter, settings.MembersMax)}
+	return &Service{
+		env:      env,
+		settings: settings,
+		table:    newTable(settings.GoneAfter, settings.MembersMax),
+		pulling:  map[transport.Peer]bool{},
+	}
 }
 
 // Start implements node.Service.

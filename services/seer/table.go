@@ -83,7 +83,7 @@ func (t *table) hear(now time.Duration, from transport.Peer, b seerapi.BeaconMes
 	case m.life != b.Life:
 		m.begin(b.Life)
 	}
-	m.heardAt = max(m.heardAt, now-m.pace.delay(now, b.At))
+	m.heardAt = max(m.heardAt, now-max(0, m.pace.delay(now, b.At)-t.lateness()))
 	m.wanted = max(m.wanted, b.Revision)
 	if b.Announcement != nil {
 		m.announcement, m.of = b.Announcement, revision{life: b.Life, number: b.Revision}
@@ -91,6 +91,11 @@ func (t *table) hear(now time.Duration, from transport.Peer, b seerapi.BeaconMes
 	t.judge(now, m)
 	return m.incomplete()
 }
+
+// lateness is by how much a beacon may be later than usual without counting as
+// old news. Links with latencies that vary widely stay usable so; what a network
+// held back for longer does not bring back the dead.
+func (t *table) lateness() time.Duration { return t.goneAfter / 2 }
 
 // leave ends a life in order.
 func (t *table) leave(now time.Duration, peer transport.Peer, life uint64) {
