@@ -33,8 +33,8 @@ func hoarderChecks() []scenario.Check {
 type hoard struct {
 	now   time.Duration
 	items map[string]*hoardItem
-	// newest is the highest version of each database that was marked.
-	newest map[string]*hoardItem
+	// databases are the versions of each that were marked.
+	databases map[string][]*hoardItem
 }
 
 type hoardItem struct {
@@ -50,7 +50,7 @@ type hoardItem struct {
 }
 
 func newHoard() *hoard {
-	return &hoard{items: map[string]*hoardItem{}, newest: map[string]*hoardItem{}}
+	return &hoard{items: map[string]*hoardItem{}, databases: map[string][]*hoardItem{}}
 }
 
 func (h *hoard) item(root string) *hoardItem {
@@ -99,9 +99,21 @@ func (h *hoard) written(f check.Fact) {
 		return
 	}
 	it.database, it.version = f.Text("owner")+"/"+f.Text("name"), uint64(f.Int("version"))
-	if best := h.newest[it.database]; best == nil || it.version > best.version || it.version == best.version && it.root > best.root {
-		h.newest[it.database] = it
+	if list := h.databases[it.database]; !slices.Contains(list, it) {
+		h.databases[it.database] = append(list, it)
 	}
+}
+
+// newest is the highest version of a database that is not lost.
+func (h *hoard) newest(database string) *hoardItem {
+	var best *hoardItem
+	for _, it := range h.databases[database] {
+		if best == nil || best.lost() && !it.lost() || best.lost() == it.lost() &&
+			(it.version > best.version || it.version == best.version && it.root > best.root) {
+			best = it
+		}
+	}
+	return best
 }
 
 func (h *hoard) loseDisk(node string) {
@@ -119,7 +131,7 @@ func (h *hoard) lose(it *hoardItem, node string) {
 
 // wanted reports whether an item is to be kept.
 func (h *hoard) wanted(it *hoardItem) bool {
-	return it.acked && !it.unwanted && (it.database == "" || h.newest[it.database] == it)
+	return it.acked && !it.unwanted && (it.database == "" || h.newest(it.database) == it)
 }
 
 // lost reports whether every copy went, and by faults alone.
@@ -195,8 +207,7 @@ func (c *lastCopyKept) judge(f check.Fact) error {
 	case why == "discard" && !it.unwanted && it.acked:
 		return fmt.Errorf("%s discarded %s, which is wanted", f.Node, it.root)
 	case why == "supersede" && it.acked:
-		newest := c.model.newest[it.database]
-		if len(newest.holders) == 0 && len(newest.losses) == 0 {
+		if newest := c.model.newest(it.database); len(newest.holders) == 0 && len(newest.losses) == 0 {
 			return fmt.Errorf("%s released version %d (%s) of %s while nobody held version %d", f.Node, it.version, it.root, it.database, newest.version)
 		}
 	case why == "release" && others == 0:
@@ -395,7 +406,7 @@ func (c *boundedSurplus) Settled(v check.View) error {
 	for _, root := range c.model.roots() {
 		it := c.model.items[root]
 		limit := 0
-		newest := c.model.newest[it.database]
+		newest := c.model.newest(it.database)
 		switch {
 		case c.model.wanted(it):
 			limit = it.target + tolerated

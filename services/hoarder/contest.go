@@ -71,16 +71,23 @@ func (s *Service) enter(it *item, sit situation) {
 
 func (s *Service) competeDelay(it *item, sit situation) time.Duration {
 	size, lack := it.size(), sit.target-sit.copies
-	var candidates []transport.Peer
-	for _, p := range s.roster.all {
-		if _, claims := it.claims[p]; !claims && s.roster.lives(p) && s.roster.hasRoom(p, size) {
-			candidates = append(candidates, p)
-		}
-	}
-	ahead := hoarderapi.Ahead(it.root, s.env.Self, candidates)
+	ahead := hoarderapi.Ahead(it.root, s.env.Self, s.candidates(it))
 	score := rarity(it.totalDemand(), sit.target, sit.copies, size)
 	draw := rand.NewPCG(s.seed, hoarderapi.Weight(it.root, s.env.Self)).Uint64()
 	return competeDelay(score, ahead, lack, size, float64(draw>>11)/(1<<53))
+}
+
+// candidates lists who could become a holder: live, not one yet, with room as
+// far as is known.
+func (s *Service) candidates(it *item) []transport.Peer {
+	size := it.size()
+	var list []transport.Peer
+	for _, p := range s.roster.all {
+		if _, claims := it.claims[p]; !claims && s.roster.lives(p) && s.roster.hasRoom(p, size) {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // leave ends this hoarder's part, unless a transfer runs.

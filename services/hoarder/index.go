@@ -216,11 +216,15 @@ func (it *item) nextEpoch(id string) int {
 	return epoch
 }
 
-// newest is the highest snapshot of a database: by version, then by root.
+// newest is the highest snapshot of a database that somebody claims to hold, or
+// the highest of all if nobody does: by version, then by root. A snapshot that
+// was lost does not replace the one before it.
 func (x *index) newest(db database) (root string, version uint64) {
-	for r, v := range x.databases[db] {
-		if root == "" || v > version || v == version && r > root {
-			root, version = r, v
+	claimed := false
+	for r, v := range x.databases[db] { // the maximum of a total order: any order will do
+		has := len(x.items[r].claims) > 0
+		if root == "" || has && !claimed || has == claimed && (v > version || v == version && r > root) {
+			root, version, claimed = r, v, has
 		}
 	}
 	return root, version

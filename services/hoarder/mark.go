@@ -20,32 +20,19 @@ const (
 	// acknowledged, if as many answer within replicateTimeout.
 	recordsMin       = 2
 	replicateTimeout = 3 * time.Second
+	// A second copy is asked of up to passOnTriesMax hoarders in turn; each has
+	// passOnTimeout and the time that the bytes take.
+	passOnTriesMax = 3
+	passOnTimeout  = 2 * time.Second
 )
 
-// mark takes the content first and acknowledges only what survives.
+// mark takes the content first and acknowledges only what survives: here, and on
+// a second hoarder if one can be had.
 func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest) (resp hoarderapi.MarkResponse, err error) {
-	if err := validateMark(&req, s.cfg); err != nil {
+	if err := s.keep(ctx, from, &req); err != nil {
 		return resp, err
 	}
-	if s.marking >= marksMax {
-		return resp, transport.New(transport.Refused, hoarderapi.MarkMethod.Name, "busy")
-	}
-	s.marking++
-	defer func() { s.marking-- }()
-	holders := append([]transport.Peer{from}, req.Holders...)
-	if it := s.index.items[req.Root]; it != nil {
-		holders = append(holders, s.whoHas(it)...)
-	}
-	if err := s.obtain(ctx, req.Root, s.othersOf(holders), req.Size); err != nil {
-		if transport.KindOf(err) == transport.Refused {
-			s.env.Observe("item-refused", node.F("root", req.Root), node.F("bytes", req.Size))
-		}
-		return resp, err
-	}
-	it := s.index.get(req.Root)
-	if err := s.record(it, req, s.othersOf(append([]transport.Peer{from}, req.Holders...))); err != nil {
-		return resp, err
-	}
+	copies := 1 + s.passOn(ctx, from, req)
 	records, err := s.replicate(ctx)
 	if err != nil {
 		return resp, err
@@ -57,8 +44,75 @@ func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.
 		return resp, transport.New(transport.Conflict, hoarderapi.MarkMethod.Name, "the copy did not last")
 	}
 	bytes := s.ledger.held[req.Root]
-	s.env.Observe("item-marked", node.F("root", req.Root), node.F("target", req.Target), node.F("bytes", bytes), node.F("records", records))
-	return hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: bytes, Records: records}, nil
+	s.env.Observe("item-marked", node.F("root", req.Root), node.F("target", req.Target), node.F("bytes", bytes),
+		node.F("copies", copies), node.F("records", records))
+	return hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: bytes, Copies: copies, Records: records}, nil
+}
+
+// take is the second copy of what another hoarder was asked to keep.
+func (s *Service) take(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest) (resp hoarderapi.MarkResponse, err error) {
+	if !slices.Contains(s.roster.all, from) {
+		return resp, transport.New(transport.Refused, hoarderapi.TakeMethod.Name, "not a hoarder")
+	}
+	if err := s.keep(ctx, from, &req); err != nil {
+		return resp, err
+	}
+	if err := s.store.Sync(ctx); err != nil {
+		return resp, err
+	}
+	return hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: s.ledger.held[req.Root], Copies: 1, Records: 1}, nil
+}
+
+// keep makes this hoarder a holder of what is to be marked and writes the mark.
+func (s *Service) keep(ctx context.Context, from transport.Peer, req *hoarderapi.MarkRequest) error {
+	if err := validateMark(req, s.cfg); err != nil {
+		return err
+	}
+	if s.marking >= marksMax {
+		return transport.New(transport.Refused, hoarderapi.MarkMethod.Name, "busy")
+	}
+	s.marking++
+	defer func() { s.marking-- }()
+	named := append([]transport.Peer{from}, req.Holders...)
+	holders := named
+	if it := s.index.items[req.Root]; it != nil {
+		holders = slices.Concat(named, s.whoHas(it))
+	}
+	if err := s.obtain(ctx, req.Root, s.othersOf(holders), req.Size); err != nil {
+		if transport.KindOf(err) == transport.Refused {
+			s.env.Observe("item-refused", node.F("root", req.Root), node.F("bytes", req.Size))
+		}
+		return err
+	}
+	return s.record(s.index.get(req.Root), *req, s.othersOf(named))
+}
+
+// passOn has another hoarder take the content too, the best of those with room,
+// and returns how many others have it then.
+func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest) int {
+	it := s.index.get(req.Root)
+	others := it.claimants(func(p transport.Peer) bool { return p != s.env.Self && s.roster.lives(p) })
+	if req.Target < 2 || len(others) > 0 {
+		return len(others)
+	}
+	req.Holders = append([]transport.Peer{from}, req.Holders...)
+	req.Holders = req.Holders[:min(len(req.Holders), hoarderapi.HoldersMax)]
+	tries := 0
+	for _, p := range hoarderapi.Rank(req.Root, s.candidates(it)) {
+		if p == s.env.Self {
+			continue
+		}
+		if tries++; tries > passOnTriesMax {
+			break
+		}
+		callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, passOnTimeout+transferTimeout(req.Size)-transferTimeoutMin)
+		_, err := hoarderapi.TakeMethod.Call(callCtx, s.env.Wire, p, req)
+		cancel()
+		if err == nil {
+			return 1
+		}
+	}
+	return 0
 }
 
 // othersOf is peers without this node and without repetition, bounded.

@@ -118,6 +118,7 @@ func (s *Service) Stop(ctx context.Context) error {
 func (s *Service) serve() {
 	ep := s.env.Wire
 	hoarderapi.MarkMethod.Serve(ep, s.mark)
+	hoarderapi.TakeMethod.Serve(ep, s.take)
 	hoarderapi.UnmarkMethod.Serve(ep, s.unmark)
 	hoarderapi.DemandMethod.Serve(ep, s.demand)
 	hoarderapi.LocateMethod.Serve(ep, s.locate)

@@ -62,8 +62,10 @@ type MarkResponse struct {
 	Holder transport.Peer
 	// Bytes is the content's stored size.
 	Bytes int64
-	// Records is on how many hoarders the mark itself is durable: 1 only if no
-	// other hoarder answered.
+	// Copies is on how many hoarders the content is durable: 1 only if one is
+	// wanted, or no other that has room answered.
+	Copies int
+	// Records is the same for the mark itself.
 	Records int
 }
 
@@ -123,7 +125,10 @@ type StatusResponse struct {
 
 // The methods.
 var (
-	MarkMethod     = transport.Method[MarkRequest, MarkResponse]{Name: "hoarder/mark"}
+	MarkMethod = transport.Method[MarkRequest, MarkResponse]{Name: "hoarder/mark"}
+	// TakeMethod is a mark passed on by the hoarder that was asked first: the
+	// second copy.
+	TakeMethod     = transport.Method[MarkRequest, MarkResponse]{Name: "hoarder/take"}
 	UnmarkMethod   = transport.Method[UnmarkRequest, Done]{Name: "hoarder/unmark"}
 	LocateMethod   = transport.Method[RootRequest, LocateResponse]{Name: "hoarder/locate"}
 	DemandMethod   = transport.Method[DemandRequest, Done]{Name: "hoarder/demand"}

@@ -22,9 +22,9 @@ type Client struct {
 // NewClient returns a client on the loop of ep.
 func NewClient(ep *transport.Endpoint) *Client { return &Client{ep: ep, attemptsMax: 6} }
 
-// Mark asks that content be kept. It returns when a hoarder has the content on
-// its disk and the mark is durable there and, if another hoarder is reachable,
-// on a second one; so the caller may go away then. Refused: no hoarder that was
+// Mark asks that content be kept. It returns when content and mark are on the
+// disk of a hoarder and, if a second one with room is reachable and wanted, on
+// that one's too; so the caller may go away then. Refused: no hoarder that was
 // asked has room. Marking is idempotent; try again after Timeout or Unreachable.
 func (c *Client) Mark(ctx context.Context, req MarkRequest) (MarkResponse, error) {
 	return try(ctx, c, MarkMethod, req.Root, req, MarkTimeout)
