@@ -2,15 +2,16 @@ package seer
 
 import (
 	"context"
+	"slices"
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/services/seer/seerapi"
 	"github.com/taucloud/tau/transport"
 )
 
-// exchangePeersMax is how many other seers are asked in one round. With more
-// than that each round takes others.
-const exchangePeersMax = 4
+// exchangePeersMin is how many other seers are asked in one round, if there are
+// so many.
+const exchangePeersMin = 2
 
 // exchange asks other seers what they heard, round after round. It pulls rather
 // than pushes: only who asks can say how long the answer took, and so never
@@ -36,17 +37,16 @@ func (s *Service) exchange(ctx context.Context) {
 	})
 }
 
-// others chooses the seers to ask in this round.
+// others are the seers to ask in this round: two in turn, or as many as it takes
+// to have asked all after three rounds.
 func (s *Service) others() []transport.Peer {
+	all := s.env.Wire.Directory().Peers(seerapi.Service)
+	self, _ := slices.BinarySearchFunc(all, s.env.Self, transport.Peer.Compare)
+	n := len(all) - 1
 	var list []transport.Peer
-	for _, p := range s.env.Wire.Directory().Peers(seerapi.Service) {
-		if p != s.env.Self {
-			list = append(list, p)
-		}
-	}
-	if len(list) > exchangePeersMax {
-		s.env.Rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-		list = list[:exchangePeersMax]
+	for range min(n, max(exchangePeersMin, (n+2)/3)) {
+		s.turn++
+		list = append(list, all[(self+1+s.turn%n)%len(all)])
 	}
 	return list
 }

@@ -37,6 +37,7 @@ type Service struct {
 	settings Settings
 	table    *table
 	pulling  map[transport.Peer]bool // seers that are being asked
+	turn     int                     // of the seers to ask
 	// lastTurn is when this seer was last seen awake, wokeAt when it started or
 	// last woke from a stall.
 	lastTurn, wokeAt time.Duration
