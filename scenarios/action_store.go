@@ -110,10 +110,27 @@ func (p *storeParams) one(ctx context.Context, client node.Env, n, i int) error 
 	if err := p.deliver(ctx, client, req); err != nil {
 		return err
 	}
-	if err := storage.Put(client.Local, storedKey(req.Root), []byte(p.Owner)); err != nil {
+	if err := remember(client, req); err != nil {
 		return err
 	}
 	return client.Blocks.Remove(root)
+}
+
+// remember notes, on the client's disk, what it has stored: a database's newest
+// snapshot only.
+func remember(client node.Env, req hoarderapi.MarkRequest) error {
+	b := new(storage.Batch).Put(storedKey(req.Root), []byte(req.Owner))
+	if req.Kind == hoarderapi.Database {
+		k := storage.K("snapshot", req.Owner, req.Name)
+		before, err := client.Local.Get(k)
+		if err == nil {
+			b.Delete(storedKey(string(before)))
+		} else if !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+		b.Put(k, []byte(req.Root))
+	}
+	return client.Local.Apply(b)
 }
 
 func randomBytes(client node.Env, size int64) []byte {
@@ -124,7 +141,6 @@ func randomBytes(client node.Env, size int64) []byte {
 	return data[:size]
 }
 
-// storedKey remembers, on the client's disk, what it has stored.
 func storedKey(root string) storage.Key { return storage.K("stored", root) }
 
 // deliver marks until it is acknowledged or the client gives up.

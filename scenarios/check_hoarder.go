@@ -45,6 +45,7 @@ type hoardItem struct {
 	database string // owner and name; "" for an asset
 	version  uint64
 	unwanted bool // a mark was withdrawn
+	replaced bool // a holder let it go for a newer version
 	holders  map[string]bool
 	losses   []time.Duration // when holders lost their copy by a fault
 }
@@ -104,16 +105,28 @@ func (h *hoard) written(f check.Fact) {
 	}
 }
 
-// newest is the highest version of a database that is not lost.
+// newest is the highest version of a database that is neither lost nor
+// withdrawn, nil if there is none.
 func (h *hoard) newest(database string) *hoardItem {
 	var best *hoardItem
 	for _, it := range h.databases[database] {
-		if best == nil || best.lost() && !it.lost() || best.lost() == it.lost() &&
-			(it.version > best.version || it.version == best.version && it.root > best.root) {
+		switch {
+		case it.unwanted || it.lost():
+		case best == nil, it.version > best.version, it.version == best.version && it.root > best.root:
 			best = it
 		}
 	}
 	return best
+}
+
+// release believes a release without judging it.
+func (h *hoard) release(f check.Fact) {
+	if f.Service != hoarderapi.Service || f.Name != "item-released" {
+		return
+	}
+	it := h.item(f.Text("root"))
+	delete(it.holders, f.Node)
+	it.replaced = it.replaced || f.Text("why") == "supersede"
 }
 
 func (h *hoard) loseDisk(node string) {
@@ -131,7 +144,7 @@ func (h *hoard) lose(it *hoardItem, node string) {
 
 // wanted reports whether an item is to be kept.
 func (h *hoard) wanted(it *hoardItem) bool {
-	return it.acked && !it.unwanted && (it.database == "" || h.newest(it.database) == it)
+	return it.acked && !it.unwanted && !it.replaced && (it.database == "" || h.newest(it.database) == it)
 }
 
 // lost reports whether every copy went, and by faults alone.
@@ -146,6 +159,14 @@ func (it *hoardItem) lostSince(at time.Duration) int {
 		}
 	}
 	return n
+}
+
+// hasLater reports whether somebody holds, or held until a disk was lost, a later
+// version of the same database.
+func (h *hoard) hasLater(it *hoardItem) bool {
+	return slices.ContainsFunc(h.databases[it.database], func(o *hoardItem) bool {
+		return o.version > it.version && (len(o.holders) > 0 || len(o.losses) > 0 || o.unwanted)
+	})
 }
 
 // hoarders lists the hoarders that are up, by node.
@@ -199,16 +220,16 @@ func (c *lastCopyKept) Fact(f check.Fact) error {
 // judge compares a release with who really holds the item. Copies that faults
 // took after the others were asked count: they were confirmed in good faith.
 func (c *lastCopyKept) judge(f check.Fact) error {
+	c.model.release(f)
 	it := c.model.item(f.Text("root"))
-	delete(it.holders, f.Node)
 	asked := time.Duration(f.Int("asked"))
 	others := len(it.holders) + it.lostSince(f.At-asked-asked/10-time.Millisecond)
 	switch why := f.Text("why"); {
 	case why == "discard" && !it.unwanted && it.acked:
 		return fmt.Errorf("%s discarded %s, which is wanted", f.Node, it.root)
 	case why == "supersede" && it.acked:
-		if newest := c.model.newest(it.database); len(newest.holders) == 0 && len(newest.losses) == 0 {
-			return fmt.Errorf("%s released version %d (%s) of %s while nobody held version %d", f.Node, it.version, it.root, it.database, newest.version)
+		if !c.model.hasLater(it) {
+			return fmt.Errorf("%s released version %d (%s) of %s, which nothing replaces", f.Node, it.version, it.root, it.database)
 		}
 	case why == "release" && others == 0:
 		return fmt.Errorf("%s released the last copy of %s; it believed in %d others", f.Node, it.root, f.Int("copies"))
@@ -305,9 +326,7 @@ func (*copiesRestored) Name() string { return "copies-restored" }
 
 func (c *copiesRestored) Fact(f check.Fact) error {
 	c.model.hear(f)
-	if f.Service == hoarderapi.Service && f.Name == "item-released" {
-		delete(c.model.item(f.Text("root")).holders, f.Node)
-	}
+	c.model.release(f)
 	return nil
 }
 
@@ -390,6 +409,7 @@ func (*boundedSurplus) Name() string { return "bounded-surplus" }
 
 func (c *boundedSurplus) Fact(f check.Fact) error {
 	c.model.hear(f)
+	c.model.release(f)
 	return nil
 }
 
@@ -410,7 +430,7 @@ func (c *boundedSurplus) Settled(v check.View) error {
 		switch {
 		case c.model.wanted(it):
 			limit = it.target + tolerated
-		case !it.acked || newest != nil && !newest.acked:
+		case !it.acked, newest == it, newest != nil && !newest.acked:
 			continue
 		}
 		if copies[root] > limit {

@@ -58,7 +58,7 @@ func (s *Service) situation(it *item) situation {
 	it.short.update(st == wanted && sit.copies < sit.target, now)
 	it.surplus.update(st == wanted && sit.copiesLive > sit.target+s.cfg.SurplusMax, now)
 	it.ended.update(st == withdrawn || st == superseded, now)
-	it.complete = it.complete || sit.copies >= sit.target
+	it.complete = it.complete || st == wanted && sit.copies >= sit.target
 	it.reportedLost = it.reportedLost && sit.copies == 0
 	sit.surplusFor, sit.endedFor = it.surplus.lasted(now), it.ended.lasted(now)
 	return sit
