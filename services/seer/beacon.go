@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,7 +18,8 @@ import (
 // BeaconName is the beacon agent's name among the services of a node.
 const BeaconName = "beacon"
 
-// beaconSeersMax is how many seers hear every beacon of a node.
+// beaconSeersMax is how many seers hear a beacon: all if there are no more,
+// else all but one of them are always the same.
 const beaconSeersMax = 3
 
 // BeaconSpec is the agent that runs on every node and announces it to seers.
@@ -44,6 +46,7 @@ type Agent struct {
 	life      uint64
 	began     time.Duration
 	revision  uint64
+	gauges    map[string]int64     // at revision
 	told      seerapi.Announcement // what revision says
 	sent      int                  // beacons since everything was told
 	directory []transport.Peer     // of which ranked was made
@@ -134,11 +137,12 @@ func (a *Agent) announcement() seerapi.BeaconMessage {
 
 // changed looks at the node and reports whether there is something new to tell.
 func (a *Agent) changed() bool {
-	current := announce(a.env.Node, a.env.Incarnation, a.env.ServiceNames(), a.settings.Addresses, a.env.Gauges())
-	if a.revision > 0 && same(current, a.told) {
+	gauges := a.env.Gauges() // all else is the same for a whole life
+	if a.revision > 0 && maps.Equal(gauges, a.gauges) {
 		return false
 	}
-	a.told = current
+	a.gauges = gauges
+	a.told = announce(a.env.Node, a.env.Incarnation, a.env.ServiceNames(), a.settings.Addresses, gauges)
 	a.revision++
 	return true
 }
@@ -152,8 +156,10 @@ func (a *Agent) chosen() (regular, others []transport.Peer) {
 		a.directory = slices.Clone(all)
 		a.ranked = rendezvous(a.env.Self, all)
 	}
-	n := min(beaconSeersMax, len(a.ranked))
-	return a.ranked[:n], a.ranked[n:]
+	if len(a.ranked) <= beaconSeersMax {
+		return a.ranked, nil
+	}
+	return a.ranked[:beaconSeersMax-1], a.ranked[beaconSeersMax-1:]
 }
 
 // rendezvous orders candidates by their hash together with self, highest first
