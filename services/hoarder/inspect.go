@@ -67,8 +67,9 @@ func (s *Service) Holds(root string) bool {
 const intactReadMax = 1 << 20
 
 // Intact reads and verifies the content on this node's disk, if it is smaller
-// than 1 MiB; of larger content it only says whether it is there.
-func (s *Service) Intact(root string) bool {
+// than 1 MiB; of larger content it only says whether it is there. Reading so
+// little does not park.
+func (s *Service) Intact(ctx context.Context, root string) bool {
 	if !s.Holds(root) {
 		return false
 	}
@@ -76,7 +77,7 @@ func (s *Service) Intact(root string) bool {
 	if err != nil || s.ledger.held[root] >= intactReadMax {
 		return err == nil
 	}
-	_, err = s.env.Blocks.Read(context.Background(), c, intactReadMax) // does not park for so little
+	_, err = s.env.Blocks.Read(ctx, c, intactReadMax)
 	return err == nil
 }
 
