@@ -13,6 +13,7 @@ import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/seer"
 	"github.com/taucloud/tau/services/tns"
+	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/sim"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/scenario"
@@ -151,4 +152,48 @@ func TestTNSThroughFaults(t *testing.T) {
 			require.Equal(t, direct, mocknet)
 		}
 	}
+}
+
+// TestWatchFollowsABranch has a client watch a branch while the replica that
+// tells it is cut off, frozen and crashed.
+func TestWatchFollowsABranch(t *testing.T) {
+	var told []tnsapi.Version
+	_, err := sim.Run(sim.Config{Seed: 1}, func(w *sim.World) error {
+		names := tnsWorld(w, 0, func(ctx context.Context, env node.Env) {
+			env.Loop.Go("watch", func(ctx context.Context) {
+				_ = tnsapi.NewClient(env.Wire).Watch(ctx, "hello", "main", func(v tnsapi.Version) { told = append(told, v) })
+			})
+			for i := range 50 {
+				p := &publishParams{Project: "hello", Branch: "main", Commit: fmt.Sprintf("commit-%d", i), Attempt: 1, Entries: 3, RetryFor: time.Minute}
+				_ = p.run(ctx, env, i)
+				if clock.Sleep(ctx, env.Loop, time.Second) != nil {
+					return
+				}
+			}
+		})
+		for i, name := range names[:3] { // whichever the watcher follows
+			at := time.Duration(10+20*i) * time.Second
+			w.At(at, "cut", func() { setCut(w, name, "client", true) })
+			w.At(at+15*time.Second, "mend", func() { setCut(w, name, "client", false) })
+			w.At(at+2*time.Second, "crash", func() { w.Crash(name, false) })
+			w.At(at+4*time.Second, "start", func() { w.Start(name) })
+			w.At(at+6*time.Second, "pause", func() { w.SetPaused(name, true) })
+			w.At(at+17*time.Second, "resume", func() { w.SetPaused(name, false) })
+		}
+		if err := w.RunUntil(2 * time.Minute); err != nil {
+			return err
+		}
+		replica := w.Nodes()[0].Service("tns").(*tns.Service)
+		current, err := replica.Current("hello", "main")
+		require.NoError(t, err)
+		require.NotEmpty(t, told)
+		require.Equal(t, current, told[len(told)-1])
+		require.Greater(t, len(told), 25)
+		for i := 1; i < len(told); i++ {
+			require.Greater(t, told[i].Order, told[i-1].Order, "never the past")
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	t.Log(len(told))
 }
