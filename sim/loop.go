@@ -142,9 +142,16 @@ type job struct {
 }
 
 func (r *runner) run(w *World) {
-	defer func() { w.current = nil }() // a task of a crashed node exits the goroutine
+	busy := false
+	defer func() {
+		if busy { // a task of a crashed node exits the goroutine
+			w.current = nil
+		}
+	}()
 	for j := range r.jobs {
+		busy = true
 		j.f(j.task.loop.ctx)
+		busy = false
 		w.current = nil
 		w.idle = append(w.idle, r)
 	}
