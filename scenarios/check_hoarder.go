@@ -113,7 +113,7 @@ func (c *lastCopyKept) Poll(v check.View) error {
 			continue
 		}
 		c.seen[name] = now
-		if err := c.compare(name, s.Held()); err != nil {
+		if err := c.compare(name, s); err != nil {
 			return err
 		}
 	}
@@ -128,11 +128,13 @@ func (c *lastCopyKept) Poll(v check.View) error {
 
 // compare holds the model against one hoarder. A crash may undo a release, but
 // no copy goes without a word.
-func (c *lastCopyKept) compare(name string, roots []string) error {
-	held := make(map[string]bool, len(roots))
-	for _, root := range roots {
+func (c *lastCopyKept) compare(name string, s *hoarder.Service) error {
+	held := map[string]bool{}
+	for _, root := range s.Held() {
 		held[root] = true
-		c.model.item(root).holders[name] = true
+		if it := c.model.item(root); !it.holders[name] && s.Holds(root) {
+			it.holders[name] = true
+		}
 	}
 	for _, root := range c.model.roots() {
 		if c.model.items[root].holders[name] && !held[root] {

@@ -58,7 +58,7 @@ func (h *hoard) hear(f check.Fact) {
 		h.loseDisk(f.Node)
 	case f.Name == "item-claimed" || f.Name == "copy-mended":
 		h.item(f.Text("root")).holders[f.Node] = true
-	case f.Name == "item-corrupted" || f.Name == "copy-missing":
+	case f.Name == "item-corrupted" || f.Name == "copy-missing" || f.Name == "claim-withdrawn":
 		h.lose(h.item(f.Text("root")), f.Node)
 	case f.Name == "mark-withdrawn":
 		h.item(f.Text("root")).unwanted = true
