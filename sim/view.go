@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"time"
+
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/fault"
@@ -25,6 +27,10 @@ func (w *World) Nodes() []check.NodeView {
 	return views
 }
 
+// promptly is what a fault may delay a frame by before two nodes do not count as
+// connected any more: no time-out of a service is meant for more.
+const promptly = time.Second
+
 // Connected implements check.View.
 func (w *World) Connected(a, b string) bool {
 	na, nb := w.node(a), w.node(b)
@@ -35,7 +41,7 @@ func (w *World) Connected(a, b string) bool {
 		return true
 	}
 	for _, s := range []fault.LinkState{w.net.stateOf(na, nb), w.net.stateOf(nb, na)} {
-		if s.Cut || s.Held || s.Refused {
+		if s.Cut || s.Held || s.Refused || s.Shape.LatencyMax > promptly {
 			return false
 		}
 	}

@@ -67,7 +67,8 @@ type View interface {
 	// Nodes lists all nodes in the order of the scenario.
 	Nodes() []NodeView
 	// Connected reports whether a and b can talk both ways right now: both are
-	// up, not paused, and no fault is on the links between them.
+	// up, not paused, and no fault cuts, holds, refuses or delays by more than a
+	// second what passes between them.
 	Connected(a, b string) bool
 }
 
