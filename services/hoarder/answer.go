@@ -31,8 +31,8 @@ func (s *Service) database(_ context.Context, _ transport.Peer, req hoarderapi.D
 }
 
 // have confirms a copy after reading it, and promises to keep it. The promise
-// is given before the reading, so that it covers it.
-func (s *Service) have(ctx context.Context, _ transport.Peer, req hoarderapi.HaveRequest) (resp hoarderapi.HaveResponse, err error) {
+// is given before the reading, so that it covers it, and to hoarders only.
+func (s *Service) have(ctx context.Context, from transport.Peer, req hoarderapi.HaveRequest) (resp hoarderapi.HaveResponse, err error) {
 	c, err := cid.Decode(req.Root)
 	if err != nil {
 		return resp, transport.New(transport.Invalid, hoarderapi.HaveMethod.Name, "root is not a CID")
@@ -40,7 +40,7 @@ func (s *Service) have(ctx context.Context, _ transport.Peer, req hoarderapi.Hav
 	if !s.ledger.holds(req.Root) || s.mending[req.Root] {
 		return resp, nil
 	}
-	promised := req.Promise && s.ledger.promise(req.Root, s.env.Loop.Elapsed())
+	promised := req.Promise && slices.Contains(s.roster.all, from) && s.ledger.promise(req.Root, s.env.Loop.Elapsed())
 	if err := s.env.Blocks.Verify(ctx, c); err != nil {
 		if ctx.Err() == nil {
 			s.mendSoon(req.Root)

@@ -69,8 +69,20 @@ func TestOlderSnapshotsAreSuperseded(t *testing.T) {
 	require.Equal(t, "r2", successor)
 	got, _ = stateOf(x, "r2")
 	require.Equal(t, wanted, got, "another owner's database of the same name is another database")
-	_, err := x.set(withdrawEntry("r2", db("p", 2), 0).Key, withdrawal)
-	require.NoError(t, err)
+	claim := func(root string) storage.Entry {
+		return storage.Entry{Key: claimKey(root, somePeers(1)[0]), Value: transport.Encode(claimRecord{Bytes: 1})}
+	}
+	set := func(k storage.Key, value []byte) {
+		_, err := x.set(k, value)
+		require.NoError(t, err)
+	}
+	set(claim("r1").Key, claim("r1").Value)
+	got, _ = stateOf(x, "r1")
+	require.Equal(t, wanted, got, "a snapshot that nobody holds replaces nothing")
+	set(claim("r2").Key, claim("r2").Value)
+	got, _ = stateOf(x, "r1")
+	require.Equal(t, superseded, got)
+	set(withdrawEntry("r2", db("p", 2), 0).Key, withdrawal)
 	got, _ = stateOf(x, "r1")
 	require.Equal(t, wanted, got, "the older one is the newest again")
 }
