@@ -191,8 +191,10 @@ func (c *oneHolder) Fact(f check.Fact) error {
 	case f.Name == "job-finished" && f.Text("status") == patrickapi.Success.String():
 		delete(c.grants, job)
 	case f.Service == "node" && f.Name == "crashed": // it may have forgotten
-		for job, list := range c.grants {
-			c.grants[job] = slices.DeleteFunc(list, func(g grantFact) bool { return g.node == f.Node })
+		for _, list := range c.grants {
+			for i := range list {
+				list[i].ended = list[i].ended || list[i].node == f.Node
+			}
 		}
 	}
 	return nil

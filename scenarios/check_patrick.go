@@ -17,7 +17,7 @@ func patrickChecks() []scenario.Check {
 	return []scenario.Check{
 		{
 			Name: "no-lost-jobs",
-			Doc:  "every acknowledged push has its job: some patrick knows it whenever all are up, unless two or more disks of patricks were lost",
+			Doc:  "every acknowledged push has its job: some patrick knows it whenever all are up, unless two or more disks of patricks were lost, or one and the patrick that acknowledged was alone",
 			New:  func() check.Checker { return &noLostJobs{jobFigures: newJobFigures()} },
 		},
 		{
@@ -90,10 +90,31 @@ func (d diskLosses) of(v check.View) (n int) {
 	return n
 }
 
+// promises is what acknowledgements are worth: a job survives the loss of fewer
+// disks than its acknowledgement waited for.
+type promises struct {
+	lost diskLosses
+	// copies is what a patrick waited for before it acknowledged, by job.
+	copies map[string]int
+}
+
+func (p *promises) fact(f check.Fact) {
+	p.lost.fact(f)
+	if f.Name == "job-acked" {
+		if p.copies == nil {
+			p.copies = map[string]int{}
+		}
+		p.copies[f.Text("job")] = max(p.copies[f.Text("job")], int(f.Int("copies")))
+	}
+}
+
+// void reports whether so many disks were lost that a job may be lost too.
+func (p *promises) void(v check.View, job string) bool { return p.lost.of(v) >= p.copies[job] }
+
 // noLostJobs: the promise to whoever pushed.
 type noLostJobs struct {
 	*jobFigures
-	lost diskLosses
+	promises
 }
 
 func (*noLostJobs) Name() string { return "no-lost-jobs" }
@@ -102,17 +123,17 @@ func (*noLostJobs) Name() string { return "no-lost-jobs" }
 func (c *noLostJobs) Figures() map[string]float64 { return c.figures() }
 
 func (c *noLostJobs) Fact(f check.Fact) error {
-	c.lost.fact(f)
+	c.promises.fact(f)
 	return c.jobFigures.Fact(f)
 }
 
 func (c *noLostJobs) Poll(v check.View) error {
 	up, down := patricksUp(v)
-	if down > 0 || c.lost.of(v) >= 2 {
+	if down > 0 {
 		return nil
 	}
 	for _, job := range c.acknowledged() {
-		if !knownToAny(up, job) {
+		if !knownToAny(up, job) && !c.void(v, job) {
 			return fmt.Errorf("job %s was acknowledged, and no patrick knows it though all are up", job)
 		}
 	}
@@ -286,9 +307,17 @@ func (c *dedupe) one(push, job string) error {
 }
 
 // everyJobFinal: each acknowledged job ends, and all agree how.
-type everyJobFinal struct{ *jobFigures }
+type everyJobFinal struct {
+	*jobFigures
+	promises
+}
 
 func (*everyJobFinal) Name() string { return "every-job-final" }
+
+func (c *everyJobFinal) Fact(f check.Fact) error {
+	c.promises.fact(f)
+	return c.jobFigures.Fact(f)
+}
 
 func (c *everyJobFinal) Settled(v check.View) error {
 	up, down := patricksUp(v)
@@ -297,6 +326,9 @@ func (c *everyJobFinal) Settled(v check.View) error {
 	}
 	names := slices.Sorted(maps.Keys(up))
 	for _, job := range c.acknowledged() {
+		if !knownToAny(up, job) && c.void(v, job) {
+			continue
+		}
 		for _, name := range names {
 			s := up[name].Status(job)
 			if !s.Final() {
