@@ -66,6 +66,9 @@ func (*wholeVersionsOnly) Name() string { return "whole-versions-only" }
 
 // Fact implements check.OnFact.
 func (c *wholeVersionsOnly) Fact(f check.Fact) error {
+	if f.Service != "tns" {
+		return nil
+	}
 	switch f.Name {
 	case "published":
 		c.published++
@@ -238,7 +241,7 @@ func (*historyKept) Name() string { return "history-kept" }
 
 // Fact implements check.OnFact.
 func (c *historyKept) Fact(f check.Fact) error {
-	if f.Name != "publish-durable" || f.Int("copies") < 2 {
+	if f.Service != "tns" || f.Name != "publish-durable" || f.Int("copies") < 2 {
 		return nil
 	}
 	b := tnsapi.BranchRequest{Project: f.Text("project"), Branch: f.Text("branch")}
@@ -279,7 +282,7 @@ func keptNewest(kept []tnsapi.Version, durable map[string]uint64, keep int) erro
 	for _, job := range slices.Sorted(maps.Keys(durable)) {
 		newer := 0
 		for _, v := range kept {
-			if v.Order > durable[job] {
+			if v.Order >= durable[job] { // of equal orders the token decides
 				newer++
 			}
 		}
