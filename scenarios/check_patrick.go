@@ -271,29 +271,31 @@ func (c *ackIsDurable) alone(v check.View) error {
 
 // dedupe: a push is known by what was pushed.
 type dedupe struct {
-	jobs map[string]string // by what was pushed
-	// accepted are the jobs that a patrick made, since it last lost memory.
-	accepted map[[2]string]bool
+	jobs  map[string]string // by what was pushed
+	order []string          // all jobs, as they became known
+	// known are the jobs that a patrick had made or heard of, since it last
+	// crashed and may have forgotten, by node and job.
+	known map[[2]string]bool
 }
 
 func (*dedupe) Name() string { return "dedupe" }
 
 func (c *dedupe) Fact(f check.Fact) error {
 	if c.jobs == nil {
-		c.jobs, c.accepted = map[string]string{}, map[[2]string]bool{}
+		c.jobs, c.known = map[string]string{}, map[[2]string]bool{}
 	}
 	switch {
 	case f.Name == "push-acknowledged":
 		return c.one(f.Text("project")+" "+f.Text("branch")+" "+f.Text("commit"), f.Text("job"))
 	case f.Name == "job-accepted":
 		key := [2]string{f.Node, f.Text("job")}
-		if c.accepted[key] {
-			return fmt.Errorf("%s accepted the push of job %s twice", f.Node, key[1])
+		if c.known[key] {
+			return fmt.Errorf("%s accepted the push of job %s, which it knew", f.Node, key[1])
 		}
-		c.accepted[key] = true
+		c.known[key] = true
 		return c.one(f.Text("project")+" "+f.Text("branch")+" "+f.Text("commit"), f.Text("job"))
 	case f.Service == "node" && f.Name == "crashed":
-		maps.DeleteFunc(c.accepted, func(key [2]string, _ bool) bool { return key[0] == f.Node })
+		maps.DeleteFunc(c.known, func(key [2]string, _ bool) bool { return key[0] == f.Node })
 	}
 	return nil
 }
@@ -302,7 +304,23 @@ func (c *dedupe) one(push, job string) error {
 	if old, found := c.jobs[push]; found && old != job {
 		return fmt.Errorf("one push (%s) is two jobs, %s and %s", push, old, job)
 	}
+	if c.jobs[push] == "" {
+		c.order = append(c.order, job)
+	}
 	c.jobs[push] = job
+	return nil
+}
+
+// Poll notes who has heard of what.
+func (c *dedupe) Poll(v check.View) error {
+	up, _ := patricksUp(v)
+	for name, s := range up {
+		for _, job := range c.order {
+			if s.Status(job) != patrickapi.Unknown {
+				c.known[[2]string{name, job}] = true
+			}
+		}
+	}
 	return nil
 }
 
