@@ -146,7 +146,7 @@ func (c *lastCopyKept) compare(name string, s *hoarder.Service) error {
 
 // Figures implements check.Figures.
 func (c *lastCopyKept) Figures() map[string]float64 {
-	marked, lost := 0, 0
+	marked, lost, lostAlone := 0, 0, 0
 	copiesMin := -1
 	for _, it := range c.model.items {
 		if !it.acked {
@@ -156,7 +156,10 @@ func (c *lastCopyKept) Figures() map[string]float64 {
 		if !c.model.wanted(it) {
 			continue
 		}
-		if it.lost() {
+		switch {
+		case it.lost() && it.copies < 2: // nobody else could be reached, and the answer said so
+			lostAlone++
+		case it.lost():
 			lost++
 		}
 		if copiesMin < 0 || len(it.holders) < copiesMin {
@@ -164,13 +167,14 @@ func (c *lastCopyKept) Figures() map[string]float64 {
 		}
 	}
 	return map[string]float64{
-		"items.marked":  float64(marked),
-		"items.lost":    float64(lost),
-		"items.refused": float64(c.refused),
-		"copies.min":    float64(max(0, copiesMin)),
-		"bytes.moved":   float64(c.moved),
-		"claims":        float64(c.claims),
-		"releases":      float64(c.releases),
+		"items.marked":           float64(marked),
+		"items.lost":             float64(lost),
+		"items.lost-of-one-copy": float64(lostAlone),
+		"items.refused":          float64(c.refused),
+		"copies.min":             float64(max(0, copiesMin)),
+		"bytes.moved":            float64(c.moved),
+		"claims":                 float64(c.claims),
+		"releases":               float64(c.releases),
 	}
 }
 

@@ -21,6 +21,7 @@ type hoard struct {
 type hoardItem struct {
 	root     string
 	acked    bool
+	copies   int // that were durable when it was acknowledged
 	target   int
 	bytes    int64
 	database string // owner and name; "" for an asset
@@ -67,6 +68,7 @@ func (h *hoard) hear(f check.Fact) {
 	case f.Name == "item-marked":
 		it := h.item(f.Text("root"))
 		it.acked = true
+		it.copies = max(it.copies, int(f.Int("copies")))
 		it.target = max(it.target, int(f.Int("target")))
 		it.bytes = f.Int("bytes")
 	}

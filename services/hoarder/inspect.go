@@ -4,11 +4,15 @@ import (
 	"context"
 
 	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 )
 
 // What follows is for the checkers of a simulated world, which look into a
 // service between its turns.
+
+// Replica is the replicated store, nil before Start.
+func (s *Service) Replica() *storage.Replicated { return s.store }
 
 // ItemView is what a hoarder knows of an item.
 type ItemView struct {

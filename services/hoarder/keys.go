@@ -29,8 +29,22 @@ const (
 )
 
 // heldPart is where, on the local disk only, a hoarder records what it holds:
-// /held/<root>, a claimRecord.
+// /held/<root>, a heldRecord.
 const heldPart = "held"
+
+// heldRecord is a copy and the marks that it is kept for: should the replicated
+// store lose those (a rotten disk that had the only record), they are written
+// again.
+type heldRecord struct {
+	Bytes int64
+	Marks []heldMark
+}
+
+type heldMark struct {
+	ID    string
+	Epoch int
+	Mark  markRecord
+}
 
 // markRecord is a mark as stored. Of marks with one key the one that wins may
 // differ from the others in Size and Sources only: both are hints.

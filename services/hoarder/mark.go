@@ -57,7 +57,7 @@ func (s *Service) take(ctx context.Context, from transport.Peer, req hoarderapi.
 	if err := s.keep(ctx, from, &req); err != nil {
 		return resp, err
 	}
-	if err := s.store.Sync(ctx); err != nil {
+	if err := s.sync(ctx); err != nil {
 		return resp, err
 	}
 	return hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: s.ledger.held[req.Root], Copies: 1, Records: 1}, nil
@@ -170,6 +170,9 @@ func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transpo
 		storage.Entry{Key: demandKey(it.root, s.env.Self), Value: transport.Encode(demand)},
 	)
 	if err == nil {
+		err = s.writeHeld(it.root, s.ledger.held[it.root])
+	}
+	if err == nil {
 		s.env.Observe("mark-written", node.F("root", it.root), node.F("kind", string(m.Kind)), node.F("target", m.Target),
 			node.F("owner", m.Owner), node.F("name", m.Name), node.F("version", m.Version))
 	}
@@ -179,7 +182,7 @@ func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transpo
 // replicate makes what was written durable here and, if another hoarder is
 // reachable, there too.
 func (s *Service) replicate(ctx context.Context) (records int, err error) {
-	if err := s.store.Sync(ctx); err != nil {
+	if err := s.sync(ctx); err != nil {
 		return 0, err
 	}
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, replicateTimeout)
@@ -189,6 +192,14 @@ func (s *Service) replicate(ctx context.Context) (records int, err error) {
 		return records, err
 	}
 	return max(1, records), nil // nobody else answers: durable here alone
+}
+
+// sync makes all that was written survive a crash.
+func (s *Service) sync(ctx context.Context) error {
+	if err := s.store.Sync(ctx); err != nil {
+		return err
+	}
+	return s.env.Local.Sync(ctx)
 }
 
 func (s *Service) unmark(ctx context.Context, _ transport.Peer, req hoarderapi.UnmarkRequest) (hoarderapi.Done, error) {

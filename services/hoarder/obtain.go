@@ -98,7 +98,7 @@ func (s *Service) transfer(ctx context.Context, root string, c storage.CID, from
 	if bytes > bound {
 		return 0, transport.New(transport.Refused, opObtain, "larger than was said")
 	}
-	if err := storage.Put(s.env.Local, heldKey(root), transport.Encode(claimRecord{Bytes: bytes})); err != nil {
+	if err := s.writeHeld(root, bytes); err != nil {
 		return 0, err
 	}
 	if err := s.env.Blocks.Sync(ctx); err != nil {
@@ -108,6 +108,16 @@ func (s *Service) transfer(ctx context.Context, root string, c storage.CID, from
 		return 0, err
 	}
 	return bytes, beforeClaim.Hit(ctx, s.env)
+}
+
+// writeHeld records a copy on the local disk, with the marks that are known now.
+func (s *Service) writeHeld(root string, bytes int64) error {
+	rec := heldRecord{Bytes: bytes}
+	it := s.index.get(root)
+	for _, k := range it.liveMarks() {
+		rec.Marks = append(rec.Marks, heldMark{ID: k.id, Epoch: k.epoch, Mark: it.marks[k]})
+	}
+	return storage.Put(s.env.Local, heldKey(root), transport.Encode(rec))
 }
 
 // forget removes what a failed attempt has left.

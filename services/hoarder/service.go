@@ -193,7 +193,7 @@ func (s *Service) takeStock() error {
 		return fmt.Errorf("hoarder: %w", err)
 	}
 	for _, e := range entries {
-		var rec claimRecord
+		var rec heldRecord
 		root := e.Key.Parts()[1]
 		c, err := cid.Decode(root)
 		if err == nil {
@@ -212,6 +212,9 @@ func (s *Service) takeStock() error {
 		}
 		// What cannot be read just now is not gone: the scrub will tell.
 		s.ledger.admit(root, rec.Bytes)
+		if err := s.mendMarks(root, rec.Marks); err != nil {
+			return err
+		}
 	}
 	s.env.Observe("inventory", node.F("items", len(s.ledger.held)), node.F("bytes", s.ledger.used))
 	s.announce()
@@ -220,6 +223,22 @@ func (s *Service) takeStock() error {
 	}
 	for _, root := range s.ledger.roots() {
 		s.mendClaim(s.index.get(root))
+	}
+	return nil
+}
+
+// mendMarks writes again the marks of a copy that the store knows nothing of. A
+// mark that was withdrawn stays so: its withdrawal is an entry of its own.
+func (s *Service) mendMarks(root string, marks []heldMark) error {
+	if len(s.index.get(root).marks) > 0 {
+		return nil
+	}
+	for _, m := range marks {
+		k := markKey{id: m.ID, epoch: m.Epoch}
+		if err := s.write(storage.Entry{Key: k.under(marksPart, root), Value: transport.Encode(m.Mark)}); err != nil {
+			return err
+		}
+		s.env.Observe("mark-mended", node.F("root", root))
 	}
 	return nil
 }
