@@ -5,9 +5,13 @@ import (
 
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/storage"
 )
 
 // What checkers may look at between two turns.
+
+// Replica is the replicated store, nil before Start.
+func (s *Service) Replica() *storage.Replicated { return s.store }
 
 // Jobs lists all jobs that this patrick knows of, by id.
 func (s *Service) Jobs() []patrickapi.Job {
