@@ -50,6 +50,10 @@ func pusherSpec(times int, every time.Duration, with pushParams) node.Spec {
 }
 
 func buildWorld(w *sim.World, patricks, monkeys int, client node.Spec) {
+	buildWorldOf(w, patrick.Spec(), patricks, monkeys, client)
+}
+
+func buildWorldOf(w *sim.World, ofPatrick node.Spec, patricks, monkeys int, client node.Spec) {
 	add := func(name string, specs ...node.Spec) {
 		cfg := sim.NodeConfig{Name: name}
 		for _, s := range specs {
@@ -61,7 +65,7 @@ func buildWorld(w *sim.World, patricks, monkeys int, client node.Spec) {
 		w.At(0, "start "+name, func() { w.Start(name) })
 	}
 	for i := range patricks {
-		add(fmt.Sprintf("patrick-%d", i+1), patrick.Spec())
+		add(fmt.Sprintf("patrick-%d", i+1), ofPatrick)
 	}
 	for i := range monkeys {
 		add(fmt.Sprintf("monkey-%d", i+1), monkey.Spec())
