@@ -17,9 +17,6 @@ import (
 
 const (
 	retryWait = time.Second
-	// reportFor is how long a publication is reported to patrick after the
-	// lease has ended: it is a fact that patrick should know.
-	reportFor = 10 * time.Minute
 	// insistFor bounds how long one step of an attempt is tried again. Then the
 	// attempt has failed, and another monkey may have more luck.
 	insistFor = time.Minute
@@ -210,47 +207,6 @@ func (s *Service) insist(ctx context.Context, l *lock, f func(ctx context.Contex
 			return err
 		}
 	}
-}
-
-// report tells patrick how the attempt ended. A failure is worth telling only
-// while the lock is held; a publication is told until it is heard.
-func (s *Service) report(ctx context.Context, l *lock, out outcome) {
-	l.phase = "finish"
-	req := patrickapi.FinishRequest{
-		Job: l.job.ID, Token: l.token, Success: out.err == nil || out.published, Published: out.published,
-		Permanent: isUserError(out.err), Log: text(out.log),
-	}
-	if req.Success {
-		req.Artifact = text(out.artifact)
-	} else {
-		req.Error = out.err.Error()
-	}
-	for until := l.good + l.lease + reportFor; s.env.Loop.Elapsed() < until; {
-		if !out.published && s.check(l) != nil {
-			s.abandon(ctx, l)
-			return
-		}
-		resp, err := s.patrick.Finish(ctx, req)
-		switch transport.KindOf(err) {
-		case 0:
-			s.env.Observe("outcome-reported", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("success", req.Success), node.F("status", resp.Status.String()))
-			return
-		case transport.Conflict, transport.Invalid:
-			s.lose(l, err.Error())
-			return
-		}
-		if clock.Sleep(ctx, s.env.Loop, retryWait) != nil {
-			return
-		}
-	}
-}
-
-// abandon tells patrick, once, that a lost lock is not used any more: a job
-// that was cancelled need not wait for the lease to end.
-func (s *Service) abandon(ctx context.Context, l *lock) {
-	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, stopTimeout)
-	defer cancel()
-	_, _ = s.patrick.Finish(ctx, patrickapi.FinishRequest{Job: l.job.ID, Token: l.token, Abandoned: true}) // the lease ends anyway
 }
 
 // offered reports whether the cloud has a service at all.

@@ -1,0 +1,115 @@
+package patrick
+
+import (
+	"slices"
+
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/storage"
+)
+
+// load rebuilds the board from the store.
+func (s *Service) load() error {
+	entries, err := s.store.List(jobsKey())
+	if err != nil {
+		return fault("patrick/start", "list jobs", err)
+	}
+	var ids []string
+	for _, e := range entries {
+		if id, ok := jobOf(e.Key); ok && (len(ids) == 0 || ids[len(ids)-1] != id) {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range slices.Compact(ids) {
+		s.refresh(id)
+	}
+	return nil
+}
+
+// records reads what is stored of a job. What cannot be read is left out: it
+// was written by a newer version, or it is not ours.
+func (s *Service) records(id string) ([]record, error) {
+	entries, err := s.store.List(jobKey(id))
+	if err != nil {
+		return nil, fault("patrick/read", "list "+id, err)
+	}
+	return s.decodeAll(entries), nil
+}
+
+func (s *Service) decodeAll(entries []storage.Entry) []record {
+	list := make([]record, 0, len(entries))
+	for _, e := range entries {
+		r, err := decodeRecord(e)
+		if err != nil {
+			s.env.Log.Warn("left out a record", "err", err)
+			continue
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// read resolves the state of a job.
+func (s *Service) read(id string) (State, error) {
+	records, err := s.records(id)
+	return resolve(records), err
+}
+
+// record adds records to a job, all or none, together with what follows from
+// them: if the job is neither held nor to be tried again, it is closed, unless
+// tns must be asked first.
+func (s *Service) record(id string, add ...record) error {
+	old, err := s.records(id)
+	if err != nil {
+		return err
+	}
+	before, after := resolve(old), resolve(slices.Concat(old, add))
+	if v, ok := s.closable(id, after); ok {
+		add = append(add, closing{Status: v.close, Token: after.Top.Token, Reason: v.reason, By: s.env.Self})
+		after = resolve(slices.Concat(old, add))
+	}
+	if len(add) == 0 {
+		return nil
+	}
+	if err := s.store.Apply(batchOf(id, add...)); err != nil {
+		return fault("patrick/write", "job "+id, err)
+	}
+	s.refresh(id)
+	if after.Status.Final() && after.Status != before.Status {
+		token := after.Top.Token
+		if after.Outcome.Success {
+			token = after.Outcome.Token
+		}
+		s.env.Observe("job-finished", node.F("job", id), node.F("status", after.Status.String()),
+			node.F("attempt", token.Attempt), node.F("holder", token.Holder), node.F("artifact", after.Outcome.Artifact))
+	}
+	return nil
+}
+
+// refresh brings the board in line with the store after a job has changed,
+// here or elsewhere.
+func (s *Service) refresh(id string) {
+	state, err := s.read(id)
+	if err != nil {
+		s.env.Log.Warn("cannot read a job", "job", id, "err", err)
+		return
+	}
+	if state.Status == patrickapi.Unknown {
+		s.board.forget(id)
+		return
+	}
+	s.board.note(id, state)
+	if state.Status.Final() {
+		s.board.drop(id)
+		s.retire(state.Spec.Project)
+		return
+	}
+	j := s.board.active[id]
+	if j == nil {
+		j = &active{id: id}
+		s.board.active[id] = j
+	}
+	s.follow(j, state)
+	s.arm(j)
+	s.wantTree(j)
+}
