@@ -46,7 +46,6 @@ type lastCopyKept struct {
 	model                     *hoard
 	claims, releases, refused int
 	moved                     int64
-	copiesMin                 int
 	seen                      map[string]seenHoarder
 }
 

@@ -19,7 +19,7 @@ func TestJobIDs(t *testing.T) {
 	}
 	for _, bad := range []string{"", "x", id[1:], id + "0", "z" + id[1:]} {
 		require.False(t, IsJobID(bad), bad)
-		require.NotPanics(t, func() { BranchOf(bad) })
+		require.NotPanics(t, func() { _ = BranchOf(bad) })
 	}
 }
 
