@@ -97,10 +97,8 @@ func (c *ackIsDurable) goneUp(up map[string]*patrick.Service, job string) int {
 
 // tree demands that some patrick has the tree while anybody might need it.
 func (c *ackIsDurable) tree(up map[string]*patrick.Service, job string) error {
-	for _, s := range up {
-		if s.Status(job).Final() || s.HasTree(job) {
-			return nil
-		}
+	if treeAtAny(up, job) {
+		return nil
 	}
 	return fmt.Errorf("job %s was acknowledged by %s with %d copies, and no running patrick has its tree", job, c.acks[job].node, c.acks[job].copies)
 }

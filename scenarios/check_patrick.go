@@ -62,6 +62,17 @@ func knownToAny(up map[string]*patrick.Service, job string) bool {
 	return false
 }
 
+// treeAtAny reports whether the tree of an active job is anywhere, or is needed
+// no more.
+func treeAtAny(up map[string]*patrick.Service, job string) bool {
+	for _, s := range up {
+		if s.Status(job).Final() || s.HasTree(job) {
+			return true
+		}
+	}
+	return false
+}
+
 // lostDisk reports whether a fact says that a disk is gone.
 func lostDisk(f check.Fact) bool {
 	return f.Service == "node" && f.Name == "crashed" && f.Text("disk-lost") == "true"
@@ -214,8 +225,8 @@ func (c *everyJobFinal) Settled(v check.View) error {
 	}
 	names := slices.Sorted(maps.Keys(up))
 	for _, job := range c.acknowledged() {
-		if !knownToAny(up, job) && c.void(v, job) {
-			continue
+		if c.void(v, job) && !treeAtAny(up, job) {
+			continue // lost, or about to fail for want of a tree
 		}
 		for _, name := range names {
 			s := up[name].Status(job)
