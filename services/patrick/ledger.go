@@ -102,6 +102,7 @@ func (s *Service) refresh(id string) {
 	if state.Status.Final() {
 		s.board.drop(id)
 		s.retire(state.Spec.Project)
+		s.wantAudit(id, state)
 		return
 	}
 	j := s.board.active[id]

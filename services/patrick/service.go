@@ -33,7 +33,7 @@ func Spec() node.Spec {
 			if set.Lease <= 0 || set.BuildMax <= 0 || set.AnnounceInterval <= 0 {
 				return nil, fmt.Errorf("patrick: lease, build-max and announce-interval must be positive")
 			}
-			return &Service{env: env, set: *set, board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire)}, nil
+			return &Service{env: env, set: *set, board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire), audits: map[string]*audit{}}, nil
 		},
 	}
 }
@@ -47,6 +47,8 @@ type Service struct {
 	peers *reach
 	logs  *logs
 	tns   *tnsapi.Client
+	// audits are the branches about which tns is to be asked, by BranchID
+	audits map[string]*audit
 	// sweeping, repairing: the task that offers open jobs again, or the one that
 	// fetches missing trees, is running
 	sweeping, repairing bool

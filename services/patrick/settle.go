@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/transport"
@@ -19,15 +18,11 @@ import (
 const settleRetry = 3 * time.Second
 
 // mustSettle reports whether tns may know more of a job that is to be closed.
-// An attempt that reported the pusher's own fault has published nothing.
 func (s *Service) mustSettle(id string, state State) bool {
 	if j := s.board.active[id]; j != nil && j.settled {
 		return false
 	}
-	if state.Grants == 0 || (state.Permanent != "" && state.Losses == 0 && state.Failures == 1) {
-		return false
-	}
-	return len(s.env.Wire.Directory().Peers(tnsapi.Service)) > 0
+	return s.mayBePublished(state)
 }
 
 // settle asks tns, and closes the job if nothing was published.
@@ -46,8 +41,7 @@ func (s *Service) settle(ctx context.Context, j *active) time.Duration {
 		err = s.record(j.id)
 		j.settled = false
 	} else {
-		s.env.Observe("job-settled", node.F("job", j.id), node.F("attempt", published.Token.Attempt), node.F("holder", published.Token.Holder))
-		err = s.record(j.id, result{Token: Token(published.Token), Success: true, Published: true, Artifact: published.Artifact})
+		err = s.adopt(*published)
 	}
 	if err != nil {
 		s.env.Log.Warn("cannot close a job", "job", j.id, "err", err)

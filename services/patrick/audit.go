@@ -1,0 +1,96 @@
+package patrick
+
+import (
+	"context"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// When the cloud is split, a job may be closed on one side after the tns of
+// that side was asked, while the other side's tns has its publication and the
+// monkey that made it died. So whenever something becomes known of a job that
+// ended without success, tns is asked a few times more about its branch, and
+// what it has made visible becomes the outcome.
+
+// auditWaits are the pauses before tns is asked: a replica may lag, and a split
+// may last.
+var auditWaits = []time.Duration{5 * time.Second, 15 * time.Second, 45 * time.Second, 2 * time.Minute, 5 * time.Minute}
+
+// audit is about the closed jobs of one branch.
+type audit struct {
+	project, branch string
+	round           int
+}
+
+// wantAudit has tns asked about a job that ended without success, unless no
+// attempt of it can have published.
+func (s *Service) wantAudit(id string, state State) {
+	if state.Status == patrickapi.Success || !s.mayBePublished(state) {
+		return
+	}
+	key := patrickapi.BranchOf(id)
+	if a := s.audits[key]; a != nil {
+		a.round = 0
+		return
+	}
+	a := &audit{project: state.Spec.Project, branch: state.Spec.Branch}
+	s.audits[key] = a
+	s.env.Loop.Go("audit", func(ctx context.Context) {
+		defer delete(s.audits, key)
+		for a.round < len(auditWaits) {
+			wait := auditWaits[a.round]
+			a.round++
+			if clock.Sleep(ctx, s.env.Loop, wait) != nil {
+				return
+			}
+			s.auditBranch(ctx, key, a)
+		}
+	})
+}
+
+// mayBePublished reports whether an attempt of a job may have published though
+// none has said so. One that reported the pusher's own fault has not.
+func (s *Service) mayBePublished(state State) bool {
+	if state.Grants == 0 || (state.Permanent != "" && state.Grants == 1) {
+		return false
+	}
+	return len(s.env.Wire.Directory().Peers(tnsapi.Service)) > 0
+}
+
+// auditBranch compares the closed jobs of a branch with what tns has, if this
+// patrick is the branch's home.
+func (s *Service) auditBranch(ctx context.Context, key string, a *audit) {
+	_, isHome, err := s.peers.home(ctx, key)
+	if err != nil || !isHome {
+		return
+	}
+	versions, err := s.tns.History(ctx, a.project, a.branch)
+	if err != nil {
+		if transport.KindOf(err) != transport.NotFound {
+			s.env.Log.Info("an audit waits for tns", "branch", a.branch, "err", err)
+		}
+		return
+	}
+	for _, v := range versions {
+		switch s.board.briefs[v.Job].status {
+		case patrickapi.Failed, patrickapi.Cancelled:
+			if err := s.adopt(v); err != nil {
+				s.env.Log.Warn("cannot correct a job", "job", v.Job, "err", err)
+			}
+		}
+	}
+}
+
+// adopt makes a publication the outcome of its job.
+func (s *Service) adopt(v tnsapi.Version) error {
+	err := s.record(v.Job, result{Token: Token(v.Token), Success: true, Published: true, Artifact: v.Artifact})
+	if err == nil {
+		s.env.Observe("job-settled", node.F("job", v.Job), node.F("attempt", v.Token.Attempt), node.F("holder", v.Token.Holder))
+	}
+	return err
+}
