@@ -155,12 +155,12 @@ func validateMark(req *hoarderapi.MarkRequest, cfg Settings) error {
 	return nil
 }
 
-// record writes the mark, unless it is there already.
+// record writes the mark, unless it is there already, here and beside the copy.
 func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transport.Peer) error {
 	m := markRecord{Kind: req.Kind, Target: req.Target, Owner: req.Owner, Name: req.Name, Version: req.Version}
 	id := markID(m)
 	if _, marked := it.liveMark(id); marked {
-		return nil
+		return s.writeHeld(it.root, s.ledger.held[it.root])
 	}
 	m.Size, m.Sources = s.ledger.held[it.root], sources
 	k := markKey{id: id, epoch: it.nextEpoch(id)}
@@ -169,14 +169,12 @@ func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transpo
 		storage.Entry{Key: k.under(marksPart, it.root), Value: transport.Encode(m)},
 		storage.Entry{Key: demandKey(it.root, s.env.Self), Value: transport.Encode(demand)},
 	)
-	if err == nil {
-		err = s.writeHeld(it.root, s.ledger.held[it.root])
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		s.env.Observe("mark-written", node.F("root", it.root), node.F("kind", string(m.Kind)), node.F("target", m.Target),
-			node.F("owner", m.Owner), node.F("name", m.Name), node.F("version", m.Version))
-	}
-	return err
+	s.env.Observe("mark-written", node.F("root", it.root), node.F("kind", string(m.Kind)), node.F("target", m.Target),
+		node.F("owner", m.Owner), node.F("name", m.Name), node.F("version", m.Version))
+	return s.writeHeld(it.root, s.ledger.held[it.root])
 }
 
 // replicate makes what was written durable here and, if another hoarder is
