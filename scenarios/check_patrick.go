@@ -62,11 +62,18 @@ func knownToAny(up map[string]*patrick.Service, job string) bool {
 	return false
 }
 
-// treeAtAny reports whether the tree of an active job is anywhere, or is needed
-// no more.
+// treeAtAny reports whether the tree of an active job is anywhere, also where
+// the job is not known yet, or is needed no more.
 func treeAtAny(up map[string]*patrick.Service, job string) bool {
+	source := ""
 	for _, s := range up {
-		if s.Status(job).Final() || s.HasTree(job) {
+		if s.Status(job).Final() {
+			return true
+		}
+		source = max(source, s.Source(job))
+	}
+	for _, s := range up {
+		if s.HasSource(source) {
 			return true
 		}
 	}

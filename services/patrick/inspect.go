@@ -44,10 +44,20 @@ func (s *Service) IDs() []string { return s.board.ids() }
 // HasTree reports whether the pushed tree of an active job is wholly here.
 func (s *Service) HasTree(id string) bool {
 	j := s.board.active[id]
-	if j == nil {
-		return false
+	return j != nil && s.HasSource(j.state.Spec.Source)
+}
+
+// Source is the CID of an active job's tree, "" for any other job.
+func (s *Service) Source(id string) string {
+	if j := s.board.active[id]; j != nil {
+		return j.state.Spec.Source
 	}
-	root, err := cid.Decode(j.state.Spec.Source)
+	return ""
+}
+
+// HasSource reports whether a tree is wholly here, whatever is known of its job.
+func (s *Service) HasSource(source string) bool {
+	root, err := cid.Decode(source)
 	if err != nil {
 		return false
 	}
