@@ -25,7 +25,8 @@ race: ## the packages with real concurrency, under the race detector (needs gcc)
 	CGO_ENABLED=1 go test -race -timeout 9m ./clock/... ./transport/... ./storage/... ./node/...
 
 bench: ## the figures of the README
-	go test -run '^$$' -bench . -benchtime 3s ./sim ./storage/... ./transport/... ./scenarios
+	go test -run '^$$' -bench . -benchtime 1s -cpu 1 ./sim ./scenarios
+	go test -run '^$$' -bench . -benchtime 1s ./storage/... ./transport/...
 
 SEEDS ?= 200
 sweep: build ## SEEDS seeds (200) of every scenario on the direct wire

@@ -12,9 +12,26 @@ import (
 	"github.com/taucloud/tau/sim/scenario"
 )
 
-// cloud is a cloud of n nodes at work for a virtual minute: five of the core, a
+// quiet is a cloud of n nodes with a push every half a minute, for five virtual
+// minutes.
+func quiet(nodes int) string {
+	return fmt.Sprintf(`
+name: quiet-%d
+seed: 1
+duration: 5m
+nodes:
+  - {name: core, count: 3, services: [seer, tns, patrick, hoarder]}
+  - {name: monkey, count: %d, services: [monkey]}
+timeline:
+  - {at: 10s, every: 30s, push: {project: hello, branch: main}}
+expect:
+  always: [no-lost-jobs]
+`, nodes, nodes-3)
+}
+
+// busy is a cloud of n nodes at work for a virtual minute: five of the core, a
 // tenth hoarders, the rest monkeys; a push every two seconds, a crash every ten.
-func cloud(nodes int) string {
+func busy(nodes int) string {
 	hoarders := max(3, min(nodes/10, 20))
 	return fmt.Sprintf(`
 name: cloud-%d
@@ -34,19 +51,26 @@ expect:
 
 // BenchmarkCloud states how fast a cloud runs and what a node weighs.
 func BenchmarkCloud(b *testing.B) {
-	for _, size := range []struct {
+	for _, c := range []struct {
+		name  string
+		story func(nodes int) string
 		nodes int
 		wire  string
-	}{{20, scenario.Direct}, {20, scenario.Mocknet}, {100, scenario.Direct}, {100, scenario.Mocknet}, {1000, scenario.Direct}, {5000, scenario.Direct}} {
-		b.Run(fmt.Sprintf("%d-nodes/%s", size.nodes, size.wire), func(b *testing.B) {
-			s, err := scenario.Parse("cloud.yaml", []byte(cloud(size.nodes)), Vocabulary())
+	}{
+		{"quiet", quiet, 20, scenario.Direct}, {"quiet", quiet, 20, scenario.Mocknet}, {"quiet", quiet, 1000, scenario.Direct},
+		{"busy", busy, 20, scenario.Direct}, {"busy", busy, 20, scenario.Mocknet},
+		{"busy", busy, 100, scenario.Direct}, {"busy", busy, 100, scenario.Mocknet},
+		{"busy", busy, 1000, scenario.Direct}, {"busy", busy, 5000, scenario.Direct},
+	} {
+		b.Run(fmt.Sprintf("%s/%d-nodes/%s", c.name, c.nodes, c.wire), func(b *testing.B) {
+			s, err := scenario.Parse("cloud.yaml", []byte(c.story(c.nodes)), Vocabulary())
 			require.NoError(b, err)
 			var events uint64
 			var virtual time.Duration
 			var bytesMax uint64
 			for b.Loop() {
-				r := run.Run(s, Vocabulary(), run.Options{Seed: 1, Wire: size.wire, Progress: func(at time.Duration, n uint64) {
-					if n%(1<<16) == 0 {
+				r := run.Run(s, Vocabulary(), run.Options{Seed: 1, Wire: c.wire, Progress: func(at time.Duration, n uint64) {
+					if n%(1<<14) == 0 {
 						bytesMax = max(bytesMax, memory())
 					}
 				}})
@@ -57,7 +81,7 @@ func BenchmarkCloud(b *testing.B) {
 			seconds := b.Elapsed().Seconds()
 			b.ReportMetric(float64(events)/seconds, "events/s")
 			b.ReportMetric(virtual.Seconds()/seconds, "virtual/real")
-			b.ReportMetric(float64(bytesMax)/1024/float64(size.nodes), "KB/node")
+			b.ReportMetric(float64(bytesMax)/1024/float64(c.nodes), "KB/node")
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -33,15 +34,17 @@ func load(t testing.TB) []*scenario.Scenario {
 	return all
 }
 
-// TestScenarios runs every scenario on both wires, twice each: everything that
-// it expects holds, and all four runs have one digest.
+// TestScenarios runs every scenario on both wires, twice each, on 1, 2 and 4
+// threads: everything that it expects holds, and all four runs have one digest.
 func TestScenarios(t *testing.T) {
+	defer runtime.GOMAXPROCS(1)
 	used := map[string]int{}
 	for _, s := range load(t) {
 		t.Run(s.Name, func(t *testing.T) {
 			require.Equal(t, s.Name+".yaml", s.File, "a scenario is named as its file")
 			var first report.Result
 			for i, wire := range []string{scenario.Direct, scenario.Mocknet, scenario.Direct, scenario.Mocknet} {
+				runtime.GOMAXPROCS([]int{1, 1, 2, 4}[i])
 				r := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: wire})
 				for name, n := range fail.Hits() {
 					used[name] += n
@@ -106,9 +109,9 @@ func TestTraceIsCanonical(t *testing.T) {
 	require.Equal(t, strings.Count(a.String(), "\n"), strings.Count(a.String(), "{\"t\":"))
 }
 
-// TestMain lets the heap grow as cmd/dreamland does: worlds are made of short-lived
-// messages.
+// TestMain suits the process to worlds as cmd/dreamland does.
 func TestMain(m *testing.M) {
+	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(3 << 30)
 	os.Exit(m.Run())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/taucloud/tau/sim/report"
@@ -19,7 +20,13 @@ const (
 	heapLimit  = 3 << 30 // bytes, soft
 )
 
-func tuneHeap() {
+// tuneRuntime suits the process to a world, unless its environment says how. One
+// thing happens at a time in a world: a second thread would only be woken and
+// sent to sleep again.
+func tuneRuntime() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(heapGrowth)
 		debug.SetMemoryLimit(heapLimit)
@@ -28,7 +35,7 @@ func tuneHeap() {
 
 // runHere makes a run in this process.
 func runHere(j job, progress *progress) (report.Result, error) {
-	tuneHeap()
+	tuneRuntime()
 	options := simrun.Options{Seed: j.seed, Wire: j.wire}
 	trace, err := openTrace(j.trace)
 	if err != nil {
