@@ -70,7 +70,7 @@ func BenchmarkCloud(b *testing.B) {
 			var bytesMax uint64
 			for b.Loop() {
 				r := run.Run(s, Vocabulary(), run.Options{Seed: 1, Wire: c.wire, Progress: func(at time.Duration, n uint64) {
-					if n%(1<<14) == 0 {
+					if n == 1<<14 || n%(1<<18) == 0 {
 						bytesMax = max(bytesMax, memory())
 					}
 				}})
