@@ -56,6 +56,12 @@ func TestScenarios(t *testing.T) {
 				require.Equal(t, first.Digest, r.Digest, "run %d, on %s; compare with: dreamland sim scenarios/%s --verify", i, wire, s.File)
 				require.Equal(t, first.Events, r.Events)
 			}
+			readme, err := os.ReadFile("../README.md")
+			require.NoError(t, err)
+			require.Contains(t, string(readme), "(scenarios/"+s.File+")", "the README lists every story")
+			if strings.Contains(string(readme), "replay   dreamland sim scenarios/"+s.File) {
+				require.Contains(t, string(readme), first.Digest, "the README shows a run as it is no more: paste a new one")
+			}
 		})
 	}
 	if t.Failed() {
