@@ -39,8 +39,10 @@ func load(t testing.TB) []*scenario.Scenario {
 func TestScenarios(t *testing.T) {
 	defer runtime.GOMAXPROCS(1)
 	used := map[string]int{}
-	for _, s := range load(t) {
+	all, ran := load(t), 0
+	for _, s := range all {
 		t.Run(s.Name, func(t *testing.T) {
+			ran++
 			require.Equal(t, s.Name+".yaml", s.File, "a scenario is named as its file")
 			var first report.Result
 			for i, wire := range []string{scenario.Direct, scenario.Mocknet, scenario.Direct, scenario.Mocknet} {
@@ -64,7 +66,7 @@ func TestScenarios(t *testing.T) {
 			}
 		})
 	}
-	if t.Failed() {
+	if t.Failed() || ran < len(all) { // -run chose some
 		return
 	}
 	for _, p := range fail.Points() {
