@@ -1,0 +1,55 @@
+package fail
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseAction(t *testing.T) {
+	for text, want := range map[string]Action{
+		"crash":        {Do: Crash},
+		" error ":      {Do: Error},
+		"drop":         {Do: Drop},
+		"delay 3s":     {Do: Delay, Delay: 3 * time.Second},
+		"delay  1m30s": {Do: Delay, Delay: 90 * time.Second},
+	} {
+		got, err := ParseAction(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, got, text)
+	}
+	for _, bad := range []string{"", "crash now", "delay", "delay -1s", "delay 3", "panic", "sleep(3)"} {
+		_, err := ParseAction(bad)
+		require.Error(t, err, "%q", bad)
+	}
+}
+
+func TestRulesApplyByNodeAndCount(t *testing.T) {
+	p := Register("fail-test/point", "only here")
+	_, err := Enable(Rule{Point: "fail-test/none", Do: Action{Do: Crash}})
+	require.Error(t, err, "there is no such point")
+
+	disable, err := Enable(Rule{Point: p.Name(), Do: Action{Do: Drop}, Times: 2, Nodes: func(n string) bool { return n == "a" }})
+	require.NoError(t, err)
+	hit := func(node string) bool {
+		action, on := p.decide(t.Context(), node)
+		return on && action.Do == Drop
+	}
+	require.False(t, hit("b"), "the rule is for a")
+	require.True(t, hit("a"))
+	require.True(t, hit("a"))
+	require.False(t, hit("a"), "twice only")
+	require.Equal(t, 2, Hits()[p.Name()])
+
+	again, err := Enable(Rule{Point: p.Name(), Do: Action{Do: Drop}})
+	require.NoError(t, err)
+	disable()
+	require.True(t, hit("b"), "one rule ends, the other goes on")
+	again()
+	again()
+	require.False(t, hit("b"))
+	require.Zero(t, active.Load())
+	ResetHits()
+	require.Empty(t, Hits())
+}
