@@ -107,7 +107,8 @@ func broken(r report.Result) (list []string) {
 // TestTraceIsCanonical: the digest is that of the trace, whose lines are JSON
 // without anything that differs from run to run.
 func TestTraceIsCanonical(t *testing.T) {
-	s := load(t)[slices.IndexFunc(load(t), func(s *scenario.Scenario) bool { return s.Name == "monkey-paused" })]
+	all := load(t)
+	s := all[slices.IndexFunc(all, func(s *scenario.Scenario) bool { return s.Name == "monkey-paused" })]
 	var a, b bytes.Buffer
 	ra := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Direct, Trace: &a})
 	rb := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Mocknet, Trace: &b})

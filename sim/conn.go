@@ -78,18 +78,19 @@ func (e *connEnd) Send(data []byte) error {
 	l, w := e.link, e.conn.net.w
 	l.frames++
 	l.busyUntil = max(l.busyUntil, w.nowNS()) + l.transmission(len(data))
-	e.transmit(frame{e.sent, data}, l.busyUntil+e.conn.net.latency(l, kindFrame, l.frames))
+	e.transmit(frame{e.sent, data}, l.busyUntil+e.conn.net.latency(l, kindFrame, l.frames), kindFrame, e.sent)
 	return nil
 }
 
-// transmit plans the arrival of a frame, after those sent before it.
-func (e *connEnd) transmit(f frame, at int64) {
+// transmit plans the arrival of a frame, after those sent before it. kind and key
+// are unique among the events of this direction.
+func (e *connEnd) transmit(f frame, at int64, kind eventKind, key uint64) {
 	at = max(at, e.lastAt+1)
 	e.lastAt = at
 	to := e.other()
 	e.conn.net.w.register(&event{
-		at: at, node: to.host.node, life: to.host.life, kind: kindFrame,
-		a: e.conn.id<<1 | uint64(e.side), b: f.seq,
+		at: at, node: to.host.node, life: to.host.life, kind: kind,
+		a: e.conn.id<<1 | uint64(e.side), b: key,
 		label: e.link.label, size: len(f.data), sum: xxhash.Sum64(f.data),
 		fire: func() { e.arrive(f) },
 	})
@@ -129,21 +130,9 @@ func (e *connEnd) resend(l *link) {
 	at := w.nowNS() + within(w.draw(drawRetry, e.conn.id, uint64(e.side), l.rsts), 0, int64(resendMax))
 	e.lastAt = max(e.lastAt, at)
 	for _, f := range frames {
-		w.seq++
-		e.transmitAgain(f, w.seq)
+		w.seq++ // the frame's own key has been used
+		e.transmit(f, e.lastAt+1, kindResend, w.seq)
 	}
-}
-
-// transmitAgain is transmit with a key of its own: the frame's has been used.
-func (e *connEnd) transmitAgain(f frame, key uint64) {
-	e.lastAt++
-	to := e.other()
-	e.conn.net.w.register(&event{
-		at: e.lastAt, node: to.host.node, life: to.host.life, kind: kindResend,
-		a: e.conn.id<<1 | uint64(e.side), b: key,
-		label: e.link.label, size: len(f.data), sum: xxhash.Sum64(f.data),
-		fire: func() { e.arrive(f) },
-	})
 }
 
 // Close implements transport.Conn: a reset of both ends.

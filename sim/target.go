@@ -43,12 +43,7 @@ func (w *World) Start(name string) {
 }
 
 // SetPaused implements fault.Target.
-func (w *World) SetPaused(name string, paused bool) {
-	n := w.node(name)
-	if n.paused != paused {
-		n.setPaused(paused)
-	}
-}
+func (w *World) SetPaused(name string, paused bool) { w.node(name).setPaused(paused) }
 
 // SetLinks implements fault.Target.
 func (w *World) SetLinks(state func(from, to string) fault.LinkState) {

@@ -15,7 +15,6 @@ package sim
 
 import (
 	"container/heap"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -286,9 +285,6 @@ func (w *World) watch() (stop func()) {
 	}()
 	return func() { close(done) }
 }
-
-// ErrNoSuchNode is returned for a name that no node has.
-var ErrNoSuchNode = errors.New("sim: no such node")
 
 func allStacks() []byte {
 	buf := make([]byte, 1<<20)

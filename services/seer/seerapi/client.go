@@ -2,7 +2,6 @@ package seerapi
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/taucloud/tau/clock"
@@ -28,7 +27,7 @@ func NewClient(ep *transport.Endpoint) *Client { return &Client{ep: ep} }
 // know yet: it has just started, or was paused.
 func (c *Client) Lookup(ctx context.Context, service string) ([]Member, error) {
 	err := transport.New(transport.Unreachable, Lookup.Name, "no seer in the directory")
-	for _, seer := range c.seers() {
+	for _, seer := range c.ep.AskOrder(Service, c.last) {
 		var members []Member
 		if members, err = c.lookupAt(ctx, seer, service); err == nil {
 			c.last = seer
@@ -61,21 +60,4 @@ func (c *Client) lookupAt(ctx context.Context, seer transport.Peer, service stri
 		}
 		after = page.Members[len(page.Members)-1].Peer
 	}
-}
-
-// seers lists whom to ask, in order: the one that answered last, this node
-// itself, then the others from a place that differs from node to node.
-func (c *Client) seers() []transport.Peer {
-	all := slices.Clone(c.ep.Directory().Peers(Service))
-	self := c.ep.Self()
-	if len(all) > 1 {
-		turn := int(self[0]) % len(all)
-		all = slices.Concat(all[turn:], all[:turn])
-	}
-	for _, first := range []transport.Peer{self, c.last} {
-		if i := slices.Index(all, first); i > 0 {
-			all = slices.Insert(slices.Delete(all, i, i+1), 0, first)
-		}
-	}
-	return all
 }

@@ -3,7 +3,6 @@ package tnsapi
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/taucloud/tau/clock"
@@ -96,7 +95,7 @@ func try[Req, Resp any](ctx context.Context, c *Client, m transport.Method[Req, 
 	var none Resp
 	last := transport.New(transport.Unreachable, m.Name, "no tns in the directory")
 	notFound := false
-	for _, replica := range c.replicas() {
+	for _, replica := range c.ep.AskOrder(Service, c.last) {
 		resp, err := callWithin(ctx, c.ep, replica, m, limit, req)
 		switch kind := transport.KindOf(err); {
 		case err == nil:
@@ -121,21 +120,4 @@ func callWithin[Req, Resp any](ctx context.Context, ep *transport.Endpoint, to t
 	ctx, cancel := clock.WithTimeout(ctx, ep.Loop(), limit)
 	defer cancel()
 	return m.Call(ctx, ep, to, req)
-}
-
-// replicas lists whom to ask, in order: the one that answered last, this node
-// itself, then the others from a place that differs from node to node.
-func (c *Client) replicas() []transport.Peer {
-	all := slices.Clone(c.ep.Directory().Peers(Service))
-	self := c.ep.Self()
-	if len(all) > 1 {
-		turn := int(self[0]) % len(all)
-		all = slices.Concat(all[turn:], all[:turn])
-	}
-	for _, first := range []transport.Peer{self, c.last} {
-		if i := slices.Index(all, first); i > 0 {
-			all = slices.Insert(slices.Delete(all, i, i+1), 0, first)
-		}
-	}
-	return all
 }
