@@ -16,6 +16,7 @@ import (
 type oneHolder struct {
 	since  map[string]conflict
 	grants map[string][]grantFact // by job
+	ended  map[string][]attempt   // by job: attempts that some home has ended
 }
 
 // grantFact is a grant and whether it is known to have ended.
@@ -48,8 +49,12 @@ func (c *oneHolder) Fact(f check.Fact) error {
 			return fmt.Errorf("%s grants attempt %d of job %s to %s, while attempt %d of %s, which it granted, has not ended",
 				f.Node, now.token.number, job, now.token.holder, old.token.number, old.token.holder)
 		}
+		// Two homes that cannot talk may grant the same attempt to the same monkey;
+		// who ends one of the two ends both.
+		now.ended = slices.Contains(c.ended[job], now.token)
 		c.grants[job] = append(c.grants[job], now)
 	case f.Name == "job-released", f.Name == "job-expired":
+		c.ended[job] = append(c.ended[job], attemptOf(f))
 		for i, g := range c.grants[job] {
 			if g.token == attemptOf(f) {
 				c.grants[job][i].ended = true
@@ -57,6 +62,7 @@ func (c *oneHolder) Fact(f check.Fact) error {
 		}
 	case f.Name == "job-finished" && f.Text("status") == patrickapi.Success.String():
 		delete(c.grants, job)
+		delete(c.ended, job)
 	case f.Service == "node" && f.Name == "crashed": // it may have forgotten
 		for _, list := range c.grants {
 			for i := range list {

@@ -24,7 +24,7 @@ func monkeyChecks() []scenario.Check {
 			Name: "one-holder-per-job",
 			Doc:  "no patrick grants what it has granted and not seen end; nobody holds a job longer than a lease after a renewal; of two monkeys that can talk to each other, one at most believes to hold a job, but for a lease after a partition",
 			New: func() check.Checker {
-				return &oneHolder{since: map[string]conflict{}, grants: map[string][]grantFact{}}
+				return &oneHolder{since: map[string]conflict{}, grants: map[string][]grantFact{}, ended: map[string][]attempt{}}
 			},
 		},
 	}

@@ -92,7 +92,7 @@ func (e *connEnd) transmit(f frame, at int64, kind eventKind, key uint64) {
 		at: at, node: to.host.node, life: to.host.life, kind: kind,
 		a: e.conn.id<<1 | uint64(e.side), b: key,
 		label: e.link.label, size: len(f.data), sum: xxhash.Sum64(f.data),
-		fire: func() { e.arrive(f) },
+		fire: func() { e.arrive(f) }, from: e,
 	})
 }
 

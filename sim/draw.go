@@ -33,6 +33,7 @@ const (
 	drawRand
 	drawDiskFault
 	drawRetry
+	drawRetime
 )
 
 // hashText is FNV-1a, for names in keys.

@@ -35,6 +35,7 @@ type event struct {
 	size  int    // of a frame, in bytes
 	sum   uint64 // of a frame's bytes
 	fire  func()
+	from  *connEnd // of a frame
 	// index in the heap, -1 when not in it.
 	index int
 }

@@ -91,6 +91,11 @@ func (w *World) SetCut(from, to string, on bool) {
 	w.setLink(from, to, func(s *fault.LinkState) { s.Cut = on })
 }
 
+// SetShape changes one direction of one link.
+func (w *World) SetShape(from, to string, shape fault.Shape) {
+	w.setLink(from, to, func(s *fault.LinkState) { s.Shape = shape })
+}
+
 // SetHeld holds one direction of one link.
 func (w *World) SetHeld(from, to string, on bool) {
 	w.setLink(from, to, func(s *fault.LinkState) { s.Held = on })

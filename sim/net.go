@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"container/heap"
 	"maps"
 	"slices"
 	"time"
@@ -64,7 +65,7 @@ func newNetwork(w *World, c carrier) *network {
 }
 
 func (n *network) link(from, to *Node) *link {
-	key := uint64(from.index)<<32 | uint64(to.index)
+	key := linkKey(from, to)
 	l := n.links[key]
 	if l == nil {
 		l = &link{from: from, to: to, label: from.name + ">" + to.name}
@@ -110,6 +111,8 @@ func overlay(shape, over fault.Shape) fault.Shape {
 	return shape
 }
 
+func linkKey(from, to *Node) uint64 { return uint64(from.index)<<32 | uint64(to.index) }
+
 func pairKey(a, b *Node) uint64 {
 	return uint64(min(a.index, b.index))<<32 | uint64(max(a.index, b.index))
 }
@@ -119,7 +122,7 @@ func (l *link) blocked() bool { return l.cut || l.held }
 
 // latency draws the delay of the numbered message of one purpose.
 func (n *network) latency(l *link, purpose eventKind, seq uint64) int64 {
-	d := n.w.draw(drawLatency, uint64(l.from.index)<<32|uint64(l.to.index), uint64(purpose), seq)
+	d := n.w.draw(drawLatency, linkKey(l.from, l.to), uint64(purpose), seq)
 	return within(d, int64(l.shape.LatencyMin), int64(l.shape.LatencyMax))
 }
 
@@ -131,9 +134,10 @@ func (l *link) transmission(size int) int64 {
 	return int64(float64(size) / float64(l.shape.Bandwidth) * float64(time.Second))
 }
 
-// apply changes a direction; conns over it begin to notice, or go on.
-func (n *network) apply(l *link, s fault.LinkState) {
-	wasCut, wasHeld := l.cut, l.held
+// apply changes a direction; conns over it begin to notice, or go on. It reports
+// whether latency or bandwidth changed.
+func (n *network) apply(l *link, s fault.LinkState) (reshaped bool) {
+	wasCut, wasHeld, before := l.cut, l.held, l.shape
 	l.cut, l.held, l.refused, l.shape = s.Cut, s.Held, s.Refused, overlay(l.base, s.Shape)
 	if l.cut != wasCut {
 		for _, c := range slices.Clone(n.pairs[pairKey(l.from, l.to)]) {
@@ -147,6 +151,50 @@ func (n *network) apply(l *link, s fault.LinkState) {
 	if wasCut && !l.cut || wasHeld && !l.held {
 		n.resend(l)
 	}
+	return l.shape != before
+}
+
+// retime lets frames that are on their way over some links arrive earlier, if
+// the links have become faster: who slowed them down does not keep them when it
+// is over.
+func (n *network) retime(links map[*link]bool) {
+	n.w.drain()
+	byEnd := map[*connEnd][]*event{}
+	var ends []*connEnd
+	for _, e := range n.w.events {
+		if e.from == nil || !links[e.from.link] {
+			continue
+		}
+		if byEnd[e.from] == nil {
+			ends = append(ends, e.from)
+		}
+		byEnd[e.from] = append(byEnd[e.from], e)
+	}
+	slices.SortFunc(ends, func(a, b *connEnd) int {
+		return cmp.Or(cmp.Compare(a.conn.id, b.conn.id), cmp.Compare(a.side, b.side))
+	})
+	for l := range links {
+		l.busyUntil = min(l.busyUntil, n.w.nowNS())
+	}
+	for _, end := range ends {
+		slices.SortFunc(byEnd[end], func(a, b *event) int { return cmp.Compare(a.at, b.at) })
+		end.retime(byEnd[end])
+	}
+}
+
+// retime sends the frames of one end again, in order, as if the link had taken
+// none of them yet, but none later than before.
+func (e *connEnd) retime(frames []*event) {
+	l, w := e.link, e.conn.net.w
+	previous := w.nowNS()
+	for _, f := range frames {
+		l.busyUntil = max(l.busyUntil, w.nowNS()) + l.transmission(f.size)
+		latency := within(w.draw(drawRetime, f.a, uint64(f.kind), f.b), int64(l.shape.LatencyMin), int64(l.shape.LatencyMax))
+		f.at = max(previous+1, min(f.at, l.busyUntil+latency))
+		previous = f.at
+		heap.Fix(&w.events, f.index)
+	}
+	e.lastAt = previous
 }
 
 // resend lets the frames go that waited for the link, in order.

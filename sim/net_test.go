@@ -100,6 +100,26 @@ func TestBandwidthDelaysBigFrames(t *testing.T) {
 	})
 }
 
+func TestFasterLinkHurriesWhatIsOnItsWay(t *testing.T) {
+	withLine(t, fixed, nil, func(l *line) {
+		l.w.SetShape("a", "b", fault.Shape{Bandwidth: 10})
+		start := l.w.Now()
+		for _, text := range []string{"0123456789", "second", "third"} {
+			require.NoError(t, l.conn.Send([]byte(text)))
+		}
+		require.NoError(t, l.w.RunUntil(start+1500*time.Millisecond))
+		assert.Equal(t, []string{"0123456789"}, l.b.frames, "10 bytes a second")
+		l.w.SetShape("a", "b", fault.Shape{Bandwidth: 1, LatencyMin: time.Hour, LatencyMax: time.Hour})
+		require.NoError(t, l.w.RunUntil(start+1700*time.Millisecond))
+		assert.Equal(t, []string{"0123456789", "second"}, l.b.frames, "a slower link does not hold them back")
+
+		require.NoError(t, l.conn.Send([]byte("fourth")))
+		l.w.SetShape("a", "b", fault.Shape{})
+		require.NoError(t, l.w.RunUntil(start+1800*time.Millisecond))
+		assert.Equal(t, []string{"0123456789", "second", "third", "fourth"}, l.b.frames)
+	})
+}
+
 func TestShortCutDelaysLongCutBreaks(t *testing.T) {
 	withLine(t, fixed, nil, func(l *line) {
 		start := l.w.Now()

@@ -48,8 +48,14 @@ func (w *World) SetPaused(name string, paused bool) { w.node(name).setPaused(pau
 // SetLinks implements fault.Target.
 func (w *World) SetLinks(state func(from, to string) fault.LinkState) {
 	w.net.faults = state
+	reshaped := map[*link]bool{}
 	for _, l := range w.net.inUse() {
-		w.net.apply(l, state(l.from.name, l.to.name))
+		if w.net.apply(l, state(l.from.name, l.to.name)) {
+			reshaped[l] = true
+		}
+	}
+	if len(reshaped) > 0 {
+		w.net.retime(reshaped)
 	}
 }
 

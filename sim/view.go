@@ -5,7 +5,6 @@ import (
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim/check"
-	"github.com/taucloud/tau/sim/fault"
 )
 
 var _ check.View = (*World)(nil)
@@ -40,12 +39,17 @@ func (w *World) Connected(a, b string) bool {
 	if na == nb {
 		return true
 	}
-	for _, s := range []fault.LinkState{w.net.stateOf(na, nb), w.net.stateOf(nb, na)} {
-		if s.Cut || s.Held || s.Refused || s.Shape.LatencyMax > promptly {
-			return false
-		}
+	return w.net.prompt(na, nb, w.nowNS()) && w.net.prompt(nb, na, w.nowNS())
+}
+
+// prompt reports whether a frame that is sent now arrives soon.
+func (n *network) prompt(from, to *Node, now int64) bool {
+	s := n.stateOf(from, to)
+	if s.Cut || s.Held || s.Refused || s.Shape.LatencyMax > promptly {
+		return false
 	}
-	return true
+	l := n.links[linkKey(from, to)]
+	return l == nil || l.busyUntil-now <= int64(promptly)
 }
 
 // up: started and not about to stop.

@@ -57,17 +57,17 @@ type Agent struct {
 // Start implements node.Service.
 func (a *Agent) Start(context.Context) error {
 	a.began = a.env.Loop.Elapsed()
-	a.life = a.newLife()
+	a.life = newLife(a.env)
 	seerapi.Ask.Serve(a.env.Wire, a.answer)
 	a.env.Loop.Go("beacon", a.run)
 	return nil
 }
 
-// newLife names this run of the node. The clock is only asked for being
+// newLife names this run of a service. The clock is only asked for being
 // different from the last time: after the loss of a disk nothing else is.
-func (a *Agent) newLife() uint64 {
-	raw := binary.BigEndian.AppendUint64(nil, a.env.Rand.Uint64())
-	raw = binary.BigEndian.AppendUint64(raw, uint64(a.env.Loop.Now().UnixNano()))
+func newLife(env node.Env) uint64 {
+	raw := binary.BigEndian.AppendUint64(nil, env.Rand.Uint64())
+	raw = binary.BigEndian.AppendUint64(raw, uint64(env.Loop.Now().UnixNano()))
 	sum := sha256.Sum256(raw)
 	return binary.BigEndian.Uint64(sum[:]) | 1 // never 0, which is no life
 }
@@ -117,10 +117,10 @@ func (a *Agent) beat(ctx context.Context) {
 }
 
 // answer tells everything to a seer that asks.
-func (a *Agent) answer(_ context.Context, from transport.Peer, _ seerapi.AskMessage) {
+func (a *Agent) answer(_ context.Context, from transport.Peer, ask seerapi.AskMessage) {
 	m := a.message()
-	m.Announcement = &a.told
-	_ = a.env.Wire.Tell(from, seerapi.Beacon, m.Encode())
+	_ = seerapi.Answer.Tell(a.env.Wire, from, seerapi.AnswerMessage{
+		Ask: ask, Life: m.Life, At: m.At, Revision: m.Revision, Announcement: &a.told})
 }
 
 func (a *Agent) message() seerapi.BeaconMessage {

@@ -2,36 +2,42 @@ package seer
 
 import "time"
 
-// paceWindow is how long the shortest delay is remembered, at least once and at
-// most twice: long beside a burst of held messages, short beside the drift of
-// two clocks, even of one that runs at half its speed.
-const paceWindow = 2 * time.Second
+// driftDivisor bounds the drift between two clocks that needs no question: one
+// part in so many, more than crystals and the slewing of NTP add up to.
+const driftDivisor = 1024
 
 // pace tells how much longer than others a message of one sender was under way,
 // from the sender's clock in it and the receiver's on arrival. Neither clock
 // says anything by itself, but their difference is the delay plus a constant; a
 // message that was held for a minute arrives with a difference a minute larger
-// than that of its predecessors. A lasting change (a longer route, a machine
-// that was suspended) counts as delay for one or two windows only.
+// than that of the quickest.
+//
+// A sender whose clock is slow, or stood still, looks the same: only an answer
+// to a question (answered) tells the two apart.
 //
 // The zero value has not heard anything.
 type pace struct {
-	heard         bool
-	previous, low time.Duration // the least difference in the last window, in this one
-	since         time.Duration // when this window began
+	heard bool
+	low   time.Duration // the least difference, raised by the drift that clocks have
+	at    time.Duration // when low was last raised
 }
 
 // delay takes note of a message that its sender stamped with sent and that
 // arrived at now, and returns its delay beyond the least of late.
 func (p *pace) delay(now, sent time.Duration) time.Duration {
 	difference := now - sent
-	switch {
-	case !p.heard:
-		*p = pace{heard: true, previous: difference, low: difference, since: now}
-	case now-p.since >= paceWindow:
-		p.previous, p.low, p.since = p.low, difference, now
-	default:
-		p.low = min(p.low, difference)
+	if !p.heard {
+		*p = pace{heard: true, low: difference, at: now}
 	}
-	return difference - min(p.previous, p.low)
+	p.low = min(p.low+(now-p.at)/driftDivisor, difference)
+	p.at = now
+	return difference - p.low
+}
+
+// answered takes note, before delay, that the message answers a question that
+// was asked roundTrip ago, and so was not under way for longer.
+func (p *pace) answered(now, sent, roundTrip time.Duration) {
+	if sure := now - sent - roundTrip; p.heard && sure > p.low {
+		*p = pace{heard: true, low: sure, at: now}
+	}
 }

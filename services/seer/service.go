@@ -38,6 +38,7 @@ type Service struct {
 	table    *table
 	pulling  map[transport.Peer]bool // seers that are being asked
 	turn     int                     // of the seers to ask
+	life     uint64                  // names this run
 	// lastTurn is when this seer was last seen awake, wokeAt when it started or
 	// last woke from a stall.
 	lastTurn, wokeAt time.Duration
@@ -54,9 +55,11 @@ func newService(env node.Env, settings Settings) *Service {
 
 // Start implements node.Service.
 func (s *Service) Start(context.Context) error {
+	s.life = newLife(s.env)
 	s.lastTurn = s.env.Loop.Elapsed()
 	s.wokeAt = s.lastTurn
 	s.env.Wire.HandleTell(seerapi.Beacon, s.hear)
+	seerapi.Answer.Serve(s.env.Wire, s.answer)
 	seerapi.Leave.Serve(s.env.Wire, s.leave)
 	seerapi.Lookup.Serve(s.env.Wire, s.lookup)
 	seerapi.Digest.Serve(s.env.Wire, s.digest)
@@ -114,11 +117,26 @@ func (s *Service) settled(now time.Duration) bool {
 // hear takes a beacon.
 func (s *Service) hear(_ context.Context, from transport.Peer, raw []byte) {
 	b, err := seerapi.DecodeBeacon(raw)
-	if err != nil || (b.Announcement != nil && !sound(b.Announcement)) {
+	if err == nil {
+		s.take(from, b, 0)
+	}
+}
+
+// answer takes the answer to a question of this run.
+func (s *Service) answer(_ context.Context, from transport.Peer, m seerapi.AnswerMessage) {
+	if m.Life != 0 && m.Ask.Seer == s.life && m.Ask.At > 0 && m.Ask.At <= s.env.Loop.Elapsed() {
+		s.take(from, m.Beacon(), m.Ask.At)
+	}
+}
+
+// take notes what a node says of itself, and asks it for more if that is needed.
+func (s *Service) take(from transport.Peer, b seerapi.BeaconMessage, asked time.Duration) {
+	if b.Announcement != nil && !sound(b.Announcement) {
 		return
 	}
-	if s.table.hear(s.now(), from, b) {
-		_ = seerapi.Ask.Tell(s.env.Wire, from, seerapi.AskMessage{}) // the next beacon is answered so too
+	now := s.now()
+	if s.table.hear(now, from, b, asked) {
+		_ = seerapi.Ask.Tell(s.env.Wire, from, seerapi.AskMessage{Seer: s.life, At: now}) // a later beacon leads to it again
 	}
 	s.report()
 }

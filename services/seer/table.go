@@ -37,7 +37,9 @@ type member struct {
 	// last is the life before this one, whose messages may still come.
 	last uint64
 	pace pace
-	left bool // this life ended in order
+	// askedAt is when it was last asked to announce itself.
+	askedAt time.Duration
+	left    bool // this life ended in order
 
 	wanted       uint64                // the highest revision heard of in this life
 	announcement *seerapi.Announcement // nil until heard
@@ -71,8 +73,9 @@ func newTable(goneAfter time.Duration, lenMax int) *table {
 }
 
 // hear takes a direct beacon. It supersedes everything that was known of other
-// lives of the sender. ask tells that the announcement is missing.
-func (t *table) hear(now time.Duration, from transport.Peer, b seerapi.BeaconMessage) (ask bool) {
+// lives of the sender. asked is when this seer asked for it, or zero. ask tells
+// to ask the sender: the announcement is missing, or the beacon is late.
+func (t *table) hear(now time.Duration, from transport.Peer, b seerapi.BeaconMessage, asked time.Duration) (ask bool) {
 	m := t.get(from)
 	if m == nil {
 		return false
@@ -83,13 +86,28 @@ func (t *table) hear(now time.Duration, from transport.Peer, b seerapi.BeaconMes
 	case m.life != b.Life:
 		m.begin(b.Life)
 	}
-	m.heardAt = max(m.heardAt, now-max(0, m.pace.delay(now, b.At)-t.lateness()))
+	if asked > 0 {
+		m.pace.answered(now, b.At, now-asked)
+		m.heardAt = max(m.heardAt, asked)
+	}
+	late := m.pace.delay(now, b.At) - t.lateness()
+	m.heardAt = max(m.heardAt, now-max(0, late))
 	m.wanted = max(m.wanted, b.Revision)
 	if b.Announcement != nil {
 		m.announcement, m.of = b.Announcement, revision{life: b.Life, number: b.Revision}
 	}
 	t.judge(now, m)
-	return m.incomplete()
+	return (late > 0 || m.incomplete()) && t.mayAsk(now, m)
+}
+
+// mayAsk limits the questions to one member: a burst of beacons that were held
+// leads to one.
+func (t *table) mayAsk(now time.Duration, m *member) bool {
+	if now-m.askedAt < t.goneAfter/10 {
+		return false
+	}
+	m.askedAt = now
+	return true
 }
 
 // lateness is by how much a beacon may be later than usual without counting as
@@ -209,7 +227,7 @@ func (m *member) incomplete() bool {
 // one is here: the node lives, it should not vanish for a moment.
 func (m *member) begin(life uint64) {
 	m.last, m.life = m.life, life
-	m.left, m.wanted, m.pace = false, 0, pace{}
+	m.left, m.wanted, m.pace, m.askedAt = false, 0, pace{}, minElapsed
 }
 
 // get finds or adds a peer; nil when the table is full.
@@ -220,7 +238,7 @@ func (t *table) get(peer transport.Peer) *member {
 	if len(t.members) >= t.lenMax {
 		return nil
 	}
-	m := &member{peer: peer, heardAt: minElapsed}
+	m := &member{peer: peer, heardAt: minElapsed, askedAt: minElapsed}
 	t.members[peer] = m
 	i, _ := slices.BinarySearchFunc(t.sorted, peer, func(m *member, p transport.Peer) int { return m.peer.Compare(p) })
 	t.sorted = slices.Insert(t.sorted, i, m)

@@ -47,14 +47,14 @@ func (t *table) whys() []string {
 
 func TestSilentMemberIsGone(t *testing.T) {
 	tab := newTable(testGone, 10)
-	require.False(t, tab.hear(seconds(10), alice, full(7, 0, 1)))
-	require.False(t, tab.hear(seconds(11), alice, short(7, 1)))
+	require.False(t, tab.hear(seconds(10), alice, full(7, 0, 1), 0))
+	require.False(t, tab.hear(seconds(11), alice, short(7, 1), 0))
 	require.Equal(t, []transport.Peer{alice}, tab.peers(15.9))
 	require.Empty(t, tab.peers(16), "answers are exact between two looks")
 	tab.expire(seconds(16.2), time.Minute)
 	require.Equal(t, []string{"up", whySilent}, tab.whys())
 
-	require.False(t, tab.hear(seconds(30), alice, short(7, 20)), "its announcement is remembered")
+	require.False(t, tab.hear(seconds(30), alice, short(7, 20), 0), "its announcement is remembered")
 	require.Equal(t, []transport.Peer{alice}, tab.peers(30))
 	tab.expire(seconds(91), time.Minute)
 	require.Empty(t, tab.members, "forgotten")
@@ -62,10 +62,10 @@ func TestSilentMemberIsGone(t *testing.T) {
 
 func TestUnknownBeaconIsAskedFor(t *testing.T) {
 	tab := newTable(testGone, 1)
-	require.True(t, tab.hear(seconds(1), alice, short(7, 0)))
+	require.True(t, tab.hear(seconds(1), alice, short(7, 0), 0))
 	require.Empty(t, tab.peers(1), "nobody knows what it offers")
-	require.False(t, tab.hear(seconds(1), bob, full(7, 0, 1)), "the table is full")
-	require.False(t, tab.hear(seconds(2), alice, full(7, 1, 1)))
+	require.False(t, tab.hear(seconds(1), bob, full(7, 0, 1), 0), "the table is full")
+	require.False(t, tab.hear(seconds(2), alice, full(7, 1, 1), 0))
 	require.Equal(t, []transport.Peer{alice}, tab.peers(2))
 }
 
@@ -73,11 +73,11 @@ func TestRestartSupersedes(t *testing.T) {
 	for name, incarnation := range map[string]uint64{"counted on": 4, "lost its disk": 1} {
 		t.Run(name, func(t *testing.T) {
 			tab := newTable(testGone, 10)
-			tab.hear(seconds(10), alice, full(7, 50, 3))
-			tab.hear(seconds(12), alice, full(8, 0, incarnation))
+			tab.hear(seconds(10), alice, full(7, 50, 3), 0)
+			tab.hear(seconds(12), alice, full(8, 0, incarnation), 0)
 			require.Equal(t, []string{"up", "up"}, tab.whys(), "the second is a restart")
 
-			tab.hear(seconds(13), alice, full(7, 51, 3))
+			tab.hear(seconds(13), alice, full(7, 51, 3), 0)
 			require.False(t, tab.merge(seconds(13), seerapi.Heard{Peer: alice, Life: 7, Revision: 1, Age: 0}))
 			members, _ := tab.lookup(seconds(13), "tns", transport.Peer{})
 			require.Len(t, members, 1)
@@ -109,18 +109,18 @@ func TestRelayedNews(t *testing.T) {
 
 func TestLeave(t *testing.T) {
 	tab := newTable(testGone, 10)
-	tab.hear(seconds(10), alice, full(7, 0, 1))
+	tab.hear(seconds(10), alice, full(7, 0, 1), 0)
 	tab.leave(seconds(11), alice, 6)
 	require.Equal(t, []transport.Peer{alice}, tab.peers(11), "another life ended")
 	tab.leave(seconds(11), alice, 7)
 	require.Empty(t, tab.peers(11))
 	require.Equal(t, []string{"up", whyLeft}, tab.whys())
 	tab.merge(seconds(12), seerapi.Heard{Peer: alice, Life: 7, Revision: 1, Age: seconds(0.1)})
-	tab.hear(seconds(12), alice, short(7, 1))
+	tab.hear(seconds(12), alice, short(7, 1), 0)
 	require.Empty(t, tab.peers(12), "late news of a life that ended")
 
 	other := newTable(testGone, 10)
-	other.hear(seconds(10), alice, full(7, 0, 1))
+	other.hear(seconds(10), alice, full(7, 0, 1), 0)
 	digest, more := tab.digest(seconds(12), transport.Peer{})
 	require.False(t, more)
 	for _, h := range digest {
@@ -128,14 +128,14 @@ func TestLeave(t *testing.T) {
 	}
 	require.Empty(t, other.peers(12), "others hear of it")
 
-	tab.hear(seconds(13), alice, full(8, 0, 2))
+	tab.hear(seconds(13), alice, full(8, 0, 2), 0)
 	require.Equal(t, []transport.Peer{alice}, tab.peers(13), "the next life is another matter")
 }
 
 func TestStalledSeerGivesGrace(t *testing.T) {
 	tab := newTable(testGone, 10)
-	tab.hear(seconds(1), bob, full(3, 0, 1))
-	tab.hear(seconds(10), alice, full(7, 0, 1))
+	tab.hear(seconds(1), bob, full(3, 0, 1), 0)
+	tab.hear(seconds(10), alice, full(7, 0, 1), 0)
 	tab.expire(seconds(10), time.Minute)
 	tab.whys()
 	tab.resume(seconds(60)) // it was paused for 50 s
@@ -153,7 +153,7 @@ func TestStalledSeerGivesGrace(t *testing.T) {
 func TestPages(t *testing.T) {
 	tab := newTable(testGone, 5000)
 	for i := range 2500 {
-		tab.hear(seconds(1), transport.Peer{byte(i), byte(i >> 8), 1}, full(1, 0, 1))
+		tab.hear(seconds(1), transport.Peer{byte(i), byte(i >> 8), 1}, full(1, 0, 1), 0)
 	}
 	var after transport.Peer
 	seen := 0
@@ -174,21 +174,35 @@ func BenchmarkHear(b *testing.B) {
 	peers := make([]transport.Peer, 1000)
 	for i := range peers {
 		peers[i] = transport.Peer{byte(i), byte(i >> 8)}
-		tab.hear(0, peers[i], full(1, 0, 1))
+		tab.hear(0, peers[i], full(1, 0, 1), 0)
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		now := time.Duration(i) * time.Millisecond
-		tab.hear(now, peers[i%len(peers)], seerapi.BeaconMessage{Life: 1, At: now, Revision: 1})
+		tab.hear(now, peers[i%len(peers)], seerapi.BeaconMessage{Life: 1, At: now, Revision: 1}, 0)
 	}
 }
 
 func TestHeldBeaconsOfTheDead(t *testing.T) {
 	tab := newTable(testGone, 10)
-	tab.hear(seconds(10), alice, full(7, 0, 1))
+	tab.hear(seconds(10), alice, full(7, 0, 1), 0)
 	tab.expire(seconds(60), time.Hour)
 	for at := 1; at < 5; at++ { // what the network had kept back is released
-		tab.hear(seconds(60), alice, short(7, float64(at)))
+		tab.hear(seconds(60), alice, short(7, float64(at)), 0)
 		require.Empty(t, tab.peers(60), "sent 50 s ago")
 	}
+}
+
+func TestLateBeaconsAreAskedAbout(t *testing.T) {
+	tab := newTable(testGone, 10)
+	tab.hear(seconds(10), alice, full(7, 0, 1), 0)
+	require.False(t, tab.hear(seconds(13.5), alice, short(7, 1), 0), "2.5 s are let pass")
+	require.True(t, tab.hear(seconds(16), alice, short(7, 2), 0), "a second later it may be of the past")
+	require.False(t, tab.hear(seconds(16), alice, short(7, 3), 0), "one question at a time")
+	require.Equal(t, []transport.Peer{alice}, tab.peers(19))
+
+	require.False(t, tab.hear(seconds(17), alice, full(7, 2, 1), seconds(16)), "its clock is slow: the answer says so")
+	require.Equal(t, []transport.Peer{alice}, tab.peers(21))
+	require.False(t, tab.hear(seconds(19), alice, short(7, 3), 0))
+	require.Equal(t, []transport.Peer{alice}, tab.peers(23))
 }

@@ -44,8 +44,29 @@ type Announcement struct {
 	Usage       map[string]int64 `cbor:",omitempty"`
 }
 
-// AskMessage asks a node to announce itself: its beacon was not understood.
-type AskMessage struct{}
+// AskMessage asks a node to announce itself at once: its beacon was not
+// understood, or came late and may be of the past.
+type AskMessage struct {
+	// Seer names this run of the seer, and At is its monotonic clock; the answer
+	// gives both back.
+	Seer uint64
+	At   time.Duration
+}
+
+// AnswerMessage answers an AskMessage. It was sent after the question, and so
+// tells more than a beacon, whatever the clocks: its sender was alive at Ask.At.
+type AnswerMessage struct {
+	Ask          AskMessage
+	Life         uint64
+	At           time.Duration
+	Revision     uint64
+	Announcement *Announcement
+}
+
+// Beacon is the same without the question.
+func (m AnswerMessage) Beacon() BeaconMessage {
+	return BeaconMessage{Life: m.Life, At: m.At, Revision: m.Revision, Announcement: m.Announcement}
+}
 
 // LeaveMessage says that this life of the sender ends in order.
 type LeaveMessage struct {
@@ -110,6 +131,7 @@ type RecordsResponse struct {
 var (
 	Leave   = transport.Note[LeaveMessage]{Name: "seer/leave"}
 	Ask     = transport.Note[AskMessage]{Name: "seer/ask"} // from a seer to an agent
+	Answer  = transport.Note[AnswerMessage]{Name: "seer/answer"}
 	Lookup  = transport.Method[LookupRequest, LookupResponse]{Name: "seer/lookup"}
 	Digest  = transport.Method[DigestRequest, DigestResponse]{Name: "seer/digest"}
 	Records = transport.Method[RecordsRequest, RecordsResponse]{Name: "seer/records"}
