@@ -26,12 +26,24 @@ func (c *clocks) elapsedAt(virtual int64) int64 {
 	return c.base + passed + passed/1e6*c.ppm + passed%1e6*c.ppm/1e6
 }
 
-// toWorld is how long d on the node's clock takes in virtual time.
-func (n *Node) toWorld(d time.Duration) int64 {
-	if n.clocks.ppm == 0 {
-		return int64(d)
+// virtualAt is the first virtual time at which elapsed is at least e. It is
+// exact: a timer that fires a nanosecond early by its node's own clock may be
+// set again for that nanosecond, for ever.
+func (c *clocks) virtualAt(e int64) int64 {
+	d := e - c.base
+	if c.ppm == 0 {
+		return c.from + d
 	}
-	return int64(float64(d) / (1 + float64(n.clocks.ppm)/1e6))
+	const million = 1_000_000
+	rate := million + c.ppm
+	at := c.from + d/rate*million + d%rate*million/rate
+	for c.elapsedAt(at) >= e {
+		at--
+	}
+	for c.elapsedAt(at) < e {
+		at++
+	}
+	return at
 }
 
 func (c *clocks) setDrift(virtual, ppm int64) {

@@ -65,10 +65,13 @@ func (l *loop) Now() time.Time { return l.life.node.wallClock() }
 // Elapsed implements clock.Clock.
 func (l *loop) Elapsed() time.Duration { return l.life.node.elapsed() }
 
-// AfterFunc implements clock.Clock. The function runs on the world's thread.
+// AfterFunc implements clock.Clock. The function runs on the world's thread, and
+// never early by this node's own clock, even if that has slowed down meanwhile.
 func (l *loop) AfterFunc(d time.Duration, f func()) clock.Timer {
+	clocks := &l.life.node.clocks
+	due := clocks.elapsedAt(l.w.nowNS()) + int64(max(0, d))
 	e := &event{
-		at:    l.w.nowNS() + l.life.node.toWorld(max(0, d)),
+		at:    clocks.virtualAt(due),
 		node:  l.life.node,
 		life:  l.life,
 		kind:  kindTimer,
@@ -76,12 +79,19 @@ func (l *loop) AfterFunc(d time.Duration, f func()) clock.Timer {
 		b:     l.seq.Add(1),
 		label: l.name,
 	}
-	e.fire = func() {
+	var fire func()
+	fire = func() {
+		if at := clocks.virtualAt(due); at > l.w.nowNS() {
+			e.at, e.fire = at, fire
+			l.w.register(e)
+			return
+		}
 		e.fire = nil
 		if !l.stopped {
 			f()
 		}
 	}
+	e.fire = fire
 	l.w.register(e)
 	return (*timer)(&timerState{w: l.w, e: e})
 }

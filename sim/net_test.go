@@ -12,6 +12,7 @@ import (
 	"github.com/taucloud/tau/sim"
 	"github.com/taucloud/tau/sim/fault"
 	"github.com/taucloud/tau/transport"
+	"pgregory.net/rapid"
 )
 
 // recorder is a HostHandler that notes what is reported, and when.
@@ -231,6 +232,30 @@ func TestClocksSkewAndDrift(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
+}
+
+func TestTimersAreNeverEarly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		_, err := sim.Run(sim.Config{Seed: 1}, func(w *sim.World) error {
+			n, err := w.AddBare("n")
+			require.NoError(t, err)
+			due := map[int]time.Duration{}
+			for i := range 20 {
+				w.SetDrift("n", rapid.Int64Range(-500_000, 500_000).Draw(t, "ppm"))
+				d := time.Duration(rapid.Int64Range(0, 3e9).Draw(t, "d"))
+				due[i] = n.Loop.Elapsed() + d
+				n.Loop.AfterFunc(d, func() {
+					require.GreaterOrEqual(t, n.Loop.Elapsed(), due[i])
+					delete(due, i)
+				})
+				require.NoError(t, w.RunUntil(w.Now()+time.Duration(rapid.Int64Range(0, 1e9).Draw(t, "pass"))))
+			}
+			require.NoError(t, w.RunUntil(w.Now()+10*time.Second))
+			require.Empty(t, due)
+			return nil
+		})
+		require.NoError(t, err)
+	})
 }
 
 func TestCrashKeepsWhatWasFlushed(t *testing.T) {
