@@ -178,21 +178,17 @@ func readBelow(c CID, depth int, get func(CID) ([]byte, error), f func(content [
 }
 
 // walkDAG returns all blocks of a DAG, each once, parents first.
-func walkDAG(root CID, get func(CID) ([]byte, error)) ([]CID, error) {
+func walkDAG(root CID, links func(CID) ([]CID, error)) ([]CID, error) {
 	list, seen := []CID{root}, map[CID]bool{root: true}
 	for i := 0; i < len(list); i++ {
 		if len(list) > blocksLenMax {
 			return nil, fmt.Errorf("%w: a DAG of over %d blocks", ErrTooLarge, blocksLenMax)
 		}
-		raw, err := get(list[i])
+		below, err := links(list[i])
 		if err != nil {
 			return nil, err
 		}
-		links, _, err := linksOf(block{cid: list[i], raw: raw})
-		if err != nil {
-			return nil, err
-		}
-		for _, l := range links {
+		for _, l := range below {
 			if !seen[l] {
 				seen[l] = true
 				list = append(list, l)

@@ -20,17 +20,19 @@ func (s *blockStore) addRoot(root CID, members []CID) error {
 	if slices.Equal(old, members) {
 		return nil
 	}
-	k := rootKey(root)
-	err := s.write(func(b datastore.Batch) error {
-		return b.Put(context.Background(), datastore.RawKey(string(k)), encodeRoot(k, members))
-	})
-	if err != nil {
+	if err := s.saveRoot(root, members); err != nil {
 		return fmt.Errorf("storage: add root: %w", err)
 	}
-	s.roots[root] = slices.Clone(members)
-	s.refer(members, 1)
+	s.keepRoot(root, slices.Clone(members))
 	s.refer(old, -1)
 	return nil
+}
+
+func (s *blockStore) saveRoot(root CID, members []CID) error {
+	k := rootKey(root)
+	return s.write(func(b datastore.Batch) error {
+		return b.Put(context.Background(), datastore.RawKey(string(k)), encodeRoot(k, members))
+	})
 }
 
 func (s *blockStore) removeRoot(root CID) error {
@@ -100,7 +102,17 @@ func (s *blockStore) members(root CID) ([]CID, error) {
 	case !here:
 		return nil, ErrNotFound
 	}
-	return walkDAG(root, s.readBlock)
+	return walkDAG(root, s.readLinks)
+}
+
+// readLinks reads a block and returns what it links to.
+func (s *blockStore) readLinks(c CID) ([]CID, error) {
+	raw, err := s.readBlock(c)
+	if err != nil {
+		return nil, err
+	}
+	links, _, err := linksOf(block{cid: c, raw: raw})
+	return links, err
 }
 
 // read returns the content of a DAG.
@@ -150,12 +162,12 @@ func decodeRoot(k Key, sealed []byte) ([]CID, error) {
 	}
 	var raws [][]byte
 	if err := transport.Decode(raw, &raws); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: root: %w", ErrCorrupt, err)
 	}
 	members := make([]CID, len(raws))
 	for i, raw := range raws {
 		if members[i], err = cid.Cast(raw); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: root: %w", ErrCorrupt, err)
 		}
 	}
 	return members, nil

@@ -42,8 +42,9 @@ func openBlockStore(disk Disk) (*blockStore, error) {
 	if err := s.loadIndex(); err != nil {
 		return nil, err
 	}
-	if err := s.loadRoots(); err != nil {
-		return nil, err
+	whole, err := s.loadRoots()
+	if err != nil || !whole {
+		return s, err
 	}
 	return s, s.dropUnreferenced()
 }
@@ -68,26 +69,6 @@ func (s *blockStore) loadIndex() error {
 			s.index[c] = &blockInfo{here: true, size: r.Size}
 		}
 	}
-}
-
-// loadRoots reads the lists of the roots; one that is corrupt is made anew from
-// the blocks.
-func (s *blockStore) loadRoots() error {
-	return scanDisk(s.disk, rootsAt, func(k Key, sealed []byte) error {
-		root, err := cid.Decode(string(k[len(rootsAt)+1:]))
-		if err != nil {
-			return nil // not ours
-		}
-		members, err := decodeRoot(k, sealed)
-		if err != nil {
-			if members, err = walkDAG(root, s.readBlock); err != nil {
-				members = []CID{root} // Has says no, and the next Fetch repairs it
-			}
-		}
-		s.roots[root] = members
-		s.refer(members, 1)
-		return nil
-	})
 }
 
 // dropUnreferenced removes what a crash left of fetches that never ended.

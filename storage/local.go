@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/ipfs/go-datastore"
@@ -14,30 +15,35 @@ import (
 
 // Local is a Store on this node's disk only, below one namespace. Each value
 // carries a checksum: one that the disk tore or corrupted is reported as such
-// once read by Get (an error that is not ErrNotFound), or, if it was torn by a
-// crash, is absent after OpenLocal.
+// once read (ErrCorrupt), and is absent after OpenLocal; Dropped lists those.
 type Local struct {
 	local
 }
 
 type local struct {
-	loop clock.Loop
-	disk Disk
-	at   Key
+	loop    clock.Loop
+	disk    Disk
+	at      Key
+	dropped map[Key]bool // corrupt since before the open, and not written since
 }
 
 // OpenLocal opens the store below namespace. loop is the caller's.
 func OpenLocal(loop clock.Loop, disk Disk, namespace Key) (*Local, error) {
 	mustBeKey(namespace)
-	s := &Local{local{loop: loop, disk: disk, at: namespace}}
-	if err := s.dropTorn(); err != nil {
+	s := &Local{local{loop: loop, disk: disk, at: namespace, dropped: map[Key]bool{}}}
+	if err := s.findTorn(); err != nil {
 		return nil, fmt.Errorf("storage: open %s: %w", namespace, err)
 	}
 	return s, nil
 }
 
-// dropTorn removes values whose checksum is wrong on two readings.
-func (s *Local) dropTorn() error {
+// Dropped lists the keys, in order, of which the value was corrupt when the
+// store was opened, as long as nothing else is written there: after a crash,
+// too, the owner learns of what it has lost.
+func (s *Local) Dropped() []Key { return slices.SortedFunc(maps.Keys(s.dropped), Key.Compare) }
+
+// findTorn drops the values whose checksum is wrong, however often it is read.
+func (s *Local) findTorn() error {
 	var suspects []Key
 	err := s.scan("", func(k Key, sealed []byte) error {
 		if _, err := unseal(string(s.at+k), sealed); err != nil {
@@ -49,36 +55,41 @@ func (s *Local) dropTorn() error {
 		return err
 	}
 	for _, k := range suspects {
-		if _, err := s.Get(k); !errors.Is(err, ErrCorrupt) {
-			continue
-		}
-		if err := s.disk.Delete(context.Background(), s.diskKey(k)); err != nil {
-			return err
+		if _, err := s.Get(k); errors.Is(err, ErrCorrupt) {
+			s.dropped[k] = true
 		}
 	}
 	return nil
 }
 
 // Get implements Store.
-func (s *Local) Get(k Key) ([]byte, error) {
+func (s *Local) Get(k Key) (value []byte, err error) {
 	mustBeKey(k)
-	sealed, err := s.disk.Get(context.Background(), s.diskKey(k))
-	if errors.Is(err, datastore.ErrNotFound) {
+	if s.dropped[k] {
 		return nil, ErrNotFound
 	}
-	if err != nil {
-		return nil, fmt.Errorf("storage: get %s: %w", k, err)
-	}
-	value, err := unseal(string(s.at+k), sealed)
-	return bytes.Clone(value), err
+	at := s.at + k
+	err = readSound(s.disk, at, func(sealed []byte) error {
+		found, err := unseal(string(at), sealed)
+		value = bytes.Clone(found)
+		return err
+	})
+	return value, err
 }
 
 // List implements Store. A corrupt value is an error of the whole.
 func (s *Local) List(prefix Key) ([]Entry, error) {
 	var list []Entry
 	add := func(k Key, sealed []byte) error {
+		if s.dropped[k] {
+			return nil
+		}
 		value, err := unseal(string(s.at+k), sealed)
-		list = append(list, Entry{Key: k, Value: bytes.Clone(value)})
+		value = bytes.Clone(value)
+		if err != nil { // perhaps only the reading went wrong
+			value, err = s.Get(k)
+		}
+		list = append(list, Entry{Key: k, Value: value})
 		return err
 	}
 	if prefix == "/" {
@@ -125,6 +136,9 @@ func (s *Local) Apply(b *Batch) error {
 	}
 	if err := batch.Commit(ctx); err != nil {
 		return fmt.Errorf("storage: apply: %w", err)
+	}
+	for _, w := range b.writes {
+		delete(s.dropped, w.key)
 	}
 	return nil
 }

@@ -47,7 +47,8 @@ func checksum(key string, value []byte) uint32 {
 // may be the reading that went wrong.
 const readingsMax = 3
 
-// readSound reads a key until check accepts what it finds.
+// readSound reads a key until check accepts what it finds, also if the disk
+// fails now and then.
 func readSound(disk Disk, k Key, check func(raw []byte) error) (err error) {
 	for range readingsMax {
 		var raw []byte
@@ -56,7 +57,8 @@ func readSound(disk Disk, k Key, check func(raw []byte) error) (err error) {
 			return ErrNotFound
 		}
 		if err != nil {
-			return fmt.Errorf("storage: read %s: %w", k, err)
+			err = fmt.Errorf("storage: read %s: %w", k, err)
+			continue
 		}
 		if err = check(raw); err == nil {
 			return nil

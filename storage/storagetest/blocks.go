@@ -25,6 +25,9 @@ func RunBlocks(t *testing.T, make Maker) {
 		{"remove", 1, sharedBlocksStay},
 		{"verify", 2, corruptBlocksAreRemoved},
 		{"crash", 1, blocksCrash},
+		{"rot/list", 2, listsAreRestored},
+		{"rot/list and leaf", 2, func(s *suite) { partsAreNotTheWhole(s, isLeaf) }},
+		{"rot/list and top", 2, func(s *suite) { partsAreNotTheWhole(s, func(k string) bool { return !isLeaf(k) }) }},
 		{"exchange", 2, exchangeGets},
 	} {
 		t.Run(c.name, func(t *testing.T) { runCase(t, make, c) })

@@ -110,5 +110,19 @@ func corruptionIsNoticed(s *suite) {
 		_, err = l.List("")
 		assert.ErrorIs(s, err, storage.ErrCorrupt)
 	})
-	assert.Equal(s, []storage.Entry{{Key: storage.K("good"), Value: []byte("v")}}, s.list(0, s.openLocal("ns")))
+	for range 2 { // until something is written there, also after the next start
+		l = s.openLocal("ns")
+		assert.Equal(s, []storage.Entry{{Key: storage.K("good"), Value: []byte("v")}}, s.list(0, l))
+		assert.Equal(s, []storage.Key{storage.K("bad")}, l.Dropped())
+		s.Do(0, func(context.Context) {
+			_, err := l.Get(storage.K("bad"))
+			assert.ErrorIs(s, err, storage.ErrNotFound)
+		})
+	}
+	s.put(0, l, storage.K("bad"), "new")
+	for range 2 {
+		assert.Empty(s, l.Dropped())
+		assert.Len(s, s.list(0, l), 2)
+		l = s.openLocal("ns")
+	}
 }
