@@ -37,7 +37,7 @@ func (s *Service) have(ctx context.Context, from transport.Peer, req hoarderapi.
 	if err != nil {
 		return resp, transport.New(transport.Invalid, hoarderapi.HaveMethod.Name, "root is not a CID")
 	}
-	if !s.ledger.holds(req.Root) || s.mending[req.Root] {
+	if !s.ledger.holds(req.Root) || s.ledger.mending[req.Root] {
 		return resp, nil
 	}
 	promised := req.Promise && slices.Contains(s.roster.all, from) && s.ledger.promise(req.Root, s.env.Loop.Elapsed())
@@ -61,7 +61,7 @@ func (s *Service) status(context.Context, transport.Peer, hoarderapi.Done) (hoar
 		BytesUsed:  s.ledger.used,
 		BytesMax:   s.cfg.Capacity,
 		Acquiring:  len(s.acquiring),
-		Corrupted:  len(s.mending),
+		Corrupted:  len(s.ledger.mending),
 		LiveOthers: s.roster.liveCount() - 1,
 	}, nil
 }

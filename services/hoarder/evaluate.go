@@ -36,6 +36,7 @@ func (s *Service) evaluate(root string) {
 		s.enter(it, sit)
 	} else {
 		s.leave(root)
+		s.dropRemains(root)
 	}
 	if action == release || action == discard || action == supersede {
 		s.yield(root)

@@ -101,8 +101,3 @@ func (s *Service) Room(bytes int64) bool {
 
 // SurplusMax is how many copies above target this hoarder tolerates.
 func (s *Service) SurplusMax() int { return s.cfg.SurplusMax }
-
-// Pending counts transfers and releases that run: a settled hoarder has none.
-func (s *Service) Pending() int {
-	return s.fetching + len(s.acquiring) + len(s.toYield) + len(s.yielding) + len(s.mending)
-}

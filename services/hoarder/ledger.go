@@ -21,6 +21,7 @@ type ledger struct {
 	reserved  int64
 	promises  map[string]time.Duration // until
 	releasing map[string]bool
+	mending   map[string]bool
 	// revision counts changes of held.
 	revision uint64
 }
@@ -33,6 +34,7 @@ func newLedger(capacity int64, lease, now time.Duration) *ledger {
 		held:       map[string]int64{},
 		promises:   map[string]time.Duration{},
 		releasing:  map[string]bool{},
+		mending:    map[string]bool{},
 	}
 }
 
@@ -76,10 +78,10 @@ func (l *ledger) drop(root string) {
 }
 
 // promise keeps a copy for the lease from now on. It refuses when the copy is
-// not here or about to go. Give it before verifying, and tell the other only
+// not here, rotten or about to go. Give it before verifying, and tell the other only
 // after.
 func (l *ledger) promise(root string, now time.Duration) bool {
-	if !l.holds(root) || l.releasing[root] {
+	if !l.holds(root) || l.releasing[root] || l.mending[root] {
 		return false
 	}
 	l.promises[root] = now + l.lease
@@ -91,7 +93,7 @@ func (l *ledger) promised(root string, now time.Duration) bool { return now < l.
 // beginRelease marks a copy as about to go: from now on it is promised to
 // nobody.
 func (l *ledger) beginRelease(root string, now time.Duration) bool {
-	if !l.holds(root) || l.releasing[root] || l.promised(root, now) || now < l.quietUntil {
+	if !l.holds(root) || l.releasing[root] || l.mending[root] || l.promised(root, now) || now < l.quietUntil {
 		return false
 	}
 	l.releasing[root] = true
@@ -100,8 +102,21 @@ func (l *ledger) beginRelease(root string, now time.Duration) bool {
 
 func (l *ledger) endRelease(root string) { delete(l.releasing, root) }
 
+// beginMend marks a copy as rotten until it is mended or given up. Nobody else
+// may drop it meanwhile: the mending would bring back the blocks of a copy that
+// is no longer held. A release that runs already does not get to its end.
+func (l *ledger) beginMend(root string) bool {
+	if !l.holds(root) || l.mending[root] {
+		return false
+	}
+	l.mending[root] = true
+	return true
+}
+
+func (l *ledger) endMend(root string) { delete(l.mending, root) }
+
 // mayFinish reports whether a release that asked at askedAt and has that many
 // confirmations may happen now. Half the lease is left for the drift of clocks.
 func (l *ledger) mayFinish(root string, askedAt time.Duration, confirmed, need int, now time.Duration) bool {
-	return l.holds(root) && l.releasing[root] && confirmed >= need && now-askedAt < l.lease/2
+	return l.holds(root) && l.releasing[root] && !l.mending[root] && confirmed >= need && now-askedAt < l.lease/2
 }

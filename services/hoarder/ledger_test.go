@@ -40,6 +40,23 @@ func TestLedger(t *testing.T) {
 	require.Equal(t, int64(100), l.free())
 }
 
+func TestWhatIsMendedStays(t *testing.T) {
+	l := newLedger(100, testLease, 0)
+	require.False(t, l.beginMend("a"), "what is not here is not mended")
+	l.admit("a", 50)
+	now := 2 * testLease
+	require.True(t, l.beginMend("a"))
+	require.False(t, l.beginMend("a"), "once is enough")
+	require.False(t, l.beginRelease("a", now))
+	require.False(t, l.promise("a", now), "nothing is promised that is rotten")
+	l.endMend("a")
+	require.True(t, l.beginRelease("a", now))
+	require.True(t, l.beginMend("a"), "rot may be found while others are asked")
+	require.False(t, l.mayFinish("a", now, 3, 3, now), "the mending would bring back what has gone")
+	l.endMend("a")
+	require.True(t, l.mayFinish("a", now, 3, 3, now))
+}
+
 // TestNoInterleavingDropsTheLastCopies lets many holders of one item release
 // against each other in any order of messages: what each believes of the others'
 // claims is wrong at will, confirmations are delayed and lost, holders crash

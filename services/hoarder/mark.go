@@ -40,7 +40,7 @@ func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.
 	if err := beforeMarkAck.Hit(ctx, s.env); err != nil {
 		return resp, err
 	}
-	if !s.ledger.holds(req.Root) { // found corrupted meanwhile
+	if !s.ledger.holds(req.Root) || s.ledger.mending[req.Root] { // found corrupted meanwhile
 		return resp, transport.New(transport.Conflict, hoarderapi.MarkMethod.Name, "the copy did not last")
 	}
 	bytes := s.ledger.held[req.Root]

@@ -37,11 +37,10 @@ func (s *Service) obtain(ctx context.Context, root string, from []transport.Peer
 	}
 	bytes, err := s.transfer(ctx, root, c, from, bound)
 	if err != nil {
-		if !hadIt {
-			s.forget(root, c)
-		}
+		s.undo(root, c, hadIt)
 		return err
 	}
+	delete(s.remains, root)
 	s.ledger.admit(root, bytes)
 	var moved int64
 	if !hadIt {
@@ -52,9 +51,9 @@ func (s *Service) obtain(ctx context.Context, root string, from []transport.Peer
 	return nil
 }
 
-// awaitOther waits while another task obtains the same item.
+// awaitOther waits while another task obtains or mends the same item.
 func (s *Service) awaitOther(ctx context.Context, root string) error {
-	for s.acquiring[root] {
+	for s.acquiring[root] || s.ledger.mending[root] {
 		if err := clock.Sleep(ctx, s.env.Loop, 50*time.Millisecond); err != nil {
 			return err
 		}
@@ -86,7 +85,7 @@ func (s *Service) reserve(ctx context.Context, bytes int64) error {
 // transfer fetches, verifies and records; when it returns, the copy survives a
 // crash.
 func (s *Service) transfer(ctx context.Context, root string, c storage.CID, from []transport.Peer, bound int64) (bytes int64, err error) {
-	if err := s.env.Blocks.Fetch(ctx, c, from, bound); err != nil {
+	if err := s.bring(ctx, c, from, bound); err != nil {
 		return 0, err
 	}
 	if err := afterFetchBeforeSync.Hit(ctx, s.env); err != nil {
@@ -110,6 +109,22 @@ func (s *Service) transfer(ctx context.Context, root string, c storage.CID, from
 	return bytes, beforeClaim.Hit(ctx, s.env)
 }
 
+// bring fetches what is not here and verifies all, also what was here before.
+// The verification removes what is bad: that is fetched then, once.
+func (s *Service) bring(ctx context.Context, c storage.CID, from []transport.Peer, bound int64) error {
+	if err := s.env.Blocks.Fetch(ctx, c, from, bound); err != nil {
+		return err
+	}
+	err := s.env.Blocks.Verify(ctx, c)
+	if !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	if err := s.env.Blocks.Fetch(ctx, c, from, bound); err != nil {
+		return err
+	}
+	return s.env.Blocks.Verify(ctx, c)
+}
+
 // writeHeld records a copy on the local disk, with the marks that are known now.
 func (s *Service) writeHeld(root string, bytes int64) error {
 	rec := heldRecord{Bytes: bytes}
@@ -120,9 +135,37 @@ func (s *Service) writeHeld(root string, bytes int64) error {
 	return storage.Put(s.env.Local, heldKey(root), transport.Encode(rec))
 }
 
-// forget removes what a failed attempt has left.
+// undo removes what a failed attempt has left, but no blocks that were here
+// before it.
+func (s *Service) undo(root string, c storage.CID, hadIt bool) {
+	if !hadIt && !s.remains[root] {
+		s.forget(root, c)
+		return
+	}
+	s.tidied(root, storage.Delete(s.env.Local, heldKey(root)))
+}
+
+// dropRemains removes the blocks of a copy that was given up, once enough
+// others hold the item or nobody wants it.
+func (s *Service) dropRemains(root string) {
+	if !s.remains[root] || s.acquiring[root] || s.ledger.holds(root) {
+		return
+	}
+	c, err := cid.Decode(root)
+	if err != nil {
+		panic("hoarder: root of a copy is not a CID: " + root)
+	}
+	delete(s.remains, root)
+	s.tidied(root, s.env.Blocks.Remove(c))
+}
+
+// forget removes the record of a copy and its blocks.
 func (s *Service) forget(root string, c storage.CID) {
-	err := errors.Join(storage.Delete(s.env.Local, heldKey(root)), s.env.Blocks.Remove(c))
+	s.tidied(root, errors.Join(storage.Delete(s.env.Local, heldKey(root)), s.env.Blocks.Remove(c)))
+}
+
+// tidied warns of what could not be removed.
+func (s *Service) tidied(root string, err error) {
 	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, clock.ErrStopped) {
 		s.env.Log.Warn("leftovers not removed", "root", root, "err", err)
 	}

@@ -58,16 +58,15 @@ func (s *Service) mendSoon(root string) {
 }
 
 // mend fetches what a copy lacks and verifies it. If that does not succeed the
-// claim is withdrawn, but not the blocks that are still good: they may be the
+// claim is withdrawn, but the blocks that are still good remain: they may be the
 // last, and the competition for the item begins anew with them.
 func (s *Service) mend(ctx context.Context, root string) {
-	if s.mending[root] || !s.ledger.holds(root) {
+	if !s.ledger.beginMend(root) {
 		return
 	}
-	s.mending[root] = true
 	s.env.Observe("item-corrupted", node.F("root", root))
 	err := s.refetch(ctx, root)
-	delete(s.mending, root)
+	s.ledger.endMend(root)
 	if err == nil {
 		s.env.Observe("copy-mended", node.F("root", root))
 		return
@@ -80,6 +79,7 @@ func (s *Service) mend(ctx context.Context, root string) {
 		s.env.Log.Warn("record not removed", "root", root, "err", err)
 	}
 	s.ledger.drop(root)
+	s.remains[root] = true
 	s.announce()
 	s.evaluate(root)
 }
@@ -91,11 +91,7 @@ func (s *Service) refetch(ctx context.Context, root string) error {
 	}
 	fetchCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, transferTimeout(s.ledger.held[root]))
 	defer cancel()
-	it := s.index.get(root)
-	if err := s.env.Blocks.Fetch(fetchCtx, c, s.whoHas(it), s.boundOf(s.ledger.held[root])); err != nil {
-		return err
-	}
-	if err := s.env.Blocks.Verify(fetchCtx, c); err != nil {
+	if err := s.bring(fetchCtx, c, s.whoHas(s.index.get(root)), s.boundOf(s.ledger.held[root])); err != nil {
 		return err
 	}
 	return s.env.Blocks.Sync(fetchCtx)

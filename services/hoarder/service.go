@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/seer/seerapi"
@@ -56,9 +55,9 @@ type Service struct {
 	toYield   map[string]bool // releases that are planned
 	yielding  map[string]bool // and those that run
 	releasing int             // tasks that do the planned ones
-	mending   map[string]bool // items whose copy here is being repaired
 	marking   int             // marks that are being served
 	interest  map[string]int  // demand reported and not yet written
+	remains   map[string]bool // copies that were given up, of which some blocks may still be here
 
 	cursor  int // of the sweep, in index.roots
 	probed  int // of the probe, in roster.all
@@ -76,8 +75,8 @@ func New(env node.Env, cfg Settings) *Service {
 		acquiring: map[string]bool{},
 		toYield:   map[string]bool{},
 		yielding:  map[string]bool{},
-		mending:   map[string]bool{},
 		interest:  map[string]int{},
+		remains:   map[string]bool{},
 	}
 }
 
@@ -180,78 +179,11 @@ func (s *Service) write(writes ...storage.Entry) error {
 	return nil
 }
 
-// takeStock finds out, from the disk alone, what this hoarder really holds. A
-// record without its blocks is a copy that is gone: so is its claim then.
-func (s *Service) takeStock() error {
-	entries, err := s.env.Local.List(storage.K(heldPart))
-	for range listRetries {
-		if err != nil {
-			entries, err = s.env.Local.List(storage.K(heldPart))
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("hoarder: %w", err)
-	}
-	for _, e := range entries {
-		var rec heldRecord
-		root := e.Key.Parts()[1]
-		c, err := cid.Decode(root)
-		if err == nil {
-			err = transport.Decode(e.Value, &rec)
-		}
-		if err != nil {
-			return fmt.Errorf("hoarder: %s: %w", e.Key, err)
-		}
-		size, err := s.env.Blocks.Size(c)
-		if errors.Is(err, storage.ErrNotFound) || err == nil && size != rec.Bytes {
-			s.env.Observe("copy-missing", node.F("root", root))
-			if err := storage.Delete(s.env.Local, e.Key); err != nil {
-				return fmt.Errorf("hoarder: %w", err)
-			}
-			continue
-		}
-		// What cannot be read just now is not gone: the scrub will tell.
-		s.ledger.admit(root, rec.Bytes)
-		if err := s.mendMarks(root, rec.Marks); err != nil {
-			return err
-		}
-	}
-	s.env.Observe("inventory", node.F("items", len(s.ledger.held)), node.F("bytes", s.ledger.used))
-	s.announce()
-	for _, root := range s.index.roots {
-		s.mendClaim(s.index.items[root])
-	}
-	for _, root := range s.ledger.roots() {
-		s.mendClaim(s.index.get(root))
-	}
-	return nil
-}
-
-// mendMarks writes again the marks of a copy that the store knows nothing of. A
-// mark that was withdrawn stays so: its withdrawal is an entry of its own.
-func (s *Service) mendMarks(root string, marks []heldMark) error {
-	if len(s.index.get(root).marks) > 0 {
-		return nil
-	}
-	for _, m := range marks {
-		k := markKey{id: m.ID, epoch: m.Epoch}
-		if err := s.write(storage.Entry{Key: k.under(marksPart, root), Value: transport.Encode(m.Mark)}); err != nil {
-			return err
-		}
-		s.env.Observe("mark-mended", node.F("root", root))
-	}
-	return nil
-}
-
 // announce tells the others, through seer, how much room there is.
 func (s *Service) announce() {
 	s.env.SetGauge(gaugeMax, s.cfg.Capacity)
 	s.env.SetGauge(gaugeUsed, s.ledger.used+s.ledger.reserved)
 }
-
-// listRetries is how often a list that could not be read is read again: a disk
-// that errs now and then must not keep a hoarder from starting.
-const listRetries = 3
 
 // The gauges, as seer shows them.
 const (

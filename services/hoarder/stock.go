@@ -1,0 +1,116 @@
+package hoarder
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// listRetries is how often a list that could not be read is read again: a disk
+// that errs now and then must not keep a hoarder from starting.
+const listRetries = 3
+
+// takeStock finds out, from the disk alone, what this hoarder really holds, and
+// says of each copy that is gone that it is.
+func (s *Service) takeStock() error {
+	entries, err := s.env.Local.List(storage.K(heldPart))
+	for range listRetries {
+		if err != nil {
+			entries, err = s.env.Local.List(storage.K(heldPart))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("hoarder: %w", err)
+	}
+	for _, e := range entries {
+		if err := s.admitRecorded(e); err != nil {
+			return fmt.Errorf("hoarder: %s: %w", e.Key, err)
+		}
+	}
+	for _, k := range s.env.Local.Dropped() {
+		if !k.Has(storage.K(heldPart)) {
+			continue
+		}
+		if err := s.admitUnrecorded(k); err != nil {
+			return fmt.Errorf("hoarder: %s: %w", k, err)
+		}
+	}
+	s.env.Observe("inventory", node.F("items", len(s.ledger.held)), node.F("bytes", s.ledger.used))
+	s.announce()
+	for _, root := range s.index.roots {
+		s.mendClaim(s.index.items[root])
+	}
+	for _, root := range s.ledger.roots() {
+		s.mendClaim(s.index.get(root))
+	}
+	return nil
+}
+
+// admitRecorded takes over a copy from its record. A record without its blocks
+// is a copy that is gone: so is its claim then.
+func (s *Service) admitRecorded(e storage.Entry) error {
+	var rec heldRecord
+	root := e.Key.Parts()[1]
+	c, err := cid.Decode(root)
+	if err == nil {
+		err = transport.Decode(e.Value, &rec)
+	}
+	if err != nil {
+		return err
+	}
+	size, err := s.env.Blocks.Size(c)
+	if errors.Is(err, storage.ErrNotFound) || err == nil && size != rec.Bytes {
+		return s.missing(root)
+	}
+	// What cannot be read just now is not gone: the scrub will tell.
+	s.ledger.admit(root, rec.Bytes)
+	return s.mendMarks(root, rec.Marks)
+}
+
+// admitUnrecorded takes over a copy of which the record has rotted, if its
+// blocks are here, with the marks that the store knows.
+func (s *Service) admitUnrecorded(k storage.Key) error {
+	root := k.Parts()[1]
+	c, err := cid.Decode(root)
+	if err != nil {
+		return err
+	}
+	bytes, err := s.env.Blocks.Size(c)
+	if err == nil {
+		err = s.writeHeld(root, bytes)
+	}
+	if err != nil {
+		s.env.Log.Debug("record not mended", "root", root, "err", err)
+		return s.missing(root)
+	}
+	s.ledger.admit(root, bytes)
+	s.env.Observe("record-mended", node.F("root", root))
+	return nil
+}
+
+// missing says that a copy is gone. What is left of it may be of use yet.
+func (s *Service) missing(root string) error {
+	s.env.Observe("copy-missing", node.F("root", root))
+	s.remains[root] = true
+	return storage.Delete(s.env.Local, heldKey(root))
+}
+
+// mendMarks writes again the marks of a copy that the store knows nothing of. A
+// mark that was withdrawn stays so: its withdrawal is an entry of its own.
+func (s *Service) mendMarks(root string, marks []heldMark) error {
+	if len(s.index.get(root).marks) > 0 {
+		return nil
+	}
+	for _, m := range marks {
+		k := markKey{id: m.ID, epoch: m.Epoch}
+		if err := s.write(storage.Entry{Key: k.under(marksPart, root), Value: transport.Encode(m.Mark)}); err != nil {
+			return err
+		}
+		s.env.Observe("mark-mended", node.F("root", root))
+	}
+	return nil
+}
