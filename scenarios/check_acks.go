@@ -15,9 +15,8 @@ import (
 type ackIsDurable struct {
 	acks map[string]ack
 	// fresh are the acknowledgements since the last poll with one copy only.
-	fresh []freshAck
-	// losses are the disks that were lost, and when.
-	losses []diskLoss
+	fresh  []freshAck
+	losses diskLosses
 	// since is when two patricks were first seen connected, with no break.
 	since map[[2]string]time.Duration
 }
@@ -26,11 +25,6 @@ type ack struct {
 	copies int
 	node   string
 	at     time.Duration
-}
-
-type diskLoss struct {
-	node string
-	at   time.Duration
 }
 
 type freshAck struct{ job, node string }
@@ -45,8 +39,8 @@ func (c *ackIsDurable) Fact(f check.Fact) error {
 	if c.acks == nil {
 		c.acks, c.since = map[string]ack{}, map[[2]string]time.Duration{}
 	}
-	switch {
-	case f.Service == "patrick" && f.Name == "job-acked":
+	c.losses.fact(f)
+	if f.Service == "patrick" && f.Name == "job-acked" {
 		job, copies := f.Text("job"), int(f.Int("copies"))
 		if old := c.acks[job]; copies > old.copies {
 			c.acks[job] = ack{copies: copies, node: f.Node, at: f.At}
@@ -54,8 +48,6 @@ func (c *ackIsDurable) Fact(f check.Fact) error {
 		if copies < 2 {
 			c.fresh = append(c.fresh, freshAck{job, f.Node})
 		}
-	case lostDisk(f):
-		c.losses = append(c.losses, diskLoss{f.Node, f.At})
 	}
 	return nil
 }

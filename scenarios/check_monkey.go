@@ -17,7 +17,7 @@ func monkeyChecks() []scenario.Check {
 			Name: "one-effective-outcome-per-job",
 			Doc:  "all publications of a job are of one artifact, no build begins before its token is fenced, none is published after a newer token is known, a success stays one, and what was published is what succeeded",
 			New: func() check.Checker {
-				return &oneOutcome{jobFigures: newJobFigures(), fences: map[[2]string]attempt{}, fenced: map[string][]attempt{}, artifacts: map[string]string{}, seen: map[[2]string]patrickapi.Status{}}
+				return &oneOutcome{jobFigures: newJobFigures(), fences: map[[2]string]attempt{}, fenced: map[string][]attempt{}, artifacts: map[string]string{}, seen: map[[2]string]patrickapi.Status{}, rotted: map[string]bool{}}
 			},
 		},
 		{
@@ -58,6 +58,8 @@ type oneOutcome struct {
 	published []string // jobs, in the order of their first publication
 	// seen is the status of a job as a node saw it last.
 	seen map[[2]string]patrickapi.Status
+	// rotted are nodes whose disks may not have kept what they knew.
+	rotted map[string]bool
 }
 
 func (*oneOutcome) Name() string { return "one-effective-outcome-per-job" }
@@ -81,6 +83,8 @@ func (c *oneOutcome) Fact(f check.Fact) error {
 		if err := c.artifact(f); err != nil {
 			return err
 		}
+	case f.Service == "node" && f.Name == "disk-rotted": // it may not find what it knew
+		c.rotted[f.Node] = true
 	case f.Service == "node" && f.Name == "crashed": // it may have forgotten
 		maps.DeleteFunc(c.fences, func(k [2]string, _ attempt) bool { return k[0] == f.Node })
 		maps.DeleteFunc(c.seen, func(k [2]string, _ patrickapi.Status) bool { return k[0] == f.Node })
@@ -91,7 +95,7 @@ func (c *oneOutcome) Fact(f check.Fact) error {
 // fence demands that a tns accepts nothing of an older attempt than it knows of.
 func (c *oneOutcome) fence(f check.Fact) error {
 	key, now := [2]string{f.Node, f.Text("job")}, attemptOf(f)
-	if old := c.fences[key]; now.less(old) {
+	if old := c.fences[key]; now.less(old) && !c.rotted[f.Node] {
 		return fmt.Errorf("%s: %s of job %s under attempt %d of %s, after attempt %d of %s was known", f.Node, f.Name, key[1], now.number, now.holder, old.number, old.holder)
 	}
 	c.fences[key] = now
@@ -117,7 +121,7 @@ func (c *oneOutcome) Poll(v check.View) error {
 		for _, job := range c.order {
 			key := [2]string{name, job}
 			was, is := c.seen[key], up[name].Status(job)
-			if was.Final() && is < was {
+			if was.Final() && is < was && !c.rotted[name] {
 				return fmt.Errorf("job %s was %s on %s and is now %s", job, was, name, is)
 			}
 			c.seen[key] = is

@@ -3,7 +3,9 @@ package scenarios
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"time"
 
 	"github.com/taucloud/tau/services/patrick"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -80,27 +82,39 @@ func treeAtAny(up map[string]*patrick.Service, job string) bool {
 	return false
 }
 
-// lostDisk reports whether a fact says that a disk is gone.
-func lostDisk(f check.Fact) bool {
-	return f.Service == "node" && f.Name == "crashed" && f.Text("disk-lost") == "true"
+// diskLoss is a node that lost what was on its disk, or some of it.
+type diskLoss struct {
+	node string
+	at   time.Duration
 }
 
-// diskLosses counts the nodes whose disk was lost.
-type diskLosses map[string]bool
+// forGood is when a rotten disk loses something: whenever its node starts from
+// it again, also what was written later, until another replica supplies it.
+const forGood = time.Duration(math.MaxInt64)
+
+type diskLosses []diskLoss
 
 func (d *diskLosses) fact(f check.Fact) {
-	if lostDisk(f) {
-		if *d == nil {
-			*d = diskLosses{}
-		}
-		(*d)[f.Node] = true
+	switch {
+	case f.Service != "node":
+	case f.Name == "disk-rotted":
+		*d = append(*d, diskLoss{f.Node, forGood})
+	case f.Name == "crashed" && f.Text("disk-lost") == "true":
+		*d = append(*d, diskLoss{f.Node, f.At})
 	}
 }
 
-// of counts those that run patrick.
-func (d diskLosses) of(v check.View) (n int) {
+// since counts the nodes with a service that lost something after a moment.
+func (d diskLosses) since(at time.Duration, v check.View, service string) int {
+	lost := map[string]bool{}
+	for _, l := range d {
+		if l.at > at {
+			lost[l.node] = true
+		}
+	}
+	n := 0
 	for _, node := range v.Nodes() {
-		if d[node.Name] && slices.Contains(node.Services, "patrick") {
+		if lost[node.Name] && slices.Contains(node.Services, service) {
 			n++
 		}
 	}
@@ -126,7 +140,9 @@ func (p *promises) fact(f check.Fact) {
 }
 
 // void reports whether so many disks were lost that a job may be lost too.
-func (p *promises) void(v check.View, job string) bool { return p.lost.of(v) >= p.copies[job] }
+func (p *promises) void(v check.View, job string) bool {
+	return p.lost.since(0, v, "patrick") >= p.copies[job]
+}
 
 // noLostJobs: the promise to whoever pushed.
 type noLostJobs struct {

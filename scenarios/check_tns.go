@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/taucloud/tau/services/tns"
 	"github.com/taucloud/tau/services/tns/tnsapi"
@@ -36,8 +37,10 @@ func tnsChecks() []scenario.Check {
 		},
 		{
 			Name: "history-kept",
-			Doc:  "after healing, every version that was durable on two replicas and is among the newest of its branch is kept",
-			New:  func() check.Checker { return &historyKept{branches: map[tnsapi.BranchRequest]map[string]uint64{}} },
+			Doc:  "after healing, every version that was durable on two replicas or more and is among the newest of its branch is kept, unless as many disks were lost",
+			New: func() check.Checker {
+				return &historyKept{branches: map[tnsapi.BranchRequest]map[string]durableVersion{}}
+			},
 		},
 	}
 }
@@ -119,6 +122,9 @@ func (*noStalePublish) Name() string { return "no-stale-publish" }
 
 // Fact implements check.OnFact.
 func (c *noStalePublish) Fact(f check.Fact) error {
+	if f.Service == "node" && f.Name == "disk-rotted" {
+		delete(c.nodes, f.Node) // it may not find what it knew
+	}
 	if f.Service != "tns" {
 		return nil
 	}
@@ -231,24 +237,35 @@ func currentEqual(v check.View) error {
 	})
 }
 
-// historyKept remembers what was durable on two replicas: by branch, the order
-// of each job.
+// historyKept remembers what was durable on two replicas or more, by branch and
+// job.
 type historyKept struct {
-	branches map[tnsapi.BranchRequest]map[string]uint64
+	branches map[tnsapi.BranchRequest]map[string]durableVersion
+	losses   diskLosses
 }
+
+type durableVersion struct {
+	order  uint64
+	copies int
+	at     time.Duration
+}
+
+// publishMax is longer than a publish takes from the first durable copy on.
+const publishMax = 30 * time.Second
 
 func (*historyKept) Name() string { return "history-kept" }
 
 // Fact implements check.OnFact.
 func (c *historyKept) Fact(f check.Fact) error {
+	c.losses.fact(f)
 	if f.Service != "tns" || f.Name != "publish-durable" || f.Int("copies") < 2 {
 		return nil
 	}
 	b := tnsapi.BranchRequest{Project: f.Text("project"), Branch: f.Text("branch")}
 	if c.branches[b] == nil {
-		c.branches[b] = map[string]uint64{}
+		c.branches[b] = map[string]durableVersion{}
 	}
-	c.branches[b][f.Text("job")] = uint64(f.Int("order"))
+	c.branches[b][f.Text("job")] = durableVersion{uint64(f.Int("order")), int(f.Int("copies")), f.At}
 	return nil
 }
 
@@ -256,7 +273,10 @@ func (c *historyKept) Fact(f check.Fact) error {
 func (c *historyKept) Settled(v check.View) error {
 	return eachTNS(v, func(name string, s *tns.Service) error {
 		for _, b := range slices.SortedFunc(maps.Keys(c.branches), compareBranches) {
-			durable := c.branches[b]
+			durable := maps.Clone(c.branches[b])
+			maps.DeleteFunc(durable, func(_ string, d durableVersion) bool {
+				return c.losses.since(d.at-publishMax, v, "tns") >= d.copies // as many as were promised to be survived
+			})
 			kept, err := s.History(b.Project, b.Branch)
 			if err != nil {
 				return fmt.Errorf("%s cannot be read: %w", name, err)
@@ -274,7 +294,7 @@ func compareBranches(a, b tnsapi.BranchRequest) int {
 }
 
 // keptNewest: what is missing of durable must be older than keep others.
-func keptNewest(kept []tnsapi.Version, durable map[string]uint64, keep int) error {
+func keptNewest(kept []tnsapi.Version, durable map[string]durableVersion, keep int) error {
 	jobs := map[string]bool{}
 	for _, v := range kept {
 		jobs[v.Job] = true
@@ -282,7 +302,7 @@ func keptNewest(kept []tnsapi.Version, durable map[string]uint64, keep int) erro
 	for _, job := range slices.Sorted(maps.Keys(durable)) {
 		newer := 0
 		for _, v := range kept {
-			if v.Order >= durable[job] { // of equal orders the token decides
+			if v.Order >= durable[job].order { // of equal orders the token decides
 				newer++
 			}
 		}

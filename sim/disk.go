@@ -10,6 +10,7 @@ import (
 	"github.com/ipfs/go-datastore"
 	"github.com/ipfs/go-datastore/query"
 	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim/fault"
 	"github.com/taucloud/tau/storage/memdisk"
 )
@@ -130,6 +131,7 @@ func (n *Node) corrupt(count int) error {
 		}
 		entries = slices.Delete(entries, i, i+1)
 	}
+	n.w.observe(n.name, "node", "disk-rotted", node.F("values", count))
 	return nil
 }
 

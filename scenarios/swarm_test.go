@@ -1,0 +1,50 @@
+package scenarios
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/sim/report"
+	"github.com/taucloud/tau/sim/run"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// swarmDefault is how many scenarios nobody wrote are run by every test; `make
+// swarm` runs others, as many as one likes.
+const swarmDefault = 12
+
+// TestSwarm runs scenarios that are made by chance (see swarm): clouds of any
+// layout, under any mixture of faults. SWARM=FIRST..LAST chooses which ones. A
+// scenario that fails is kept as a file.
+func TestSwarm(t *testing.T) {
+	first, last := 1, swarmDefault
+	if chosen := os.Getenv("SWARM"); chosen != "" {
+		from, to, _ := strings.Cut(chosen, "..")
+		first, last = number(t, from), number(t, to)
+	}
+	for n := first; n <= last; n++ {
+		text := swarm(uint64(n))
+		file := fmt.Sprintf("swarm-%d.yaml", n)
+		s, err := scenario.Parse(file, []byte(text), Vocabulary())
+		require.NoError(t, err, "%s", text)
+		r := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Direct})
+		t.Logf("%s %s %d events", file, r.Verdict, r.Events)
+		if r.Verdict == report.Held {
+			continue
+		}
+		kept := filepath.Join(os.TempDir(), file)
+		require.NoError(t, os.WriteFile(kept, []byte(text), 0o644))
+		t.Errorf("%s\n  replay: dreamland sim %s --wire direct", strings.Join(broken(r), "\n"), kept)
+	}
+}
+
+func number(t *testing.T, text string) int {
+	n, err := strconv.Atoi(text)
+	require.NoError(t, err, "SWARM=FIRST..LAST")
+	return n
+}
