@@ -104,9 +104,14 @@ func (s *Service) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop implements node.Service.
+// Stop implements node.Service. The start may have failed half way.
 func (s *Service) Stop(ctx context.Context) error {
-	s.unwatch()
+	if s.store == nil {
+		return nil
+	}
+	if s.unwatch != nil {
+		s.unwatch()
+	}
 	for _, root := range sortedKeys(s.contests) {
 		s.contests[root].cancel()
 	}
