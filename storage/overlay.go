@@ -2,7 +2,9 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync"
 
@@ -61,24 +63,25 @@ func newOverlay(disk Disk, at Key) *overlay {
 	}
 }
 
-// load reads the index from the disk, or fails with ErrCorrupt.
+// load reads the index from the disk. It fails with ErrCorrupt after it has read
+// what is sound of it.
 func (o *overlay) load() error {
 	err := o.loadSealed(diskKeys, func(key string, value []byte) error {
 		r, err := decodeRecord(value)
-		o.records.Set(key, r)
+		if err == nil {
+			o.records.Set(key, r)
+		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return o.loadSealed(diskIndex, func(key string, value []byte) error {
+	return errors.Join(err, o.loadSealed(diskIndex, func(key string, value []byte) error {
 		o.rest.Set(key, value)
 		return nil
-	})
+	}))
 }
 
 func (o *overlay) loadSealed(below Key, f func(key string, value []byte) error) error {
-	return scanDisk(o.disk, o.at+below, func(k Key, sealed []byte) error {
+	var corrupt error
+	err := scanDisk(o.disk, o.at+below, func(k Key, sealed []byte) error {
 		value, err := unseal(string(k), sealed)
 		if err != nil {
 			err = readSound(o.disk, k, func(sealed []byte) (err error) {
@@ -86,11 +89,31 @@ func (o *overlay) loadSealed(below Key, f func(key string, value []byte) error) 
 				return err
 			})
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			err = f(string(k[len(o.at)+len(below):]), value)
 		}
-		return f(string(k[len(o.at)+len(below):]), value)
+		if errors.Is(err, ErrCorrupt) {
+			corrupt, err = err, nil
+		}
+		return err
 	})
+	return errors.Join(err, corrupt)
+}
+
+// values copies all keys that have a value, with their values.
+func (o *overlay) values() map[Key][]byte {
+	all := map[Key][]byte{}
+	o.list("", func(k Key, value []byte) { all[k] = value })
+	return all
+}
+
+// markChanged has takeChanged return these keys too.
+func (o *overlay) markChanged(keys iter.Seq[Key]) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for k := range keys {
+		o.changed[k] = true
+	}
 }
 
 // saveDelta adds a delta to the operation.

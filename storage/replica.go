@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,8 @@ type replica struct {
 	at      Key
 	overlay *overlay
 	dag     *dag
+	// salvage is what an index that was partly corrupt had, until it is restored.
+	salvage map[Key][]byte
 
 	mu     sync.Mutex // for close, which comes from outside of the turns
 	feed   *feed
@@ -42,11 +45,13 @@ type replica struct {
 }
 
 // openReplica opens what is on the disk below at. If part of it is corrupt, the
-// index is built again from those deltas that are not.
+// index is built again from those deltas that are not; restoreSalvage then adds
+// what the index knew beside, once other replicas have supplied what they can.
 func openReplica(disk Disk, at Key) (*replica, error) {
 	r := &replica{disk: disk, at: at}
 	err := r.start(true)
 	if errors.Is(err, ErrCorrupt) {
+		r.salvage = r.overlay.values()
 		err = r.rebuild()
 	}
 	return r, err
@@ -84,8 +89,10 @@ func (r *replica) start(load bool) error {
 }
 
 // rebuild drops the index and processes all sound deltas again. Those that are
-// lost come back from other replicas.
+// lost come back from other replicas, if these have them. All keys that there
+// were count as changed.
 func (r *replica) rebuild() error {
+	before := r.overlay.values()
 	r.mu.Lock()
 	r.stop()
 	r.crdt = nil
@@ -101,6 +108,7 @@ func (r *replica) rebuild() error {
 	if err := r.start(false); err != nil {
 		return err
 	}
+	r.overlay.markChanged(maps.Keys(before))
 	// The deletions stand before all else that the next commit writes.
 	written := r.overlay.unsaved
 	r.overlay.unsaved = nil
@@ -334,10 +342,59 @@ func (r *replica) reset(cause error) error {
 }
 
 // heal rebuilds the replica if err says that a delta on the disk is corrupt or
-// lost, and returns err.
+// lost, and returns err. What is built on that delta cannot be passed on any
+// more; but it is in the index, and written again from there.
 func (r *replica) heal(err error) error {
-	if errors.Is(err, ErrCorrupt) {
-		return r.reset(err)
+	if !errors.Is(err, ErrCorrupt) {
+		return err
 	}
+	known := r.overlay.values()
+	if err := r.reset(err); errors.Is(err, clock.ErrStopped) {
+		return err
+	}
+	writes := map[Key]write{}
+	for k := range r.overlay.values() {
+		if _, was := known[k]; !was {
+			writes[k] = write{key: k, delete: true}
+		}
+	}
+	for k, value := range known {
+		if now, found := r.overlay.value(k); !found || !bytes.Equal(now, value) {
+			writes[k] = write{key: k, value: value[len(valueTag):]}
+		}
+	}
+	return errors.Join(err, r.restore(writes))
+}
+
+// restoreSalvage writes what an index that was partly corrupt had and nobody
+// has supplied.
+func (r *replica) restoreSalvage() error {
+	writes := map[Key]write{}
+	for k, value := range r.salvage {
+		if _, found := r.overlay.value(k); !found {
+			writes[k] = write{key: k, value: value[len(valueTag):]}
+		}
+	}
+	r.salvage = nil
+	return r.restore(writes)
+}
+
+// restore commits writes in parts that can travel. Other replicas hear of them
+// by anti-entropy.
+func (r *replica) restore(writes map[Key]write) error {
+	part, size := map[Key]write{}, 0
+	for _, k := range slices.SortedFunc(maps.Keys(writes), Key.Compare) {
+		if size += len(k) + len(writes[k].value); size > deltaSizeMax && len(part) > 0 {
+			if _, err := r.commit(part); err != nil {
+				return err
+			}
+			part, size = map[Key]write{}, len(k)+len(writes[k].value)
+		}
+		part[k] = writes[k]
+	}
+	if len(part) == 0 {
+		return nil
+	}
+	_, err := r.commit(part)
 	return err
 }

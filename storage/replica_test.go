@@ -240,7 +240,10 @@ func TestReplicaHeals(t *testing.T) {
 		_, err := source.commit(put(K("k", fmt.Sprint(i/2)), fmt.Sprint(i)))
 		require.NoError(t, err)
 	}
+	_, err := source.commit(writesOf(write{key: K("k", "0"), delete: true}))
+	require.NoError(t, err)
 	defer source.close()
+	whole := source.contents()
 	var keys []Key
 	require.NoError(t, scanDisk(disk, K("kv", "test"), func(k Key, _ []byte) error {
 		keys = append(keys, k)
@@ -250,13 +253,19 @@ func TestReplicaHeals(t *testing.T) {
 		damaged := disk.Clone()
 		require.NoError(t, damaged.Put(t.Context(), datastore.RawKey(string(k)), []byte("damaged")))
 		r := newReplica(t, damaged)
+		require.NoError(t, r.restoreSalvage())
 		if k.Has(K("kv", "test") + diskDeltas) {
 			// It shows once somebody needs it.
 			if _, err := r.missing(nil, CID{}, pageSizeMax); !errors.Is(err, ErrCorrupt) {
 				require.FailNow(t, "not noticed", "%s: %v", k, err)
 			}
 		}
+		require.Equal(t, whole, r.contents(), "nothing is lost though nobody else has it: %s", k)
+		_, err := r.missing(nil, CID{}, pageSizeMax)
+		require.NoError(t, err, "all of it can be passed on")
 		r.pullFrom(t, source, pageSizeMax)
+		source.pullFrom(t, r, pageSizeMax)
+		require.Equal(t, whole, r.contents(), k)
 		require.Equal(t, source.contents(), r.contents(), k)
 		require.Equal(t, source.heads(), r.heads(), k)
 		r.close()

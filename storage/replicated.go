@@ -94,6 +94,10 @@ func OpenReplicated(ctx context.Context, cfg ReplicatedConfig) (*Replicated, err
 	r.closeLater()
 	r.serve()
 	r.catchUp(ctx)
+	if err := r.replica.restoreSalvage(); err != nil {
+		r.stop()
+		return nil, err
+	}
 	r.startAntiEntropy()
 	return r, nil
 }
