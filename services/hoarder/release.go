@@ -177,6 +177,10 @@ func (s *Service) letGo(it *item, act action, confirmed int, asked time.Duration
 		s.env.Log.Warn("not released", "root", it.root, "err", err)
 		return false
 	}
+	if err := storage.Delete(s.env.Local, heldKey(it.root)); err != nil {
+		s.env.Log.Warn("not released", "root", it.root, "err", err)
+		return false // it is still here, and will be claimed again
+	}
 	bytes := s.ledger.held[it.root]
 	s.ledger.drop(it.root)
 	s.env.Observe("item-released", node.F("root", it.root), node.F("why", act.String()),
@@ -185,7 +189,7 @@ func (s *Service) letGo(it *item, act action, confirmed int, asked time.Duration
 	if err != nil {
 		panic("hoarder: held root is not a CID: " + it.root)
 	}
-	s.forget(it.root, c)
+	s.tidied(it.root, s.env.Blocks.Remove(c))
 	s.announce()
 	s.roomCame()
 	return true

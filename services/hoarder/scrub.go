@@ -74,10 +74,12 @@ func (s *Service) mend(ctx context.Context, root string) {
 	if ctx.Err() != nil || !s.ledger.holds(root) {
 		return
 	}
-	s.env.Log.Info("copy given up", "root", root, "err", err)
+	// While the record stands the copy does: the next start would count it.
 	if err := storage.Delete(s.env.Local, heldKey(root)); err != nil {
-		s.env.Log.Warn("record not removed", "root", root, "err", err)
+		s.env.Log.Warn("copy not given up", "root", root, "err", err) // the scrub comes again
+		return
 	}
+	s.env.Log.Info("copy given up", "root", root, "err", err)
 	s.ledger.drop(root)
 	s.remains[root] = true
 	s.announce()
