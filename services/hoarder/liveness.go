@@ -2,6 +2,7 @@ package hoarder
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/taucloud/tau/clock"
@@ -17,22 +18,45 @@ const (
 	probeTimeout = 1500 * time.Millisecond
 )
 
-// followLiveness keeps the roster. Seer knows; when no seer answers, the
-// hoarders of the directory are asked themselves, a few at a time.
+// room is what a hoarder has said of its free bytes.
+type room struct {
+	free int64
+	said bool
+}
+
+func roomOf(m seerapi.Member) room {
+	bytesMax, said := m.Capacity[gaugeMax]
+	return room{free: bytesMax - m.Usage[gaugeUsed], said: said}
+}
+
+// followLiveness keeps the roster. Seer knows, and tells what changed; when no
+// seer answers, the hoarders of the directory are asked themselves, a few at a
+// time.
 func (s *Service) followLiveness(ctx context.Context) {
+	live := seerapi.Follow(s.seer, hoarderapi.Service, roomOf)
+	var listed []transport.Peer
+	agreed := false // the roster says what live does, of all that are listed
 	for {
 		jitter := time.Duration(s.env.Rand.Int64N(int64(s.cfg.LivenessInterval) / 2))
 		if clock.Sleep(ctx, s.env.Loop, s.cfg.LivenessInterval*3/4+jitter) != nil {
 			return
 		}
-		s.roster.know(s.env.Wire.Directory().Peers(hoarderapi.Service))
-		members, err := s.seer.Lookup(ctx, hoarderapi.Service)
+		if peers := s.env.Wire.Directory().Peers(hoarderapi.Service); !slices.Equal(peers, listed) {
+			listed, agreed = slices.Clone(peers), false
+			s.roster.know(listed)
+		}
+		told, err := live.Refresh(ctx)
 		var news []transport.Peer
 		if err == nil {
-			news = s.believe(members)
+			if !agreed {
+				s.roster.know(live.Peers())
+				told = s.roster.all
+			}
+			news = s.believe(live, told)
 		} else if news = s.probe(ctx); ctx.Err() != nil {
 			return
 		}
+		agreed = err == nil // a probe may have found something else
 		news = append(news, s.roster.giveUp(s.env.Loop.Elapsed())...)
 		for _, p := range news {
 			for _, root := range sortedKeys(s.index.claimedBy[p]) {
@@ -42,19 +66,20 @@ func (s *Service) followLiveness(ctx context.Context) {
 	}
 }
 
-// believe takes over what seer said and returns whose state is new.
-func (s *Service) believe(members []seerapi.Member) (news []transport.Peer) {
+// believe takes over what seer said of some and returns whose state is new.
+func (s *Service) believe(live *seerapi.Follower[room], told []transport.Peer) (news []transport.Peer) {
 	now := s.env.Loop.Elapsed()
-	live := make(map[transport.Peer]bool, len(members))
-	for _, m := range members {
-		live[m.Peer] = true
-		if bytesMax, ok := m.Capacity[gaugeMax]; ok {
-			s.roster.room[m.Peer] = bytesMax - m.Usage[gaugeUsed]
+	for _, p := range told {
+		r, lives := live.Get(p)
+		if lives {
+			s.roster.know([]transport.Peer{p})
+		} else if _, known := slices.BinarySearchFunc(s.roster.all, p, transport.Peer.Compare); !known {
+			continue // of another service, or not a member any more when we first heard of it
 		}
-		s.roster.know([]transport.Peer{m.Peer})
-	}
-	for _, p := range s.roster.all {
-		if s.roster.saw(p, live[p], now) {
+		if r.said {
+			s.roster.room[p] = r.free
+		}
+		if s.roster.saw(p, lives, now) {
 			news = append(news, p)
 		}
 	}

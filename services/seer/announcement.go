@@ -62,3 +62,10 @@ func soundGauges(gauges map[string]int64) bool {
 	}
 	return true
 }
+
+// equal reports whether two announcements say the same.
+func equal(a, b *seerapi.Announcement) bool {
+	return a.Name == b.Name && a.Incarnation == b.Incarnation &&
+		slices.Equal(a.Services, b.Services) && slices.Equal(a.Addresses, b.Addresses) &&
+		maps.Equal(a.Capacity, b.Capacity) && maps.Equal(a.Usage, b.Usage)
+}

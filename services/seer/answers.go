@@ -1,7 +1,6 @@
 package seer
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -12,10 +11,10 @@ import (
 // lookup lists the live members after a peer that offer service ("" for all).
 func (t *table) lookup(now time.Duration, service string, after transport.Peer) (page []seerapi.Member, more bool) {
 	for _, m := range t.after(after) {
-		if !t.live(now, m) || (service != "" && !slices.Contains(m.announcement.Services, service)) {
+		if !t.live(now, m) || !m.offers(service) {
 			continue
 		}
-		if len(page) == seerapi.PageLenMax {
+		if len(page) == t.pageMax {
 			return page, true
 		}
 		page = append(page, m.answer(now))
@@ -31,7 +30,7 @@ func (t *table) digest(now time.Duration, after transport.Peer) (page []seerapi.
 		if age >= t.goneAfter && !(m.left && age < 2*t.goneAfter) {
 			continue
 		}
-		if len(page) == seerapi.PageLenMax {
+		if len(page) == t.pageMax {
 			return page, true
 		}
 		page = append(page, seerapi.Heard{Peer: m.peer, Life: m.life, Revision: m.wanted, Age: age, Left: m.left})
@@ -64,15 +63,22 @@ func (t *table) after(peer transport.Peer) []*member {
 	return t.sorted[i:]
 }
 
+// offers reports whether an announced member offers service; "" is any.
+func (m *member) offers(service string) bool {
+	return service == "" || slices.Contains(m.announcement.Services, service)
+}
+
+// answer is what there is to say about m. It shares the announcement, which is
+// replaced and never changed.
 func (m *member) answer(now time.Duration) seerapi.Member {
 	return seerapi.Member{
 		Peer:        m.peer,
 		Name:        m.announcement.Name,
 		Incarnation: m.announcement.Incarnation,
-		Services:    slices.Clone(m.announcement.Services),
-		Addresses:   slices.Clone(m.announcement.Addresses),
-		Capacity:    maps.Clone(m.announcement.Capacity),
-		Usage:       maps.Clone(m.announcement.Usage),
+		Services:    m.announcement.Services,
+		Addresses:   m.announcement.Addresses,
+		Capacity:    m.announcement.Capacity,
+		Usage:       m.announcement.Usage,
 		Age:         max(0, now-m.heardAt),
 	}
 }

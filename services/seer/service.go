@@ -42,6 +42,7 @@ type Service struct {
 	// lastTurn is when this seer was last seen awake, wokeAt when it started or
 	// last woke from a stall.
 	lastTurn, wokeAt time.Duration
+	lookedAt         time.Duration // for the silent
 }
 
 func newService(env node.Env, settings Settings) *Service {
@@ -62,13 +63,13 @@ func (s *Service) Start(context.Context) error {
 	seerapi.Answer.Serve(s.env.Wire, s.answer)
 	seerapi.Leave.Serve(s.env.Wire, s.leave)
 	seerapi.Lookup.Serve(s.env.Wire, s.lookup)
+	seerapi.Changes.Serve(s.env.Wire, s.changes)
 	seerapi.Digest.Serve(s.env.Wire, s.digest)
 	seerapi.Records.Serve(s.env.Wire, s.records)
 	s.env.Loop.Go("exchange", s.exchange)
 	s.env.Loop.Go("expire", func(ctx context.Context) {
 		_ = clock.Every(ctx, s.env.Loop, s.tick(), func(context.Context) bool {
-			s.table.expire(s.now(), s.settings.ForgetAfter)
-			s.report()
+			s.look(s.now())
 			return true
 		})
 	})
@@ -147,15 +148,40 @@ func (s *Service) leave(_ context.Context, from transport.Peer, m seerapi.LeaveM
 }
 
 func (s *Service) lookup(ctx context.Context, _ transport.Peer, req seerapi.LookupRequest) (seerapi.LookupResponse, error) {
-	if err := beforeAnswer.Hit(ctx, s.env); err != nil {
-		return seerapi.LookupResponse{}, transport.New(transport.Refused, seerapi.Lookup.Name, err.Error())
-	}
-	now := s.now()
-	if !s.settled(now) {
-		return seerapi.LookupResponse{}, transport.New(transport.Refused, seerapi.Lookup.Name, "this seer has just woken and does not know yet")
+	now, err := s.asked(ctx, seerapi.Lookup.Name)
+	if err != nil {
+		return seerapi.LookupResponse{}, err
 	}
 	members, more := s.table.lookup(now, req.Service, req.After)
 	return seerapi.LookupResponse{Members: members, More: more}, nil
+}
+
+func (s *Service) changes(ctx context.Context, _ transport.Peer, req seerapi.ChangesRequest) (seerapi.ChangesResponse, error) {
+	now, err := s.asked(ctx, seerapi.Changes.Name)
+	if err != nil {
+		return seerapi.ChangesResponse{}, err
+	}
+	if now-s.lookedAt >= s.tick() { // the look is late, and followers are promised one
+		s.look(now)
+	}
+	if req.Cursor.Run != s.life {
+		req.Cursor = seerapi.Cursor{}
+	}
+	page := s.table.since(now, req.Service, req.Cursor)
+	page.Cursor.Run = s.life
+	return page, nil
+}
+
+// asked returns the time by which to answer who is alive, or refuses.
+func (s *Service) asked(ctx context.Context, method string) (time.Duration, error) {
+	if err := beforeAnswer.Hit(ctx, s.env); err != nil {
+		return 0, transport.New(transport.Refused, method, err.Error())
+	}
+	now := s.now()
+	if !s.settled(now) {
+		return 0, transport.New(transport.Refused, method, "this seer has just woken and does not know yet")
+	}
+	return now, nil
 }
 
 func (s *Service) digest(_ context.Context, _ transport.Peer, req seerapi.DigestRequest) (seerapi.DigestResponse, error) {
@@ -178,6 +204,13 @@ func (s *Service) now() time.Duration {
 	}
 	s.lastTurn = now
 	return now
+}
+
+// look finds out who fell silent.
+func (s *Service) look(now time.Duration) {
+	s.lookedAt = now
+	s.table.expire(now, s.settings.ForgetAfter)
+	s.report()
 }
 
 // tick is the pause between two looks for the silent; stall is how late it may

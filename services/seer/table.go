@@ -20,6 +20,7 @@ import (
 type table struct {
 	goneAfter time.Duration // without news a member is gone
 	lenMax    int
+	pageMax   int // members in one answer
 
 	members map[transport.Peer]*member
 	sorted  []*member // by peer: answers and scans have one order
@@ -27,6 +28,7 @@ type table struct {
 	// up then is given goneAfter from there.
 	floor   time.Duration
 	changes []change
+	history history
 }
 
 // member is a node, up, gone or only heard of.
@@ -47,6 +49,9 @@ type member struct {
 
 	up       bool
 	reported uint64 // the life that was last reported as up
+
+	version      uint64 // of the table, when up or the announcement last changed
+	offeredOther uint64 // the version until which it offered other services
 }
 
 // revision is a state of an announcement.
@@ -69,7 +74,7 @@ const (
 )
 
 func newTable(goneAfter time.Duration, lenMax int) *table {
-	return &table{goneAfter: goneAfter, lenMax: lenMax, members: map[transport.Peer]*member{}}
+	return &table{goneAfter: goneAfter, lenMax: lenMax, pageMax: seerapi.PageLenMax, members: map[transport.Peer]*member{}}
 }
 
 // hear takes a direct beacon. It supersedes everything that was known of other
@@ -94,7 +99,7 @@ func (t *table) hear(now time.Duration, from transport.Peer, b seerapi.BeaconMes
 	m.heardAt = max(m.heardAt, now-max(0, late))
 	m.wanted = max(m.wanted, b.Revision)
 	if b.Announcement != nil {
-		m.announcement, m.of = b.Announcement, revision{life: b.Life, number: b.Revision}
+		t.note(m, b.Announcement, revision{life: b.Life, number: b.Revision})
 	}
 	t.judge(now, m)
 	return (late > 0 || m.incomplete()) && t.mayAsk(now, m)
@@ -161,9 +166,22 @@ func (t *table) learn(now time.Duration, r seerapi.Record) {
 	if m == nil || m.life != r.Life || (m.of.life == r.Life && m.of.number >= r.Revision) {
 		return
 	}
-	m.announcement, m.of = &r.Announcement, revision{life: r.Life, number: r.Revision}
+	t.note(m, &r.Announcement, revision{life: r.Life, number: r.Revision})
 	m.wanted = max(m.wanted, r.Revision)
 	t.judge(now, m)
+}
+
+// note replaces the announcement of m. It may say what is known: it is repeated.
+func (t *table) note(m *member, a *seerapi.Announcement, of revision) {
+	before := m.announcement
+	m.announcement, m.of = a, of
+	if before != nil && equal(before, a) {
+		return
+	}
+	t.revise(m)
+	if before != nil && !slices.Equal(before.Services, a.Services) {
+		m.offeredOther = m.version
+	}
 }
 
 // resume notes that this seer was deaf until now: nobody is declared gone for
@@ -178,6 +196,7 @@ func (t *table) expire(now, forgetAfter time.Duration) {
 		forget := !m.up && now-m.heardAt >= max(forgetAfter, 2*t.goneAfter)
 		if forget {
 			delete(t.members, m.peer)
+			t.history.forget(m)
 		}
 		return forget
 	})
@@ -204,6 +223,9 @@ func (t *table) judge(now time.Duration, m *member) {
 	restarted := up && m.of.life != m.reported && m.of.life == m.life
 	if up == m.up && !restarted {
 		return
+	}
+	if up != m.up {
+		t.revise(m)
 	}
 	m.up = up
 	c := change{peer: m.peer, name: m.announcement.Name, incarnation: m.announcement.Incarnation}

@@ -22,31 +22,44 @@ type Client struct {
 func NewClient(ep *transport.Endpoint) *Client { return &Client{ep: ep} }
 
 // Lookup lists the live members that offer service ("" for all) in canonical
-// order. The seers are asked in turn. The error has Kind Unreachable when there
-// is no seer or none answers, and Kind Refused when one answers that it does not
-// know yet: it has just started, or was paused.
-func (c *Client) Lookup(ctx context.Context, service string) ([]Member, error) {
-	err := transport.New(transport.Unreachable, Lookup.Name, "no seer in the directory")
+// order, for a question now and then: who must know it all the time takes a
+// Follower. The seers are asked in turn. The error has Kind Unreachable when
+// there is no seer or none answers, and Kind Refused when one answers that it
+// does not know yet: it has just started, or was paused.
+func (c *Client) Lookup(ctx context.Context, service string) (members []Member, err error) {
+	err = c.ask(ctx, Lookup.Name, func(ctx context.Context, seer transport.Peer) (err error) {
+		members, err = c.lookupAt(ctx, seer, service)
+		return err
+	})
+	return members, err
+}
+
+// ask puts a question to the seers in turn until one has answered.
+func (c *Client) ask(ctx context.Context, method string, put func(ctx context.Context, seer transport.Peer) error) error {
+	err := transport.New(transport.Unreachable, method, "no seer in the directory")
 	for _, seer := range c.ep.AskOrder(Service, c.last) {
-		var members []Member
-		if members, err = c.lookupAt(ctx, seer, service); err == nil {
+		if err = c.try(ctx, seer, put); err == nil {
 			c.last = seer
-			return members, nil
+			return nil
 		}
 		if ctx.Err() != nil {
-			return nil, err
+			return err
 		}
 	}
 	if transport.KindOf(err) != transport.Refused {
-		err = transport.New(transport.Unreachable, Lookup.Name, err.Error())
+		err = transport.New(transport.Unreachable, method, err.Error())
 	}
-	return nil, err
+	return err
+}
+
+func (c *Client) try(ctx context.Context, seer transport.Peer, put func(ctx context.Context, seer transport.Peer) error) error {
+	ctx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), TryTimeout)
+	defer cancel()
+	return put(ctx, seer)
 }
 
 // lookupAt asks one seer, page by page.
 func (c *Client) lookupAt(ctx context.Context, seer transport.Peer, service string) ([]Member, error) {
-	ctx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), TryTimeout)
-	defer cancel()
 	var members []Member
 	var after transport.Peer
 	for {

@@ -86,6 +86,34 @@ type LookupResponse struct {
 	More    bool
 }
 
+// Cursor says up to where somebody knows the changes that a seer told. It is
+// given back as it was received; the zero Cursor knows nothing.
+type Cursor struct {
+	Run     uint64 // of a seer, from its start to its end
+	Version uint64 // of its table
+	Began   uint64 // the version when the last full list was begun
+}
+
+// ChangesRequest asks which members that offer Service, "" for all, changed
+// since Cursor.
+type ChangesRequest struct {
+	Service string
+	Cursor  Cursor
+}
+
+// ChangesResponse holds at most PageLenMax peers, each once, in the order in
+// which they last changed.
+type ChangesResponse struct {
+	Cursor Cursor // from which to go on
+	// Full: what was known before is void, all members are listed from here on.
+	// The asker knew nothing, or only what another run told, or less than what
+	// this seer remembers.
+	Full    bool             `cbor:",omitempty"`
+	Changed []Member         `cbor:",omitempty"` // new, or with something new to say
+	Gone    []transport.Peer `cbor:",omitempty"` // no longer alive or offering; perhaps never known
+	More    bool             `cbor:",omitempty"`
+}
+
 // DigestRequest asks another seer for what it heard, after the peer After.
 type DigestRequest struct {
 	After transport.Peer
@@ -133,6 +161,7 @@ var (
 	Ask     = transport.Note[AskMessage]{Name: "seer/ask"} // from a seer to an agent
 	Answer  = transport.Note[AnswerMessage]{Name: "seer/answer"}
 	Lookup  = transport.Method[LookupRequest, LookupResponse]{Name: "seer/lookup"}
+	Changes = transport.Method[ChangesRequest, ChangesResponse]{Name: "seer/changes"}
 	Digest  = transport.Method[DigestRequest, DigestResponse]{Name: "seer/digest"}
 	Records = transport.Method[RecordsRequest, RecordsResponse]{Name: "seer/records"}
 )
