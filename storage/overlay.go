@@ -42,6 +42,7 @@ type overlay struct {
 	unsaved []diskWrite
 	dirty   []string // keys of records to be saved
 	changed map[Key]bool
+	damaged map[Key]bool // keys of which load found a record that is corrupt
 }
 
 // diskWrite is one write to come, with its place below the overlay's.
@@ -60,6 +61,7 @@ func newOverlay(disk Disk, at Key) *overlay {
 		records: ordered.New[*record](compareKeys),
 		rest:    ordered.New[[]byte](strings.Compare),
 		changed: map[Key]bool{},
+		damaged: map[Key]bool{},
 	}
 }
 
@@ -79,6 +81,20 @@ func (o *overlay) load() error {
 	}))
 }
 
+// present copies the records of all keys that have a value.
+func (o *overlay) present() map[Key]*record {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := map[Key]*record{}
+	o.records.From("", func(key string, r *record) bool {
+		if r.value != nil {
+			all[Key(key)] = r
+		}
+		return true
+	})
+	return all
+}
+
 func (o *overlay) loadSealed(below Key, f func(key string, value []byte) error) error {
 	var corrupt error
 	err := scanDisk(o.disk, o.at+below, func(k Key, sealed []byte) error {
@@ -94,17 +110,13 @@ func (o *overlay) loadSealed(below Key, f func(key string, value []byte) error) 
 		}
 		if errors.Is(err, ErrCorrupt) {
 			corrupt, err = err, nil
+			if below == diskKeys {
+				o.damaged[k[len(o.at)+len(below):]] = true
+			}
 		}
 		return err
 	})
 	return errors.Join(err, corrupt)
-}
-
-// values copies all keys that have a value, with their values.
-func (o *overlay) values() map[Key][]byte {
-	all := map[Key][]byte{}
-	o.list("", func(k Key, value []byte) { all[k] = value })
-	return all
 }
 
 // markChanged has takeChanged return these keys too.

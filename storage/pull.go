@@ -92,6 +92,7 @@ func (r *Replicated) onFetch(_ context.Context, _ transport.Peer, request fetchR
 	if r.ctx.Err() != nil {
 		return fetchResponse{}, clock.ErrStopped
 	}
+	_ = r.commit() // what was applied just now is served as well, if it can be
 	have, err := decodeCIDs(request.Have)
 	if err != nil {
 		return fetchResponse{}, err

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,8 +34,7 @@ type replica struct {
 	at      Key
 	overlay *overlay
 	dag     *dag
-	// salvage is what an index that was partly corrupt had, until it is restored.
-	salvage map[Key][]byte
+	salvage *salvage // until it is restored
 
 	mu     sync.Mutex // for close, which comes from outside of the turns
 	feed   *feed
@@ -51,7 +49,7 @@ func openReplica(disk Disk, at Key) (*replica, error) {
 	r := &replica{disk: disk, at: at}
 	err := r.start(true)
 	if errors.Is(err, ErrCorrupt) {
-		r.salvage = r.overlay.values()
+		r.salvage = &salvage{records: r.overlay.present(), damaged: r.overlay.damaged}
 		err = r.rebuild()
 	}
 	return r, err
@@ -92,7 +90,7 @@ func (r *replica) start(load bool) error {
 // lost come back from other replicas, if these have them. All keys that there
 // were count as changed.
 func (r *replica) rebuild() error {
-	before := r.overlay.values()
+	before := r.overlay.present()
 	r.mu.Lock()
 	r.stop()
 	r.crdt = nil
@@ -117,7 +115,11 @@ func (r *replica) rebuild() error {
 	}
 	r.overlay.unsaved = append(r.overlay.unsaved, written...)
 	slices.SortFunc(sound, compareDeltas)
-	return r.process(r.connected(sound))
+	connected := r.connected(sound)
+	if r.salvage != nil {
+		r.salvage.keep(sound, connected)
+	}
+	return r.process(connected)
 }
 
 // indexKeys are the places of the whole index.
@@ -339,62 +341,4 @@ func (r *replica) reset(cause error) error {
 		return errors.Join(cause, err)
 	}
 	return cause
-}
-
-// heal rebuilds the replica if err says that a delta on the disk is corrupt or
-// lost, and returns err. What is built on that delta cannot be passed on any
-// more; but it is in the index, and written again from there.
-func (r *replica) heal(err error) error {
-	if !errors.Is(err, ErrCorrupt) {
-		return err
-	}
-	known := r.overlay.values()
-	if err := r.reset(err); errors.Is(err, clock.ErrStopped) {
-		return err
-	}
-	writes := map[Key]write{}
-	for k := range r.overlay.values() {
-		if _, was := known[k]; !was {
-			writes[k] = write{key: k, delete: true}
-		}
-	}
-	for k, value := range known {
-		if now, found := r.overlay.value(k); !found || !bytes.Equal(now, value) {
-			writes[k] = write{key: k, value: value[len(valueTag):]}
-		}
-	}
-	return errors.Join(err, r.restore(writes))
-}
-
-// restoreSalvage writes what an index that was partly corrupt had and nobody
-// has supplied.
-func (r *replica) restoreSalvage() error {
-	writes := map[Key]write{}
-	for k, value := range r.salvage {
-		if _, found := r.overlay.value(k); !found {
-			writes[k] = write{key: k, value: value[len(valueTag):]}
-		}
-	}
-	r.salvage = nil
-	return r.restore(writes)
-}
-
-// restore commits writes in parts that can travel. Other replicas hear of them
-// by anti-entropy.
-func (r *replica) restore(writes map[Key]write) error {
-	part, size := map[Key]write{}, 0
-	for _, k := range slices.SortedFunc(maps.Keys(writes), Key.Compare) {
-		if size += len(k) + len(writes[k].value); size > deltaSizeMax && len(part) > 0 {
-			if _, err := r.commit(part); err != nil {
-				return err
-			}
-			part, size = map[Key]write{}, len(k)+len(writes[k].value)
-		}
-		part[k] = writes[k]
-	}
-	if len(part) == 0 {
-		return nil
-	}
-	_, err := r.commit(part)
-	return err
 }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -271,6 +272,59 @@ func TestReplicaHeals(t *testing.T) {
 		r.close()
 	}
 	require.Greater(t, len(keys), 9)
+}
+
+// TestSalvageIsWhole damages several things at once, where nobody else has a
+// copy: what is left of a batch is all of it, or nothing.
+func TestSalvageIsWhole(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		disk := memdisk.New()
+		source, err := openReplica(disk, K("kv", "test"))
+		require.NoError(t, err)
+		defer source.close()
+		batches := rapid.IntRange(1, 8).Draw(t, "batches")
+		for i := range batches {
+			writes := map[Key]write{}
+			for j := range 3 {
+				k := K("batch", fmt.Sprint(i), fmt.Sprint(j))
+				writes[k] = write{key: k, value: fmt.Append(nil, i)}
+			}
+			_, err := source.commit(writes)
+			require.NoError(t, err)
+		}
+		var keys []Key
+		require.NoError(t, scanDisk(disk, K("kv", "test"), func(k Key, _ []byte) error {
+			keys = append(keys, k)
+			return nil
+		}))
+		damaged := disk.Clone()
+		rotten := rapid.SliceOfNDistinct(rapid.SampledFrom(keys), 1, 5, rapid.ID).Draw(t, "rotten")
+		for _, k := range rotten {
+			require.NoError(t, damaged.Put(context.Background(), datastore.RawKey(string(k)), []byte("damaged")))
+		}
+		r, err := openReplica(damaged, K("kv", "test"))
+		require.NoError(t, err)
+		defer r.close()
+		require.NoError(t, r.restoreSalvage())
+		if _, err := r.missing(nil, CID{}, pageSizeMax); err != nil {
+			require.ErrorIs(t, err, ErrCorrupt)
+			_, err = r.missing(nil, CID{}, pageSizeMax)
+			require.NoError(t, err, "all of it can be passed on")
+		}
+		whole := r.contents()
+		for i := range batches {
+			found := 0
+			for j := range 3 {
+				if whole[K("batch", fmt.Sprint(i), fmt.Sprint(j))] == fmt.Sprint(i) {
+					found++
+				}
+			}
+			require.Contains(t, []int{0, 3}, found, "batch %d", i)
+		}
+		if len(rotten) == 1 {
+			require.Len(t, whole, 3*batches)
+		}
+	})
 }
 
 // TestLocatorReachesBack has both sides write alone for long.
