@@ -91,8 +91,13 @@ func (s *story) often(format string, args ...any) {
 
 func (s *story) all() string { return `"` + s.one(s.groups...) + `"` }
 
-// victim is one node, by lot.
-func (s *story) victim() string { return "{one-of: " + s.all() + "}" }
+// victim is one node by lot, sometimes two.
+func (s *story) victim() string {
+	if s.IntN(4) == 0 {
+		return `{some-of: "*", count: 2}`
+	}
+	return "{one-of: " + s.all() + "}"
+}
 
 func (s *story) links() string {
 	return s.one(

@@ -24,15 +24,17 @@ func swarm(n uint64) string {
 	s.seconds = 120 + s.IntN(180)
 	nodes := s.layout()
 	s.users()
-	for _, kind := range s.some(slices.Collect(faultNames()), 2+s.IntN(5)) {
-		for range 1 + s.IntN(3) {
+	for _, kind := range s.some(slices.Collect(faultNames()), 2+s.IntN(8)) {
+		for range 1 + s.IntN(4) {
 			swarmFaults[kind](s)
 		}
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "name: swarm-%d\nseed: %d\nduration: %ds\n", n, n, s.seconds)
 	fmt.Fprintf(&b, "network: {latency: %s}\n", s.one("1ms..5ms", "5ms..40ms", "20ms..120ms", "1ms..200ms"))
-	fmt.Fprintf(&b, "settings:\n  hoarder: {scrub-interval: 15s, capacity: 256MiB}\n  patrick: {lease: %s}\n", s.one("5s", "10s", "10s", "20s"))
+	fmt.Fprintf(&b, "settings:\n  hoarder: {scrub-interval: 15s, capacity: %s, surplus-max: %d}\n", s.one("256MiB", "256MiB", "4MiB"), s.IntN(3))
+	fmt.Fprintf(&b, "  patrick: {lease: %s, copies: %s, losses-max: %s}\n", s.one("5s", "10s", "10s", "20s"), s.one("2", "2", "3"), s.one("10", "3", "1"))
+	fmt.Fprintf(&b, "  monkey: {slots: %d}\n", 1+s.IntN(4))
 	fmt.Fprintf(&b, "nodes:\n%s\ntimeline:\n%s\n%s", nodes, strings.Join(s.lines, "\n"), s.expect())
 	return b.String()
 }
@@ -63,9 +65,17 @@ func (s *story) layout() string {
 		}
 		lines = append(lines, fmt.Sprintf("  - {name: %s, count: %d, services: [%s]%s}", name, count, strings.Join(services, ", "), late))
 	}
-	switch s.IntN(4) {
+	switch s.IntN(6) {
 	case 0:
 		group("node", 3+s.IntN(5), "seer", "tns", "hoarder", "patrick", "monkey")
+	case 3:
+		group("core", 5, "seer", "tns", "patrick")
+		group("work", 10+s.IntN(25), "hoarder", "monkey")
+		group("edge", 1+s.IntN(10), "monkey")
+	case 4:
+		group("main", 1, "seer", "tns", "patrick")
+		group("aux", 2, "patrick", "seer")
+		group("work", 4, "monkey", "hoarder", "tns")
 	case 1:
 		group("core", 3+s.IntN(3), "seer", "tns", "patrick")
 		group("work", 3+s.IntN(6), "hoarder", "monkey")

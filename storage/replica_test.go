@@ -327,6 +327,38 @@ func TestSalvageIsWhole(t *testing.T) {
 	})
 }
 
+// TestSalvageDoesNotBringBack what others have deleted while a replica was down.
+func TestSalvageDoesNotBringBack(t *testing.T) {
+	disk, other := memdisk.New(), newReplica(t, memdisk.New())
+	defer other.close()
+	source := newReplica(t, disk)
+	for i := range 3 {
+		_, err := source.commit(put(K("k", fmt.Sprint(i)), "v"))
+		require.NoError(t, err)
+	}
+	other.pullFrom(t, source, pageSizeMax)
+	source.close()
+	_, err := other.commit(writesOf(write{key: K("k", "1"), delete: true}, write{key: K("k", "2"), delete: true}))
+	require.NoError(t, err)
+
+	var deltas []Key
+	require.NoError(t, scanDisk(disk, K("kv", "test")+diskDeltas, func(k Key, _ []byte) error {
+		deltas = append(deltas, k)
+		return nil
+	}))
+	for _, rotten := range append(deltas, K("kv", "test")+diskKeys+K("k", "1")) {
+		damaged := disk.Clone()
+		for _, k := range []Key{rotten, K("kv", "test") + diskKeys + K("k", "2")} {
+			require.NoError(t, damaged.Put(t.Context(), datastore.RawKey(string(k)), []byte("damaged")))
+		}
+		r := newReplica(t, damaged)
+		r.pullFrom(t, other, pageSizeMax)
+		require.NoError(t, r.restoreSalvage())
+		require.Equal(t, map[Key]string{K("k", "0"): "v"}, r.contents())
+		r.close()
+	}
+}
+
 // TestLocatorReachesBack has both sides write alone for long.
 func TestLocatorReachesBack(t *testing.T) {
 	a, b := newReplica(t, memdisk.New()), newReplica(t, memdisk.New())

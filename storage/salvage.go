@@ -56,27 +56,30 @@ func (s *salvage) origin(k Key) string {
 	return s.inOrphans[k].id
 }
 
-// writes are what must be written again. present is what there is by now; what
-// it has is newer. A batch is restored whole or not at all: what was in a delta
-// that is corrupt is known from the records only, and those are only sure to be
-// all if no key is left whose record is corrupt.
-func (s *salvage) writes(present map[Key]*record) map[Key]write {
+// writes are what must be written again, given what there is by now and which
+// deltas are part of it: what those set and is not there has been deleted. A
+// batch is restored whole or not at all: what was in a delta that is corrupt is
+// known from the records only, and those are only sure to be all if no key is
+// left whose record is corrupt.
+func (s *salvage) writes(present map[Key]*record, processed func(id string) bool) map[Key]write {
 	writes := map[Key]write{}
 	unknown := false
 	for k := range s.damaged {
 		if _, found := present[k]; found {
 			continue
 		}
-		if o, found := s.inOrphans[k]; found {
-			writes[k] = write{key: k, value: o.value[len(valueTag):]}
-		} else {
+		switch o, found := s.inOrphans[k]; {
+		case !found:
 			unknown = true
+		case !processed(o.id):
+			writes[k] = write{key: k, value: o.value[len(valueTag):]}
 		}
 	}
 	for k, r := range s.records {
-		_, found := present[k]
-		fromCorrupt := !slices.ContainsFunc(r.elements, func(id string) bool { return s.sound[id] })
-		if !found && !(unknown && fromCorrupt) {
+		if present[k] != nil || slices.ContainsFunc(r.elements, processed) {
+			continue
+		}
+		if isSound := func(id string) bool { return s.sound[id] }; !unknown || slices.ContainsFunc(r.elements, isSound) {
 			writes[k] = write{key: k, value: r.value[len(valueTag):]}
 		}
 	}
@@ -100,7 +103,7 @@ func (r *replica) restoreSalvage() error {
 	}
 	s := r.salvage
 	r.salvage = nil
-	return r.restore(s.writes(r.overlay.present()), s.origin)
+	return r.restore(s.writes(r.overlay.present(), r.overlay.processed), s.origin)
 }
 
 // heal rebuilds the replica if err says that a delta on the disk is corrupt or

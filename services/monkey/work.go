@@ -20,6 +20,8 @@ const (
 	// insistFor bounds how long one step of an attempt is tried again. Then the
 	// attempt has failed, and another monkey may have more luck.
 	insistFor = time.Minute
+	// refusedFor bounds it for a step that is refused for lack of room.
+	refusedFor = 10 * time.Second
 	// fetchTimeout bounds one attempt to fetch the tree.
 	fetchTimeout = 10 * time.Second
 )
@@ -194,7 +196,8 @@ func (s *Service) refused(ctx context.Context, l *lock, err error) error {
 // insist repeats what may succeed another time, while the lock is held and for
 // at most insistFor. It checks the lease before each try.
 func (s *Service) insist(ctx context.Context, l *lock, f func(ctx context.Context) error) error {
-	for until := s.env.Loop.Elapsed() + insistFor; ; {
+	began := s.env.Loop.Elapsed()
+	for until := began + insistFor; ; {
 		if err := s.check(l); err != nil {
 			return err
 		}
@@ -202,6 +205,8 @@ func (s *Service) insist(ctx context.Context, l *lock, f func(ctx context.Contex
 		switch transport.KindOf(err) {
 		case 0, transport.Conflict, transport.Invalid:
 			return err
+		case transport.Refused: // no room; it may come, but others wait for this slot
+			until = min(until, began+refusedFor)
 		}
 		if s.env.Loop.Elapsed() >= until || clock.Sleep(ctx, s.env.Loop, retryWait) != nil {
 			return err
