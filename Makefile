@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench sweep mutants golden clean
+.PHONY: help build sim test vet race bench sweep swarm mutants clean
 
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -31,6 +31,10 @@ bench: ## the figures of the README
 SEEDS ?= 200
 sweep: build ## SEEDS seeds (200) of every scenario on the direct wire
 	bin/dreamland sim --wire direct --seeds $(SEEDS) --quiet scenarios/*.yaml
+
+SWARM ?= 1..200
+swarm: ## scenarios made by chance, SWARM=FIRST..LAST (1..200)
+	SWARM=$(SWARM) go test -timeout 3h -count 1 -run TestSwarm -v ./scenarios
 
 mutants: ## break the code on purpose and see the scenarios fail
 	scenarios/mutants/run
