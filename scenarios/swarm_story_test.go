@@ -34,7 +34,7 @@ func swarm(n uint64) string {
 	fmt.Fprintf(&b, "network: {latency: %s}\n", s.one("1ms..5ms", "5ms..40ms", "20ms..120ms", "1ms..200ms"))
 	fmt.Fprintf(&b, "settings:\n  hoarder: {scrub-interval: 15s, capacity: %s, surplus-max: %d}\n", s.one("256MiB", "256MiB", "4MiB"), s.IntN(3))
 	fmt.Fprintf(&b, "  patrick: {lease: %s, copies: %s, losses-max: %s}\n", s.one("5s", "10s", "10s", "20s"), s.one("2", "2", "3"), s.one("10", "3", "1"))
-	fmt.Fprintf(&b, "  monkey: {slots: %d}\n", 1+s.IntN(4))
+	fmt.Fprintf(&b, "  monkey: {slots: %d}\n", 2+s.IntN(3))
 	fmt.Fprintf(&b, "nodes:\n%s\ntimeline:\n%s\n%s", nodes, strings.Join(s.lines, "\n"), s.expect())
 	return b.String()
 }
@@ -156,7 +156,7 @@ func (s *story) expect() string {
     - last-copy-kept
     - capacity-respected
   after-heal:
-    within: 4m
+    within: 10m
     all:
       - seers-agree
       - replicas-converged
