@@ -47,6 +47,7 @@ func attemptOf(f check.Fact) attempt { return attempt{f.Int("attempt"), f.Text("
 // oneOutcome: whatever monkeys do, one outcome counts.
 type oneOutcome struct {
 	*jobFigures
+	promises
 	// fences is the newest attempt that a tns has heard of, by node and job.
 	fences map[[2]string]attempt
 	// fenced are the attempts that any tns has heard of, by job; fencing: there
@@ -65,6 +66,7 @@ type oneOutcome struct {
 func (*oneOutcome) Name() string { return "one-effective-outcome-per-job" }
 
 func (c *oneOutcome) Fact(f check.Fact) error {
+	c.promises.fact(f)
 	switch {
 	case f.Service == "tns" && f.Name == "replica-opened":
 		c.fencing = true
@@ -134,6 +136,9 @@ func (c *oneOutcome) Poll(v check.View) error {
 func (c *oneOutcome) Settled(v check.View) error {
 	up, _ := patricksUp(v)
 	for _, job := range c.published {
+		if c.void(v, job) {
+			continue
+		}
 		for _, name := range slices.Sorted(maps.Keys(up)) {
 			switch j := up[name].Job(job); {
 			case j.Status != patrickapi.Success:

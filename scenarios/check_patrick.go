@@ -112,6 +112,9 @@ func (d diskLosses) since(at time.Duration, v check.View, service string) int {
 			lost[l.node] = true
 		}
 	}
+	if len(lost) == 0 {
+		return 0
+	}
 	n := 0
 	for _, node := range v.Nodes() {
 		if lost[node.Name] && slices.Contains(node.Services, service) {

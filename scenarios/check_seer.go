@@ -36,7 +36,9 @@ func seerChecks() []scenario.Check {
 		{
 			Name: "live-node-present",
 			Doc:  "a node that has been up and connected with a seer for 20 s, itself or by another seer, is never missing from its answers for 10 s",
-			New:  func() check.Checker { return &liveNodePresent{awake: awakeSince{}, links: map[int][]linkSeen{}} },
+			New: func() check.Checker {
+				return &liveNodePresent{awake: awakeSince{}, links: map[int][]linkSeen{}, muted: map[string]time.Duration{}}
+			},
 		},
 		{
 			Name: "seers-agree",
@@ -177,7 +179,12 @@ func (c *deadNodeLeaves) Figures() map[string]float64 {
 type liveNodePresent struct {
 	awake awakeSince
 	links map[int][]linkSeen
+	// muted is when a failpoint last kept a node from sending its beacon.
+	muted map[string]time.Duration
 }
+
+// mutedFor is how long a failpoint may hold a beacon back.
+const mutedFor = time.Minute
 
 // linkSeen is a link between a seer and a node, which may be a seer too.
 type linkSeen struct {
@@ -187,6 +194,14 @@ type linkSeen struct {
 }
 
 func (*liveNodePresent) Name() string { return "live-node-present" }
+
+// Fact implements check.OnFact.
+func (c *liveNodePresent) Fact(f check.Fact) error {
+	if f.Name == "failpoint" && f.Text("point") == "seer/before-beacon" {
+		c.muted[f.Node] = f.At
+	}
+	return nil
+}
 
 // Poll implements check.OnPoll.
 func (c *liveNodePresent) Poll(v check.View) error {
@@ -225,7 +240,9 @@ func (c *liveNodePresent) look(v check.View, seerAt int, nodes []check.NodeView)
 	}
 	for i, n := range nodes {
 		l := &links[i]
-		now := n.Service(seer.BeaconName) != nil && v.Connected(nodes[seerAt].Name, n.Name)
+		at, muted := c.muted[n.Name]
+		muted = muted && v.Now()-at < mutedFor
+		now := !muted && n.Service(seer.BeaconName) != nil && v.Connected(nodes[seerAt].Name, n.Name)
 		if now && (!l.connected || l.since < n.Since) {
 			l.since = v.Now()
 		}

@@ -132,7 +132,7 @@ func (s *Service) guarantors(it *item, act action) (what string, need int, other
 		return what, 0, nil
 	case supersede:
 		_, what = s.index.state(it)
-		need = min(s.index.get(what).target(), s.roster.liveCount())
+		need = s.supersededAt(s.index.get(what))
 	case release:
 		need = it.target()
 	}
@@ -145,6 +145,16 @@ func (s *Service) guarantors(it *item, act action) (what string, need int, other
 		need--
 	}
 	return what, need, others
+}
+
+// supersededAt is how many copies of the newest snapshot let an older one go:
+// its target, if there are so many hoarders. A hoarder that lacks it and has no
+// room for it does with one: it may be the old one that it has to make way for.
+func (s *Service) supersededAt(newest *item) int {
+	if !s.ledger.holds(newest.root) && s.ledger.free() < newest.size() {
+		return 1
+	}
+	return min(newest.target(), s.roster.liveCount())
 }
 
 // confirm asks holders whether they really hold an item and promise to keep it;

@@ -76,6 +76,9 @@ func (s *Service) Start(ctx context.Context) error {
 // Stop implements node.Service: what was written becomes durable here and, if
 // somebody answers, elsewhere.
 func (s *Service) Stop(ctx context.Context) error {
+	if s.store == nil { // it did not come to open it
+		return nil
+	}
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, stopTimeout)
 	defer cancel()
 	if _, err := s.store.Replicate(ctx, s.copies()); err != nil {

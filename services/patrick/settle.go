@@ -53,7 +53,9 @@ func (s *Service) settle(ctx context.Context, j *active) time.Duration {
 // publishedVersion is the job's version in tns, nil if there is none and none
 // can come.
 func (s *Service) publishedVersion(ctx context.Context, id string, state State) (*tnsapi.Version, error) {
-	seal := tnsapi.Token{Attempt: state.Top.Token.Attempt + 1, Holder: s.env.Self}
+	// Nobody's token: below those of all real grants of the next attempt, and the
+	// same for all homes, so that a home which died here leaves no obstacle.
+	seal := tnsapi.Token{Attempt: state.Top.Token.Attempt + 1}
 	err := s.tns.Fence(ctx, state.Spec.Project, state.Spec.Branch, id, seal)
 	if err != nil && transport.KindOf(err) != transport.Conflict {
 		return nil, err

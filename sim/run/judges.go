@@ -120,7 +120,7 @@ func (r *runner) expectations(failure error) []report.Expectation {
 		out = append(out, r.judges.named(c.Name).alwaysVerdict())
 	}
 	for _, c := range r.scenario.Expect.AfterHeal {
-		out = append(out, r.afterHealVerdict(r.judges.named(c.Name)))
+		out = append(out, r.afterHealVerdict(r.judges.named(c.Name), r.judges.violated != nil))
 	}
 	figures := r.figures()
 	for _, b := range r.scenario.Expect.Report {
@@ -142,9 +142,11 @@ func (one *judge) alwaysVerdict() report.Expectation {
 	return e
 }
 
-func (r *runner) afterHealVerdict(one *judge) report.Expectation {
+func (r *runner) afterHealVerdict(one *judge, endedEarly bool) report.Expectation {
 	e := report.Expectation{Name: one.name, When: "after-heal"}
 	switch {
+	case one.asked && one.unsettled != nil && endedEarly:
+		e.Detail = fmt.Sprintf("not yet when the run ended: %v", one.unsettled)
 	case one.asked && one.unsettled != nil:
 		e.Detail = fmt.Sprintf("not within %s after healing: %v", r.scenario.Expect.Within, one.unsettled)
 	case !one.asked:
