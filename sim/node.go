@@ -32,7 +32,8 @@ type Node struct {
 	paused   bool
 	deferred []*event // what would have happened during a pause
 	since    time.Duration
-	restart  bool // start again once the orderly stop is over
+	look     func(service string) node.Service // service, made once for all views
+	restart  bool                              // start again once the orderly stop is over
 	// orders counts what was asked of the node from outside: a supervisor's
 	// restart does not overrule what came after it.
 	orders int
@@ -81,6 +82,7 @@ func (w *World) AddNode(cfg NodeConfig) error {
 		listed:   cfg.Listed,
 		disk:     memdisk.New(),
 	}
+	n.look = n.service
 	if n.listed == nil {
 		for _, c := range cfg.Services {
 			n.listed = append(n.listed, c.Spec.Name)

@@ -20,7 +20,7 @@ func (w *World) Nodes() []check.NodeView {
 			Up:       n.up(),
 			Paused:   n.paused,
 			Since:    n.since,
-			Service:  n.service,
+			Service:  n.look,
 		}
 	}
 	return views
