@@ -25,8 +25,10 @@ func TestParseAction(t *testing.T) {
 	}
 }
 
+var testPoint = Register("fail-test/point", "only here")
+
 func TestRulesApplyByNodeAndCount(t *testing.T) {
-	p := Register("fail-test/point", "only here")
+	p := testPoint
 	_, err := Enable(Rule{Point: "fail-test/none", Do: Action{Do: Crash}})
 	require.Error(t, err, "there is no such point")
 
