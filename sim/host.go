@@ -36,6 +36,8 @@ type dial struct {
 	seq     uint64
 	timeout *event
 	over    bool
+	// accepted is the conn that the target has accepted.
+	accepted *conn
 }
 
 // Open implements transport.Host.
@@ -87,6 +89,7 @@ func (d *dial) arrive(target *Node) {
 		return
 	}
 	c := d.host.net.newConn(d.host, life.host)
+	d.accepted = c
 	if err := d.host.net.carrier.connect(c); err != nil {
 		d.host.net.w.Fail(err)
 		return
@@ -116,6 +119,9 @@ func (d *dial) finish(c *conn, err error) {
 		c, err = nil, errReset
 	}
 	if c == nil {
+		if d.accepted != nil {
+			d.accepted.ends[0].close() // the target believes in it
+		}
 		d.opened(nil, transport.New(transport.Unreachable, "dial", err.Error()))
 		return
 	}

@@ -174,6 +174,20 @@ func TestDials(t *testing.T) {
 	withLine(t, fixed, func(w *sim.World) { w.SetCut("b", "a", true) }, func(l *line) {
 		assert.Equal(t, transport.Unreachable, transport.KindOf(l.err))
 		assert.Equal(t, 5*time.Second, l.at, "an unanswered dial times out")
+		assert.Len(t, l.b.accepted, 1)
+		assert.Len(t, l.b.closed, 1, "and whoever accepted it is told")
+	})
+	cutSoon := func(w *sim.World) {
+		w.SetCut("b", "a", true)
+		w.At(3*time.Second, "cut", func() { w.SetCut("a", "b", true) })
+	}
+	withLine(t, fixed, cutSoon, func(l *line) {
+		assert.Len(t, l.b.accepted, 1)
+		assert.Empty(t, l.b.closed, "nothing reaches it")
+		l.w.SetCut("a", "b", false)
+		l.w.SetCut("b", "a", false)
+		require.NoError(t, l.w.RunUntil(7*time.Second))
+		assert.Len(t, l.b.closed, 1, "it hears of it when the link is mended")
 	})
 	withLine(t, fixed, func(w *sim.World) { w.SetRefused("a", "b", true) }, func(l *line) {
 		assert.Equal(t, transport.Unreachable, transport.KindOf(l.err))
