@@ -105,10 +105,14 @@ func (c *ackIsDurable) alone(v check.View) error {
 	}
 	fresh := c.fresh
 	c.fresh = nil
+	bad := map[string]bool{} // what they are asked to keep may not become durable in time
+	for _, n := range v.Nodes() {
+		bad[n.Name] = n.DiskBad
+	}
 	for i, a := range names {
 		for _, b := range names[i+1:] {
 			pair := [2]string{a, b}
-			if !v.Connected(a, b) {
+			if bad[a] || bad[b] || !v.Connected(a, b) {
 				delete(c.since, pair)
 				continue
 			}

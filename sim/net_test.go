@@ -198,6 +198,21 @@ func TestDials(t *testing.T) {
 	})
 }
 
+func TestPanicIsReported(t *testing.T) {
+	for _, wire := range wires {
+		_, err := sim.Run(sim.Config{Seed: 1, Wire: wire}, func(w *sim.World) error {
+			for _, name := range []string{"a", "b"} {
+				if _, err := w.AddBare(name); err != nil {
+					return err
+				}
+			}
+			w.At(time.Second, "bug", func() { panic("the cause") })
+			return w.RunUntil(2 * time.Second)
+		})
+		require.ErrorContains(t, err, "panic at 1s: the cause")
+	}
+}
+
 func TestCrashResetsConns(t *testing.T) {
 	withLine(t, fixed, nil, func(l *line) {
 		start := l.w.Now()

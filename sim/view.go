@@ -5,6 +5,7 @@ import (
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/fault"
 )
 
 var _ check.View = (*World)(nil)
@@ -19,6 +20,7 @@ func (w *World) Nodes() []check.NodeView {
 			Services: n.listed,
 			Up:       n.up(),
 			Paused:   n.paused,
+			DiskBad:  n.faults.condition != fault.Condition{},
 			Since:    n.since,
 			Service:  n.look,
 		}

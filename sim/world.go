@@ -140,14 +140,24 @@ func Run(cfg Config, body func(w *World) error) (out Outcome, err error) {
 	return out, err
 }
 
-func (w *World) runBody(body func(w *World) error) error {
+func (w *World) runBody(body func(w *World) error) (err error) {
 	w.bubble = time.Now()
 	carrier, err := newCarrier(w)
 	if err != nil {
 		return err
 	}
 	w.net = newNetwork(w, carrier)
-	err = body(w)
+	defer func() {
+		w.end()
+		if err == nil {
+			err = w.failure
+		}
+	}()
+	return body(w)
+}
+
+// end ends all nodes, also after a panic: no goroutine may remain in the bubble.
+func (w *World) end() {
 	for _, n := range w.nodes {
 		if n.life != nil {
 			n.life.end()
@@ -156,12 +166,8 @@ func (w *World) runBody(body func(w *World) error) error {
 	for _, r := range w.idle {
 		close(r.jobs)
 	}
-	carrier.close()
+	w.net.carrier.close()
 	w.settle()
-	if err == nil {
-		err = w.failure
-	}
-	return err
 }
 
 // Now is the virtual time since the start.

@@ -23,7 +23,7 @@ func (s *Service) follow(j *active, state State) {
 		j.notBefore = now + s.jittered(decide(state, s.set.limits()).wait)
 	}
 	if state.Grants != j.state.Grants {
-		j.round = 0
+		j.round, j.sealed = 0, 0
 	}
 	j.state = state
 	if state.Status == patrickapi.Open {

@@ -55,6 +55,8 @@ type active struct {
 	secured bool
 	// treeHere: the pushed tree was seen to be on this node's disk.
 	treeHere bool
+	// sealed counts how often tns knew of a newer attempt than this patrick.
+	sealed int
 	// settled: tns was asked and knows of no publication.
 	settled   bool
 	timer     clock.Timer

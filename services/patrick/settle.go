@@ -14,8 +14,14 @@ import (
 // be published any more, then it looks whether something was. What tns made
 // visible is the outcome, whether or not its holder lived to tell.
 
-// settleRetry is when tns is asked again that did not answer.
-const settleRetry = 3 * time.Second
+const (
+	// settleRetry is when tns is asked again that did not answer.
+	settleRetry = 3 * time.Second
+	// sealPatience is how many times in a row tns may know of a newer attempt
+	// before that is taken for one that no patrick will ever tell of: all that
+	// knew have lost their disks.
+	sealPatience = 20
+)
 
 // mustSettle reports whether tns may know more of a job that is to be closed.
 func (s *Service) mustSettle(id string, state State) bool {
@@ -28,7 +34,10 @@ func (s *Service) mustSettle(id string, state State) bool {
 // settle asks tns, and closes the job if nothing was published.
 func (s *Service) settle(ctx context.Context, j *active) time.Duration {
 	top := j.state.Top.Token
-	published, err := s.publishedVersion(ctx, j.id, j.state)
+	published, err := s.publishedVersion(ctx, j.id, j.state, top.Attempt+1+uint64(j.sealed/sealPatience))
+	if transport.KindOf(err) == transport.Conflict {
+		j.sealed++
+	}
 	if err != nil {
 		s.env.Log.Info("a job waits for tns before it is closed", "job", j.id, "err", err)
 		return settleRetry
@@ -51,11 +60,11 @@ func (s *Service) settle(ctx context.Context, j *active) time.Duration {
 }
 
 // publishedVersion is the job's version in tns, nil if there is none and none
-// can come.
-func (s *Service) publishedVersion(ctx context.Context, id string, state State) (*tnsapi.Version, error) {
+// can come: all attempts before next are sealed.
+func (s *Service) publishedVersion(ctx context.Context, id string, state State, next uint64) (*tnsapi.Version, error) {
 	// Nobody's token: below those of all real grants of the next attempt, and the
 	// same for all homes, so that a home which died here leaves no obstacle.
-	seal := tnsapi.Token{Attempt: state.Top.Token.Attempt + 1}
+	seal := tnsapi.Token{Attempt: next}
 	err := s.tns.Fence(ctx, state.Spec.Project, state.Spec.Branch, id, seal)
 	if err != nil && transport.KindOf(err) != transport.Conflict {
 		return nil, err

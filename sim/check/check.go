@@ -80,6 +80,8 @@ type NodeView struct {
 	// Up: the node runs and all its services have started.
 	Up     bool
 	Paused bool
+	// DiskBad: a fault makes its disk slow, full, failing or lying.
+	DiskBad bool
 	// Since is when the node last came up or went down.
 	Since time.Duration
 	// Service returns a running service's instance, nil if it is not running.
