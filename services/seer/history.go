@@ -77,7 +77,7 @@ func (t *table) since(now time.Duration, service string, c seerapi.Cursor) (page
 		switch offers := m.offers(service); {
 		case m.up && offers:
 			page.Changed = append(page.Changed, m.answer(now))
-		case !page.Full && (offers || m.offeredOther > known):
+		case !page.Full && (offers || m.offeredOther):
 			page.Gone = append(page.Gone, m.peer)
 		}
 	}

@@ -51,7 +51,7 @@ type member struct {
 	reported uint64 // the life that was last reported as up
 
 	version      uint64 // of the table, when up or the announcement last changed
-	offeredOther uint64 // the version until which it offered other services
+	offeredOther bool   // it once offered other services
 }
 
 // revision is a state of an announcement.
@@ -179,9 +179,7 @@ func (t *table) note(m *member, a *seerapi.Announcement, of revision) {
 		return
 	}
 	t.revise(m)
-	if before != nil && !slices.Equal(before.Services, a.Services) {
-		m.offeredOther = m.version
-	}
+	m.offeredOther = m.offeredOther || before != nil && !slices.Equal(before.Services, a.Services)
 }
 
 // resume notes that this seer was deaf until now: nobody is declared gone for
