@@ -161,6 +161,9 @@ func (e *connEnd) end(err error) {
 
 // close marks this end closed without telling its host.
 func (e *connEnd) close() {
+	if e.closed {
+		return
+	}
 	e.closed = true
 	e.waiting = nil
 	delete(e.host.ends, e.conn.id)

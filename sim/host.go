@@ -119,7 +119,7 @@ func (d *dial) finish(c *conn, err error) {
 		c, err = nil, errReset
 	}
 	if c == nil {
-		if d.accepted != nil && !d.accepted.ends[0].closed {
+		if d.accepted != nil {
 			d.accepted.ends[0].close() // the target believes in it
 		}
 		d.opened(nil, transport.New(transport.Unreachable, "dial", err.Error()))
