@@ -295,7 +295,7 @@ func (c *boundedSurplus) Settled(v check.View) error {
 		switch {
 		case c.model.wanted(it):
 			limit = it.target + tolerated
-		case !it.acked, newest == it, newest != nil && !newest.acked:
+		case !it.acked, it.vague, newest == it, newest != nil && !newest.acked:
 			continue
 		case newest != nil && copies[newest.root] < min(newest.target, len(up)):
 			continue // it stands in until there is room for more of the newest

@@ -17,7 +17,7 @@ func monkeyChecks() []scenario.Check {
 			Name: "one-effective-outcome-per-job",
 			Doc:  "all publications of a job are of one artifact, no build begins before its token is fenced, none is published after a newer token is known, a success stays one, and what was published is what succeeded",
 			New: func() check.Checker {
-				return &oneOutcome{jobFigures: newJobFigures(), fences: map[[2]string]attempt{}, fenced: map[string][]attempt{}, artifacts: map[string]string{}, seen: map[[2]string]patrickapi.Status{}, rotted: map[string]bool{}}
+				return &oneOutcome{jobFigures: newJobFigures(), fences: map[[2]string]attempt{}, fenced: map[string][]attempt{}, artifacts: map[string]string{}, seen: map[[2]string]patrickapi.Status{}, rotted: map[string]bool{}, badDisk: map[string]bool{}}
 			},
 		},
 		{
@@ -61,6 +61,8 @@ type oneOutcome struct {
 	seen map[[2]string]patrickapi.Status
 	// rotted are nodes whose disks may not have kept what they knew.
 	rotted map[string]bool
+	// badDisk are those that may not be able to save what they know.
+	badDisk map[string]bool
 }
 
 func (*oneOutcome) Name() string { return "one-effective-outcome-per-job" }
@@ -87,7 +89,7 @@ func (c *oneOutcome) Fact(f check.Fact) error {
 		}
 	case f.Service == "node" && f.Name == "disk-rotted": // it may not find what it knew
 		c.rotted[f.Node] = true
-	case f.Service == "node" && f.Name == "crashed": // it may have forgotten
+	case f.Service == "node" && (f.Name == "crashed" || f.Name == "stopped" && c.badDisk[f.Node]): // it may have forgotten
 		maps.DeleteFunc(c.fences, func(k [2]string, _ attempt) bool { return k[0] == f.Node })
 		maps.DeleteFunc(c.seen, func(k [2]string, _ patrickapi.Status) bool { return k[0] == f.Node })
 	}
@@ -118,6 +120,9 @@ func (c *oneOutcome) artifact(f check.Fact) error {
 
 // Poll demands that no patrick forgets a final state for a lesser one.
 func (c *oneOutcome) Poll(v check.View) error {
+	for _, n := range v.Nodes() {
+		c.badDisk[n.Name] = n.DiskBad
+	}
 	up, _ := patricksUp(v)
 	for _, name := range slices.Sorted(maps.Keys(up)) {
 		for _, job := range c.order {

@@ -27,6 +27,11 @@ type hoardItem struct {
 	database string // owner and name; "" for an asset
 	version  uint64
 	unwanted bool // a mark was withdrawn
+	// withdrawnBy wrote the withdrawal first, at withdrawnAt. If it lost its disk
+	// since, it may be that nobody knows of it any more: then the item is vague.
+	withdrawnBy string
+	withdrawnAt time.Duration
+	vague       bool
 	replaced bool // a holder let it go for a newer version
 	holders  map[string]bool
 	losses   []time.Duration // when holders lost their copy by a fault
@@ -52,8 +57,8 @@ func (h *hoard) roots() []string { return slices.Sorted(maps.Keys(h.items)) }
 func (h *hoard) hear(f check.Fact) {
 	h.now = f.At
 	switch {
-	case f.Service == "node" && f.Name == "crashed" && f.Text("disk-lost") == "true":
-		h.loseDisk(f.Node)
+	case f.Service == "node" && f.Name == "crashed":
+		h.crashed(f.Node, f.Text("disk-lost") == "true")
 	case f.Service != hoarderapi.Service:
 	case f.Name == "inventory" && f.Int("items") == 0:
 		h.loseDisk(f.Node)
@@ -62,7 +67,8 @@ func (h *hoard) hear(f check.Fact) {
 	case f.Name == "item-corrupted" || f.Name == "copy-missing" || f.Name == "claim-withdrawn":
 		h.lose(h.item(f.Text("root")), f.Node)
 	case f.Name == "mark-withdrawn":
-		h.item(f.Text("root")).unwanted = true
+		it := h.item(f.Text("root"))
+		it.unwanted, it.withdrawnBy, it.withdrawnAt = true, f.Node, f.At
 	case f.Name == "mark-written":
 		h.written(f)
 	case f.Name == "item-marked":
@@ -78,7 +84,7 @@ func (h *hoard) hear(f check.Fact) {
 // promises nothing before it is acknowledged.
 func (h *hoard) written(f check.Fact) {
 	it := h.item(f.Text("root"))
-	it.unwanted = false
+	it.unwanted, it.vague = false, false
 	if f.Text("kind") != string(hoarderapi.Database) {
 		return
 	}
@@ -110,6 +116,20 @@ func (h *hoard) release(f check.Fact) {
 	it := h.item(f.Text("root"))
 	delete(it.holders, f.Node)
 	it.replaced = it.replaced || f.Text("why") == "supersede"
+}
+
+// syncedAfter is how long what was written may not be durable anywhere.
+const syncedAfter = 5 * time.Second
+
+func (h *hoard) crashed(node string, diskLost bool) {
+	for _, it := range h.items {
+		if it.unwanted && it.withdrawnBy == node && (diskLost || h.now-it.withdrawnAt < syncedAfter) {
+			it.vague = true
+		}
+	}
+	if diskLost {
+		h.loseDisk(node)
+	}
 }
 
 func (h *hoard) loseDisk(node string) {

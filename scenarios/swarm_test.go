@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/run"
@@ -34,6 +35,10 @@ func TestSwarm(t *testing.T) {
 		require.NoError(t, err, "%s", text)
 		r := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Direct})
 		t.Logf("%s %s %d events", file, r.Verdict, r.Events)
+		if n%3 == 0 {
+			other := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Mocknet})
+			assert.Equal(t, r.Digest, other.Digest, "%s on the other wire", file)
+		}
 		if r.Verdict == report.Held {
 			continue
 		}
