@@ -32,9 +32,9 @@ type hoardItem struct {
 	withdrawnBy string
 	withdrawnAt time.Duration
 	vague       bool
-	replaced bool // a holder let it go for a newer version
-	holders  map[string]bool
-	losses   []time.Duration // when holders lost their copy by a fault
+	replaced    bool // a holder let it go for a newer version
+	holders     map[string]bool
+	losses      []time.Duration // when holders lost their copy by a fault
 }
 
 func newHoard() *hoard {

@@ -14,28 +14,28 @@ import (
 )
 
 // A world makes much short-lived garbage and little that stays, so the heap may
-// grow to five times what lives, up to a limit from which on it is kept small.
+// grow to five times what lives. A large one has more to keep: it is left the
+// runtime's own measure.
 const (
-	heapGrowth = 400     // percent
-	heapLimit  = 3 << 30 // bytes, soft
+	heapGrowth = 400 // percent
+	largeFrom  = 300 // nodes
 )
 
 // tuneRuntime suits the process to a world, unless its environment says how. One
 // thing happens at a time in a world: a second thread would only be woken and
 // sent to sleep again.
-func tuneRuntime() {
+func tuneRuntime(nodes int) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
 	}
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" && nodes < largeFrom {
 		debug.SetGCPercent(heapGrowth)
-		debug.SetMemoryLimit(heapLimit)
 	}
 }
 
 // runHere makes a run in this process.
 func runHere(j job, progress *progress) (report.Result, error) {
-	tuneRuntime()
+	tuneRuntime(len(j.scenario.Nodes))
 	options := simrun.Options{Seed: j.seed, Wire: j.wire}
 	trace, err := openTrace(j.trace)
 	if err != nil {
