@@ -67,7 +67,7 @@ func (s *story) layout() string {
 	}
 	switch s.IntN(6) {
 	case 0:
-		group("node", 3+s.IntN(5), "seer", "tns", "hoarder", "patrick", "monkey")
+		group("node", 3+s.IntN(12), "seer", "tns", "hoarder", "patrick", "monkey")
 	case 3:
 		group("core", 5, "seer", "tns", "patrick")
 		group("work", 10+s.IntN(25), "hoarder", "monkey")

@@ -156,14 +156,19 @@ func (a *Agent) chosen() (regular, others []transport.Peer) {
 		a.directory = slices.Clone(all)
 		a.ranked = rendezvous(a.env.Self, all)
 	}
-	if len(a.ranked) <= beaconSeersMax {
+	regularMax := beaconSeersMax - 1
+	if len(a.ranked) > 0 && a.ranked[0] == a.env.Self {
+		regularMax++ // which costs no message
+	}
+	if len(a.ranked) <= regularMax+1 {
 		return a.ranked, nil
 	}
-	return a.ranked[:beaconSeersMax-1], a.ranked[beaconSeersMax-1:]
+	return a.ranked[:regularMax], a.ranked[regularMax:]
 }
 
 // rendezvous orders candidates by their hash together with self, highest first
-// (Thaler and Ravishankar's highest random weight).
+// (Thaler and Ravishankar's highest random weight). One that is self comes before
+// all others: a seer believes nobody else about its own node.
 func rendezvous(self transport.Peer, candidates []transport.Peer) []transport.Peer {
 	weights := make(map[transport.Peer]uint64, len(candidates))
 	for _, p := range candidates {
@@ -171,8 +176,14 @@ func rendezvous(self transport.Peer, candidates []transport.Peer) []transport.Pe
 		weights[p] = binary.BigEndian.Uint64(sum[:])
 	}
 	ranked := slices.Clone(candidates)
+	isSelf := func(p transport.Peer) int {
+		if p == self {
+			return 1
+		}
+		return 0
+	}
 	slices.SortFunc(ranked, func(p, q transport.Peer) int {
-		return cmp.Or(cmp.Compare(weights[q], weights[p]), p.Compare(q))
+		return cmp.Or(isSelf(q)-isSelf(p), cmp.Compare(weights[q], weights[p]), p.Compare(q))
 	})
 	return ranked
 }
