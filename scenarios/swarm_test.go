@@ -17,7 +17,7 @@ import (
 
 // swarmDefault is how many scenarios nobody wrote are run by every test; `make
 // swarm` runs others, as many as one likes.
-const swarmDefault = 12
+const swarmDefault = 6
 
 // TestSwarm runs scenarios that are made by chance (see swarm): clouds of any
 // layout, under any mixture of faults. SWARM=FIRST..LAST chooses which ones. A
