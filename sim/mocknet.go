@@ -117,7 +117,14 @@ func (m *mocknetWire) disconnect(c *conn) {
 	}
 }
 
+// close ends the connections first: a host that ends tells all its peers of each
+// protocol that it no longer speaks, on a stream for each.
 func (m *mocknetWire) close() {
+	for _, h := range m.net.Hosts() {
+		for _, p := range h.Network().Peers() {
+			_ = h.Network().ClosePeer(p)
+		}
+	}
 	for _, h := range m.hosts {
 		_ = h.Close()
 	}
