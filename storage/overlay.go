@@ -81,7 +81,7 @@ func (o *overlay) load() error {
 	}))
 }
 
-// present copies the records of all keys that have a value.
+// present returns the records of all keys that have a value, not copies of them.
 func (o *overlay) present() map[Key]*record {
 	o.mu.Lock()
 	defer o.mu.Unlock()

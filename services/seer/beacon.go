@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -176,14 +177,9 @@ func rendezvous(self transport.Peer, candidates []transport.Peer) []transport.Pe
 		weights[p] = binary.BigEndian.Uint64(sum[:])
 	}
 	ranked := slices.Clone(candidates)
-	isSelf := func(p transport.Peer) int {
-		if p == self {
-			return 1
-		}
-		return 0
-	}
+	weights[self] = math.MaxUint64
 	slices.SortFunc(ranked, func(p, q transport.Peer) int {
-		return cmp.Or(isSelf(q)-isSelf(p), cmp.Compare(weights[q], weights[p]), p.Compare(q))
+		return cmp.Or(cmp.Compare(weights[q], weights[p]), p.Compare(q))
 	})
 	return ranked
 }

@@ -1,6 +1,7 @@
 package seer
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -140,18 +141,24 @@ func (w *truth) deliver(t *rapid.T) {
 
 // answer lets a question reach its node after any time, and the answer go.
 func (w *truth) answer(t *rapid.T) {
-	if len(w.asks) == 0 {
-		return
-	}
-	i := rapid.IntRange(0, len(w.asks)-1).Draw(t, "question")
-	q := w.asks[i]
-	w.asks = append(w.asks[:i:i], w.asks[i+1:]...)
-	if q.to.down {
+	q, found := takeAny(t, &w.asks, "question")
+	if !found || q.to.down {
 		return
 	}
 	l := w.letter(q.to, q.seer)
 	l.asked = q.at
 	w.send(t, l)
+}
+
+// takeAny removes one by lot, if there is any.
+func takeAny[E any](t *rapid.T, list *[]E, label string) (e E, found bool) {
+	if len(*list) == 0 {
+		return e, false
+	}
+	i := rapid.IntRange(0, len(*list)-1).Draw(t, label)
+	e = (*list)[i]
+	*list = slices.Delete(*list, i, i+1)
+	return e, true
 }
 
 func (w *truth) pull(t *rapid.T) {
@@ -164,12 +171,10 @@ func (w *truth) pull(t *rapid.T) {
 }
 
 func (w *truth) pulled(t *rapid.T) {
-	if len(w.pulls) == 0 {
+	p, found := takeAny(t, &w.pulls, "pull")
+	if !found {
 		return
 	}
-	i := rapid.IntRange(0, len(w.pulls)-1).Draw(t, "pull")
-	p := w.pulls[i]
-	w.pulls = append(w.pulls[:i:i], w.pulls[i+1:]...)
 	for _, h := range p.answer {
 		h.Age += w.now - p.sentAt
 		if w.seers[p.asker].merge(w.clockOf(p.asker), h) {
