@@ -43,7 +43,7 @@ func seerChecks() []scenario.Check {
 		{
 			Name: "seers-agree",
 			Doc:  "after healing, all seers name exactly the nodes that are up",
-			New:  func() check.Checker { return seersAgree{} },
+			New:  func() check.Checker { return &seersAgree{} },
 		},
 	}
 }
@@ -271,17 +271,22 @@ func (l linkSeen) age(v check.View) time.Duration {
 	return v.Now() - l.since
 }
 
-type seersAgree struct{}
+// seersAgree counts each comparison of a seer's answer with the nodes that
+// should be up.
+type seersAgree struct{ check.Tally }
 
-func (seersAgree) Name() string { return "seers-agree" }
+func (*seersAgree) Name() string { return "seers-agree" }
 
 // Settled implements check.OnSettled.
-func (seersAgree) Settled(v check.View) error {
+func (c *seersAgree) Settled(v check.View) error {
+	if err := check.Missing(v, "seer"); err != nil {
+		return err
+	}
 	var up []transport.Peer
 	names := map[transport.Peer]string{}
 	for _, n := range v.Nodes() {
 		names[n.Peer] = n.Name
-		if n.Up && n.Service(seer.BeaconName) != nil {
+		if n.ShouldBeUp {
 			up = append(up, n.Peer)
 		}
 	}
@@ -294,8 +299,9 @@ func (seersAgree) Settled(v check.View) error {
 		if !s.Settled() {
 			return fmt.Errorf("%s has not settled", n.Name)
 		}
+		c.Evaluated()
 		if live := s.Live(); !slices.Equal(live, up) {
-			return fmt.Errorf("%s names %d nodes, %d are up%s", n.Name, len(live), len(up), firstDifference(live, up, names))
+			return fmt.Errorf("%s names %d nodes, %d should be up%s", n.Name, len(live), len(up), firstDifference(live, up, names))
 		}
 	}
 	return nil

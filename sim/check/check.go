@@ -78,8 +78,12 @@ type NodeView struct {
 	Peer     transport.Peer
 	Services []string
 	// Up: the node runs and all its services have started.
-	Up     bool
-	Paused bool
+	Up bool
+	// ShouldBeUp: the scenario has booted the node and no fault keeps it down, so
+	// that it runs, or starts, or nobody but the cloud is to blame that it does
+	// not. Count these in what must be true of the living, see [Missing].
+	ShouldBeUp bool
+	Paused     bool
 	// DiskBad: a fault makes its disk slow, full, failing or lying.
 	DiskBad bool
 	// Since is when the node last came up or went down.

@@ -8,6 +8,7 @@ import "slices"
 type Ledger struct {
 	target Target
 	nodes  []string // that have been booted, in that order
+	booted map[string]bool
 
 	links  rules
 	downs  tally[string]
@@ -28,7 +29,7 @@ type Active struct {
 
 // NewLedger returns a ledger without active faults and without nodes.
 func NewLedger(target Target) *Ledger {
-	l := &Ledger{target: target, skews: map[string]offset{}, starting: map[string]bool{}}
+	l := &Ledger{target: target, booted: map[string]bool{}, skews: map[string]offset{}, starting: map[string]bool{}}
 	l.links.target = target
 	l.pauses.set = l.setPaused
 	l.downs.set = func(node string, down bool) {
@@ -44,6 +45,7 @@ func NewLedger(target Target) *Ledger {
 // Boot makes a node known and starts it, unless a fault keeps it down already.
 func (l *Ledger) Boot(node string) {
 	l.nodes = append(l.nodes, node)
+	l.booted[node] = true
 	if !l.downs.on(node) {
 		l.start(node)
 	}
@@ -104,6 +106,11 @@ func (l *Ledger) Heal() {
 	}
 }
 
+// ShouldBeUp reports whether a node has been booted and no fault keeps it down.
+func (l *Ledger) ShouldBeUp(node string) bool {
+	return l.booted[node] && !l.downs.on(node)
+}
+
 // Start boots a node, whatever kept it down.
 func (l *Ledger) Start(node string) {
 	if !l.downs.clear(node) {
@@ -112,7 +119,7 @@ func (l *Ledger) Start(node string) {
 }
 
 func (l *Ledger) start(node string) {
-	if !slices.Contains(l.nodes, node) {
+	if !l.booted[node] {
 		return // it boots later
 	}
 	if l.pauses.on(node) {

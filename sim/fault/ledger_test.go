@@ -111,12 +111,16 @@ func keys[V any](m map[link]V) (out []string) {
 
 func TestANodeIsDownAsLongAsAnyFaultKeepsItDown(t *testing.T) {
 	m, l := booted("a")
+	require.True(t, l.ShouldBeUp("a"))
+	require.False(t, l.ShouldBeUp("late"))
 	crash := l.Begin(Crash{Nodes: []string{"a"}})
 	stop := l.Begin(Stop{Nodes: []string{"a"}})
 	crash()
 	require.False(t, m.up["a"])
+	require.False(t, l.ShouldBeUp("a"))
 	stop()
 	require.True(t, m.up["a"])
+	require.True(t, l.ShouldBeUp("a"))
 }
 
 func TestStartOverrulesAndLateEndsDoNothing(t *testing.T) {

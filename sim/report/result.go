@@ -42,6 +42,13 @@ type Expectation struct {
 	Held bool   `json:"held"`
 	// Detail says what went wrong and when, or what was measured.
 	Detail string `json:"detail"`
+	// Evaluated is how many judgements the verdict rests on, Excused how many were
+	// not made, by reason. Both are zero for figures.
+	Evaluated int            `json:"evaluated,omitempty"`
+	Excused   map[string]int `json:"excused,omitempty"`
+	// Unproven says why an expectation that held is worth nothing: it was never
+	// evaluated, or excused each time. A strict run fails.
+	Unproven string `json:"unproven,omitempty"`
 }
 
 // Fault is one fault as it was drawn.

@@ -57,6 +57,7 @@ func (j *judges) hear(f check.Fact) error {
 	j.now = f.At
 	for _, one := range j.all {
 		if listener, ok := one.checker.(check.OnFact); ok {
+			one.counting(check.During)
 			if err := listener.Fact(f); err != nil {
 				j.violate(one, fmt.Errorf("%w (%s %s of %s)", err, f.Service, f.Name, f.Node))
 			}
@@ -70,6 +71,7 @@ func (j *judges) poll(v check.View) error {
 	j.now = v.Now()
 	for _, one := range j.all {
 		if looker, ok := one.checker.(check.OnPoll); ok && (one.always || one.afterHeal) {
+			one.counting(check.During)
 			if err := looker.Poll(v); err != nil {
 				j.violate(one, err)
 			}
@@ -101,6 +103,7 @@ func (j *judges) settled(v check.View) bool {
 	for _, one := range j.all {
 		if one.afterHeal {
 			one.asked = true
+			one.counting(check.AfterHeal)
 			one.unsettled = one.checker.(check.OnSettled).Settled(v)
 			all = all && one.unsettled == nil
 		}
@@ -139,6 +142,31 @@ func (one *judge) alwaysVerdict() report.Expectation {
 	if !e.Held {
 		e.Detail = fmt.Sprintf("at %s: %v", one.at, one.failure)
 	}
+	return one.counted(e, check.During)
+}
+
+// counting makes what the checker counts from now on count for a part of it.
+func (one *judge) counting(p check.Part) {
+	if c, ok := one.checker.(check.Counts); ok {
+		c.Counting(p)
+	}
+}
+
+// counted adds what a verdict rests on.
+func (one *judge) counted(e report.Expectation, p check.Part) report.Expectation {
+	c, ok := one.checker.(check.Counts)
+	if !ok {
+		return e
+	}
+	count := c.Counted(p)
+	e.Evaluated, e.Excused = count.Evaluated, count.Excused
+	switch {
+	case !e.Held || e.Evaluated > 0:
+	case len(e.Excused) > 0:
+		e.Unproven = "always excused"
+	default:
+		e.Unproven = "never evaluated"
+	}
 	return e
 }
 
@@ -157,7 +185,7 @@ func (r *runner) afterHealVerdict(one *judge, endedEarly bool) report.Expectatio
 			e.Detail = fmt.Sprintf("all held %s after healing", r.settledAt-r.healedAt)
 		}
 	}
-	return e
+	return one.counted(e, check.AfterHeal)
 }
 
 func figureVerdict(b scenario.Bound, figures map[string]float64) report.Expectation {

@@ -209,13 +209,21 @@ func (r *runner) restartAfter(f check.Fact) {
 	}
 }
 
-// view is the world without the client, which is no part of the cloud.
-func (r *runner) view() check.View { return cloud{r.world} }
+// view is the world without the client, which is no part of the cloud, and with
+// what the ledger knows.
+func (r *runner) view() check.View { return cloud{r.world, r.ledger} }
 
-type cloud struct{ *sim.World }
+type cloud struct {
+	*sim.World
+	ledger *fault.Ledger
+}
 
 // Nodes implements check.View.
 func (c cloud) Nodes() []check.NodeView {
 	all := c.World.Nodes()
-	return all[:len(all)-1] // the client was added last
+	all = all[:len(all)-1] // the client was added last
+	for i := range all {
+		all[i].ShouldBeUp = c.ledger.ShouldBeUp(all[i].Name)
+	}
+	return all
 }
