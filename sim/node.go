@@ -33,6 +33,7 @@ type Node struct {
 	deferred []*event // what would have happened during a pause
 	since    time.Duration
 	look     func(service string) node.Service // service, made once for all views
+	settings func(service string) any          // configured, likewise
 	restart  bool                              // start again once the orderly stop is over
 	// orders counts what was asked of the node from outside: a supervisor's
 	// restart does not overrule what came after it.
@@ -82,7 +83,7 @@ func (w *World) AddNode(cfg NodeConfig) error {
 		listed:   cfg.Listed,
 		disk:     memdisk.New(),
 	}
-	n.look = n.service
+	n.look, n.settings = n.service, n.configured
 	if n.listed == nil {
 		for _, c := range cfg.Services {
 			n.listed = append(n.listed, c.Spec.Name)
@@ -93,6 +94,18 @@ func (w *World) AddNode(cfg NodeConfig) error {
 	w.byPeer[n.identity.Peer()] = n
 	w.dir.Add(n.identity.Peer(), n.listed...)
 	return w.net.carrier.addNode(n)
+}
+
+// configured returns the settings of a service, nil if there is none.
+func (n *Node) configured(service string) any {
+	for _, c := range n.services {
+		if c.Spec.Name == service && c.Settings == nil {
+			return c.Spec.Settings()
+		} else if c.Spec.Name == service {
+			return c.Settings
+		}
+	}
+	return nil
 }
 
 // start boots the node from its disk.

@@ -15,14 +15,16 @@ func (w *World) Nodes() []check.NodeView {
 	views := make([]check.NodeView, len(w.nodes))
 	for i, n := range w.nodes {
 		views[i] = check.NodeView{
-			Name:     n.name,
-			Peer:     n.identity.Peer(),
-			Services: n.listed,
-			Up:       n.up(),
-			Paused:   n.paused,
-			DiskBad:  n.faults.condition != fault.Condition{},
-			Since:    n.since,
-			Service:  n.look,
+			Name:       n.name,
+			Peer:       n.identity.Peer(),
+			Services:   n.listed,
+			Up:         n.up(),
+			Paused:     n.paused,
+			DiskBad:    n.faults.condition != fault.Condition{},
+			Since:      n.since,
+			Disk:       n.disk,
+			Configured: n.settings,
+			Service:    n.look,
 		}
 	}
 	return views

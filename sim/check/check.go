@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -88,6 +89,12 @@ type NodeView struct {
 	DiskBad bool
 	// Since is when the node last came up or went down.
 	Since time.Duration
+	// Disk is what a power cut at this moment would leave for sure, also while the
+	// node is down.
+	Disk storage.Durable
+	// Configured returns a service's settings as its spec has them, nil if the
+	// node has no such service.
+	Configured func(service string) any
 	// Service returns a running service's instance, nil if it is not running.
 	Service func(name string) node.Service
 }
@@ -103,6 +110,14 @@ type Checker interface {
 type OnFact interface {
 	Checker
 	Fact(f Fact) error
+}
+
+// OnWitness hears of every fact and sees the world at that very moment, in the
+// middle of a turn: it may look at disks and connections, and not at services.
+// An error is a violation.
+type OnWitness interface {
+	Checker
+	Witness(v View, f Fact) error
 }
 
 // OnPoll looks at the world once every PollInterval of virtual time and at the

@@ -53,9 +53,14 @@ func newJudges(s *scenario.Scenario, words scenario.Vocabulary) *judges {
 
 // hear passes a fact on to all; the error is errViolated if it violates what
 // must always hold.
-func (j *judges) hear(f check.Fact) error {
+func (j *judges) hear(v check.View, f check.Fact) error {
 	j.now = f.At
 	for _, one := range j.all {
+		if witness, ok := one.checker.(check.OnWitness); ok {
+			if err := witness.Witness(v, f); err != nil {
+				j.violate(one, fmt.Errorf("%w (%s %s of %s)", err, f.Service, f.Name, f.Node))
+			}
+		}
 		if listener, ok := one.checker.(check.OnFact); ok {
 			one.counting(check.During)
 			if err := listener.Fact(f); err != nil {

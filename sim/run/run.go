@@ -187,7 +187,7 @@ func (r *runner) hear(f check.Fact) {
 	if f.Name == "failpoint" {
 		r.restartAfter(f)
 	}
-	if r.judges.hear(f) != nil {
+	if r.judges.hear(r.view(), f) != nil {
 		r.world.Fail(errViolated)
 	}
 }

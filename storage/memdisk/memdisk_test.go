@@ -123,3 +123,58 @@ func TestFaults(t *testing.T) {
 	require.Equal(t, "not good", string(got))
 	require.Equal(t, 2, d.Unsynced())
 }
+
+// TestDurableIsWhatACrashLeaves compares with a crash that keeps nothing.
+func TestDurableIsWhatACrashLeaves(t *testing.T) {
+	key := rapid.Custom(func(t *rapid.T) datastore.Key {
+		return datastore.NewKey(fmt.Sprint("/", rapid.IntRange(0, 12).Draw(t, "key")))
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		d := New()
+		t.Repeat(map[string]func(*rapid.T){
+			"put": func(t *rapid.T) {
+				require.NoError(t, d.Put(ctx, key.Draw(t, "key"), rapid.SliceOfN(rapid.Byte(), 0, 3).Draw(t, "value")))
+			},
+			"delete": func(t *rapid.T) { require.NoError(t, d.Delete(ctx, key.Draw(t, "key"))) },
+			"batch": func(t *rapid.T) {
+				b, err := d.Batch(ctx)
+				require.NoError(t, err)
+				require.NoError(t, b.Put(ctx, key.Draw(t, "key"), []byte("b")))
+				require.NoError(t, b.Delete(ctx, key.Draw(t, "key")))
+				require.NoError(t, b.Commit(ctx))
+			},
+			"flush": func(t *rapid.T) {
+				n := rapid.Uint64Range(0, d.Writes()).Draw(t, "up to")
+				require.NoError(t, d.FlushUpTo(n))
+			},
+			"": func(t *rapid.T) {
+				left := contents(t, d.Clone())
+				all := map[string]string{}
+				d.DurableBelow("/1", func(k string, v []byte) bool { all[k] = string(v); return true })
+				d.DurableBelow("/", func(k string, v []byte) bool { left[k] = string(v); return true })
+				for k := range left {
+					v, found := d.Durable(k)
+					if !found {
+						delete(left, k)
+						continue
+					}
+					require.Equal(t, left[k], string(v), k)
+					if k[:2] == "/1" {
+						require.Equal(t, all[k], string(v), k)
+						delete(all, k)
+					}
+				}
+				require.Empty(t, all)
+				d.SetFaults(Faults{})
+				require.Equal(t, left, contents(t, crashedCopy(t, d)))
+			},
+		})
+	})
+}
+
+// crashedCopy is what a crash leaves of a copy: the journal is copied too.
+func crashedCopy(t require.TestingT, d *Disk) *Disk {
+	c := d.Clone()
+	c.journal, c.writes = append([]change(nil), d.journal...), d.writes
+	return c.Crash(0, false)
+}

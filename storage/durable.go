@@ -1,0 +1,75 @@
+package storage
+
+import (
+	"fmt"
+
+	"github.com/ipfs/go-cid"
+)
+
+// Durable is what is left of a disk for sure if its node loses power at this
+// moment: what was flushed. It is for checks, which believe no service.
+type Durable interface {
+	// Durable returns a value that would survive, lent.
+	Durable(key string) (value []byte, found bool)
+	// DurableBelow calls f for all that would survive whose key begins with
+	// prefix, in byte order of keys, until f returns false.
+	DurableBelow(prefix string, f func(key string, value []byte) bool)
+}
+
+// ReplicaOnDisk lists what the next incarnation of a node finds of a replicated
+// store at or below a key without asking anybody, in key order. What is corrupt
+// is left out.
+func ReplicaOnDisk(disk Durable, service, namespace string, below Key) []Entry {
+	var list []Entry
+	at := K("kv", service, namespace) + diskKeys
+	disk.DurableBelow(string(at+below), func(k string, sealed []byte) bool {
+		key := Key(k[len(at):])
+		if !key.Has(below) { // "/ab" begins with "/a" and is not below it
+			return true
+		}
+		if value, present := presentIn(k, sealed); present {
+			list = append(list, Entry{Key: key, Value: value})
+		}
+		return true
+	})
+	return list
+}
+
+// presentIn is the value in a record as it lies on a disk.
+func presentIn(key string, sealed []byte) (value []byte, present bool) {
+	raw, err := unseal(key, sealed)
+	if err != nil {
+		return nil, false
+	}
+	r, err := decodeRecord(raw)
+	if err != nil || len(r.value) < len(valueTag) {
+		return nil, false
+	}
+	return r.value[len(valueTag):], true
+}
+
+// BlocksOnDisk reads the content of the DAG at root, up to lenMax bytes, from
+// what would survive on a disk, and verifies every block. ErrNotFound if one is
+// missing.
+func BlocksOnDisk(disk Durable, root CID, lenMax int) ([]byte, error) {
+	var content []byte
+	err := readDAG(root, func(c cid.Cid) ([]byte, error) {
+		raw, found := disk.Durable(blockKey(c).String())
+		if !found {
+			return nil, fmt.Errorf("%w: block %s", ErrNotFound, c)
+		}
+		return raw, verifyBlock(c, raw)
+	}, func(part []byte) error {
+		if content = append(content, part...); len(content) > lenMax {
+			return fmt.Errorf("%w: over %d bytes", ErrTooLarge, lenMax)
+		}
+		return nil
+	})
+	return content, err
+}
+
+// RootOf is the CID that Blocks.Add gives to a content.
+func RootOf(content []byte) (CID, error) {
+	root, _, err := buildDAG(content)
+	return root, err
+}
