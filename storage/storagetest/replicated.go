@@ -60,11 +60,16 @@ func (s *suite) openAll(n int) (rs []*storage.Replicated) {
 	return rs
 }
 
-// converge waits until all replicas have equal heads and contents.
+// converge waits until all replicas have equal heads and contents. It syncs
+// before it looks: what was applied shows in the contents at once, but in the
+// heads only when the turn's delta is made.
 func (s *suite) converge(rs []*storage.Replicated) []storage.Entry {
 	heads := make([][]string, len(rs))
 	look := func(i int) {
-		s.Do(i, func(context.Context) { heads[i] = rs[i].Heads() })
+		s.Do(i, func(ctx context.Context) {
+			assert.NoError(s, rs[i].Sync(ctx))
+			heads[i] = rs[i].Heads()
+		})
 	}
 	for round := 0; ; round++ {
 		equal := true

@@ -38,6 +38,9 @@ func (m *Map[V]) Set(key string, value V) {
 	m.values[key] = value
 	if len(m.values) > before {
 		m.added = append(m.added, key)
+		if len(m.added) > 2*len(m.values)+chunkLenMax {
+			m.rebuild() // whoever never walks would otherwise keep each key that ever was
+		}
 	}
 }
 

@@ -51,3 +51,13 @@ func TestMap(t *testing.T) {
 		require.Equal(t, w, v)
 	})
 }
+
+// TestWhatIsNeverWalkedDoesNotGrow inserts and deletes without a walk.
+func TestWhatIsNeverWalkedDoesNotGrow(t *testing.T) {
+	m := New[int](strings.Compare)
+	for i := range 100_000 {
+		m.Set(strconv.Itoa(i), i)
+		m.Delete(strconv.Itoa(i))
+	}
+	require.LessOrEqual(t, cap(m.added)+m.indexLen, 4*chunkLenMax)
+}
