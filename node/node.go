@@ -60,10 +60,11 @@ type Spec struct {
 	// Doc is one line for help texts.
 	Doc string
 	// Settings returns a pointer to the default settings, a struct with yaml
-	// tags; configuration is decoded strictly over it.
+	// tags and ranges; configuration is decoded strictly over it, see
+	// [Spec.Decode].
 	Settings func() any
 	// New builds an instance without side effects. settings is what Settings
-	// returned, decoded over.
+	// returned, decoded over and within its ranges.
 	New func(env Env, settings any) (Service, error)
 }
 

@@ -107,9 +107,9 @@ func (n *Node) startService(ctx context.Context, c Configured) error {
 	if err != nil {
 		return err
 	}
-	settings := c.Settings
-	if settings == nil {
-		settings = c.Spec.Settings()
+	settings, err := c.settings()
+	if err != nil {
+		return err
 	}
 	in.service, err = c.Spec.New(Env{
 		Node:        n.cfg.Name,

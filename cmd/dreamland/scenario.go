@@ -168,6 +168,9 @@ func keyLine(k scenario.Key) string {
 	if k.Default != "" {
 		text += ", default " + k.Default
 	}
+	if k.Range != "" {
+		text += ", " + k.Range
+	}
 	if k.Doc != "" {
 		text += ": " + k.Doc
 	}

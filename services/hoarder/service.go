@@ -26,11 +26,7 @@ func Spec() node.Spec {
 			return &s
 		},
 		New: func(env node.Env, settings any) (node.Service, error) {
-			cfg := *settings.(*Settings)
-			if err := cfg.validate(); err != nil {
-				return nil, err
-			}
-			return New(env, cfg), nil
+			return New(env, *settings.(*Settings)), nil
 		},
 	}
 }

@@ -1,36 +1,33 @@
 package hoarder
 
-import (
-	"errors"
-	"time"
-)
+import "time"
 
 // Settings of a hoarder. Durations are measured on its own monotonic clock.
 type Settings struct {
 	// Capacity is how many bytes of content it keeps at most.
-	Capacity int64 `yaml:"capacity"`
+	Capacity int64 `yaml:"capacity" range:"0..1024TiB"`
 	// ItemSizeMax is the largest single item it takes, in bytes.
-	ItemSizeMax int64 `yaml:"item-size-max"`
+	ItemSizeMax int64 `yaml:"item-size-max" range:"1..1TiB"`
 	// TransfersMax is how many items it fetches at once when it competes.
-	TransfersMax int `yaml:"transfers-max"`
+	TransfersMax int `yaml:"transfers-max" range:"1..1024"`
 	// SurplusMax is how many copies above its target an item may keep for ever:
 	// the hysteresis between repair and release.
-	SurplusMax int `yaml:"surplus-max"`
+	SurplusMax int `yaml:"surplus-max" range:"0..1000"`
 	// SurplusGrace is how long an item must have been in surplus before a copy
 	// is released.
-	SurplusGrace time.Duration `yaml:"surplus-grace"`
+	SurplusGrace time.Duration `yaml:"surplus-grace" range:"0s..24h"`
 	// RepairGrace is how long a hoarder must have been missing before its copies
 	// no longer count.
-	RepairGrace time.Duration `yaml:"repair-grace"`
+	RepairGrace time.Duration `yaml:"repair-grace" range:"0s..24h"`
 	// PromiseLease is how long a holder that has confirmed a copy to another
 	// keeps it. A release must follow its confirmations within half of that.
-	PromiseLease time.Duration `yaml:"promise-lease"`
+	PromiseLease time.Duration `yaml:"promise-lease" range:"1s..24h"`
 	// LivenessInterval is how often it asks who is alive.
-	LivenessInterval time.Duration `yaml:"liveness-interval"`
+	LivenessInterval time.Duration `yaml:"liveness-interval" range:"100ms..1h"`
 	// SweepInterval is how often it looks again at what no event has told it.
-	SweepInterval time.Duration `yaml:"sweep-interval"`
+	SweepInterval time.Duration `yaml:"sweep-interval" range:"1s..24h"`
 	// ScrubInterval is how long one round of verifying all held content takes.
-	ScrubInterval time.Duration `yaml:"scrub-interval"`
+	ScrubInterval time.Duration `yaml:"scrub-interval" range:"1s..8760h"`
 }
 
 // DefaultSettings are those of a node that says nothing.
@@ -47,20 +44,4 @@ func DefaultSettings() Settings {
 		SweepInterval:    10 * time.Second,
 		ScrubInterval:    6 * time.Hour,
 	}
-}
-
-func (s Settings) validate() error {
-	switch {
-	case s.Capacity < 0 || s.ItemSizeMax <= 0:
-		return errors.New("hoarder: capacity must not be negative and item-size-max must be positive")
-	case s.TransfersMax < 1:
-		return errors.New("hoarder: transfers-max must be at least 1")
-	case s.SurplusMax < 0:
-		return errors.New("hoarder: surplus-max must not be negative")
-	case s.SurplusGrace < 0 || s.RepairGrace < 0:
-		return errors.New("hoarder: surplus-grace and repair-grace must not be negative")
-	case s.PromiseLease < time.Second, s.LivenessInterval < 100*time.Millisecond, s.SweepInterval < time.Second, s.ScrubInterval < time.Second:
-		return errors.New("hoarder: promise-lease, sweep-interval and scrub-interval must be at least 1s, liveness-interval 100ms")
-	}
-	return nil
 }

@@ -9,7 +9,6 @@ package monkey
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -30,13 +29,7 @@ func Spec() node.Spec {
 		Doc:      "competes for jobs, builds and publishes them",
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
-			set, ok := settings.(*Settings)
-			if !ok {
-				return nil, fmt.Errorf("monkey: settings are a %T", settings)
-			}
-			if set.Slots < 1 || set.PollInterval <= 0 || set.RaceWindow < 0 || set.BuildTimeMin < 0 {
-				return nil, fmt.Errorf("monkey: slots and poll-interval must be positive, race-window and build-time-min not negative")
-			}
+			set := settings.(*Settings)
 			return New(env, *set, &simulated{loop: env.Loop, rand: env.Rand, timeMin: set.BuildTimeMin, timeMax: set.BuildTimeMax}), nil
 		},
 	}

@@ -1,21 +1,26 @@
 package monkey
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"github.com/taucloud/tau/node"
+)
 
 // Settings of a monkey.
 type Settings struct {
 	// Slots is how many jobs are built at once.
-	Slots int `yaml:"slots"`
+	Slots int `yaml:"slots" range:"1..1024"`
 	// RaceWindow is over how long the monkeys that were offered a job spread
 	// their claims, best-ranked first.
-	RaceWindow time.Duration `yaml:"race-window"`
+	RaceWindow time.Duration `yaml:"race-window" range:"0s..1m"`
 	// PollInterval is how often a monkey with a free slot asks for open jobs
 	// unasked. It grows with the number of monkeys, so that all together ask no
 	// more often than PollsPerSecondMax.
-	PollInterval time.Duration `yaml:"poll-interval"`
+	PollInterval time.Duration `yaml:"poll-interval" range:"100ms..1h"`
 	// BuildTimeMin and BuildTimeMax are how long the simulated builder takes.
-	BuildTimeMin time.Duration `yaml:"build-time-min"`
-	BuildTimeMax time.Duration `yaml:"build-time-max"`
+	BuildTimeMin time.Duration `yaml:"build-time-min" range:"0s..24h"`
+	BuildTimeMax time.Duration `yaml:"build-time-max" range:"0s..24h"`
 }
 
 // DefaultSettings returns the defaults.
@@ -27,6 +32,17 @@ func DefaultSettings() *Settings {
 		BuildTimeMin: 2 * time.Second,
 		BuildTimeMax: 8 * time.Second,
 	}
+}
+
+// Conflicts implements node.Ruled.
+func (s *Settings) Conflicts() (list []*node.SettingError) {
+	if s.BuildTimeMin > s.BuildTimeMax {
+		list = append(list, &node.SettingError{
+			Key: "build-time-min", What: fmt.Sprintf("%s is more than build-time-max, %s", s.BuildTimeMin, s.BuildTimeMax),
+			Hint: "allowed with it: at most " + s.BuildTimeMax.String(),
+		})
+	}
+	return list
 }
 
 // PollsPerSecondMax bounds the polls of all monkeys of a cloud.

@@ -26,13 +26,7 @@ func Spec() node.Spec {
 		Doc:      "takes pushes, keeps jobs, grants them to monkeys",
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
-			set, ok := settings.(*Settings)
-			if !ok {
-				return nil, fmt.Errorf("patrick: settings are a %T", settings)
-			}
-			if set.Lease <= 0 || set.BuildMax <= 0 || set.AnnounceInterval <= 0 {
-				return nil, fmt.Errorf("patrick: lease, build-max and announce-interval must be positive")
-			}
+			set := settings.(*Settings)
 			return &Service{env: env, set: *set, board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire), audits: map[string]*audit{}}, nil
 		},
 	}

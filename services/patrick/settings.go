@@ -1,30 +1,35 @@
 package patrick
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"github.com/taucloud/tau/node"
+)
 
 // Settings of a patrick. All patricks of a cloud should have the same.
 type Settings struct {
 	// Lease is how long a monkey holds a job without renewing.
-	Lease time.Duration `yaml:"lease"`
+	Lease time.Duration `yaml:"lease" range:"1s..24h"`
 	// BuildMax bounds one attempt, however often it is renewed.
-	BuildMax time.Duration `yaml:"build-max"`
+	BuildMax time.Duration `yaml:"build-max" range:"1s..24h"`
 	// AttemptsMax is how many reported failures end a job.
-	AttemptsMax int `yaml:"attempts-max"`
+	AttemptsMax int `yaml:"attempts-max" range:"1..1000"`
 	// LossesMax is how many lost attempts (crashed or unreachable monkeys) end
 	// a job.
-	LossesMax int `yaml:"losses-max"`
+	LossesMax int `yaml:"losses-max" range:"1..1000"`
 	// BackoffMin is the wait after the first failure; it doubles up to
 	// BackoffMax, and is jittered by a quarter.
-	BackoffMin time.Duration `yaml:"backoff-min"`
-	BackoffMax time.Duration `yaml:"backoff-max"`
+	BackoffMin time.Duration `yaml:"backoff-min" range:"1ms..24h"`
+	BackoffMax time.Duration `yaml:"backoff-max" range:"1ms..24h"`
 	// AnnounceInterval is how often the home offers open jobs again.
-	AnnounceInterval time.Duration `yaml:"announce-interval"`
+	AnnounceInterval time.Duration `yaml:"announce-interval" range:"100ms..1h"`
 	// KeepFinished is how many finished jobs of a project are kept; older ones
 	// are forgotten, and a push of theirs would be a new job.
-	KeepFinished int `yaml:"keep-finished"`
+	KeepFinished int `yaml:"keep-finished" range:"1..1000000"`
 	// Copies is on how many patricks a push must be durable before it is
 	// acknowledged, if so many can be reached.
-	Copies int `yaml:"copies"`
+	Copies int `yaml:"copies" range:"1..16"`
 }
 
 // DefaultSettings returns the defaults.
@@ -40,6 +45,22 @@ func DefaultSettings() *Settings {
 		KeepFinished:     1000,
 		Copies:           2,
 	}
+}
+
+// Conflicts implements node.Ruled: an attempt is renewed at least once before it
+// is too long, and a pause grows.
+func (s *Settings) Conflicts() (list []*node.SettingError) {
+	if s.Lease > s.BuildMax {
+		list = append(list, &node.SettingError{
+			Key: "lease", What: fmt.Sprintf("%s is more than build-max, %s", s.Lease, s.BuildMax), Hint: "allowed with it: at most " + s.BuildMax.String(),
+		})
+	}
+	if s.BackoffMin > s.BackoffMax {
+		list = append(list, &node.SettingError{
+			Key: "backoff-min", What: fmt.Sprintf("%s is more than backoff-max, %s", s.BackoffMin, s.BackoffMax), Hint: "allowed with it: at most " + s.BackoffMax.String(),
+		})
+	}
+	return list
 }
 
 func (s *Settings) limits() limits {

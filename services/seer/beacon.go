@@ -30,11 +30,7 @@ func BeaconSpec() node.Spec {
 		Doc:      "announces this node to the seers",
 		Settings: func() any { return defaultBeaconSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
-			s := settings.(*BeaconSettings)
-			if err := s.validate(); err != nil {
-				return nil, err
-			}
-			return &Agent{env: env, settings: *s}, nil
+			return &Agent{env: env, settings: *settings.(*BeaconSettings)}, nil
 		},
 	}
 }

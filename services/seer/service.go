@@ -22,11 +22,7 @@ func Spec() node.Spec {
 		Doc:      "who is alive and what they offer",
 		Settings: func() any { return defaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
-			s := settings.(*Settings)
-			if err := s.validate(); err != nil {
-				return nil, err
-			}
-			return newService(env, *s), nil
+			return newService(env, *settings.(*Settings)), nil
 		},
 	}
 }

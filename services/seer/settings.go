@@ -3,21 +3,23 @@ package seer
 import (
 	"fmt"
 	"time"
+
+	"github.com/taucloud/tau/node"
 )
 
 // Settings of a seer.
 type Settings struct {
 	// GoneAfter is how long a node may be silent before it leaves the answers.
-	GoneAfter time.Duration `yaml:"gone-after"`
+	GoneAfter time.Duration `yaml:"gone-after" range:"500ms..1h"`
 	// ExchangeInterval is the pause between two rounds of asking other seers.
-	ExchangeInterval time.Duration `yaml:"exchange-interval"`
+	ExchangeInterval time.Duration `yaml:"exchange-interval" range:"10ms..1h"`
 	// SettleAfter is how long after its start, or after a stall of its own, a
 	// seer refuses to answer because it can't know yet.
-	SettleAfter time.Duration `yaml:"settle-after"`
+	SettleAfter time.Duration `yaml:"settle-after" range:"0s..1h"`
 	// ForgetAfter is how long a node that is gone is remembered.
-	ForgetAfter time.Duration `yaml:"forget-after"`
+	ForgetAfter time.Duration `yaml:"forget-after" range:"0s..8760h"`
 	// MembersMax bounds the table; beacons of further nodes are ignored.
-	MembersMax int `yaml:"members-max"`
+	MembersMax int `yaml:"members-max" range:"1..1000000"`
 }
 
 func defaultSettings() *Settings {
@@ -30,41 +32,29 @@ func defaultSettings() *Settings {
 	}
 }
 
-func (s *Settings) validate() error {
-	switch {
-	case s.GoneAfter <= 0:
-		return fmt.Errorf("seer: gone-after must be positive, it is %s", s.GoneAfter)
-	case s.ExchangeInterval <= 0 || s.ExchangeInterval > s.GoneAfter/2:
-		return fmt.Errorf("seer: exchange-interval must be positive and at most half of gone-after, it is %s", s.ExchangeInterval)
-	case s.SettleAfter < 0 || s.ForgetAfter < 0:
-		return fmt.Errorf("seer: settle-after and forget-after must not be negative")
-	case s.MembersMax < 1:
-		return fmt.Errorf("seer: members-max must be at least 1, it is %d", s.MembersMax)
+// Conflicts implements node.Ruled: two rounds of exchange fit in the time that it
+// takes for a silent node to be gone.
+func (s *Settings) Conflicts() (list []*node.SettingError) {
+	if s.ExchangeInterval > s.GoneAfter/2 {
+		list = append(list, &node.SettingError{
+			Key: "exchange-interval", What: fmt.Sprintf("%s is more than half of gone-after, %s", s.ExchangeInterval, s.GoneAfter),
+			Hint: "allowed with it: at most " + (s.GoneAfter / 2).String(),
+		})
 	}
-	return nil
+	return list
 }
 
 // BeaconSettings of the agent that runs on every node.
 type BeaconSettings struct {
 	// Interval is the pause between two beacons.
-	Interval time.Duration `yaml:"interval"`
+	Interval time.Duration `yaml:"interval" range:"100ms..1h"`
 	// AnnounceEvery is how often a beacon carries everything although nothing
 	// has changed, in beacons.
-	AnnounceEvery int `yaml:"announce-every"`
+	AnnounceEvery int `yaml:"announce-every" range:"1..1000000"`
 	// Addresses are where the outside world reaches this node.
-	Addresses []string `yaml:"addresses"`
+	Addresses []string `yaml:"addresses" range:"0..16"`
 }
 
 func defaultBeaconSettings() *BeaconSettings {
 	return &BeaconSettings{Interval: time.Second, AnnounceEvery: 30}
-}
-
-func (s *BeaconSettings) validate() error {
-	switch {
-	case s.Interval <= 0:
-		return fmt.Errorf("beacon: interval must be positive, it is %s", s.Interval)
-	case s.AnnounceEvery < 1:
-		return fmt.Errorf("beacon: announce-every must be at least 1, it is %d", s.AnnounceEvery)
-	}
-	return nil
 }

@@ -24,11 +24,7 @@ func Spec() node.Spec {
 		Doc:      "which commit of a branch is live, and what it consists of",
 		Settings: func() any { return defaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
-			s := settings.(*Settings)
-			if err := s.validate(); err != nil {
-				return nil, err
-			}
-			return &Service{env: env, settings: *s}, nil
+			return &Service{env: env, settings: *settings.(*Settings)}, nil
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim/fault"
 )
 
@@ -153,7 +154,13 @@ func (d *decoder) intoStruct(v *value, dst reflect.Value, what string) {
 			d.unknown(e.key, "key", "in "+what, keysOf(dst.Type()))
 			continue
 		}
+		before := len(d.errors)
 		d.into(e.value, dst.FieldByIndex(fields[i].index), e.key.text)
+		if fields[i].bounds != nil && len(d.errors) == before {
+			if wrong := fields[i].bounds.Check(dst.FieldByIndex(fields[i].index)); wrong != "" {
+				d.fail(e.value, "allowed: "+fields[i].bounds.String(), "%s: %s", e.key.text, wrong)
+			}
+		}
 	}
 }
 
@@ -201,10 +208,11 @@ func (d *decoder) intoMap(v *value, dst reflect.Value, what string) {
 
 // field is a key that a struct may have in a file.
 type field struct {
-	key   string
-	doc   string
-	index []int
-	typ   reflect.Type
+	key    string
+	doc    string
+	index  []int
+	typ    reflect.Type
+	bounds *node.Range // nil without a range
 }
 
 // fieldsOf lists the keys of a struct in order: its yaml tags, or the lower
@@ -221,7 +229,11 @@ func fieldsOf(t reflect.Type) (out []field) {
 		if key == "" {
 			key = strings.ToLower(f.Name)
 		}
-		out = append(out, field{key: key, doc: f.Tag.Get("doc"), index: f.Index, typ: f.Type})
+		one := field{key: key, doc: f.Tag.Get("doc"), index: f.Index, typ: f.Type}
+		if r, bounded := node.RangeOf(f); bounded {
+			one.bounds = &r
+		}
+		out = append(out, one)
 	}
 	return out
 }

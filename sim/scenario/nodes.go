@@ -1,10 +1,12 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/node"
@@ -90,6 +92,7 @@ func (b *builder) group(g *groupDoc, common *value) {
 		return
 	}
 	b.checkSettings(g.Settings.value, specs)
+	b.checkConflicts(g, specs, common)
 	r := b.scenario.roster
 	for i := range g.Count {
 		name := g.Name
@@ -179,6 +182,37 @@ func (b *builder) settings(v *value, spec node.Spec) {
 		return
 	}
 	b.into(v, reflect.ValueOf(spec.Settings()).Elem(), "settings of "+spec.Name)
+}
+
+// checkConflicts reports settings that are at odds with each other once those of
+// the scenario and those of the group are put together.
+func (b *builder) checkConflicts(g *groupDoc, specs []node.Spec, common *value) {
+	for _, spec := range specs {
+		for _, e := range conflicts(node.CheckConflicts(settingsOf(spec, common, g.Settings.value))) {
+			key := append([]string{spec.Name}, strings.Split(e.Key, ".")...)
+			at := g.at // the narrowest place that has to do with it
+			for _, v := range []*value{common.path(key), g.Settings.value.path(key[:1]), g.Settings.value.path(key)} {
+				if v != nil {
+					at = v
+				}
+			}
+			b.fail(at, e.Hint, "%s: %s: %s", spec.Name, e.Key, e.What)
+		}
+	}
+}
+
+// conflicts takes apart what node.CheckConflicts returns.
+func conflicts(err error) (list []*node.SettingError) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	for _, one := range joined.Unwrap() {
+		if e := new(node.SettingError); errors.As(one, &e) {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // settingsOf decodes again what checkSettings has seen, for one node.

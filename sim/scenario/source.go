@@ -70,6 +70,18 @@ func (v *value) get(key string) *value {
 	return nil
 }
 
+// path follows keys from one mapping to the next, nil if one is missing. v may be
+// nil.
+func (v *value) path(keys []string) *value {
+	for _, key := range keys {
+		if v == nil {
+			return nil
+		}
+		v = v.get(key)
+	}
+	return v
+}
+
 type entry struct{ key, value *value }
 
 // read turns a file into values. It returns nil if there is nothing to go on

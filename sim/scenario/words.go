@@ -27,6 +27,8 @@ type Key struct {
 	Name    string `json:"name"`
 	Type    string `json:"type"`
 	Default string `json:"default,omitempty"`
+	// Range is what is allowed, "" for what has no bounds of its own.
+	Range string `json:"range,omitempty"`
 	Doc     string `json:"doc,omitempty"`
 }
 
@@ -117,6 +119,9 @@ func keyDocs(defaults any, prefix string) (out []Key) {
 		k := Key{Name: prefix + f.key, Type: name, Doc: f.doc}
 		if !value.IsZero() && value.Kind() != reflect.Pointer {
 			k.Default = defaultText(value)
+		}
+		if f.bounds != nil {
+			k.Range = f.bounds.String()
 		}
 		out = append(out, k)
 	}

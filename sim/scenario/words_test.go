@@ -13,14 +13,22 @@ import (
 var _ = fail.Register("monkey/after-lock", "a point for the tests of this package")
 
 type patrickSettings struct {
-	AttemptsMax   int           `yaml:"attempts-max"`
-	LeaseDuration time.Duration `yaml:"lease-duration"`
-	BytesMax      int64         `yaml:"bytes-max"`
+	AttemptsMax   int           `yaml:"attempts-max" range:"1..100"`
+	LeaseDuration time.Duration `yaml:"lease-duration" range:"1s..24h"`
+	BytesMax      int64         `yaml:"bytes-max" range:"0..1GiB"`
 	Retry         struct {
-		Backoff time.Duration `yaml:"backoff"`
-		Jitter  float64       `yaml:"jitter"`
+		Backoff time.Duration `yaml:"backoff" range:"1ms.."`
+		Jitter  float64       `yaml:"jitter" range:"0..1"`
 	} `yaml:"retry"`
-	Labels map[string]string `yaml:"labels"`
+	Labels map[string]string `yaml:"labels" range:"..2"`
+}
+
+// Conflicts implements node.Ruled.
+func (s *patrickSettings) Conflicts() []*node.SettingError {
+	if s.Retry.Backoff <= s.LeaseDuration {
+		return nil
+	}
+	return []*node.SettingError{{Key: "retry.backoff", What: "longer than lease-duration, " + s.LeaseDuration.String(), Hint: "make it shorter"}}
 }
 
 type pushParams struct {

@@ -1,0 +1,25 @@
+package services_test
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services"
+)
+
+// TestEverySettingHasARange: nothing that a file can set is unbounded, and the
+// defaults are within.
+func TestEverySettingHasARange(t *testing.T) {
+	for _, spec := range slices.Concat(services.Catalogue(), services.Always()) {
+		settings := spec.Settings()
+		require.NoError(t, node.CheckSettings(settings), spec.Name)
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(settings).Elem()) {
+			_, bounded := node.RangeOf(f)
+			require.True(t, bounded || f.Type.Kind() == reflect.Bool, "%s: %s has no range tag", spec.Name, node.SettingKey(f))
+			require.NotEmpty(t, f.Tag.Get("yaml"), "%s: %s has no key", spec.Name, f.Name)
+		}
+	}
+}
