@@ -29,7 +29,7 @@ type Key struct {
 	Default string `json:"default,omitempty"`
 	// Range is what is allowed, "" for what has no bounds of its own.
 	Range string `json:"range,omitempty"`
-	Doc     string `json:"doc,omitempty"`
+	Doc   string `json:"doc,omitempty"`
 }
 
 // Words documents everything that a scenario file may say.
