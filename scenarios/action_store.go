@@ -119,7 +119,7 @@ func (p *storeParams) one(ctx context.Context, client node.Env, n, i int) error 
 // remember notes, on the client's disk, what it has stored: a database's newest
 // snapshot only.
 func remember(client node.Env, req hoarderapi.MarkRequest) error {
-	b := new(storage.Batch).Put(storedKey(req.Root), []byte(req.Owner))
+	b := new(storage.Batch).Put(storedKey(req.Root), transport.Encode(storedItem{Owner: req.Owner, Name: req.Name}))
 	if req.Kind == hoarderapi.Database {
 		k := storage.K("snapshot", req.Owner, req.Name)
 		before, err := client.Local.Get(k)
@@ -132,6 +132,9 @@ func remember(client node.Env, req hoarderapi.MarkRequest) error {
 	}
 	return client.Local.Apply(b)
 }
+
+// storedItem is what the client knows of what it has stored.
+type storedItem struct{ Owner, Name string }
 
 func randomBytes(client node.Env, size int64) []byte {
 	data := make([]byte, size+8)
@@ -243,11 +246,16 @@ func retrieveAction() scenario.Action {
 func unmarkAction() scenario.Action {
 	return itemsAction("unmark", "a client no longer wants stored items kept",
 		func(ctx context.Context, client node.Env, root string, _ *itemsParams) error {
-			owner, err := client.Local.Get(storedKey(root))
+			raw, err := client.Local.Get(storedKey(root))
 			if err != nil {
 				return err
 			}
-			if err := hoarderapi.NewClient(client.Wire).Unmark(ctx, root, string(owner)); err != nil {
+			var it storedItem
+			if err := transport.Decode(raw, &it); err != nil {
+				return err
+			}
+			req := hoarderapi.UnmarkRequest{Root: root, Owner: it.Owner, Name: it.Name, Seq: hoarderapi.Forever}
+			if err := hoarderapi.NewClient(client.Wire).Unmark(ctx, req); err != nil {
 				return err
 			}
 			return storage.Delete(client.Local, storedKey(root))

@@ -26,7 +26,9 @@ type hoardItem struct {
 	bytes    int64
 	database string // owner and name; "" for an asset
 	version  uint64
-	unwanted bool // a mark was withdrawn
+	// owners are those who have marked it and not withdrawn, of all owned.
+	owners   map[string]bool
+	unwanted bool // all who had marked it have withdrawn
 	// withdrawnBy wrote the withdrawal first, at withdrawnAt. If it lost its disk
 	// since, it may be that nobody knows of it any more: then the item is vague.
 	withdrawnBy string
@@ -44,7 +46,7 @@ func newHoard() *hoard {
 func (h *hoard) item(root string) *hoardItem {
 	it := h.items[root]
 	if it == nil {
-		it = &hoardItem{root: root, holders: map[string]bool{}}
+		it = &hoardItem{root: root, holders: map[string]bool{}, owners: map[string]bool{}}
 		h.items[root] = it
 	}
 	return it
@@ -68,7 +70,10 @@ func (h *hoard) hear(f check.Fact) {
 		h.lose(h.item(f.Text("root")), f.Node)
 	case f.Name == "mark-withdrawn":
 		it := h.item(f.Text("root"))
-		it.unwanted, it.withdrawnBy, it.withdrawnAt = true, f.Node, f.At
+		delete(it.owners, ownerOf(f))
+		if len(it.owners) == 0 && !it.unwanted {
+			it.unwanted, it.withdrawnBy, it.withdrawnAt = true, f.Node, f.At
+		}
 	case f.Name == "mark-written":
 		h.written(f)
 	case f.Name == "item-marked":
@@ -80,11 +85,14 @@ func (h *hoard) hear(f check.Fact) {
 	}
 }
 
+func ownerOf(f check.Fact) string { return f.Text("owner") + "/" + f.Text("name") }
+
 // written: a mark counts for what it replaces from when it is written, but
 // promises nothing before it is acknowledged.
 func (h *hoard) written(f check.Fact) {
 	it := h.item(f.Text("root"))
 	it.unwanted, it.vague = false, false
+	it.owners[ownerOf(f)] = true
 	if f.Text("kind") != string(hoarderapi.Database) {
 		return
 	}

@@ -13,7 +13,7 @@ import (
 // locate says who claims an item and lives.
 func (s *Service) locate(_ context.Context, _ transport.Peer, req hoarderapi.RootRequest) (resp hoarderapi.LocateResponse, err error) {
 	if it := s.index.items[req.Root]; it != nil {
-		resp.Holders = hoarderapi.Rank(req.Root, it.claimants(s.roster.lives))
+		resp.Holders = hoarderapi.Rank(req.Root, it.claimants((*member).lives))
 	}
 	if len(resp.Holders) == 0 {
 		err = transport.New(transport.NotFound, hoarderapi.LocateMethod.Name, "nobody claims it")
@@ -22,11 +22,12 @@ func (s *Service) locate(_ context.Context, _ transport.Peer, req hoarderapi.Roo
 }
 
 func (s *Service) database(_ context.Context, _ transport.Peer, req hoarderapi.DatabaseRequest) (resp hoarderapi.DatabaseResponse, err error) {
-	resp.Root, resp.Version = s.index.newest(database{req.Owner, req.Name})
-	if resp.Root == "" {
+	it, version := s.index.newest(database{req.Owner, req.Name})
+	if it == nil {
 		return resp, transport.New(transport.NotFound, hoarderapi.DatabaseMethod.Name, "no such database")
 	}
-	resp.Holders = hoarderapi.Rank(resp.Root, s.index.get(resp.Root).claimants(s.roster.lives))
+	resp.Root, resp.Version = it.root, version
+	resp.Holders = hoarderapi.Rank(it.root, it.claimants((*member).lives))
 	return resp, nil
 }
 
@@ -40,7 +41,7 @@ func (s *Service) have(ctx context.Context, from transport.Peer, req hoarderapi.
 	if !s.ledger.holds(req.Root) || s.ledger.mending[req.Root] {
 		return resp, nil
 	}
-	promised := req.Promise && slices.Contains(s.roster.all, from) && s.ledger.promise(req.Root, s.env.Loop.Elapsed())
+	promised := req.Promise && s.roster.listed(from) && s.ledger.promise(req.Root, s.env.Loop.Elapsed())
 	if err := s.env.Blocks.Verify(ctx, c); err != nil {
 		if ctx.Err() == nil {
 			s.mendSoon(req.Root)

@@ -82,9 +82,9 @@ func (s *Service) competeDelay(it *item, sit situation) time.Duration {
 func (s *Service) candidates(it *item) []transport.Peer {
 	size := it.size()
 	var list []transport.Peer
-	for _, p := range s.roster.all {
-		if _, claims := it.claims[p]; !claims && s.roster.lives(p) && s.roster.hasRoom(p, size) {
-			list = append(list, p)
+	for _, m := range s.roster.all {
+		if m.lives() && m.hasRoom(size) && !it.claimed(m.peer) {
+			list = append(list, m.peer)
 		}
 	}
 	return list
@@ -121,7 +121,8 @@ func (s *Service) rarestDue() *contest {
 			continue
 		}
 		it := s.index.items[c.root]
-		score := rarity(it.totalDemand(), it.target(), len(it.claimants(s.roster.counts)), it.size())
+		copies, _ := it.copies()
+		score := rarity(it.totalDemand(), it.target, copies, it.size())
 		if best == nil || score > bestScore || score == bestScore && c.root < best.root {
 			best, bestScore = c, score
 		}
@@ -171,8 +172,8 @@ func (s *Service) roomCame() {
 // those that the marks named. A claimant believed dead is asked last of all: it
 // may be the only one, and the belief wrong.
 func (s *Service) whoHas(it *item) []transport.Peer {
-	live := hoarderapi.Rank(it.root, it.claimants(s.roster.lives))
-	dead := it.claimants(func(p transport.Peer) bool { return !s.roster.lives(p) })
+	live := hoarderapi.Rank(it.root, it.claimants((*member).lives))
+	dead := it.claimants(func(m *member) bool { return !m.lives() })
 	var list []transport.Peer
 	seen := map[transport.Peer]bool{s.env.Self: true}
 	for _, group := range [][]transport.Peer{live, it.sources(), dead} {

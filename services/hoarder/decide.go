@@ -44,7 +44,7 @@ func decide(s situation, cfg Settings) action {
 		case s.held && s.copiesLive > s.target+cfg.SurplusMax && s.ahead >= s.target && s.surplusFor >= cfg.SurplusGrace:
 			return release
 		}
-	case withdrawn:
+	case abandoned:
 		if s.held && s.endedFor >= cfg.SurplusGrace {
 			return discard
 		}
@@ -63,7 +63,7 @@ func mayYield(s situation) action {
 	case !s.held:
 	case s.state == wanted && s.copiesLive > s.target && s.ahead >= s.target:
 		return release
-	case s.state == withdrawn:
+	case s.state == abandoned:
 		return discard
 	case s.state == superseded:
 		return supersede

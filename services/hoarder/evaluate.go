@@ -46,29 +46,46 @@ func (s *Service) evaluate(root string) {
 // situation sums up an item, and notes since when it is so.
 func (s *Service) situation(it *item) situation {
 	now := s.env.Loop.Elapsed()
-	live := it.claimants(s.roster.lives)
 	st, _ := s.index.state(it)
-	sit := situation{
-		state:      st,
-		target:     it.target(),
-		held:       s.ledger.holds(it.root),
-		copies:     len(it.claimants(s.roster.counts)),
-		copiesLive: len(live),
-		ahead:      hoarderapi.Ahead(it.root, s.env.Self, live),
+	sit := situation{state: st, target: it.target, held: s.ledger.holds(it.root)}
+	sit.copies, sit.copiesLive = it.copies()
+	if sit.held {
+		sit.ahead = s.ahead(it)
 	}
 	it.short.update(st == wanted && sit.copies < sit.target, now)
 	it.surplus.update(st == wanted && sit.copiesLive > sit.target+s.cfg.SurplusMax, now)
-	it.ended.update(st == withdrawn || st == superseded, now)
+	it.ended.update(st == abandoned || st == superseded, now)
 	it.complete = it.complete || st == wanted && sit.copies >= sit.target
 	it.reportedLost = it.reportedLost && sit.copies == 0
 	sit.surplusFor, sit.endedFor = it.surplus.lasted(now), it.ended.lasted(now)
 	return sit
 }
 
+// ahead counts the live claimants that rank before this hoarder.
+func (s *Service) ahead(it *item) int {
+	n := 0
+	for _, c := range it.claims {
+		if c.by.lives() && c.by.peer != s.env.Self && hoarderapi.Better(it.root, c.by.peer, s.env.Self) {
+			n++
+		}
+	}
+	return n
+}
+
+// best reports whether no live hoarder ranks before this one.
+func (s *Service) best(root string) bool {
+	for _, m := range s.roster.all {
+		if m.lives() && m.peer != s.env.Self && hoarderapi.Better(root, m.peer, s.env.Self) {
+			return false
+		}
+	}
+	return true
+}
+
 // mendClaim makes the claim say what is true. A hoarder that lost its disk gets
 // its old claims back from the others and withdraws them here.
 func (s *Service) mendClaim(it *item) {
-	_, claimed := it.claims[s.env.Self]
+	claimed := it.claimed(s.env.Self)
 	switch held := s.ledger.holds(it.root); {
 	case held == claimed || s.acquiring[it.root]:
 	case held:
@@ -93,7 +110,7 @@ func (s *Service) claim(it *item, moved int64) {
 	repaired := it.complete && it.short.on
 	s.env.Observe("item-claimed", node.F("root", it.root), node.F("bytes", bytes), node.F("moved", moved))
 	if repaired {
-		copies := len(it.claimants(s.roster.counts))
+		copies, _ := it.copies()
 		s.env.Observe("item-repaired", node.F("root", it.root), node.F("copies", copies))
 	}
 }
@@ -107,6 +124,7 @@ func (s *Service) sweepForever(ctx context.Context) {
 			return
 		}
 		s.writeInterest()
+		s.endLeases()
 		for _, root := range s.nextSweep() {
 			s.evaluate(root)
 			s.reportLoss(root)
@@ -138,10 +156,8 @@ func (s *Service) reportLoss(root string) {
 	if it.reportedLost || len(it.claims) > 0 || it.short.lasted(s.env.Loop.Elapsed()) < lostAfter {
 		return
 	}
-	for _, p := range s.roster.all {
-		if s.roster.lives(p) && hoarderapi.Better(root, p, s.env.Self) {
-			return
-		}
+	if !s.best(root) {
+		return
 	}
 	it.reportedLost = true
 	s.env.Observe("item-lost", node.F("root", root))

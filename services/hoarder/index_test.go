@@ -11,30 +11,38 @@ import (
 	"pgregory.net/rapid"
 )
 
-func markEntry(root string, m markRecord, epoch int) storage.Entry {
-	k := markKey{id: markID(m), epoch: epoch}
-	return storage.Entry{Key: k.under(marksPart, root), Value: transport.Encode(m)}
+func markEntry(root string, m markRecord) storage.Entry {
+	return storage.Entry{Key: newMark(m).key(root), Value: transport.Encode(m)}
 }
 
-func withdrawEntry(root string, m markRecord, epoch int) storage.Entry {
-	k := markKey{id: markID(m), epoch: epoch}
-	return storage.Entry{Key: k.under(withdrawnPart, root), Value: withdrawal}
+func withdrawEntry(root, owner, name string, seq uint64) storage.Entry {
+	return storage.Entry{Key: withdrawnKey(root, ownerID(owner, name), seq), Value: withdrawal}
 }
+
+func gone(e storage.Entry) storage.Entry { return storage.Entry{Key: e.Key} }
 
 func indexOf(t require.TestingT, entries ...storage.Entry) *index {
-	x := newIndex()
+	x := newIndex(newRoster(transport.Peer{}, time.Second))
 	for _, e := range entries {
-		_, err := x.set(e.Key, e.Value)
+		_, err := x.set(e.Key, e.Value, 0)
 		require.NoError(t, err)
 	}
 	return x
 }
 
-func stateOf(x *index, root string) (state, string) { return x.state(x.get(root)) }
+func stateOf(x *index, root string) (state, string) {
+	s, by := x.state(x.get(root))
+	if by == nil {
+		return s, ""
+	}
+	return s, by.root
+}
 
-func TestWhatIsNotKnownToBeWithdrawnIsKept(t *testing.T) {
-	ours := markRecord{Kind: hoarderapi.Asset, Target: 3, Owner: "a"}
-	theirs := markRecord{Kind: hoarderapi.Asset, Target: 2, Owner: "b"}
+func TestAnItemIsKeptWhileItHasAnOwner(t *testing.T) {
+	asset := func(owner string, seq uint64, target int) markRecord {
+		return markRecord{Kind: hoarderapi.Asset, Target: target, Owner: owner, Seq: seq}
+	}
+	ours, theirs := markEntry("r", asset("a", 0, 3)), markEntry("r", asset("b", 0, 2))
 	claim := storage.Entry{Key: claimKey("r", somePeers(1)[0]), Value: transport.Encode(claimRecord{Bytes: 7})}
 	for _, c := range []struct {
 		name    string
@@ -43,27 +51,86 @@ func TestWhatIsNotKnownToBeWithdrawnIsKept(t *testing.T) {
 		target  int
 	}{
 		{"a claim alone", []storage.Entry{claim}, unknown, 0},
-		{"a withdrawal whose mark has not come", []storage.Entry{claim, withdrawEntry("r", ours, 0)}, unknown, 0},
-		{"a mark", []storage.Entry{markEntry("r", ours, 0)}, wanted, 3},
-		{"withdrawn", []storage.Entry{markEntry("r", ours, 0), withdrawEntry("r", ours, 0)}, withdrawn, 0},
-		{"marked again", []storage.Entry{markEntry("r", ours, 0), withdrawEntry("r", ours, 0), markEntry("r", ours, 1)}, wanted, 3},
-		{"the other's mark stands", []storage.Entry{markEntry("r", ours, 0), withdrawEntry("r", ours, 0), markEntry("r", theirs, 0)}, wanted, 2},
-		{"the highest target counts", []storage.Entry{markEntry("r", ours, 0), markEntry("r", theirs, 0)}, wanted, 3},
+		{"a mark", []storage.Entry{ours}, wanted, 3},
+		{"withdrawn", []storage.Entry{ours, withdrawEntry("r", "a", "", 0)}, abandoned, 0},
+		{"withdrawn before the mark came", []storage.Entry{withdrawEntry("r", "a", "", 0), ours}, abandoned, 0},
+		{"withdrawn, and the mark deleted", []storage.Entry{ours, withdrawEntry("r", "a", "", 0), gone(ours)}, abandoned, 0},
+		{"an old mark that comes late", []storage.Entry{withdrawEntry("r", "a", "", 7), markEntry("r", asset("a", 6, 3))}, abandoned, 0},
+		{"withdrawn for ever", []storage.Entry{withdrawEntry("r", "a", "", hoarderapi.Forever), markEntry("r", asset("a", 1<<62, 3))}, abandoned, 0},
+		{"an old withdrawal that comes late", []storage.Entry{markEntry("r", asset("a", 2, 3)), withdrawEntry("r", "a", "", 1)}, wanted, 3},
+		{"a low withdrawal after a high one", []storage.Entry{withdrawEntry("r", "a", "", 5), withdrawEntry("r", "a", "", 1), markEntry("r", asset("a", 4, 3))}, abandoned, 0},
+		{"marked again", []storage.Entry{ours, withdrawEntry("r", "a", "", 0), markEntry("r", asset("a", 1, 1))}, wanted, 1},
+		{"the other's mark stands", []storage.Entry{ours, withdrawEntry("r", "a", "", hoarderapi.Forever), theirs}, wanted, 2},
+		{"another name of the same owner", []storage.Entry{ours, withdrawEntry("r", "a", "n", hoarderapi.Forever)}, wanted, 3},
+		{"of all owners the highest target counts", []storage.Entry{ours, theirs}, wanted, 3},
+		{"of one owner the last word counts", []storage.Entry{ours, markEntry("r", asset("a", 1, 1))}, wanted, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := indexOf(t, c.entries...)
 			got, _ := stateOf(x, "r")
-			require.Equal(t, c.want, got)
-			require.Equal(t, c.target, x.get("r").target())
+			require.Equal(t, c.want.String(), got.String())
+			require.Equal(t, c.target, x.get("r").target)
 		})
 	}
+}
+
+func TestAMarkIsWhereItBelongs(t *testing.T) {
+	x := indexOf(t)
+	e := markEntry("r", markRecord{Kind: hoarderapi.Asset, Target: 3, Owner: "a"})
+	e.Value = transport.Encode(markRecord{Kind: hoarderapi.Asset, Target: 3, Owner: "b"})
+	_, err := x.set(e.Key, e.Value, 0)
+	require.ErrorContains(t, err, "another's")
+}
+
+func TestNothingIsLeftOfWhatIsDeleted(t *testing.T) {
+	m := markRecord{Kind: hoarderapi.Database, Target: 3, Owner: "a", Name: "d", Version: 1}
+	p := somePeers(1)[0]
+	entries := []storage.Entry{
+		markEntry("r", m), withdrawEntry("r", "a", "d", 3),
+		{Key: claimKey("r", p), Value: transport.Encode(claimRecord{Bytes: 5})},
+		{Key: demandKey("r", p), Value: transport.Encode(demandRecord{Total: 5})},
+	}
+	x := indexOf(t, entries...)
+	it := x.get("r")
+	require.False(t, it.empty())
+	for _, e := range entries {
+		_, err := x.set(e.Key, nil, 0)
+		require.NoError(t, err)
+	}
+	require.True(t, it.empty())
+	require.Empty(t, x.databases)
+	require.Empty(t, x.roster.member(p).claimed)
+	x.forget(it)
+	require.Empty(t, x.items)
+	require.Empty(t, x.roots)
+	for _, e := range entries { // and deleting what is not there makes nothing
+		_, err := x.set(e.Key, nil, 0)
+		require.NoError(t, err)
+	}
+	require.Empty(t, x.items)
+}
+
+func TestLeasesEndInTheirOrder(t *testing.T) {
+	var l leases
+	mark := func(seq uint64, d time.Duration) *mark {
+		return newMark(markRecord{Kind: hoarderapi.Asset, Owner: "a", Seq: seq, For: d})
+	}
+	l.add("r", mark(1, 0), 0)
+	l.add("r", mark(2, 3*time.Minute), 0)
+	l.add("r", mark(3, time.Minute), time.Minute)
+	require.Empty(t, l.ended(2*time.Minute-1))
+	over := l.ended(2 * time.Minute)
+	require.Len(t, over, 1)
+	require.Equal(t, uint64(3), over[0].seq)
+	require.Len(t, l.ended(time.Hour), 1)
+	require.Empty(t, l.ended(time.Hour))
 }
 
 func TestOlderSnapshotsAreSuperseded(t *testing.T) {
 	db := func(owner string, version uint64) markRecord {
 		return markRecord{Kind: hoarderapi.Database, Target: 3, Owner: owner, Name: "users", Version: version}
 	}
-	x := indexOf(t, markEntry("r2", db("p", 2), 0), markEntry("r1", db("p", 1), 0), markEntry("r9", db("q", 9), 0))
+	x := indexOf(t, markEntry("r2", db("p", 2)), markEntry("r1", db("p", 1)), markEntry("r9", db("q", 9)))
 	got, successor := stateOf(x, "r1")
 	require.Equal(t, superseded, got)
 	require.Equal(t, "r2", successor)
@@ -73,7 +140,7 @@ func TestOlderSnapshotsAreSuperseded(t *testing.T) {
 		return storage.Entry{Key: claimKey(root, somePeers(1)[0]), Value: transport.Encode(claimRecord{Bytes: 1})}
 	}
 	set := func(k storage.Key, value []byte) {
-		_, err := x.set(k, value)
+		_, err := x.set(k, value, 0)
 		require.NoError(t, err)
 	}
 	set(claim("r1").Key, claim("r1").Value)
@@ -82,7 +149,7 @@ func TestOlderSnapshotsAreSuperseded(t *testing.T) {
 	set(claim("r2").Key, claim("r2").Value)
 	got, _ = stateOf(x, "r1")
 	require.Equal(t, superseded, got)
-	set(withdrawEntry("r2", db("p", 2), 0).Key, withdrawal)
+	set(withdrawEntry("r2", "p", "users", 0).Key, withdrawal)
 	got, _ = stateOf(x, "r1")
 	require.Equal(t, wanted, got, "the older one is the newest again")
 }
@@ -94,17 +161,19 @@ func TestEntriesInAnyOrder(t *testing.T) {
 		var entries []storage.Entry
 		for range rapid.IntRange(1, 20).Draw(t, "n") {
 			root := rapid.SampledFrom([]string{"r1", "r2", "r3"}).Draw(t, "root")
-			epoch := rapid.IntRange(0, 2).Draw(t, "epoch")
-			m := markRecord{Kind: hoarderapi.Asset, Target: rapid.IntRange(1, 4).Draw(t, "target"), Owner: "o"}
+			m := markRecord{
+				Kind: hoarderapi.Asset, Target: rapid.IntRange(1, 4).Draw(t, "target"), Owner: rapid.SampledFrom([]string{"o", "p"}).Draw(t, "owner"),
+				Seq: uint64(rapid.IntRange(0, 3).Draw(t, "seq")),
+			}
 			if rapid.Bool().Draw(t, "database") {
 				m.Kind, m.Name, m.Version = hoarderapi.Database, "d", uint64(rapid.IntRange(1, 4).Draw(t, "version"))
 			}
 			p := rapid.SampledFrom(peers).Draw(t, "peer")
 			switch rapid.IntRange(0, 3).Draw(t, "what") {
 			case 0:
-				entries = append(entries, markEntry(root, m, epoch))
+				entries = append(entries, markEntry(root, m))
 			case 1:
-				entries = append(entries, withdrawEntry(root, m, epoch))
+				entries = append(entries, withdrawEntry(root, m.Owner, m.Name, m.Seq))
 			case 2:
 				entries = append(entries, storage.Entry{Key: claimKey(root, p), Value: transport.Encode(claimRecord{Bytes: 5})})
 			case 3:
@@ -115,25 +184,39 @@ func TestEntriesInAnyOrder(t *testing.T) {
 		again := indexOf(t, append(rapid.Permutation(entries).Draw(t, "order"), entries...)...)
 		require.Equal(t, once.roots, again.roots)
 		for _, root := range once.roots {
-			s1, by1 := stateOf(once, root)
-			s2, by2 := stateOf(again, root)
-			require.Equal(t, s1, s2)
-			require.Equal(t, by1, by2)
-			a, b := once.get(root), again.get(root)
-			require.Equal(t, a.target(), b.target())
-			require.Equal(t, a.claims, b.claims)
-			require.Equal(t, a.totalDemand(), b.totalDemand())
+			requireSameItem(t, once, again, root)
+		}
+		// What no longer counts may be deleted at any time and come back.
+		for _, root := range once.roots {
+			for _, m := range once.get(root).idle() {
+				_, err := once.set(m.key(root), nil, 0)
+				require.NoError(t, err)
+			}
+			requireSameItem(t, again, once, root)
 		}
 	})
 }
 
+func requireSameItem(t *rapid.T, x, y *index, root string) {
+	s1, by1 := stateOf(x, root)
+	s2, by2 := stateOf(y, root)
+	require.Equal(t, s1, s2)
+	require.Equal(t, by1, by2)
+	a, b := x.get(root), y.get(root)
+	require.Equal(t, a.target, b.target)
+	require.Equal(t, a.standing(), b.standing())
+	everybody := func(*member) bool { return true }
+	require.Equal(t, a.claimants(everybody), b.claimants(everybody))
+	require.Equal(t, a.totalDemand(), b.totalDemand())
+}
+
 func TestUnreadableEntriesAreErrors(t *testing.T) {
-	x := newIndex()
+	x := indexOf(t)
 	for _, k := range []storage.Key{
 		storage.K("marks", "r"), storage.K("else", "r", "x"), storage.K(claimsPart, "r", "no peer"),
-		storage.K(marksPart, "r", "id", "no epoch"),
+		storage.K(marksPart, "r", "owner", "no seq", "id"), storage.K(withdrawnPart, "r", "owner", "1"),
 	} {
-		_, err := x.set(k, []byte{1})
+		_, err := x.set(k, []byte{1}, 0)
 		require.Error(t, err, k)
 	}
 }
@@ -142,17 +225,17 @@ func TestRoster(t *testing.T) {
 	p := somePeers(3)
 	r := newRoster(p[0], 10*time.Second)
 	r.know(p)
-	require.True(t, r.lives(p[1]), "nobody is missing until somebody says so")
+	require.True(t, r.member(p[1]).lives(), "nobody is missing until somebody says so")
 	require.True(t, r.saw(p[1], false, 5*time.Second))
 	require.False(t, r.saw(p[1], false, 6*time.Second), "no news")
 	require.False(t, r.saw(p[0], false, 6*time.Second), "we live")
-	require.False(t, r.lives(p[1]))
-	require.True(t, r.counts(p[1]), "its copies count for the grace")
+	require.False(t, r.member(p[1]).lives())
+	require.True(t, r.member(p[1]).counts(), "its copies count for the grace")
 	require.Empty(t, r.giveUp(14*time.Second))
 	require.Equal(t, []transport.Peer{p[1]}, r.giveUp(15*time.Second))
-	require.False(t, r.counts(p[1]))
+	require.False(t, r.member(p[1]).counts())
 	require.Empty(t, r.giveUp(16*time.Second), "once")
 	require.Equal(t, 2, r.liveCount())
 	require.True(t, r.saw(p[1], true, 20*time.Second))
-	require.True(t, r.counts(p[1]))
+	require.True(t, r.member(p[1]).counts())
 }

@@ -33,9 +33,9 @@ func (s *Service) Items() []ItemView {
 		list = append(list, ItemView{
 			Root:      root,
 			State:     st.String(),
-			Target:    it.target(),
+			Target:    it.target,
 			Bytes:     it.size(),
-			Claimants: it.claimants(func(transport.Peer) bool { return true }),
+			Claimants: it.claimants(func(*member) bool { return true }),
 		})
 	}
 	return list

@@ -1,9 +1,12 @@
 package hoarder
 
 import (
+	"cmp"
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
@@ -13,14 +16,16 @@ import (
 // What hoarders share, one entry a key, no key with two writers that could
 // disagree:
 //
-//	/marks/<root>/<mark>/<epoch>      markRecord; equal marks have equal keys
-//	/withdrawn/<root>/<mark>/<epoch>  covers the mark of the same path
-//	/claims/<root>/<peer>             claimRecord, written by that peer alone
-//	/demand/<root>/<peer>             demandRecord, written by that peer alone
+//	/marks/<root>/<owner>/<seq>/<mark>  markRecord; equal marks have equal keys
+//	/withdrawn/<root>/<owner>/<seq>     covers that owner's marks up to seq
+//	/claims/<root>/<peer>               claimRecord, written by that peer alone
+//	/demand/<root>/<peer>               demandRecord, written by that peer alone
 //
-// A mark is never deleted: that it is withdrawn is an entry of its own, so a
-// replica that has not seen a mark yet cannot take it for withdrawn, and what
-// it does not know of it never drops.
+// Of what one owner says of a root the highest seq counts, and of equal ones the
+// withdrawal. So an entry that comes late changes nothing, in whatever order; what
+// a higher one covers may be deleted, and does no harm if it comes back. That a
+// mark is withdrawn is an entry of its own: a replica that has not seen a mark
+// yet cannot take it for withdrawn.
 const (
 	marksPart     = "marks"
 	withdrawnPart = "withdrawn"
@@ -37,21 +42,18 @@ const heldPart = "held"
 // again.
 type heldRecord struct {
 	Bytes int64
-	Marks []heldMark
-}
-
-type heldMark struct {
-	ID    string
-	Epoch int
-	Mark  markRecord
+	Marks []markRecord
 }
 
 // markRecord is a mark as stored. Of marks with one key the one that wins may
-// differ from the others in Size and Sources only: both are hints.
+// differ from the others in Size, Demand and Sources only: all three are hints.
 type markRecord struct {
 	Kind    hoarderapi.Kind
 	Target  int
+	Seq     uint64
+	For     time.Duration
 	Size    int64
+	Demand  int
 	Sources []transport.Peer
 	Owner   string
 	Name    string
@@ -65,22 +67,52 @@ type demandRecord struct{ Total uint64 }
 // withdrawal is the value of a withdrawn entry: not empty, since nil is absence.
 var withdrawal = []byte{1}
 
-// markID names a mark within its root.
+// mark is a markRecord and its place. It is never changed.
+type mark struct {
+	markRecord
+	owner string // ownerID
+	id    string // markID
+}
+
+func newMark(rec markRecord) *mark {
+	return &mark{markRecord: rec, owner: ownerID(rec.Owner, rec.Name), id: markID(rec)}
+}
+
+// after is the order of what one owner says: the greatest counts.
+func (m *mark) after(o *mark) bool {
+	return cmp.Or(cmp.Compare(m.Seq, o.Seq), cmp.Compare(m.Version, o.Version), cmp.Compare(m.Target, o.Target), cmp.Compare(m.id, o.id)) > 0
+}
+
+func (m *mark) key(root string) storage.Key {
+	return storage.K(marksPart, root, m.owner, seqPart(m.Seq), m.id)
+}
+
+func withdrawnKey(root, owner string, seq uint64) storage.Key {
+	return storage.K(withdrawnPart, root, owner, seqPart(seq))
+}
+
+func seqPart(seq uint64) string { return fmt.Sprintf("%016x", seq) }
+
+func parseSeq(part string) (uint64, error) {
+	if len(part) != 16 {
+		return 0, fmt.Errorf("%q is not a seq", part)
+	}
+	return strconv.ParseUint(part, 16, 64)
+}
+
+// ownerID names an owner within a root, in 16 letters: 96 bits, so that nobody
+// makes a name that withdraws what another has marked.
+func ownerID(owner, name string) string { return digest([]string{owner, name}, 12) }
+
+// markID names a mark within its owner, who alone could make two alike.
 func markID(m markRecord) string {
-	m.Size, m.Sources = 0, nil
-	sum := sha256.Sum256(transport.Encode(m))
-	return hex.EncodeToString(sum[:8])
+	m.Size, m.Demand, m.Sources = 0, 0, nil
+	return digest(m, 6)
 }
 
-// markKey names one mark of a root; epoch counts how often it was withdrawn and
-// made again.
-type markKey struct {
-	id    string
-	epoch int
-}
-
-func (m markKey) under(part, root string) storage.Key {
-	return storage.K(part, root, m.id, fmt.Sprintf("%08d", m.epoch))
+func digest(v any, size int) string {
+	sum := sha256.Sum256(transport.Encode(v))
+	return base64.RawURLEncoding.EncodeToString(sum[:size])
 }
 
 func claimKey(root string, p transport.Peer) storage.Key {

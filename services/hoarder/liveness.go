@@ -50,7 +50,7 @@ func (s *Service) followLiveness(ctx context.Context) {
 		if err == nil {
 			if !agreed {
 				s.roster.know(live.Peers())
-				told = s.roster.all
+				told = s.roster.peers()
 			}
 			news = s.believe(live, told)
 		} else if news = s.probe(ctx); ctx.Err() != nil {
@@ -59,7 +59,7 @@ func (s *Service) followLiveness(ctx context.Context) {
 		agreed = err == nil // a probe may have found something else
 		news = append(news, s.roster.giveUp(s.env.Loop.Elapsed())...)
 		for _, p := range news {
-			for _, root := range sortedKeys(s.index.claimedBy[p]) {
+			for _, root := range s.roster.member(p).roots() {
 				s.evaluate(root)
 			}
 		}
@@ -73,11 +73,12 @@ func (s *Service) believe(live *seerapi.Follower[room], told []transport.Peer) (
 		r, lives := live.Get(p)
 		if lives {
 			s.roster.know([]transport.Peer{p})
-		} else if _, known := slices.BinarySearchFunc(s.roster.all, p, transport.Peer.Compare); !known {
+		} else if !s.roster.listed(p) {
 			continue // of another service, or not a member any more when we first heard of it
 		}
 		if r.said {
-			s.roster.room[p] = r.free
+			m := s.roster.member(p)
+			m.free, m.said = r.free, true
 		}
 		if s.roster.saw(p, lives, now) {
 			news = append(news, p)
@@ -93,7 +94,7 @@ func (s *Service) probe(ctx context.Context) (news []transport.Peer) {
 	var asked []transport.Peer
 	for range min(probesMax, len(s.roster.all)) {
 		s.probed = (s.probed + 1) % len(s.roster.all)
-		asked = append(asked, s.roster.all[s.probed])
+		asked = append(asked, s.roster.all[s.probed].peer)
 	}
 	lives := make([]bool, len(asked))
 	_ = clock.First(ctx, s.env.Loop, len(asked), len(asked), func(ctx context.Context, i int) error {

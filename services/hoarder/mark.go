@@ -51,7 +51,7 @@ func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.
 
 // take is the second copy of what another hoarder was asked to keep.
 func (s *Service) take(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest) (resp hoarderapi.MarkResponse, err error) {
-	if !slices.Contains(s.roster.all, from) {
+	if !s.roster.listed(from) {
 		return resp, transport.New(transport.Refused, hoarderapi.TakeMethod.Name, "not a hoarder")
 	}
 	if err := s.keep(ctx, from, &req); err != nil {
@@ -76,9 +76,12 @@ func (s *Service) keep(ctx context.Context, from transport.Peer, req *hoarderapi
 	named := append([]transport.Peer{from}, req.Holders...)
 	holders := named
 	if it := s.index.items[req.Root]; it != nil {
+		if owner := ownerID(req.Owner, req.Name); it.covered(owner, req.Seq) {
+			return s.admits(it, &mark{owner: owner, markRecord: markRecord{Seq: req.Seq}})
+		}
 		holders = slices.Concat(named, s.whoHas(it))
 	}
-	if err := s.obtain(ctx, req.Root, s.othersOf(holders), req.Size); err != nil {
+	if err := s.makeSure(ctx, req, s.othersOf(holders)); err != nil {
 		if transport.KindOf(err) == transport.Refused {
 			s.env.Observe("item-refused", node.F("root", req.Root), node.F("bytes", req.Size))
 		}
@@ -87,18 +90,28 @@ func (s *Service) keep(ctx context.Context, from transport.Peer, req *hoarderapi
 	return s.record(s.index.get(req.Root), *req, s.othersOf(named))
 }
 
-// passOn has another hoarder take the content too, the best of those with room,
-// and returns how many others have it then.
-func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest) int {
-	it := s.index.get(req.Root)
-	others := it.claimants(func(p transport.Peer) bool { return p != s.env.Self && s.roster.lives(p) })
-	if req.Target < 2 || len(others) > 0 {
-		return len(others)
+// makeSure has the content on this disk, verified: what is acknowledged has been
+// read, also if it was here before.
+func (s *Service) makeSure(ctx context.Context, req *hoarderapi.MarkRequest, holders []transport.Peer) error {
+	if s.ledger.holds(req.Root) && !s.ledger.mending[req.Root] {
+		s.scrub(ctx, req.Root)
 	}
+	return s.obtain(ctx, req.Root, holders, req.Size)
+}
+
+// passOn has another hoarder take the content too, one that claims it or else the
+// best of those with room, and returns how many others have it then. A claim is
+// hearsay: only who says so itself, with the mark before it, is counted.
+func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest) int {
+	if req.Target < 2 {
+		return 0
+	}
+	it := s.index.get(req.Root)
 	req.Holders = append([]transport.Peer{from}, req.Holders...)
 	req.Holders = req.Holders[:min(len(req.Holders), hoarderapi.HoldersMax)]
+	claimants := hoarderapi.Rank(req.Root, it.claimants((*member).lives))
 	tries := 0
-	for _, p := range hoarderapi.Rank(req.Root, s.candidates(it)) {
+	for _, p := range append(claimants, hoarderapi.Rank(req.Root, s.candidates(it))...) {
 		if p == s.env.Self {
 			continue
 		}
@@ -131,10 +144,10 @@ func validateMark(req *hoarderapi.MarkRequest, cfg Settings) error {
 	if req.Target == 0 {
 		req.Target = hoarderapi.TargetDefault
 	}
-	c, err := cid.Decode(req.Root)
+	if err := validateOwner(hoarderapi.MarkMethod.Name, req.Root, req.Owner, req.Name); err != nil {
+		return err
+	}
 	switch {
-	case len(req.Root) > hoarderapi.TextLenMax || err != nil || c.String() != req.Root || c.Version() != 1:
-		return invalid("root is not a CIDv1 in its usual form")
 	case req.Kind != hoarderapi.Asset && req.Kind != hoarderapi.Database:
 		return invalid("kind is neither asset nor database")
 	case req.Kind == hoarderapi.Database && req.Name == "":
@@ -147,34 +160,66 @@ func validateMark(req *hoarderapi.MarkRequest, cfg Settings) error {
 		return invalid("demand out of bounds")
 	case len(req.Holders) > hoarderapi.HoldersMax:
 		return invalid("too many holders")
-	case len(req.Owner) > hoarderapi.TextLenMax || len(req.Name) > hoarderapi.TextLenMax:
-		return invalid("owner or name too long")
+	case req.For < 0 || req.For > hoarderapi.ForMax:
+		return invalid("for out of bounds")
 	case req.Size < 0 || req.Size > cfg.ItemSizeMax:
 		return invalid("size out of bounds")
+	}
+	req.Demand = max(1, req.Demand)
+	return nil
+}
+
+// validateOwner checks what names a mark.
+func validateOwner(op, root, owner, name string) error {
+	c, err := cid.Decode(root)
+	switch {
+	case len(root) > hoarderapi.TextLenMax || err != nil || c.String() != root || c.Version() != 1:
+		return transport.New(transport.Invalid, op, "root is not a CIDv1 in its usual form")
+	case owner == "":
+		return transport.New(transport.Invalid, op, "owner is empty: who wants it?")
+	case len(owner) > hoarderapi.TextLenMax || len(name) > hoarderapi.TextLenMax:
+		return transport.New(transport.Invalid, op, "owner or name too long")
 	}
 	return nil
 }
 
 // record writes the mark, unless it is there already, here and beside the copy.
+// What counts less than the new mark goes in the same delta.
 func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transport.Peer) error {
-	m := markRecord{Kind: req.Kind, Target: req.Target, Owner: req.Owner, Name: req.Name, Version: req.Version}
-	id := markID(m)
-	if _, marked := it.liveMark(id); marked {
+	m := newMark(markRecord{
+		Kind: req.Kind, Target: req.Target, Seq: req.Seq, For: req.For, Size: s.ledger.held[it.root],
+		Demand: req.Demand, Sources: sources, Owner: req.Owner, Name: req.Name, Version: req.Version,
+	})
+	if err := s.admits(it, m); err != nil {
+		return err
+	}
+	if said := it.says(m.owner); said != nil && !m.after(said) {
 		return s.writeHeld(it.root, s.ledger.held[it.root])
 	}
-	m.Size, m.Sources = s.ledger.held[it.root], sources
-	k := markKey{id: id, epoch: it.nextEpoch(id)}
-	demand := demandRecord{Total: it.demand[s.env.Self] + uint64(max(1, req.Demand))}
-	err := s.write(
-		storage.Entry{Key: k.under(marksPart, it.root), Value: transport.Encode(m)},
-		storage.Entry{Key: demandKey(it.root, s.env.Self), Value: transport.Encode(demand)},
-	)
-	if err != nil {
+	writes := []storage.Entry{{Key: m.key(it.root), Value: transport.Encode(m.markRecord)}}
+	for _, old := range it.marks {
+		if old.owner == m.owner {
+			writes = append(writes, storage.Entry{Key: old.key(it.root)})
+		}
+	}
+	if err := s.write(writes...); err != nil {
 		return err
 	}
 	s.env.Observe("mark-written", node.F("root", it.root), node.F("kind", string(m.Kind)), node.F("target", m.Target),
-		node.F("owner", m.Owner), node.F("name", m.Name), node.F("version", m.Version))
+		node.F("owner", m.Owner), node.F("name", m.Name), node.F("seq", m.Seq), node.F("version", m.Version))
 	return s.writeHeld(it.root, s.ledger.held[it.root])
+}
+
+// admits reports whether a mark may be written: its owner has not withdrawn it,
+// and the item has not too many owners.
+func (s *Service) admits(it *item, m *mark) error {
+	if it.covered(m.owner, m.Seq) {
+		return transport.New(transport.Conflict, hoarderapi.MarkMethod.Name, "the owner has withdrawn it: marking again needs a higher seq")
+	}
+	if it.says(m.owner) == nil && len(it.marks)+len(it.withdrawn) >= hoarderapi.OwnersMax {
+		return transport.New(transport.Refused, hoarderapi.MarkMethod.Name, "the item has too many owners")
+	}
+	return nil
 }
 
 // replicate makes what was written durable here and, if another hoarder is
@@ -200,26 +245,43 @@ func (s *Service) sync(ctx context.Context) error {
 	return s.env.Local.Sync(ctx)
 }
 
+// unmark records the owner's withdrawal, also of what it has not marked yet as
+// far as is known here: its mark may be on the way. What is covered goes in the
+// same delta.
 func (s *Service) unmark(ctx context.Context, _ transport.Peer, req hoarderapi.UnmarkRequest) (hoarderapi.Done, error) {
 	var done hoarderapi.Done
-	it := s.index.items[req.Root]
-	if it == nil {
-		return done, transport.New(transport.NotFound, hoarderapi.UnmarkMethod.Name, "no such item")
+	if err := validateOwner(hoarderapi.UnmarkMethod.Name, req.Root, req.Owner, req.Name); err != nil {
+		return done, err
 	}
-	var writes []storage.Entry
-	for _, k := range it.liveMarks() {
-		if it.marks[k].Owner == req.Owner {
-			writes = append(writes, storage.Entry{Key: k.under(withdrawnPart, req.Root), Value: withdrawal})
-		}
+	it, owner := s.index.get(req.Root), ownerID(req.Owner, req.Name)
+	if it.covered(owner, req.Seq) {
+		_, err := s.replicate(ctx)
+		return done, err
 	}
-	if len(writes) > 0 {
-		if err := s.write(writes...); err != nil {
-			return done, err
-		}
-		s.env.Observe("mark-withdrawn", node.F("root", req.Root))
+	if it.withdrawnOf(owner) == nil && it.says(owner) == nil && len(it.marks)+len(it.withdrawn) >= hoarderapi.OwnersMax {
+		return done, transport.New(transport.Refused, hoarderapi.UnmarkMethod.Name, "the item has too many owners")
 	}
+	if err := s.withdraw(it, owner, req.Seq); err != nil {
+		return done, err
+	}
+	s.env.Observe("mark-withdrawn", node.F("root", req.Root), node.F("owner", req.Owner), node.F("name", req.Name),
+		node.F("seq", req.Seq), node.F("why", "unmarked"))
 	_, err := s.replicate(ctx)
 	return done, err
+}
+
+// withdraw writes that an owner no longer wants what it marked up to seq.
+func (s *Service) withdraw(it *item, owner string, seq uint64) error {
+	writes := []storage.Entry{{Key: withdrawnKey(it.root, owner, seq), Value: withdrawal}}
+	if w := it.withdrawnOf(owner); w != nil {
+		writes = append(writes, storage.Entry{Key: withdrawnKey(it.root, owner, w.seq)})
+	}
+	for _, m := range it.marks {
+		if m.owner == owner && m.Seq <= seq {
+			writes = append(writes, storage.Entry{Key: m.key(it.root)})
+		}
+	}
+	return s.write(writes...)
 }
 
 // demand is counted in memory and written with the next sweep.
@@ -239,7 +301,11 @@ func (s *Service) demand(_ context.Context, _ transport.Peer, req hoarderapi.Dem
 func (s *Service) writeInterest() {
 	var writes []storage.Entry
 	for _, root := range sortedKeys(s.interest) {
-		total := s.index.get(root).demand[s.env.Self] + uint64(s.interest[root])
+		it := s.index.items[root]
+		if it == nil {
+			continue
+		}
+		total := it.demandBy(s.env.Self) + uint64(s.interest[root])
 		writes = append(writes, storage.Entry{Key: demandKey(root, s.env.Self), Value: transport.Encode(demandRecord{Total: total})})
 	}
 	if len(writes) == 0 {

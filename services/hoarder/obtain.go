@@ -129,8 +129,8 @@ func (s *Service) bring(ctx context.Context, c storage.CID, from []transport.Pee
 func (s *Service) writeHeld(root string, bytes int64) error {
 	rec := heldRecord{Bytes: bytes}
 	it := s.index.get(root)
-	for _, k := range it.liveMarks() {
-		rec.Marks = append(rec.Marks, heldMark{ID: k.id, Epoch: k.epoch, Mark: it.marks[k]})
+	for _, m := range it.standing() {
+		rec.Marks = append(rec.Marks, m.markRecord)
 	}
 	return storage.Put(s.env.Local, heldKey(root), transport.Encode(rec))
 }

@@ -131,12 +131,15 @@ func (s *Service) guarantors(it *item, act action) (what string, need int, other
 	case discard:
 		return what, 0, nil
 	case supersede:
-		_, what = s.index.state(it)
-		need = s.supersededAt(s.index.get(what))
+		_, newest := s.index.state(it)
+		if newest == nil {
+			return what, 1, nil // not superseded any more
+		}
+		what, need = newest.root, s.supersededAt(newest)
 	case release:
-		need = it.target()
+		need = it.target
 	}
-	for _, p := range hoarderapi.Rank(what, s.index.get(what).claimants(s.roster.lives)) {
+	for _, p := range hoarderapi.Rank(what, s.index.get(what).claimants((*member).lives)) {
 		if p != s.env.Self && (act == supersede || hoarderapi.Better(what, p, s.env.Self)) && len(others) < need+confirmSpare {
 			others = append(others, p)
 		}
@@ -154,7 +157,7 @@ func (s *Service) supersededAt(newest *item) int {
 	if !s.ledger.holds(newest.root) && s.ledger.free() < newest.size() {
 		return 1
 	}
-	return min(newest.target(), s.roster.liveCount())
+	return min(newest.target, s.roster.liveCount())
 }
 
 // confirm asks holders whether they really hold an item and promise to keep it;

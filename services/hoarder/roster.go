@@ -13,84 +13,120 @@ import (
 type roster struct {
 	self    transport.Peer
 	grace   time.Duration
-	all     []transport.Peer // canonical order
-	missing map[transport.Peer]time.Duration
-	given   map[transport.Peer]bool // missing for longer than grace: given up
-	room    map[transport.Peer]int64
+	members map[transport.Peer]*member
+	all     []*member // those that offer the service, in canonical order
+	live    int       // of all, those that are not missing
+}
+
+// member is what is known of one peer, a hoarder or somebody who once claimed
+// to hold something.
+type member struct {
+	peer   transport.Peer
+	listed bool // in all
+	// missing since at; otherwise it has lived since at. given: it has been missing
+	// for longer than the grace, and is given up.
+	missing, given bool
+	at             time.Duration
+	// free is the room that it has said it has, if said.
+	free int64
+	said bool
+	// claimed is what it claims to hold.
+	claimed map[*item]struct{}
 }
 
 func newRoster(self transport.Peer, grace time.Duration) *roster {
-	return &roster{
-		self:    self,
-		grace:   grace,
-		missing: map[transport.Peer]time.Duration{},
-		given:   map[transport.Peer]bool{},
-		room:    map[transport.Peer]int64{},
+	return &roster{self: self, grace: grace, members: map[transport.Peer]*member{}}
+}
+
+// member returns a peer's, making it if need be.
+func (r *roster) member(p transport.Peer) *member {
+	m := r.members[p]
+	if m == nil {
+		m = &member{peer: p, claimed: map[*item]struct{}{}}
+		r.members[p] = m
 	}
+	return m
 }
 
 // know adds hoarders to those that exist.
 func (r *roster) know(peers []transport.Peer) {
 	for _, p := range peers {
-		if i, found := slices.BinarySearchFunc(r.all, p, transport.Peer.Compare); !found {
-			r.all = slices.Insert(slices.Clone(r.all), i, p)
+		m := r.member(p)
+		if m.listed {
+			continue
+		}
+		m.listed = true
+		i, _ := slices.BinarySearchFunc(r.all, p, func(m *member, p transport.Peer) int { return m.peer.Compare(p) })
+		r.all = slices.Insert(slices.Clone(r.all), i, m)
+		if m.lives() {
+			r.live++
 		}
 	}
 }
 
+// peers lists those that offer the service.
+func (r *roster) peers() []transport.Peer {
+	list := make([]transport.Peer, len(r.all))
+	for i, m := range r.all {
+		list[i] = m.peer
+	}
+	return list
+}
+
+// roots lists what a member claims, in order.
+func (m *member) roots() []string {
+	list := make([]string, 0, len(m.claimed))
+	for it := range m.claimed {
+		list = append(list, it.root)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// listed reports whether a peer offers the service.
+func (r *roster) listed(p transport.Peer) bool {
+	m := r.members[p]
+	return m != nil && m.listed
+}
+
 // saw records that a peer lives or is missing; it returns whether that is news.
 func (r *roster) saw(p transport.Peer, lives bool, now time.Duration) bool {
-	_, was := r.missing[p]
-	switch {
-	case p == r.self:
+	m := r.member(p)
+	if p == r.self || lives == m.lives() {
 		return false
-	case lives && was:
-		delete(r.missing, p)
-		delete(r.given, p)
-		return true
-	case !lives && !was:
-		r.missing[p] = now
-		delete(r.room, p)
-		return true
 	}
-	return false
+	m.missing, m.given, m.at = !lives, false, now
+	delta := 1
+	if !lives {
+		delta, m.said = -1, false
+	}
+	if m.listed {
+		r.live += delta
+	}
+	return true
 }
 
 // giveUp returns who has now been missing for longer than the grace, in
 // canonical order.
 func (r *roster) giveUp(now time.Duration) []transport.Peer {
 	var news []transport.Peer
-	for _, p := range r.all {
-		if at, missing := r.missing[p]; missing && !r.given[p] && now-at >= r.grace {
-			r.given[p] = true
-			news = append(news, p)
+	for _, m := range r.all {
+		if m.missing && !m.given && now-m.at >= r.grace {
+			m.given = true
+			news = append(news, m.peer)
 		}
 	}
 	return news
 }
 
-// lives reports whether p is not missing.
-func (r *roster) lives(p transport.Peer) bool {
-	_, missing := r.missing[p]
-	return !missing
-}
+// lives reports whether a member is not missing.
+func (m *member) lives() bool { return !m.missing }
 
-// counts reports whether p's copies still count.
-func (r *roster) counts(p transport.Peer) bool { return !r.given[p] }
+// counts reports whether a member's copies still count.
+func (m *member) counts() bool { return !m.given }
 
-// hasRoom reports whether p may have room for as many bytes.
-func (r *roster) hasRoom(p transport.Peer, bytes int64) bool {
-	free, known := r.room[p]
-	return !known || free >= bytes
-}
+// hasRoom reports whether a member may have room for as many bytes.
+func (m *member) hasRoom(bytes int64) bool { return !m.said || m.free >= bytes }
 
 // liveCount is the number of hoarders that are not missing.
-func (r *roster) liveCount() int {
-	n := 0
-	for _, p := range r.all {
-		if r.lives(p) {
-			n++
-		}
-	}
-	return n
-}
+func (r *roster) liveCount() int { return r.live }

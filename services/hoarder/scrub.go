@@ -47,24 +47,24 @@ func (s *Service) scrub(ctx context.Context, root string) {
 	if err != nil {
 		panic("hoarder: held root is not a CID: " + root)
 	}
-	if s.env.Blocks.Verify(ctx, c) != nil && ctx.Err() == nil && s.ledger.holds(root) {
-		s.mend(ctx, root)
+	if s.env.Blocks.Verify(ctx, c) != nil && ctx.Err() == nil {
+		s.mendSoon(root)
 	}
 }
 
-// mendSoon repairs a copy that was found bad, as a task of its own.
+// mendSoon repairs a copy that was found bad, as a task of its own; it is known
+// to be bad from now on.
 func (s *Service) mendSoon(root string) {
-	s.env.Loop.Go("hoarder mend", func(ctx context.Context) { s.mend(ctx, root) })
+	if s.ledger.beginMend(root) {
+		s.env.Observe("item-corrupted", node.F("root", root))
+		s.env.Loop.Go("hoarder mend", func(ctx context.Context) { s.mend(ctx, root) })
+	}
 }
 
 // mend fetches what a copy lacks and verifies it. If that does not succeed the
 // claim is withdrawn, but the blocks that are still good remain: they may be the
 // last, and the competition for the item begins anew with them.
 func (s *Service) mend(ctx context.Context, root string) {
-	if !s.ledger.beginMend(root) {
-		return
-	}
-	s.env.Observe("item-corrupted", node.F("root", root))
 	err := s.refetch(ctx, root)
 	s.ledger.endMend(root)
 	if err == nil {

@@ -62,11 +62,12 @@ type Service struct {
 
 // New returns a hoarder that does nothing before Start.
 func New(env node.Env, cfg Settings) *Service {
+	roster := newRoster(env.Self, cfg.RepairGrace)
 	return &Service{
 		env:       env,
 		cfg:       cfg,
-		index:     newIndex(),
-		roster:    newRoster(env.Self, cfg.RepairGrace),
+		index:     newIndex(roster),
+		roster:    roster,
 		contests:  map[string]*contest{},
 		acquiring: map[string]bool{},
 		toYield:   map[string]bool{},
@@ -120,6 +121,8 @@ func (s *Service) serve() {
 	hoarderapi.MarkMethod.Serve(ep, s.mark)
 	hoarderapi.TakeMethod.Serve(ep, s.take)
 	hoarderapi.UnmarkMethod.Serve(ep, s.unmark)
+	hoarderapi.OwnersMethod.Serve(ep, s.owners)
+	hoarderapi.OwnedMethod.Serve(ep, s.owned)
 	hoarderapi.DemandMethod.Serve(ep, s.demand)
 	hoarderapi.LocateMethod.Serve(ep, s.locate)
 	hoarderapi.DatabaseMethod.Serve(ep, s.database)
@@ -142,7 +145,7 @@ func (s *Service) load() error {
 // note applies an entry to the index. What another hoarder wrote and we cannot
 // read is left out: it may be newer than we are.
 func (s *Service) note(k storage.Key, value []byte) string {
-	root, err := s.index.set(k, value)
+	root, err := s.index.set(k, value, s.env.Loop.Elapsed())
 	if err != nil {
 		s.env.Log.Warn("unreadable entry", "key", string(k), "err", err)
 	}

@@ -101,13 +101,14 @@ func (s *Service) missing(root string) error {
 
 // mendMarks writes again the marks of a copy that the store knows nothing of. A
 // mark that was withdrawn stays so: its withdrawal is an entry of its own.
-func (s *Service) mendMarks(root string, marks []heldMark) error {
-	if len(s.index.get(root).marks) > 0 {
-		return nil
-	}
-	for _, m := range marks {
-		k := markKey{id: m.ID, epoch: m.Epoch}
-		if err := s.write(storage.Entry{Key: k.under(marksPart, root), Value: transport.Encode(m.Mark)}); err != nil {
+func (s *Service) mendMarks(root string, marks []markRecord) error {
+	it := s.index.get(root)
+	for _, rec := range marks {
+		m := newMark(rec)
+		if said := it.says(m.owner); it.covered(m.owner, m.Seq) || said != nil && !m.after(said) {
+			continue
+		}
+		if err := s.write(storage.Entry{Key: m.key(root), Value: transport.Encode(rec)}); err != nil {
 			return err
 		}
 		s.env.Observe("mark-mended", node.F("root", root))

@@ -30,15 +30,26 @@ const (
 	HoldersMax = 16
 	TextLenMax = 256 // Root, Owner, Name, in bytes
 	DemandMax  = 1 << 20
+	ForMax     = 30 * 24 * time.Hour
+	// OwnersMax bounds the owners of one item, and what is remembered of former
+	// ones; the next is Refused.
+	OwnersMax = 1024
+	// OwnedPage is how many marks one answer to Owned or Owners lists at most.
+	OwnedPage = 256
 )
 
-// MarkRequest asks that content be kept. Marking again what is marked is free.
+// Forever is the Seq of an Unmark that no later mark of the same owner undoes:
+// for owners that come once, such as a version of a branch.
+const Forever = ^uint64(0)
+
+// MarkRequest asks that content be kept for an owner. An item is kept while it
+// has an owner, whatever others withdraw. Marking again what is marked is free.
 type MarkRequest struct {
 	// Root is the CID of the content's DAG.
 	Root string
 	Kind Kind
 	// Target is the number of copies wanted; 0 means TargetDefault. Of several
-	// marks of one root the highest target counts.
+	// owners of one root the highest target counts.
 	Target int
 	// Demand is how much the content is asked for; 0 means 1. It orders repairs.
 	Demand int
@@ -47,12 +58,22 @@ type MarkRequest struct {
 	Size int64
 	// Holders have the content now. The caller is one without being listed.
 	Holders []transport.Peer
-	// Owner tells marks of the same root apart: each owner withdraws its own.
+	// Owner is who wants it, never empty: "tns/site/main/000042". Name is a
+	// database's name, unique within its owner and empty for an asset. Owner and
+	// Name together are one voice about a root: one mark or one withdrawal.
 	Owner string
-	// Name is a database's name, unique within its owner, and Version orders its
-	// snapshots: when a newer one has its copies, the older ones are let go.
-	// Zero for an asset.
-	Name    string
+	Name  string
+	// Seq is the owner's own counter. Of all that one owner says of one root the
+	// highest Seq counts, and of equal ones the withdrawal: so a mark that comes
+	// late, or again, never undoes an Unmark of the same or a higher Seq; it is a
+	// Conflict. An owner that never marks a root again leaves it 0.
+	Seq uint64
+	// For ends the mark by itself after at least that long, unless the owner marks
+	// with a higher Seq meanwhile: for those who may die before they can withdraw.
+	// 0: until it is withdrawn. It is measured by the hoarders, anew after a start.
+	For time.Duration
+	// Version orders a database's snapshots: when a newer one has its copies, the
+	// older ones are let go. 0 for an asset.
 	Version uint64
 }
 
@@ -82,8 +103,43 @@ type DemandRequest struct {
 	N    int
 }
 
-// UnmarkRequest withdraws the owner's mark.
-type UnmarkRequest struct{ Root, Owner string }
+// UnmarkRequest withdraws what the owner has marked with Seq or less, or will
+// have: a mark that arrives later is covered too. Others' marks stand.
+type UnmarkRequest struct {
+	Root, Owner, Name string
+	Seq               uint64
+}
+
+// OwnersRequest asks who wants an item kept, after an owner and name in the
+// order of the answer; both empty: from the beginning.
+type OwnersRequest struct{ Root, AfterOwner, AfterName string }
+
+// OwnersResponse lists owners by (Owner, Name), at most OwnedPage.
+type OwnersResponse struct {
+	Owners []Owned
+	// More: the list goes on after the last.
+	More bool
+}
+
+// OwnedRequest asks for what owners have marked whose text begins with Prefix, in
+// the order of roots, after a root.
+type OwnedRequest struct{ Prefix, After string }
+
+// OwnedResponse is one page. Next is the After of the next one, empty at the end;
+// a page may be empty and not the last.
+type OwnedResponse struct {
+	Marks []Owned
+	Next  string
+}
+
+// Owned is one owner's mark that stands.
+type Owned struct {
+	Root, Owner, Name string
+	Kind              Kind
+	Seq, Version      uint64
+	Target            int
+	For               time.Duration
+}
 
 // DatabaseRequest asks for the newest snapshot of a database.
 type DatabaseRequest struct{ Owner, Name string }
@@ -130,6 +186,8 @@ var (
 	// second copy.
 	TakeMethod     = transport.Method[MarkRequest, MarkResponse]{Name: "hoarder/take"}
 	UnmarkMethod   = transport.Method[UnmarkRequest, Done]{Name: "hoarder/unmark"}
+	OwnersMethod   = transport.Method[OwnersRequest, OwnersResponse]{Name: "hoarder/owners"}
+	OwnedMethod    = transport.Method[OwnedRequest, OwnedResponse]{Name: "hoarder/owned"}
 	LocateMethod   = transport.Method[RootRequest, LocateResponse]{Name: "hoarder/locate"}
 	DemandMethod   = transport.Method[DemandRequest, Done]{Name: "hoarder/demand"}
 	DatabaseMethod = transport.Method[DatabaseRequest, DatabaseResponse]{Name: "hoarder/database"}

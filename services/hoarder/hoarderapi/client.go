@@ -25,16 +25,30 @@ func NewClient(ep *transport.Endpoint) *Client { return &Client{ep: ep, attempts
 // Mark asks that content be kept. It returns when content and mark are on the
 // disk of a hoarder and, if a second one with room is reachable and wanted, on
 // that one's too; so the caller may go away then. Refused: no hoarder that was
-// asked has room. Marking is idempotent; try again after Timeout or Unreachable.
+// asked has room. Conflict: the owner has withdrawn it with this Seq or a higher
+// one. Marking is idempotent; try again after Timeout or Unreachable.
 func (c *Client) Mark(ctx context.Context, req MarkRequest) (MarkResponse, error) {
 	return try(ctx, c, MarkMethod, req.Root, req, MarkTimeout)
 }
 
-// Unmark withdraws what owner marked. The content is let go when no owner is
-// left.
-func (c *Client) Unmark(ctx context.Context, root, owner string) error {
-	_, err := try(ctx, c, UnmarkMethod, root, UnmarkRequest{Root: root, Owner: owner}, callTimeout)
+// Unmark withdraws what the owner has marked with Seq or less. It returns when
+// that is on the disks of two hoarders, or of one if no other answers. The
+// content is let go when it has no owner left. It is idempotent, and no error if
+// nothing was marked: a mark that is still on its way is covered.
+func (c *Client) Unmark(ctx context.Context, req UnmarkRequest) error {
+	_, err := try(ctx, c, UnmarkMethod, req.Root, req, callTimeout)
 	return err
+}
+
+// Owners lists who wants an item kept, as the first hoarder that answers knows.
+func (c *Client) Owners(ctx context.Context, req OwnersRequest) (OwnersResponse, error) {
+	return try(ctx, c, OwnersMethod, req.Root, req, callTimeout)
+}
+
+// Owned lists a page of what owners with a prefix have marked, for an owner that
+// compares what is kept for it with what it still wants.
+func (c *Client) Owned(ctx context.Context, req OwnedRequest) (OwnedResponse, error) {
+	return try(ctx, c, OwnedMethod, req.Prefix, req, callTimeout)
 }
 
 // Locate returns hoarders that claim the content and are believed alive, the

@@ -1,0 +1,255 @@
+package hoarder
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// item is what is known of one root. Its lists are in order, and short: what an
+// item costs a hoarder is some 300 bytes.
+type item struct {
+	root      string
+	marks     []*mark     // by owner, then in the order that counts
+	withdrawn []withdrawn // by owner, one each
+	claims    []claim     // by peer
+	demand    []demandOf  // by peer
+	target    int         // the highest that an owner wants
+
+	// Since when this node, on its monotonic clock, has seen the item below its
+	// target, in surplus, or at its end (withdrawn or superseded).
+	short, surplus, ended since
+	// complete: it has been seen with all its copies.
+	complete bool
+	// reportedLost: the loss of all copies has been reported.
+	reportedLost bool
+}
+
+// withdrawn is the highest withdrawal of one owner, and when it was first seen
+// here.
+type withdrawn struct {
+	owner string
+	seq   uint64
+	seen  time.Duration
+}
+
+type claim struct {
+	by    *member
+	bytes int64
+}
+
+type demandOf struct {
+	by    transport.Peer
+	total uint64
+}
+
+// since is the time at which something became true, if it is.
+type since struct {
+	at time.Duration
+	on bool
+}
+
+// update keeps the time while the truth stays.
+func (s *since) update(on bool, now time.Duration) {
+	switch {
+	case !on:
+		*s = since{}
+	case !s.on:
+		*s = since{at: now, on: true}
+	}
+}
+
+func (s since) lasted(now time.Duration) time.Duration {
+	if !s.on {
+		return 0
+	}
+	return now - s.at
+}
+
+// putMark adds a mark or replaces an equal one; it reports whether it is new.
+func (it *item) putMark(m *mark) bool {
+	i, found := slices.BinarySearchFunc(it.marks, m, compareMarks)
+	if found {
+		it.marks[i] = m
+	} else {
+		it.marks = slices.Insert(it.marks, i, m)
+	}
+	return !found
+}
+
+func compareMarks(a, b *mark) int {
+	switch {
+	case a.owner != b.owner:
+		return strings.Compare(a.owner, b.owner)
+	case a.after(b):
+		return 1
+	case b.after(a):
+		return -1
+	}
+	return 0
+}
+
+// withdrawnOf is the highest withdrawal of an owner, nil if there is none.
+func (it *item) withdrawnOf(owner string) *withdrawn {
+	i, found := slices.BinarySearchFunc(it.withdrawn, owner, func(w withdrawn, owner string) int { return strings.Compare(w.owner, owner) })
+	if !found {
+		return nil
+	}
+	return &it.withdrawn[i]
+}
+
+// withdraw adds a withdrawal, which covers all lower ones.
+func (it *item) withdraw(owner string, seq uint64, now time.Duration) {
+	if w := it.withdrawnOf(owner); w != nil {
+		if seq > w.seq {
+			w.seq, w.seen = seq, now
+		}
+		return
+	}
+	i, _ := slices.BinarySearchFunc(it.withdrawn, owner, func(w withdrawn, owner string) int { return strings.Compare(w.owner, owner) })
+	it.withdrawn = slices.Insert(it.withdrawn, i, withdrawn{owner, seq, now})
+}
+
+// covered reports whether an owner has withdrawn what it says with seq.
+func (it *item) covered(owner string, seq uint64) bool {
+	w := it.withdrawnOf(owner)
+	return w != nil && w.seq >= seq
+}
+
+// stands reports whether a mark is what its owner says: it is the greatest and not
+// withdrawn.
+func (it *item) stands(i int) bool {
+	m := it.marks[i]
+	last := i+1 == len(it.marks) || it.marks[i+1].owner != m.owner
+	return last && !it.covered(m.owner, m.Seq)
+}
+
+// standing lists the marks that stand, by owner.
+func (it *item) standing() []*mark {
+	var live []*mark
+	for i, m := range it.marks {
+		if it.stands(i) {
+			live = append(live, m)
+		}
+	}
+	return live
+}
+
+// says is the mark of an owner that stands, nil if there is none.
+func (it *item) says(owner string) *mark {
+	for i, m := range it.marks {
+		if m.owner == owner && it.stands(i) {
+			return m
+		}
+	}
+	return nil
+}
+
+// idle lists the marks that no longer count: withdrawn, or followed by a greater
+// one of their owner.
+func (it *item) idle() []*mark {
+	var idle []*mark
+	for i, m := range it.marks {
+		if !it.stands(i) {
+			idle = append(idle, m)
+		}
+	}
+	return idle
+}
+
+// retarget computes the number of copies wanted: the highest of the marks.
+func (it *item) retarget() {
+	it.target = 0
+	for i, m := range it.marks {
+		if it.stands(i) {
+			it.target = max(it.target, m.Target)
+		}
+	}
+}
+
+// size is the best knowledge of the item's bytes, 0 if there is none.
+func (it *item) size() int64 {
+	var n int64
+	for _, c := range it.claims {
+		n = max(n, c.bytes)
+	}
+	for _, m := range it.marks {
+		n = max(n, m.Size)
+	}
+	return n
+}
+
+// totalDemand is what the marks expect and what was reported, at least 1.
+func (it *item) totalDemand() int64 {
+	var n uint64
+	for _, m := range it.marks {
+		n = max(n, uint64(m.Demand))
+	}
+	for _, d := range it.demand {
+		n += min(d.total, hoarderapi.DemandMax)
+	}
+	return max(1, int64(n))
+}
+
+// demandOf is what a peer has reported.
+func (it *item) demandBy(p transport.Peer) uint64 {
+	for _, d := range it.demand {
+		if d.by == p {
+			return d.total
+		}
+	}
+	return 0
+}
+
+// claimOf finds a peer's claim.
+func (it *item) claimOf(p transport.Peer) (at int, found bool) {
+	return slices.BinarySearchFunc(it.claims, p, func(c claim, p transport.Peer) int { return c.by.peer.Compare(p) })
+}
+
+func (it *item) claimed(p transport.Peer) bool {
+	_, found := it.claimOf(p)
+	return found
+}
+
+// copies counts the claims that are believed, and those of members that live.
+func (it *item) copies() (counted, live int) {
+	for _, c := range it.claims {
+		if c.by.counts() {
+			counted++
+		}
+		if c.by.lives() {
+			live++
+		}
+	}
+	return counted, live
+}
+
+// claimants lists who claims a copy and is accepted, in canonical order.
+func (it *item) claimants(accept func(*member) bool) []transport.Peer {
+	list := make([]transport.Peer, 0, len(it.claims))
+	for _, c := range it.claims {
+		if accept(c.by) {
+			list = append(list, c.by.peer)
+		}
+	}
+	return list
+}
+
+// sources lists peers that may have the content besides the claimants: those
+// that the marks named.
+func (it *item) sources() []transport.Peer {
+	var list []transport.Peer
+	for _, m := range it.marks {
+		list = append(list, m.Sources...)
+	}
+	slices.SortFunc(list, transport.Peer.Compare)
+	return slices.Compact(list)
+}
+
+// empty: no entry is left.
+func (it *item) empty() bool {
+	return len(it.marks) == 0 && len(it.withdrawn) == 0 && len(it.claims) == 0 && len(it.demand) == 0
+}
