@@ -2,8 +2,6 @@ package scenarios
 
 import (
 	"context"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,6 +26,10 @@ type pushParams struct {
 	Branch     string `yaml:"branch"`
 	// Commit names the commit; "" makes a new one for each push.
 	Commit string `yaml:"commit"`
+	// Event names the push: any later one of the same name delivers the same
+	// once more, whatever else it says. "" makes a new event for each push, also
+	// of a commit that was pushed before.
+	Event string `yaml:"event"`
 	// NewestWins supersedes older jobs of the branch.
 	NewestWins bool `yaml:"newest-wins"`
 	// Deliveries is how often the push is delivered, all at once.
@@ -68,6 +70,8 @@ func (p *pushParams) validate() error {
 		return fmt.Errorf("deliveries is %d, not 1 to 100", p.Deliveries)
 	case p.Branch == "":
 		return errors.New("branch is empty")
+	case max(len(p.Repository), len(p.Branch), len(p.Commit), len(p.Event)) > patrickapi.NameLenMax:
+		return fmt.Errorf("repository, branch, commit and event have at most %d bytes", patrickapi.NameLenMax)
 	case p.RetryFor < 0 || p.BuildTime < 0:
 		return errors.New("a duration is negative")
 	}
@@ -77,17 +81,20 @@ func (p *pushParams) validate() error {
 // run delivers the push. The fact push-acknowledged is what the cloud must
 // stand by from then on.
 func (p *pushParams) run(ctx context.Context, client node.Env) error {
-	req, err := p.request(client)
+	forge := forge{env: client}
+	req, err := forge.notice(ctx, p)
 	if err != nil {
 		return err
 	}
-	client.Observe("push-sent", node.F("job", patrickapi.JobID(req.Repository, req.Branch, req.Commit)), node.F("project", req.Project),
-		node.F("branch", req.Branch), node.F("commit", req.Commit))
-	return clock.First(ctx, client.Loop, p.Deliveries, p.Deliveries, func(ctx context.Context, i int) error {
-		req := req
-		req.DeliveryID = fmt.Sprintf("delivery-%d", i)
+	client.Observe("push-sent", node.F("job", jobOf(req)), node.F("project", req.Project),
+		node.F("branch", req.Branch), node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("order", req.Event.Order))
+	return clock.First(ctx, client.Loop, p.Deliveries, p.Deliveries, func(ctx context.Context, _ int) error {
 		return deliver(ctx, client, req, p.RetryFor)
 	})
+}
+
+func jobOf(req patrickapi.PushRequest) string {
+	return patrickapi.JobID(req.Repository, req.Branch, req.Commit, req.Event)
 }
 
 func (p *pushParams) request(client node.Env) (patrickapi.PushRequest, error) {
@@ -96,11 +103,7 @@ func (p *pushParams) request(client node.Env) (patrickapi.PushRequest, error) {
 		req.Repository = p.Project
 	}
 	if req.Commit == "" {
-		var id [20]byte
-		for i := 0; i < len(id); i += 4 {
-			binary.BigEndian.PutUint32(id[i:], client.Rand.Uint32())
-		}
-		req.Commit = hex.EncodeToString(id[:])
+		req.Commit = forge{env: client}.draw()
 	}
 	files, err := fixtures.Project(p.Project)
 	if err != nil {
@@ -137,10 +140,10 @@ func deliver(ctx context.Context, client node.Env, req patrickapi.PushRequest, r
 		resp, err := patricks.Push(ctx, req)
 		if err == nil {
 			client.Observe("push-acknowledged", node.F("job", resp.Job), node.F("project", req.Project), node.F("branch", req.Branch),
-				node.F("commit", req.Commit), node.F("duplicate", resp.Duplicate))
+				node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("duplicate", resp.Duplicate), node.F("forgotten", resp.Forgotten))
 			return nil
 		}
-		if transport.KindOf(err) == transport.Invalid || client.Loop.Elapsed()-begin >= retryFor {
+		if kind := transport.KindOf(err); kind == transport.Invalid || kind == transport.Conflict || client.Loop.Elapsed()-begin >= retryFor {
 			client.Observe("push-given-up", node.F("commit", req.Commit), node.F("error", err.Error()))
 			return err
 		}
@@ -150,8 +153,8 @@ func deliver(ctx context.Context, client node.Env, req patrickapi.PushRequest, r
 	}
 }
 
-// cancelParams is what a cancel in a timeline may say.
-type cancelParams struct {
+// jobParams is what the timeline says of a job that something is done with.
+type jobParams struct {
 	Project    string        `yaml:"project"`
 	Repository string        `yaml:"repository"`
 	Branch     string        `yaml:"branch"`
@@ -161,26 +164,44 @@ type cancelParams struct {
 
 func cancelAction() scenario.Action {
 	return scenario.Action{
-		Name:   "cancel",
-		Doc:    "a user cancels the job of a commit, or the newest job of a branch",
-		Params: func() any { return &cancelParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
-		Validate: func(params any) error {
-			if p := params.(*cancelParams); p.RetryFor < 0 || p.Branch == "" || p.Project == "" {
-				return errors.New("project and branch must not be empty, retry-for not negative")
-			}
-			return nil
-		},
+		Name:     "cancel",
+		Doc:      "a user cancels the job of a commit, or the newest job of a branch",
+		Params:   func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
+		Validate: func(params any) error { return params.(*jobParams).validate() },
 		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
-			return params.(*cancelParams).run(ctx, client)
+			return params.(*jobParams).run(ctx, client, cancelOnce)
 		},
 	}
 }
 
-func (p *cancelParams) run(ctx context.Context, client node.Env) error {
+func rebuildAction() scenario.Action {
+	return scenario.Action{
+		Name:     "rebuild",
+		Doc:      "a user has a job built anew that failed or was cancelled: the newest one of a commit, or of a branch",
+		Params:   func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
+		Validate: func(params any) error { return params.(*jobParams).validate() },
+		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
+			return params.(*jobParams).run(ctx, client, rebuildOnce)
+		},
+	}
+}
+
+func (p *jobParams) validate() error {
+	if p.RetryFor < 0 || p.Branch == "" || p.Project == "" {
+		return errors.New("project and branch must not be empty, retry-for not negative")
+	}
+	return nil
+}
+
+// run does something with a job, until it succeeds or is refused for good.
+func (p *jobParams) run(ctx context.Context, client node.Env, once func(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error) error {
 	patricks := patrickapi.NewClient(client.Wire)
 	begin := client.Loop.Elapsed()
 	for {
-		err := p.once(ctx, client, patricks)
+		job, err := p.job(ctx, patricks)
+		if err == nil {
+			err = once(ctx, client, patricks, job)
+		}
 		if err == nil || client.Loop.Elapsed()-begin >= p.RetryFor {
 			return err
 		}
@@ -190,11 +211,7 @@ func (p *cancelParams) run(ctx context.Context, client node.Env) error {
 	}
 }
 
-func (p *cancelParams) once(ctx context.Context, client node.Env, patricks *patrickapi.Client) error {
-	job, err := p.job(ctx, patricks)
-	if err != nil {
-		return err
-	}
+func cancelOnce(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error {
 	resp, err := patricks.Cancel(ctx, job)
 	if err == nil {
 		client.Observe("cancel-acknowledged", node.F("job", job), node.F("status", resp.Status.String()))
@@ -202,21 +219,29 @@ func (p *cancelParams) once(ctx context.Context, client node.Env, patricks *patr
 	return err
 }
 
-// job is the job to cancel.
-func (p *cancelParams) job(ctx context.Context, patricks *patrickapi.Client) (string, error) {
-	if p.Commit != "" {
-		repository := p.Repository
-		if repository == "" {
-			repository = p.Project
+func rebuildOnce(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error {
+	resp, err := patricks.Rebuild(ctx, job)
+	if err == nil {
+		client.Observe("rebuild-acknowledged", node.F("job", job), node.F("rebuilds", resp.Rebuilds))
+	}
+	return err
+}
+
+// job is the newest job of the branch, or of a commit in it.
+func (p *jobParams) job(ctx context.Context, patricks *patrickapi.Client) (string, error) {
+	req := patrickapi.ListRequest{Project: p.Project, Branch: p.Branch}
+	for more := true; more; {
+		page, err := patricks.List(ctx, req)
+		if err != nil {
+			return "", err
 		}
-		return patrickapi.JobID(repository, p.Branch, p.Commit), nil
+		for _, j := range page.Jobs {
+			req.After = j.ID
+			if (p.Commit == "" || p.Commit == j.Commit) && (p.Repository == "" || p.Repository == j.Repository) {
+				return j.ID, nil
+			}
+		}
+		more = page.More && len(page.Jobs) > 0
 	}
-	page, err := patricks.List(ctx, patrickapi.ListRequest{Project: p.Project, Branch: p.Branch, Limit: 1})
-	if err != nil {
-		return "", err
-	}
-	if len(page.Jobs) == 0 {
-		return "", transport.New(transport.NotFound, "cancel", "the branch has no job")
-	}
-	return page.Jobs[0].ID, nil
+	return "", transport.New(transport.NotFound, "job", "the branch has no such job")
 }

@@ -97,7 +97,7 @@ func (p *publishParams) once(ctx context.Context, env node.Env, c *tnsapi.Client
 		if err != nil && transport.KindOf(err) != transport.NotFound {
 			return err
 		}
-		req.Order = max(uint64(env.Loop.Now().UnixNano()), current.Order+1)
+		req.Order = current.Order + 1
 	}
 	if p.Fence || p.FenceOnly {
 		if err := c.Fence(ctx, p.Project, p.Branch, req.Job, req.Token); err != nil || p.FenceOnly {

@@ -17,7 +17,7 @@ func monkeyChecks() []scenario.Check {
 			Name: "one-effective-outcome-per-job",
 			Doc:  "all publications of a job are of one artifact, no build begins before its token is fenced, none is published after a newer token is known, a success stays one, and what was published is what succeeded",
 			New: func() check.Checker {
-				return &oneOutcome{jobFigures: newJobFigures(), fences: map[[2]string]attempt{}, fenced: map[string][]attempt{}, artifacts: map[string]string{}, seen: map[[2]string]patrickapi.Status{}, rotted: map[string]bool{}, badDisk: map[string]bool{}}
+				return &oneOutcome{jobFigures: newJobFigures(), fences: map[[2]string]attempt{}, fenced: map[string][]attempt{}, artifacts: map[string]string{}, seen: map[[2]string]patrickapi.Status{}, rebuilt: map[string]bool{}, rotted: map[string]bool{}, badDisk: map[string]bool{}}
 			},
 		},
 		{
@@ -61,6 +61,8 @@ type oneOutcome struct {
 	seen map[[2]string]patrickapi.Status
 	// rotted are nodes whose disks may not have kept what they knew.
 	rotted map[string]bool
+	// rebuilt are jobs that were begun anew on purpose after they had ended.
+	rebuilt map[string]bool
 	// badDisk are those that may not be able to save what they know.
 	badDisk map[string]bool
 }
@@ -87,6 +89,8 @@ func (c *oneOutcome) Fact(f check.Fact) error {
 		if err := c.artifact(f); err != nil {
 			return err
 		}
+	case f.Name == "job-rebuilt":
+		c.rebuilt[f.Text("job")] = true
 	case f.Service == "node" && f.Name == "disk-rotted": // it may not find what it knew
 		c.rotted[f.Node] = true
 	case f.Service == "node" && (f.Name == "crashed" || f.Name == "stopped" && c.badDisk[f.Node]): // it may have forgotten
@@ -128,7 +132,7 @@ func (c *oneOutcome) Poll(v check.View) error {
 		for _, job := range c.order {
 			key := [2]string{name, job}
 			was, is := c.seen[key], up[name].Status(job)
-			if was.Final() && is < was && !c.rotted[name] {
+			if was.Final() && is < was && !c.rotted[name] && (was == patrickapi.Success || !c.rebuilt[job]) {
 				return fmt.Errorf("job %s was %s on %s and is now %s", job, was, name, is)
 			}
 			c.seen[key] = is

@@ -186,7 +186,7 @@ func (c *noLostJobs) Poll(v check.View) error {
 	return nil
 }
 
-// dedupe: a push is known by what was pushed.
+// dedupe: a push is known by its event.
 type dedupe struct {
 	jobs  map[string]string // by what was pushed
 	order []string          // all jobs, as they became known
@@ -203,14 +203,14 @@ func (c *dedupe) Fact(f check.Fact) error {
 	}
 	switch {
 	case f.Name == "push-acknowledged":
-		return c.one(f.Text("project")+" "+f.Text("branch")+" "+f.Text("commit"), f.Text("job"))
+		return c.one(f.Text("project")+" "+f.Text("branch")+" "+f.Text("event"), f.Text("job"))
 	case f.Name == "job-accepted":
 		key := [2]string{f.Node, f.Text("job")}
 		if c.known[key] {
 			return fmt.Errorf("%s accepted the push of job %s, which it knew", f.Node, key[1])
 		}
 		c.known[key] = true
-		return c.one(f.Text("project")+" "+f.Text("branch")+" "+f.Text("commit"), f.Text("job"))
+		return c.one(f.Text("project")+" "+f.Text("branch")+" "+f.Text("event"), f.Text("job"))
 	case f.Service == "node" && f.Name == "crashed":
 		maps.DeleteFunc(c.known, func(key [2]string, _ bool) bool { return key[0] == f.Node })
 	}

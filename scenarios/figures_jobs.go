@@ -43,6 +43,10 @@ func (c *jobFigures) Fact(f check.Fact) error {
 		if f.Service == "tns" && f.Text("why") == "conflict" {
 			c.refused++
 		}
+	case "job-rebuilt":
+		if j := c.story(f); j.status != patrickapi.Success {
+			j.status = patrickapi.Unknown
+		}
 	case "job-finished":
 		j := c.story(f)
 		if s := statusNamed(f.Text("status")); s > j.status {

@@ -130,8 +130,9 @@ func TestTheSameCodeLive(t *testing.T) {
 		defer cancel()
 		push := pushParams{Project: "hello", Branch: "main", Commit: "0123456789012345678901234567890123456789", Deliveries: 1, RetryFor: 30 * time.Second}
 		require.NoError(t, push.run(ctx, env))
-		id := patrickapi.JobID("hello", "main", push.Commit)
 		jobs := patrickapi.NewClient(env.Wire)
+		id, err := (&jobParams{Project: "hello", Branch: "main", Commit: push.Commit}).job(ctx, jobs)
+		require.NoError(t, err)
 		var job patrickapi.Job
 		require.NoError(t, clock.Every(ctx, env.Loop, 100*time.Millisecond, func(ctx context.Context) bool {
 			var err error

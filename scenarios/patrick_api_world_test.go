@@ -68,12 +68,15 @@ func await(ctx context.Context, env node.Env, patricks *patrickapi.Client, id st
 
 func TestWhatAUserSeesOfAJob(t *testing.T) {
 	var job patrickapi.Job
+	var id string
 	var logs patrickapi.LogsResponse
 	var page patrickapi.ListResponse
 	var errs []error
 	visit(t, 2, 2, func(ctx context.Context, env node.Env, patricks *patrickapi.Client) {
 		p := pushParams{Project: "hello", Branch: "main", Commit: "abc", BuildTime: 6 * time.Second, RetryFor: time.Minute}
-		req, _ := p.request(env)
+		req, err := forge{env}.notice(ctx, &p)
+		errs = append(errs, err)
+		id = jobOf(req)
 		resp, err := patricks.Push(ctx, req)
 		errs = append(errs, err)
 		job, err = await(ctx, env, patricks, resp.Job)
@@ -87,7 +90,8 @@ func TestWhatAUserSeesOfAJob(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, patrickapi.Success, job.Status)
-	require.Equal(t, patrickapi.JobID("hello", "main", "abc"), job.ID)
+	require.Equal(t, id, job.ID)
+	require.EqualValues(t, 1, job.Order)
 	require.NotEmpty(t, job.Artifact)
 	require.True(t, logs.Full)
 	require.Contains(t, logs.Lines[0], "building hello at abc")
@@ -101,7 +105,7 @@ func TestCancelling(t *testing.T) {
 	visit(t, 2, 1, func(ctx context.Context, env node.Env, patricks *patrickapi.Client) {
 		push := func(commit string, build time.Duration) string {
 			p := pushParams{Project: "hello", Branch: "main", Commit: commit, BuildTime: build, RetryFor: time.Minute}
-			req, _ := p.request(env)
+			req, _ := forge{env}.notice(ctx, &p)
 			resp, _ := patricks.Push(ctx, req)
 			return resp.Job
 		}
@@ -116,7 +120,7 @@ func TestCancelling(t *testing.T) {
 		statuses["held, when its holder has heard of it"] = job.Status
 		job, _ = patricks.Job(ctx, also)
 		statuses["not cancelled"] = job.Status
-		_, err := patricks.Cancel(ctx, patrickapi.JobID("a", "b", "c"))
+		_, err := patricks.Cancel(ctx, patrickapi.JobID("a", "b", "c", patrickapi.Event{ID: "e", Order: 1}))
 		if transport.KindOf(err) == transport.NotFound {
 			statuses["unknown"] = patrickapi.Unknown
 		}
@@ -133,13 +137,16 @@ func TestCancelling(t *testing.T) {
 func TestPushesThatMakeNoSense(t *testing.T) {
 	kinds := map[string]transport.Kind{}
 	visit(t, 1, 0, func(ctx context.Context, env node.Env, patricks *patrickapi.Client) {
-		good := patrickapi.PushRequest{Project: "p", Repository: "r", Branch: "b", Commit: "c"}
+		good := patrickapi.PushRequest{Project: "p", Repository: "r", Branch: "b", Commit: "c", Event: patrickapi.Event{ID: "e", Order: 1}}
 		for name, spoil := range map[string]func(r *patrickapi.PushRequest){
 			"no project":      func(r *patrickapi.PushRequest) { r.Project = "" },
 			"no commit":       func(r *patrickapi.PushRequest) { r.Commit = "" },
 			"a long branch":   func(r *patrickapi.PushRequest) { r.Branch = string(make([]byte, 257)) },
 			"a large tree":    func(r *patrickapi.PushRequest) { r.Tree = make([]byte, patrickapi.TreeLenMax+1) },
-			"a long delivery": func(r *patrickapi.PushRequest) { r.DeliveryID = string(make([]byte, 257)) },
+			"a long event":    func(r *patrickapi.PushRequest) { r.Event.ID = string(make([]byte, 257)) },
+			"no event":        func(r *patrickapi.PushRequest) { r.Event.ID = "" },
+			"no order":        func(r *patrickapi.PushRequest) { r.Event.Order = 0 },
+			"an absurd order": func(r *patrickapi.PushRequest) { r.Event.Order = 2 + patrickapi.OrderStepMax },
 		} {
 			req := good
 			spoil(&req)
@@ -147,7 +154,7 @@ func TestPushesThatMakeNoSense(t *testing.T) {
 			kinds[name] = transport.KindOf(err)
 		}
 	})
-	require.Len(t, kinds, 5)
+	require.Len(t, kinds, 8)
 	for name, kind := range kinds {
 		require.Equal(t, transport.Invalid, kind, name)
 	}

@@ -131,7 +131,7 @@ func (s *Service) supersede(j *active) {
 	if by == "" || j.state.Cancel != nil || s.board.active[j.id] != j {
 		return
 	}
-	if err := s.record(j.id, cancel{Cause: by, Reason: "superseded by a newer push", By: s.env.Self}); err != nil {
+	if err := s.record(j.id, cancel{Rebuild: j.state.Rebuilds, Cause: by, Reason: "superseded by a newer push", By: s.env.Self}); err != nil {
 		s.env.Log.Warn("cannot supersede a job", "job", j.id, "err", err)
 	}
 }

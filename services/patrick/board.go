@@ -21,6 +21,8 @@ type board struct {
 	branches map[string]branch
 	// finished counts the final jobs of a project.
 	finished map[string]int
+	// given are orders that were given to events and have not come back yet.
+	given given
 }
 
 // brief is enough of a job to list it.
@@ -37,6 +39,16 @@ type branch struct {
 	newest    uint64
 	newestJob string
 }
+
+// given remembers the last order that was given away, for the last givenMax
+// branches that asked. What is forgotten costs little: two pushes that are made
+// at the same time may then have equal orders.
+type given struct {
+	last  map[string]uint64
+	order []string // of first asking
+}
+
+const givenMax = 4096
 
 // active is a job that is not final. All times are this node's Elapsed.
 type active struct {
@@ -57,8 +69,9 @@ type active struct {
 	treeHere bool
 	// sealed counts how often tns knew of a newer attempt than this patrick.
 	sealed int
-	// settled: tns was asked and knows of no publication.
-	settled   bool
+	// settled: tns was asked and knows of no publication, and accepts none below
+	// this attempt. 0 is no.
+	settled   uint64
 	timer     clock.Timer
 	attending bool
 }
@@ -66,7 +79,7 @@ type active struct {
 func newBoard() *board {
 	return &board{
 		briefs: map[string]brief{}, active: map[string]*active{},
-		branches: map[string]branch{}, finished: map[string]int{},
+		branches: map[string]branch{}, finished: map[string]int{}, given: given{last: map[string]uint64{}},
 	}
 }
 
@@ -110,8 +123,11 @@ func compareAge(a, b *active) int {
 func (b *board) note(id string, s State) {
 	old := b.briefs[id]
 	b.briefs[id] = brief{project: s.Spec.Project, branch: s.Spec.Branch, order: s.Spec.Order, status: s.Status}
-	if s.Status.Final() && !old.status.Final() {
+	switch is, was := s.Status.Final(), old.status.Final(); {
+	case is && !was:
 		b.finished[s.Spec.Project]++
+	case was && !is: // it is built anew
+		b.finished[s.Spec.Project]--
 	}
 	key := patrickapi.BranchOf(id)
 	br := b.branches[key]
@@ -151,7 +167,11 @@ func (j *active) stopTimer() {
 }
 
 // supersededBy is the newer job of the branch that wants this one gone, or "".
+// What somebody has asked to build anew stays.
 func (b *board) supersededBy(j *active) string {
+	if j.state.Rebuilds > 0 {
+		return ""
+	}
 	if br := b.branches[patrickapi.BranchOf(j.id)]; br.newest > j.state.Spec.Order && br.newestJob != j.id {
 		return br.newestJob
 	}
@@ -176,10 +196,28 @@ func (b *board) oldestFinished(project string, keep int) []string {
 	return ids[:max(0, len(ids)-keep)]
 }
 
-// nextOrder is a hybrid logical stamp for a new job of a branch: the wall clock
-// unless the branch is ahead of it.
-func (b *board) nextOrder(branchID string, now time.Time) uint64 {
-	return max(uint64(max(0, now.UnixNano())), b.branches[branchID].last+1)
+// highest is the greatest order of a branch that was accepted or given away.
+func (b *board) highest(branchID string) uint64 {
+	return max(b.branches[branchID].last, b.given.last[branchID])
+}
+
+// giveOrder is the order of a new event of a branch: one more than the greatest
+// that is known here or to elsewhere.
+func (b *board) giveOrder(branchID string, elsewhere ...uint64) uint64 {
+	order := b.highest(branchID)
+	for _, o := range elsewhere {
+		order = max(order, o)
+	}
+	order++
+	if _, known := b.given.last[branchID]; !known {
+		b.given.order = append(b.given.order, branchID)
+		if len(b.given.order) > givenMax {
+			delete(b.given.last, b.given.order[0])
+			b.given.order = b.given.order[1:]
+		}
+	}
+	b.given.last[branchID] = order
+	return order
 }
 
 // page lists jobs newest first, beginning after the job after.

@@ -3,7 +3,6 @@ package patrick
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -15,19 +14,43 @@ func jobWith(project, branch string, order uint64, status patrickapi.Status) Sta
 	return State{Status: status, Spec: spec{Project: project, Branch: branch, Order: order}}
 }
 
-func TestOrdersOfABranchGrowWhateverTheClockSays(t *testing.T) {
+// jobNamed is the id of a job of branch b.
+func jobNamed(repository, event string, order uint64) string {
+	return patrickapi.JobID(repository, "b", "commit", patrickapi.Event{ID: event, Order: order})
+}
+
+// An order that is given away is greater than all that were given, accepted, or
+// told of before, whatever was asked for in between.
+func TestOrdersOfABranchGrow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := newBoard()
-		last := uint64(0)
-		for i, at := range rapid.SliceOf(rapid.Int64Range(-1000, 1<<40)).Draw(t, "clock") {
-			id := patrickapi.JobID("r", "b", fmt.Sprint(i))
-			order := b.nextOrder(patrickapi.BranchOf(id), time.Unix(0, at))
-			require.Greater(t, order, last)
-			require.GreaterOrEqual(t, int64(order), at)
-			b.note(id, jobWith("p", "b", order, patrickapi.Open))
-			last = order
+		last := map[string]uint64{}
+		for i, step := range rapid.SliceOf(rapid.IntRange(0, 3)).Draw(t, "steps") {
+			branch := patrickapi.BranchID("r", rapid.SampledFrom([]string{"b", "c"}).Draw(t, "branch"))
+			switch seen := rapid.Uint64Range(0, 50).Draw(t, "seen"); step {
+			case 0: // somebody else has accepted what another patrick gave
+				id := branch + patrickapi.JobID("", "", "", patrickapi.Event{ID: fmt.Sprint(i), Order: seen})[16:]
+				b.note(id, jobWith("p", "b", seen, patrickapi.Open))
+				last[branch] = max(last[branch], seen)
+			default:
+				order := b.giveOrder(branch, seen)
+				require.Equal(t, max(last[branch], seen)+1, order)
+				last[branch] = order
+			}
+			require.Equal(t, last[branch], b.highest(branch))
 		}
 	})
+}
+
+func TestOrdersThatWereGivenAreBounded(t *testing.T) {
+	b := newBoard()
+	for i := range 2 * givenMax {
+		b.giveOrder(patrickapi.BranchID("r", fmt.Sprint(i)))
+		b.giveOrder(patrickapi.BranchID("r", fmt.Sprint(i)))
+	}
+	require.Len(t, b.given.last, givenMax)
+	require.Len(t, b.given.order, givenMax)
+	require.EqualValues(t, 2, b.highest(patrickapi.BranchID("r", fmt.Sprint(2*givenMax-1))))
 }
 
 func TestPagesListEveryJobOnceNewestFirst(t *testing.T) {
@@ -41,7 +64,7 @@ func TestPagesListEveryJobOnceNewestFirst(t *testing.T) {
 				want++
 			}
 			order := rapid.Uint64Range(1, 9).Draw(t, "order")
-			b.note(patrickapi.JobID(project, "b", fmt.Sprint(i)), jobWith(project, "b", order, patrickapi.Open))
+			b.note(jobNamed(project, fmt.Sprint(i), order), jobWith(project, "b", order, patrickapi.Open))
 		}
 		limit := rapid.IntRange(1, 5).Draw(t, "limit")
 		seen := map[string]bool{}
@@ -71,10 +94,10 @@ func TestOnlyTheOldestFinishedJobsAreForgotten(t *testing.T) {
 		if i%3 == 0 {
 			status = patrickapi.Open
 		}
-		b.note(patrickapi.JobID("p", "b", fmt.Sprint(i)), jobWith("p", "b", uint64(i+1), status))
+		b.note(jobNamed("p", fmt.Sprint(i), uint64(i+1)), jobWith("p", "b", uint64(i+1), status))
 	}
 	require.Empty(t, b.oldestFinished("p", 6), "six are final")
-	require.Equal(t, []string{patrickapi.JobID("p", "b", "1"), patrickapi.JobID("p", "b", "2")}, b.oldestFinished("p", 4))
+	require.Equal(t, []string{jobNamed("p", "1", 2), jobNamed("p", "2", 3)}, b.oldestFinished("p", 4))
 	for _, id := range b.oldestFinished("p", 4) {
 		b.forget(id)
 	}
@@ -84,18 +107,18 @@ func TestOnlyTheOldestFinishedJobsAreForgotten(t *testing.T) {
 
 func TestANewerJobSupersedesOnlyIfItWantsTo(t *testing.T) {
 	b := newBoard()
-	older := &active{id: patrickapi.JobID("r", "b", "1"), state: jobWith("p", "b", 1, patrickapi.Open)}
+	older := &active{id: jobNamed("r", "1", 1), state: jobWith("p", "b", 1, patrickapi.Open)}
 	b.note(older.id, older.state)
 	plain := jobWith("p", "b", 2, patrickapi.Open)
-	b.note(patrickapi.JobID("r", "b", "2"), plain)
+	b.note(jobNamed("r", "2", 2), plain)
 	require.Empty(t, b.supersededBy(older))
 	newest := jobWith("p", "b", 3, patrickapi.Open)
 	newest.Spec.NewestWins = true
-	id := patrickapi.JobID("r", "b", "3")
+	id := jobNamed("r", "3", 3)
 	b.note(id, newest)
 	require.Equal(t, id, b.supersededBy(older))
 	require.Empty(t, b.supersededBy(&active{id: id, state: newest}), "not itself")
-	require.Empty(t, b.supersededBy(&active{id: patrickapi.JobID("r", "other", "1"), state: older.state}))
+	require.Empty(t, b.supersededBy(&active{id: patrickapi.JobID("r", "other", "c", patrickapi.Event{ID: "1", Order: 1}), state: older.state}))
 }
 
 func TestOffersGrowUntilAllAreTold(t *testing.T) {
@@ -103,7 +126,7 @@ func TestOffersGrowUntilAllAreTold(t *testing.T) {
 	for i := range 200 {
 		monkeys = append(monkeys, transport.NewIdentity(fmt.Appendf(nil, "monkey-%d", i)).Peer())
 	}
-	job := patrickapi.JobID("r", "b", "1")
+	job := jobNamed("r", "1", 1)
 	before := []transport.Peer{}
 	for round, want := range []int{3, 12, 48, 192, 200, 200} {
 		list := Shortlist(patrickapi.Offer{Job: job, Attempt: 1, Round: round}, monkeys)

@@ -65,7 +65,11 @@ func (s *Service) record(id string, add ...record) error {
 	}
 	before, after := resolve(old), resolve(slices.Concat(old, add))
 	if v, ok := s.closable(id, after); ok {
-		add = append(add, closing{Status: v.close, Token: after.Top.Token, Reason: v.reason, By: s.env.Self})
+		c := closing{Rebuild: after.Rebuilds, Status: v.close, Token: after.Top.Token, Reason: v.reason, By: s.env.Self}
+		if j := s.board.active[id]; j != nil {
+			c.Sealed = j.settled
+		}
+		add = append(add, c)
 		after = resolve(slices.Concat(old, add))
 	}
 	if len(add) == 0 {

@@ -23,7 +23,7 @@ func (s *Service) claim(ctx context.Context, from transport.Peer, req patrickapi
 	if err != nil {
 		return none, err
 	}
-	token := Token{Attempt: j.state.Top.Token.Attempt + 1, Holder: req.Holder}
+	token := Token{Attempt: j.state.nextAttempt(), Holder: req.Holder}
 	if j.state.Live { // the same holder asks again
 		token = j.state.Top.Token
 		j.lease = s.env.Loop.Elapsed() + s.set.Lease
@@ -176,7 +176,7 @@ func (s *Service) cancel(ctx context.Context, _ transport.Peer, req patrickapi.J
 	case state.Status == patrickapi.Unknown:
 		return patrickapi.CancelResponse{}, transport.New(transport.NotFound, "patrick/cancel", "no such job")
 	case !state.Status.Final() && state.Cancel == nil:
-		if err := s.record(req.Job, cancel{Cause: "request", Reason: "cancelled on request", By: s.env.Self}); err != nil {
+		if err := s.record(req.Job, cancel{Rebuild: state.Rebuilds, Cause: "request", Reason: "cancelled on request", By: s.env.Self}); err != nil {
 			return patrickapi.CancelResponse{}, err
 		}
 	}

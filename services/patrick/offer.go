@@ -49,7 +49,7 @@ func (s *Service) offer(jobs []*active) {
 }
 
 func offerOf(j *active) patrickapi.Offer {
-	return patrickapi.Offer{Job: j.id, Attempt: j.state.Top.Token.Attempt + 1, Round: j.round}
+	return patrickapi.Offer{Job: j.id, Attempt: j.state.nextAttempt(), Round: j.round}
 }
 
 func shortlistLen(round int) int {

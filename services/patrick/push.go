@@ -25,7 +25,10 @@ func (s *Service) push(ctx context.Context, _ transport.Peer, req patrickapi.Pus
 	if text := whatIsWrong(req); text != "" {
 		return none, transport.New(transport.Invalid, "patrick/push", text)
 	}
-	id := patrickapi.JobID(req.Repository, req.Branch, req.Commit)
+	id := patrickapi.JobID(req.Repository, req.Branch, req.Commit, req.Event)
+	if req.Event.Order > s.board.highest(patrickapi.BranchOf(id))+patrickapi.OrderStepMax {
+		return none, transport.New(transport.Invalid, "patrick/push", "the event's order is absurd: no patrick has given it")
+	}
 	_, duplicate := s.board.briefs[id]
 	if !duplicate {
 		tree, err := s.storeTree(ctx, req.Tree)
@@ -57,18 +60,25 @@ func (s *Service) push(ctx context.Context, _ transport.Peer, req patrickapi.Pus
 }
 
 func whatIsWrong(req patrickapi.PushRequest) string {
-	for _, name := range []string{req.Project, req.Repository, req.Branch, req.Commit} {
-		if name == "" || len(name) > patrickapi.NameLenMax {
-			return "project, repository, branch and commit must have 1 to 256 bytes"
-		}
+	if !areNames(req.Project, req.Repository, req.Branch, req.Commit, req.Event.ID) {
+		return "project, repository, branch, commit and the event's id must have 1 to 256 bytes"
+	}
+	if req.Event.Order == 0 || req.Event.Order > patrickapi.OrderMax {
+		return "the event's order is not one that a patrick has given"
 	}
 	if len(req.Tree) > patrickapi.TreeLenMax {
 		return "the tree is larger than 1 MiB"
 	}
-	if len(req.DeliveryID) > patrickapi.NameLenMax {
-		return "the delivery's id is longer than 256 bytes"
-	}
 	return ""
+}
+
+func areNames(names ...string) bool {
+	for _, name := range names {
+		if name == "" || len(name) > patrickapi.NameLenMax {
+			return false
+		}
+	}
+	return true
 }
 
 // storeTree makes the tree durable here.
@@ -108,14 +118,14 @@ func (s *Service) accept(id string, req patrickapi.PushRequest, tree cid.Cid) (d
 	}
 	job := spec{
 		Project: req.Project, Repository: req.Repository, Branch: req.Branch, Commit: req.Commit,
-		Source: tree.String(), TreeSize: int64(len(req.Tree)), NewestWins: req.NewestWins, Delivery: req.DeliveryID,
-		Order: s.board.nextOrder(patrickapi.BranchOf(id), s.env.Loop.Now()), By: s.env.Self,
+		Source: tree.String(), TreeSize: int64(len(req.Tree)), NewestWins: req.NewestWins,
+		Event: req.Event.ID, Order: req.Event.Order, By: s.env.Self,
 	}
 	if err := s.record(id, job); err != nil {
 		return false, err
 	}
 	s.env.Observe("job-accepted", node.F("job", id), node.F("project", req.Project), node.F("branch", req.Branch),
-		node.F("commit", req.Commit), node.F("order", job.Order))
+		node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("order", job.Order))
 	for _, older := range s.board.ofBranch(patrickapi.BranchOf(id)) {
 		s.supersede(older)
 	}

@@ -31,7 +31,7 @@ type spec struct {
 	TreeSize   int64
 	Order      uint64
 	NewestWins bool
-	Delivery   string
+	Event      string
 	By         transport.Peer
 }
 
@@ -60,8 +60,18 @@ type result struct {
 	Error     string
 }
 
+// rebuild begins the job anew after it has ended without success: nothing that
+// was decided or that went wrong before counts any more.
+type rebuild struct {
+	N int // 1 for the first
+	// After is the last attempt that was made before.
+	After uint64
+	By    transport.Peer
+}
+
 // cancel asks that no further attempt be made.
 type cancel struct {
+	Rebuild int // the one that it is about, 0 for none
 	// Cause is "request", or the id of the job that supersedes this one.
 	Cause  string
 	Reason string
@@ -70,8 +80,12 @@ type cancel struct {
 
 // closing is a home's decision that the job ends without success.
 type closing struct {
-	Status patrickapi.Status // Failed or Cancelled
-	Token  Token             // of the last grant, zero if there was none
+	Rebuild int               // the one that it ends, 0 for none
+	Status  patrickapi.Status // Failed or Cancelled
+	Token   Token             // of the last grant, zero if there was none
+	// Sealed is the attempt below which tns accepts nothing of the job any more,
+	// 0 if it was not asked.
+	Sealed uint64
 	Reason string
 	By     transport.Peer
 }
@@ -88,10 +102,17 @@ func (r spec) key(job string) storage.Key   { return storage.K("jobs", job, "spe
 func (r grant) key(job string) storage.Key  { return tokenKey(job, "grant", r.Token) }
 func (r loss) key(job string) storage.Key   { return tokenKey(job, "loss", r.Token) }
 func (r result) key(job string) storage.Key { return tokenKey(job, "result", r.Token) }
-func (r cancel) key(job string) storage.Key { return storage.K("jobs", job, "cancel", r.Cause) }
-func (r closing) key(job string) storage.Key {
-	return storage.K("jobs", job, "closing", r.Status.String(), r.By.String())
+func (r rebuild) key(job string) storage.Key {
+	return storage.K("jobs", job, "rebuild", nth(r.N), r.By.String())
 }
+func (r cancel) key(job string) storage.Key {
+	return storage.K("jobs", job, "cancel", nth(r.Rebuild), r.Cause)
+}
+func (r closing) key(job string) storage.Key {
+	return storage.K("jobs", job, "closing", nth(r.Rebuild), r.Status.String(), r.By.String())
+}
+
+func nth(n int) string { return fmt.Sprintf("%03d", n) }
 
 // jobOf is the id of the job that a key belongs to.
 func jobOf(k storage.Key) (string, bool) {
@@ -117,6 +138,8 @@ func decodeRecord(e storage.Entry) (record, error) {
 		return decodeAs[loss](e)
 	case "result":
 		return decodeAs[result](e)
+	case "rebuild":
+		return decodeAs[rebuild](e)
 	case "cancel":
 		return decodeAs[cancel](e)
 	case "closing":

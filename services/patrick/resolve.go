@@ -13,18 +13,23 @@ import (
 // history is everything that is known of one job, as sets: adding records in
 // any order, any number of times, gives the same history.
 type history struct {
-	spec    *spec
-	grants  map[Token]grant
-	losses  map[Token]loss
-	results map[Token]result
-	cancel  *cancel
-	closing *closing
+	spec     *spec
+	grants   map[Token]grant
+	losses   map[Token]loss
+	results  map[Token]result
+	rebuilds map[int]rebuild
+	cancels  map[int]cancel
+	closings map[int]closing
 }
 
 // resolve is the state of a job: a pure function of its records. Adding records
-// never lowers the status of a final job, and a success stays one for ever.
+// never lowers the status of a final job, but for a rebuild, and a success stays
+// one for ever.
 func resolve(records []record) State {
-	h := &history{grants: map[Token]grant{}, losses: map[Token]loss{}, results: map[Token]result{}}
+	h := &history{
+		grants: map[Token]grant{}, losses: map[Token]loss{}, results: map[Token]result{},
+		rebuilds: map[int]rebuild{}, cancels: map[int]cancel{}, closings: map[int]closing{},
+	}
 	for _, r := range records {
 		r.into(h)
 	}
@@ -40,19 +45,18 @@ func keepGreater[R any](at **R, r R, compare func(a, b R) int) {
 	}
 }
 
-func keepGreaterIn[R any](m map[Token]R, t Token, r R, compare func(a, b R) int) {
+func keepGreaterIn[K comparable, R any](m map[K]R, k K, r R, compare func(a, b R) int) {
 	var at *R
-	if old, found := m[t]; found {
+	if old, found := m[k]; found {
 		at = &old
 	}
 	keepGreater(&at, r, compare)
-	m[t] = *at
+	m[k] = *at
 }
 
-// Of two acceptances the one with the greater order counts, as in tns.
-func (r spec) into(h *history) {
-	keepGreater(&h.spec, r, func(a, b spec) int { return cmp.Compare(a.Order, b.Order) })
-}
+// Acceptances of one event differ only in who accepted it, unless somebody has
+// delivered it with two contents.
+func (r spec) into(h *history) { keepGreater(&h.spec, r, func(spec, spec) int { return 0 }) }
 
 func (r grant) into(h *history) {
 	keepGreaterIn(h.grants, r.Token, r, func(a, b grant) int { return cmp.Compare(a.Incarnation, b.Incarnation) })
@@ -66,12 +70,16 @@ func (r result) into(h *history) {
 	keepGreaterIn(h.results, r.Token, r, func(a, b result) int { return compareBool(a.Success, b.Success) })
 }
 
+func (r rebuild) into(h *history) {
+	keepGreaterIn(h.rebuilds, r.N, r, func(a, b rebuild) int { return cmp.Compare(a.After, b.After) })
+}
+
 func (r cancel) into(h *history) {
-	keepGreater(&h.cancel, r, func(a, b cancel) int { return cmp.Compare(a.Cause, b.Cause) })
+	keepGreaterIn(h.cancels, r.Rebuild, r, func(a, b cancel) int { return cmp.Compare(a.Cause, b.Cause) })
 }
 
 func (r closing) into(h *history) {
-	keepGreater(&h.closing, r, func(a, b closing) int {
+	keepGreaterIn(h.closings, r.Rebuild, r, func(a, b closing) int {
 		return cmp.Or(cmp.Compare(a.Status, b.Status), a.Token.Compare(b.Token))
 	})
 }
@@ -93,9 +101,14 @@ type State struct {
 	// Top is the greatest grant that there was, Live: it has not ended.
 	Top  grant
 	Live bool
-	// Grants counts all grants, Failures those that ended with a reported
-	// failure, Losses those that ended without a word.
+	// Grants counts all grants. Failures are those that ended with a reported
+	// failure, Losses those that ended without a word, both since the last
+	// rebuild.
 	Grants, Failures, Losses int
+	// Rebuilds is how often the job was begun anew.
+	Rebuilds int
+	// Sealed is the attempt below which tns accepts nothing of the job.
+	Sealed uint64
 	// Permanent is the reason of a failure that makes another attempt useless.
 	Permanent string
 	// Cancel is why the job is to be cancelled, nil if it is not.
@@ -111,35 +124,55 @@ func (h *history) state() State {
 	if h.spec == nil {
 		return s // Unknown: the rest has come before the beginning
 	}
-	s.Spec, s.Cancel, s.Grants = *h.spec, h.cancel, len(h.grants)
+	s.Spec, s.Grants = *h.spec, len(h.grants)
+	after := h.begun(&s)
 	for _, t := range slices.SortedFunc(maps.Keys(h.grants), Token.Compare) {
 		s.Top = h.grants[t]
 		_, reported := h.results[t]
 		_, lost := h.losses[t]
 		s.Live = !reported && !lost
-		if lost && !reported {
+		if lost && !reported && t.Attempt > after {
 			s.Losses++
 		}
 	}
-	h.tally(&s)
+	h.tally(&s, after)
 	s.Status = h.status(&s)
-	if h.closing != nil && s.Status == h.closing.Status {
-		s.Reason = h.closing.Reason
+	if c := h.closings[s.Rebuilds]; s.Status == c.Status {
+		s.Reason = c.Reason
 	}
 	return s
 }
 
-// tally goes through the results in the order of tokens.
-func (h *history) tally(s *State) {
+// begun finds out which rebuild the job is in, and after which attempt it began.
+func (h *history) begun(s *State) (after uint64) {
+	for n, r := range h.rebuilds {
+		s.Rebuilds, after = max(s.Rebuilds, n), max(after, r.After)
+	}
+	for _, c := range h.closings {
+		s.Sealed = max(s.Sealed, c.Sealed)
+	}
+	if c, asked := h.cancels[s.Rebuilds]; asked {
+		s.Cancel = &c
+	}
+	return after
+}
+
+// nextAttempt is the number of the next grant: tns accepts it, if it was sealed.
+func (s State) nextAttempt() uint64 { return max(s.Top.Token.Attempt+1, s.Sealed) }
+
+// tally goes through the results in the order of tokens. Failures up to the
+// attempt after count no more.
+func (h *history) tally(s *State, after uint64) {
 	for _, t := range slices.SortedFunc(maps.Keys(h.results), Token.Compare) {
 		r := h.results[t]
 		if r.Success || !s.Outcome.Success {
 			s.Outcome = r
 		}
-		if !r.Success {
-			s.Failures++
+		if r.Success || t.Attempt <= after {
+			continue
 		}
-		if r.Permanent && !r.Success {
+		s.Failures++
+		if r.Permanent {
 			s.Permanent = r.Error
 			if s.Permanent == "" {
 				s.Permanent = "the build failed"
@@ -149,11 +182,12 @@ func (h *history) tally(s *State) {
 }
 
 func (h *history) status(s *State) patrickapi.Status {
+	c, closed := h.closings[s.Rebuilds]
 	switch {
 	case s.Outcome.Success:
 		return patrickapi.Success
-	case h.closing != nil:
-		return h.closing.Status
+	case closed:
+		return c.Status
 	case s.Live:
 		return patrickapi.Locked
 	}
@@ -164,8 +198,8 @@ func (h *history) status(s *State) patrickapi.Status {
 func (s State) job(id string) patrickapi.Job {
 	j := patrickapi.Job{
 		ID: id, Project: s.Spec.Project, Repository: s.Spec.Repository, Branch: s.Spec.Branch,
-		Commit: s.Spec.Commit, Source: s.Spec.Source, TreeSize: s.Spec.TreeSize, Order: s.Spec.Order,
-		NewestWins: s.Spec.NewestWins, Status: s.Status, Attempts: s.Grants, Log: s.Outcome.Log,
+		Commit: s.Spec.Commit, Source: s.Spec.Source, TreeSize: s.Spec.TreeSize, Event: s.Spec.Event, Order: s.Spec.Order,
+		NewestWins: s.Spec.NewestWins, Rebuilds: s.Rebuilds, Status: s.Status, Attempts: s.Grants, Log: s.Outcome.Log,
 		Cancelling: s.Cancel != nil && !s.Status.Final(),
 	}
 	switch s.Status {

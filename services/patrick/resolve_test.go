@@ -22,9 +22,10 @@ var testPeers = func() (peers []transport.Peer) {
 func drawRecord(t *rapid.T) record {
 	peer := func(label string) transport.Peer { return rapid.SampledFrom(testPeers).Draw(t, label) }
 	token := Token{Attempt: rapid.Uint64Range(1, 3).Draw(t, "attempt"), Holder: peer("holder")}
-	switch rapid.IntRange(0, 5).Draw(t, "kind") {
+	rebuilt := rapid.IntRange(0, 2).Draw(t, "rebuild")
+	switch rapid.IntRange(0, 6).Draw(t, "kind") {
 	case 0:
-		return spec{Project: "p", Order: rapid.Uint64Range(1, 3).Draw(t, "order"), By: peer("by")}
+		return spec{Project: "p", Order: 1, By: peer("by")}
 	case 1:
 		return grant{Token: token, Incarnation: rapid.Uint64Range(1, 2).Draw(t, "incarnation"), By: peer("by")}
 	case 2:
@@ -35,9 +36,11 @@ func drawRecord(t *rapid.T) record {
 			Artifact: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "artifact"),
 		}
 	case 4:
-		return cancel{Cause: rapid.SampledFrom([]string{"request", "z"}).Draw(t, "cause"), By: peer("by")}
+		return cancel{Rebuild: rebuilt, Cause: rapid.SampledFrom([]string{"request", "z"}).Draw(t, "cause"), By: peer("by")}
+	case 5:
+		return rebuild{N: 1 + rebuilt, After: token.Attempt, By: peer("by")}
 	default:
-		return closing{Status: rapid.SampledFrom([]patrickapi.Status{patrickapi.Failed, patrickapi.Cancelled}).Draw(t, "status"), Token: token, By: peer("by")}
+		return closing{Rebuild: rebuilt, Sealed: token.Attempt + 1, Status: rapid.SampledFrom([]patrickapi.Status{patrickapi.Failed, patrickapi.Cancelled}).Draw(t, "status"), Token: token, By: peer("by")}
 	}
 }
 
@@ -64,7 +67,9 @@ func TestResolveNeverGoesBack(t *testing.T) {
 		before := resolve(nil)
 		for i := range records {
 			after := resolve(records[:i+1])
-			if before.Status.Final() {
+			require.GreaterOrEqual(t, after.Rebuilds, before.Rebuilds)
+			require.GreaterOrEqual(t, after.nextAttempt(), before.nextAttempt())
+			if before.Status.Final() && (after.Rebuilds == before.Rebuilds || before.Status == patrickapi.Success) {
 				require.GreaterOrEqual(t, after.Status, before.Status, "a final job stays final")
 			}
 			if before.Status == patrickapi.Success {
@@ -105,19 +110,37 @@ func TestResolveAgreesWithTheRules(t *testing.T) {
 				top = g.Token
 			}
 		}
+		rebuilds := 0
+		for _, r := range records {
+			if r, ok := r.(rebuild); ok {
+				rebuilds = max(rebuilds, r.N)
+			}
+		}
 		want := patrickapi.Open
 		switch {
 		case some(func(r record) bool { x, ok := r.(result); return ok && x.Success }):
 			want = patrickapi.Success
-		case some(func(r record) bool { c, ok := r.(closing); return ok && c.Status == patrickapi.Cancelled }):
+		case some(func(r record) bool {
+			c, ok := r.(closing)
+			return ok && c.Rebuild == rebuilds && c.Status == patrickapi.Cancelled
+		}):
 			want = patrickapi.Cancelled
-		case some(func(r record) bool { _, ok := r.(closing); return ok }):
+		case some(func(r record) bool { c, ok := r.(closing); return ok && c.Rebuild == rebuilds }):
 			want = patrickapi.Failed
 		case !top.IsZero() && !ended(top):
 			want = patrickapi.Locked
 		}
 		require.Equal(t, want, resolve(records).Status)
 	})
+}
+
+// What tns was sealed for is below every grant that comes after it.
+func TestAttemptsAfterARebuildAreAboveTheSeal(t *testing.T) {
+	grants := []record{spec{Order: 1}, grant{Token: Token{Attempt: 2, Holder: testPeers[0]}}}
+	require.EqualValues(t, 3, resolve(grants).nextAttempt())
+	sealed := append(grants, closing{Status: patrickapi.Failed, Sealed: 5}, rebuild{N: 1, After: 4})
+	require.EqualValues(t, 5, resolve(sealed).nextAttempt())
+	require.Equal(t, 0, resolve(sealed).Failures)
 }
 
 func TestRecordsSurviveTheStore(t *testing.T) {
@@ -163,7 +186,18 @@ func TestDecide(t *testing.T) {
 		"failed twice, lost once": {join(failed(1), failed(2), lost(3)), verdict{wait: 2 * time.Second}},
 		"failed three times":      {join(failed(1), failed(2), failed(3)), verdict{close: patrickapi.Failed, reason: "3 attempts failed, the last one with: disk"}},
 		"the user's fault":        {join([]record{grant{Token: token(1)}, result{Token: token(1), Permanent: true, Error: "syntax"}}), verdict{close: patrickapi.Failed, reason: "syntax"}},
-		"closed":                  {join([]record{closing{Status: patrickapi.Failed}}), verdict{}},
+		"built anew after two failures, failed once": {
+			join(failed(1), failed(2), []record{rebuild{N: 1, After: 2}}, failed(3)), verdict{wait: time.Second},
+		},
+		"built anew after the user's fault": {
+			join([]record{grant{Token: token(1)}, result{Token: token(1), Permanent: true}, closing{Status: patrickapi.Failed}, rebuild{N: 1, After: 1}}), verdict{},
+		},
+		"built anew after two losses": {join(lost(1), lost(2), []record{closing{Status: patrickapi.Failed}, rebuild{N: 1, After: 2}}), verdict{}},
+		"built anew after a cancel":   {join([]record{cancel{Reason: "why"}, closing{Status: patrickapi.Cancelled}, rebuild{N: 1}}), verdict{}},
+		"cancelled once more": {
+			join([]record{closing{Status: patrickapi.Failed}, rebuild{N: 1}, cancel{Rebuild: 1, Reason: "again"}}), verdict{close: patrickapi.Cancelled, reason: "again"},
+		},
+		"closed": {join([]record{closing{Status: patrickapi.Failed}}), verdict{}},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, decide(resolve(c.records), l)) })
 	}

@@ -43,6 +43,8 @@ type Service struct {
 	tns   *tnsapi.Client
 	// audits are the branches about which tns is to be asked, by BranchID
 	audits map[string]*audit
+	// tnsSilentUntil is until when tns is not asked for what is live
+	tnsSilentUntil time.Duration
 	// sweeping, repairing: the task that offers open jobs again, or the one that
 	// fetches missing trees, is running
 	sweeping, repairing bool
@@ -90,6 +92,10 @@ func (s *Service) serve() {
 	serveAtHome(s, patrickapi.Push, func(r patrickapi.PushRequest) string {
 		return patrickapi.BranchID(r.Repository, r.Branch)
 	}, s.push)
+	serveAtHome(s, patrickapi.NewEvent, func(r patrickapi.EventRequest) string {
+		return patrickapi.BranchID(r.Repository, r.Branch)
+	}, s.newEvent)
+	serveAtHome(s, patrickapi.Rebuild, func(r patrickapi.JobRequest) string { return patrickapi.BranchOf(r.Job) }, s.rebuild)
 	serveAtHome(s, patrickapi.Claim, func(r patrickapi.ClaimRequest) string { return patrickapi.BranchOf(r.Job) }, s.claim)
 	serveAtHome(s, patrickapi.Renew, func(r patrickapi.RenewRequest) string { return patrickapi.BranchOf(r.Job) }, s.renew)
 	serveAtHome(s, patrickapi.Finish, func(r patrickapi.FinishRequest) string { return patrickapi.BranchOf(r.Job) }, s.finish)

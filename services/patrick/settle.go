@@ -25,7 +25,7 @@ const (
 
 // mustSettle reports whether tns may know more of a job that is to be closed.
 func (s *Service) mustSettle(id string, state State) bool {
-	if j := s.board.active[id]; j != nil && j.settled {
+	if j := s.board.active[id]; j != nil && j.settled > 0 {
 		return false
 	}
 	return s.mayBePublished(state)
@@ -34,7 +34,8 @@ func (s *Service) mustSettle(id string, state State) bool {
 // settle asks tns, and closes the job if nothing was published.
 func (s *Service) settle(ctx context.Context, j *active) time.Duration {
 	top := j.state.Top.Token
-	published, err := s.publishedVersion(ctx, j.id, j.state, top.Attempt+1+uint64(j.sealed/sealPatience))
+	next := j.state.nextAttempt() + uint64(j.sealed/sealPatience)
+	published, err := s.publishedVersion(ctx, j.id, j.state, next)
 	if transport.KindOf(err) == transport.Conflict {
 		j.sealed++
 	}
@@ -46,9 +47,9 @@ func (s *Service) settle(ctx context.Context, j *active) time.Duration {
 		return 0 // things have moved on
 	}
 	if published == nil {
-		j.settled = true
+		j.settled = next
 		err = s.record(j.id)
-		j.settled = false
+		j.settled = 0
 	} else {
 		err = s.adopt(*published)
 	}

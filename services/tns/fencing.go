@@ -44,16 +44,21 @@ func (k known) fence(job string, t tnsapi.Token) error {
 }
 
 // publish decides about a publish: whether it has been done already, or a
-// Conflict. A version so old that it would be dropped again at once is one,
+// Conflict. An absurd order is Invalid. A version so old that it would be dropped again at once is one,
 // because with what was dropped its fences went too.
 func (k known) publish(v tnsapi.Version) (duplicate *tnsapi.Version, err error) {
 	if err := k.fence(v.Job, v.Token); err != nil {
 		return nil, err
 	}
+	highest := uint64(0)
 	for _, old := range k.versions {
 		if old.Job == v.Job && old.Token == v.Token {
 			return &old, nil
 		}
+		highest = max(highest, old.Order)
+	}
+	if v.Order > highest+tnsapi.OrderStepMax || v.Order > tnsapi.OrderMax {
+		return nil, transport.New(transport.Invalid, "tns", fmt.Sprintf("order %d is absurd: the branch is at %d", v.Order, highest))
 	}
 	if slices.ContainsFunc(surplus(append(slices.Clip(k.versions), v), k.keep), func(old tnsapi.Version) bool {
 		return versionID(old) == versionID(v)

@@ -10,11 +10,11 @@ import (
 	"github.com/taucloud/tau/services/tns/tnsapi"
 )
 
-// newest orders versions, the one that counts first: by Order, then by token.
+// newest orders versions, the one that counts first: by Order, rollback and token.
 // The ID decides between versions that are different but equal in both, which
 // only replicas that were apart can have accepted.
 func newest(a, b tnsapi.Version) int {
-	if c := cmp.Or(cmp.Compare(b.Order, a.Order), b.Token.Compare(a.Token)); c != 0 {
+	if c := b.Compare(a); c != 0 {
 		return c
 	}
 	return strings.Compare(versionID(b), versionID(a))

@@ -44,8 +44,8 @@ func (s *Service) publish(ctx context.Context, _ transport.Peer, req tnsapi.Publ
 	}, list)
 }
 
-// rollback publishes what a kept commit consists of under a new order. Whoever
-// asks is the job, so that a repetition of the request changes nothing.
+// rollback publishes what a kept commit consists of once more, right after what
+// is current. The request's ID is the job, so that a repetition changes nothing.
 func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.RollbackRequest) (tnsapi.PublishResponse, error) {
 	if err := checkNames(req.Project, req.Branch, req.Commit, req.ID); err != nil {
 		return tnsapi.PublishResponse{}, err
@@ -53,6 +53,10 @@ func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.
 	kept, err := s.registry.history(req.Project, req.Branch)
 	if err != nil {
 		return tnsapi.PublishResponse{}, err
+	}
+	job := "rollback-" + req.ID
+	if done := slices.IndexFunc(kept, func(v tnsapi.Version) bool { return v.Job == job }); done >= 0 {
+		return s.again(ctx, kept[done])
 	}
 	i := slices.IndexFunc(kept, func(v tnsapi.Version) bool { return v.Commit == req.Commit })
 	if i < 0 {
@@ -63,8 +67,15 @@ func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.
 	if err != nil {
 		return tnsapi.PublishResponse{}, err
 	}
-	v.Job, v.Order, v.Token = "rollback-"+req.ID, req.Order, tnsapi.Token{Attempt: 1, Holder: from}
+	v.Job, v.Token = job, tnsapi.Token{Attempt: 1, Holder: from}
+	v.Order, v.Rollback = kept[0].Order, kept[0].Rollback+1
 	return s.accept(ctx, v, list)
+}
+
+// again makes sure that a version which was published before is durable.
+func (s *Service) again(ctx context.Context, v tnsapi.Version) (tnsapi.PublishResponse, error) {
+	copies, err := s.replicate(ctx)
+	return tnsapi.PublishResponse{Version: v, Copies: copies, Duplicate: true}, err
 }
 
 // accept writes a version, in the turn in which it was judged, and makes it
@@ -97,7 +108,7 @@ func (s *Service) accept(ctx context.Context, v tnsapi.Version, list []tnsapi.En
 func (s *Service) described(v tnsapi.Version) []node.Field {
 	return []node.Field{
 		node.F("project", v.Project), node.F("branch", v.Branch), node.F("commit", v.Commit), node.F("job", v.Job),
-		node.F("order", v.Order), node.F("attempt", v.Token.Attempt), node.F("holder", v.Token.Holder), s.incarnation(),
+		node.F("order", v.Order), node.F("rollback", int64(v.Rollback)), node.F("attempt", v.Token.Attempt), node.F("holder", v.Token.Holder), s.incarnation(),
 	}
 }
 

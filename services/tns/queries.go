@@ -39,19 +39,19 @@ func (s *Service) lookup(_ context.Context, _ transport.Peer, req tnsapi.LookupR
 	}
 	list = slices.DeleteFunc(list, func(e tnsapi.Entry) bool { return !below(e.Path, req.Prefix) })
 	page, more := page(list, req.After)
-	return tnsapi.LookupResponse{Version: v, Entries: page, More: more}, nil
+	return tnsapi.LookupResponse{Version: v, Pin: versionID(v), Entries: page, More: more}, nil
 }
 
 // pinned is the version that a look-up speaks of.
 func (s *Service) pinned(req tnsapi.LookupRequest) (tnsapi.Version, error) {
-	if req.Order == 0 {
+	if req.Pin == "" {
 		return s.registry.current(req.Project, req.Branch)
 	}
 	kept, err := s.registry.history(req.Project, req.Branch)
 	if err != nil {
 		return tnsapi.Version{}, err
 	}
-	i := slices.IndexFunc(kept, func(v tnsapi.Version) bool { return v.Order == req.Order })
+	i := slices.IndexFunc(kept, func(v tnsapi.Version) bool { return versionID(v) == req.Pin })
 	if i < 0 {
 		return tnsapi.Version{}, transport.New(transport.NotFound, tnsapi.Lookup.Name, "the version is not kept any more")
 	}

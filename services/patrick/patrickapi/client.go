@@ -11,6 +11,8 @@ import (
 const (
 	// PushTimeout bounds a push at one patrick: it waits for two disks.
 	PushTimeout = 15 * time.Second
+	// RebuildTimeout bounds a rebuild at one patrick: it may fetch the tree.
+	RebuildTimeout = 15 * time.Second
 	// CallTimeout bounds any other request at one patrick.
 	CallTimeout = 5 * time.Second
 	// avoidFor is how long a patrick that did not answer is asked last.
@@ -30,8 +32,21 @@ func NewClient(ep *transport.Endpoint) *Client {
 	return &Client{ep: ep, avoid: map[transport.Peer]time.Duration{}}
 }
 
-// Push delivers a push. nil means that the job survives. After any error the
-// push may be delivered again: it stays one job.
+// NewEvent makes the event of a push that was noticed just now; id is 1 to
+// NameLenMax bytes that no other push of the branch has. seen is the greatest
+// order of the branch that the caller knows of, 0 if none: it keeps two events
+// of one caller in order when the patrick that knew of the first is gone. Keep
+// the event: a delivery with another one is another push.
+func (c *Client) NewEvent(ctx context.Context, project, repository, branch, id string, seen uint64) (Event, error) {
+	resp, err := try(ctx, c, NewEvent, BranchID(repository, branch), CallTimeout, EventRequest{
+		Project: project, Repository: repository, Branch: branch, Seen: seen,
+	})
+	return Event{ID: id, Order: resp.Order}, err
+}
+
+// Push delivers a push. nil means that the job survives, or has ended. After
+// any error the event may be delivered again: it stays one job. Conflict: it is
+// older than all that is remembered of the branch, see README.
 func (c *Client) Push(ctx context.Context, req PushRequest) (PushResponse, error) {
 	return try(ctx, c, Push, BranchID(req.Repository, req.Branch), PushTimeout, req)
 }
@@ -71,6 +86,13 @@ func (c *Client) List(ctx context.Context, req ListRequest) (ListResponse, error
 // Cancel asks to end a job without an outcome.
 func (c *Client) Cancel(ctx context.Context, job string) (CancelResponse, error) {
 	return try(ctx, c, Cancel, BranchOf(job), CallTimeout, JobRequest{Job: job})
+}
+
+// Rebuild begins a job anew that has failed or was cancelled. It keeps its
+// order: what was pushed later stays newer. Conflict: it has succeeded, or has
+// not ended. Refused: its tree is gone.
+func (c *Client) Rebuild(ctx context.Context, job string) (RebuildResponse, error) {
+	return try(ctx, c, Rebuild, BranchOf(job), RebuildTimeout, JobRequest{Job: job})
 }
 
 // Logs returns the log of a job as far as it is known.

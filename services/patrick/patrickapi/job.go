@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -67,10 +68,12 @@ type Job struct {
 	// Source is the CID of the pushed tree, TreeSize its size in bytes.
 	Source   string
 	TreeSize int64
-	// Order is a hybrid logical stamp: of two pushes of a branch that were
-	// accepted one after the other, the later one has the greater.
+	// Event is the ID of the push, Order its place among those of the branch.
+	Event      string
 	Order      uint64
 	NewestWins bool
+	// Rebuilds is how often the job was begun anew after it had ended.
+	Rebuilds int
 
 	Status Status
 	// Attempts is how many times the job was granted to a monkey.
@@ -91,26 +94,69 @@ type Job struct {
 // branch are made by one patrick, the branch's home.
 func BranchID(repository, branch string) string { return digest(8, repository, branch) }
 
-// JobID names the job of a commit. It is a pure function of what was pushed,
-// so two deliveries of one push are one job; it begins with the BranchID.
-func JobID(repository, branch, commit string) string {
-	return BranchID(repository, branch) + "-" + digest(12, repository, branch, commit)
+// Event is the identity of one push, however often it is delivered. Whoever
+// notices a push makes its event, once, before the first delivery
+// (Client.NewEvent), and keeps it for every further one.
+type Event struct {
+	// ID tells events of a branch apart that have the same Order: a forge's
+	// delivery id, say. 1 to NameLenMax bytes.
+	ID string
+	// Order is the event's place among the events of its branch. A patrick gives
+	// it: greater than all that it knows of, so an event that was made after
+	// another one was acknowledged has the greater order. Events that were made
+	// at the same time, or on two sides of a partition, may have equal ones: then
+	// the job's id decides, everywhere alike.
+	Order uint64
+}
+
+// Bounds of an order: whoever names one that is more than OrderStepMax beyond
+// all that is known is refused, so that no single writer can use orders up.
+const (
+	OrderMax     = 1 << 62
+	OrderStepMax = 1 << 32
+)
+
+// JobID names the job of an event. It is a pure function of what was pushed, so
+// all deliveries of an event are one job, for ever. It begins with the BranchID
+// and the order, so the ids of a branch are in the order of its events.
+func JobID(repository, branch, commit string, event Event) string {
+	return fmt.Sprintf("%s-%016x-%s", BranchID(repository, branch), event.Order, digest(12, repository, branch, commit, event.ID))
+}
+
+// jobIDLen is the length of a job's id, orderAt where the order is in it.
+const (
+	branchIDLen = 16
+	orderAt     = branchIDLen + 1
+	orderEnd    = orderAt + 16
+	jobIDLen    = orderEnd + 1 + 24
+)
+
+// OrderOf is the order within a job's id, 0 if it is none.
+func OrderOf(job string) uint64 {
+	if len(job) != jobIDLen {
+		return 0
+	}
+	order, err := strconv.ParseUint(job[orderAt:orderEnd], 16, 64)
+	if err != nil {
+		return 0
+	}
+	return order
 }
 
 // BranchOf is the BranchID within a job's id.
 func BranchOf(job string) string {
-	if len(job) < 16 {
+	if len(job) < branchIDLen {
 		return job
 	}
-	return job[:16]
+	return job[:branchIDLen]
 }
 
 // IsJobID reports whether s has the form of a job's id.
 func IsJobID(s string) bool {
-	if len(s) != 16+1+24 || s[16] != '-' {
+	if len(s) != jobIDLen || s[branchIDLen] != '-' || s[orderEnd] != '-' {
 		return false
 	}
-	_, err := hex.DecodeString(s[:16] + s[17:])
+	_, err := hex.DecodeString(s[:branchIDLen] + s[orderAt:orderEnd] + s[orderEnd+1:])
 	return err == nil
 }
 

@@ -6,7 +6,8 @@ import "github.com/taucloud/tau/transport"
 const (
 	// TreeLenMax bounds a pushed tree, in bytes.
 	TreeLenMax = 1 << 20
-	// NameLenMax bounds a project, repository, branch or commit, in bytes.
+	// NameLenMax bounds a project, repository, branch, commit or an event's ID, in
+	// bytes.
 	NameLenMax = 256
 	// TextLenMax bounds an error's text, in bytes.
 	TextLenMax = 1024
@@ -27,8 +28,8 @@ type PushRequest struct {
 	Commit     string
 	// Tree is the encoded Tree of the commit, at most TreeLenMax bytes.
 	Tree []byte
-	// DeliveryID names this delivery, for people.
-	DeliveryID string
+	// Event is what was pushed; equal events must come with equal contents.
+	Event Event
 	// NewestWins: older jobs of the branch that are not final are superseded.
 	NewestWins bool
 }
@@ -36,8 +37,25 @@ type PushRequest struct {
 // PushResponse acknowledges a push: the job survives.
 type PushResponse struct {
 	Job string
-	// Duplicate: the push was known before; Job is the same job.
+	// Duplicate: the event was known before; Job is the same job.
 	Duplicate bool
+	// Forgotten: its job ended so long ago that only this is known of it.
+	Forgotten bool
+}
+
+// EventRequest asks for the order of a new event of a branch.
+type EventRequest struct {
+	Project    string
+	Repository string
+	Branch     string
+	// Seen is the greatest order that the caller has seen on the branch, 0 if
+	// none. The answer is greater.
+	Seen uint64
+}
+
+// EventResponse gives it.
+type EventResponse struct {
+	Order uint64
 }
 
 // JobRequest names a job.
@@ -132,6 +150,12 @@ type CancelResponse struct {
 	Status Status
 }
 
+// RebuildResponse says where the job is now, and how often it was begun anew.
+type RebuildResponse struct {
+	Status   Status
+	Rebuilds int
+}
+
 // LogsResponse is what is known of a job's log. Full: Lines is all of it.
 type LogsResponse struct {
 	Lines []string
@@ -166,6 +190,8 @@ type LogNote struct {
 // The methods that patrick serves.
 var (
 	Push     = transport.Method[PushRequest, PushResponse]{Name: "patrick/push"}
+	NewEvent = transport.Method[EventRequest, EventResponse]{Name: "patrick/event"}
+	Rebuild  = transport.Method[JobRequest, RebuildResponse]{Name: "patrick/rebuild"}
 	Claim    = transport.Method[ClaimRequest, Grant]{Name: "patrick/claim"}
 	Renew    = transport.Method[RenewRequest, RenewResponse]{Name: "patrick/renew"}
 	Finish   = transport.Method[FinishRequest, FinishResponse]{Name: "patrick/finish"}

@@ -10,17 +10,35 @@ import (
 )
 
 func TestJobIDs(t *testing.T) {
-	id := JobID("r", "b", "c")
+	event := Event{ID: "e", Order: 300}
+	id := JobID("r", "b", "c", event)
 	require.True(t, IsJobID(id))
 	require.Equal(t, BranchID("r", "b"), BranchOf(id))
-	require.Equal(t, id, JobID("r", "b", "c"))
-	for _, other := range []string{JobID("rb", "", "c"), JobID("r", "bc", ""), JobID("r", "b", "d"), JobID("", "rb", "c")} {
+	require.EqualValues(t, 300, OrderOf(id))
+	require.Equal(t, id, JobID("r", "b", "c", event))
+	for _, other := range []string{
+		JobID("rb", "", "c", event), JobID("r", "bc", "", event), JobID("r", "b", "d", event), JobID("", "rb", "c", event),
+		JobID("r", "b", "c", Event{ID: "f", Order: 300}), JobID("r", "b", "c", Event{ID: "e", Order: 301}), JobID("r", "b", "ce", Event{Order: 300}),
+	} {
 		require.NotEqual(t, id, other)
 	}
-	for _, bad := range []string{"", "x", id[1:], id + "0", "z" + id[1:]} {
+	for _, bad := range []string{"", "x", id[1:], id + "0", "z" + id[1:], id[:20] + "z" + id[21:], id[:33] + "a" + id[34:]} {
 		require.False(t, IsJobID(bad), bad)
-		require.NotPanics(t, func() { _ = BranchOf(bad) })
+		require.NotPanics(t, func() { _, _ = BranchOf(bad), OrderOf(bad) })
 	}
+}
+
+// The ids of a branch are in the order of its events.
+func TestJobIDsAreInTheOrderOfEvents(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := Event{ID: rapid.String().Draw(t, "a"), Order: rapid.Uint64Range(1, OrderMax).Draw(t, "order a")}
+		b := Event{ID: rapid.String().Draw(t, "b"), Order: rapid.Uint64Range(1, OrderMax).Draw(t, "order b")}
+		x, y := JobID("r", "b", "c", a), JobID("r", "b", "d", b)
+		require.Equal(t, a.Order, OrderOf(x))
+		if a.Order != b.Order {
+			require.Equal(t, a.Order < b.Order, x < y)
+		}
+	})
 }
 
 func TestRankMovesOnlyWhatItMust(t *testing.T) {

@@ -25,6 +25,8 @@ type Client struct {
 	// last is the replica that answered last. It is asked first, so that a
 	// client reads what it wrote.
 	last transport.Peer
+	// rollbacks counts those that were asked for
+	rollbacks int
 }
 
 // NewClient returns a client that speaks through ep.
@@ -65,7 +67,7 @@ func (c *Client) Lookup(ctx context.Context, project, branch, prefix string) ([]
 		if !page.More || len(page.Entries) == 0 {
 			return all, nil
 		}
-		req.Order, req.After = page.Version.Order, page.Entries[len(page.Entries)-1].Path
+		req.Pin, req.After = page.Pin, page.Entries[len(page.Entries)-1].Path
 	}
 }
 
@@ -78,14 +80,10 @@ func (c *Client) History(ctx context.Context, project, branch string) ([]Version
 // Rollback makes an older commit of the history current again, by publishing it
 // anew.
 func (c *Client) Rollback(ctx context.Context, project, branch, commit string) (Version, error) {
-	current, err := c.Current(ctx, project, branch)
-	if err != nil {
-		return Version{}, err
-	}
-	order := max(uint64(c.ep.Loop().Now().UnixNano()), current.Order+1)
+	c.rollbacks++
+	now := c.ep.Loop().Now().UnixNano() // a name, not an order
 	resp, err := try(ctx, c, Rollback, TryWriteTimeout, RollbackRequest{
-		Project: project, Branch: branch, Commit: commit, Order: order,
-		ID: fmt.Sprintf("%s-%d", c.ep.Self(), order),
+		Project: project, Branch: branch, Commit: commit, ID: fmt.Sprintf("%s-%d-%d", c.ep.Self(), now, c.rollbacks),
 	})
 	return resp.Version, err
 }

@@ -47,16 +47,35 @@ type Version struct {
 	Commit  string
 	// Job is what built it.
 	Job string
-	// Order decides which version is current: the highest. It is a hybrid
-	// logical stamp: nanoseconds since 1970, or one more than the last.
+	// Order decides which version is current: the highest. It is the place of the
+	// push among those of its branch, which patrick gives.
 	Order uint64
-	Token Token
+	// Rollback decides between versions of one order: a rollback has that of the
+	// version which it replaces, and one more here. So it is newer than that
+	// version and older than the next push.
+	Rollback uint32
+	Token    Token
 	// Artifact is the CID of what was built, "" if nothing was.
 	Artifact string
 	// Count and Digest tell whether all entries are there.
 	Count  int
 	Digest []byte
 }
+
+// Compare is the total order of the versions of a branch, the newest being the
+// greatest, but for versions that only replicas which were apart can have
+// accepted.
+func (v Version) Compare(u Version) int {
+	return cmp.Or(cmp.Compare(v.Order, u.Order), cmp.Compare(v.Rollback, u.Rollback), v.Token.Compare(u.Token))
+}
+
+// Bounds of an order: a version whose order is more than OrderStepMax above all
+// that are kept of its branch is refused, so that no single writer can use
+// orders up.
+const (
+	OrderMax     = 1 << 62
+	OrderStepMax = 1 << 32
+)
 
 // FenceRequest makes a token known.
 type FenceRequest struct {
@@ -91,12 +110,11 @@ type PublishResponse struct {
 	Duplicate bool
 }
 
-// RollbackRequest publishes what Commit consisted of once more, under a new
-// Order. ID makes it idempotent.
+// RollbackRequest publishes what Commit consisted of once more, right after what
+// is current. ID makes it idempotent.
 type RollbackRequest struct {
 	Project, Branch, Commit string
 	ID                      string
-	Order                   uint64
 }
 
 // BranchRequest names a branch.
@@ -109,15 +127,16 @@ type BranchRequest struct {
 type LookupRequest struct {
 	Project, Branch string
 	Prefix          string
-	// Order pins the version: the first page says which one it was. 0 is the
+	// Pin names the version: the first page says which one it was. "" is the
 	// current one.
-	Order uint64
+	Pin   string
 	After string
 }
 
 // LookupResponse holds entries in path order.
 type LookupResponse struct {
 	Version Version
+	Pin     string
 	Entries []Entry
 	More    bool
 }

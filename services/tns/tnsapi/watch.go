@@ -2,6 +2,7 @@ package tnsapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"time"
 
@@ -79,5 +80,6 @@ func (c *Client) receive(ctx context.Context, s *transport.Stream) ([]byte, erro
 // that were apart came together.
 func supersedes(v, seen Version) bool {
 	same := v.Job == seen.Job && v.Token == seen.Token && bytes.Equal(v.Digest, seen.Digest)
-	return v.Order >= seen.Order && v.Order > 0 && !same
+	older := cmp.Or(cmp.Compare(v.Order, seen.Order), cmp.Compare(v.Rollback, seen.Rollback)) < 0
+	return !older && v.Order > 0 && !same
 }

@@ -1,0 +1,52 @@
+package patrick
+
+import (
+	"context"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/transport"
+)
+
+const (
+	// liveTimeout bounds the question to tns which order is live.
+	liveTimeout = time.Second
+	// liveDoubtFor is how long tns is not asked again after it did not answer.
+	liveDoubtFor = 10 * time.Second
+)
+
+// newEvent gives an order to an event that was noticed just now. tns is asked
+// as well: if all patricks have lost their disks, the next push must still be
+// newer than what is live.
+func (s *Service) newEvent(ctx context.Context, _ transport.Peer, req patrickapi.EventRequest) (patrickapi.EventResponse, error) {
+	var none patrickapi.EventResponse
+	if !areNames(req.Project, req.Repository, req.Branch) {
+		return none, transport.New(transport.Invalid, "patrick/event", "project, repository and branch must have 1 to 256 bytes")
+	}
+	live := s.liveOrder(ctx, req.Project, req.Branch)
+	if err := context.Cause(ctx); err != nil {
+		return none, err
+	}
+	key := patrickapi.BranchID(req.Repository, req.Branch)
+	if known := max(live, s.board.highest(key)); req.Seen > known+patrickapi.OrderStepMax || known >= patrickapi.OrderMax {
+		return none, transport.New(transport.Invalid, "patrick/event", "the order that was seen is absurd")
+	}
+	return patrickapi.EventResponse{Order: s.board.giveOrder(key, live, req.Seen)}, nil
+}
+
+// liveOrder is the order of what is live on a branch, 0 if nothing is or tns
+// does not answer.
+func (s *Service) liveOrder(ctx context.Context, project, branch string) uint64 {
+	if len(s.env.Wire.Directory().Peers(tnsapi.Service)) == 0 || s.env.Loop.Elapsed() < s.tnsSilentUntil {
+		return 0
+	}
+	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, liveTimeout)
+	defer cancel()
+	v, err := s.tns.Current(ctx, project, branch)
+	if err != nil && transport.KindOf(err) != transport.NotFound {
+		s.tnsSilentUntil = s.env.Loop.Elapsed() + liveDoubtFor
+	}
+	return v.Order
+}
