@@ -86,8 +86,9 @@ func (p *pushParams) run(ctx context.Context, client node.Env) error {
 	if err != nil {
 		return err
 	}
-	client.Observe("push-sent", node.F("job", jobOf(req)), node.F("project", req.Project),
-		node.F("branch", req.Branch), node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("order", req.Event.Order))
+	if err := observePush(client, req, p.Deliveries); err != nil {
+		return err
+	}
 	return clock.First(ctx, client.Loop, p.Deliveries, p.Deliveries, func(ctx context.Context, _ int) error {
 		return deliver(ctx, client, req, p.RetryFor)
 	})
@@ -95,6 +96,16 @@ func (p *pushParams) run(ctx context.Context, client node.Env) error {
 
 func jobOf(req patrickapi.PushRequest) string {
 	return patrickapi.JobID(req.Repository, req.Branch, req.Commit, req.Event)
+}
+
+// observePush tells the checks what is pushed, and what must become of it.
+func observePush(client node.Env, req patrickapi.PushRequest, deliveries int) error {
+	b, err := buildOf(req.Tree)
+	client.Observe("push-sent", node.F("job", jobOf(req)), node.F("project", req.Project), node.F("repository", req.Repository),
+		node.F("branch", req.Branch), node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("order", req.Event.Order),
+		node.F("deliveries", deliveries), node.F("newest-wins", req.NewestWins),
+		node.F("source", b.source), node.F("artifact", b.artifact), node.F("entries", b.entries), node.F("fail", b.fail))
+	return err
 }
 
 func (p *pushParams) request(client node.Env) (patrickapi.PushRequest, error) {
@@ -136,11 +147,12 @@ func (p *pushParams) manifest() []byte {
 func deliver(ctx context.Context, client node.Env, req patrickapi.PushRequest, retryFor time.Duration) error {
 	patricks := patrickapi.NewClient(client.Wire)
 	begin := client.Loop.Elapsed()
-	for {
+	for tries := 1; ; tries++ {
 		resp, err := patricks.Push(ctx, req)
 		if err == nil {
-			client.Observe("push-acknowledged", node.F("job", resp.Job), node.F("project", req.Project), node.F("branch", req.Branch),
-				node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("duplicate", resp.Duplicate), node.F("forgotten", resp.Forgotten))
+			client.Observe("push-acknowledged", node.F("job", resp.Job), node.F("project", req.Project), node.F("repository", req.Repository),
+				node.F("branch", req.Branch), node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("duplicate", resp.Duplicate),
+				node.F("forgotten", resp.Forgotten), node.F("tries", tries))
 			return nil
 		}
 		if kind := transport.KindOf(err); kind == transport.Invalid || kind == transport.Conflict || client.Loop.Elapsed()-begin >= retryFor {
@@ -212,6 +224,7 @@ func (p *jobParams) run(ctx context.Context, client node.Env, once func(ctx cont
 }
 
 func cancelOnce(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error {
+	client.Observe("cancel-sent", node.F("job", job))
 	resp, err := patricks.Cancel(ctx, job)
 	if err == nil {
 		client.Observe("cancel-acknowledged", node.F("job", job), node.F("status", resp.Status.String()))

@@ -104,8 +104,20 @@ func (p *publishParams) once(ctx context.Context, env node.Env, c *tnsapi.Client
 			return err
 		}
 	}
-	_, err := c.Publish(ctx, *req)
+	env.Observe("publish-sent", node.F("project", p.Project), node.F("branch", p.Branch), node.F("commit", req.Commit), node.F("job", req.Job),
+		node.F("order", req.Order), node.F("entries", entriesDigest(req.Entries)))
+	resp, err := c.Publish(ctx, *req)
+	if err == nil {
+		observeVersion(env, "publish-acknowledged", resp)
+	}
 	return err
+}
+
+// observeVersion tells the checks what tns says it has published.
+func observeVersion(env node.Env, fact string, resp tnsapi.PublishResponse) {
+	v := resp.Version
+	env.Observe(fact, node.F("project", v.Project), node.F("branch", v.Branch), node.F("commit", v.Commit), node.F("job", v.Job),
+		node.F("order", v.Order), node.F("rollback", v.Rollback), node.F("attempt", v.Token.Attempt), node.F("holder", v.Token.Holder), node.F("artifact", v.Artifact), node.F("copies", resp.Copies))
 }
 
 func entriesOf(commit string, n int) []tnsapi.Entry {
@@ -158,12 +170,12 @@ func rollbackAction() scenario.Action {
 		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
 			p := params.(*rollbackParams)
 			c := tnsapi.NewClient(client.Wire)
-			return retry(ctx, client, p.RetryFor, func(ctx context.Context) error { return p.once(ctx, c) })
+			return retry(ctx, client, p.RetryFor, func(ctx context.Context) error { return p.once(ctx, client, c) })
 		},
 	}
 }
 
-func (p *rollbackParams) once(ctx context.Context, c *tnsapi.Client) error {
+func (p *rollbackParams) once(ctx context.Context, env node.Env, c *tnsapi.Client) error {
 	commit := p.Commit
 	if commit == "" {
 		kept, err := c.History(ctx, p.Project, p.Branch)
@@ -172,6 +184,10 @@ func (p *rollbackParams) once(ctx context.Context, c *tnsapi.Client) error {
 		}
 		commit = kept[min(1, len(kept)-1)].Commit
 	}
-	_, err := c.Rollback(ctx, p.Project, p.Branch, commit)
+	env.Observe("rollback-sent", node.F("project", p.Project), node.F("branch", p.Branch), node.F("commit", commit))
+	v, err := c.Rollback(ctx, p.Project, p.Branch, commit)
+	if err == nil {
+		observeVersion(env, "rollback-acknowledged", tnsapi.PublishResponse{Version: v})
+	}
 	return err
 }

@@ -22,6 +22,11 @@ func patrickChecks() []scenario.Check {
 			New:  func() check.Checker { return &noLostJobs{jobFigures: newJobFigures()} },
 		},
 		{
+			Name: "answers-are-true",
+			Doc:  "whatever a user asks patricks and monkeys at any moment - jobs, lists, logs, what is open, what is being done - is answered with what users did and what became of it, and never with less than was told before; after healing a list of all jobs tells the end of each",
+			New:  func() check.Checker { return newAnswers() },
+		},
+		{
 			Name: "ack-is-durable",
 			Doc:  "an acknowledged job and its tree survive as many losses of patricks as the acknowledgement waited for copies less one, and one copy is only enough for a patrick that is alone",
 			New:  func() check.Checker { return &ackIsDurable{} },

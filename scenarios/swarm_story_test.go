@@ -149,6 +149,7 @@ func (s *story) expect() string {
     - whole-versions-only
     - no-stale-publish
     - no-lost-jobs
+    - answers-are-true
     - ack-is-durable
     - dedupe
     - one-effective-outcome-per-job
@@ -162,6 +163,7 @@ func (s *story) expect() string {
       - replicas-converged
       - history-kept
       - every-job-final
+      - answers-are-true
       - one-effective-outcome-per-job
       - copies-restored
       - bounded-surplus

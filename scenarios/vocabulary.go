@@ -20,6 +20,7 @@ func Vocabulary() scenario.Vocabulary {
 			publishAction(), rollbackAction(),
 			storeAction(), demandAction(), retrieveAction(), unmarkAction(),
 		},
-		Checks: slices.Concat(seerChecks(), tnsChecks(), patrickChecks(), monkeyChecks(), hoarderChecks()),
+		Auditors: auditors(),
+		Checks:   slices.Concat(seerChecks(), tnsChecks(), patrickChecks(), monkeyChecks(), hoarderChecks()),
 	}
 }

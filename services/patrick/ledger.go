@@ -85,7 +85,7 @@ func (s *Service) record(id string, add ...record) error {
 			token = after.Outcome.Token
 		}
 		s.env.Observe("job-finished", node.F("job", id), node.F("status", after.Status.String()),
-			node.F("attempt", token.Attempt), node.F("holder", token.Holder), node.F("artifact", after.Outcome.Artifact))
+			node.F("attempt", token.Attempt), node.F("holder", token.Holder), node.F("artifact", after.Outcome.Artifact), node.F("rebuilds", after.Rebuilds))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim"
+	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/scenario"
 )
 
@@ -19,6 +20,9 @@ type actions struct {
 	client  node.Env // of its current incarnation
 	up      bool
 	waiting []scenario.Step // for the client's first start
+	// auditors ask all the time; healed: also what they ask when all is well.
+	auditors []scenario.Auditing
+	healed   bool
 
 	begun, done, failed int
 	errors              map[string]int // by text
@@ -49,6 +53,10 @@ type client struct {
 func (c *client) Start(context.Context) error {
 	a := c.actions
 	a.client, a.up = c.env, true
+	a.audit(check.During)
+	if a.healed {
+		a.audit(check.AfterHeal)
+	}
 	waiting := a.waiting
 	a.waiting = nil
 	for _, s := range waiting {
@@ -59,6 +67,21 @@ func (c *client) Start(context.Context) error {
 
 // Stop implements node.Service.
 func (c *client) Stop(context.Context) error { return nil }
+
+// heal begins what is asked when everything is healed.
+func (a *actions) heal() {
+	a.healed = true
+	if a.up {
+		a.audit(check.AfterHeal)
+	}
+}
+
+func (a *actions) audit(part check.Part) {
+	env := a.client
+	for _, auditor := range a.auditors {
+		env.Loop.Go("audit", func(ctx context.Context) { auditor.Audit(ctx, env, part) })
+	}
+}
 
 // run begins one occurrence. It may wait for the client to boot.
 func (a *actions) run(s scenario.Step) {

@@ -39,6 +39,9 @@ const stallTimeout = time.Minute
 // only one may go on at a time.
 func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Result {
 	r := &runner{scenario: s, judges: newJudges(s, words), faults: []report.Fault{}}
+	for _, a := range words.Auditors {
+		r.actions.auditors = append(r.actions.auditors, a.New())
+	}
 	fail.ResetHits()
 	began := time.Now()
 	outcome, err := sim.Run(sim.Config{
@@ -98,7 +101,10 @@ func (r *runner) body(w *sim.World, seed uint64) error {
 	if err := r.runUntil(r.scenario.Duration); err != nil {
 		return err
 	}
-	w.After(0, "heal everything", r.ledger.Heal)
+	w.After(0, "heal everything", func() {
+		r.ledger.Heal()
+		r.actions.heal()
+	})
 	r.healedAt = w.Now()
 	return r.settle()
 }
@@ -184,6 +190,9 @@ func (r *runner) step(s scenario.Step) {
 
 // hear passes a fact on to the checkers.
 func (r *runner) hear(f check.Fact) {
+	for _, a := range r.actions.auditors {
+		a.Hear(f)
+	}
 	if f.Name == "failpoint" {
 		r.restartAfter(f)
 	}

@@ -22,6 +22,25 @@ type Vocabulary struct {
 	Actions []Action
 	// Checks are the words of expect.always and expect.after-heal.
 	Checks []Check
+	// Auditors ask all through every run what users could ask, unasked for by the
+	// scenario: what was answered becomes facts, which checks judge.
+	Auditors []Auditor
+}
+
+// Auditor is a workload that goes on in every scenario.
+type Auditor struct {
+	Name string
+	// New makes an auditor for one run.
+	New func() Auditing
+}
+
+// Auditing is an auditor of one run.
+type Auditing interface {
+	// Hear learns of what users do, and of all other facts, as they happen.
+	Hear(f check.Fact)
+	// Audit is a task of the client: of each of its incarnations, and another one
+	// from when everything is healed. What it finds it reports as facts.
+	Audit(ctx context.Context, client node.Env, part check.Part)
 }
 
 // Action is a workload: something that a user of the cloud does.

@@ -1,0 +1,264 @@
+package scenarios
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/transport"
+)
+
+// answers compares what patricks and monkeys tell a user who asks all the time
+// with what users did and with what became of it.
+type answers struct {
+	check.Tally
+	*jobModel
+	promises
+	surroundings
+	// held is what one patrick knows of one job: more and more of its end.
+	held map[[2]string]*maxRegister
+	// sweeping collects what the sweep that goes on was told, swept is the last
+	// one that is complete.
+	sweeping, swept map[string]patrickapi.Status
+	// broken is why the sweep that goes on is incomplete, why that of the last.
+	broken, why string
+}
+
+func newAnswers() *answers {
+	return &answers{jobModel: newJobModel(), surroundings: newSurroundings(), held: map[[2]string]*maxRegister{}, sweeping: map[string]patrickapi.Status{}}
+}
+
+func (*answers) Name() string { return "answers-are-true" }
+
+// Fact implements check.OnFact.
+func (c *answers) Fact(f check.Fact) error {
+	c.promises.fact(f)
+	c.jobModel.fact(f)
+	c.surroundings.fact(f)
+	if c.forgets(f) {
+		maps.DeleteFunc(c.held, func(k [2]string, _ *maxRegister) bool { return k[0] == f.Node })
+	}
+	switch f.Name {
+	case "job-accepted":
+		c.wrote(f, patrickapi.Open)
+	case "job-finished":
+		c.wrote(f, statusNamed(f.Text("status")))
+	case "job-told":
+		return c.job(f)
+	case "logs-told":
+		return c.log(f)
+	case "list-told":
+		return c.list(f)
+	case "open-told":
+		return c.open(f)
+	case "monkey-told":
+		return c.monkey(f)
+	case "audit-job":
+		return c.failure(f)
+	case "audit-swept":
+		c.sweepEnds()
+	}
+	return nil
+}
+
+// rank is a job's state as far as it only grows: each rebuild begins anew, and a
+// success stays.
+func rank(s patrickapi.Status, rebuilds int64) height {
+	switch s {
+	case patrickapi.Success:
+		return height{major: math.MaxUint64}
+	case patrickapi.Locked:
+		s = patrickapi.Open
+	}
+	return height{major: uint64(rebuilds), minor: uint64(s)}
+}
+
+func (c *answers) register(node, job string) *maxRegister {
+	key := [2]string{node, job}
+	r := c.held[key]
+	if r == nil {
+		r = new(maxRegister)
+		c.held[key] = r
+	}
+	return r
+}
+
+func (c *answers) wrote(f check.Fact, s patrickapi.Status) {
+	c.register(f.Node, f.Text("job")).done(f.At, rank(s, f.Int("rebuilds")))
+}
+
+// job judges what a patrick tells of a job.
+func (c *answers) job(f check.Fact) error {
+	job, t, by := f.Text("job"), toldOf(f), c.name(f)
+	status := statusCalled(t.status)
+	if c.rotted[by] {
+		c.Excused("the disk of the patrick has rotted")
+		return nil
+	}
+	if f.Int("sweep") != noSweep {
+		c.sweeping[job] = status
+	}
+	c.Evaluated()
+	if status != patrickapi.Unknown {
+		if text := c.contradiction(job, t); text != "" {
+			return fmt.Errorf("%s says that job %s is %s: %s", by, job, t.status, text)
+		}
+	}
+	if c.mayBeRetired(job) {
+		c.Excused("the project has more finished jobs than are kept")
+		return nil
+	}
+	r := c.register(by, job)
+	is := rank(status, int64(t.rebuilds))
+	r.begin(0, is) // whether anybody decided so was asked above
+	if err := r.read(f.At-time.Duration(f.Int("took")), f.At, is); err != nil {
+		return fmt.Errorf("%s says that job %s is %s, after it knew better: %w", by, job, t.status, err)
+	}
+	return nil
+}
+
+// mayBeRetired reports whether a job can have been forgotten.
+func (c *answers) mayBeRetired(job string) bool {
+	j := c.jobs[job]
+	return j != nil && len(j.pushes) > 0 && c.keep > 0 && c.finished[j.pushes[0].project] > c.keep
+}
+
+// log judges what a patrick tells of a log.
+func (c *answers) log(f check.Fact) error {
+	job, by := f.Text("job"), c.name(f)
+	if err := c.failure(f); err != nil || f.Text("error") != "" {
+		return err
+	}
+	j := c.jobs[job]
+	if j == nil || len(j.pushes) == 0 || f.Int("lines") == 0 {
+		return nil
+	}
+	c.Evaluated()
+	first, last := f.Text("first"), f.Text("last")
+	if f.Text("full") != "true" {
+		return nil
+	}
+	if !strings.Contains(first, j.pushes[0].commit) && !strings.Contains(first, "failed:") {
+		return fmt.Errorf("%s says that the log of job %s begins with %q, which is not about commit %s", by, job, first, j.pushes[0].commit)
+	}
+	if !j.decided[patrickapi.Failed] && !j.decided[patrickapi.Cancelled] && j.failures == 0 && !strings.Contains(last, "100%") {
+		return fmt.Errorf("%s says that the whole log of job %s ends with %q", by, job, last)
+	}
+	return nil
+}
+
+// list judges a page, beside its jobs.
+func (c *answers) list(f check.Fact) error {
+	sweep := f.Int("sweep") != noSweep
+	if f.Text("error") != "" {
+		if sweep {
+			c.broken = "a page of the list of jobs is an error: " + f.Text("error")
+		}
+		if f.Text("after") != "" && f.Text("error") == transport.NotFound.String() {
+			return nil // the job that the page was to begin after was forgotten meanwhile
+		}
+		return c.failure(f)
+	}
+	c.Evaluated()
+	if wrong := f.Text("wrong"); wrong != "" {
+		return fmt.Errorf("the list of jobs that %s gives is wrong: %s", c.name(f), wrong)
+	}
+	return nil
+}
+
+// open judges what a patrick says can be claimed.
+func (c *answers) open(f check.Fact) error {
+	if f.Text("error") != "" {
+		return c.failure(f)
+	}
+	ids := strings.Fields(f.Text("ids"))
+	if len(ids) > int(f.Int("limit")) {
+		return fmt.Errorf("%s offers %d jobs, asked for %d", c.name(f), len(ids), f.Int("limit"))
+	}
+	begin := f.At - time.Duration(f.Int("took"))
+	for _, id := range ids {
+		c.Evaluated()
+		j := c.jobs[id]
+		if j == nil || len(j.pushes) == 0 {
+			return fmt.Errorf("%s offers job %s, which nobody pushed", c.name(f), id)
+		}
+		if c.register(c.name(f), id).floor(begin).major == math.MaxUint64 {
+			return fmt.Errorf("%s offers job %s, of whose success it has told before", c.name(f), id)
+		}
+	}
+	return nil
+}
+
+// monkey judges what a monkey tells of itself.
+func (c *answers) monkey(f check.Fact) error {
+	if f.Text("error") != "" {
+		return c.failure(f)
+	}
+	c.Evaluated()
+	slots := c.slots[c.name(f)]
+	if f.Int("slots") != int64(slots) || f.Int("work") > int64(slots) {
+		return fmt.Errorf("%s says that it does %d jobs in %d slots, it has %d", c.name(f), f.Int("work"), f.Int("slots"), slots)
+	}
+	return nil
+}
+
+// failure judges an answer that is an error: it may be late, lost or refused, but
+// a question that makes sense is not invalid, and a sound node has no fault.
+func (c *answers) failure(f check.Fact) error {
+	by, kind := c.name(f), f.Text("error")
+	switch {
+	case kind == transport.Invalid.String():
+		return fmt.Errorf("%s takes a question for invalid", by)
+	case kind == transport.Internal.String() && !c.badDisk[by] && !c.rotted[by]:
+		return fmt.Errorf("%s answers with an internal error", by)
+	}
+	return nil
+}
+
+func (c *answers) sweepEnds() {
+	c.why = c.broken
+	if c.broken == "" {
+		c.swept = c.sweeping
+	}
+	c.sweeping, c.broken = map[string]patrickapi.Status{}, ""
+}
+
+// Poll implements check.OnPoll.
+func (c *answers) Poll(v check.View) error {
+	c.look(v)
+	return nil
+}
+
+// Settled demands that a user who asks for all jobs is told of the end of each.
+func (c *answers) Settled(v check.View) error {
+	if err := check.Missing(v, "patrick"); err != nil {
+		return err
+	}
+	if c.swept == nil {
+		return fmt.Errorf("nobody could list all jobs after healing: %s", c.why)
+	}
+	for _, id := range c.order {
+		j := c.jobs[id]
+		if !j.acked {
+			continue
+		}
+		if c.void(v, id) {
+			c.Excused("as many disks were lost as were promised to be survived")
+			continue
+		}
+		status, listed := c.swept[id]
+		if !listed && c.mayBeRetired(id) {
+			c.Excused("the project has more finished jobs than are kept")
+			continue
+		}
+		c.Evaluated()
+		if !status.Final() {
+			return fmt.Errorf("whoever asks for all jobs is told that job %s is %s", id, status)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,223 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/sim/check"
+)
+
+// jobModel is what must be true of jobs, by what users did and by what became of
+// the attempts. It asks no service.
+type jobModel struct {
+	jobs  map[string]*jobTruth
+	order []string // of jobs, as users named them
+	// wins are the pushes that supersede older ones, by repository and branch.
+	wins map[[2]string][]string
+	// finished counts the jobs of a project that have come to an end.
+	finished map[string]int
+}
+
+// jobTruth is what is known of one job.
+type jobTruth struct {
+	pushes    []pushed
+	sent      time.Duration // the first push
+	acked     bool
+	ackedAt   time.Duration
+	grants    []attempt // that any patrick has made
+	failures  int       // attempts that reported one
+	losses    int       // attempts that ended without a word
+	decided   [patrickapi.Success + 1]bool
+	decidedAt time.Duration // the first end
+	cancelled bool          // a user has asked for it
+	rebuilds  int           // how often it was begun anew
+	adopted   bool          // tns knew of a success of which nobody had told
+}
+
+// pushed is one push of a user.
+type pushed struct {
+	project, repository, branch, commit string
+	event                               string
+	order                               uint64
+	built
+	newestWins bool
+	at         time.Duration
+}
+
+func newJobModel() *jobModel {
+	return &jobModel{jobs: map[string]*jobTruth{}, wins: map[[2]string][]string{}, finished: map[string]int{}}
+}
+
+// job is a job's truth, made if there is none.
+func (m *jobModel) job(id string, at time.Duration) *jobTruth {
+	j := m.jobs[id]
+	if j == nil {
+		j = &jobTruth{sent: at}
+		m.jobs[id] = j
+		m.order = append(m.order, id)
+	}
+	return j
+}
+
+// fact learns.
+func (m *jobModel) fact(f check.Fact) {
+	switch f.Name {
+	case "push-sent":
+		m.push(f)
+	case "push-acknowledged":
+		if j := m.job(f.Text("job"), f.At); !j.acked {
+			j.acked, j.ackedAt = true, f.At
+		}
+	case "cancel-sent":
+		m.job(f.Text("job"), f.At).cancelled = true
+	case "job-granted":
+		j := m.job(f.Text("job"), f.At)
+		if a := attemptOf(f); !slices.Contains(j.grants, a) {
+			j.grants = append(j.grants, a)
+		}
+	case "job-released":
+		if j := m.job(f.Text("job"), f.At); f.Text("success") != "true" && f.Text("abandoned") != "true" {
+			j.failures++
+		} else if f.Text("abandoned") == "true" {
+			j.losses++
+		}
+	case "job-rebuilt":
+		j := m.job(f.Text("job"), f.At)
+		j.rebuilds = max(j.rebuilds, int(f.Int("rebuilds")))
+	case "job-settled":
+		m.job(f.Text("job"), f.At).adopted = true
+	case "job-expired":
+		m.job(f.Text("job"), f.At).losses++
+	case "job-finished":
+		m.end(f)
+	}
+}
+
+func (m *jobModel) push(f check.Fact) {
+	p := pushed{
+		project: f.Text("project"), repository: f.Text("repository"), branch: f.Text("branch"), commit: f.Text("commit"),
+		event: f.Text("event"), order: uint64(f.Int("order")),
+		built:      built{source: f.Text("source"), artifact: f.Text("artifact"), entries: f.Text("entries"), fail: f.Text("fail")},
+		newestWins: f.Text("newest-wins") == "true", at: f.At,
+	}
+	id := f.Text("job")
+	j := m.job(id, f.At)
+	j.pushes = append(j.pushes, p)
+	if p.newestWins {
+		key := [2]string{p.repository, p.branch}
+		m.wins[key] = append(m.wins[key], id)
+	}
+}
+
+func (m *jobModel) end(f check.Fact) {
+	id := f.Text("job")
+	j := m.job(id, f.At)
+	if j.decidedAt == 0 {
+		j.decidedAt = f.At
+		if len(j.pushes) > 0 {
+			m.finished[j.pushes[0].project]++
+		}
+	}
+	j.decided[statusNamed(f.Text("status"))] = true
+}
+
+// supersedable reports whether somebody has pushed what makes a job superfluous.
+func (m *jobModel) supersedable(id string, p pushed) bool {
+	return slices.ContainsFunc(m.wins[[2]string{p.repository, p.branch}], func(other string) bool { return other != id })
+}
+
+// told is what a patrick says of a job.
+type told struct {
+	id, status                          string
+	project, repository, branch, commit string
+	source, artifact, log, reason       string
+	event                               string
+	order                               uint64
+	attempts, rebuilds                  int
+	token                               attempt
+}
+
+func toldOf(f check.Fact) told {
+	return told{
+		id: f.Text("id"), status: f.Text("status"), project: f.Text("project"), repository: f.Text("repository"), branch: f.Text("branch"),
+		commit: f.Text("commit"), source: f.Text("source"), artifact: f.Text("artifact"), log: f.Text("log"), reason: f.Text("reason"),
+		event: f.Text("event"), order: uint64(f.Int("order")), attempts: int(f.Int("attempts")), rebuilds: int(f.Int("rebuilds")), token: attemptOf(f),
+	}
+}
+
+// contradiction says how what is told of a job cannot be true, "" if it can.
+func (m *jobModel) contradiction(job string, t told) string {
+	j := m.jobs[job]
+	if j == nil || len(j.pushes) == 0 {
+		return "nobody pushed it"
+	}
+	i := slices.IndexFunc(j.pushes, func(p pushed) bool {
+		return p.project == t.project && p.repository == t.repository && p.branch == t.branch && p.commit == t.commit && p.source == t.source
+	})
+	switch {
+	case t.id != job:
+		return "the answer is about job " + t.id
+	case i < 0:
+		return fmt.Sprintf("nobody pushed commit %s of %s to %s/%s with tree %s under it", t.commit, t.repository, t.project, t.branch, t.source)
+	case t.order != j.pushes[i].order || t.event != j.pushes[i].event:
+		return fmt.Sprintf("it is of event %s with order %d, not %s with %d", j.pushes[i].event, j.pushes[i].order, t.event, t.order)
+	case t.rebuilds > j.rebuilds:
+		return fmt.Sprintf("it was begun anew %d times, not %d", j.rebuilds, t.rebuilds)
+	case t.attempts > len(j.grants):
+		return fmt.Sprintf("%d attempts of the %d that were granted", t.attempts, len(j.grants))
+	}
+	return m.statusContradiction(job, j, j.pushes[i], t)
+}
+
+func (m *jobModel) statusContradiction(job string, j *jobTruth, p pushed, t told) string {
+	status := statusCalled(t.status)
+	switch {
+	case status.Final() && !j.decided[status]:
+		return "no patrick decided that"
+	case status == patrickapi.Locked || status == patrickapi.Success:
+		if !slices.Contains(j.grants, t.token) {
+			return fmt.Sprintf("attempt %d of %s was not granted", t.token.number, t.token.holder)
+		}
+	}
+	switch status {
+	case patrickapi.Success:
+		if t.artifact != p.artifact {
+			return fmt.Sprintf("the artifact of what was pushed is %q, not %q", p.artifact, t.artifact)
+		}
+		if t.log == "" && !j.adopted {
+			return "it has no log"
+		}
+	case patrickapi.Failed:
+		return j.failedContradiction(p, t)
+	case patrickapi.Cancelled:
+		if !j.cancelled && !m.supersedable(job, p) {
+			return "nobody cancelled it, and no push made it superfluous"
+		}
+	}
+	return ""
+}
+
+// failedContradiction: a failure has failed or lost attempts, and says why.
+func (j *jobTruth) failedContradiction(p pushed, t told) string {
+	switch {
+	case strings.TrimSpace(t.reason) == "":
+		return "it does not say why"
+	case j.failures == 0 && j.losses == 0:
+		return "no attempt failed or was lost"
+	case p.fail == "permanent" && j.failures == 0 && j.losses < 2:
+		return "what cannot be built was given up before anybody tried"
+	}
+	return ""
+}
+
+func statusCalled(name string) patrickapi.Status {
+	for s := patrickapi.Unknown; s <= patrickapi.Success; s++ {
+		if s.String() == name {
+			return s
+		}
+	}
+	return patrickapi.Unknown
+}
