@@ -48,32 +48,45 @@ func (c *contest) cancel() {
 }
 
 // enter takes part in the competition for an item, or adapts to news about it.
-func (s *Service) enter(it *item, sit situation) {
+// It reports when to look again if this hoarder's time is far away: those before
+// it will have acted by then.
+func (s *Service) enter(it *item, sit situation) (again time.Duration) {
 	c := s.contests[it.root]
+	if c != nil && (c.running || c.due) {
+		return 0
+	}
+	now := s.env.Loop.Elapsed()
+	at := it.short.at() + s.competeDelay(it, sit)
+	if c != nil {
+		c.cancel()
+		at = max(at, c.notBefore)
+	} else if far := now + 2*s.cfg.SweepInterval; at > far {
+		return far
+	}
 	if c == nil {
 		c = &contest{root: it.root}
 		s.contests[it.root] = c
-	}
-	if c.running || c.due {
-		return
-	}
-	c.cancel()
-	now := s.env.Loop.Elapsed()
-	at := max(it.short.at+s.competeDelay(it, sit), c.notBefore)
-	if at-now > 2*s.cfg.SweepInterval {
-		return // far down the order: the sweep comes before that time
 	}
 	c.timer = s.env.Loop.AfterFunc(at-now, func() {
 		c.timer, c.due = nil, true
 		s.launch()
 	})
+	return 0
 }
 
 func (s *Service) competeDelay(it *item, sit situation) time.Duration {
 	size, lack := it.size(), sit.target-sit.copies
-	ahead := hoarderapi.Ahead(it.root, s.env.Self, s.candidates(it))
 	score := rarity(it.totalDemand(), sit.target, sit.copies, size)
-	draw := rand.NewPCG(s.seed, hoarderapi.Weight(it.root, s.env.Self)).Uint64()
+	order := hoarderapi.OrderOf(it.root)
+	// Beyond so many its time is far away, however many more there are.
+	aheadMax := lack + int(3*s.cfg.SweepInterval/competeStep)
+	ahead := 0
+	for _, m := range s.roster.all {
+		if ahead < aheadMax && m.peer != s.env.Self && order.Better(m.peer, s.env.Self) && s.canHold(m, it, size) {
+			ahead++
+		}
+	}
+	draw := rand.NewPCG(s.seed, order.Weight(s.env.Self)).Uint64()
 	return competeDelay(score, ahead, lack, size, float64(draw>>11)/(1<<53))
 }
 
@@ -83,11 +96,15 @@ func (s *Service) candidates(it *item) []transport.Peer {
 	size := it.size()
 	var list []transport.Peer
 	for _, m := range s.roster.all {
-		if m.lives() && m.hasRoom(size) && !it.claimed(m.peer) {
+		if s.canHold(m, it, size) {
 			list = append(list, m.peer)
 		}
 	}
 	return list
+}
+
+func (s *Service) canHold(m *member, it *item, size int64) bool {
+	return m.lives() && m.hasRoom(size) && !it.claimed(m.peer)
 }
 
 // leave ends this hoarder's part, unless a transfer runs.

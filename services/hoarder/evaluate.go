@@ -2,6 +2,7 @@ package hoarder
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/taucloud/tau/clock"
@@ -12,34 +13,83 @@ import (
 )
 
 const (
-	// sweepBatch bounds the items that one sweep looks at because it is their
-	// turn; those that are short or in surplus are looked at every time.
-	sweepBatch = 256
-	// sweepPressingMax bounds those.
-	sweepPressingMax = 2048
+	// sweepBatch is how many items a sweep looks at because it is their turn,
+	// should one have been overlooked: all of 10,000 have theirs within an hour.
+	// What there is to do about the others is in the queue.
+	sweepBatch = 32
+	// sweepDueMax bounds what one sweep takes from the queue.
+	sweepDueMax = 2048
 	// lostAfter is how long nobody must have claimed an item before it is
 	// reported lost.
 	lostAfter = time.Minute
 )
 
-// evaluate looks at one item after something about it changed and does, or
-// schedules, what is to be done.
+// evaluate looks at one item after something about it changed, or because it is
+// time to, and does, or schedules, what is to be done.
 func (s *Service) evaluate(root string) {
 	it := s.index.items[root]
 	if it == nil {
 		return
 	}
-	s.mendClaim(it)
+	if it.empty() && !s.busy(root) {
+		s.dropRemains(root)
+		s.index.forget(it)
+		return
+	}
+	failed := s.mendClaim(it) || s.mendRecord(it)
 	sit := s.situation(it)
-	action := decide(sit, s.cfg)
-	if action == compete {
-		s.enter(it, sit)
-	} else {
+	var again time.Duration
+	switch action := decide(sit, s.cfg); action {
+	case compete:
+		again = s.enter(it, sit)
+	default:
 		s.leave(root)
 		s.dropRemains(root)
+		if action == release || action == discard || action == supersede {
+			s.yield(root)
+			failed = true // until it is done
+		}
 	}
-	if action == release || action == discard || action == supersede {
-		s.yield(root)
+	s.lookAgain(it, sit, failed, again)
+}
+
+// busy reports whether a task works with an item: it must not be forgotten.
+func (s *Service) busy(root string) bool {
+	return s.ledger.holds(root) || s.acquiring[root] || s.contests[root] != nil || s.toYield[root] || s.yielding[root]
+}
+
+// lookAgain puts the item into the queue for the next moment at which there may
+// be something to do although nothing has changed.
+func (s *Service) lookAgain(it *item, sit situation, failed bool, again time.Duration) {
+	now := s.env.Loop.Elapsed()
+	var next time.Duration
+	sooner := func(at time.Duration) {
+		if next == 0 || at < next {
+			next = max(at, now+1)
+		}
+	}
+	if failed {
+		sooner(now + s.cfg.SweepInterval/2)
+	}
+	if again > 0 {
+		sooner(again)
+	}
+	if sit.held && it.surplus.on() && sit.surplusFor < s.cfg.SurplusGrace {
+		sooner(it.surplus.at() + s.cfg.SurplusGrace)
+	}
+	if sit.held && it.ended.on() && sit.endedFor < s.cfg.SurplusGrace {
+		sooner(it.ended.at() + s.cfg.SurplusGrace)
+	}
+	if it.short.on() && len(it.claims) == 0 && !it.reportedLost {
+		sooner(max(it.short.at()+lostAfter, now+s.cfg.SweepInterval/2))
+	}
+	if at, any := s.collectAt(it, now); any {
+		sooner(at)
+	}
+	if next == 0 {
+		s.index.due.remove(it)
+	} else {
+		s.index.due.set(it, next)
 	}
 }
 
@@ -63,9 +113,9 @@ func (s *Service) situation(it *item) situation {
 
 // ahead counts the live claimants that rank before this hoarder.
 func (s *Service) ahead(it *item) int {
-	n := 0
+	n, order := 0, hoarderapi.OrderOf(it.root)
 	for _, c := range it.claims {
-		if c.by.lives() && c.by.peer != s.env.Self && hoarderapi.Better(it.root, c.by.peer, s.env.Self) {
+		if c.by.lives() && c.by.peer != s.env.Self && order.Better(c.by.peer, s.env.Self) {
 			n++
 		}
 	}
@@ -74,45 +124,62 @@ func (s *Service) ahead(it *item) int {
 
 // best reports whether no live hoarder ranks before this one.
 func (s *Service) best(root string) bool {
+	order := hoarderapi.OrderOf(root)
 	for _, m := range s.roster.all {
-		if m.lives() && m.peer != s.env.Self && hoarderapi.Better(root, m.peer, s.env.Self) {
+		if m.lives() && m.peer != s.env.Self && order.Better(m.peer, s.env.Self) {
 			return false
 		}
 	}
 	return true
 }
 
-// mendClaim makes the claim say what is true. A hoarder that lost its disk gets
-// its old claims back from the others and withdraws them here.
-func (s *Service) mendClaim(it *item) {
+// mendClaim makes the claim say what is true, and reports whether that failed. A
+// hoarder that lost its disk gets its old claims back from the others and
+// withdraws them here.
+func (s *Service) mendClaim(it *item) (failed bool) {
 	claimed := it.claimed(s.env.Self)
 	switch held := s.ledger.holds(it.root); {
 	case held == claimed || s.acquiring[it.root]:
+		return false
 	case held:
-		s.claim(it, 0)
-	default:
-		if err := s.write(storage.Entry{Key: claimKey(it.root, s.env.Self)}); err != nil {
-			s.env.Log.Warn("claim not withdrawn", "root", it.root, "err", err)
-			return
-		}
-		s.env.Observe("claim-withdrawn", node.F("root", it.root))
+		return !s.claim(it, 0)
 	}
+	if err := s.write(storage.Entry{Key: claimKey(it.root, s.env.Self)}); err != nil {
+		s.env.Log.Warn("claim not withdrawn", "root", it.root, "err", err)
+		return true
+	}
+	s.env.Observe("claim-withdrawn", node.F("root", it.root))
+	return false
+}
+
+// mendRecord makes the record of a copy name the marks that stand now, and
+// reports whether that failed.
+func (s *Service) mendRecord(it *item) (failed bool) {
+	if !s.ledger.holds(it.root) || len(it.marks) == 0 || slices.EqualFunc(s.recorded[it.root], it.standing(), (*mark).equal) {
+		return false
+	}
+	err := s.writeHeld(it.root, s.ledger.held[it.root])
+	if err != nil {
+		s.env.Log.Warn("record not written", "root", it.root, "err", err)
+	}
+	return err != nil
 }
 
 // claim writes the claim of a copy that is held; moved is what was fetched.
-func (s *Service) claim(it *item, moved int64) {
+func (s *Service) claim(it *item, moved int64) bool {
 	bytes := s.ledger.held[it.root]
 	entry := storage.Entry{Key: claimKey(it.root, s.env.Self), Value: transport.Encode(claimRecord{Bytes: bytes})}
 	if err := s.write(entry); err != nil {
 		s.env.Log.Warn("claim not written", "root", it.root, "err", err) // the next evaluation tries again
-		return
+		return false
 	}
-	repaired := it.complete && it.short.on
+	repaired := it.complete && it.short.on()
 	s.env.Observe("item-claimed", node.F("root", it.root), node.F("bytes", bytes), node.F("moved", moved))
 	if repaired {
 		copies, _ := it.copies()
 		s.env.Observe("item-repaired", node.F("root", it.root), node.F("copies", copies))
 	}
+	return true
 }
 
 // sweepForever looks now and then at what no event has told: time that passed,
@@ -125,41 +192,41 @@ func (s *Service) sweepForever(ctx context.Context) {
 		}
 		s.writeInterest()
 		s.endLeases()
-		for _, root := range s.nextSweep() {
-			s.evaluate(root)
-			s.reportLoss(root)
-		}
+		s.sweep()
 	}
 }
 
-// nextSweep lists the items to look at: those that press, and a batch of all.
-func (s *Service) nextSweep() []string {
-	var roots []string
-	for _, root := range s.index.roots {
-		it := s.index.items[root]
-		pressing := it.short.on || (s.ledger.holds(root) && (it.surplus.on || it.ended.on))
-		if pressing && len(roots) < sweepPressingMax {
-			roots = append(roots, root)
+// sweep looks at the items that are due, and at a few that are not.
+func (s *Service) sweep() {
+	now := s.env.Loop.Elapsed()
+	for range sweepDueMax {
+		it := s.index.due.pop(now)
+		if it == nil {
+			break
+		}
+		s.collect(it)
+		s.evaluate(it.root)
+		s.reportLoss(it)
+	}
+	for range min(sweepBatch, len(s.index.list)) {
+		s.cursor = (s.cursor + 1) % len(s.index.list)
+		s.evaluate(s.index.list[s.cursor].root)
+		if len(s.index.list) == 0 {
+			break
 		}
 	}
-	for range min(sweepBatch, len(s.index.roots)) {
-		s.cursor = (s.cursor + 1) % len(s.index.roots)
-		roots = append(roots, s.index.roots[s.cursor])
-	}
-	return roots
 }
 
 // reportLoss reports, from the best-ranked live hoarder only, an item that
 // somebody wants and nobody claims.
-func (s *Service) reportLoss(root string) {
-	it := s.index.items[root]
+func (s *Service) reportLoss(it *item) {
 	if it.reportedLost || len(it.claims) > 0 || it.short.lasted(s.env.Loop.Elapsed()) < lostAfter {
 		return
 	}
-	if !s.best(root) {
+	if !s.best(it.root) {
 		return
 	}
 	it.reportedLost = true
-	s.env.Observe("item-lost", node.F("root", root))
-	s.env.Log.Warn("no copy left", "root", root)
+	s.env.Observe("item-lost", node.F("root", it.root))
+	s.env.Log.Warn("no copy left", "root", it.root)
 }

@@ -1,24 +1,24 @@
 package hoarder
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
-	"github.com/taucloud/tau/transport"
 )
 
 // index is what the replicated entries say, arranged for questions. Applying an
 // entry twice, or in any order with others, gives the same.
 type index struct {
 	items     map[string]*item
-	roots     []string // all, in order
+	list      []*item // all, in the order of their arrival; item.at is its place
+	sorted    []*item // all, by root, if it is as long as list
 	roster    *roster
 	databases map[database]map[*item]uint64 // marks that stand: item to version
 	leases    leases
+	due       dueQueue
 }
 
 // database is the scope in which versions are compared.
@@ -32,157 +32,89 @@ func newIndex(r *roster) *index {
 func (x *index) get(root string) *item {
 	it := x.items[root]
 	if it == nil {
-		it = &item{root: root}
+		it = &item{root: root, at: int32(len(x.list)), dueAt: notDue}
 		x.items[root] = it
-		i, _ := slices.BinarySearch(x.roots, root)
-		x.roots = slices.Insert(x.roots, i, root)
+		x.list = append(x.list, it)
+		x.sorted = nil
 	}
 	return it
 }
 
 // forget drops an item of which no entry is left.
 func (x *index) forget(it *item) {
-	if x.items[it.root] == it && it.empty() {
-		delete(x.items, it.root)
-		i, _ := slices.BinarySearch(x.roots, it.root)
-		x.roots = slices.Delete(x.roots, i, i+1)
+	if x.items[it.root] != it || !it.empty() {
+		return
 	}
+	delete(x.items, it.root)
+	last := x.list[len(x.list)-1]
+	x.list[it.at], last.at = last, it.at
+	x.list[len(x.list)-1] = nil
+	x.list = x.list[:len(x.list)-1]
+	x.sorted = nil
+	x.due.remove(it)
+}
+
+// inOrder lists all items by root. The list must not be changed.
+func (x *index) inOrder() []*item {
+	if len(x.sorted) != len(x.list) {
+		x.sorted = slices.Clone(x.list)
+		slices.SortFunc(x.sorted, func(a, b *item) int { return strings.Compare(a.root, b.root) })
+	}
+	return x.sorted
 }
 
 // set applies one entry; a nil value is a deletion. It returns the root that
 // it is about.
 func (x *index) set(k storage.Key, value []byte, now time.Duration) (root string, err error) {
-	parts := k.Parts()
-	if len(parts) < 3 {
-		return "", fmt.Errorf("hoarder: %s is no key of ours", k)
-	}
-	root = parts[1]
-	switch {
-	case parts[0] == claimsPart && len(parts) == 3:
-		err = x.setClaim(root, parts[2], value)
-	case parts[0] == demandPart && len(parts) == 3:
-		err = x.setDemand(root, parts[2], value)
-	case parts[0] == withdrawnPart && len(parts) == 4:
-		err = x.setWithdrawn(root, parts[2], parts[3], value, now)
-	case parts[0] == marksPart && len(parts) == 5:
-		err = x.setMark(root, k, parts, value, now)
-	default:
-		return "", fmt.Errorf("hoarder: %s is no key of ours", k)
-	}
+	e, err := entries.Of(k, value)
 	if err != nil {
-		return root, fmt.Errorf("hoarder: %s: %w", k, err)
+		return "", err
 	}
-	return root, nil
-}
-
-func (x *index) setClaim(root, peer string, value []byte) error {
-	p, err := transport.ParsePeer(peer)
-	if err != nil {
-		return err
-	}
-	m := x.roster.member(p)
-	if value == nil {
-		it := x.items[root]
-		if it == nil {
-			return nil
-		}
-		if at, found := it.claimOf(p); found {
-			it.claims = slices.Delete(it.claims, at, at+1)
-			delete(m.claimed, it)
-		}
-		return nil
-	}
-	var c claimRecord
-	if err := transport.Decode(value, &c); err != nil {
-		return err
-	}
-	it := x.get(root)
-	at, found := it.claimOf(p)
-	if !found {
-		it.claims = slices.Insert(it.claims, at, claim{by: m})
-	}
-	it.claims[at].bytes = c.Bytes
-	m.claimed[it] = struct{}{}
-	return nil
-}
-
-func (x *index) setDemand(root, peer string, value []byte) error {
-	p, err := transport.ParsePeer(peer)
-	if err != nil {
-		return err
-	}
-	var d demandRecord
-	if value != nil {
-		if err := transport.Decode(value, &d); err != nil {
-			return err
-		}
-	} else if x.items[root] == nil {
-		return nil
-	}
-	it := x.get(root)
-	at, found := slices.BinarySearchFunc(it.demand, p, func(d demandOf, p transport.Peer) int { return d.by.Compare(p) })
-	switch {
-	case value == nil && found:
-		it.demand = slices.Delete(it.demand, at, at+1)
-	case value != nil && found:
-		it.demand[at].total = d.Total
-	case value != nil:
-		it.demand = slices.Insert(it.demand, at, demandOf{by: p, total: d.Total})
-	}
-	return nil
-}
-
-func (x *index) setWithdrawn(root, owner, part string, value []byte, now time.Duration) error {
-	seq, err := parseSeq(part)
-	if err != nil {
-		return err
-	}
-	if value != nil {
-		it := x.get(root)
-		return x.around(it, func() { it.withdraw(owner, seq, now) })
-	}
-	it := x.items[root]
+	it := x.items[e.root]
 	if it == nil {
-		return nil
+		if value == nil {
+			return e.root, nil
+		}
+		it = x.get(e.root)
 	}
-	if w := it.withdrawnOf(owner); w == nil || w.seq != seq {
-		return nil // of a lower one, which a higher one covers
+	deleted := value == nil
+	switch e.part {
+	case claimsPart:
+		x.setClaim(it, e, deleted)
+	case demandPart:
+		it.setDemand(e, deleted)
+	case withdrawnPart:
+		x.around(it, func() { it.setWithdrawn(e, deleted, now) })
+	case marksPart:
+		x.around(it, func() { x.setMark(it, e, deleted, now) })
 	}
-	return x.around(it, func() {
-		it.withdrawn = slices.DeleteFunc(it.withdrawn, func(w withdrawn) bool { return w.owner == owner })
-	})
+	return e.root, nil
 }
 
-// setMark takes a mark only where it belongs: its key is made of it.
-func (x *index) setMark(root string, k storage.Key, parts []string, value []byte, now time.Duration) error {
-	if value == nil {
-		if it := x.items[root]; it != nil {
-			return x.around(it, func() {
-				it.marks = slices.DeleteFunc(it.marks, func(m *mark) bool {
-					return m.owner == parts[2] && seqPart(m.Seq) == parts[3] && m.id == parts[4]
-				})
-			})
-		}
-		return nil
+func (x *index) setClaim(it *item, e *entry, deleted bool) {
+	at, found := it.claimOf(e.peer)
+	switch m := x.roster.member(e.peer); {
+	case deleted && found:
+		it.claims = slices.Delete(it.claims, at, at+1)
+		delete(m.claimed, it)
+	case !deleted && found:
+		it.claims[at].bytes = e.bytes
+	case !deleted:
+		it.claims = slices.Insert(it.claims, at, claim{by: m, bytes: e.bytes})
+		m.claimed[it] = struct{}{}
 	}
-	var rec markRecord
-	if err := transport.Decode(value, &rec); err != nil {
-		return err
+}
+
+func (x *index) setMark(it *item, e *entry, deleted bool, now time.Duration) {
+	if deleted {
+		it.marks = slices.DeleteFunc(it.marks, func(m *mark) bool { return m.owner == e.owner && m.Seq == e.seq && m.id == e.id })
+	} else if it.putMark(e.mark) {
+		x.leases.add(it.root, e.mark, now)
 	}
-	m := newMark(rec)
-	if m.key(root) != k {
-		return fmt.Errorf("the mark is another's")
-	}
-	it := x.get(root)
-	return x.around(it, func() {
-		if it.putMark(m) {
-			x.leases.add(root, m, now)
-		}
-	})
 }
 
 // around changes what stands of an item, and what follows from it.
-func (x *index) around(it *item, change func()) error {
+func (x *index) around(it *item, change func()) {
 	for _, m := range it.standing() {
 		if m.Kind == hoarderapi.Database {
 			db := database{m.Owner, m.Name}
@@ -203,7 +135,6 @@ func (x *index) around(it *item, change func()) error {
 		x.databases[db][it] = m.Version
 	}
 	it.retarget()
-	return nil
 }
 
 // newest is the highest snapshot of a database that somebody claims to hold, or

@@ -26,12 +26,11 @@ type ItemView struct {
 
 // Items lists what this hoarder knows of, by root.
 func (s *Service) Items() []ItemView {
-	list := make([]ItemView, 0, len(s.index.roots))
-	for _, root := range s.index.roots {
-		it := s.index.items[root]
+	list := make([]ItemView, 0, len(s.index.list))
+	for _, it := range s.index.inOrder() {
 		st, _ := s.index.state(it)
 		list = append(list, ItemView{
-			Root:      root,
+			Root:      it.root,
 			State:     st.String(),
 			Target:    it.target,
 			Bytes:     it.size(),

@@ -19,6 +19,11 @@ type item struct {
 	demand    []demandOf  // by peer
 	target    int         // the highest that an owner wants
 
+	// at is the item's place in index.list, dueAt the one in the queue of items to
+	// look at, due when that is.
+	at, dueAt int32
+	due       time.Duration
+
 	// Since when this node, on its monotonic clock, has seen the item below its
 	// target, in surplus, or at its end (withdrawn or superseded).
 	short, surplus, ended since
@@ -46,27 +51,30 @@ type demandOf struct {
 	total uint64
 }
 
-// since is the time at which something became true, if it is.
-type since struct {
-	at time.Duration
-	on bool
-}
+// since is the time at which something became true, one nanosecond late; 0 if it
+// is not true.
+type since time.Duration
+
+func (s since) on() bool { return s != 0 }
+
+// at is only of use if it is on.
+func (s since) at() time.Duration { return time.Duration(s) - 1 }
 
 // update keeps the time while the truth stays.
 func (s *since) update(on bool, now time.Duration) {
 	switch {
 	case !on:
-		*s = since{}
-	case !s.on:
-		*s = since{at: now, on: true}
+		*s = 0
+	case *s == 0:
+		*s = since(now + 1)
 	}
 }
 
 func (s since) lasted(now time.Duration) time.Duration {
-	if !s.on {
+	if s == 0 {
 		return 0
 	}
-	return now - s.at
+	return now - s.at()
 }
 
 // putMark adds a mark or replaces an equal one; it reports whether it is new.
@@ -111,6 +119,29 @@ func (it *item) withdraw(owner string, seq uint64, now time.Duration) {
 	}
 	i, _ := slices.BinarySearchFunc(it.withdrawn, owner, func(w withdrawn, owner string) int { return strings.Compare(w.owner, owner) })
 	it.withdrawn = slices.Insert(it.withdrawn, i, withdrawn{owner, seq, now})
+}
+
+// setWithdrawn adds a withdrawal or takes it back. The deletion of a lower one than
+// is known changes nothing.
+func (it *item) setWithdrawn(e *entry, deleted bool, now time.Duration) {
+	if !deleted {
+		it.withdraw(e.owner, e.seq, now)
+		return
+	}
+	it.withdrawn = slices.DeleteFunc(it.withdrawn, func(w withdrawn) bool { return w.owner == e.owner && w.seq == e.seq })
+}
+
+// setDemand adds, changes or takes back what a peer has reported.
+func (it *item) setDemand(e *entry, deleted bool) {
+	at, found := slices.BinarySearchFunc(it.demand, e.peer, func(d demandOf, p transport.Peer) int { return d.by.Compare(p) })
+	switch {
+	case deleted && found:
+		it.demand = slices.Delete(it.demand, at, at+1)
+	case !deleted && found:
+		it.demand[at].total = e.total
+	case !deleted:
+		it.demand = slices.Insert(it.demand, at, demandOf{by: e.peer, total: e.total})
+	}
 }
 
 // covered reports whether an owner has withdrawn what it says with seq.

@@ -78,6 +78,9 @@ func newMark(rec markRecord) *mark {
 	return &mark{markRecord: rec, owner: ownerID(rec.Owner, rec.Name), id: markID(rec)}
 }
 
+// equal reports whether two marks have the same key.
+func (m *mark) equal(o *mark) bool { return m.owner == o.owner && m.Seq == o.Seq && m.id == o.id }
+
 // after is the order of what one owner says: the greatest counts.
 func (m *mark) after(o *mark) bool {
 	return cmp.Or(cmp.Compare(m.Seq, o.Seq), cmp.Compare(m.Version, o.Version), cmp.Compare(m.Target, o.Target), cmp.Compare(m.id, o.id)) > 0

@@ -129,10 +129,15 @@ func (s *Service) bring(ctx context.Context, c storage.CID, from []transport.Pee
 func (s *Service) writeHeld(root string, bytes int64) error {
 	rec := heldRecord{Bytes: bytes}
 	it := s.index.get(root)
-	for _, m := range it.standing() {
+	marks := it.standing()
+	for _, m := range marks {
 		rec.Marks = append(rec.Marks, m.markRecord)
 	}
-	return storage.Put(s.env.Local, heldKey(root), transport.Encode(rec))
+	err := storage.Put(s.env.Local, heldKey(root), transport.Encode(rec))
+	if err == nil {
+		s.recorded[root] = marks
+	}
+	return err
 }
 
 // undo removes what a failed attempt has left, but no blocks that were here
@@ -157,6 +162,12 @@ func (s *Service) dropRemains(root string) {
 	}
 	delete(s.remains, root)
 	s.tidied(root, s.env.Blocks.Remove(c))
+}
+
+// drop forgets that a copy is held.
+func (s *Service) drop(root string) {
+	s.ledger.drop(root)
+	delete(s.recorded, root)
 }
 
 // forget removes the record of a copy and its blocks.

@@ -33,16 +33,16 @@ func (s *Service) owners(_ context.Context, _ transport.Peer, req hoarderapi.Own
 // owned lists a page of what owners with a prefix have marked. All marks of one
 // root are on one page.
 func (s *Service) owned(_ context.Context, _ transport.Peer, req hoarderapi.OwnedRequest) (resp hoarderapi.OwnedResponse, err error) {
-	at, found := slices.BinarySearch(s.index.roots, req.After)
+	items := s.index.inOrder()
+	at, found := slices.BinarySearchFunc(items, req.After, func(it *item, after string) int { return strings.Compare(it.root, after) })
 	if found {
 		at++
 	}
-	for n, root := range s.index.roots[at:] {
+	for n, it := range items[at:] {
 		if n == ownedScanMax || len(resp.Marks) >= hoarderapi.OwnedPage {
-			resp.Next = s.index.roots[at+n-1]
+			resp.Next = items[at+n-1].root
 			return resp, nil
 		}
-		it := s.index.items[root]
 		for _, m := range it.standing() {
 			if strings.HasPrefix(m.Owner, req.Prefix) {
 				resp.Marks = append(resp.Marks, owned(it, m))

@@ -195,7 +195,7 @@ func (s *Service) letGo(it *item, act action, confirmed int, asked time.Duration
 		return false // it is still here, and will be claimed again
 	}
 	bytes := s.ledger.held[it.root]
-	s.ledger.drop(it.root)
+	s.drop(it.root)
 	s.env.Observe("item-released", node.F("root", it.root), node.F("why", act.String()),
 		node.F("copies", confirmed), node.F("asked", asked), node.F("bytes", bytes))
 	c, err := cid.Decode(it.root)

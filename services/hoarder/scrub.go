@@ -80,7 +80,7 @@ func (s *Service) mend(ctx context.Context, root string) {
 		return
 	}
 	s.env.Log.Info("copy given up", "root", root, "err", err)
-	s.ledger.drop(root)
+	s.drop(root)
 	s.remains[root] = true
 	s.announce()
 	s.evaluate(root)

@@ -48,14 +48,15 @@ type Service struct {
 	contests  map[string]*contest
 	fetching  int // contests that run
 	acquiring map[string]bool
-	toYield   map[string]bool // releases that are planned
-	yielding  map[string]bool // and those that run
-	releasing int             // tasks that do the planned ones
-	marking   int             // marks that are being served
-	interest  map[string]int  // demand reported and not yet written
-	remains   map[string]bool // copies that were given up, of which some blocks may still be here
+	toYield   map[string]bool    // releases that are planned
+	yielding  map[string]bool    // and those that run
+	releasing int                // tasks that do the planned ones
+	marking   int                // marks that are being served
+	interest  map[string]int     // demand reported and not yet written
+	recorded  map[string][]*mark // of what is held, the marks that its record names
+	remains   map[string]bool    // copies that were given up, of which some blocks may still be here
 
-	cursor  int // of the sweep, in index.roots
+	cursor  int // of the sweep, in index.list
 	probed  int // of the probe, in roster.all
 	scrubAt string
 }
@@ -73,6 +74,7 @@ func New(env node.Env, cfg Settings) *Service {
 		toYield:   map[string]bool{},
 		yielding:  map[string]bool{},
 		interest:  map[string]int{},
+		recorded:  map[string][]*mark{},
 		remains:   map[string]bool{},
 	}
 }

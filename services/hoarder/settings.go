@@ -26,6 +26,9 @@ type Settings struct {
 	LivenessInterval time.Duration `yaml:"liveness-interval" range:"100ms..1h"`
 	// SweepInterval is how often it looks again at what no event has told it.
 	SweepInterval time.Duration `yaml:"sweep-interval" range:"1s..24h"`
+	// ForgetAfter is how long a withdrawal is remembered, at least: a mark that was
+	// made before it and comes later than that undoes it.
+	ForgetAfter time.Duration `yaml:"forget-after" range:"1m..8760h"`
 	// ScrubInterval is how long one round of verifying all held content takes.
 	ScrubInterval time.Duration `yaml:"scrub-interval" range:"1s..8760h"`
 }
@@ -42,6 +45,7 @@ func DefaultSettings() Settings {
 		PromiseLease:     20 * time.Second,
 		LivenessInterval: 2 * time.Second,
 		SweepInterval:    10 * time.Second,
+		ForgetAfter:      12 * time.Hour,
 		ScrubInterval:    6 * time.Hour,
 	}
 }

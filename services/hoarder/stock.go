@@ -41,8 +41,8 @@ func (s *Service) takeStock() error {
 	}
 	s.env.Observe("inventory", node.F("items", len(s.ledger.held)), node.F("bytes", s.ledger.used))
 	s.announce()
-	for _, root := range s.index.roots {
-		s.mendClaim(s.index.items[root])
+	for _, it := range s.index.inOrder() {
+		s.mendClaim(it)
 	}
 	for _, root := range s.ledger.roots() {
 		s.mendClaim(s.index.get(root))
@@ -68,6 +68,9 @@ func (s *Service) admitRecorded(e storage.Entry) error {
 	}
 	// What cannot be read just now is not gone: the scrub will tell.
 	s.ledger.admit(root, rec.Bytes)
+	for _, m := range rec.Marks {
+		s.recorded[root] = append(s.recorded[root], newMark(m))
+	}
 	return s.mendMarks(root, rec.Marks)
 }
 

@@ -9,10 +9,24 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Weight is a peer's weight for a root in rendezvous (highest random weight)
-// hashing, after Thaler and Ravishankar (1998). Everybody computes the same
-// without talking, and the loss of a peer moves only what that peer held.
-func Weight(root string, p transport.Peer) uint64 { return weigh(hashOf(root), p) }
+// Order is the total order of peers for one root, by their weights in rendezvous
+// (highest random weight) hashing, after Thaler and Ravishankar (1998). Everybody
+// computes the same without talking, and the loss of a peer moves only what that
+// peer held. It depends on nothing but the root, which is what makes it usable
+// between peers that see different worlds.
+type Order struct{ hash uint64 }
+
+// OrderOf returns the order for a root.
+func OrderOf(root string) Order { return Order{hashOf(root)} }
+
+// Weight is a peer's weight: the greatest is the best.
+func (o Order) Weight(p transport.Peer) uint64 { return weigh(o.hash, p) }
+
+// Better reports whether a ranks before b.
+func (o Order) Better(a, b transport.Peer) bool { return compare(o.hash, a, b) < 0 }
+
+// Weight is a peer's weight for a root.
+func Weight(root string, p transport.Peer) uint64 { return OrderOf(root).Weight(p) }
 
 func hashOf(root string) uint64 {
 	h := fnv.New64a()
@@ -29,10 +43,8 @@ func weigh(rootHash uint64, p transport.Peer) uint64 {
 	return x ^ x>>31
 }
 
-// Better is the total order of peers for a root: it reports whether a ranks
-// before b. It depends on nothing but its arguments, which is what makes it
-// usable between peers that see different worlds.
-func Better(root string, a, b transport.Peer) bool { return compare(hashOf(root), a, b) < 0 }
+// Better reports whether a ranks before b in the order for a root.
+func Better(root string, a, b transport.Peer) bool { return OrderOf(root).Better(a, b) }
 
 func compare(rootHash uint64, a, b transport.Peer) int {
 	if c := cmp.Compare(weigh(rootHash, b), weigh(rootHash, a)); c != 0 {

@@ -1,0 +1,95 @@
+package hoarder
+
+import (
+	"time"
+
+	"github.com/taucloud/tau/storage"
+)
+
+// What is remembered of items that nobody wants any more is bounded in time. A
+// withdrawal has to outlast every mark of its owner that may still come; after
+// forget-after, and once no hoarder claims the item or all that do have lived all
+// that time and so know of it, it is deleted. So are snapshots that a newer one has
+// replaced and nobody holds.
+
+// collectAt is when there may be entries of an item to delete.
+func (s *Service) collectAt(it *item, now time.Duration) (at time.Duration, any bool) {
+	sooner := func(t time.Duration) {
+		if !any || t < at {
+			at, any = t, true
+		}
+	}
+	if it.ended.on() && len(it.claims) == 0 {
+		sooner(it.ended.at() + s.cfg.ForgetAfter)
+	}
+	for _, w := range it.withdrawn {
+		sooner(w.seen + s.cfg.ForgetAfter)
+	}
+	if len(it.marks) == 0 && len(it.withdrawn) == 0 && len(it.claims) == 0 {
+		sooner(now + s.cfg.ForgetAfter)
+	}
+	return max(at, now+s.cfg.ForgetAfter/16), any
+}
+
+// collect deletes what is over of an item, if this is the best-ranked live hoarder.
+func (s *Service) collect(it *item) {
+	now := s.env.Loop.Elapsed()
+	st, successor := s.index.state(it)
+	over := false
+	switch {
+	case len(it.claims) > 0 || s.busy(it.root):
+	case st == superseded:
+		over = it.ended.lasted(now) >= s.cfg.ForgetAfter && len(successor.claims) > 0
+	case st == abandoned:
+		over = it.ended.lasted(now) >= s.cfg.ForgetAfter
+	case st == unknown: // a demand for what was forgotten meanwhile
+		over = true
+	}
+	if over && s.best(it.root) {
+		s.erase(storage.K(marksPart, it.root), storage.K(withdrawnPart, it.root), storage.K(demandPart, it.root))
+		return
+	}
+	for _, owner := range s.outdated(it, now) {
+		if s.best(it.root) {
+			s.erase(storage.K(withdrawnPart, it.root, owner))
+		}
+	}
+}
+
+// outdated lists the owners of an item whose withdrawal everybody who holds a copy
+// has known for long enough.
+func (s *Service) outdated(it *item, now time.Duration) []string {
+	for _, c := range it.claims {
+		if c.by.peer != s.env.Self && (!c.by.lives() || now-c.by.at < s.cfg.ForgetAfter) {
+			return nil
+		}
+	}
+	var owners []string
+	for _, w := range it.withdrawn {
+		if now-w.seen >= s.cfg.ForgetAfter && len(it.claims) > 0 {
+			owners = append(owners, w.owner)
+		}
+	}
+	return owners
+}
+
+// erase deletes all entries below some keys.
+func (s *Service) erase(below ...storage.Key) {
+	var writes []storage.Entry
+	for _, prefix := range below {
+		list, err := s.store.List(prefix)
+		if err != nil {
+			s.env.Log.Warn("not collected", "below", string(prefix), "err", err)
+			return
+		}
+		for _, e := range list {
+			writes = append(writes, storage.Entry{Key: e.Key})
+		}
+	}
+	if len(writes) == 0 {
+		return
+	}
+	if err := s.write(writes...); err != nil {
+		s.env.Log.Warn("not collected", "err", err)
+	}
+}

@@ -1,0 +1,83 @@
+package hoarder
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// entry is a replicated entry, read. It is shared by the hoarders of a process,
+// and never changed.
+type entry struct {
+	part  string
+	root  string
+	peer  transport.Peer // of a claim or a demand
+	owner string         // of a mark or a withdrawal
+	seq   uint64         // likewise
+	id    string         // of a mark
+	mark  *mark          // nil: it is deleted
+	bytes int64          // of a claim
+	total uint64         // of a demand
+}
+
+// entriesMax bounds the entries that are remembered as read, in a process.
+const entriesMax = 1 << 16
+
+var entries = storage.NewMemo(entriesMax, readEntry)
+
+// readEntry reads the entry of a key; without value it is one that is deleted.
+func readEntry(k storage.Key, value []byte) (*entry, error) {
+	parts := k.Parts()
+	if len(parts) < 3 {
+		return nil, fmt.Errorf("hoarder: %s is no key of ours", k)
+	}
+	e := &entry{part: parts[0], root: parts[1]}
+	var err error
+	switch {
+	case e.part == claimsPart && len(parts) == 3:
+		var c claimRecord
+		err = e.readPeer(parts[2], value, &c)
+		e.bytes = c.Bytes
+	case e.part == demandPart && len(parts) == 3:
+		var d demandRecord
+		err = e.readPeer(parts[2], value, &d)
+		e.total = d.Total
+	case e.part == withdrawnPart && len(parts) == 4:
+		e.owner = parts[2]
+		e.seq, err = parseSeq(parts[3])
+	case e.part == marksPart && len(parts) == 5:
+		err = e.readMark(k, parts, value)
+	default:
+		err = errors.New("no key of ours")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("hoarder: %s: %w", k, err)
+	}
+	return e, nil
+}
+
+func (e *entry) readPeer(text string, value []byte, record any) (err error) {
+	if e.peer, err = transport.ParsePeer(text); err != nil || len(value) == 0 {
+		return err
+	}
+	return transport.Decode(value, record)
+}
+
+// readMark takes a mark only where it belongs: its key is made of it.
+func (e *entry) readMark(k storage.Key, parts []string, value []byte) (err error) {
+	e.owner, e.id = parts[2], parts[4]
+	if e.seq, err = parseSeq(parts[3]); err != nil || len(value) == 0 {
+		return err
+	}
+	var rec markRecord
+	if err := transport.Decode(value, &rec); err != nil {
+		return err
+	}
+	e.mark = newMark(rec)
+	if e.mark.key(e.root) != k {
+		return errors.New("the mark is another's")
+	}
+	return nil
+}
