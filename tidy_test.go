@@ -190,6 +190,37 @@ func checkSelector(t *testing.T, s source, n *ast.SelectorExpr) {
 	}
 }
 
+// contextAfterFuncIn is the one place of context.AfterFunc: it only notes there
+// that a context has ended.
+const contextAfterFuncIn = "sim/park.go"
+
+// TestWhatEndsEndsInATurn: context.AfterFunc runs its function on a goroutine of
+// its own, which races with the turn that ended the context.
+func TestWhatEndsEndsInATurn(t *testing.T) {
+	found := false
+	for _, s := range sources(t) {
+		if under(s.dir, "transport/libp2p") || under(s.dir, "cmd") {
+			continue // goroutines are what they are about
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if pkg, ok := sel.X.(*ast.Ident); !ok || pkg.Name != "context" || sel.Sel.Name != "AfterFunc" {
+				return true
+			}
+			if s.path == contextAfterFuncIn {
+				found = true
+				return true
+			}
+			require.Fail(t, "context.AfterFunc", "%s: it runs beside all turns: derive the context (context.WithCancel, clock.WithTimeout), or have a task that parks until the context ends do it", s.at(n))
+			return true
+		})
+	}
+	require.True(t, found, "%s has no context.AfterFunc any more: drop the exception", contextAfterFuncIn)
+}
+
 func TestExportsAreDocumented(t *testing.T) {
 	for _, s := range sources(t) {
 		if s.test {

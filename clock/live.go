@@ -2,6 +2,9 @@ package clock
 
 import (
 	"context"
+	"log/slog"
+	"reflect"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -9,19 +12,44 @@ import (
 var processStart = time.Now()
 
 // Live is the loop of a real node: a mutex, held while service code runs and
-// released while it is parked.
+// released while it is parked. It measures how long its turns are.
 type Live struct {
+	name   string
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
 	turn    sync.Mutex
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	tasks   sync.WaitGroup
-	stopMu  sync.Mutex // orders tasks.Add before tasks.Wait
+	running *liveTask     // whose turn it is
+	began   time.Duration // when it did
+	turns   turnMeter
+
+	mu      sync.Mutex
+	open    int // tasks and timer calls that were let in and have not returned
 	stopped bool
+	over    chan struct{} // closed when the loop has stopped and nothing is open
 }
 
-// NewLive returns a running loop.
-func NewLive() *Live {
-	l := &Live{}
+// liveTask is what has the turn: a task, or a timer's call.
+type liveTask struct {
+	name string
+	call func() // of a timer, which has no name
+}
+
+func (t *liveTask) String() string {
+	if t.call == nil {
+		return t.name
+	}
+	return "timer " + runtime.FuncForPC(reflect.ValueOf(t.call).Pointer()).Name()
+}
+
+// NewLive returns a running loop that says nothing.
+func NewLive() *Live { return NewNamedLive("", nil) }
+
+// NewNamedLive returns a running loop that warns of long turns (see
+// LongTurn) in log, by its name and the task's; log may be nil.
+func NewNamedLive(name string, log *slog.Logger) *Live {
+	l := &Live{name: name, over: make(chan struct{})}
+	l.turns.log = log
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	return l
 }
@@ -32,14 +60,19 @@ func (l *Live) Now() time.Time { return time.Now() }
 // Elapsed implements Clock.
 func (l *Live) Elapsed() time.Duration { return time.Since(processStart) }
 
+// Turns implements TurnMeter.
+func (l *Live) Turns() TurnStats { return l.turns.stats() }
+
 // AfterFunc implements Clock.
 func (l *Live) AfterFunc(d time.Duration, f func()) Timer {
 	t := &liveTimer{}
 	t.timer = time.AfterFunc(d, func() {
-		if !l.enter() {
+		if !l.letIn(true) {
 			return
 		}
-		defer l.leave()
+		defer l.letOut()
+		l.take(&liveTask{call: f})
+		defer l.giveUp()
 		if !t.over {
 			t.over = true
 			f()
@@ -62,19 +95,29 @@ func (t *liveTimer) Stop() bool {
 }
 
 // Go implements Loop.
-func (l *Live) Go(_ string, f func(ctx context.Context)) {
+func (l *Live) Go(name string, f func(ctx context.Context)) { l.start(name, f) }
+
+// Enter implements Loop.
+func (l *Live) Enter(name string, f func(ctx context.Context)) (lost <-chan struct{}) {
+	if l.start(name, f) {
+		return nil
+	}
+	return l.over
+}
+
+// start reports whether the task will run. That is decided here and not on the
+// task's goroutine, which may come to life long after the loop is over.
+func (l *Live) start(name string, f func(ctx context.Context)) bool {
+	if !l.letIn(false) {
+		return false
+	}
 	go func() {
-		if !l.enter() {
-			// The task still runs, so that whoever waits for it hears of the
-			// stop from its first operation; it runs in a turn like any other.
-			l.turn.Lock()
-			defer l.turn.Unlock()
-			f(l.ctx)
-			return
-		}
-		defer l.leave()
+		defer l.letOut()
+		l.take(&liveTask{name: name})
+		defer l.giveUp()
 		f(l.ctx)
 	}()
+	return true
 }
 
 // Park implements Loop.
@@ -86,34 +129,51 @@ func (l *Live) Park(ctx context.Context, arm func(wake func())) error {
 	woken := make(chan struct{})
 	var once sync.Once
 	arm(func() { once.Do(func() { close(woken) }) })
-	l.turn.Unlock()
-	defer l.turn.Lock()
+	t := l.giveUp()
+	select {
+	case <-woken:
+	case <-ctx.Done():
+	case <-l.ctx.Done():
+	}
+	l.take(t)
 	select {
 	case <-woken:
 		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-l.ctx.Done():
-		return ErrStopped
+	default:
+		return l.ended(ctx)
 	}
 }
 
+// Leave implements Loop.
+func (l *Live) Leave(ctx context.Context, f func()) error {
+	if err := l.ended(ctx); err != nil {
+		return err
+	}
+	t := l.giveUp()
+	defer func() { l.take(t) }() // also if f ends the goroutine
+	f()
+	return l.ended(ctx)
+}
+
 // Stop ends the loop: parked tasks return ErrStopped. It waits until all tasks
-// have returned or grace has passed, and reports whether they have.
+// have returned or grace has passed, and reports whether they have: then none
+// will ever run again.
 func (l *Live) Stop(grace time.Duration) bool {
-	l.stopMu.Lock()
-	l.stopped = true
-	l.stopMu.Unlock()
+	l.mu.Lock()
+	if !l.stopped {
+		l.stopped = true
+		l.closeIfOver()
+	}
+	l.mu.Unlock()
 	l.cancel(ErrStopped)
-	done := make(chan struct{})
-	go func() {
-		l.tasks.Wait()
-		close(done)
-	}()
 	select {
-	case <-done:
-		return true
+	case <-l.over:
 	case <-time.After(grace):
+	}
+	select {
+	case <-l.over:
+		return true
+	default:
 		return false
 	}
 }
@@ -128,20 +188,45 @@ func (l *Live) ended(ctx context.Context) error {
 	return nil
 }
 
-// enter takes the turn unless the loop has stopped.
-func (l *Live) enter() bool {
-	l.stopMu.Lock()
-	if l.stopped {
-		l.stopMu.Unlock()
+// letIn counts a task or a timer's call, unless it comes too late: a timer's
+// when the loop has stopped, a task when it is over.
+func (l *Live) letIn(timer bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped && (timer || l.open == 0) {
 		return false
 	}
-	l.tasks.Add(1)
-	l.stopMu.Unlock()
-	l.turn.Lock()
+	l.open++
 	return true
 }
 
-func (l *Live) leave() {
+func (l *Live) letOut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
+	l.closeIfOver()
+}
+
+// closeIfOver is called when stopped or open has changed: the loop cannot be
+// over before, nor be over twice.
+func (l *Live) closeIfOver() {
+	if l.stopped && l.open == 0 {
+		close(l.over)
+	}
+}
+
+// take waits for the turn.
+func (l *Live) take(t *liveTask) {
+	l.turn.Lock()
+	l.running, l.began = t, l.Elapsed()
+}
+
+// giveUp ends the turn and returns whose it was.
+func (l *Live) giveUp() *liveTask {
+	t, took := l.running, l.Elapsed()-l.began
 	l.turn.Unlock()
-	l.tasks.Done()
+	if l.turns.add(took) {
+		l.turns.warn(l.name, t, took)
+	}
+	return t
 }

@@ -52,7 +52,8 @@ func Remaining(ctx context.Context) (time.Duration, bool) {
 // First runs f(ctx, 0) to f(ctx, n-1) as tasks and returns when need of them
 // have succeeded (nil) or so many have failed that need cannot be reached (the
 // first error that was returned). The context of those still running ends
-// then. need of n waits for all; need <= 0 returns at once.
+// then. need of n waits for all; need <= 0 returns at once. ctx is the caller's,
+// a task of l, so it ends with l.
 func First(ctx context.Context, l Loop, n, need int, f func(ctx context.Context, i int) error) error {
 	if need <= 0 {
 		return nil
@@ -64,9 +65,7 @@ func First(ctx context.Context, l Loop, n, need int, f func(ctx context.Context,
 	succeeded, failed := 0, 0
 	settled := func() bool { return succeeded >= need || failed > n-need }
 	for i := range n {
-		l.Go("first", func(loopCtx context.Context) {
-			stop := context.AfterFunc(loopCtx, cancel)
-			defer stop()
+		l.Go("first", func(context.Context) {
 			err := f(ctx, i)
 			if err == nil {
 				succeeded++
@@ -108,38 +107,60 @@ func Every(ctx context.Context, l Loop, interval time.Duration, f func(ctx conte
 
 // Do runs f as a task of l and waits for it. It is the way in for foreign
 // goroutines (an HTTP handler, a library's callback) and must not be called by
-// a task of l. It returns ErrStopped if the loop stopped before f returned.
+// a task of l. f's context has the values of ctx and ends when ctx does or when
+// l stops. Do returns ErrStopped if the loop stopped before f returned.
 func Do(ctx context.Context, l Loop, f func(ctx context.Context)) error {
 	done := make(chan error, 1)
-	l.Go("do", func(loopCtx context.Context) {
-		ctx, cancel := context.WithCancelCause(ctx)
-		stop := context.AfterFunc(loopCtx, func() { cancel(ErrStopped) })
+	started := make(chan context.CancelCauseFunc, 1)
+	lost := l.Enter("do", func(loopCtx context.Context) {
+		inner, cancel := context.WithCancelCause(entered{loopCtx, ctx})
 		result := ErrStopped
 		defer func() {
-			stop()
 			cancel(context.Canceled)
 			done <- result
 		}()
-		f(ctx)
+		started <- cancel
+		if ctx.Err() != nil {
+			cancel(context.Cause(ctx))
+		}
+		f(inner)
 		result = nil
 	})
-	return <-done
+	select {
+	case err := <-done:
+		return err
+	case <-lost:
+		return ErrStopped
+	case <-ctx.Done():
+	}
+	select {
+	case cancel := <-started:
+		cancel(context.Cause(ctx))
+		return <-done
+	case <-lost:
+		return ErrStopped
+	}
+}
+
+// entered is a context that ends with its loop and has the values of another.
+type entered struct {
+	context.Context
+	outer context.Context
+}
+
+// Value implements context.Context. The loop's comes first: it has no values but
+// the one by which the standard library finds what ends it.
+func (c entered) Value(key any) any {
+	if v := c.Context.Value(key); v != nil {
+		return v
+	}
+	return c.outer.Value(key)
 }
 
 // Offload gives up the turn, runs f outside of the loop and takes the turn
 // again. It is the way out for CPU-heavy or blocking work; f must touch nothing
-// that the loop owns. It waits for f even when ctx ends meanwhile.
-func Offload(ctx context.Context, l Loop, f func()) error {
-	done := make(chan struct{})
-	err := l.Park(ctx, func(wake func()) {
-		go func() {
-			defer wake()
-			defer close(done)
-			f()
-		}()
-	})
-	if err != nil {
-		<-done
-	}
-	return err
-}
+// that the loop owns. It waits for f even when ctx ends meanwhile or the loop
+// stops, because f may write to its caller's variables; the turn is free all
+// that time. It returns ErrStopped or the cause of ctx's end if the loop or ctx
+// has ended when f returns; f does not run if one had ended before the call.
+func Offload(ctx context.Context, l Loop, f func()) error { return l.Leave(ctx, f) }

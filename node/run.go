@@ -57,17 +57,18 @@ type instance struct {
 }
 
 // Start builds and starts a node from what is on its disk. It must be called by
-// a task of loop, the node's own, and waits until all services have started; if
-// one does not, those that did are stopped again.
+// a task of loop, the node's own, and waits until all services have started. If
+// one does not, those that did are stopped again, and nothing is left: all loops
+// that the node made have been stopped, and its host is closed.
 func Start(ctx context.Context, loop clock.Loop, cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg, loop: loop, byName: map[string]Service{}}
 	if err := n.countIncarnation(ctx); err != nil {
-		return nil, fmt.Errorf("node %s: %w", cfg.Name, err)
+		return nil, fmt.Errorf("node %s: %w", cfg.Name, errors.Join(err, cfg.World.Host.Close()))
 	}
 	n.engine = transport.NewEngine(cfg.World.Host, loop, cfg.World.Directory)
 	var err error
 	if n.blocks, err = storage.OpenBlocks(n.engine.Endpoint(loop), cfg.World.Disk); err != nil {
-		return nil, fmt.Errorf("node %s: %w", cfg.Name, err)
+		return nil, fmt.Errorf("node %s: %w", cfg.Name, errors.Join(err, n.Stop(ctx)))
 	}
 	for _, c := range cfg.Services {
 		if err := n.startService(ctx, c); err != nil {
@@ -103,6 +104,12 @@ func (n *Node) startService(ctx context.Context, c Configured) error {
 	loop, stopLoop := n.cfg.World.NewLoop(name)
 	endpoint := n.engine.Endpoint(loop)
 	in := &instance{name: name, loop: loop, stopLoop: stopLoop, endpoint: endpoint}
+	built := false
+	defer func() {
+		if !built { // Stop knows nothing of it
+			in.end()
+		}
+	}()
 	local, err := storage.OpenLocal(loop, n.cfg.World.Disk, storage.K("local", name))
 	if err != nil {
 		return err
@@ -129,9 +136,16 @@ func (n *Node) startService(ctx context.Context, c Configured) error {
 	if err != nil {
 		return err
 	}
+	built = true
 	n.running = append(n.running, in)
 	n.byName[name] = in.service
 	return n.on(ctx, in, "start", StartTimeout, in.service.Start)
+}
+
+// end takes the instance off the wire and stops its loop.
+func (in *instance) end() {
+	in.endpoint.Close()
+	in.stopLoop()
 }
 
 func (n *Node) serviceNames() []string {
@@ -169,8 +183,7 @@ func (n *Node) Stop(ctx context.Context) error {
 		if err := n.on(ctx, in, "stop", StopTimeout, in.service.Stop); err != nil {
 			errs = append(errs, fmt.Errorf("stop %s: %w", in.name, err))
 		}
-		in.endpoint.Close()
-		in.stopLoop()
+		in.end()
 	}
 	return errors.Join(append(errs, n.engine.Close())...)
 }

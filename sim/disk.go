@@ -136,6 +136,7 @@ func (n *Node) corrupt(count int) error {
 }
 
 func (d *disk) alive() error {
+	d.life.node.w.disturb()
 	if d.life.ended() {
 		return clock.ErrStopped
 	}

@@ -17,9 +17,10 @@ const (
 	kindFlush
 	kindCrash
 	kindResend
+	kindEnter
 )
 
-var kindNames = [...]string{"?", "world", "start", "wake", "timer", "frame", "dial", "dialed", "closed", "flush", "crash", "resend"}
+var kindNames = [...]string{"?", "world", "start", "wake", "timer", "frame", "dial", "dialed", "closed", "flush", "crash", "resend", "enter"}
 
 // event is something that will happen. (node, kind, a, b) is its canonical key:
 // it is unique, and it does not depend on which goroutine registered first.
@@ -83,6 +84,7 @@ func (w *World) register(e *event) {
 		e.tie = w.draw(drawTie, node<<8|uint64(e.kind), e.a, e.b)
 	}
 	e.index = -1
+	w.disturb()
 	w.pendingMu.Lock()
 	w.pending = append(w.pending, e)
 	w.pendingMu.Unlock()

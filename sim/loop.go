@@ -3,9 +3,9 @@ package sim
 import (
 	"context"
 	"fmt"
-	"runtime"
+	"runtime/debug"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/taucloud/tau/clock"
@@ -21,10 +21,15 @@ type loop struct {
 	id     uint64 // unique in the world, the same in every run
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	seq    atomic.Uint64 // numbers tasks, timers and parks
-	// parked holds the tasks that wait, in the order of their parks.
-	parked  []*parking
+	seq    uint64 // numbers tasks, timers and parks; given in turns only
+	parked parkedTasks
+	// open is how many tasks were started and have not returned.
+	open    int
 	stopped bool
+
+	enteringMu sync.Mutex
+	entered    uint64          // numbers the tasks of foreign goroutines
+	entering   []chan struct{} // those that have not started
 }
 
 // task is a goroutine that runs when the world resumes it.
@@ -32,14 +37,7 @@ type task struct {
 	loop   *loop
 	name   string
 	resume chan error
-}
-
-// parking is one Park of a task.
-type parking struct {
-	task  *task
-	seq   uint64
-	woken atomic.Bool // a wake or a cancel has been registered
-	over  bool
+	runner *runner
 }
 
 // errCrashed resumes a task that must not run on.
@@ -70,13 +68,15 @@ func (l *loop) Elapsed() time.Duration { return l.life.node.elapsed() }
 func (l *loop) AfterFunc(d time.Duration, f func()) clock.Timer {
 	clocks := &l.life.node.clocks
 	due := clocks.elapsedAt(l.w.nowNS()) + int64(max(0, d))
+	l.w.mustHaveTurn("AfterFunc")
+	l.seq++
 	e := &event{
 		at:    clocks.virtualAt(due),
 		node:  l.life.node,
 		life:  l.life,
 		kind:  kindTimer,
 		a:     l.id,
-		b:     l.seq.Add(1),
+		b:     l.seq,
 		label: l.name,
 	}
 	var fire func()
@@ -113,16 +113,51 @@ func (t *timer) Stop() bool {
 
 // Go implements clock.Loop.
 func (l *loop) Go(name string, f func(ctx context.Context)) {
+	l.w.mustHaveTurn("Go")
+	if l.stopped && l.open == 0 {
+		return
+	}
+	l.open++
+	l.seq++
 	l.w.register(&event{
-		at:    l.w.nowNS(),
-		node:  l.life.node,
-		life:  l.life,
-		kind:  kindStart,
-		a:     l.id,
-		b:     l.seq.Add(1),
-		label: name,
-		fire:  func() { l.w.startTask(l, name, f) },
+		at: l.w.nowNS(), node: l.life.node, life: l.life, kind: kindStart, a: l.id, b: l.seq, label: name,
+		fire: func() { l.w.startTask(l, name, f) },
 	})
+}
+
+// Enter implements clock.Loop. The tasks of foreign goroutines have numbers of
+// their own, so that it does not matter what the turn's owner does meanwhile.
+func (l *loop) Enter(name string, f func(ctx context.Context)) <-chan struct{} {
+	w := l.w
+	w.disturb()
+	w.mustEnterAlone(l)
+	lost := make(chan struct{})
+	l.enteringMu.Lock()
+	defer l.enteringMu.Unlock()
+	if l.life.ended() {
+		close(lost)
+		return lost
+	}
+	l.entered++
+	l.entering = append(l.entering, lost)
+	w.register(&event{
+		at: w.nowNS(), node: l.life.node, life: l.life, kind: kindEnter, a: l.id, b: l.entered, label: name,
+		fire: func() { l.enter(lost, name, f) },
+	})
+	return lost
+}
+
+// enter starts the task of a foreign goroutine, unless the loop is over.
+func (l *loop) enter(lost chan struct{}, name string, f func(ctx context.Context)) {
+	l.enteringMu.Lock()
+	l.entering = slices.DeleteFunc(l.entering, func(c chan struct{}) bool { return c == lost })
+	l.enteringMu.Unlock()
+	if l.stopped && l.open == 0 {
+		close(lost)
+		return
+	}
+	l.open++
+	l.w.startTask(l, name, f)
 }
 
 // startTask runs f as the current task until it parks or ends.
@@ -134,7 +169,7 @@ func (w *World) startTask(l *loop, name string, f func(ctx context.Context)) {
 		r = &runner{jobs: make(chan job), resume: make(chan error)}
 		go r.run(w)
 	}
-	t := &task{loop: l, name: name, resume: r.resume}
+	t := &task{loop: l, name: name, resume: r.resume, runner: r}
 	w.current = t
 	r.jobs <- job{task: t, f: f}
 }
@@ -144,6 +179,7 @@ func (w *World) startTask(l *loop, name string, f func(ctx context.Context)) {
 type runner struct {
 	jobs   chan job
 	resume chan error
+	id     uint64 // of the goroutine, under perturbation
 }
 
 type job struct {
@@ -152,93 +188,52 @@ type job struct {
 }
 
 func (r *runner) run(w *World) {
-	busy := false
+	if w.perturbation != nil {
+		r.id = goroutineID()
+	}
+	var running *task
 	defer func() {
-		if busy { // a task of a crashed node exits the goroutine
-			w.current = nil
+		if running == nil {
+			return
 		}
+		// a task of a crashed node exits the goroutine, one that panics ends the run
+		if v := recover(); v != nil {
+			w.Fail(fmt.Errorf("sim: panic in task %q of %s at %v: %v\n%s",
+				running.name, running.loop.life.node.name, w.Now(), v, debug.Stack()))
+		}
+		running.end()
 	}()
 	for j := range r.jobs {
-		busy = true
+		running = j.task
+		running.hasTurn()
 		j.f(j.task.loop.ctx)
-		busy = false
-		w.current = nil
 		w.idle = append(w.idle, r)
+		running = nil
+		j.task.end()
 	}
 }
 
-// Park implements clock.Loop.
-func (l *loop) Park(ctx context.Context, arm func(wake func())) error {
-	t := l.w.current
-	if t == nil || t.loop != l {
-		panic(fmt.Sprintf("sim: Park on loop %s of %s by what is not its running task", l.name, l.life.node.name))
-	}
-	if l.life.ended() {
-		runtime.Goexit()
-	}
-	if err := l.endedBy(ctx); err != nil {
-		arm(func() {})
-		return err
-	}
-	p := &parking{task: t, seq: l.seq.Add(1)}
-	l.parked = append(l.parked, p)
-	arm(func() { l.unpark(p, nil) })
-	stop := func() bool { return true }
-	if ctx != l.ctx && ctx.Done() != nil {
-		stop = context.AfterFunc(ctx, func() { l.unpark(p, ctx) })
-	}
-	l.w.current = nil
-	err := <-t.resume
-	stop()
-	if err == errCrashed {
-		runtime.Goexit()
-	}
-	return err
+// end gives up the turn for good.
+func (t *task) end() {
+	t.loop.open--
+	t.givesUp()
 }
 
-func (l *loop) endedBy(ctx context.Context) error {
-	if l.stopped {
-		return clock.ErrStopped
+// hasTurn and givesUp tell perturbation whose turn it is.
+func (t *task) hasTurn() {
+	if p := t.loop.w.perturbation; p != nil {
+		p.owner.Store(t.runner.id)
+		p.disturb()
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
 }
 
-// unpark registers the end of a park: a wake, or the end of ctx if it is not
-// nil. It may be called from any goroutine.
-func (l *loop) unpark(p *parking, ctx context.Context) {
-	if !p.woken.CompareAndSwap(false, true) {
-		return
+func (t *task) givesUp() {
+	w := t.loop.w
+	if w.perturbation != nil {
+		w.perturbation.disturb()
+		w.perturbation.owner.Store(0)
 	}
-	l.w.register(&event{
-		at:    l.w.nowNS(),
-		node:  l.life.node,
-		life:  l.life,
-		kind:  kindWake,
-		a:     l.id,
-		b:     p.seq,
-		label: p.task.name,
-		fire: func() {
-			var err error
-			if ctx != nil {
-				err = context.Cause(ctx)
-			}
-			l.resume(p, err)
-		},
-	})
-}
-
-// resume hands the turn to a parked task.
-func (l *loop) resume(p *parking, err error) {
-	if p.over {
-		return
-	}
-	p.over = true
-	l.parked = slices.DeleteFunc(l.parked, func(q *parking) bool { return q == p })
-	l.w.current = p.task
-	p.task.resume <- err
+	w.current = nil
 }
 
 // stop ends the loop in order: parked tasks return ErrStopped, each in an event.
@@ -248,21 +243,28 @@ func (l *loop) stop() {
 	}
 	l.stopped = true
 	l.cancel(clock.ErrStopped)
-	for _, p := range slices.Clone(l.parked) {
-		p.woken.Store(true)
-		l.w.register(&event{
-			at: l.w.nowNS(), node: l.life.node, life: l.life, kind: kindWake, a: l.id, b: l.seq.Add(1), label: p.task.name,
-			fire: func() { l.resume(p, clock.ErrStopped) },
-		})
+	for p := l.parked.first; p != nil; p = p.after {
+		if p.ctx != nil {
+			p.signal(signalStop)
+		}
 	}
 }
 
-// kill ends all tasks at once, one after the other. World's thread only.
+// kill ends all tasks at once, one after the other, and tells those that wait
+// for tasks that will not start. World's thread only.
 func (l *loop) kill() {
 	l.stopped = true
 	l.cancel(clock.ErrStopped)
-	for len(l.parked) > 0 {
-		l.resume(l.parked[0], errCrashed)
+	for l.parked.first != nil {
+		l.resume(l.parked.first, errCrashed)
+		l.w.settle()
+	}
+	l.enteringMu.Lock()
+	entering := l.entering
+	l.entering = nil
+	l.enteringMu.Unlock()
+	for _, e := range entering {
+		close(e)
 		l.w.settle()
 	}
 }

@@ -15,6 +15,7 @@ import (
 // latency zero: the same adapter that runs live. mocknet's own idea of time is
 // not used.
 type mocknetWire struct {
+	world  *World
 	net    mocknet.Mocknet
 	hosts  map[*Node]*libp2p.Host
 	linked map[uint64]bool
@@ -36,8 +37,9 @@ type inbound struct {
 	frame []byte
 }
 
-func newMocknetWire(*World) (carrier, error) {
+func newMocknetWire(w *World) (carrier, error) {
 	return &mocknetWire{
+		world:   w,
 		net:     mocknet.New(),
 		hosts:   map[*Node]*libp2p.Host{},
 		linked:  map[uint64]bool{},
@@ -98,6 +100,7 @@ func (m *mocknetWire) connect(c *conn) error {
 }
 
 func (m *mocknetWire) carry(c *conn, side int, frame []byte) ([]byte, error) {
+	m.world.disturb()
 	pair := m.conns[c.id]
 	if err := pair.ends[side].Send(frame); err != nil {
 		return nil, fmt.Errorf("sim: mocknet send: %w", err)
@@ -144,6 +147,7 @@ func (m *mocknetWire) Accepted(transport.Conn) {}
 
 // Frame implements transport.HostHandler, on the conn's reading goroutine.
 func (m *mocknetWire) Frame(c transport.Conn, frame []byte) {
+	m.world.disturb()
 	if m.learn(c) {
 		m.hello <- inbound{c, frame}
 	} else {

@@ -58,6 +58,9 @@ type Config struct {
 	StallTimeout time.Duration
 	// Progress, if set, is called about every 1,000 events on the world's thread.
 	Progress func(virtual time.Duration, events uint64)
+	// Perturb, if not 0, disturbs goroutines in real time, in a way drawn from
+	// it. The digest must not notice. It is slow.
+	Perturb uint64
 }
 
 // Outcome is what a run came to.
@@ -80,6 +83,11 @@ type World struct {
 	pendingMu sync.Mutex
 	pending   []*event
 	spare     []*event
+	// signalled are the parks of which a turn has noted something.
+	signalled      []*parking
+	spareSignalled []*parking
+
+	perturbation *perturbation // nil: none
 
 	nodes  []*Node
 	byName map[string]*Node
@@ -125,6 +133,9 @@ func Run(cfg Config, body func(w *World) error) (out Outcome, err error) {
 		trace:  newTrace(cfg.Trace),
 	}
 	w.log = slog.New(&logHandler{w: w})
+	if cfg.Perturb != 0 {
+		w.perturbation = newPerturbation(cfg.Perturb)
+	}
 	stopWatching := w.watch()
 	defer stopWatching()
 	// The T is a vessel for the bubble only: nothing is ever reported on it.
@@ -142,6 +153,9 @@ func Run(cfg Config, body func(w *World) error) (out Outcome, err error) {
 
 func (w *World) runBody(body func(w *World) error) (err error) {
 	w.bubble = time.Now()
+	if w.perturbation != nil {
+		w.perturbation.world = goroutineID()
+	}
 	carrier, err := newCarrier(w)
 	if err != nil {
 		return err
@@ -202,6 +216,7 @@ func (w *World) OnFact(f func(check.Fact)) { w.onFact = append(w.onFact, f) }
 func (w *World) RunUntil(d time.Duration) error {
 	for w.failure == nil {
 		w.settle()
+		w.decide()
 		w.drain()
 		if len(w.events) == 0 || w.events[0].at > int64(d) {
 			w.advance(max(int64(d), w.nowNS()))
@@ -289,6 +304,9 @@ func (w *World) watch() (stop func()) {
 			}
 		}
 	}()
+	if w.perturbation != nil {
+		go w.perturbation.distract(done)
+	}
 	return func() { close(done) }
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/ipfs/boxo/datastore/dshelp"
@@ -36,7 +35,6 @@ type replica struct {
 	dag     *dag
 	salvage *salvage // until it is restored
 
-	mu     sync.Mutex // for close, which comes from outside of the turns
 	feed   *feed
 	crdt   *crdt.Datastore
 	closed bool
@@ -57,8 +55,6 @@ func openReplica(disk Disk, at Key) (*replica, error) {
 
 // start makes everything in memory anew, with the index from the disk or empty.
 func (r *replica) start(load bool) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.closed {
 		return clock.ErrStopped
 	}
@@ -91,10 +87,8 @@ func (r *replica) start(load bool) error {
 // were count as changed.
 func (r *replica) rebuild() error {
 	before := r.overlay.present()
-	r.mu.Lock()
 	r.stop()
 	r.crdt = nil
-	r.mu.Unlock()
 	sound, err := r.soundDeltas()
 	if err != nil {
 		return fmt.Errorf("storage: rebuild replica: %w", err)
@@ -176,10 +170,8 @@ func (r *replica) stop() {
 	}
 }
 
-// close ends the replica. It may come from any goroutine.
+// close ends the replica.
 func (r *replica) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if !r.closed {
 		r.closed = true
 		r.stop()
@@ -331,10 +323,7 @@ func (r *replica) write(writes map[Key]write) error {
 // reset goes back to the last operation that was saved, after go-ds-crdt failed
 // within one: it has read something corrupt from the disk.
 func (r *replica) reset(cause error) error {
-	r.mu.Lock()
-	closed := r.closed
-	r.mu.Unlock()
-	if closed {
+	if r.closed {
 		return clock.ErrStopped
 	}
 	if err := r.rebuild(); err != nil {

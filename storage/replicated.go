@@ -52,6 +52,7 @@ type replicated struct {
 	cfg     ReplicatedConfig
 	ctx     context.Context // ends with the replica
 	cancel  context.CancelCauseFunc
+	letGo   func() // wakes the task that keep started
 	replica *replica
 
 	pending     map[Key]write // of this turn
@@ -81,7 +82,7 @@ func OpenReplicated(ctx context.Context, cfg ReplicatedConfig) (*Replicated, err
 		changed: map[Key]bool{},
 	}}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
-	if err := r.watchLoop(ctx); err != nil {
+	if err := r.keep(ctx); err != nil {
 		r.stop()
 		return nil, err
 	}
@@ -91,7 +92,10 @@ func OpenReplicated(ctx context.Context, cfg ReplicatedConfig) (*Replicated, err
 		return nil, err
 	}
 	r.replica = replica
-	r.closeLater()
+	if r.ctx.Err() != nil { // the loop has stopped meanwhile
+		r.stop()
+		return nil, clock.ErrStopped
+	}
 	r.serve()
 	r.catchUp(ctx)
 	if err := r.replica.restoreSalvage(); err != nil {
@@ -102,22 +106,38 @@ func OpenReplicated(ctx context.Context, cfg ReplicatedConfig) (*Replicated, err
 	return r, nil
 }
 
-// watchLoop has r stop with its loop. It returns once that is sure: only then
+// keep starts the task that ends the replica with its loop: it waits for the
+// loop's end, so that the replica ends in a turn, whose place among all others
+// is the loop's to decide. keep returns once the task waits: only then
 // go-ds-crdt's goroutines may start.
-func (r *Replicated) watchLoop(ctx context.Context) error {
-	return r.cfg.Loop.Park(ctx, func(wake func()) {
+func (r *Replicated) keep(ctx context.Context) error {
+	return r.cfg.Loop.Park(ctx, func(started func()) {
 		r.cfg.Loop.Go("replica", func(loopCtx context.Context) {
-			context.AfterFunc(loopCtx, r.stop)
-			wake()
+			defer r.end() // also when the node crashes
+			if r.ctx.Err() != nil {
+				return // whoever opened it has given up
+			}
+			started()
+			_ = r.cfg.Loop.Park(loopCtx, func(wake func()) { r.letGo = wake })
 		})
 	})
 }
 
-// closeLater closes the replica when r stops, also if it has already.
-func (r *Replicated) closeLater() { context.AfterFunc(r.ctx, r.replica.close) }
+// end ends the replica, in a turn.
+func (r *Replicated) end() {
+	r.cancel(clock.ErrStopped)
+	if r.replica != nil {
+		r.replica.close()
+	}
+}
 
-// stop may come from any goroutine.
-func (r *Replicated) stop() { r.cancel(clock.ErrStopped) }
+// stop ends the replica and the task that waits for it to end.
+func (r *Replicated) stop() {
+	r.end()
+	if r.letGo != nil {
+		r.letGo()
+	}
+}
 
 // Get implements Store. Writes of this turn are seen.
 func (r *Replicated) Get(k Key) ([]byte, error) {
@@ -236,6 +256,5 @@ func (r *Replicated) Heads() []string {
 // Close flushes nothing and ends the replica.
 func (r *Replicated) Close() error {
 	r.stop()
-	r.replica.close()
 	return nil
 }

@@ -36,6 +36,13 @@ func Run(t *testing.T, world World) {
 		{"every repeats until told to stop", every},
 		{"do and offload leave and enter the loop", doOffload},
 		{"a stop ends those that wait", stopEndsWaiters},
+		{"a wake counts, whatever else ends in the same turn", wakeCounts},
+		{"a stop hides the contexts that it ends", stopHidesContexts},
+		{"first ends the contexts of its tasks with its loop", firstEnds},
+		{"offload leaves the turn to others, whatever ends", offloadIsOutside},
+		{"offload does nothing for who has been cancelled", offloadTooLate},
+		{"do brings values and an end from outside", doContext},
+		{"a task that was started after the stop hears of it", startedAfterStop},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -222,4 +229,112 @@ func stopEndsWaiters(t *testing.T, ctx context.Context, l clock.Loop, stop func(
 	assert.ErrorIs(t, clock.Sleep(ctx, l, time.Hour), clock.ErrStopped)
 	assert.ErrorIs(t, clock.Sleep(ctx, l, time.Hour), clock.ErrStopped)
 	assert.Error(t, ctx.Err(), "a task's context ends with its loop")
+}
+
+func wakeCounts(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	for _, wakeFirst := range []bool{true, false} {
+		sub, cancel := context.WithCancel(ctx)
+		err := l.Park(sub, func(wake func()) {
+			l.AfterFunc(time.Millisecond, func() {
+				if wakeFirst {
+					wake()
+				}
+				cancel()
+				wake()
+			})
+		})
+		assert.NoError(t, err, "woken first: %t", wakeFirst)
+	}
+}
+
+func stopHidesContexts(t *testing.T, ctx context.Context, l clock.Loop, stop func()) {
+	sub, cancel := clock.WithTimeout(ctx, l, time.Hour)
+	defer cancel()
+	l.AfterFunc(time.Millisecond, stop)
+	assert.ErrorIs(t, clock.Sleep(sub, l, time.Hour), clock.ErrStopped)
+	assert.ErrorIs(t, context.Cause(sub), clock.ErrStopped, "it has ended, too")
+}
+
+func firstEnds(t *testing.T, ctx context.Context, l clock.Loop, stop func()) {
+	left := 2
+	l.AfterFunc(time.Millisecond, stop)
+	err := clock.First(ctx, l, 2, 2, func(ctx context.Context, _ int) error {
+		err := clock.Sleep(ctx, l, time.Hour)
+		assert.Error(t, ctx.Err())
+		left--
+		return err
+	})
+	assert.ErrorIs(t, err, clock.ErrStopped)
+	assert.LessOrEqual(t, left, 2) // first does not wait for them; the world does
+}
+
+// patience bounds a test that would wait for ever.
+const patience = 5 * time.Second
+
+func offloadIsOutside(t *testing.T, ctx context.Context, l clock.Loop, stop func()) {
+	for _, stops := range []bool{false, true} {
+		sub, cancel := context.WithCancel(ctx)
+		release := make(chan struct{})
+		l.Go("other", func(context.Context) {
+			cancel()
+			if stops {
+				stop()
+			}
+			l.Go("another", func(ctx context.Context) {
+				if stops {
+					<-ctx.Done() // at once; a node stops its loops from outside
+				}
+				close(release)
+			})
+		})
+		finished := false
+		err := clock.Offload(sub, l, func() {
+			select {
+			case <-release:
+				finished = true
+			case <-time.After(patience):
+			}
+		})
+		assert.True(t, finished, "others have no turn while work is done outside (the loop stops: %t)", stops)
+		if stops {
+			assert.ErrorIs(t, err, clock.ErrStopped)
+		} else {
+			assert.ErrorIs(t, err, context.Canceled)
+		}
+	}
+}
+
+func offloadTooLate(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	sub, cancel := context.WithCancel(ctx)
+	cancel()
+	ran := false
+	assert.ErrorIs(t, clock.Offload(sub, l, func() { ran = true }), context.Canceled)
+	assert.False(t, ran)
+}
+
+func doContext(t *testing.T, ctx context.Context, l clock.Loop, _ func()) {
+	type key struct{}
+	cause := errors.New("the caller has gone")
+	outer, cancel := context.WithCancelCause(context.WithValue(context.Background(), key{}, "value"))
+	l.AfterFunc(time.Millisecond, func() { cancel(cause) })
+	assert.NoError(t, clock.Offload(ctx, l, func() {
+		assert.NoError(t, clock.Do(outer, l, func(ctx context.Context) {
+			assert.Equal(t, "value", ctx.Value(key{}))
+			assert.ErrorIs(t, clock.Sleep(ctx, l, time.Hour), cause)
+			below, stop := context.WithCancel(ctx)
+			defer stop()
+			assert.ErrorIs(t, context.Cause(below), cause)
+		}))
+		ran := false
+		assert.NoError(t, clock.Do(outer, l, func(ctx context.Context) { ran = ctx.Err() != nil }))
+		assert.True(t, ran, "it runs and knows that its caller has gone")
+	}))
+}
+
+func startedAfterStop(t *testing.T, ctx context.Context, l clock.Loop, stop func()) {
+	l.AfterFunc(time.Millisecond, stop)
+	assert.ErrorIs(t, clock.Sleep(ctx, l, time.Hour), clock.ErrStopped)
+	var heard error
+	l.Go("late", func(ctx context.Context) { heard = clock.Sleep(ctx, l, time.Hour) })
+	t.Cleanup(func() { assert.ErrorIs(t, heard, clock.ErrStopped) }) // when all tasks have returned
 }

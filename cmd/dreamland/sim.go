@@ -25,6 +25,7 @@ type simFlags struct {
 	verify  bool
 	trace   string
 	profile string
+	perturb uint64
 	json    bool
 	quiet   bool
 }
@@ -66,6 +67,8 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 	flags.BoolVar(&f.quiet, "quiet", false, "print one line per scenario, and what failed")
 	flags.StringVar(&f.profile, "profile", "", "write a CPU profile of one run to this file")
 	must(flags.MarkHidden("profile"))
+	flags.Uint64Var(&f.perturb, "perturb", 0, "disturb the goroutines of one run in real time, in a way drawn from this number; the digest is the same")
+	must(flags.MarkHidden("perturb"))
 	must(cmd.RegisterFlagCompletionFunc("wire", cobra.FixedCompletions([]string{scenario.Mocknet, scenario.Direct}, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
@@ -100,6 +103,7 @@ type job struct {
 	seed     uint64
 	wire     string
 	trace    string
+	perturb  uint64
 }
 
 // sim runs the files: one run in this process, more in workers, because worlds
@@ -180,7 +184,7 @@ func (f *simFlags) jobsOf(s *scenario.Scenario) []job {
 	}
 	jobs := make([]job, f.seeds)
 	for i := range jobs {
-		jobs[i] = job{scenario: s, seed: first + uint64(i), wire: wire, trace: f.trace}
+		jobs[i] = job{scenario: s, seed: first + uint64(i), wire: wire, trace: f.trace, perturb: f.perturb}
 	}
 	return jobs
 }

@@ -26,6 +26,8 @@ type Options struct {
 	Trace io.Writer
 	// Progress is called now and then; nil for never.
 	Progress func(virtual time.Duration, events uint64)
+	// Perturb, if not 0, disturbs goroutines in real time (see sim.Config).
+	Perturb uint64
 }
 
 // Of returns the options that the scenario itself asks for.
@@ -50,6 +52,7 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 		Network:  sim.Network{Default: s.Network.Default, Of: s.Network.Shape},
 		Trace:    o.Trace,
 		Progress: o.Progress,
+		Perturb:  o.Perturb,
 		// a machine that is busy otherwise is no reason to give up
 		StallTimeout: stallTimeout,
 	}, func(w *sim.World) error { return r.body(w, o.Seed) })

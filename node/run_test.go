@@ -1,0 +1,133 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/ipfs/go-datastore"
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/memdisk"
+	"github.com/taucloud/tau/transport"
+	"go.uber.org/goleak"
+)
+
+// alone is a host without a network.
+type alone struct {
+	id     transport.Peer
+	closed int
+}
+
+func (h *alone) ID() transport.Peer           { return h.id }
+func (h *alone) Handle(transport.HostHandler) {}
+func (h *alone) Open(_ transport.Peer, opened func(transport.Conn, error)) {
+	opened(nil, errors.New("there is no network"))
+}
+func (h *alone) Close() error { h.closed++; return nil }
+
+// machine is a live node and what is left of it.
+type machine struct {
+	host   *alone
+	disk   storage.Disk
+	loops  []*clock.Live
+	closed map[string]int // by loop, how often it was stopped
+}
+
+func (m *machine) start(t *testing.T, specs ...node.Spec) (*node.Node, error) {
+	id := transport.NewIdentity([]byte("alone"))
+	m.host, m.closed = &alone{id: id.Peer()}, map[string]int{}
+	if m.disk == nil {
+		m.disk = memdisk.New()
+	}
+	main := clock.NewLive()
+	cfg := node.Config{Name: "alone", Identity: id, World: node.World{
+		NewLoop: func(name string) (clock.Loop, func()) {
+			l := clock.NewLive()
+			m.loops = append(m.loops, l)
+			return l, func() { m.closed[name]++; l.Stop(0) }
+		},
+		Host: m.host, Disk: m.disk, Directory: transport.NewStaticDirectory(),
+		Rand:     func(string) *rand.Rand { return rand.New(rand.NewPCG(1, 2)) },
+		Observer: unheard{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Crash: func() {},
+	}}
+	for _, s := range specs {
+		cfg.Services = append(cfg.Services, node.Configured{Spec: s})
+	}
+	var n *node.Node
+	var err error
+	require.NoError(t, clock.Do(context.Background(), main, func(ctx context.Context) { n, err = node.Start(ctx, main, cfg) }))
+	t.Cleanup(func() { require.True(t, main.Stop(5*time.Second)) })
+	return n, err
+}
+
+type unheard struct{}
+
+func (unheard) Observe(string, string, string, []node.Field) {}
+
+// scripted is a service that does what it is told.
+type scripted struct{ start, stop error }
+
+func (s *scripted) Start(context.Context) error { return s.start }
+func (s *scripted) Stop(context.Context) error  { return s.stop }
+
+func spec(name string, build, start error) node.Spec {
+	return node.Spec{
+		Name: name, Settings: func() any { return nil },
+		New: func(env node.Env, _ any) (node.Service, error) {
+			env.Loop.Go("forever", func(ctx context.Context) { _ = clock.Sleep(ctx, env.Loop, time.Hour) })
+			return &scripted{start: start}, build
+		},
+	}
+}
+
+// badDisk fails when somebody looks at a namespace.
+type badDisk struct {
+	*memdisk.Disk
+	at string
+}
+
+var errBadDisk = errors.New("the disk does not answer")
+
+func (d *badDisk) Get(ctx context.Context, key datastore.Key) ([]byte, error) {
+	if datastore.RawKey(d.at).IsAncestorOf(key) {
+		return nil, errBadDisk
+	}
+	return d.Disk.Get(ctx, key)
+}
+
+// TestFailedStartLeavesNothing: whichever step of a start fails, every loop that
+// was made is stopped once, its tasks end, and the host is closed.
+func TestFailedStartLeavesNothing(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	bad := errors.New("bad")
+	for _, c := range []struct {
+		name   string
+		disk   storage.Disk
+		specs  []node.Spec
+		cause  error
+		closed map[string]int
+	}{
+		{"a service is not built", nil, []node.Spec{spec("a", nil, nil), spec("b", bad, nil), spec("c", nil, nil)}, bad, map[string]int{"a": 1, "b": 1}},
+		{"a service does not start", nil, []node.Spec{spec("a", nil, nil), spec("b", nil, bad), spec("c", nil, nil)}, bad, map[string]int{"a": 1, "b": 1}},
+		{"the node cannot count its start", &badDisk{memdisk.New(), "/node"}, []node.Spec{spec("a", nil, nil)}, errBadDisk, map[string]int{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := &machine{disk: c.disk}
+			n, err := m.start(t, c.specs...)
+			require.Nil(t, n)
+			require.ErrorIs(t, err, c.cause)
+			require.Equal(t, c.closed, m.closed)
+			require.Equal(t, 1, m.host.closed)
+			for _, l := range m.loops {
+				require.True(t, l.Stop(5*time.Second), "a task is left")
+			}
+		})
+	}
+}
