@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"time"
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/storage"
@@ -63,6 +64,9 @@ type Spec struct {
 	// tags and ranges; configuration is decoded strictly over it, see
 	// [Spec.Decode].
 	Settings func() any
+	// ReadyWithin is how long after its start, or after all faults are over, an
+	// instance that is a [Readier] may refuse to serve; zero is 30 s.
+	ReadyWithin time.Duration
 	// New builds an instance without side effects. settings is what Settings
 	// returned, decoded over and within its ranges.
 	New func(env Env, settings any) (Service, error)

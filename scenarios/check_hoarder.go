@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -258,7 +259,7 @@ func (c *copiesRestored) Settled(v check.View) error {
 
 // Figures implements check.Figures.
 func (c *copiesRestored) Figures() map[string]float64 {
-	figures := map[string]float64{"repair.count": float64(len(c.repairs))}
+	figures := map[string]float64{"repair.count": float64(len(c.repairs)), "repair.time.median": math.NaN(), "repair.time.max": math.NaN()}
 	if len(c.repairs) > 0 {
 		sorted := slices.Sorted(slices.Values(c.repairs))
 		figures["repair.time.median"] = sorted[len(sorted)/2].Seconds()

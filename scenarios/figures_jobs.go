@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -94,6 +95,7 @@ func (c *jobFigures) figures() map[string]float64 {
 		"jobs.pushed": float64(len(c.jobs)), "jobs.acknowledged": float64(len(c.acknowledged())),
 		"jobs.attempts": float64(c.attempts), "jobs.expired": float64(c.expired), "publishes.refused": float64(c.refused),
 		"jobs.succeeded": 0, "jobs.failed": 0, "jobs.cancelled": 0,
+		"jobs.latency.median": math.NaN(), "jobs.latency.max": math.NaN(),
 	}
 	var latencies []time.Duration
 	for _, j := range c.jobs {

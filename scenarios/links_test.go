@@ -17,7 +17,7 @@ func setLink(w *sim.World, from, to string, change func(*fault.LinkState)) {
 	s := states[[2]string{from, to}]
 	change(&s)
 	states[[2]string{from, to}] = s
-	w.SetLinks(func(from, to string) fault.LinkState { return states[[2]string{from, to}] })
+	w.SetLinks(func(from, to string) fault.LinkState { return states[[2]string{from, to}] }, nil)
 }
 
 // setCut cuts or mends one direction between two nodes.

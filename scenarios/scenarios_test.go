@@ -47,7 +47,7 @@ func TestScenarios(t *testing.T) {
 			var first report.Result
 			for i, wire := range []string{scenario.Direct, scenario.Mocknet, scenario.Direct, scenario.Mocknet} {
 				runtime.GOMAXPROCS([]int{1, 1, 2, 4}[i])
-				r := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: wire})
+				r := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: wire, Strict: true})
 				for name, n := range fail.Hits() {
 					used[name] += n
 				}
@@ -96,6 +96,9 @@ func broken(r report.Result) (list []string) {
 	for _, e := range r.Expectations {
 		if !e.Held {
 			list = append(list, fmt.Sprintf("%s: %s", e.Name, e.Detail))
+		}
+		if r.Strict && e.Unproven != "" {
+			list = append(list, fmt.Sprintf("%s: %s", e.Name, e.Unproven))
 		}
 	}
 	if len(list) == 0 && r.Verdict != report.Held {

@@ -14,10 +14,12 @@ type clocks struct {
 }
 
 func (n *Node) elapsed() time.Duration {
+	n.effects.ElapsedReads++
 	return time.Duration(n.clocks.elapsedAt(n.w.nowNS()))
 }
 
 func (n *Node) wallClock() time.Time {
+	n.effects.WallReads++
 	return epoch.Add(n.elapsed() + n.clocks.skew)
 }
 

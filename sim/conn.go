@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/taucloud/tau/sim/fault"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -77,6 +78,9 @@ func (e *connEnd) Send(data []byte) error {
 	e.sent++
 	l, w := e.link, e.conn.net.w
 	l.frames++
+	if l.shape != l.base {
+		e.conn.net.hit(l, fault.PartShape)
+	}
 	l.busyUntil = max(l.busyUntil, w.nowNS()) + l.transmission(len(data))
 	e.transmit(frame{e.sent, data}, l.busyUntil+e.conn.net.latency(l, kindFrame, l.frames), kindFrame, e.sent)
 	return nil
@@ -102,7 +106,7 @@ func (e *connEnd) arrive(f frame) {
 	if to.closed {
 		return
 	}
-	if e.link.blocked() || len(e.waiting) > 0 {
+	if e.conn.net.stops(e.link) || len(e.waiting) > 0 {
 		if len(e.waiting) == 0 {
 			e.link.stalled = append(e.link.stalled, e)
 		}
@@ -182,7 +186,11 @@ func (e *connEnd) close() {
 // lost, and the other end has to find out by itself.
 func (e *connEnd) tellOther() {
 	to, w := e.other(), e.conn.net.w
-	if e.link.cut || to.host.life.ended() {
+	if to.host.life.ended() {
+		return
+	}
+	if e.link.cut {
+		e.conn.net.hit(e.link, fault.PartCut)
 		return
 	}
 	e.link.rsts++
@@ -221,6 +229,8 @@ func (c *conn) watchKeepalive() {
 		}
 		e.keepalive.fire = func() {
 			e.keepalive = nil
+			c.net.stops(e.link)
+			c.net.stops(e.other().link)
 			e.end(errKeepalive)
 		}
 		w.register(e.keepalive)

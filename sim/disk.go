@@ -55,11 +55,13 @@ func (f *diskFaults) fail(n *Node) func(memdisk.Op, string) error {
 			return nil
 		}
 		if c.Full && op == memdisk.OpWrite {
+			n.effects.Refused++
 			return errDiskFull
 		}
 		if c.ErrorProbability > 0 {
 			f.ops++
 			if chance(n.w.draw(drawDiskFault, uint64(n.index), f.ops), c.ErrorProbability) {
+				n.effects.Failed++
 				return errDiskIO
 			}
 		}
@@ -78,6 +80,7 @@ func (f *diskFaults) read(n *Node) func(string, []byte) []byte {
 		if !chance(d, f.condition.CorruptProbability) {
 			return value
 		}
+		n.effects.CorruptReads++
 		return flipBit(value, mix(d))
 	}
 }
@@ -99,6 +102,9 @@ func (d *disk) Flush(done func(error)) {
 	upTo := d.under.Writes()
 	d.flushes++
 	c := n.faults.condition
+	if c.SyncMax > 0 {
+		n.effects.SlowSyncs++
+	}
 	at := n.w.draw(drawDisk, uint64(n.index), uint64(n.lives), d.flushes)
 	wait := within(at, int64(syncMin), int64(syncMax)) + within(mix(at), int64(c.SyncMin), int64(c.SyncMax))
 	n.w.register(&event{
@@ -108,31 +114,33 @@ func (d *disk) Flush(done func(error)) {
 	})
 }
 
-// corrupt flips a bit in each of count stored values.
-func (n *Node) corrupt(count int) error {
+// corrupt flips a bit in each of count stored values, or of all if there are
+// fewer, and returns how many.
+func (n *Node) corrupt(count int) (int, error) {
 	d := n.disk
 	d.SetFaults(memdisk.Faults{}) // rot needs no working disk
 	defer d.SetFaults(memdisk.Faults{Fail: n.faults.fail(n), Read: n.faults.read(n)})
 	results, err := d.Query(context.Background(), query.Query{})
 	if err != nil {
-		return fmt.Errorf("sim: corrupt the disk of %s: %w", n.name, err)
+		return 0, fmt.Errorf("sim: corrupt the disk of %s: %w", n.name, err)
 	}
 	entries, err := results.Rest()
 	if err != nil {
-		return fmt.Errorf("sim: corrupt the disk of %s: %w", n.name, err)
+		return 0, fmt.Errorf("sim: corrupt the disk of %s: %w", n.name, err)
 	}
 	entries = slices.DeleteFunc(entries, func(e query.Entry) bool { return len(e.Value) == 0 })
-	for range min(count, len(entries)) {
+	done := min(count, len(entries))
+	for range done {
 		n.faults.ops++
 		draw := n.w.draw(drawDiskFault, uint64(n.index), n.faults.ops)
 		i := int(draw % uint64(len(entries)))
 		if err := d.Put(context.Background(), datastore.RawKey(entries[i].Key), flipBit(entries[i].Value, mix(draw))); err != nil {
-			return fmt.Errorf("sim: corrupt the disk of %s: %w", n.name, err)
+			return 0, fmt.Errorf("sim: corrupt the disk of %s: %w", n.name, err)
 		}
 		entries = slices.Delete(entries, i, i+1)
 	}
 	n.w.observe(n.name, "node", "disk-rotted", node.F("values", count))
-	return nil
+	return done, nil
 }
 
 func (d *disk) alive() error {

@@ -83,7 +83,7 @@ func (w *World) setLink(from, to string, change func(*fault.LinkState)) {
 	s := testLinks[w][[2]string{from, to}]
 	change(&s)
 	testLinks[w][[2]string{from, to}] = s
-	w.SetLinks(func(from, to string) fault.LinkState { return testLinks[w][[2]string{from, to}] })
+	w.SetLinks(func(from, to string) fault.LinkState { return testLinks[w][[2]string{from, to}] }, nil)
 }
 
 // SetCut cuts one direction of one link.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/taucloud/tau/sim/fault"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -77,13 +78,16 @@ func (d *dial) report(kind eventKind, in int64, label string, key uint64, f func
 
 // arrive is the dial at its target.
 func (d *dial) arrive(target *Node) {
-	if d.over || d.host.life.ended() || d.out.blocked() {
+	if d.over || d.host.life.ended() || d.host.net.stops(d.out) {
 		return // lost; the dialer's timeout tells it
 	}
 	back := d.host.net.latency(d.back, kindDialed, d.seq)
 	life := target.life
+	if d.out.refused {
+		d.host.net.hit(d.out, fault.PartRefused)
+	}
 	if life == nil || life.host.closed || life.host.handler == nil || d.out.refused {
-		if !d.back.blocked() {
+		if !d.host.net.stops(d.back) {
 			d.report(kindDialed, back, d.out.label, d.seq<<1, func() { d.finish(nil, errRefused) })
 		}
 		return
@@ -96,7 +100,7 @@ func (d *dial) arrive(target *Node) {
 	}
 	c.ends[1].lastAt = d.host.net.w.nowNS() + back // nothing overtakes the answer
 	life.host.handler.Accepted(c.ends[1])
-	if d.back.blocked() {
+	if d.host.net.stops(d.back) {
 		c.watchKeepalive() // the answer is lost
 		return
 	}

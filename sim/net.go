@@ -45,8 +45,10 @@ type network struct {
 	links   map[uint64]*link
 	ordered []*link // the same, as inUse last left them
 	faults  func(from, to string) fault.LinkState
-	pairs   map[uint64][]*conn
-	conns   uint64 // numbers conns
+	// affected is told when a fault makes a difference on a link, see hit.
+	affected func(from, to string, part fault.LinkPart)
+	pairs    map[uint64][]*conn
+	conns    uint64 // numbers conns
 }
 
 // link is one direction between two nodes.
@@ -55,9 +57,10 @@ type link struct {
 	label               string
 	base, shape         fault.Shape
 	cut, held, refused  bool
-	frames, dials, rsts uint64     // sequence numbers, for keys and draws
-	busyUntil           int64      // when the last frame has left, with a bandwidth
-	stalled             []*connEnd // ends with frames that wait for this link
+	frames, dials, rsts uint64         // sequence numbers, for keys and draws
+	busyUntil           int64          // when the last frame has left, with a bandwidth
+	stalled             []*connEnd     // ends with frames that wait for this link
+	told                fault.LinkPart // parts of the present state that have made a difference
 }
 
 func newNetwork(w *World, c carrier) *network {
@@ -117,6 +120,26 @@ func pairKey(a, b *Node) uint64 {
 	return uint64(min(a.index, b.index))<<32 | uint64(max(a.index, b.index))
 }
 
+// hit notes that a part of what faults do to a link makes a difference now.
+func (n *network) hit(l *link, part fault.LinkPart) {
+	if l.told&part == 0 && n.affected != nil {
+		l.told |= part
+		n.affected(l.from.name, l.to.name, part)
+	}
+}
+
+// stops reports whether something that travels on a link does not arrive, which
+// is then the doing of a fault.
+func (n *network) stops(l *link) bool {
+	if l.cut {
+		n.hit(l, fault.PartCut)
+	}
+	if l.held {
+		n.hit(l, fault.PartHeld)
+	}
+	return l.blocked()
+}
+
 // blocked reports whether frames cannot pass.
 func (l *link) blocked() bool { return l.cut || l.held }
 
@@ -139,6 +162,7 @@ func (l *link) transmission(size int) int64 {
 func (n *network) apply(l *link, s fault.LinkState) (reshaped bool) {
 	wasCut, wasHeld, before := l.cut, l.held, l.shape
 	l.cut, l.held, l.refused, l.shape = s.Cut, s.Held, s.Refused, overlay(l.base, s.Shape)
+	l.told = 0
 	if l.cut != wasCut {
 		for _, c := range slices.Clone(n.pairs[pairKey(l.from, l.to)]) {
 			if l.cut {

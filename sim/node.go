@@ -11,6 +11,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/fault"
 	"github.com/taucloud/tau/storage/memdisk"
 	"github.com/taucloud/tau/transport"
 )
@@ -26,6 +27,7 @@ type Node struct {
 	listed   []string
 	disk     *memdisk.Disk
 	faults   diskFaults
+	effects  fault.Effects
 	clocks   clocks
 	life     *incarnation // nil while down
 	lives    int

@@ -21,33 +21,42 @@ func (w *World) node(name string) *Node {
 }
 
 // Crash implements fault.Target.
-func (w *World) Crash(name string, loseDisk bool) {
+func (w *World) Crash(name string, loseDisk bool) bool {
 	n := w.node(name)
 	n.orders++
+	hit := n.life != nil || loseDisk && n.disk.Bytes() > 0
 	n.crash(loseDisk)
+	return hit
 }
 
 // Stop implements fault.Target.
-func (w *World) Stop(name string) {
+func (w *World) Stop(name string) bool {
 	n := w.node(name)
 	n.orders++
 	n.restart = false
+	hit := n.life != nil && !n.life.stopping
 	n.stop()
+	return hit
 }
 
 // Start implements fault.Target.
-func (w *World) Start(name string) {
+func (w *World) Start(name string) bool {
 	n := w.node(name)
 	n.orders++
+	hit := n.life == nil || n.life.stopping
 	n.start()
+	return hit
 }
+
+// Effects implements fault.Target.
+func (w *World) Effects(name string) fault.Effects { return w.node(name).effects }
 
 // SetPaused implements fault.Target.
 func (w *World) SetPaused(name string, paused bool) { w.node(name).setPaused(paused) }
 
 // SetLinks implements fault.Target.
-func (w *World) SetLinks(state func(from, to string) fault.LinkState) {
-	w.net.faults = state
+func (w *World) SetLinks(state func(from, to string) fault.LinkState, affected func(from, to string, part fault.LinkPart)) {
+	w.net.faults, w.net.affected = state, affected
 	reshaped := map[*link]bool{}
 	for _, l := range w.net.inUse() {
 		if w.net.apply(l, state(l.from.name, l.to.name)) {
@@ -60,18 +69,20 @@ func (w *World) SetLinks(state func(from, to string) fault.LinkState) {
 }
 
 // Reset implements fault.Target.
-func (w *World) Reset(match func(a, b string) bool) {
+func (w *World) Reset(match func(a, b string) bool) (conns int) {
 	for _, key := range slices.Sorted(maps.Keys(w.net.pairs)) {
 		for _, c := range w.net.pairs[key] {
 			l := c.ends[0].link
 			if !match(l.from.name, l.to.name) {
 				continue
 			}
+			conns++
 			for _, e := range c.ends {
 				w.After(0, "reset "+e.link.label, func() { e.end(errReset) })
 			}
 		}
 	}
+	return conns
 }
 
 // SetSkew implements fault.Target.
@@ -84,8 +95,10 @@ func (w *World) SetDrift(name string, ppm int64) { w.node(name).clocks.setDrift(
 func (w *World) SetDisk(name string, c fault.Condition) { w.node(name).faults.condition = c }
 
 // CorruptValues implements fault.Target.
-func (w *World) CorruptValues(name string, n int) {
-	if err := w.node(name).corrupt(n); err != nil {
+func (w *World) CorruptValues(name string, n int) int {
+	done, err := w.node(name).corrupt(n)
+	if err != nil {
 		w.Fail(err)
 	}
+	return done
 }

@@ -234,6 +234,7 @@ func (w *World) fire(e *event) {
 		return
 	}
 	if e.node != nil && e.node.paused {
+		e.node.effects.Deferred++
 		e.node.deferred = append(e.node.deferred, e)
 		return
 	}

@@ -36,7 +36,7 @@ func tuneRuntime(nodes int) {
 // runHere makes a run in this process.
 func runHere(j job, progress *progress) (report.Result, error) {
 	tuneRuntime(len(j.scenario.Nodes))
-	options := simrun.Options{Seed: j.seed, Wire: j.wire, Perturb: j.perturb}
+	options := simrun.Options{Seed: j.seed, Wire: j.wire, Strict: j.strict, Perturb: j.perturb}
 	trace, err := openTrace(j.trace)
 	if err != nil {
 		return report.Result{}, err

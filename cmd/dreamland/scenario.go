@@ -99,6 +99,7 @@ var kinds = []struct{ kind, title string }{
 	{"action", "verbs of the timeline: what users do"},
 	{"fault", "verbs of the timeline: what goes wrong, and right again"},
 	{"check", "expectations"},
+	{"figure", "figures that expect.report may bound"},
 	{"service", "services, with their settings"},
 }
 

@@ -23,6 +23,7 @@ type simFlags struct {
 	jobs    int
 	wire    string
 	verify  bool
+	strict  bool
 	trace   string
 	profile string
 	perturb uint64
@@ -62,6 +63,7 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 	flags.IntVar(&f.jobs, "jobs", runtime.NumCPU(), "how many worker processes at once")
 	flags.StringVar(&f.wire, "wire", "", "mocknet (libp2p) or direct (in memory) instead of the file's; the digest is the same")
 	flags.BoolVar(&f.verify, "verify", false, "run twice, on 1 and on 4 threads, and show the first event that differs")
+	flags.BoolVar(&f.strict, "strict", false, "an expectation for which nothing was judged fails, too")
 	flags.StringVar(&f.trace, "trace", "", "write one JSON line per event to this file")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object per run, each on one line")
 	flags.BoolVar(&f.quiet, "quiet", false, "print one line per scenario, and what failed")
@@ -102,6 +104,7 @@ type job struct {
 	scenario *scenario.Scenario
 	seed     uint64
 	wire     string
+	strict   bool
 	trace    string
 	perturb  uint64
 }
@@ -184,7 +187,7 @@ func (f *simFlags) jobsOf(s *scenario.Scenario) []job {
 	}
 	jobs := make([]job, f.seeds)
 	for i := range jobs {
-		jobs[i] = job{scenario: s, seed: first + uint64(i), wire: wire, trace: f.trace, perturb: f.perturb}
+		jobs[i] = job{scenario: s, seed: first + uint64(i), wire: wire, strict: f.strict, trace: f.trace, perturb: f.perturb}
 	}
 	return jobs
 }

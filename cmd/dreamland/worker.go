@@ -53,6 +53,9 @@ func (j job) command(threads int, extra ...string) *exec.Cmd {
 		self = os.Args[0]
 	}
 	args := append([]string{"sim", j.scenario.File, "--seed", strconv.FormatUint(j.seed, 10), "--wire", j.wire, "--json", "--quiet"}, extra...)
+	if j.strict {
+		args = append(args, "--strict")
+	}
 	cmd := exec.Command(self, args...)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", threads))
 	return cmd

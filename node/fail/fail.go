@@ -146,19 +146,32 @@ func Points() []*Point {
 
 // Enable adds a rule and returns the function that removes it.
 func Enable(r Rule) (disable func(), err error) {
+	disable, _, err = EnableCounted(r)
+	return disable, err
+}
+
+// EnableCounted is Enable; used tells how often the rule was carried out, also
+// after it was removed.
+func EnableCounted(r Rule) (disable func(), used func() int, err error) {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
 	if registry.points[r.Point] == nil {
-		return nil, fmt.Errorf("fail: no such point %q", r.Point)
+		return nil, nil, fmt.Errorf("fail: no such point %q", r.Point)
 	}
 	if err := failpoint.Enable(r.Point, `return("rule")`); err != nil {
-		return nil, fmt.Errorf("fail: enable %s: %w", r.Point, err)
+		return nil, nil, fmt.Errorf("fail: enable %s: %w", r.Point, err)
 	}
 	rule := &activeRule{Rule: r}
 	registry.rules = append(registry.rules, rule)
 	active.Add(1)
 	var once sync.Once
-	return func() { once.Do(func() { remove(rule) }) }, nil
+	return func() { once.Do(func() { remove(rule) }) }, rule.count, nil
+}
+
+func (r *activeRule) count() int {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	return r.used
 }
 
 func remove(rule *activeRule) {

@@ -136,7 +136,9 @@ type OnSettled interface {
 }
 
 // Figures is implemented by a checker that also counts: name to value, shown
-// in the report and compared by expect.report.
+// in the report and compared by expect.report. The names are always the same,
+// also of a checker that has seen nothing: they are what a scenario may name. A
+// figure without a value, such as the median of nothing, is NaN.
 type Figures interface {
 	Figures() map[string]float64
 }

@@ -30,7 +30,7 @@ func (c Crash) Begin(l *Ledger) func() {
 	var e ends
 	for _, node := range c.Nodes {
 		e = append(e, l.Down(node))
-		l.target.Crash(node, c.LoseDisk)
+		l.affect(l.target.Crash(node, c.LoseDisk))
 	}
 	return e.all
 }
@@ -50,7 +50,7 @@ func (s Stop) Begin(l *Ledger) func() {
 	var e ends
 	for _, node := range s.Nodes {
 		e = append(e, l.Down(node))
-		l.target.Stop(node)
+		l.affect(l.target.Stop(node))
 	}
 	return e.all
 }
@@ -63,7 +63,7 @@ type Start struct{ Nodes []string }
 // Begin implements Fault.
 func (s Start) Begin(l *Ledger) func() {
 	for _, node := range s.Nodes {
-		l.Start(node)
+		l.affect(l.Start(node))
 	}
 	return nil
 }
@@ -76,8 +76,8 @@ type Restart struct{ Nodes []string }
 // Begin implements Fault.
 func (r Restart) Begin(l *Ledger) func() {
 	for _, node := range r.Nodes {
-		l.target.Stop(node)
-		l.Start(node)
+		l.affect(l.target.Stop(node))
+		l.affect(l.Start(node))
 	}
 	return nil
 }
@@ -93,6 +93,7 @@ func (p Pause) Begin(l *Ledger) func() {
 	var e ends
 	for _, node := range p.Nodes {
 		e = append(e, l.pauses.begin(node))
+		l.watchNode(node, func(e Effects) uint64 { return e.Deferred })
 	}
 	return e.all
 }
@@ -105,7 +106,7 @@ type Resume struct{ Nodes []string }
 // Begin implements Fault.
 func (r Resume) Begin(l *Ledger) func() {
 	for _, node := range r.Nodes {
-		l.pauses.clear(node)
+		l.affect(l.pauses.clear(node))
 	}
 	return nil
 }
@@ -116,7 +117,11 @@ func (r Resume) String() string { return "resume " + names(r.Nodes) }
 type Heal struct{}
 
 // Begin implements Fault.
-func (Heal) Begin(l *Ledger) func() { l.Heal(); return nil }
+func (Heal) Begin(l *Ledger) func() {
+	l.affect(true)
+	l.Heal()
+	return nil
+}
 
 func (Heal) String() string { return "heal everything" }
 

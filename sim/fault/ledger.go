@@ -18,13 +18,20 @@ type Ledger struct {
 	// starting are nodes to boot as soon as they are no longer paused.
 	starting map[string]bool
 
-	active []*Active
+	active []*Inflicted
+	// current is what Inflict is about to begin.
+	current *Inflicted
 }
 
-// Active is a fault that has begun and not yet ended.
-type Active struct {
+// Inflicted is a fault that has begun.
+type Inflicted struct {
 	Fault Fault
-	end   func()
+
+	ledger *Ledger
+	undo   func() // nil for a fault that is over at once
+	hit    bool
+	// watches tell whether something has been hit since.
+	watches []func() bool
 }
 
 // NewLedger returns a ledger without active faults and without nodes.
@@ -55,7 +62,7 @@ func (l *Ledger) Boot(node string) {
 func (l *Ledger) DisableFailpoints() {
 	for _, a := range slices.Clone(l.active) {
 		if _, ok := a.Fault.(Failpoint); ok {
-			l.end(a)
+			a.End()
 		}
 	}
 }
@@ -63,23 +70,75 @@ func (l *Ledger) DisableFailpoints() {
 // Begin inflicts a fault. It returns what ends it, which may be called any
 // number of times, or nil if the fault has no duration.
 func (l *Ledger) Begin(f Fault) (end func()) {
-	undo := f.Begin(l)
-	if undo == nil {
-		return nil
+	if a := l.Inflict(f); a.Lasts() {
+		return a.End
 	}
-	a := &Active{Fault: f, end: undo}
-	l.active = append(l.active, a)
-	return func() { l.end(a) }
+	return nil
 }
 
-func (l *Ledger) end(a *Active) {
+// Inflict is Begin for callers that also want to know what the fault did.
+func (l *Ledger) Inflict(f Fault) *Inflicted {
+	a := &Inflicted{Fault: f, ledger: l}
+	outer := l.current
+	l.current = a
+	a.undo = f.Begin(l)
+	l.current = outer
+	if a.undo != nil {
+		l.active = append(l.active, a)
+	}
+	return a
+}
+
+// Lasts reports whether the fault has a duration.
+func (a *Inflicted) Lasts() bool { return a.undo != nil }
+
+// End ends the fault, once.
+func (a *Inflicted) End() {
+	l := a.ledger
 	for i, other := range l.active {
 		if other == a {
 			l.active = append(l.active[:i], l.active[i+1:]...)
-			a.end()
+			a.look()
+			a.watches = nil
+			a.undo()
 			return
 		}
 	}
+}
+
+// HadEffect reports whether the fault has hit anything so far: whether the world
+// would have gone on differently without it, as far as can be seen at the place.
+func (a *Inflicted) HadEffect() bool {
+	a.look()
+	return a.hit
+}
+
+// look asks the watches; after the end of the fault none is left.
+func (a *Inflicted) look() {
+	for _, hit := range a.watches {
+		a.hit = a.hit || hit()
+	}
+}
+
+// affect notes that the fault that begins now has hit something, if it has.
+func (l *Ledger) affect(hit bool) {
+	if l.current != nil {
+		l.current.hit = l.current.hit || hit
+	}
+}
+
+// watch notes how to find out later whether the fault that begins now has hit
+// anything.
+func (l *Ledger) watch(hit func() bool) {
+	if l.current != nil {
+		l.current.watches = append(l.current.watches, hit)
+	}
+}
+
+// watchNode watches what count makes of a node's effects.
+func (l *Ledger) watchNode(node string, count func(Effects) uint64) {
+	before := count(l.target.Effects(node))
+	l.watch(func() bool { return count(l.target.Effects(node)) > before })
 }
 
 // Active lists the faults that go on, in the order in which they began.
@@ -97,7 +156,7 @@ func (l *Ledger) Active() []Fault {
 func (l *Ledger) Heal() {
 	l.links.quiet(func() {
 		for len(l.active) > 0 {
-			l.end(l.active[len(l.active)-1])
+			l.active[len(l.active)-1].End()
 		}
 	})
 	for _, node := range l.nodes {
@@ -111,22 +170,27 @@ func (l *Ledger) ShouldBeUp(node string) bool {
 	return l.booted[node] && !l.downs.on(node)
 }
 
-// Start boots a node, whatever kept it down.
-func (l *Ledger) Start(node string) {
-	if !l.downs.clear(node) {
-		l.start(node) // it may have crashed without a fault of ours
+// DiskBad reports whether a fault makes a node's disk slow, full, failing or
+// lying.
+func (l *Ledger) DiskBad(node string) bool { return len(l.disks.stack[node]) > 0 }
+
+// Start boots a node, whatever kept it down, and reports whether it was down.
+func (l *Ledger) Start(node string) bool {
+	if l.downs.clear(node) {
+		return true
 	}
+	return l.start(node) // it may have crashed without a fault of ours
 }
 
-func (l *Ledger) start(node string) {
+func (l *Ledger) start(node string) bool {
 	if !l.booted[node] {
-		return // it boots later
+		return false // it boots later
 	}
 	if l.pauses.on(node) {
 		l.starting[node] = true
-		return
+		return true
 	}
-	l.target.Start(node)
+	return l.target.Start(node)
 }
 
 // Down keeps a node down until the returned function is called. The caller

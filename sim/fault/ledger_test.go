@@ -24,11 +24,13 @@ type machines struct {
 	drift                    map[string]int64
 	disk                     map[string]Condition
 	crashes, resets, corrupt int
+	effects                  map[string]Effects
+	affected                 func(from, to string, part LinkPart)
 }
 
 func newMachines() *machines {
 	return &machines{up: map[string]bool{}, paused: map[string]bool{}, links: map[link]LinkState{},
-		skew: map[string]time.Duration{}, drift: map[string]int64{}, disk: map[string]Condition{}}
+		skew: map[string]time.Duration{}, drift: map[string]int64{}, disk: map[string]Condition{}, effects: map[string]Effects{}}
 }
 
 func set[K comparable, V comparable](m map[K]V, k K, v V) {
@@ -38,32 +40,51 @@ func set[K comparable, V comparable](m map[K]V, k K, v V) {
 	}
 }
 
-func (m *machines) Crash(n string, _ bool) { m.crashes++; set(m.up, n, false); set(m.paused, n, false) }
-func (m *machines) Stop(n string)          { set(m.up, n, false); set(m.paused, n, false) }
-func (m *machines) Start(n string)         { set(m.up, n, true) }
+func (m *machines) Crash(n string, loseDisk bool) bool {
+	was := m.up[n]
+	m.crashes++
+	set(m.up, n, false)
+	set(m.paused, n, false)
+	return was || loseDisk
+}
+func (m *machines) Stop(n string) bool {
+	was := m.up[n]
+	set(m.up, n, false)
+	set(m.paused, n, false)
+	return was
+}
+func (m *machines) Start(n string) bool {
+	was := m.up[n]
+	set(m.up, n, true)
+	return !was
+}
 func (m *machines) SetPaused(n string, paused bool) {
 	set(m.paused, n, paused && m.up[n])
 }
-func (m *machines) SetLinks(state func(from, to string) LinkState) {
+func (m *machines) SetLinks(state func(from, to string) LinkState, affected func(from, to string, part LinkPart)) {
+	m.affected = affected
 	for _, from := range everybody {
 		for _, to := range everybody {
 			set(m.links, link{from, to}, state(from, to))
 		}
 	}
 }
-func (m *machines) Reset(match func(a, b string) bool) {
+func (m *machines) Reset(match func(a, b string) bool) (n int) {
 	for i, a := range everybody {
 		for _, b := range everybody[i+1:] {
 			if match(a, b) {
-				m.resets++
+				n++
 			}
 		}
 	}
+	m.resets += n
+	return n
 }
 func (m *machines) SetSkew(n string, d time.Duration) { set(m.skew, n, d) }
 func (m *machines) SetDrift(n string, ppm int64)      { set(m.drift, n, ppm) }
 func (m *machines) SetDisk(n string, c Condition)     { set(m.disk, n, c) }
-func (m *machines) CorruptValues(_ string, n int)     { m.corrupt += n }
+func (m *machines) CorruptValues(_ string, n int) int { m.corrupt += n; return n }
+func (m *machines) Effects(n string) Effects          { return m.effects[n] }
 
 func booted(names ...string) (*machines, *Ledger) {
 	m := newMachines()
@@ -86,6 +107,54 @@ func TestOverlappingPartitionsMendOneAtATime(t *testing.T) {
 	require.True(t, m.links[link{"a", "c"}].Cut)
 	second()
 	require.Empty(t, m.links)
+}
+
+// TestAFaultThatHitNothingSaysSo: of each kind, one that does and one that does
+// not.
+func TestAFaultThatHitNothingSaysSo(t *testing.T) {
+	m, l := booted("a", "b", "c")
+	inflict := func(f Fault) *Inflicted { return l.Inflict(f) }
+	a, ab := []string{"a"}, Pairs{From: []string{"a"}, To: []string{"b"}}
+
+	require.True(t, inflict(Crash{Nodes: a}).HadEffect())
+	require.False(t, inflict(Crash{Nodes: a}).HadEffect(), "it was down")
+	require.False(t, inflict(Stop{Nodes: a}).HadEffect(), "it was down")
+	require.True(t, inflict(Start{Nodes: a}).HadEffect())
+	require.False(t, inflict(Start{Nodes: a}).HadEffect(), "it was up")
+	require.True(t, inflict(Restart{Nodes: a}).HadEffect())
+	require.True(t, inflict(Corrupt{Nodes: a, Values: 1}).HadEffect())
+	require.False(t, inflict(Corrupt{Nodes: a}).HadEffect())
+
+	cut, hold, slow := inflict(Cut{ab}), inflict(Hold{ab}), inflict(Slow{Pairs: ab, Shape: Shape{Bandwidth: 1}})
+	require.False(t, cut.HadEffect(), "nothing was sent")
+	m.affected("b", "a", PartCut)
+	require.False(t, cut.HadEffect(), "that is the other way")
+	m.affected("a", "b", PartCut)
+	require.True(t, cut.HadEffect())
+	require.False(t, hold.HadEffect() || slow.HadEffect())
+	m.affected("a", "b", PartHeld)
+	m.affected("a", "b", PartShape)
+	require.True(t, hold.HadEffect() && slow.HadEffect())
+	require.True(t, inflict(Mend{ab}).HadEffect())
+	l.Heal()
+	require.True(t, cut.HadEffect())
+	require.False(t, inflict(Release{ab}).HadEffect())
+
+	pause, skew := inflict(Pause{Nodes: a}), inflict(Skew{Nodes: a, By: 1, Stays: true})
+	require.False(t, pause.HadEffect() || skew.HadEffect())
+	m.effects["a"] = Effects{Deferred: 1, WallReads: 1}
+	pause.End()
+	require.True(t, pause.HadEffect() && skew.HadEffect())
+	again := inflict(Pause{Nodes: a})
+	again.End()
+	m.effects["a"] = Effects{Deferred: 2}
+	require.False(t, again.HadEffect(), "what comes later is not its doing")
+
+	disk := inflict(Disk{Nodes: a, Condition: Condition{Full: true}})
+	m.effects["a"] = Effects{SlowSyncs: 1, Failed: 1, CorruptReads: 1}
+	require.False(t, disk.HadEffect(), "another fault's")
+	m.effects["a"] = Effects{Refused: 1}
+	require.True(t, disk.HadEffect())
 }
 
 func TestOneWayCut(t *testing.T) {

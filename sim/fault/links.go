@@ -39,7 +39,7 @@ func (p Pairs) String() string {
 type Cut struct{ Pairs }
 
 // Begin implements Fault.
-func (c Cut) Begin(l *Ledger) func() { return l.links.begin(c.matcher(), LinkState{Cut: true}) }
+func (c Cut) Begin(l *Ledger) func() { return l.links.inflict(l, c.matcher(), LinkState{Cut: true}) }
 
 func (c Cut) String() string { return "cut " + c.Pairs.String() }
 
@@ -48,7 +48,7 @@ type Mend struct{ Pairs }
 
 // Begin implements Fault.
 func (m Mend) Begin(l *Ledger) func() {
-	l.links.end(func(s LinkState) bool { return s.Cut }, m.matcher())
+	l.affect(l.links.end(func(s LinkState) bool { return s.Cut }, m.matcher()))
 	return nil
 }
 
@@ -58,7 +58,9 @@ func (m Mend) String() string { return "mend " + m.Pairs.String() }
 type Isolate struct{ Pairs }
 
 // Begin implements Fault.
-func (i Isolate) Begin(l *Ledger) func() { return l.links.begin(i.matcher(), LinkState{Cut: true}) }
+func (i Isolate) Begin(l *Ledger) func() {
+	return l.links.inflict(l, i.matcher(), LinkState{Cut: true})
+}
 
 func (i Isolate) String() string { return "isolate " + names(i.From) }
 
@@ -74,7 +76,7 @@ func (p Partition) Begin(l *Ledger) func() {
 			group[n] = i + 1
 		}
 	}
-	return l.links.begin(func(from, to string) bool {
+	return l.links.inflict(l, func(from, to string) bool {
 		return group[from] != 0 && group[to] != 0 && group[from] != group[to]
 	}, LinkState{Cut: true})
 }
@@ -91,7 +93,7 @@ func (p Partition) String() string {
 type Hold struct{ Pairs }
 
 // Begin implements Fault.
-func (h Hold) Begin(l *Ledger) func() { return l.links.begin(h.matcher(), LinkState{Held: true}) }
+func (h Hold) Begin(l *Ledger) func() { return l.links.inflict(l, h.matcher(), LinkState{Held: true}) }
 
 func (h Hold) String() string { return "hold " + h.Pairs.String() }
 
@@ -100,7 +102,7 @@ type Release struct{ Pairs }
 
 // Begin implements Fault.
 func (r Release) Begin(l *Ledger) func() {
-	l.links.end(func(s LinkState) bool { return s.Held }, r.matcher())
+	l.affect(l.links.end(func(s LinkState) bool { return s.Held }, r.matcher()))
 	return nil
 }
 
@@ -110,7 +112,9 @@ func (r Release) String() string { return "release " + r.Pairs.String() }
 type Refuse struct{ Pairs }
 
 // Begin implements Fault.
-func (r Refuse) Begin(l *Ledger) func() { return l.links.begin(r.matcher(), LinkState{Refused: true}) }
+func (r Refuse) Begin(l *Ledger) func() {
+	return l.links.inflict(l, r.matcher(), LinkState{Refused: true})
+}
 
 func (r Refuse) String() string { return "refuse dials " + r.Pairs.String() }
 
@@ -120,7 +124,7 @@ type Reset struct{ Pairs }
 // Begin implements Fault.
 func (r Reset) Begin(l *Ledger) func() {
 	r.TwoWay = true // a conn has both directions
-	l.target.Reset(r.matcher())
+	l.affect(l.target.Reset(r.matcher()) > 0)
 	return nil
 }
 
@@ -133,7 +137,9 @@ type Slow struct {
 }
 
 // Begin implements Fault.
-func (s Slow) Begin(l *Ledger) func() { return l.links.begin(s.matcher(), LinkState{Shape: s.Shape}) }
+func (s Slow) Begin(l *Ledger) func() {
+	return l.links.inflict(l, s.matcher(), LinkState{Shape: s.Shape})
+}
 
 func (s Slow) String() string {
 	text := "slow links " + s.Pairs.String()

@@ -20,6 +20,9 @@ type Skew struct {
 // Begin implements Fault.
 func (s Skew) Begin(l *Ledger) func() {
 	l.addSkew(s.Nodes, s.By)
+	for _, node := range s.Nodes {
+		l.watchNode(node, func(e Effects) uint64 { return e.WallReads })
+	}
 	if s.Stays {
 		return nil
 	}
@@ -47,6 +50,9 @@ type Drift struct {
 // Begin implements Fault.
 func (d Drift) Begin(l *Ledger) func() {
 	l.addDrift(d.Nodes, d.PPM)
+	for _, node := range d.Nodes {
+		l.watchNode(node, func(e Effects) uint64 { return e.WallReads + e.ElapsedReads })
+	}
 	return func() { l.addDrift(d.Nodes, -d.PPM) }
 }
 
@@ -73,8 +79,26 @@ func (d Disk) Begin(l *Ledger) func() {
 	var e ends
 	for _, node := range d.Nodes {
 		e = append(e, l.disks.begin(node, d.Condition))
+		l.watchNode(node, d.Condition.effects)
 	}
 	return e.all
+}
+
+// effects counts what a condition is to blame for.
+func (c Condition) effects(e Effects) (n uint64) {
+	if c.SyncMax > 0 {
+		n += e.SlowSyncs
+	}
+	if c.Full {
+		n += e.Refused
+	}
+	if c.ErrorProbability > 0 {
+		n += e.Failed
+	}
+	if c.CorruptProbability > 0 {
+		n += e.CorruptReads
+	}
+	return n
 }
 
 func (d Disk) String() string {
@@ -103,7 +127,7 @@ type Corrupt struct {
 // Begin implements Fault.
 func (c Corrupt) Begin(l *Ledger) func() {
 	for _, node := range c.Nodes {
-		l.target.CorruptValues(node, c.Values)
+		l.affect(l.target.CorruptValues(node, c.Values) > 0)
 	}
 	return nil
 }
@@ -130,12 +154,13 @@ type Failpoint struct {
 func (f Failpoint) On(node string) bool { return f.Nodes == nil || slices.Contains(f.Nodes, node) }
 
 // Begin implements Fault. An unknown point is a bug: scenarios are validated.
-func (f Failpoint) Begin(*Ledger) func() {
+func (f Failpoint) Begin(l *Ledger) func() {
 	rule := fail.Rule{Point: f.Point, Do: f.Do, Times: f.Times, Nodes: f.On}
-	disable, err := fail.Enable(rule)
+	disable, used, err := fail.EnableCounted(rule)
 	if err != nil {
 		panic(fmt.Sprintf("fault: %v", err))
 	}
+	l.watch(func() bool { return used() > 0 })
 	return disable
 }
 

@@ -13,11 +13,18 @@ type rule struct {
 	matches func(from, to string) bool
 	state   LinkState
 	except  []func(from, to string) bool // mended or released since
+	hit     bool                         // it has made a difference
+}
+
+// inflict is begin for a fault, which wants to know whether it hit anything.
+func (r *rules) inflict(l *Ledger, matches func(from, to string) bool, state LinkState) (end func()) {
+	mine := &rule{matches: matches, state: state}
+	l.watch(func() bool { return mine.hit })
+	return r.begin(mine)
 }
 
 // begin adds a rule and returns what removes it; call that once.
-func (r *rules) begin(matches func(from, to string) bool, state LinkState) (end func()) {
-	mine := &rule{matches: matches, state: state}
+func (r *rules) begin(mine *rule) (end func()) {
 	r.active = append(r.active, mine)
 	r.changed()
 	return func() {
@@ -30,14 +37,26 @@ func (r *rules) begin(matches func(from, to string) bool, state LinkState) (end 
 	}
 }
 
-// end makes the rules that are of a kind no longer hold for some links.
-func (r *rules) end(kind func(LinkState) bool, matches func(from, to string) bool) {
+// end makes the rules that are of a kind no longer hold for some links. It
+// reports whether there was such a rule.
+func (r *rules) end(kind func(LinkState) bool, matches func(from, to string) bool) (any bool) {
 	for _, one := range r.active {
 		if kind(one.state) {
 			one.except = append(one.except, matches)
+			any = true
 		}
 	}
 	r.changed()
+	return any
+}
+
+// affected notes that a part of a link's state made a difference.
+func (r *rules) affected(from, to string, part LinkPart) {
+	for _, one := range r.active {
+		if !one.hit && one.state.has(part) && one.holds(from, to) {
+			one.hit = true
+		}
+	}
 }
 
 // quiet tells the world once of all changes that f makes.
@@ -50,7 +69,7 @@ func (r *rules) quiet(f func()) {
 
 func (r *rules) changed() {
 	if !r.silent {
-		r.target.SetLinks(r.state)
+		r.target.SetLinks(r.state, r.affected)
 	}
 }
 

@@ -14,20 +14,24 @@ type Target interface {
 	Links
 	Clocks
 	Disks
+	// Effects counts since the start of the world, also while the node is down.
+	Effects(node string) Effects
 }
 
 // Processes starts and ends nodes.
 type Processes interface {
 	// Crash ends a node as a power cut does: a part of what was not synced is
 	// lost. A crash clears a pause. Crashing a node that is down does nothing,
-	// but loseDisk empties the disk in any case.
-	Crash(node string, loseDisk bool)
+	// but loseDisk empties the disk in any case. It reports whether there was
+	// anything to end or to lose.
+	Crash(node string, loseDisk bool) bool
 	// Stop begins an orderly end, which takes virtual time. A node that is down
-	// or already stopping is left alone.
-	Stop(node string)
+	// or already stopping is left alone; it reports whether it was not.
+	Stop(node string) bool
 	// Start boots a node from its disk. A node that is up or booting is left
-	// alone; one that is stopping boots once it has stopped.
-	Start(node string)
+	// alone; one that is stopping boots once it has stopped. It reports whether
+	// the node was down or stopping.
+	Start(node string) bool
 	// SetPaused freezes a running node whole, as SIGSTOP would: its tasks do
 	// not run and its timers do not fire, while the network keeps what arrives
 	// for it. Its clocks go on. On a node that is down it does nothing.
@@ -40,11 +44,39 @@ type Links interface {
 	// SetLinks replaces what faults do to links. The world asks state about the
 	// links in use, at once and in a canonical order, and about others when
 	// they come into use, so that a fault of a million links costs nothing for
-	// those that nobody uses. state stays valid until the next call.
-	SetLinks(state func(from, to string) LinkState)
+	// those that nobody uses. state stays valid until the next call. affected is
+	// called when a part of the state has made a difference on a link for the
+	// first time since this call.
+	SetLinks(state func(from, to string) LinkState, affected func(from, to string, part LinkPart))
 	// Reset ends all conns between nodes for which match says so, of either
-	// direction.
-	Reset(match func(a, b string) bool)
+	// direction, and returns how many there were.
+	Reset(match func(a, b string) bool) int
+}
+
+// LinkPart is one of the things that faults do to a link.
+type LinkPart uint8
+
+// The parts of a LinkState.
+const (
+	PartCut LinkPart = 1 << iota
+	PartHeld
+	PartRefused
+	PartShape
+)
+
+// has reports whether a state has a part.
+func (s LinkState) has(p LinkPart) bool {
+	switch p {
+	case PartCut:
+		return s.Cut
+	case PartHeld:
+		return s.Held
+	case PartRefused:
+		return s.Refused
+	case PartShape:
+		return s.Shape != Shape{}
+	}
+	return false
 }
 
 // LinkState is what faults do to the link from one node to another. The zero
@@ -81,13 +113,26 @@ type Clocks interface {
 	SetDrift(node string, ppm int64)
 }
 
+// Effects counts what has happened on a node that faults of nodes make
+// different: a fault during which nothing of its kind happened hit nothing.
+type Effects struct {
+	// Deferred is what would have happened during a pause.
+	Deferred uint64
+	// WallReads and ElapsedReads are looks at the two clocks; timers count as the
+	// second.
+	WallReads, ElapsedReads uint64
+	// Disk operations that were slower, refused for want of room, failed, or
+	// returned something else than was written.
+	SlowSyncs, Refused, Failed, CorruptReads uint64
+}
+
 // Disks changes what a node's disk does. It survives crashes of the node.
 type Disks interface {
 	// SetDisk replaces the condition of a disk; the zero Condition is healthy.
 	SetDisk(node string, c Condition)
 	// CorruptValues flips a bit in each of n stored values, drawn by the
-	// world's seed; fewer if there are fewer.
-	CorruptValues(node string, n int)
+	// world's seed; fewer if there are fewer. It returns how many it did.
+	CorruptValues(node string, n int) int
 }
 
 // Condition is the state of a disk.

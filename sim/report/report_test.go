@@ -15,12 +15,18 @@ func sample() Result {
 		Expectations: []Expectation{
 			{Name: "no-unexpected-errors", When: "always", Held: true},
 			{Name: "no-lost-jobs", When: "always", Detail: "at 12s: job 7 is lost\n\tby patrick-1\n\tand patrick-2"},
+			{Name: "dedupe", When: "always", Held: true, Evaluated: 12, Excused: map[string]int{"asleep": 3, "gone": 1}},
+			{Name: "no-stale-publish", When: "always", Held: true, Unproven: "always excused", Excused: map[string]int{"gone": 7}},
 			{Name: "jobs.succeeded", When: "report", Held: true, Detail: "40, expected 40"},
+		},
+		Exercised: Exercised{
+			Actions:    []Action{{Name: "push", Done: 40, Failed: 2, Unfinished: 1}, {Name: "store", Done: 3}},
+			Failpoints: map[string]int{"monkey/after-lock": 2},
 		},
 		Figures: map[string]float64{"jobs.succeeded": 40, "jobs.latency": 1.23456, "jobs.failed": 0, "retries": 0},
 		Faults: []Fault{
 			{AtMS: 1000, ForMS: 45_000, What: "partition a | b"},
-			{AtMS: 60_050, What: "skew b by 1m0s"},
+			{AtMS: 60_050, What: "skew b by 1m0s", WithoutEffect: true},
 		},
 		Replay: "dreamland sim x.yaml --seed 42 --wire mocknet",
 		Notes:  []string{"3 actions failed: push: timeout"},
@@ -48,7 +54,7 @@ func TestPage(t *testing.T) {
 	r.Write(&out)
 	golden(t, "failed", out.String())
 
-	r.Expectations = []Expectation{r.Expectations[0], r.Expectations[2]}
+	r.Expectations = []Expectation{r.Expectations[0], r.Expectations[2], r.Expectations[3]}
 	r.Faults, r.Notes = nil, nil
 	for range 20 {
 		r.Faults = append(r.Faults, Fault{AtMS: 1, What: "crash a"})
@@ -57,6 +63,14 @@ func TestPage(t *testing.T) {
 	out.Reset()
 	r.Write(&out)
 	golden(t, "held", out.String())
+	require.Equal(t, Held, r.Verdict)
+
+	r.Strict = true
+	r.Judge()
+	require.Equal(t, Failed, r.Verdict)
+	out.Reset()
+	r.WriteFailures(&out)
+	require.Equal(t, "seed 42 FAILED no-stale-publish: always excused\n  replay: "+r.Replay+"\n", out.String())
 }
 
 func TestSeeds(t *testing.T) {

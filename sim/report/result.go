@@ -30,6 +30,10 @@ type Result struct {
 	Faults []Fault `json:"faults"`
 	// Replay is the command that runs the same again.
 	Replay string `json:"replay"`
+	// Exercised is what happened in the run.
+	Exercised Exercised `json:"exercised"`
+	// Strict: an expectation that is unproven fails the run.
+	Strict bool `json:"strict,omitempty"`
 	// Notes are remarks that are no verdict, such as errors of actions.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -51,6 +55,24 @@ type Expectation struct {
 	Unproven string `json:"unproven,omitempty"`
 }
 
+// Exercised is what a run went through: a verdict is worth no more than that.
+type Exercised struct {
+	// Actions by name, in the order in which they first began.
+	Actions []Action `json:"actions,omitempty"`
+	// Failpoints that acted, and how often.
+	Failpoints map[string]int `json:"failpoints,omitempty"`
+	// WithoutEffect is how many faults hit nothing.
+	WithoutEffect int `json:"faults_without_effect"`
+}
+
+// Action is what became of the actions of one name.
+type Action struct {
+	Name       string `json:"name"`
+	Done       int    `json:"done"`
+	Failed     int    `json:"failed"`
+	Unfinished int    `json:"unfinished"`
+}
+
 // Fault is one fault as it was drawn.
 type Fault struct {
 	// AtMS and ForMS are virtual; ForMS is 0 for a fault without a duration or
@@ -58,16 +80,21 @@ type Fault struct {
 	AtMS  int64  `json:"at_ms"`
 	ForMS int64  `json:"for_ms,omitempty"`
 	What  string `json:"what"`
+	// WithoutEffect: it hit nothing, such as the crash of a node that was down, a
+	// cut of links on which nothing was sent, a failpoint that was never reached.
+	WithoutEffect bool `json:"without_effect,omitempty"`
 }
 
 // Judge sets the verdict from the expectations.
 func (r *Result) Judge() {
 	r.Verdict = Held
-	for _, e := range r.Expectations {
-		if !e.Held {
+	for i := range r.Expectations {
+		if r.failed(&r.Expectations[i]) {
 			r.Verdict = Failed
 		}
 	}
 }
+
+func (r *Result) failed(e *Expectation) bool { return !e.Held || r.Strict && e.Unproven != "" }
 
 func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -43,8 +43,11 @@ func (r *Result) WriteFailures(out io.Writer) {
 		return
 	}
 	for _, e := range r.Expectations {
-		if !e.Held {
-			p.line("seed %d FAILED %s: %s", r.Seed, e.Name, e.Detail)
+		if detail := e.Detail; r.failed(&e) {
+			if e.Held {
+				detail = e.Unproven
+			}
+			p.line("seed %d FAILED %s: %s", r.Seed, e.Name, detail)
 		}
 	}
 	p.line("  replay: %s", r.Replay)

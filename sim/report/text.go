@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -22,6 +23,7 @@ func (r *Result) Write(out io.Writer) {
 	}
 	p.line("")
 	r.writeExpectations(p)
+	r.writeExercised(p)
 	r.writeFaults(p)
 	r.writeFigures(p)
 	for _, note := range r.Notes {
@@ -30,17 +32,7 @@ func (r *Result) Write(out io.Writer) {
 	if len(r.Notes) > 0 {
 		p.line("")
 	}
-	failed := 0
-	for _, e := range r.Expectations {
-		if !e.Held {
-			failed++
-		}
-	}
-	if failed == 0 {
-		p.line("verdict  held: all %d expectations", len(r.Expectations))
-	} else {
-		p.line("verdict  failed: %d of %d expectations", failed, len(r.Expectations))
-	}
+	r.writeVerdict(p)
 	p.line("run      %s of virtual time, %d events in %s (%s)", milliseconds(r.VirtualMS), r.Events, milliseconds(r.WallMS), r.speed())
 	p.line("digest   %s", r.Digest)
 	p.line("replay   %s", r.Replay)
@@ -51,10 +43,16 @@ func (r *Result) writeExpectations(p *page) {
 	var rows [][]string
 	for _, e := range r.Expectations {
 		mark := "held"
-		if !e.Held {
+		if e.Unproven != "" {
+			mark = "unproven"
+		}
+		if r.failed(&e) {
 			mark = "FAILED"
 		}
 		detail, more, _ := strings.Cut(e.Detail, "\n")
+		if basis := e.basis(); basis != "" {
+			detail = strings.TrimPrefix(detail+"; "+basis, "; ")
+		}
 		rows = append(rows, []string{mark, e.When, e.Name, detail})
 		for more != "" {
 			var next string
@@ -66,23 +64,87 @@ func (r *Result) writeExpectations(p *page) {
 	p.line("")
 }
 
+// basis is what a verdict rests on, "" if nothing was counted.
+func (e *Expectation) basis() string {
+	var parts []string
+	if e.Unproven != "" {
+		parts = append(parts, e.Unproven)
+	}
+	if e.Evaluated > 0 {
+		parts = append(parts, fmt.Sprintf("%d judged", e.Evaluated))
+	}
+	for _, why := range slices.Sorted(maps.Keys(e.Excused)) {
+		parts = append(parts, fmt.Sprintf("%d excused: %s", e.Excused[why], why))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (r *Result) writeVerdict(p *page) {
+	failed, unproven := 0, 0
+	for i := range r.Expectations {
+		if r.failed(&r.Expectations[i]) {
+			failed++
+		} else if r.Expectations[i].Unproven != "" {
+			unproven++
+		}
+	}
+	text := fmt.Sprintf("held: all %d expectations", len(r.Expectations))
+	if failed > 0 {
+		text = fmt.Sprintf("failed: %d of %d expectations", failed, len(r.Expectations))
+	}
+	if unproven > 0 {
+		text += fmt.Sprintf(", %d of them unproven: nothing was judged (--strict fails)", unproven)
+	}
+	p.line("verdict  %s", text)
+}
+
+// writeExercised says what happened that could have gone wrong.
+func (r *Result) writeExercised(p *page) {
+	var rows [][]string
+	for _, a := range r.Exercised.Actions {
+		text := fmt.Sprintf("%d done", a.Done)
+		if a.Failed > 0 {
+			text += fmt.Sprintf(", %d failed", a.Failed)
+		}
+		if a.Unfinished > 0 {
+			text += fmt.Sprintf(", %d unfinished", a.Unfinished)
+		}
+		rows = append(rows, []string{"action", a.Name, text})
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Exercised.Failpoints)) {
+		rows = append(rows, []string{"failpoint", name, fmt.Sprintf("acted %d times", r.Exercised.Failpoints[name])})
+	}
+	for _, k := range r.faultKinds() {
+		text := fmt.Sprintf("%d", k.count)
+		if k.without > 0 {
+			text += fmt.Sprintf(", %d without effect", k.without)
+		}
+		rows = append(rows, []string{"fault", k.word, text})
+	}
+	if len(rows) == 0 {
+		rows = [][]string{{"nothing: no action, no fault"}}
+	}
+	p.line("exercised")
+	p.table(rows)
+	p.line("")
+}
+
 func (r *Result) writeFaults(p *page) {
 	if len(r.Faults) == 0 {
-		p.line("faults: none")
-		p.line("")
 		return
 	}
-	p.line("faults (%d)", len(r.Faults))
-	if len(r.Faults) > faultsShown {
-		p.wrapped("  ", r.faultKinds())
-	}
+	p.line("faults")
 	var rows [][]string
 	for _, f := range r.Faults[:min(len(r.Faults), faultsShown)] {
 		length := ""
 		if f.ForMS > 0 {
 			length = "for " + milliseconds(f.ForMS).Round(100*time.Millisecond).String()
 		}
-		rows = append(rows, []string{"at " + milliseconds(f.AtMS).Round(100*time.Millisecond).String(), length, f.What})
+		what := f.What
+		if f.WithoutEffect {
+			what += " (without effect)"
+		}
+		rows = append(rows, []string{"at " + milliseconds(f.AtMS).Round(100*time.Millisecond).String(), length, what})
 	}
 	p.table(rows)
 	if more := len(r.Faults) - faultsShown; more > 0 {
@@ -91,19 +153,30 @@ func (r *Result) writeFaults(p *page) {
 	p.line("")
 }
 
+// faultKind counts the faults that begin with one word.
+type faultKind struct {
+	word           string
+	count, without int
+}
+
 // faultKinds counts the faults by their first word, the most frequent first.
-func (r *Result) faultKinds() []string {
-	count := map[string]int{}
+func (r *Result) faultKinds() (kinds []faultKind) {
 	for _, f := range r.Faults {
 		word, _, _ := strings.Cut(f.What, " ")
-		count[word]++
+		i := slices.IndexFunc(kinds, func(k faultKind) bool { return k.word == word })
+		if i < 0 {
+			i = len(kinds)
+			kinds = append(kinds, faultKind{word: word})
+		}
+		kinds[i].count++
+		if f.WithoutEffect {
+			kinds[i].without++
+		}
 	}
-	words := slices.Sorted(maps.Keys(count))
-	slices.SortStableFunc(words, func(a, b string) int { return count[b] - count[a] })
-	for i, word := range words {
-		words[i] = fmt.Sprintf("%d %s", count[word], word)
-	}
-	return words
+	slices.SortStableFunc(kinds, func(a, b faultKind) int {
+		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.word, b.word))
+	})
+	return kinds
 }
 
 func (r *Result) writeFigures(p *page) {

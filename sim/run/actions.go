@@ -9,8 +9,10 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fail"
 	"github.com/taucloud/tau/sim"
 	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/scenario"
 )
 
@@ -24,8 +26,34 @@ type actions struct {
 	auditors []scenario.Auditing
 	healed   bool
 
+	counts []actionCount  // by name, in the order in which they first began
+	errors map[string]int // by text
+}
+
+// actionCount is what became of the actions of one name.
+type actionCount struct {
+	name                string
 	begun, done, failed int
-	errors              map[string]int // by text
+}
+
+// count returns the counts of a name.
+func (a *actions) count(name string) *actionCount {
+	i := slices.IndexFunc(a.counts, func(c actionCount) bool { return c.name == name })
+	if i < 0 {
+		i = len(a.counts)
+		a.counts = append(a.counts, actionCount{name: name})
+	}
+	return &a.counts[i]
+}
+
+// total adds up all names.
+func (a *actions) total() (t actionCount) {
+	for _, c := range a.counts {
+		t.begun += c.begun
+		t.done += c.done
+		t.failed += c.failed
+	}
+	return t
 }
 
 // errorTextsMax bounds how many different errors of actions are kept.
@@ -85,7 +113,7 @@ func (a *actions) audit(part check.Part) {
 
 // run begins one occurrence. It may wait for the client to boot.
 func (a *actions) run(s scenario.Step) {
-	a.begun++
+	a.count(s.Action.Name).begun++
 	if !a.up {
 		a.waiting = append(a.waiting, s)
 		return
@@ -99,11 +127,11 @@ func (a *actions) begin(s scenario.Step) {
 		err := s.Action.Run(ctx, env, s.Params, s.N)
 		switch {
 		case err == nil:
-			a.done++
+			a.count(s.Action.Name).done++
 		case errors.Is(err, clock.ErrStopped) && ctx.Err() != nil:
 			// the run is over, or the client crashed: unfinished
 		default:
-			a.failed++
+			a.count(s.Action.Name).failed++
 			a.note(s.Action.Name + ": " + err.Error())
 		}
 	})
@@ -126,6 +154,20 @@ func (a *actions) notes() (out []string) {
 	slices.SortStableFunc(texts, func(x, y string) int { return a.errors[y] - a.errors[x] })
 	for _, text := range texts[:min(len(texts), notesMax)] {
 		out = append(out, fmt.Sprintf("%d actions failed: %s", a.errors[text], text))
+	}
+	return out
+}
+
+// exercised says what the run went through.
+func (r *runner) exercised() report.Exercised {
+	out := report.Exercised{Failpoints: fail.Hits()}
+	for _, c := range r.actions.counts {
+		out.Actions = append(out.Actions, report.Action{Name: c.name, Done: c.done, Failed: c.failed, Unfinished: c.begun - c.done - c.failed})
+	}
+	for _, f := range r.faults {
+		if f.WithoutEffect {
+			out.WithoutEffect++
+		}
 	}
 	return out
 }

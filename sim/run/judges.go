@@ -18,6 +18,8 @@ import (
 // judges are the checkers of one run.
 type judges struct {
 	all []*judge
+	// starts is always one of them.
+	starts *everyNodeStarts
 	// violated is the first whose expectation failed while the faults went on.
 	violated *judge
 	now      time.Duration
@@ -37,8 +39,8 @@ type judge struct {
 
 // newJudges makes every checker that the scenario names, and those that count
 // something.
-func newJudges(s *scenario.Scenario, words scenario.Vocabulary) *judges {
-	j := new(judges)
+func newJudges(s *scenario.Scenario, words scenario.Vocabulary, starts *everyNodeStarts) *judges {
+	j := &judges{starts: starts, all: []*judge{{name: starts.Name(), checker: starts, always: true, afterHeal: true}}}
 	names := func(list []scenario.Check, name string) bool {
 		return slices.ContainsFunc(list, func(c scenario.Check) bool { return c.Name == name })
 	}
@@ -123,7 +125,11 @@ func (r *runner) expectations(failure error) []report.Expectation {
 	if failure != nil && !errors.Is(failure, errViolated) {
 		clean.Held, clean.Detail = false, failure.Error()
 	}
-	out := []report.Expectation{clean}
+	out := []report.Expectation{clean, r.startsVerdict()}
+	if counts := r.actions.counts; len(counts) > 0 && r.healedAt > 0 {
+		held, detail := someActionSucceeds(counts)
+		out = append(out, report.Expectation{Name: "some-action-succeeds", When: "always", Held: held, Detail: detail})
+	}
 	for _, c := range r.scenario.Expect.Always {
 		out = append(out, r.judges.named(c.Name).alwaysVerdict())
 	}
@@ -140,6 +146,21 @@ func (r *runner) expectations(failure error) []report.Expectation {
 func (j *judges) named(name string) *judge {
 	i := slices.IndexFunc(j.all, func(one *judge) bool { return one.name == name })
 	return j.all[i]
+}
+
+// startsVerdict is one verdict on both parts of every-node-starts.
+func (r *runner) startsVerdict() report.Expectation {
+	one := r.judges.named(r.judges.starts.Name())
+	during := one.alwaysVerdict()
+	if !during.Held || !one.asked {
+		return during
+	}
+	after := r.afterHealVerdict(one, r.judges.violated != nil)
+	during.Held, during.Detail = after.Held, ""
+	if !after.Held {
+		during.Detail = after.Detail
+	}
+	return during
 }
 
 func (one *judge) alwaysVerdict() report.Expectation {
@@ -197,7 +218,7 @@ func figureVerdict(b scenario.Bound, figures map[string]float64) report.Expectat
 	e := report.Expectation{Name: b.Figure, When: "report"}
 	value, known := figures[b.Figure]
 	if !known {
-		e.Detail = "no such figure; there are: " + fmt.Sprint(slices.Sorted(maps.Keys(figures)))
+		e.Detail = "has no value in this run, expected " + boundText(b)
 		return e
 	}
 	e.Held = (b.Min == nil || value >= *b.Min) && (b.Max == nil || value <= *b.Max)
@@ -227,19 +248,20 @@ func (r *runner) figures() map[string]float64 {
 			maps.Copy(out, counter.Figures())
 		}
 	}
-	out["nodes"] = float64(len(r.scenario.Nodes))
-	out["faults"] = float64(len(r.faults))
-	out["actions.done"] = float64(r.actions.done)
-	out["actions.failed"] = float64(r.actions.failed)
-	out["actions.unfinished"] = float64(r.actions.begun - r.actions.done - r.actions.failed)
+	out[scenario.FigureNodes] = float64(len(r.scenario.Nodes))
+	out[scenario.FigureFaults] = float64(len(r.faults))
+	total := r.actions.total()
+	out[scenario.FigureDone] = float64(total.done)
+	out[scenario.FigureFailed] = float64(total.failed)
+	out[scenario.FigureUnfinished] = float64(total.begun - total.done - total.failed)
 	if r.settledAt > 0 {
-		out["recovery.seconds"] = (r.settledAt - r.healedAt).Seconds()
+		out[scenario.FigureRecovery] = (r.settledAt - r.healedAt).Seconds()
 	}
 	hits := 0
 	for _, n := range fail.Hits() {
 		hits += n
 	}
-	out["failpoints.hit"] = float64(hits)
+	out[scenario.FigureHits] = float64(hits)
 	maps.DeleteFunc(out, func(_ string, x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })
 	return out
 }

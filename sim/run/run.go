@@ -22,6 +22,8 @@ type Options struct {
 	// Seed and Wire usually are the scenario's own.
 	Seed uint64
 	Wire string
+	// Strict: an expectation that nothing was judged for fails the run.
+	Strict bool
 	// Trace receives one JSON line per event; nil for none.
 	Trace io.Writer
 	// Progress is called now and then; nil for never.
@@ -40,7 +42,8 @@ const stallTimeout = time.Minute
 // there is no other kind of error. Runs share the failpoints of the process, so
 // only one may go on at a time.
 func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Result {
-	r := &runner{scenario: s, judges: newJudges(s, words), faults: []report.Fault{}}
+	r := &runner{scenario: s, faults: []report.Fault{}}
+	r.judges = newJudges(s, words, newEveryNodeStarts(s, func(node string) bool { return r.ledger.DiskBad(node) }))
 	for _, a := range words.Auditors {
 		r.actions.auditors = append(r.actions.auditors, a.New())
 	}
@@ -56,6 +59,9 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 		// a machine that is busy otherwise is no reason to give up
 		StallTimeout: stallTimeout,
 	}, func(w *sim.World) error { return r.body(w, o.Seed) })
+	for i, f := range r.inflicted {
+		r.faults[i].WithoutEffect = !f.HadEffect()
+	}
 	result := report.Result{
 		Scenario:     s.Name,
 		About:        s.About,
@@ -70,6 +76,11 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 		Replay:       fmt.Sprintf("dreamland sim %s --seed %d --wire %s", s.File, o.Seed, o.Wire),
 		Notes:        r.actions.notes(),
 		Expectations: r.expectations(err),
+		Exercised:    r.exercised(),
+		Strict:       o.Strict,
+	}
+	if o.Strict {
+		result.Replay += " --strict"
 	}
 	result.Judge()
 	return result
@@ -83,6 +94,8 @@ type runner struct {
 	judges   *judges
 	actions  actions
 	faults   []report.Fault
+	// inflicted are the same, as the ledger knows them.
+	inflicted []*fault.Inflicted
 
 	healedAt  time.Duration
 	settledAt time.Duration // zero: not (yet)
@@ -153,9 +166,7 @@ func (r *runner) runUntil(end time.Duration) error {
 // looks in a row.
 func (r *runner) settle() error {
 	deadline := r.healedAt + r.scenario.Expect.Within
-	if len(r.scenario.Expect.AfterHeal) == 0 {
-		return nil
-	}
+	r.judges.starts.healed = r.healedAt
 	held := false
 	for r.world.Now() < deadline || held {
 		if err := r.runUntil(r.world.Now() + check.PollInterval); err != nil {
@@ -185,9 +196,10 @@ func (r *runner) step(s scenario.Step) {
 		return
 	}
 	r.faults = append(r.faults, report.Fault{AtMS: r.world.Now().Milliseconds(), ForMS: s.For.Milliseconds(), What: s.Fault.String()})
-	end := r.ledger.Begin(s.Fault)
-	if end != nil && s.For > 0 && s.At+s.For < r.scenario.Duration {
-		r.world.After(s.For, "end: "+s.Fault.String(), end)
+	f := r.ledger.Inflict(s.Fault)
+	r.inflicted = append(r.inflicted, f)
+	if f.Lasts() && s.For > 0 && s.At+s.For < r.scenario.Duration {
+		r.world.After(s.For, "end: "+s.Fault.String(), f.End)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -29,12 +30,40 @@ var greet = transport.Method[greeting, greeting]{Name: "greeter/greet"}
 
 var beforeAnswer = fail.Register("greeter/before-answer", "was greeted, has not answered")
 
-type greeter struct {
-	env   node.Env
-	heard map[string]time.Duration
+var starting = fail.Register("greeter/starting", "begins to start")
+
+type greeterSettings struct {
+	// Broken makes each start fail, Stuck makes it take no end, Deaf makes it
+	// refuse for ever.
+	Broken bool `yaml:"broken"`
+	Stuck  bool `yaml:"stuck"`
+	Deaf   bool `yaml:"deaf"`
 }
 
-func (g *greeter) Start(context.Context) error {
+type greeter struct {
+	env      node.Env
+	settings greeterSettings
+	heard    map[string]time.Duration
+}
+
+// Ready implements node.Readier.
+func (g *greeter) Ready() error {
+	if g.settings.Deaf {
+		return errors.New("is deaf")
+	}
+	return nil
+}
+
+func (g *greeter) Start(ctx context.Context) error {
+	if err := starting.Hit(ctx, g.env); err != nil {
+		return err
+	}
+	if g.settings.Stuck {
+		_ = clock.Sleep(context.WithoutCancel(ctx), g.env.Loop, time.Hour)
+	}
+	if g.settings.Broken {
+		return errors.New("broken")
+	}
 	greet.Serve(g.env.Wire, func(ctx context.Context, _ transport.Peer, m greeting) (greeting, error) {
 		if err := beforeAnswer.Hit(ctx, g.env); err != nil {
 			return greeting{}, err
@@ -56,19 +85,25 @@ func (g *greeter) Start(context.Context) error {
 func (g *greeter) Stop(context.Context) error { return nil }
 
 // greetings counts, and is violated by a greeting of somebody called evil.
-type greetings struct{ n float64 }
+type greetings struct {
+	check.Tally
+	n float64
+}
 
 func (g *greetings) Name() string { return "nobody-is-evil" }
 func (g *greetings) Fact(f check.Fact) error {
 	if f.Name == "greeted" {
 		g.n++
+		g.Evaluated()
 	}
 	if strings.HasPrefix(f.Text("by"), "evil") {
 		return errors.New("greeted by " + f.Text("by"))
 	}
 	return nil
 }
-func (g *greetings) Figures() map[string]float64 { return map[string]float64{"greetings": g.n} }
+func (g *greetings) Figures() map[string]float64 {
+	return map[string]float64{"greetings": g.n, "greetings.none": math.NaN()}
+}
 
 // everybodyMet holds when each greeter has been greeted by all in the last 5 s.
 type everybodyMet struct{}
@@ -97,9 +132,9 @@ type sayParams struct {
 func words() scenario.Vocabulary {
 	return scenario.Vocabulary{
 		Services: []node.Spec{{
-			Name: "greeter", Settings: func() any { return &struct{}{} },
-			New: func(env node.Env, _ any) (node.Service, error) {
-				return &greeter{env: env, heard: map[string]time.Duration{}}, nil
+			Name: "greeter", Settings: func() any { return &greeterSettings{} }, ReadyWithin: 20 * time.Second,
+			New: func(env node.Env, settings any) (node.Service, error) {
+				return &greeter{env: env, settings: *settings.(*greeterSettings), heard: map[string]time.Duration{}}, nil
 			},
 		}},
 		Actions: []scenario.Action{{
@@ -190,7 +225,7 @@ func TestAViolationEndsTheRun(t *testing.T) {
 	r := play(t, `
 duration: 10m
 nodes: [{name: good, count: 2, services: [greeter]}, {name: evil, services: [greeter], start-at: 10s}]
-expect: {always: [nobody-is-evil], after-heal: [everybody-met], report: {greetings: {max: 1}, greeting: 3}}
+expect: {always: [nobody-is-evil], after-heal: [everybody-met], report: {greetings: {max: 1}, greetings.none: 3}}
 `)
 	require.Equal(t, report.Failed, r.Verdict)
 	e := expectation(t, r, "nobody-is-evil")
@@ -199,7 +234,7 @@ expect: {always: [nobody-is-evil], after-heal: [everybody-met], report: {greetin
 	require.Less(t, r.VirtualMS, int64(13_000))
 	require.Equal(t, "not asked: the run ended before", expectation(t, r, "everybody-met").Detail)
 	require.Contains(t, expectation(t, r, "greetings").Detail, "expected at most 1")
-	require.Contains(t, expectation(t, r, "greeting").Detail, "no such figure")
+	require.Equal(t, "has no value in this run, expected 3", expectation(t, r, "greetings.none").Detail)
 }
 
 func TestWhatDoesNotRecoverFails(t *testing.T) {

@@ -53,7 +53,7 @@ func bound(d *decoder, e entry) Bound {
 		if x, ok := d.float(e.value, e.key.text); ok {
 			limits.Min, limits.Max = &x, &x
 		}
-		return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max}
+		return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max, at: e.key}
 	}
 	d.into(e.value, reflect.ValueOf(&limits).Elem(), e.key.text)
 	if limits.Min == nil && limits.Max == nil {
@@ -61,7 +61,7 @@ func bound(d *decoder, e entry) Bound {
 	} else if limits.Min != nil && limits.Max != nil && *limits.Min > *limits.Max {
 		d.fail(e.value, "exchange them", "%s: min is more than max", e.key.text)
 	}
-	return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max}
+	return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max, at: e.key}
 }
 
 func (b *builder) expect(doc *expectDoc) {
@@ -80,6 +80,13 @@ func (b *builder) expect(doc *expectDoc) {
 		return settles
 	})
 	e.Report = doc.Report
+	if known := Figures(*b.words); len(e.Report) > 0 {
+		for _, bound := range e.Report {
+			if !slices.Contains(known, bound.Figure) {
+				b.unknown(bound.at, "figure", "in report", known)
+			}
+		}
+	}
 }
 
 func (b *builder) checks(names []raw, where, otherwise string, fits func(check.Checker) bool) (out []Check) {

@@ -127,6 +127,8 @@ type Bound struct {
 	Figure string
 	// Min and Max are inclusive; nil is unbounded.
 	Min, Max *float64
+
+	at *value // of its name
 }
 
 // WithinDefault is how long the cloud may take to recover if the file doesn't

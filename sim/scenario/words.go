@@ -13,7 +13,7 @@ import (
 // Word documents one word that scenario files may use.
 type Word struct {
 	// Kind is "key", "entry" (a key of the timeline), "fault", "action",
-	// "check" or "service".
+	// "check", "figure" or "service".
 	Kind    string `json:"kind"`
 	Name    string `json:"name"`
 	Doc     string `json:"doc"`
@@ -58,6 +58,7 @@ func Words(v Vocabulary) []Word {
 	for _, c := range v.Checks {
 		out = append(out, Word{Kind: "check", Name: c.Name, Doc: c.Doc + " (" + whereFits(c.New()) + ")"})
 	}
+	out = append(out, figureWords(v)...)
 	return append(out, serviceWords(v)...)
 }
 

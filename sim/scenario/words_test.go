@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/taucloud/tau/node"
@@ -42,6 +43,9 @@ type always struct{ name string }
 func (a always) Name() string            { return a.name }
 func (a always) Fact(_ check.Fact) error { return nil }
 func (a always) Poll(_ check.View) error { return nil }
+func (a always) Figures() map[string]float64 {
+	return map[string]float64{"jobs.succeeded": 0, "jobs.latency": math.NaN(), "retries": 0}
+}
 func spec(name string, settings func() any) node.Spec {
 	return node.Spec{Name: name, Settings: settings}
 }

@@ -1,0 +1,68 @@
+package scenario
+
+import (
+	"slices"
+
+	"github.com/taucloud/tau/sim/check"
+)
+
+// The figures that the runner itself counts.
+const (
+	FigureNodes      = "nodes"
+	FigureFaults     = "faults"
+	FigureDone       = "actions.done"
+	FigureFailed     = "actions.failed"
+	FigureUnfinished = "actions.unfinished"
+	FigureHits       = "failpoints.hit"
+	FigureRecovery   = "recovery.seconds"
+)
+
+var runFigures = []Word{
+	{Kind: "figure", Name: FigureNodes, Doc: "nodes of the cloud"},
+	{Kind: "figure", Name: FigureFaults, Doc: "faults that began"},
+	{Kind: "figure", Name: FigureDone, Doc: "actions that succeeded"},
+	{Kind: "figure", Name: FigureFailed, Doc: "actions that ended with an error"},
+	{Kind: "figure", Name: FigureUnfinished, Doc: "actions that had not ended when the run did"},
+	{Kind: "figure", Name: FigureHits, Doc: "how often a failpoint acted"},
+	{Kind: "figure", Name: FigureRecovery, Doc: "from the healing to the moment when everything held"},
+}
+
+// Figures lists the names of all figures that a run may have, in order: a checker
+// that has counted nothing yet names them all.
+func Figures(v Vocabulary) []string {
+	var names []string
+	for _, w := range runFigures {
+		names = append(names, w.Name)
+	}
+	for _, c := range v.Checks {
+		if counter, ok := c.New().(check.Figures); ok {
+			names = append(names, sortedKeys(counter.Figures())...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// figureWords documents them.
+func figureWords(v Vocabulary) []Word {
+	words := slices.Clone(runFigures)
+	for _, name := range Figures(v) {
+		if !slices.ContainsFunc(words, func(w Word) bool { return w.Name == name }) {
+			words = append(words, Word{Kind: "figure", Name: name, Doc: "counted by the checks of " + owners(v, name)})
+		}
+	}
+	return words
+}
+
+// owners names the checks that count a figure.
+func owners(v Vocabulary, figure string) string {
+	var names []string
+	for _, c := range v.Checks {
+		if counter, ok := c.New().(check.Figures); ok {
+			if _, has := counter.Figures()[figure]; has {
+				names = append(names, c.Name)
+			}
+		}
+	}
+	return list(names)
+}
