@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/taucloud/tau/sim"
+	"github.com/taucloud/tau/sim/fault"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/transporttest"
 )
@@ -30,6 +31,26 @@ func (tw *transportWorld) Restart(i int) {
 	name := fmt.Sprintf("n%d", i)
 	tw.w.Crash(name, false)
 	tw.nodes[i] = tw.w.BootBare(name)
+}
+
+func (tw *transportWorld) Shape(bytesPerSecond int) {
+	tw.eachLink(func(from, to string) {
+		tw.w.SetShape(from, to, fault.Shape{Bandwidth: int64(bytesPerSecond)})
+	})
+}
+
+func (tw *transportWorld) Hold(on bool) {
+	tw.eachLink(func(from, to string) { tw.w.SetHeld(from, to, on) })
+}
+
+func (tw *transportWorld) eachLink(f func(from, to string)) {
+	for i := range tw.nodes {
+		for j := range tw.nodes {
+			if i != j {
+				f(fmt.Sprintf("n%d", i), fmt.Sprintf("n%d", j))
+			}
+		}
+	}
 }
 
 func TestTransportConforms(t *testing.T) {

@@ -19,9 +19,6 @@ var (
 	errClosed    = errors.New("conn closed")
 )
 
-// backlogMax bounds the bytes on their way in one direction of a conn.
-const backlogMax = 64 << 20
-
 // conn is a connection between two incarnations.
 type conn struct {
 	net *network
@@ -71,7 +68,7 @@ func (e *connEnd) Send(data []byte) error {
 	if e.closed || e.host.life.ended() {
 		return errClosed
 	}
-	if e.backlog+len(data) > backlogMax {
+	if e.backlog > 0 && e.backlog+len(data) > transport.ConnQueueBytesMax {
 		return errBacklog
 	}
 	e.backlog += len(data)

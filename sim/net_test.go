@@ -90,11 +90,11 @@ func TestFramesTakeTheirLatencyInOrder(t *testing.T) {
 }
 
 func TestBandwidthDelaysBigFrames(t *testing.T) {
-	slow := sim.Network{Default: fault.Shape{LatencyMin: 1e6, LatencyMax: 1e6, Bandwidth: 1 << 20}}
+	slow := sim.Network{Default: fault.Shape{LatencyMin: 1e6, LatencyMax: 1e6, Bandwidth: 1 << 16}}
 	withLine(t, slow, nil, func(l *line) {
 		start := l.w.Now()
-		require.NoError(t, l.conn.Send(make([]byte, 1<<20)))
-		require.NoError(t, l.conn.Send(make([]byte, 1<<19)))
+		require.NoError(t, l.conn.Send(make([]byte, 1<<16)))
+		require.NoError(t, l.conn.Send(make([]byte, 1<<15)))
 		require.NoError(t, l.w.RunUntil(start+10*time.Second))
 		assert.Equal(t, start+1001*time.Millisecond, l.b.at[0])
 		assert.Equal(t, start+1501*time.Millisecond, l.b.at[1])

@@ -20,7 +20,8 @@ const (
 	// chunkLen is what we ask for at once: that many full chunks are a response.
 	chunkLen = getSizeMax / chunkSize
 	// lanesMax is how many holders are asked at once.
-	lanesMax   = 4
+	lanesMax = 4
+	// getTimeout is how long nothing of a response may come.
 	getTimeout = 10 * time.Second
 )
 
@@ -257,9 +258,7 @@ func takeFor(h *holder, queue *[]CID) (wants []CID) {
 
 // get asks a holder for blocks and stores those that are right.
 func (f *fetch) get(ctx context.Context, h *holder, wants []CID) error {
-	ctx, cancel := clock.WithTimeout(ctx, f.blocks.loop, getTimeout)
-	defer cancel()
-	response, err := getBlocks.Call(ctx, f.blocks.endpoint, h.peer, getRequest{CIDs: encodeCIDs(wants)})
+	response, err := getBlocks.Call(transport.Patient(ctx, getTimeout), f.blocks.endpoint, h.peer, getRequest{CIDs: encodeCIDs(wants)})
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,12 @@ import (
 type call struct {
 	ep       *Endpoint
 	id       uint64
+	name     string
+	to       Peer
+	frame    []byte        // until it is sent
 	session  *session      // nil until there is a conn
 	deadline time.Duration // in ep.loop.Elapsed
+	moved    time.Duration // when a part of it was last sent or of its answer came
 	wake     func()
 
 	done     bool
@@ -21,21 +25,43 @@ type call struct {
 	err      *Error
 }
 
-// Call sends a request and waits for the response. The deadline is ctx's, or
-// CallTimeout; what is left of it crosses the wire and bounds the handler's
-// context, and when ctx ends before that, so does the handler's. A call to Self
-// is delivered without the network, in a later turn.
+// callTotalMax bounds a call whose context has no deadline and that goes on
+// moving: it is what a message of MessageLenMax takes at 8 kB/s.
+const callTotalMax = 10 * time.Minute
+
+// patienceKey finds what Patient has put into a context.
+type patienceKey struct{}
+
+// Patient returns a context for calls that end when nothing of them has moved
+// for d, instead of CallTimeout: no part of the request was sent and none of the
+// response came. d is also what the handler gets. A deadline of ctx still holds.
+func Patient(ctx context.Context, d time.Duration) context.Context {
+	return context.WithValue(ctx, patienceKey{}, d)
+}
+
+// Call sends a request and waits for the response. The deadline is ctx's. If ctx
+// has none, or a Patience, the call ends when nothing of it has moved for
+// CallTimeout (or that patience), and after 10 minutes in any case: so a big
+// answer may take its time on a slow link, and a lost one does not. What is left
+// of the deadline crosses the wire and bounds the handler's context, and when ctx
+// ends before that, so does the handler's. A call to Self is delivered without
+// the network, in a later turn.
 //
-// The response belongs to the caller, the request still does. A call that cannot
-// be sent, because a dial has just failed or too much waits for one, fails
-// without parking: wait before trying again. An error has a Kind: Unreachable when there is no conn or it broke, Timeout after the
-// deadline, Stopped when ctx or the loop ended, Refused when the peer does not
-// serve the method or is busy, Invalid when the request is longer than
-// MessageLenMax, or whatever the handler returned.
+// The response belongs to the caller, the request still does. Call waits while
+// too much else waits to be sent. A call that cannot be sent, because a dial has
+// just failed or too much waits for one, fails without parking: wait before
+// trying again. An error has a Kind: Unreachable when there is no conn or it
+// broke, Timeout after the deadline, Stopped when ctx or the loop ended, Refused
+// when the peer does not serve the method or is busy, Invalid when the request
+// is longer than MessageLenMax, or whatever the handler returned.
 func (ep *Endpoint) Call(ctx context.Context, to Peer, method string, request []byte) ([]byte, error) {
+	patience, patient := ctx.Value(patienceKey{}).(time.Duration)
 	left, bounded := clock.Remaining(ctx)
-	if !bounded {
-		left = CallTimeout
+	if !patient {
+		patience = CallTimeout
+	}
+	if !bounded || patient && patience < left {
+		left = patience
 	}
 	if left <= 0 {
 		return nil, &Error{Kind: Timeout, Op: method, cause: context.DeadlineExceeded}
@@ -43,17 +69,12 @@ func (ep *Endpoint) Call(ctx context.Context, to Peer, method string, request []
 	if err := checkMessage(method, request); err != nil {
 		return nil, err
 	}
-	c := &call{ep: ep, deadline: ep.loop.Elapsed() + left}
-	if err := ep.engine.start(c, to, left, method, request); err != nil {
-		return nil, err.withOp(method)
-	}
-	if !bounded {
-		timer := ep.loop.AfterFunc(left, func() {
-			ep.engine.do(func(a *actions) {
-				ep.engine.finish(c, nil, &Error{Kind: Timeout, cause: context.DeadlineExceeded}, a)
-			})
-		})
-		defer timer.Stop()
+	now := ep.loop.Elapsed()
+	c := &call{ep: ep, name: method, to: to, deadline: now + left, moved: ep.engine.loop.Elapsed()}
+	ep.engine.prepare(c, left, request)
+	if !bounded || patient {
+		stop := ep.engine.watchSilence(c, patience, now+callTotalMax)
+		defer stop()
 	}
 	if err := ep.engine.await(ctx, c); err != nil {
 		if err.Op == "" {
@@ -62,6 +83,27 @@ func (ep *Endpoint) Call(ctx context.Context, to Peer, method string, request []
 		return nil, err
 	}
 	return c.response, nil
+}
+
+// watchSilence ends a call when nothing of it has moved for patience, or at an
+// instant of its loop in any case.
+func (e *Engine) watchSilence(c *call, patience, last time.Duration) (stop func()) {
+	var timer clock.Timer
+	var look func()
+	look = func() {
+		var quiet time.Duration
+		e.do(func(a *actions) {
+			quiet = e.loop.Elapsed() - c.moved
+			if quiet >= patience || c.ep.loop.Elapsed() >= last {
+				e.abandon(c, &Error{Kind: Timeout, cause: context.DeadlineExceeded}, a)
+			}
+		})
+		if left := min(patience-quiet, last-c.ep.loop.Elapsed()); left > 0 {
+			timer = c.ep.loop.AfterFunc(left, look)
+		}
+	}
+	timer = c.ep.loop.AfterFunc(patience, look)
+	return func() { timer.Stop() }
 }
 
 func checkMessage(name string, message []byte) error {
@@ -74,27 +116,56 @@ func checkMessage(name string, message []byte) error {
 	return nil
 }
 
-func (e *Engine) start(c *call, to Peer, left time.Duration, method string, request []byte) (err *Error) {
+func (e *Engine) prepare(c *call, left time.Duration, request []byte) {
 	e.mu.Lock()
 	e.callCount++
 	c.id = e.callCount
 	e.mu.Unlock()
-	frame := encodeRequest(c.id, left, method, request)
-	e.do(func(a *actions) {
-		if c.ep.closed {
-			err = stoppedError
-			return
-		}
-		if err = e.originate(to, outbound{frame: frame, call: c}, a); err == nil {
-			e.calls[c.id] = c
-		}
-	})
-	return err
+	c.frame = encodeRequest(c.id, left, c.name, request)
 }
 
-// await parks until c is done or ctx ends.
+// trySend sends the request, unless there is no room: then the call is woken
+// when there may be.
+func (e *Engine) trySend(c *call, a *actions) {
+	if c.done || c.frame == nil {
+		return
+	}
+	err := stoppedError
+	if !c.ep.closed {
+		setLeft(c.frame, c.deadline-c.ep.loop.Elapsed())
+		err = e.originate(c.to, outbound{frame: c.frame, flow: requestFlow(c), call: c}, a)
+	}
+	switch err {
+	case nil:
+		c.frame = nil
+		c.moved = e.loop.Elapsed()
+		e.calls[c.id] = c
+	case errNoRoom:
+		e.waiting = append(e.waiting, waiting{session: e.links[c.to].current, call: c, size: len(c.frame)})
+	default:
+		e.finish(c, nil, err, a)
+	}
+}
+
+// requestFlow: small requests of a name are sent in order, big ones share.
+func requestFlow(c *call) flowKey {
+	if len(c.frame) > smallLenMax {
+		return flowKey{lane: laneRequest, id: c.id}
+	}
+	return flowKey{lane: laneNamed, name: c.name}
+}
+
+// await sends a call and parks until it is done or ctx ends.
 func (e *Engine) await(ctx context.Context, c *call) *Error {
 	for {
+		over := false
+		e.do(func(a *actions) {
+			e.trySend(c, a)
+			over = c.done
+		})
+		if over {
+			return c.err
+		}
 		parkErr := c.ep.loop.Park(ctx, func(wake func()) {
 			e.mu.Lock()
 			c.wake = wake
@@ -104,27 +175,33 @@ func (e *Engine) await(ctx context.Context, c *call) *Error {
 				wake()
 			}
 		})
-		var err *Error
-		over := false
-		e.do(func(a *actions) {
-			if parkErr != nil && !c.done {
-				e.abandon(c, waitError(parkErr), a)
-			}
-			over, err = c.done, c.err
-		})
-		if over {
-			return err
+		if parkErr != nil {
+			e.do(func(a *actions) { e.abandon(c, waitError(parkErr), a) })
 		}
 	}
 }
 
-// abandon ends a call that its caller does not want any more. A handler whose
-// deadline has passed knows that by itself.
+// abandon ends a call that its caller does not want any more, and takes back
+// what has not been sent of it. A handler whose deadline has passed knows that by
+// itself.
 func (e *Engine) abandon(c *call, cause *Error, a *actions) {
-	e.finish(c, nil, cause, a)
-	if c.session != nil && cause.Kind != Timeout {
-		e.queue(c.session, outbound{frame: encodeID(frameCancel, c.id)}, a)
+	if c.done {
+		return
 	}
+	sent := c.frame == nil
+	e.finish(c, nil, cause, a)
+	s := c.session
+	if !sent || s == nil || s.over {
+		return
+	}
+	if wasSent := e.takeBack(s, flowKey{lane: laneRequest, id: c.id}, a); !wasSent {
+		return
+	}
+	typ := frameCancel
+	if cause.Kind == Timeout {
+		typ = frameDecline
+	}
+	e.named(s, c.name, encodeID(typ, c.id), a)
 }
 
 // finish ends a call, once.

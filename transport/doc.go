@@ -22,21 +22,25 @@
 // # What is promised
 //
 // A call ends: with the response, with the handler's error, or with an error of
-// this node, and no later than its deadline, which is the context's or
-// [CallTimeout]. What is left of the deadline crosses the wire and bounds the
-// handler's context; that context also ends when the caller gives up or its conn
-// breaks. After Unreachable and Timeout the call may have been served or not:
+// this node. It ends no later than the deadline of its context; if that has none,
+// when nothing of it has moved for [CallTimeout], or for what [Patient] says. What
+// is left crosses the wire and bounds the handler's context; that context also
+// ends when the caller gives up or its conn breaks. Of an answer that nobody waits
+// for any more, no more is sent. After Unreachable and Timeout the call may have been served or not:
 // what must not happen twice needs a key that the callee can recognise.
 //
-// A note, and so a publication, arrives at most once. Notes of one sender to one
-// endpoint are started in the order in which they were sent, as long as the conn
-// lasts: a handler that does not park is over before the next one starts.
+// A note, and so a publication, arrives at most once. Notes of one sender and one
+// name are started in the order in which they were sent, as long as the conn
+// lasts: a handler that does not park is over before the next one starts. Notes of
+// different names may overtake each other.
 // Nobody hears of a note that was lost, so send it again or send state instead
 // of changes.
 //
 // A stream delivers its messages in order, without gaps, until it ends: with
 // io.EOF after the peer's Close, otherwise with an error. A sender parks when
-// the receiver is [StreamWindowMessages] or [StreamWindowBytes] behind.
+// the receiver is [StreamWindowMessages] or [StreamWindowBytes] behind, when all
+// streams of the conn together are [StreamsWindowBytes] behind, and while 1 MiB
+// of stream messages wait to be sent on the conn.
 //
 // An [Error] has a [Kind], which survives the wire, and callers decide on that
 // alone.
@@ -54,6 +58,19 @@
 // What waits for a dial is bounded, too, and dials that fail are not repeated at
 // once. A peer that breaks the protocol loses its conn.
 //
-// All traffic between two nodes shares one conn, so a message of megabytes holds
-// up the small ones behind it: contents travel as blocks (package storage).
+// Over all peers, a node holds at most 64 MiB of messages that have not arrived
+// at their receivers (16 MiB for one peer; each may have 64 KiB whatever the
+// others use) and 64 MiB of messages that have come in part (8 MiB from one
+// peer). What does not fit waits, if it is a request or a stream message, is lost,
+// if it is a note, or becomes a refusal, if it is a response. A message of which
+// no part has come for [FrameTimeout] costs its sender the conn.
+//
+// # Sharing a conn
+//
+// All traffic between two nodes shares one conn. Messages of up to 2 KiB (beacons,
+// renewals, most calls) go before longer ones and stream messages, and leave them
+// a fifth. Longer ones are cut, and take turns. No more is given to the socket
+// than the link carries in about a quarter of a second, so that what is urgent
+// does not wait behind megabytes that are on their way already: see outbox and
+// window.
 package transport

@@ -92,6 +92,11 @@ func (ep *Endpoint) Close() {
 				e.abandon(c, stoppedError, a)
 			}
 		}
+		for _, w := range e.waiting {
+			if w.call != nil && w.call.ep == ep {
+				e.finish(w.call, nil, stoppedError, a)
+			}
+		}
 	})
 }
 
@@ -116,7 +121,7 @@ func (ep *Endpoint) leave(s *session, a *actions) {
 		if sv.method.ep != ep {
 			continue
 		}
-		e.queue(s, outbound{frame: encodeFailure(frameFailure, id, stoppedError.withOp(sv.method.name))}, a)
+		e.named(s, sv.method.name, encodeFailure(frameFailure, id, stoppedError.withOp(sv.method.name)), a)
 		e.cancelServing(s, id, a)
 		e.uncount(sv)
 	}

@@ -26,8 +26,8 @@ const (
 // and publications of all its services over one conn per peer and direction of
 // dialing.
 //
-// It has no goroutines and no timers of its own: it acts when the host reports
-// or a service asks. mu guards all state of the engine, of its links, sessions,
+// It has no goroutines of its own: it acts when the host reports or a service
+// asks, and while a message is incomplete now and then by itself. mu guards all state of the engine, of its links, sessions,
 // endpoints, calls and streams; it is never held while calling out. What has to
 // be called is collected under the lock as actions and carried out after it.
 type Engine struct {
@@ -45,6 +45,10 @@ type Engine struct {
 	sessions     map[Conn]*session
 	sessionCount uint64
 	calls        map[uint64]*call
+	outbound     int       // bytes that have not arrived, over all sessions
+	inbound      int       // bytes of frames that are not complete
+	waiting      []waiting // for room, in order
+	watching     bool      // dropStalled will look
 	callCount    uint64
 	methods      map[string]*method
 	topics       map[string]*subscription
@@ -173,6 +177,9 @@ func (r *receiver) Frame(c Conn, data []byte) {
 		if s == nil {
 			return
 		}
+		if len(data) > FrameLenMax {
+			err = errMalformed
+		}
 		if err == nil {
 			err = e.receive(s, f, a)
 		}
@@ -193,6 +200,9 @@ func (e *Engine) receive(s *session, f frame, a *actions) error {
 		e.answered(s, f.id, nil, f.err(), a)
 	case frameCancel:
 		e.cancelServing(s, f.id, a)
+		e.declined(s, f.id, a)
+	case frameDecline:
+		e.declined(s, f.id, a)
 	case frameNote:
 		if m := e.methods[string(f.name)]; m != nil && m.note != nil {
 			e.deliver(m, s.link.peer, f.message, a)
@@ -201,6 +211,16 @@ func (e *Engine) receive(s *session, f frame, a *actions) error {
 		if sub := e.topics[string(f.name)]; sub != nil {
 			e.published(sub, s.link.peer, f.message, a)
 		}
+	case frameBegin:
+		return e.beginParts(s, f, a)
+	case framePart:
+		return e.part(s, f, a)
+	case frameDrop:
+		e.forgetPart(s, f.id)
+	case frameAsk:
+		e.urgent(s, encodeID(frameAck, f.id), a)
+	case frameAck:
+		return e.answeredTo(s, f.id, a)
 	default:
 		return e.receiveStream(s, f, a)
 	}

@@ -24,6 +24,22 @@ import (
 //	credit      id messages bytes
 //	end         id
 //	reset       id kind(1 byte) op text
+//	begin       number length part
+//	part        number part
+//	drop        number
+//	decline     id
+//	ask         position
+//	ack         position
+//
+// A frame that is longer than what its sender likes to send at once comes in
+// parts: its length and first part, then the others, with other frames between
+// them; drop takes back what has not come yet. Numbers count up in each
+// direction. Positions count the bytes of all frames that are not urgent (see
+// outbox), without what begin and part add. Credit for stream 0 is for all
+// streams of the session, in bytes.
+//
+// Cancel ends the handler of a request; decline only says that nobody waits for
+// the response any more: what has not been sent of it need not be.
 //
 // Call ids are chosen by the caller, stream ids by the opener: odd on the side
 // that dialed the conn, even on the other.
@@ -41,6 +57,12 @@ const (
 	frameCredit
 	frameEnd
 	frameReset
+	frameBegin
+	framePart
+	frameDrop
+	frameAsk
+	frameAck
+	frameDecline
 )
 
 const (
@@ -50,13 +72,15 @@ const (
 	textLenMax = 1 << 10
 	// headerLenMax bounds everything in a frame but the message.
 	headerLenMax = 512
+	// wholeLenMax bounds a frame that comes in parts.
+	wholeLenMax = 4 << 20
 	// leftOffset is where a request has its time left.
 	leftOffset = 1
 )
 
 // MessageLenMax bounds a request, response, note, publication or stream
 // message, in bytes.
-const MessageLenMax = FrameLenMax - headerLenMax
+const MessageLenMax = wholeLenMax - headerLenMax
 
 // frame is a decoded frame. name, text and message are views of its bytes.
 type frame struct {
@@ -68,6 +92,7 @@ type frame struct {
 	text    []byte
 	message []byte
 	credit  credit
+	length  int // of the frame that begins
 }
 
 // credit is how much a stream's sender may send.
@@ -80,7 +105,7 @@ var errMalformed = errors.New("malformed frame")
 
 // decodeFrame never fails on what the encoders below made, and never panics.
 func decodeFrame(data []byte) (frame, error) {
-	if len(data) == 0 || len(data) > FrameLenMax {
+	if len(data) == 0 || len(data) > wholeLenMax {
 		return frame{}, errMalformed
 	}
 	r := frameReader{rest: data[1:]}
@@ -91,7 +116,11 @@ func decodeFrame(data []byte) (frame, error) {
 		f.id = r.uvarint(math.MaxUint64)
 		f.name = r.name()
 		f.message = r.message()
-	case frameResponse, frameData:
+	case frameBegin:
+		f.id = r.uvarint(math.MaxUint64)
+		f.length = int(r.uvarint(wholeLenMax))
+		f.message = r.message()
+	case frameResponse, frameData, framePart:
 		f.id = r.uvarint(math.MaxUint64)
 		f.message = r.message()
 	case frameFailure, frameReset:
@@ -99,7 +128,7 @@ func decodeFrame(data []byte) (frame, error) {
 		f.kind = Kind(r.oneByte())
 		f.name = r.bytes(nameLenMax)
 		f.text = r.bytes(textLenMax)
-	case frameCancel, frameEnd:
+	case frameCancel, frameEnd, frameDrop, frameAsk, frameAck, frameDecline:
 		f.id = r.uvarint(math.MaxUint64)
 	case frameNote, framePublication:
 		f.name = r.name()
@@ -111,7 +140,7 @@ func decodeFrame(data []byte) (frame, error) {
 	case frameCredit:
 		f.id = r.uvarint(math.MaxUint64)
 		f.credit.messages = int(r.uvarint(StreamWindowMessages))
-		f.credit.bytes = int(r.uvarint(StreamWindowBytes + MessageLenMax))
+		f.credit.bytes = int(r.uvarint(StreamsWindowBytes + MessageLenMax))
 	default:
 		r.bad = true
 	}
@@ -216,7 +245,7 @@ func setLeft(request []byte, left time.Duration) {
 	binary.BigEndian.PutUint32(request[leftOffset:], uint32(ms))
 }
 
-// encodeMessage makes a response or data frame.
+// encodeMessage makes a response, data or part frame.
 func encodeMessage(typ frameType, id uint64, message []byte) []byte {
 	b := newFrame(typ, binary.MaxVarintLen64+len(message))
 	return append(binary.AppendUvarint(b, id), message...)
@@ -230,7 +259,13 @@ func encodeFailure(typ frameType, id uint64, e *Error) []byte {
 	return appendBytes(appendBytes(b, op), text)
 }
 
-// encodeID makes a cancel or end frame.
+// encodeBegin makes the frame with the first part of a frame of length bytes.
+func encodeBegin(number uint64, length int, part []byte) []byte {
+	b := newFrame(frameBegin, 2*binary.MaxVarintLen64+len(part))
+	return append(binary.AppendUvarint(binary.AppendUvarint(b, number), uint64(length)), part...)
+}
+
+// encodeID makes a frame of a type that has an id, number or position only.
 func encodeID(typ frameType, id uint64) []byte {
 	return binary.AppendUvarint(newFrame(typ, binary.MaxVarintLen64), id)
 }

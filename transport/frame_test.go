@@ -28,6 +28,12 @@ var frames = []struct {
 	{"data", encodeMessage(frameData, 2, nil), frame{typ: frameData, id: 2, message: []byte{}}},
 	{"credit", encodeCredit(2, credit{messages: 32, bytes: 1 << 20}), frame{typ: frameCredit, id: 2, credit: credit{messages: 32, bytes: 1 << 20}}},
 	{"end", encodeID(frameEnd, 3), frame{typ: frameEnd, id: 3}},
+	{"begin", encodeBegin(300, 1<<20, []byte("x")), frame{typ: frameBegin, id: 300, length: 1 << 20, message: []byte("x")}},
+	{"part", encodeMessage(framePart, 300, []byte("y")), frame{typ: framePart, id: 300, message: []byte("y")}},
+	{"drop", encodeID(frameDrop, 300), frame{typ: frameDrop, id: 300}},
+	{"decline", encodeID(frameDecline, 9), frame{typ: frameDecline, id: 9}},
+	{"ask", encodeID(frameAsk, 1<<40), frame{typ: frameAsk, id: 1 << 40}},
+	{"ack", encodeID(frameAck, 1<<40), frame{typ: frameAck, id: 1 << 40}},
 	{"reset", encodeFailure(frameReset, 4, &Error{Kind: Refused}), frame{typ: frameReset, id: 4, kind: Refused, name: []byte{}, text: []byte{}}},
 }
 
@@ -54,7 +60,7 @@ func TestMalformedFrames(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"empty":              {},
 		"type 0":             {0, 1},
-		"unknown type":       {byte(frameReset) + 1, 1},
+		"unknown type":       {byte(frameDecline) + 1, 1},
 		"endless uvarint":    append([]byte{byte(frameCancel)}, bytes.Repeat([]byte{0xff}, 12)...),
 		"no method":          append([]byte{byte(frameNote), 0}, "x"...),
 		"long method":        append([]byte{byte(frameNote), 0x80, 0x02}, make([]byte, 300)...),
@@ -62,7 +68,8 @@ func TestMalformedFrames(t *testing.T) {
 		"huge credit":        encodeCredit(1, credit{messages: StreamWindowMessages + 1}),
 		"negative credit":    encodeCredit(1, credit{bytes: -1}),
 		"message of 4 MiB":   encodeMessage(frameData, 1, make([]byte, MessageLenMax+1)),
-		"frame above bounds": make([]byte, FrameLenMax+1),
+		"frame above bounds": make([]byte, wholeLenMax+1),
+		"endless frame":      encodeBegin(1, wholeLenMax+1, nil),
 	} {
 		_, err := decodeFrame(data)
 		require.Error(t, err, name)
@@ -125,7 +132,9 @@ func encodeAgain(f frame) []byte {
 	switch f.typ {
 	case frameRequest:
 		return encodeRequest(f.id, f.left, string(f.name), f.message)
-	case frameResponse, frameData:
+	case frameBegin:
+		return encodeBegin(f.id, f.length, f.message)
+	case frameResponse, frameData, framePart:
 		return encodeMessage(f.typ, f.id, f.message)
 	case frameFailure, frameReset:
 		return encodeFailure(f.typ, f.id, &Error{Kind: f.kind, Op: string(f.name), Text: string(f.text)})

@@ -1,5 +1,7 @@
 package transport
 
+import "time"
+
 // Host is the port to a network: all that the engine needs of it. Reports may
 // come on any goroutine, but those about one Conn come one after the other.
 type Host interface {
@@ -22,7 +24,8 @@ type Conn interface {
 	// Remote is the authenticated peer at the other end.
 	Remote() Peer
 	// Send queues a frame and takes ownership of it. It does not wait; it
-	// returns an error when the conn is closed or its bounded queue is full.
+	// returns an error when the conn is closed or when more than
+	// ConnQueueBytesMax bytes would wait: the engine keeps far below that.
 	Send(frame []byte) error
 	// Close resets the conn. Both ends hear of it through Closed.
 	Close()
@@ -39,5 +42,13 @@ type HostHandler interface {
 	Closed(c Conn, err error)
 }
 
-// FrameLenMax bounds a frame, so a message, in bytes.
-const FrameLenMax = 4 << 20
+const (
+	// FrameLenMax bounds a frame, in bytes. Longer messages come in parts.
+	FrameLenMax = 64 << 10
+	// ConnQueueBytesMax bounds what a Conn has taken and not passed on. Live that
+	// is what waits for the socket, in a simulation what is on its way.
+	ConnQueueBytesMax = 12 << 20
+	// FrameTimeout bounds how long a frame, and a message between two of its
+	// parts, may take to arrive: a peer that is slower loses its conn.
+	FrameTimeout = 30 * time.Second
+)

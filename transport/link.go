@@ -82,8 +82,11 @@ func (e *Engine) originate(to Peer, o outbound, a *actions) *Error {
 	if l.current == nil && to == e.self {
 		e.loopback(l)
 	}
-	if l.current != nil {
-		e.bind(l.current, o, a)
+	if s := l.current; s != nil {
+		if o.stream == nil && !e.fits(s, len(o.frame)) {
+			return errNoRoom
+		}
+		e.bind(s, o, a)
 		return nil
 	}
 	if !l.dialing {
@@ -104,6 +107,9 @@ func (e *Engine) originate(to Peer, o outbound, a *actions) *Error {
 	l.waitingBytes += size
 	return nil
 }
+
+// errNoRoom: too much waits for this peer or for all of them.
+var errNoRoom = &Error{Kind: Refused, Text: "too much waits to be sent"}
 
 // bind ties an outbound frame to a session.
 func (e *Engine) bind(s *session, o outbound, a *actions) {
@@ -163,6 +169,8 @@ func (e *Engine) established(s *session, a *actions) {
 	for _, o := range waiting {
 		switch {
 		case o.call != nil && o.call.done, o.stream != nil && o.stream.err != nil:
+			continue
+		case o.oneWay() && !e.fits(l.current, len(o.frame)):
 			continue
 		case o.call != nil:
 			setLeft(o.frame, o.call.deadline-o.call.ep.loop.Elapsed())

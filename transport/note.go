@@ -13,17 +13,17 @@ func (ep *Endpoint) Tell(to Peer, method string, message []byte) error {
 		return err
 	}
 	frame := encodeNamed(frameNote, method, message)
-	if err := ep.send(to, frame); err != nil {
+	if err := ep.send(to, method, frame); err != nil {
 		return err.withOp(method)
 	}
 	return nil
 }
 
-func (ep *Endpoint) send(to Peer, frame []byte) (err *Error) {
+func (ep *Endpoint) send(to Peer, name string, frame []byte) (err *Error) {
 	ep.engine.do(func(a *actions) {
 		err = stoppedError
 		if !ep.closed {
-			err = ep.engine.originate(to, outbound{frame: frame}, a)
+			err = ep.engine.originate(to, outbound{frame: frame, flow: flowKey{lane: laneNamed, name: name}}, a)
 		}
 	})
 	return err

@@ -114,7 +114,8 @@ func (f fanOut) Publish(topic string, message []byte) {
 	e.do(func(a *actions) {
 		for _, p := range audience {
 			if p != e.self {
-				_ = e.originate(p, outbound{frame: encodeNamed(framePublication, topic, message)}, a)
+				o := outbound{frame: encodeNamed(framePublication, topic, message), flow: flowKey{lane: laneNamed, name: topic}}
+				_ = e.originate(p, o, a)
 			}
 		}
 	})

@@ -51,6 +51,16 @@ type scriptLoop struct {
 
 func (l *scriptLoop) Elapsed() time.Duration { return l.now }
 
+// notes counts the notes that were sent, and not what keeps the protocol going.
+func (c *scriptConn) notes() (n int) {
+	for _, f := range c.sent {
+		if f[0] == 5 {
+			n++
+		}
+	}
+	return n
+}
+
 // script is an engine on a scriptHost. All runs in one task.
 type script struct {
 	*transport.Endpoint
@@ -120,9 +130,9 @@ func TestWhatWaitsForADial(t *testing.T) {
 		require.Equal(t, transport.Refused, transport.KindOf(s.tell()), "bounded")
 		c := s.dial(nil)
 		require.Len(t, s.host.dials, 1)
-		require.Len(t, c.sent, 1024)
+		require.Equal(t, 1024, c.notes())
 		require.NoError(t, s.tell())
-		require.Len(t, c.sent, 1025)
+		require.Equal(t, 1025, c.notes())
 	})
 	withScript(t, func(_ context.Context, s *script) {
 		require.NoError(t, s.Tell(s.peer, "t/note", make([]byte, transport.MessageLenMax)))
@@ -191,13 +201,9 @@ func TestFullQueue(t *testing.T) {
 	withScript(t, func(ctx context.Context, s *script) {
 		c := s.accept()
 		c.full = true
-		require.NoError(t, s.tell())
-		require.False(t, c.closed, "a note may be lost")
 		_, err := s.Call(ctx, s.peer, "t/call", nil)
 		require.Equal(t, transport.Unreachable, transport.KindOf(err), "%v", err)
-		require.False(t, c.closed, "a call has ended")
-		s.host.handler.Frame(c, []byte{1, 0, 0, 0, 1, 1, 1, 'm'}) // is refused: a failure frame
-		require.True(t, c.closed, "a lost response would be waited for")
+		require.True(t, c.closed, "a conn that takes nothing although the window is open is broken")
 	})
 }
 
@@ -215,7 +221,7 @@ func TestBreachesOfTheProtocol(t *testing.T) {
 		"credit never used":     {{open, 1, 4, 'r', 'e', 'a', 'd'}, {credit, 1, 1, 0}},
 		"bytes never used":      {{open, 1, 4, 'r', 'e', 'a', 'd'}, {credit, 1, 0, 1}},
 		"more than the window":  append([][]byte{{open, 1, 4, 'r', 'e', 'a', 'd'}}, repeat([]byte{data, 1}, transport.StreamWindowMessages+1)...),
-		"more bytes than given": append([][]byte{{open, 1, 4, 'r', 'e', 'a', 'd'}}, repeat(append([]byte{data, 1}, make([]byte, 1<<20)...), 2)...),
+		"more bytes than given": append([][]byte{{open, 1, 4, 'r', 'e', 'a', 'd'}}, repeat(append([]byte{data, 1}, make([]byte, 60<<10)...), 1<<20/(60<<10)+2)...),
 	} {
 		withScript(t, func(_ context.Context, s *script) {
 			s.Handle("hold", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {

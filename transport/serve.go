@@ -20,12 +20,13 @@ type method struct {
 
 // serving is a request or a stream of a peer that a handler is at.
 type serving struct {
-	method  *method
-	session *session
-	id      uint64
-	over    bool // nobody waits for the outcome
-	counted bool // in link.handlers
-	cancel  context.CancelFunc
+	method   *method
+	session  *session
+	id       uint64
+	over     bool // nobody waits for the outcome
+	counted  bool // in link.handlers
+	declined bool // nobody waits for the response, but the handler may go on
+	cancel   context.CancelFunc
 }
 
 // serve starts the handler of a request.
@@ -51,7 +52,11 @@ func (e *Engine) serve(s *session, f frame, a *actions) error {
 
 func (e *Engine) refuse(s *session, typ frameType, f frame, text string, a *actions) {
 	failure := encodeFailure(typ, f.id, &Error{Kind: Refused, Op: printable(f.name), Text: text})
-	e.queue(s, outbound{frame: failure}, a)
+	if typ == frameReset {
+		e.urgent(s, failure, a)
+	} else {
+		e.named(s, string(f.name), failure, a)
+	}
 }
 
 // newServing takes one of the peer's places, or refuses and returns nil.
@@ -104,15 +109,27 @@ func wireError(op string, err error) *Error {
 	return &Error{Kind: kind, Op: op, Text: err.Error()}
 }
 
-// complete sends what a handler made of a request.
+// complete sends what a handler made of a request. An answer for which there is
+// no room is lost: the peer does not read, or too many do not.
 func (e *Engine) complete(sv *serving, answer []byte, a *actions) {
 	e.uncount(sv)
 	if sv.over {
 		return
 	}
 	sv.over = true
-	delete(sv.session.serving, sv.id)
-	e.queue(sv.session, outbound{frame: answer}, a)
+	s := sv.session
+	delete(s.serving, sv.id)
+	if sv.declined {
+		return
+	}
+	key := flowKey{lane: laneResponse, id: sv.id}
+	if len(answer) <= smallLenMax {
+		key = flowKey{lane: laneNamed, name: sv.method.name}
+	} else if !e.fits(s, len(answer)) {
+		e.named(s, sv.method.name, encodeFailure(frameFailure, sv.id, errNoRoom.withOp(sv.method.name)), a)
+		return
+	}
+	e.queue(s, outbound{frame: answer, flow: key}, a)
 }
 
 // uncount gives the peer's place back.
@@ -137,6 +154,15 @@ func (e *Engine) cancelServing(s *session, id uint64, a *actions) {
 	}
 	delete(s.serving, id)
 	sv.stop(e, a)
+}
+
+// declined takes back a response, or will not send it: nobody waits for it.
+func (e *Engine) declined(s *session, id uint64, a *actions) {
+	if sv := s.serving[id]; sv != nil {
+		sv.declined = true
+		return
+	}
+	e.takeBack(s, flowKey{lane: laneResponse, id: id}, a)
 }
 
 func (sv *serving) stop(e *Engine, a *actions) {

@@ -15,7 +15,8 @@ type session struct {
 	since  time.Duration
 	over   bool
 
-	out      []outbound
+	out      outbox
+	in       inparts
 	flushing bool
 	flush    func() // e.pass(s), made once
 
@@ -23,18 +24,25 @@ type session struct {
 	streams      map[uint64]*Stream
 	streamOurs   uint64 // the last id that we opened
 	streamTheirs uint64 // the last id that the peer opened
+
+	// Stream data in bytes, over all streams: what we may send, what the peer
+	// may send, and what was taken but not given credit for yet.
+	streamWindow    int
+	streamAllowance int
+	streamConsumed  int
 }
 
-// outbound is a frame on its way to a conn, and who waits for it: the call of a
-// request, the stream of an open frame.
+// outbound is a frame on its way to a conn, the flow that it belongs to, and who
+// waits for it: the call of a request, the stream of an open frame.
 type outbound struct {
 	frame  []byte
+	flow   flowKey
 	call   *call
 	stream *Stream
 }
 
-// droppable frames may be lost without anybody having to hear of it.
-func (o outbound) droppable() bool {
+// oneWay frames may be lost without anybody having to hear of it.
+func (o outbound) oneWay() bool {
 	t := frameType(o.frame[0])
 	return t == frameNote || t == framePublication
 }
@@ -43,64 +51,116 @@ func (e *Engine) newSession(l *link, c Conn, dialed bool) *session {
 	e.sessionCount++
 	s := &session{
 		link: l, conn: c, number: e.sessionCount, dialed: dialed, since: e.loop.Elapsed(),
-		serving: map[uint64]*serving{},
-		streams: map[uint64]*Stream{},
+		out:             newOutbox(),
+		serving:         map[uint64]*serving{},
+		streams:         map[uint64]*Stream{},
+		streamWindow:    StreamsWindowBytes,
+		streamAllowance: StreamsWindowBytes,
 	}
 	s.flush = func() { e.pass(s) }
 	e.sessions[c] = s
 	return s
 }
 
-// queue passes a frame on to the conn when the lock is free. Frames reach the
-// conn in the order in which they were queued, whoever queued them.
+// queue passes a frame on to the conn as soon as its turn comes.
 func (e *Engine) queue(s *session, o outbound, a *actions) {
 	if s.over {
 		return
 	}
-	s.out = append(s.out, o)
+	before := s.out.weight()
+	s.out.push(o)
+	e.outbound += s.out.weight() - before
+	if s.out.urgentBytes > urgentBytesMax {
+		e.drop(s, unreachable("the peer asks and does not read"), a)
+		return
+	}
+	e.flushSoon(s, a)
+}
+
+// urgent queues a frame that keeps the protocol going.
+func (e *Engine) urgent(s *session, frame []byte, a *actions) {
+	e.queue(s, outbound{frame: frame, flow: flowKey{lane: laneUrgent}}, a)
+}
+
+// named queues a small frame, or one whose name's order matters.
+func (e *Engine) named(s *session, name string, frame []byte, a *actions) {
+	e.queue(s, outbound{frame: frame, flow: flowKey{lane: laneNamed, name: name}}, a)
+}
+
+func (e *Engine) flushSoon(s *session, a *actions) {
 	if !s.flushing {
 		s.flushing = true
 		a.add(s.flush)
 	}
 }
 
-// pass empties a session's queue. One goroutine at a time does so for one
-// session: others leave it their frames.
+// takeBack drops what waits of a flow, and reports whether nothing did.
+func (e *Engine) takeBack(s *session, key flowKey, a *actions) (wasSent bool) {
+	before := s.out.weight()
+	wasSent = s.out.drop(key)
+	e.outbound += s.out.weight() - before
+	if !wasSent && !s.over {
+		e.flushSoon(s, a)
+		e.wakeWaiting(a)
+	}
+	return wasSent
+}
+
+// passLen is how many frames are taken from an outbox at once.
+const passLen = 16
+
+// pass sends what may be sent. One goroutine at a time does so for one session:
+// others leave it their frames.
 func (e *Engine) pass(s *session) {
-	var spare []outbound
+	var batch [passLen][]byte
 	for {
-		e.mu.Lock()
-		batch := s.out
-		if len(batch) == 0 {
-			s.flushing = false
-			s.out = spare[:0]
-			e.mu.Unlock()
+		n := e.takeBatch(s, &batch)
+		if n == 0 {
 			return
 		}
-		s.out = spare[:0]
-		e.mu.Unlock()
-		for i, o := range batch {
-			batch[i] = outbound{}
-			if err := s.conn.Send(o.frame); err != nil {
-				e.notSent(s, o, err)
+		for i, frame := range batch[:n] {
+			batch[i] = nil
+			if err := s.conn.Send(frame); err != nil {
+				e.do(func(a *actions) { e.drop(s, unreachable(err.Error()), a) })
 			}
 		}
-		spare = batch
 	}
 }
 
-// notSent decides what a conn's full queue costs: a note is lost, a call ends,
-// and when a response or a part of a stream is lost, so is the conn.
-func (e *Engine) notSent(s *session, o outbound, err error) {
+// takeBatch takes the next frames, and wakes those who waited for the room.
+func (e *Engine) takeBatch(s *session, batch *[passLen][]byte) (n int) {
 	e.do(func(a *actions) {
-		switch {
-		case o.droppable():
-		case o.call != nil:
-			e.finish(o.call, nil, unreachable(err.Error()), a)
-		default:
-			e.drop(s, unreachable(err.Error()), a)
+		now := e.loop.Elapsed()
+		before := s.out.weight()
+		for n < passLen && !s.over {
+			frame, of := s.out.next(now)
+			if frame == nil {
+				break
+			}
+			if of.call != nil {
+				of.call.moved = now
+			}
+			batch[n] = frame
+			n++
 		}
+		s.flushing = n > 0
+		if !s.over {
+			e.outbound += s.out.weight() - before
+		}
+		e.wakeWaiting(a)
 	})
+	return n
+}
+
+// answeredTo is the peer's word that all up to a position has arrived.
+func (e *Engine) answeredTo(s *session, position uint64, a *actions) error {
+	before := s.out.weight()
+	err := s.out.window.answer(position, e.loop.Elapsed())
+	e.outbound += s.out.weight() - before
+	if s.out.bytes > 0 || len(s.out.urgent) > 0 {
+		e.flushSoon(s, a)
+	}
+	return err
 }
 
 // drop ends a session: calls and streams that wait on it end with cause, the
@@ -110,7 +170,11 @@ func (e *Engine) drop(s *session, cause *Error, a *actions) {
 		return
 	}
 	s.over = true
-	s.out = nil
+	e.outbound -= s.out.weight()
+	s.out = outbox{}
+	for _, number := range slices.Sorted(maps.Keys(s.in.open)) {
+		e.forgetPart(s, number)
+	}
 	delete(e.sessions, s.conn)
 	s.link.forget(s)
 	a.add(s.conn.Close)
@@ -125,6 +189,7 @@ func (e *Engine) drop(s *session, cause *Error, a *actions) {
 	for _, id := range slices.Sorted(maps.Keys(s.streams)) {
 		s.streams[id].end(cause, a)
 	}
+	e.wakeWaiting(a)
 	if s.link.idle() {
 		delete(e.links, s.link.peer)
 	}

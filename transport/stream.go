@@ -13,6 +13,10 @@ const (
 	// message may exceed the bytes.
 	StreamWindowMessages = 64
 	StreamWindowBytes    = 1 << 20
+	// StreamsWindowBytes bounds the same for all streams of a conn together.
+	StreamsWindowBytes = 16 << 20
+	// HelloLenMax bounds the first message of a stream.
+	HelloLenMax = 1 << 10
 )
 
 // Stream is an ordered, flow-controlled sequence of messages in both directions.
@@ -34,12 +38,14 @@ type Stream struct {
 
 	window     credit // what we may send
 	sendClosed bool
+	waits      bool // is in engine.waiting
 
 	received   [][]byte
 	allowance  credit // what the peer may send
 	consumed   credit // what we took but did not give credit for yet
 	recvClosed bool
 	discard    bool // nobody will Recv
+	settled    bool // the conn has credit for all that was received
 }
 
 type streamWaiter struct{ wake func() }
@@ -56,13 +62,16 @@ func (ep *Endpoint) OpenStream(ctx context.Context, to Peer, method string, hell
 	if err := checkMessage(method, hello); err != nil {
 		return nil, err
 	}
+	if len(hello) > HelloLenMax {
+		return nil, &Error{Kind: Invalid, Op: method, Text: fmt.Sprintf("a hello has at most %d bytes, not %d", HelloLenMax, len(hello))}
+	}
 	s := newStream(ep, to, method)
 	var refused *Error
 	ep.engine.do(func(a *actions) {
 		refused = stoppedError
 		if !ep.closed {
 			// The frame is complete only when there is a session: see bind.
-			refused = ep.engine.originate(to, outbound{frame: encodeOpen(0, method, hello), stream: s}, a)
+			refused = ep.engine.originate(to, outbound{frame: encodeOpen(0, method, hello), flow: flowKey{lane: laneUrgent}, stream: s}, a)
 		}
 	})
 	if refused != nil {
@@ -79,8 +88,8 @@ func (ep *Endpoint) OpenStream(ctx context.Context, to Peer, method string, hell
 // Remote is the peer at the other end.
 func (s *Stream) Remote() Peer { return s.remote }
 
-// Send queues a message, parking while the peer's window is closed. The message
-// still belongs to the caller.
+// Send queues a message, parking while the peer's window is closed or too much
+// waits to be sent. The message still belongs to the caller.
 func (s *Stream) Send(ctx context.Context, message []byte) error {
 	if err := checkMessage(s.method, message); err != nil {
 		return err
@@ -93,14 +102,30 @@ func (s *Stream) Send(ctx context.Context, message []byte) error {
 		if s.sendClosed {
 			return false, &Error{Kind: Invalid, Op: s.method, Text: "send after close"}
 		}
-		if s.window.messages == 0 || s.window.bytes <= 0 {
+		if !s.maySend(len(frame)) {
+			s.waitForRoom(len(frame))
 			return false, nil
 		}
 		s.window.messages--
 		s.window.bytes -= len(message)
-		s.ep.engine.queue(s.session, outbound{frame: frame}, a)
+		s.session.streamWindow -= len(message)
+		s.ep.engine.queue(s.session, outbound{frame: frame, flow: flowKey{lane: laneStream, id: s.id}}, a)
 		return true, nil
 	})
+}
+
+// maySend reports whether neither the peer's windows nor what waits to be sent
+// stand against a frame of size bytes.
+func (s *Stream) maySend(size int) bool {
+	return s.window.messages > 0 && s.window.bytes > 0 && s.session.streamWindow > 0 &&
+		s.session.out.streamBytes < streamBytesMax && s.ep.engine.fits(s.session, size)
+}
+
+func (s *Stream) waitForRoom(size int) {
+	if !s.waits {
+		s.waits = true
+		s.ep.engine.waiting = append(s.ep.engine.waiting, waiting{session: s.session, stream: s, size: size})
+	}
 }
 
 // Recv waits for the next message, which belongs to the caller. It returns
@@ -129,8 +154,8 @@ func (s *Stream) Close() error {
 			return
 		}
 		s.sendClosed = true
-		s.ep.engine.queue(s.session, outbound{frame: encodeID(frameEnd, s.id)}, a)
-		s.forgetIfOver()
+		s.ep.engine.queue(s.session, outbound{frame: encodeID(frameEnd, s.id), flow: flowKey{lane: laneStream, id: s.id}}, a)
+		s.forgetIfOver(a)
 	})
 	return nil
 }
@@ -226,6 +251,8 @@ func (s *Stream) end(cause *Error, a *actions) {
 	}
 	if s.session != nil {
 		delete(s.session.streams, s.id)
+		s.ep.engine.takeBack(s.session, flowKey{lane: laneStream, id: s.id}, a)
+		s.settle(a)
 	}
 	if s.serving != nil {
 		s.serving.stop(s.ep.engine, a)
@@ -238,24 +265,40 @@ func (s *Stream) abort(cause *Error, a *actions) {
 	if s.err != nil {
 		return
 	}
-	s.received = nil
 	if s.session != nil && s.session.streams[s.id] == s {
 		told := &Error{Kind: Unreachable, Op: s.method, Text: "the peer reset the stream"}
-		s.ep.engine.queue(s.session, outbound{frame: encodeFailure(frameReset, s.id, told)}, a)
+		s.ep.engine.urgent(s.session, encodeFailure(frameReset, s.id, told), a)
 	}
 	s.end(cause, a)
+	s.received = nil
 }
 
 // forgetIfOver lets go of a stream that both sides have closed.
-func (s *Stream) forgetIfOver() {
+func (s *Stream) forgetIfOver(a *actions) {
 	if s.sendClosed && s.recvClosed {
 		delete(s.session.streams, s.id)
+		s.settle(a)
+	}
+}
+
+// settle gives the conn credit for what was received and is not taken yet: a
+// stream that is over holds up no other.
+func (s *Stream) settle(a *actions) {
+	if s.settled {
+		return
+	}
+	s.settled = true
+	for _, message := range s.received {
+		s.ep.engine.streamTaken(s.session, len(message), a)
 	}
 }
 
 // consume counts a message that was taken, and gives the peer credit for what
 // was taken when that is half a window.
 func (s *Stream) consume(size int, a *actions) {
+	if !s.settled {
+		s.ep.engine.streamTaken(s.session, size, a)
+	}
 	s.consumed.messages++
 	s.consumed.bytes += size
 	enough := s.consumed.messages >= StreamWindowMessages/2 || s.consumed.bytes >= StreamWindowBytes/2
@@ -264,6 +307,6 @@ func (s *Stream) consume(size int, a *actions) {
 	}
 	s.allowance.messages += s.consumed.messages
 	s.allowance.bytes += s.consumed.bytes
-	s.ep.engine.queue(s.session, outbound{frame: encodeCredit(s.id, s.consumed)}, a)
+	s.ep.engine.urgent(s.session, encodeCredit(s.id, s.consumed), a)
 	s.consumed = credit{}
 }

@@ -10,11 +10,21 @@ func (e *Engine) receiveStream(s *session, f frame, a *actions) error {
 	if f.typ == frameOpen {
 		return e.openedByPeer(s, f, a)
 	}
+	if f.typ == frameCredit && f.id == 0 {
+		return e.streamsCredit(s, f.credit, a)
+	}
+	if f.typ == frameData {
+		if s.streamAllowance <= 0 {
+			return fmt.Errorf("more stream data than there was credit for")
+		}
+		s.streamAllowance -= len(f.message)
+	}
 	st := s.streams[f.id]
 	if st == nil {
 		if !s.wasStream(f.id) {
 			return fmt.Errorf("stream %d was never opened", f.id)
 		}
+		e.streamTaken(s, len(f.message), a)
 		return nil // we ended it before this arrived
 	}
 	switch f.typ {
@@ -27,17 +37,40 @@ func (e *Engine) receiveStream(s *session, f frame, a *actions) error {
 			return fmt.Errorf("stream %d got more credit than it used", f.id)
 		}
 		st.changed(a)
+		e.wakeWaiting(a)
 	case frameEnd:
 		if st.recvClosed {
 			return fmt.Errorf("stream %d was closed twice", f.id)
 		}
 		st.recvClosed = true
-		st.forgetIfOver()
+		st.forgetIfOver(a)
 		st.changed(a)
 	case frameReset:
 		st.end(f.err(), a)
 	}
 	return nil
+}
+
+// streamsCredit lets all streams of a session go on.
+func (e *Engine) streamsCredit(s *session, c credit, a *actions) error {
+	s.streamWindow += c.bytes
+	if c.messages != 0 || s.streamWindow > StreamsWindowBytes {
+		return fmt.Errorf("the streams got more credit than they used")
+	}
+	e.wakeWaiting(a)
+	return nil
+}
+
+// streamTaken counts stream data that somebody took or nobody will, and gives
+// the peer credit for it when it is half a window.
+func (e *Engine) streamTaken(s *session, size int, a *actions) {
+	s.streamConsumed += size
+	if s.streamConsumed < StreamsWindowBytes/2 || s.over {
+		return
+	}
+	s.streamAllowance += s.streamConsumed
+	e.urgent(s, encodeCredit(0, credit{bytes: s.streamConsumed}), a)
+	s.streamConsumed = 0
 }
 
 // wasStream reports whether a stream with this id was ever opened.

@@ -117,7 +117,7 @@ func TestFullQueueIsAnError(t *testing.T) {
 	})
 	c := <-opened
 	var err error
-	for n := 0; n < 20 && err == nil; n++ { // 80 MiB at most
+	for n := 0; n < 1280 && err == nil; n++ { // 80 MiB at most
 		err = c.Send(make([]byte, transport.FrameLenMax))
 	}
 	require.Error(t, err)

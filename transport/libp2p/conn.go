@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// queueBytesMax bounds the frames that wait to be written to one conn.
-	queueBytesMax = 16 << 20
 	// bufferKeptMax bounds what a writer keeps between two frames.
 	bufferKeptMax = 64 << 10
 )
@@ -55,7 +53,7 @@ func (c *conn) Send(frame []byte) error {
 	case c.closed:
 		c.mu.Unlock()
 		return errClosed
-	case c.bytes > 0 && c.bytes+len(frame) > queueBytesMax:
+	case c.bytes > 0 && c.bytes+len(frame) > transport.ConnQueueBytesMax:
 		c.mu.Unlock()
 		return errQueueFull
 	}

@@ -16,6 +16,8 @@ import (
 const (
 	// gossipQueueLenMax bounds the publications that wait to be sent.
 	gossipQueueLenMax = 1024
+	// gossipHeaderLenMax bounds what gossipsub adds to a message.
+	gossipHeaderLenMax = 64 << 10
 	// settleTimeout bounds how long a publication waits for peers of its
 	// audience that are not connected yet, and settleInterval how often one does.
 	settleTimeout  = 2 * time.Second
@@ -66,7 +68,7 @@ func NewGossip(h *Host, dir transport.Directory) (*Gossip, error) {
 		// A mesh has no links before its first heartbeat, and would lose what is
 		// published until then.
 		pubsub.WithFloodPublish(true),
-		pubsub.WithMaxMessageSize(transport.FrameLenMax),
+		pubsub.WithMaxMessageSize(transport.MessageLenMax+gossipHeaderLenMax),
 		pubsub.WithValidateWorkers(1), // more would reorder
 		pubsub.WithValidateQueueSize(gossipQueueLenMax),
 		pubsub.WithPeerOutboundQueueSize(gossipQueueLenMax),

@@ -19,7 +19,7 @@ type Start func(i int) (transport.Host, []transport.Option)
 func Live(network func(t *testing.T, ids []transport.Identity, dir transport.Directory) Start) Maker {
 	return func(t *testing.T, n int, body func(w World)) {
 		ids := Identities(n)
-		w := &liveWorld{t: t, nodes: make([]liveNode, n)}
+		w := &liveWorld{t: t, nodes: make([]liveNode, n), shaper: newShaper()}
 		var peers []transport.Peer
 		for _, id := range ids {
 			peers = append(peers, id.Peer())
@@ -43,6 +43,8 @@ type liveWorld struct {
 	dir   transport.Directory
 	start Start
 	nodes []liveNode
+
+	shaper *shaper
 }
 
 type liveNode struct {
@@ -54,7 +56,7 @@ type liveNode struct {
 func (w *liveWorld) boot(i int) {
 	loop := clock.NewLive()
 	host, options := w.start(i)
-	engine := transport.NewEngine(host, loop, w.dir, options...)
+	engine := transport.NewEngine(w.shaper.host(host), loop, w.dir, options...)
 	w.nodes[i] = liveNode{loop: loop, engine: engine, endpoint: engine.Endpoint(loop)}
 }
 
@@ -68,6 +70,12 @@ func (w *liveWorld) Endpoint(i int) *transport.Endpoint { return w.nodes[i].endp
 func (w *liveWorld) Do(i int, f func(ctx context.Context)) {
 	require.NoError(w.t, clock.Do(context.Background(), w.nodes[i].loop, f))
 }
+
+func (w *liveWorld) Shape(bytesPerSecond int) {
+	w.shaper.set(func() { w.shaper.speed = bytesPerSecond })
+}
+
+func (w *liveWorld) Hold(on bool) { w.shaper.set(func() { w.shaper.held = on }) }
 
 func (w *liveWorld) Restart(i int) {
 	w.crash(i)

@@ -20,6 +20,11 @@ type World interface {
 	// Restart crashes node i, which resets its conns, and starts it anew with
 	// the same identity: with a new endpoint that has no handlers.
 	Restart(i int)
+	// Shape makes every conn pass so many bytes a second, in each direction, and
+	// any number if 0.
+	Shape(bytesPerSecond int)
+	// Hold lets nothing pass on any conn until it is taken back; nothing is lost.
+	Hold(on bool)
 }
 
 // Maker runs body once on a fresh world of n nodes that share
@@ -73,7 +78,7 @@ type testCase struct {
 	run   func(s *suite)
 }
 
-var cases = concat(callCases, noteCases, streamCases, lifeCases)
+var cases = concat(callCases, noteCases, streamCases, lifeCases, fairCases)
 
 func concat(lists ...[]testCase) (all []testCase) {
 	for _, list := range lists {
@@ -95,6 +100,12 @@ func (s *suite) Errorf(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failures = append(s.failures, fmt.Sprintf(format, args...))
+}
+
+func (s *suite) failed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.failures) > 0
 }
 
 func (s *suite) peer(i int) transport.Peer { return s.Endpoint(i).Self() }

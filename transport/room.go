@@ -1,0 +1,64 @@
+package transport
+
+import "slices"
+
+const (
+	// outboundBytesMax bounds what a node holds, over all peers, of frames that
+	// have not arrived yet, so that peers that do not read cost no more.
+	outboundBytesMax = 64 << 20
+	// sessionBytesMax bounds the same for one session, and sessionBytesMin is
+	// what each session may have whatever the others use.
+	sessionBytesMax = 16 << 20
+	sessionBytesMin = 64 << 10
+	// streamBytesMax bounds what waits in one session of stream messages; each
+	// stream may have one message more.
+	streamBytesMax = 1 << 20
+)
+
+// fits reports whether a session may take size bytes more. What does not fit
+// waits, if it is a request or a stream message; a note is lost, and a response
+// becomes a refusal.
+func (e *Engine) fits(s *session, size int) bool {
+	weight := s.out.weight() + size
+	return weight <= sessionBytesMin || weight <= sessionBytesMax && e.outbound+size <= outboundBytesMax
+}
+
+// waiting is a call or a stream with something to send for which there was no
+// room.
+type waiting struct {
+	session *session
+	call    *call
+	stream  *Stream
+	size    int
+}
+
+// may reports whether it should look again, when others have been given room
+// for some bytes already.
+func (w waiting) may(e *Engine, given int) bool {
+	switch {
+	case w.session.over:
+		return true
+	case w.stream != nil:
+		return w.stream.err != nil || w.stream.maySend(w.size+given)
+	}
+	return w.call.done || e.fits(w.session, w.size+given)
+}
+
+// wakeWaiting has those look again for whom there may be room now, the first
+// ones first.
+func (e *Engine) wakeWaiting(a *actions) {
+	given := 0
+	e.waiting = slices.DeleteFunc(e.waiting, func(w waiting) bool {
+		if !w.may(e, given) {
+			return false
+		}
+		given += w.size
+		if w.stream != nil {
+			w.stream.waits = false
+			w.stream.changed(a)
+		} else if w.call.wake != nil {
+			a.add(w.call.wake)
+		}
+		return true
+	})
+}
