@@ -64,6 +64,9 @@ func (c *ackIsDurable) Poll(v check.View) error {
 		if down+c.goneUp(up, job) >= c.acks[job].copies {
 			continue // more is lost than was promised to be survived
 		}
+		if forgotByAny(up, job) {
+			continue
+		}
 		if !knownToAny(up, job) {
 			return fmt.Errorf("job %s was acknowledged by %s with %d copies; %d patricks are down, and no other one knows it",
 				job, c.acks[job].node, c.acks[job].copies, down)

@@ -132,6 +132,12 @@ func (c *oneOutcome) Poll(v check.View) error {
 		for _, job := range c.order {
 			key := [2]string{name, job}
 			was, is := c.seen[key], up[name].Status(job)
+			switch forgot := up[name].Forgot(job); {
+			case forgot && is != patrickapi.Unknown:
+				return fmt.Errorf("job %s has ended and was forgotten on %s, and is now %s", job, name, is)
+			case forgot || c.jobs[job].forgotten && is == patrickapi.Unknown:
+				is = was // it does not go back
+			}
 			if was.Final() && is < was && !c.rotted[name] && (was == patrickapi.Success || !c.rebuilt[job]) {
 				return fmt.Errorf("job %s was %s on %s and is now %s", job, was, name, is)
 			}
@@ -150,6 +156,7 @@ func (c *oneOutcome) Settled(v check.View) error {
 		}
 		for _, name := range slices.Sorted(maps.Keys(up)) {
 			switch j := up[name].Job(job); {
+			case c.jobs[job] != nil && c.jobs[job].forgotten:
 			case j.Status != patrickapi.Success:
 				return fmt.Errorf("job %s was published and is %s on %s", job, j.Status, name)
 			case j.Artifact != c.artifacts[job]:

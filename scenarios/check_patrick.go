@@ -18,7 +18,7 @@ func patrickChecks() []scenario.Check {
 	return []scenario.Check{
 		{
 			Name: "no-lost-jobs",
-			Doc:  "every acknowledged push has its job: some patrick knows it whenever all are up, unless two or more disks of patricks were lost, or one and the patrick that acknowledged was alone",
+			Doc:  "every acknowledged push has its job: some patrick knows it whenever all are up, or that it has ended and was forgotten as one too many, unless two or more disks of patricks were lost, or one and the patrick that acknowledged was alone",
 			New:  func() check.Checker { return &noLostJobs{jobFigures: newJobFigures()} },
 		},
 		{
@@ -33,12 +33,12 @@ func patrickChecks() []scenario.Check {
 		},
 		{
 			Name: "dedupe",
-			Doc:  "one push is one job, however often it is delivered",
+			Doc:  "one push is one job, however often and however late it is delivered",
 			New:  func() check.Checker { return &dedupe{} },
 		},
 		{
 			Name: "every-job-final",
-			Doc:  "every acknowledged job has reached a final state, the same on all patricks",
+			Doc:  "every acknowledged job has reached a final state, the same on all patricks, or was forgotten by all after it had",
 			New:  func() check.Checker { return &everyJobFinal{jobFigures: newJobFigures()} },
 		},
 	}
@@ -69,12 +69,23 @@ func knownToAny(up map[string]*patrick.Service, job string) bool {
 	return false
 }
 
+// forgotByAny reports whether a patrick knows that a job has ended and was
+// forgotten.
+func forgotByAny(up map[string]*patrick.Service, job string) bool {
+	for _, s := range up {
+		if s.Forgot(job) {
+			return true
+		}
+	}
+	return false
+}
+
 // treeAtAny reports whether the tree of an active job is anywhere, also where
 // the job is not known yet, or is needed no more.
 func treeAtAny(up map[string]*patrick.Service, job string) bool {
 	source := ""
 	for _, s := range up {
-		if s.Status(job).Final() {
+		if s.Status(job).Final() || s.Forgot(job) {
 			return true
 		}
 		source = max(source, s.Source(job))
@@ -157,20 +168,42 @@ type noLostJobs struct {
 	check.Tally
 	*jobFigures
 	promises
+	// keptMax is the most jobs that a patrick knew of.
+	keptMax int
 }
 
 func (*noLostJobs) Name() string { return "no-lost-jobs" }
 
 // Figures implements check.Figures.
-func (c *noLostJobs) Figures() map[string]float64 { return c.figures() }
+func (c *noLostJobs) Figures() map[string]float64 {
+	out := c.figures()
+	out["jobs.kept.max"] = float64(c.keptMax)
+	return out
+}
 
 func (c *noLostJobs) Fact(f check.Fact) error {
 	c.promises.fact(f)
+	if f.Name == "job-forgotten" {
+		if err := c.mayForget(f.Text("job")); err != nil {
+			return fmt.Errorf("%s: %w", f.Node, err)
+		}
+	}
 	return c.jobFigures.Fact(f)
+}
+
+// mayForget: only what has ended is forgotten.
+func (c *noLostJobs) mayForget(job string) error {
+	if j := c.jobs[job]; j == nil || !j.status.Final() {
+		return fmt.Errorf("job %s is forgotten, and nobody has said that it ended", job)
+	}
+	return nil
 }
 
 func (c *noLostJobs) Poll(v check.View) error {
 	up, down := patricksUp(v)
+	for _, p := range up {
+		c.keptMax = max(c.keptMax, p.Known())
+	}
 	if down > 0 {
 		if len(c.jobs) > 0 {
 			c.Excused("a patrick is down, which may be the one that knows")
@@ -179,7 +212,7 @@ func (c *noLostJobs) Poll(v check.View) error {
 	}
 	for _, job := range c.acknowledged() {
 		switch {
-		case knownToAny(up, job):
+		case knownToAny(up, job), forgotByAny(up, job), c.covered(up, job):
 		case c.void(v, job):
 			c.Excused("as many disks were lost as were promised to be survived")
 			continue
@@ -189,6 +222,20 @@ func (c *noLostJobs) Poll(v check.View) error {
 		c.Evaluated()
 	}
 	return nil
+}
+
+// covered reports whether a job that was forgotten is not even remembered any
+// more, as there are many newer ones.
+func (c *noLostJobs) covered(up map[string]*patrick.Service, job string) bool {
+	if !c.jobs[job].forgotten {
+		return false
+	}
+	for _, s := range up {
+		if s.Overtaken(job) {
+			return true
+		}
+	}
+	return false
 }
 
 // dedupe: a push is known by its event.
@@ -238,7 +285,7 @@ func (c *dedupe) Poll(v check.View) error {
 	up, _ := patricksUp(v)
 	for name, s := range up {
 		for _, job := range c.order {
-			if s.Status(job) != patrickapi.Unknown {
+			if s.Status(job) != patrickapi.Unknown || s.Forgot(job) {
 				c.known[[2]string{name, job}] = true
 			}
 		}
@@ -269,6 +316,12 @@ func (c *everyJobFinal) Settled(v check.View) error {
 		if c.void(v, job) && !treeAtAny(up, job) {
 			continue // lost, or about to fail for want of a tree
 		}
+		if c.jobs[job].forgotten {
+			if err := forgotByAll(up, names, job); err != nil {
+				return err
+			}
+			continue
+		}
 		for _, name := range names {
 			s := up[name].Status(job)
 			if !s.Final() {
@@ -277,6 +330,16 @@ func (c *everyJobFinal) Settled(v check.View) error {
 			if first := up[names[0]].Status(job); s != first {
 				return fmt.Errorf("job %s is %s on %s and %s on %s", job, first, names[0], s, name)
 			}
+		}
+	}
+	return nil
+}
+
+// forgotByAll demands that nobody keeps what was forgotten once.
+func forgotByAll(up map[string]*patrick.Service, names []string, job string) error {
+	for _, name := range names {
+		if s := up[name].Status(job); s != patrickapi.Unknown {
+			return fmt.Errorf("job %s was forgotten and is %s on %s", job, s, name)
 		}
 	}
 	return nil

@@ -22,6 +22,8 @@ type jobFigures struct {
 type jobStory struct {
 	sent         time.Duration
 	acknowledged bool
+	// forgotten: it had ended, and a patrick let it go.
+	forgotten bool
 	// status is the greatest final one that was decided, final when.
 	status patrickapi.Status
 	final  time.Duration
@@ -44,6 +46,8 @@ func (c *jobFigures) Fact(f check.Fact) error {
 		if f.Service == "tns" && f.Text("why") == "conflict" {
 			c.refused++
 		}
+	case "job-forgotten":
+		c.story(f).forgotten = true
 	case "job-rebuilt":
 		if j := c.story(f); j.status != patrickapi.Success {
 			j.status = patrickapi.Unknown
@@ -94,11 +98,14 @@ func (c *jobFigures) figures() map[string]float64 {
 	out := map[string]float64{
 		"jobs.pushed": float64(len(c.jobs)), "jobs.acknowledged": float64(len(c.acknowledged())),
 		"jobs.attempts": float64(c.attempts), "jobs.expired": float64(c.expired), "publishes.refused": float64(c.refused),
-		"jobs.succeeded": 0, "jobs.failed": 0, "jobs.cancelled": 0,
+		"jobs.succeeded": 0, "jobs.failed": 0, "jobs.cancelled": 0, "jobs.forgotten": 0,
 		"jobs.latency.median": math.NaN(), "jobs.latency.max": math.NaN(),
 	}
 	var latencies []time.Duration
 	for _, j := range c.jobs {
+		if j.forgotten {
+			out["jobs.forgotten"]++
+		}
 		switch j.status {
 		case patrickapi.Success:
 			out["jobs.succeeded"]++

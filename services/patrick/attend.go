@@ -6,8 +6,6 @@ import (
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
-	"github.com/taucloud/tau/storage"
-	"github.com/taucloud/tau/transport"
 )
 
 // attendRetry is when something is tried again that the disk refused.
@@ -20,7 +18,7 @@ func (s *Service) follow(j *active, state State) {
 		j.lease, j.buildMax = now+s.set.Lease, now+s.set.BuildMax
 	}
 	if state.Failures > j.state.Failures {
-		j.notBefore = now + s.jittered(decide(state, s.set.limits()).wait)
+		j.notBefore = now + s.jittered(s.verdict(j.id, state).wait)
 	}
 	if state.Grants != j.state.Grants {
 		j.round, j.sealed = 0, 0
@@ -46,7 +44,7 @@ func (s *Service) arm(j *active) {
 	switch {
 	case j.state.Live:
 		due = min(j.lease, j.buildMax)
-	case decide(j.state, s.set.limits()).close != patrickapi.Unknown, j.notBefore > now:
+	case s.verdict(j.id, j.state).close != patrickapi.Unknown, j.notBefore > now:
 		due = j.notBefore
 	}
 	if due >= 0 && !j.attending {
@@ -114,7 +112,7 @@ func (s *Service) expire(j *active) time.Duration {
 
 // carryOn closes an open job that is not to be tried again, or offers it.
 func (s *Service) carryOn(ctx context.Context, j *active) time.Duration {
-	if decide(j.state, s.set.limits()).close != patrickapi.Unknown && s.mustSettle(j.id, j.state) {
+	if s.verdict(j.id, j.state).close != patrickapi.Unknown && s.mustSettle(j.id, j.state) {
 		return s.settle(ctx, j)
 	}
 	if err := s.record(j.id); err != nil {
@@ -134,36 +132,4 @@ func (s *Service) supersede(j *active) {
 	if err := s.record(j.id, cancel{Rebuild: j.state.Rebuilds, Cause: by, Reason: "superseded by a newer push", By: s.env.Self}); err != nil {
 		s.env.Log.Warn("cannot supersede a job", "job", j.id, "err", err)
 	}
-}
-
-// retire forgets the oldest finished jobs of a project. Each patrick does so
-// for itself and all come to the same: what is final does not change.
-func (s *Service) retire(project string) {
-	for _, id := range s.board.oldestFinished(project, max(1, s.set.KeepFinished)) {
-		if _, isFirst := s.firstOf(id); !isFirst {
-			continue
-		}
-		entries, err := s.store.List(jobKey(id))
-		if err != nil {
-			return
-		}
-		b := new(storage.Batch)
-		for _, e := range entries {
-			b.Delete(e.Key)
-		}
-		if err := s.store.Apply(b); err != nil {
-			s.env.Log.Warn("cannot forget a job", "job", id, "err", err)
-			return
-		}
-		s.board.forget(id)
-	}
-}
-
-// firstOf is the best-ranked patrick for a job, reachable or not.
-func (s *Service) firstOf(id string) (p transport.Peer, isSelf bool) {
-	ranked := patrickapi.Rank(patrickapi.BranchOf(id), s.env.Wire.Directory().Peers("patrick"))
-	if len(ranked) == 0 {
-		return s.env.Self, true
-	}
-	return ranked[0], ranked[0] == s.env.Self
 }

@@ -21,6 +21,8 @@ type board struct {
 	branches map[string]branch
 	// finished counts the final jobs of a project.
 	finished map[string]int
+	// memories is what is left of forgotten jobs, by BranchID.
+	memories map[string]*memory
 	// given are orders that were given to events and have not come back yet.
 	given given
 }
@@ -29,6 +31,7 @@ type board struct {
 type brief struct {
 	project, branch string
 	order           uint64
+	at              int64
 	status          patrickapi.Status
 }
 
@@ -79,7 +82,7 @@ type active struct {
 func newBoard() *board {
 	return &board{
 		briefs: map[string]brief{}, active: map[string]*active{},
-		branches: map[string]branch{}, finished: map[string]int{}, given: given{last: map[string]uint64{}},
+		branches: map[string]branch{}, finished: map[string]int{}, memories: map[string]*memory{}, given: given{last: map[string]uint64{}},
 	}
 }
 
@@ -122,7 +125,7 @@ func compareAge(a, b *active) int {
 // note records a line about a job.
 func (b *board) note(id string, s State) {
 	old := b.briefs[id]
-	b.briefs[id] = brief{project: s.Spec.Project, branch: s.Spec.Branch, order: s.Spec.Order, status: s.Status}
+	b.briefs[id] = brief{project: s.Spec.Project, branch: s.Spec.Branch, order: s.Spec.Order, at: s.Spec.At, status: s.Status}
 	switch is, was := s.Status.Final(), old.status.Final(); {
 	case is && !was:
 		b.finished[s.Spec.Project]++
@@ -136,6 +139,27 @@ func (b *board) note(id string, s State) {
 		br.newest, br.newestJob = s.Spec.Order, id
 	}
 	b.branches[key] = br
+}
+
+// memoryOf is what is remembered of the branch of a job, nil if that is nothing.
+func (b *board) memoryOf(id string) *memory { return b.memories[patrickapi.BranchOf(id)] }
+
+// remember adds a forgotten job to the memory of its branch.
+func (b *board) remember(id string, floor uint64) {
+	m := b.memoryOf(id)
+	if m == nil {
+		m = &memory{}
+		b.memories[patrickapi.BranchOf(id)] = m
+	}
+	m.add(id, floor)
+}
+
+// oldestActive is the oldest job of a branch that has not ended, or "".
+func (b *board) oldestActive(branchID string) string {
+	if list := b.ofBranch(branchID); len(list) > 0 {
+		return list[0].id
+	}
+	return ""
 }
 
 // forget removes a job that was deleted.
@@ -178,6 +202,12 @@ func (b *board) supersededBy(j *active) string {
 	return ""
 }
 
+// older orders jobs of any branches by when they were accepted, as the patricks'
+// clocks say: orders can be compared within a branch only.
+func (b *board) older(x, y string) int {
+	return cmp.Or(cmp.Compare(b.briefs[x].at, b.briefs[y].at), cmp.Compare(x, y))
+}
+
 // oldestFinished lists the final jobs of a project that are beyond keep, oldest
 // first.
 func (b *board) oldestFinished(project string, keep int) []string {
@@ -190,15 +220,21 @@ func (b *board) oldestFinished(project string, keep int) []string {
 			ids = append(ids, id)
 		}
 	}
-	slices.SortFunc(ids, func(x, y string) int {
-		return cmp.Or(cmp.Compare(b.briefs[x].order, b.briefs[y].order), cmp.Compare(x, y))
-	})
+	slices.SortFunc(ids, b.older)
 	return ids[:max(0, len(ids)-keep)]
 }
 
-// highest is the greatest order of a branch that was accepted or given away.
+// highest is the greatest order of a branch that was accepted, also if it is
+// forgotten since, or given away.
 func (b *board) highest(branchID string) uint64 {
-	return max(b.branches[branchID].last, b.given.last[branchID])
+	known := max(b.branches[branchID].last, b.given.last[branchID])
+	if m := b.memories[branchID]; m != nil {
+		known = max(known, m.floor)
+		if len(m.ids) > 0 {
+			known = max(known, patrickapi.OrderOf(m.ids[len(m.ids)-1]))
+		}
+	}
+	return known
 }
 
 // giveOrder is the order of a new event of a branch: one more than the greatest
@@ -220,10 +256,14 @@ func (b *board) giveOrder(branchID string, elsewhere ...uint64) uint64 {
 	return order
 }
 
-// page lists jobs newest first, beginning after the job after.
+// page lists jobs newest first, beginning after the job after: those of a branch
+// by their orders, others by when they were accepted.
 func (b *board) page(project, branch, after string, limit int) (ids []string, more bool, err error) {
 	newer := func(x, y string) int {
-		return cmp.Or(cmp.Compare(b.briefs[y].order, b.briefs[x].order), cmp.Compare(x, y))
+		if branch != "" {
+			return cmp.Or(cmp.Compare(b.briefs[y].order, b.briefs[x].order), cmp.Compare(y, x))
+		}
+		return b.older(y, x)
 	}
 	if _, known := b.briefs[after]; after != "" && !known {
 		return nil, false, fmt.Errorf("no job %q to begin after", after)

@@ -13,6 +13,9 @@ type limits struct {
 	lossesMax   int
 	backoffMin  time.Duration
 	backoffMax  time.Duration
+	// overtaken: so many newer pushes of the branch have ended and are forgotten
+	// that it cannot be told whether this one has, too.
+	overtaken bool
 }
 
 // verdict is what a home does about a job that is neither final nor held.
@@ -35,12 +38,21 @@ func decide(s State, l limits) verdict {
 		return verdict{close: patrickapi.Failed, reason: s.Permanent}
 	case s.Cancel != nil:
 		return verdict{close: patrickapi.Cancelled, reason: s.Cancel.Reason}
+	case l.overtaken && s.Rebuilds == 0:
+		return verdict{close: patrickapi.Cancelled, reason: "newer pushes of the branch ended long ago"}
 	case s.Failures >= l.failuresMax:
 		return verdict{close: patrickapi.Failed, reason: fmt.Sprintf("%d attempts failed, the last one with: %s", s.Failures, s.Outcome.Error)}
 	case s.Losses >= l.lossesMax:
 		return verdict{close: patrickapi.Failed, reason: fmt.Sprintf("%d attempts were lost", s.Losses)}
 	}
 	return verdict{wait: backoff(s.Failures, l)}
+}
+
+// verdict is decide for a job of this patrick.
+func (s *Service) verdict(id string, state State) verdict {
+	l := s.set.limits()
+	l.overtaken = s.board.memoryOf(id).covers(id)
+	return decide(state, l)
 }
 
 // backoff doubles with each failure. A lost attempt waits no longer: its lease

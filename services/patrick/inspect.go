@@ -38,6 +38,19 @@ func (s *Service) Job(id string) patrickapi.Job {
 // the store.
 func (s *Service) Status(id string) patrickapi.Status { return s.board.briefs[id].status }
 
+// Known is how many jobs this patrick knows of.
+func (s *Service) Known() int { return len(s.board.briefs) }
+
+// Forgot reports whether a job is known to have ended and to be forgotten.
+func (s *Service) Forgot(id string) bool { return s.board.memoryOf(id).knows(id) }
+
+// Overtaken reports whether a job is so old that this patrick would not accept
+// its push any more.
+func (s *Service) Overtaken(id string) bool { return s.board.memoryOf(id).covers(id) }
+
+// KeepFinished is how many finished jobs of a project are kept at least.
+func (s *Service) KeepFinished() int { return s.keepFinished() }
+
 // IDs lists the jobs that this patrick knows of, in order.
 func (s *Service) IDs() []string { return s.board.ids() }
 

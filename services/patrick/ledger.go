@@ -10,6 +10,9 @@ import (
 
 // load rebuilds the board from the store.
 func (s *Service) load() error {
+	if err := s.remember(); err != nil {
+		return err
+	}
 	entries, err := s.store.List(jobsKey())
 	if err != nil {
 		return fault("patrick/start", "list jobs", err)
@@ -98,6 +101,10 @@ func (s *Service) refresh(id string) {
 		s.env.Log.Warn("cannot read a job", "job", id, "err", err)
 		return
 	}
+	if s.board.memoryOf(id).knows(id) {
+		s.forgetAgain(id)
+		return
+	}
 	if state.Status == patrickapi.Unknown {
 		s.board.forget(id)
 		return
@@ -105,7 +112,7 @@ func (s *Service) refresh(id string) {
 	s.board.note(id, state)
 	if state.Status.Final() {
 		s.board.drop(id)
-		s.retire(state.Spec.Project)
+		s.startRetiring()
 		s.wantAudit(id, state)
 		return
 	}
@@ -117,4 +124,15 @@ func (s *Service) refresh(id string) {
 	s.follow(j, state)
 	s.arm(j)
 	s.wantTree(j)
+}
+
+// forgetAgain drops a job that has ended and was forgotten, here or elsewhere.
+// Records of it that have come since are to be deleted.
+func (s *Service) forgetAgain(id string) {
+	s.board.forget(id)
+	delete(s.leftovers, id)
+	if entries, err := s.store.List(jobKey(id)); err != nil || len(entries) > 0 {
+		s.leftovers[id] = true
+		s.startRetiring()
+	}
 }

@@ -56,7 +56,7 @@ func (s *Service) claimable(req patrickapi.ClaimRequest) (*active, error) {
 	case j.state.Live && held.Token.Holder == req.Holder && held.Incarnation == req.Incarnation:
 	case j.state.Live:
 		why = "somebody else has it"
-	case decide(j.state, s.set.limits()).close != patrickapi.Unknown:
+	case s.verdict(j.id, j.state).close != patrickapi.Unknown:
 		why = "it is about to be closed"
 	case s.env.Loop.Elapsed() < j.notBefore:
 		why = "it waits before the next attempt"
@@ -107,6 +107,9 @@ func (s *Service) renew(_ context.Context, _ transport.Peer, req patrickapi.Rene
 // finish records how an attempt ended. The answer to a repetition is the same.
 func (s *Service) finish(ctx context.Context, _ transport.Peer, req patrickapi.FinishRequest) (patrickapi.FinishResponse, error) {
 	state, err := s.read(req.Job)
+	if err == nil && s.Forgot(req.Job) {
+		err = transport.New(transport.Conflict, "patrick/finish", "the job has ended and is forgotten")
+	}
 	if err != nil {
 		return patrickapi.FinishResponse{}, err
 	}
@@ -193,6 +196,9 @@ func (s *Service) find(op, id string) (*active, error) {
 	}
 	if line, known := s.board.briefs[id]; known {
 		return nil, transport.New(transport.Conflict, op, "the job is "+line.status.String())
+	}
+	if s.Forgot(id) {
+		return nil, transport.New(transport.Conflict, op, "the job has ended and is forgotten")
 	}
 	return nil, transport.New(transport.NotFound, op, "no such job here")
 }

@@ -25,7 +25,7 @@ func (s *Service) offerNow(id string) {
 }
 
 func (s *Service) claimableNow(j *active) bool {
-	return j.state.Status == patrickapi.Open && decide(j.state, s.set.limits()).close == patrickapi.Unknown && s.env.Loop.Elapsed() >= j.notBefore
+	return j.state.Status == patrickapi.Open && s.verdict(j.id, j.state).close == patrickapi.Unknown && s.env.Loop.Elapsed() >= j.notBefore
 }
 
 // offer tells monkeys of jobs and counts the round.

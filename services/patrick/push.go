@@ -30,6 +30,9 @@ func (s *Service) push(ctx context.Context, _ transport.Peer, req patrickapi.Pus
 		return none, transport.New(transport.Invalid, "patrick/push", "the event's order is absurd: no patrick has given it")
 	}
 	_, duplicate := s.board.briefs[id]
+	if resp, err := s.isPast(id); resp.Forgotten || err != nil {
+		return resp, err
+	}
 	if !duplicate {
 		tree, err := s.storeTree(ctx, req.Tree)
 		if err != nil {
@@ -81,6 +84,19 @@ func areNames(names ...string) bool {
 	return true
 }
 
+// isPast answers for a job that has ended and is forgotten. It is a Conflict if
+// that cannot be told, because the event is older than all that is remembered.
+func (s *Service) isPast(id string) (patrickapi.PushResponse, error) {
+	_, known := s.board.briefs[id]
+	switch m := s.board.memoryOf(id); {
+	case m.knows(id):
+		return patrickapi.PushResponse{Job: id, Duplicate: true, Forgotten: true}, nil
+	case !known && m.covers(id):
+		return patrickapi.PushResponse{}, transport.New(transport.Conflict, "patrick/push", "the event is older than all that is remembered of its branch")
+	}
+	return patrickapi.PushResponse{}, nil
+}
+
 // storeTree makes the tree durable here.
 func (s *Service) storeTree(ctx context.Context, tree []byte) (cid.Cid, error) {
 	root, err := s.env.Blocks.Add(ctx, tree)
@@ -116,10 +132,13 @@ func (s *Service) accept(id string, req patrickapi.PushRequest, tree cid.Cid) (d
 	if _, known := s.board.briefs[id]; known {
 		return true, nil
 	}
+	if past, err := s.isPast(id); past.Forgotten || err != nil {
+		return true, err
+	}
 	job := spec{
 		Project: req.Project, Repository: req.Repository, Branch: req.Branch, Commit: req.Commit,
 		Source: tree.String(), TreeSize: int64(len(req.Tree)), NewestWins: req.NewestWins,
-		Event: req.Event.ID, Order: req.Event.Order, By: s.env.Self,
+		Event: req.Event.ID, Order: req.Event.Order, At: s.env.Loop.Now().UnixNano(), By: s.env.Self,
 	}
 	if err := s.record(id, job); err != nil {
 		return false, err

@@ -32,7 +32,11 @@ type spec struct {
 	Order      uint64
 	NewestWins bool
 	Event      string
-	By         transport.Peer
+	// At is when it was accepted, as the clock of that patrick says, in
+	// nanoseconds since 1970: for people, and to tell which jobs are forgotten
+	// first.
+	At int64
+	By transport.Peer
 }
 
 // grant gives the job to a monkey, for one attempt.

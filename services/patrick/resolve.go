@@ -54,9 +54,11 @@ func keepGreaterIn[K comparable, R any](m map[K]R, k K, r R, compare func(a, b R
 	m[k] = *at
 }
 
-// Acceptances of one event differ only in who accepted it, unless somebody has
-// delivered it with two contents.
-func (r spec) into(h *history) { keepGreater(&h.spec, r, func(spec, spec) int { return 0 }) }
+// Acceptances of one event differ only in when it was accepted and by whom,
+// unless somebody has delivered it with two contents. The first one counts.
+func (r spec) into(h *history) {
+	keepGreater(&h.spec, r, func(a, b spec) int { return cmp.Compare(b.At, a.At) })
+}
 
 func (r grant) into(h *history) {
 	keepGreaterIn(h.grants, r.Token, r, func(a, b grant) int { return cmp.Compare(a.Incarnation, b.Incarnation) })

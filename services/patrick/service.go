@@ -27,7 +27,7 @@ func Spec() node.Spec {
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
 			set := settings.(*Settings)
-			return &Service{env: env, set: *set, board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire), audits: map[string]*audit{}}, nil
+			return &Service{env: env, set: *set, board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire), audits: map[string]*audit{}, leftovers: map[string]bool{}}, nil
 		},
 	}
 }
@@ -45,9 +45,11 @@ type Service struct {
 	audits map[string]*audit
 	// tnsSilentUntil is until when tns is not asked for what is live
 	tnsSilentUntil time.Duration
-	// sweeping, repairing: the task that offers open jobs again, or the one that
-	// fetches missing trees, is running
-	sweeping, repairing bool
+	// leftovers are forgotten jobs of which records have come since
+	leftovers map[string]bool
+	// sweeping, repairing, retiring: the task that offers open jobs again, that
+	// fetches missing trees, or that forgets jobs is running
+	sweeping, repairing, retiring bool
 }
 
 // Start implements node.Service.
@@ -65,6 +67,7 @@ func (s *Service) Start(ctx context.Context) error {
 			s.refresh(id)
 		}
 	})
+	store.Watch(pastKey(), s.recall)
 	s.serve()
 	return nil
 }

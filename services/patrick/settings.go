@@ -25,7 +25,7 @@ type Settings struct {
 	// AnnounceInterval is how often the home offers open jobs again.
 	AnnounceInterval time.Duration `yaml:"announce-interval" range:"100ms..1h"`
 	// KeepFinished is how many finished jobs of a project are kept; older ones
-	// are forgotten, and a push of theirs would be a new job.
+	// are forgotten but for their ids, see memory.
 	KeepFinished int `yaml:"keep-finished" range:"1..1000000"`
 	// Copies is on how many patricks a push must be durable before it is
 	// acknowledged, if so many can be reached.

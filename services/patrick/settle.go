@@ -88,6 +88,6 @@ func (s *Service) publishedVersion(ctx context.Context, id string, state State, 
 
 // closable is decide's verdict if it can be carried out without asking tns.
 func (s *Service) closable(id string, state State) (v verdict, ok bool) {
-	v = decide(state, s.set.limits())
+	v = s.verdict(id, state)
 	return v, v.close != patrickapi.Unknown && !s.mustSettle(id, state)
 }
