@@ -100,7 +100,7 @@ func listWrong(req patrickapi.ListRequest, page patrickapi.ListResponse) string 
 			return fmt.Sprintf("job %s of %s/%s is in a list of %s/%s", j.ID, j.Project, j.Branch, req.Project, req.Branch)
 		case j.ID == req.After:
 			return "the page begins with the end of the one before"
-		case i > 0 && j.Order > page.Jobs[i-1].Order:
+		case i > 0 && (req.Branch != "" && j.Order > page.Jobs[i-1].Order || req.Branch == "" && j.Accepted > page.Jobs[i-1].Accepted):
 			return "an older job comes before a newer one"
 		case i > 0 && j.ID == page.Jobs[i-1].ID:
 			return "a job is there twice"

@@ -201,7 +201,7 @@ func (s State) job(id string) patrickapi.Job {
 	j := patrickapi.Job{
 		ID: id, Project: s.Spec.Project, Repository: s.Spec.Repository, Branch: s.Spec.Branch,
 		Commit: s.Spec.Commit, Source: s.Spec.Source, TreeSize: s.Spec.TreeSize, Event: s.Spec.Event, Order: s.Spec.Order,
-		NewestWins: s.Spec.NewestWins, Rebuilds: s.Rebuilds, Status: s.Status, Attempts: s.Grants, Log: s.Outcome.Log,
+		NewestWins: s.Spec.NewestWins, Accepted: s.Spec.At, Rebuilds: s.Rebuilds, Status: s.Status, Attempts: s.Grants, Log: s.Outcome.Log,
 		Cancelling: s.Cancel != nil && !s.Status.Final(),
 	}
 	switch s.Status {

@@ -72,6 +72,9 @@ type Job struct {
 	Event      string
 	Order      uint64
 	NewestWins bool
+	// Accepted is when the push was accepted, by the clock of the patrick that did,
+	// in nanoseconds since 1970.
+	Accepted int64
 	// Rebuilds is how often the job was begun anew after it had ended.
 	Rebuilds int
 

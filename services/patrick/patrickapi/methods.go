@@ -127,7 +127,8 @@ type Offer struct {
 	Round int
 }
 
-// ListRequest asks for a page of jobs, newest first.
+// ListRequest asks for a page of jobs, newest first: those of a branch by their
+// orders, others by when they were accepted.
 type ListRequest struct {
 	// Project and Branch narrow the list; "" is any.
 	Project string
