@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench sweep swarm mutants clean
+.PHONY: help build sim test vet race bench sweep swarm mutants mutation clean
 
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +38,12 @@ swarm: ## scenarios made by chance, SWARM=FIRST..LAST (1..200)
 
 mutants: ## break the code on purpose and see the scenarios fail
 	scenarios/mutants/run
+
+SAMPLE ?= 100
+SEED ?= 1
+PKG ?= clock/... transport/... storage/... services/...
+mutation: ## SAMPLE mutants (100) by rule of PKG (services/... and others), drawn by SEED (1): which of them does nothing notice?
+	go run ./scenarios/mutation -sample $(SAMPLE) -seed $(SEED) -pkg "$(PKG)" $(MUTATION)
 
 clean: ## remove what was built
 	rm -rf bin
