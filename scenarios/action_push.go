@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,25 +20,25 @@ import (
 // pushParams is what a push in a timeline may say.
 type pushParams struct {
 	// Project is a fixture's name. Repository is the same if it is "".
-	Project    string `yaml:"project"`
-	Repository string `yaml:"repository"`
-	Branch     string `yaml:"branch"`
+	Project    string `yaml:"project" range:"1..256"`
+	Repository string `yaml:"repository" range:"..256"`
+	Branch     string `yaml:"branch" range:"1..256"`
 	// Commit names the commit; "" makes a new one for each push.
-	Commit string `yaml:"commit"`
+	Commit string `yaml:"commit" range:"..256"`
 	// Event names the push: any later one of the same name delivers the same
 	// once more, whatever else it says. "" makes a new event for each push, also
 	// of a commit that was pushed before.
-	Event string `yaml:"event"`
+	Event string `yaml:"event" range:"..256"`
 	// NewestWins supersedes older jobs of the branch.
 	NewestWins bool `yaml:"newest-wins"`
 	// Deliveries is how often the push is delivered, all at once.
-	Deliveries int `yaml:"deliveries"`
+	Deliveries int `yaml:"deliveries" range:"1..100"`
 	// Fail is how the build goes: "", "once" or "permanent". BuildTime is how
 	// long it takes. They replace the project's build.yaml.
 	Fail      string        `yaml:"fail"`
-	BuildTime time.Duration `yaml:"build-time"`
+	BuildTime time.Duration `yaml:"build-time" range:"0s..24h"`
 	// RetryFor is how long an unacknowledged push is delivered again.
-	RetryFor time.Duration `yaml:"retry-for"`
+	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
 }
 
 // pushRetryWait is the pause between two deliveries of one push.
@@ -63,17 +62,8 @@ func (p *pushParams) validate() error {
 	if _, err := fixtures.Project(p.Project); err != nil {
 		return err
 	}
-	switch {
-	case p.Fail != "" && p.Fail != "once" && p.Fail != "permanent":
+	if p.Fail != "" && p.Fail != "once" && p.Fail != "permanent" {
 		return fmt.Errorf("fail is %q, not once or permanent", p.Fail)
-	case p.Deliveries < 1 || p.Deliveries > 100:
-		return fmt.Errorf("deliveries is %d, not 1 to 100", p.Deliveries)
-	case p.Branch == "":
-		return errors.New("branch is empty")
-	case max(len(p.Repository), len(p.Branch), len(p.Commit), len(p.Event)) > patrickapi.NameLenMax:
-		return fmt.Errorf("repository, branch, commit and event have at most %d bytes", patrickapi.NameLenMax)
-	case p.RetryFor < 0 || p.BuildTime < 0:
-		return errors.New("a duration is negative")
 	}
 	return nil
 }
@@ -167,19 +157,18 @@ func deliver(ctx context.Context, client node.Env, req patrickapi.PushRequest, r
 
 // jobParams is what the timeline says of a job that something is done with.
 type jobParams struct {
-	Project    string        `yaml:"project"`
-	Repository string        `yaml:"repository"`
-	Branch     string        `yaml:"branch"`
-	Commit     string        `yaml:"commit"`
-	RetryFor   time.Duration `yaml:"retry-for"`
+	Project    string        `yaml:"project" range:"1..256"`
+	Repository string        `yaml:"repository" range:"..256"`
+	Branch     string        `yaml:"branch" range:"1..256"`
+	Commit     string        `yaml:"commit" range:"..256"`
+	RetryFor   time.Duration `yaml:"retry-for" range:"0s..24h"`
 }
 
 func cancelAction() scenario.Action {
 	return scenario.Action{
-		Name:     "cancel",
-		Doc:      "a user cancels the job of a commit, or the newest job of a branch",
-		Params:   func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
-		Validate: func(params any) error { return params.(*jobParams).validate() },
+		Name:   "cancel",
+		Doc:    "a user cancels the job of a commit, or the newest job of a branch",
+		Params: func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
 		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
 			return params.(*jobParams).run(ctx, client, cancelOnce)
 		},
@@ -188,21 +177,13 @@ func cancelAction() scenario.Action {
 
 func rebuildAction() scenario.Action {
 	return scenario.Action{
-		Name:     "rebuild",
-		Doc:      "a user has a job built anew that failed or was cancelled: the newest one of a commit, or of a branch",
-		Params:   func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
-		Validate: func(params any) error { return params.(*jobParams).validate() },
+		Name:   "rebuild",
+		Doc:    "a user has a job built anew that failed or was cancelled: the newest one of a commit, or of a branch",
+		Params: func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
 		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
 			return params.(*jobParams).run(ctx, client, rebuildOnce)
 		},
 	}
-}
-
-func (p *jobParams) validate() error {
-	if p.RetryFor < 0 || p.Branch == "" || p.Project == "" {
-		return errors.New("project and branch must not be empty, retry-for not negative")
-	}
-	return nil
 }
 
 // run does something with a job, until it succeeds or is refused for good.

@@ -19,27 +19,27 @@ import (
 // storeParams is what a store in a timeline may say.
 type storeParams struct {
 	// Count is how many items are stored, all at once.
-	Count int `yaml:"count"`
+	Count int `yaml:"count" range:"1..1000"`
 	// Size and SizeMax bound their sizes, in bytes; SizeMax 0 means all are Size.
-	Size    int64 `yaml:"size"`
-	SizeMax int64 `yaml:"size-max"`
+	Size    int64 `yaml:"size" range:"0..16MiB"`
+	SizeMax int64 `yaml:"size-max" range:"0..16MiB"`
 	// Target is the number of copies wanted, Demand the interest in them.
-	Target int `yaml:"target"`
-	Demand int `yaml:"demand"`
+	Target int `yaml:"target" range:"0..64"`
+	Demand int `yaml:"demand" range:"0..1048576"`
 	// Kind is asset or database. A database is named after its place among the
 	// Count, so each occurrence of the entry stores a newer version of each.
 	Kind string `yaml:"kind"`
-	Name string `yaml:"name"`
+	Name string `yaml:"name" range:"1..200"`
 	// Owner is who marks.
-	Owner string `yaml:"owner"`
+	Owner string `yaml:"owner" range:"1..256"`
 	// RetryFor is how long the client goes on trying.
-	RetryFor time.Duration `yaml:"retry-for"`
+	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
 }
 
-// Bounds of what an action may ask for.
 const (
-	storeCountMax  = 1000
-	storeSizeMax   = 16 << 20
+	// storeSizeMax bounds an item of an action, as the range of its size does.
+	storeSizeMax = 16 << 20
+	// storeRetryWait is the pause between two tries of an action.
 	storeRetryWait = time.Second
 )
 
@@ -60,20 +60,10 @@ func storeAction() scenario.Action {
 
 func (p *storeParams) validate() error {
 	switch {
-	case p.Count < 1 || p.Count > storeCountMax:
-		return fmt.Errorf("count is %d, not 1 to %d", p.Count, storeCountMax)
-	case p.Size < 0 || p.Size > storeSizeMax || p.SizeMax > storeSizeMax:
-		return fmt.Errorf("size is not 0 to %d bytes", storeSizeMax)
 	case p.SizeMax != 0 && p.SizeMax < p.Size:
 		return errors.New("size-max is less than size")
-	case p.Target < 0 || p.Target > hoarderapi.TargetMax:
-		return fmt.Errorf("target is %d, not 0 to %d", p.Target, hoarderapi.TargetMax)
-	case p.Demand < 0 || p.Demand > hoarderapi.DemandMax:
-		return fmt.Errorf("demand is %d, not 0 to %d", p.Demand, hoarderapi.DemandMax)
 	case p.Kind != string(hoarderapi.Asset) && p.Kind != string(hoarderapi.Database):
 		return fmt.Errorf("kind is %q, not asset or database", p.Kind)
-	case p.Name == "" || p.Owner == "" || p.RetryFor < 0:
-		return errors.New("name and owner must not be empty, retry-for not negative")
 	}
 	return nil
 }
@@ -169,9 +159,9 @@ func (p *storeParams) deliver(ctx context.Context, client node.Env, req hoardera
 // itemsParams is what the actions on items that were stored may say.
 type itemsParams struct {
 	// Count is how many of the stored items are chosen, by lot.
-	Count int `yaml:"count"`
+	Count int `yaml:"count" range:"1..1000"`
 	// N is how many uses of each are reported.
-	N int `yaml:"n"`
+	N int `yaml:"n" range:"1..1048576"`
 }
 
 func itemsAction(name, doc string, each func(ctx context.Context, client node.Env, root string, p *itemsParams) error) scenario.Action {
@@ -179,12 +169,6 @@ func itemsAction(name, doc string, each func(ctx context.Context, client node.En
 		Name:   name,
 		Doc:    doc,
 		Params: func() any { return &itemsParams{Count: 1, N: 1} },
-		Validate: func(params any) error {
-			if p := params.(*itemsParams); p.Count < 1 || p.Count > storeCountMax || p.N < 1 || p.N > hoarderapi.DemandMax {
-				return fmt.Errorf("count is not 1 to %d, or n not 1 to %d", storeCountMax, hoarderapi.DemandMax)
-			}
-			return nil
-		},
 		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
 			p := params.(*itemsParams)
 			roots, err := storedItems(client, p.Count)

@@ -16,23 +16,23 @@ import (
 
 // publishParams is what a publish in a timeline may say.
 type publishParams struct {
-	Project string `yaml:"project"`
-	Branch  string `yaml:"branch"`
+	Project string `yaml:"project" range:"1..256"`
+	Branch  string `yaml:"branch" range:"1..256"`
 	// Commit is what is published; "" makes a new one each time.
-	Commit string `yaml:"commit"`
+	Commit string `yaml:"commit" range:"..256"`
 	// Job and Attempt are under which token. "" is a job of its own.
-	Job     string `yaml:"job"`
+	Job     string `yaml:"job" range:"..256"`
 	Attempt uint64 `yaml:"attempt"`
 	// Fence makes the token known first, as a builder does. FenceOnly does
 	// nothing else, as a builder that dies.
 	Fence     bool `yaml:"fence"`
 	FenceOnly bool `yaml:"fence-only"`
 	// Entries is how many there are.
-	Entries int `yaml:"entries"`
+	Entries int `yaml:"entries" range:"0..2048"`
 	// Expect is "" or "conflict": the action fails if it goes otherwise.
 	Expect string `yaml:"expect"`
 	// RetryFor is how long it is tried again when no replica answers.
-	RetryFor time.Duration `yaml:"retry-for"`
+	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
 }
 
 // tnsRetryWait is the pause between two tries of an action.
@@ -46,16 +46,8 @@ func publishAction() scenario.Action {
 			return &publishParams{Project: "hello", Branch: "main", Attempt: 1, Entries: 10, RetryFor: time.Minute}
 		},
 		Validate: func(params any) error {
-			p := params.(*publishParams)
-			switch {
-			case p.Project == "" || p.Branch == "":
-				return fmt.Errorf("publish needs a project and a branch")
-			case p.Entries < 0 || p.Entries > tnsapi.EntriesMax:
-				return fmt.Errorf("entries must be 0 to %d, not %d", tnsapi.EntriesMax, p.Entries)
-			case p.Expect != "" && p.Expect != "conflict":
+			if p := params.(*publishParams); p.Expect != "" && p.Expect != "conflict" {
 				return fmt.Errorf("expect must be conflict or left out, not %q", p.Expect)
-			case p.RetryFor < 0:
-				return fmt.Errorf("retry-for must not be negative")
 			}
 			return nil
 		},
@@ -148,11 +140,11 @@ func retry(ctx context.Context, env node.Env, limit time.Duration, f func(ctx co
 
 // rollbackParams is what a rollback in a timeline may say.
 type rollbackParams struct {
-	Project string `yaml:"project"`
-	Branch  string `yaml:"branch"`
+	Project string `yaml:"project" range:"1..256"`
+	Branch  string `yaml:"branch" range:"1..256"`
 	// Commit is what becomes current again; "" is the one before the current.
-	Commit   string        `yaml:"commit"`
-	RetryFor time.Duration `yaml:"retry-for"`
+	Commit   string        `yaml:"commit" range:"..256"`
+	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
 }
 
 func rollbackAction() scenario.Action {
@@ -160,13 +152,6 @@ func rollbackAction() scenario.Action {
 		Name:   "rollback",
 		Doc:    "somebody makes an older commit of a branch current again",
 		Params: func() any { return &rollbackParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
-		Validate: func(params any) error {
-			p := params.(*rollbackParams)
-			if p.Project == "" || p.Branch == "" || p.RetryFor < 0 {
-				return fmt.Errorf("rollback needs a project and a branch, and retry-for must not be negative")
-			}
-			return nil
-		},
 		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
 			p := params.(*rollbackParams)
 			c := tnsapi.NewClient(client.Wire)

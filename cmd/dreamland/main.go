@@ -17,20 +17,27 @@ import (
 const (
 	exitHeld   = 0
 	exitFailed = 1 // an expectation failed
-	exitBad    = 2 // bad input: a file, a flag
+	exitBad    = 2 // bad input: a file, a flag; or the output could not be written
 )
 
 // errFailed is returned when an expectation failed, which has been printed.
 var errFailed = errors.New("an expectation failed")
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	followParent()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 func run(args []string, stdout, stderr io.Writer) int {
 	root := rootCommand()
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	checked := &checkedWriter{out: stdout}
+	root.SetOut(checked)
 	root.SetErr(stderr)
 	err := root.Execute()
+	if checked.err != nil {
+		err = fmt.Errorf("the output is incomplete: %w", checked.err)
+	}
 	var bad scenario.Errors
 	switch {
 	case err == nil:

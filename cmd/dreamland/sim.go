@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,8 +19,7 @@ const seedsMax = 1_000_000
 
 // simFlags are the flags of dreamland sim.
 type simFlags struct {
-	seed    uint64
-	seedSet bool
+	seed    seedValue
 	seeds   int
 	jobs    int
 	wire    string
@@ -48,7 +49,6 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
   dreamland sim scenarios/node-churn.yaml --verify`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			f.seedSet = cmd.Flags().Changed("seed")
 			if err := f.check(len(files)); err != nil {
 				return err
 			}
@@ -58,7 +58,7 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.Uint64Var(&f.seed, "seed", 0, "draw from this seed instead of the file's")
+	flags.Var(&f.seed, "seed", "draw from this seed instead of the file's")
 	flags.IntVar(&f.seeds, "seeds", 1, "run this many seeds, counting up, in worker processes")
 	flags.IntVar(&f.jobs, "jobs", runtime.NumCPU(), "how many worker processes at once")
 	flags.StringVar(&f.wire, "wire", "", "mocknet (libp2p) or direct (in memory) instead of the file's; the digest is the same")
@@ -99,6 +99,33 @@ func (f *simFlags) check(files int) error {
 	return nil
 }
 
+// seedValue is a flag that may be left out.
+type seedValue struct {
+	seed uint64
+	set  bool
+}
+
+func (v *seedValue) String() string { return "" }
+func (v *seedValue) Type() string   { return "uint" }
+
+// Set implements pflag.Value.
+func (v *seedValue) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return fmt.Errorf("a seed is a whole number from 0 to %d", uint64(math.MaxUint64))
+	}
+	v.seed, v.set = n, true
+	return nil
+}
+
+// or is the seed, or another one if the flag was left out.
+func (v *seedValue) or(other uint64) uint64 {
+	if v.set {
+		return v.seed
+	}
+	return other
+}
+
 // job is one run to be made.
 type job struct {
 	scenario *scenario.Scenario
@@ -116,6 +143,11 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	for _, s := range stories {
+		if first := f.seed.or(s.Seed); first > math.MaxUint64-uint64(f.seeds-1) {
+			return fmt.Errorf("--seeds %d: %s begins at seed %d, and the greatest is %d", f.seeds, s.File, first, uint64(math.MaxUint64))
+		}
+	}
 	out := &output{flags: f, out: stdout}
 	progress := newProgress(stderr, f.quiet || f.json)
 	if len(stories) == 1 && f.seeds == 1 && !f.verify {
@@ -128,7 +160,9 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		out.run(result)
+		if err := out.run(result); err != nil {
+			return err
+		}
 		out.story([]report.Result{result})
 		return out.verdict()
 	}
@@ -142,16 +176,22 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 	}
 	progress.start(len(jobs))
 	var story []report.Result
-	inParallel(jobs, f.jobs, do, func(r report.Result) {
+	err = inParallel(jobs, f.jobs, do, func(r report.Result) error {
 		progress.clear()
-		out.run(r)
+		if err := out.run(r); err != nil {
+			return err
+		}
 		if story = append(story, r); len(story) == f.seeds { // the jobs of a story follow each other
 			out.story(story)
 			story = nil
 		}
 		progress.done(r)
+		return nil
 	})
 	progress.clear()
+	if err != nil {
+		return err
+	}
 	return out.verdict()
 }
 
@@ -178,10 +218,7 @@ func load(files []string) ([]*scenario.Scenario, error) {
 }
 
 func (f *simFlags) jobsOf(s *scenario.Scenario) []job {
-	first, wire := s.Seed, s.Wire
-	if f.seedSet {
-		first = f.seed
-	}
+	first, wire := f.seed.or(s.Seed), s.Wire
 	if f.wire != "" {
 		wire = f.wire
 	}
@@ -200,10 +237,11 @@ type output struct {
 }
 
 // run prints one result of many as soon as its turn comes.
-func (o *output) run(r report.Result) {
+func (o *output) run(r report.Result) error {
 	if o.flags.json {
-		must(writeJSON(o.out, r))
+		return writeJSON(o.out, r)
 	}
+	return nil
 }
 
 // story prints all results of one scenario.

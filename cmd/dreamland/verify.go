@@ -41,7 +41,7 @@ func runTwice(j job) report.Result {
 	}
 	difference, events := compare(first.trace, second.trace, copied)
 	if trace != nil {
-		_ = trace.close() // the comparison counts, not the copy
+		err = trace.close()
 	}
 	if difference != "" {
 		first.kill()
@@ -54,6 +54,8 @@ func runTwice(j job) report.Result {
 		result = j.result(nil, nil, errors.New("stop: the other run differs"))
 		result.Expectations = nil
 		verdict.Held, verdict.Detail = false, difference
+	case err != nil:
+		verdict.Held, verdict.Detail = false, fmt.Sprintf("--trace: %v", err)
 	case result.Digest != other.Digest:
 		verdict.Held, verdict.Detail = false, fmt.Sprintf("equal traces, but digests %s and %s", result.Digest, other.Digest)
 	}
@@ -79,7 +81,9 @@ func startTraced(j job, threads int) (*traced, error) {
 	t := &traced{job: j, cmd: j.command(threads, "--trace", "/dev/fd/3"), trace: bufio.NewReaderSize(read, 1<<20), pipe: read}
 	t.cmd.Stdout, t.cmd.Stderr = &t.stdout, &t.stderr
 	t.cmd.ExtraFiles = []*os.File{write}
-	err = t.cmd.Start()
+	if err = tie(t.cmd); err == nil {
+		err = t.cmd.Start()
+	}
 	_ = write.Close() // the worker has its own
 	if err != nil {
 		_ = read.Close()
@@ -110,7 +114,7 @@ func compare(a, b *bufio.Reader, copied io.Writer) (difference string, lines int
 			return "", lines
 		}
 		lines++
-		_, _ = io.WriteString(copied, lineA) // the comparison counts, not the copy
+		_, _ = io.WriteString(copied, lineA) // its buffer keeps the error
 		if before = append(before, lineA); len(before) > contextLines {
 			before = before[1:]
 		}

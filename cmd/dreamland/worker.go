@@ -14,8 +14,9 @@ import (
 )
 
 // inParallel makes jobs with at most n at once. each is called with the results
-// in the order of the jobs.
-func inParallel(jobs []job, n int, do func(job) report.Result, each func(report.Result)) {
+// in the order of the jobs; its first error ends everything: the workers under
+// way end with this process.
+func inParallel(jobs []job, n int, do func(job) report.Result, each func(report.Result) error) error {
 	results := make([]report.Result, len(jobs))
 	ready := make([]chan struct{}, len(jobs))
 	for i := range ready {
@@ -39,9 +40,12 @@ func inParallel(jobs []job, n int, do func(job) report.Result, each func(report.
 	}()
 	for i := range jobs {
 		<-ready[i]
-		each(results[i])
+		if err := each(results[i]); err != nil {
+			return err
+		}
 	}
 	workers.Wait()
+	return nil
 }
 
 // command is a process of this program that makes one run. threads is its
@@ -66,7 +70,10 @@ func runInWorker(j job) report.Result {
 	var stdout, stderr bytes.Buffer
 	cmd := j.command(1)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	err := tie(cmd)
+	if err == nil {
+		err = cmd.Run()
+	}
 	return j.result(stdout.Bytes(), stderr.Bytes(), err)
 }
 

@@ -11,21 +11,22 @@ import (
 // Load reads a scenario file and parses it. What is wrong with the contents is
 // of type [Errors]; that there is nothing to read is another error.
 func Load(path string, words Vocabulary) (*Scenario, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(path) // before it is opened: that of a pipe may wait for ever
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s: there is no such file", path)
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, fmt.Errorf("%s: is a directory; name a scenario file in it", path)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: is not a file but a pipe or a device; save the scenario in a file, which can be read again to replay it", path)
 	}
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("%s: is a directory; name a scenario file in it", path)
-	}
 	data, err := io.ReadAll(io.LimitReader(f, FileLenMax+1))
 	if err != nil {
 		return nil, err

@@ -84,9 +84,13 @@ func (v *value) path(keys []string) *value {
 
 type entry struct{ key, value *value }
 
+// byteOrderMark is what some editors begin a UTF-8 file with.
+var byteOrderMark = []byte("\uFEFF")
+
 // read turns a file into values. It returns nil if there is nothing to go on
 // with.
 func (d *decoder) read(data []byte) *value {
+	data = bytes.TrimPrefix(data, byteOrderMark)
 	if !d.acceptable(data) {
 		return nil
 	}
