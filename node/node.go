@@ -108,5 +108,12 @@ func (e Env) OpenReplicated(ctx context.Context, namespace string) (*storage.Rep
 		Rand:      e.Rand,
 		Service:   e.name,
 		Namespace: namespace,
+		Observe: func(fact string, pairs ...any) {
+			fields := []Field{F("namespace", namespace)}
+			for i := 0; i+1 < len(pairs); i += 2 {
+				fields = append(fields, F(pairs[i].(string), pairs[i+1]))
+			}
+			e.Observe(fact, fields...)
+		},
 	})
 }

@@ -13,9 +13,11 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// StartTimeout bounds the start of one service, StopTimeout its orderly end.
+// StartTimeout bounds the start of one service, which may have to take in a whole
+// replicated store over a slow link (storage gives up by itself when nothing
+// comes); StopTimeout bounds its orderly end.
 const (
-	StartTimeout = 30 * time.Second
+	StartTimeout = 2 * time.Hour
 	StopTimeout  = 10 * time.Second
 )
 

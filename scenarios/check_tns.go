@@ -189,10 +189,10 @@ func (c *replicasConverged) Settled(v check.View) error {
 func (c *replicasConverged) storesEqual(v check.View, service string) error {
 	var nodes []string
 	var replicas []seenReplica
-	for _, n := range v.Nodes() {
+	for _, n := range check.Expected(v, service) {
 		owner, ok := n.Service(service).(replicaOwner)
 		if !ok || !n.Up || owner.Replica() == nil {
-			continue
+			return fmt.Errorf("%s on %s has not opened its replica", service, n.Name)
 		}
 		r := seenReplica{replica: owner.Replica(), heads: owner.Replica().Heads()}
 		nodes, replicas = append(nodes, n.Name), append(replicas, r)

@@ -9,47 +9,9 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-const (
-	// catchUpTimeout bounds how long opening waits for another replica.
-	catchUpTimeout = 2 * time.Second
-	// catchUpPause is between two attempts.
-	catchUpPause = 100 * time.Millisecond
-	// catchUpLanes is how many peers are asked at once when a replica opens,
-	// catchUpPeersMax how many in one attempt.
-	catchUpLanes    = 2
-	catchUpPeersMax = 6
-	// rumoursLen is how many peers a replica tells at once of what came by
-	// anti-entropy: that heals a partition in round trips, not in intervals.
-	rumoursLen = 2
-)
-
-// catchUp takes what one other replica has. One attempt must do for a replica
-// that has something itself; an empty one goes on for a while.
-func (r *Replicated) catchUp(ctx context.Context) {
-	ctx, cancel := clock.WithTimeout(ctx, r.cfg.Loop, min(catchUpTimeout, r.cfg.AntiEntropyInterval))
-	defer cancel()
-	for len(r.others()) > 0 && r.tryCatchUp(ctx) != nil && len(r.replica.heads()) == 0 {
-		if clock.Sleep(ctx, r.cfg.Loop, catchUpPause) != nil {
-			return
-		}
-	}
-}
-
-func (r *Replicated) tryCatchUp(ctx context.Context) error {
-	peers := r.shuffledOthers()
-	peers = peers[:min(len(peers), catchUpPeersMax)]
-	next := 0
-	return clock.First(ctx, r.cfg.Loop, min(len(peers), catchUpLanes), 1, func(ctx context.Context, _ int) error {
-		for next < len(peers) {
-			peer := peers[next]
-			next++
-			if err := r.pull(ctx, peer); err == nil || ctx.Err() != nil {
-				return err
-			}
-		}
-		return ErrNotFound
-	})
-}
+// rumoursLen is how many peers a replica tells at once of what came by
+// anti-entropy: that heals a partition in round trips, not in intervals.
+const rumoursLen = 2
 
 // startAntiEntropy compares heads with one peer after the other, for ever.
 func (r *Replicated) startAntiEntropy() {
@@ -61,6 +23,7 @@ func (r *Replicated) startAntiEntropy() {
 			if err := clock.Sleep(r.ctx, r.cfg.Loop, wait); err != nil {
 				return
 			}
+			r.expireFolds()
 			r.tellNext()
 		}
 	})
@@ -84,25 +47,48 @@ func (r *Replicated) spread() {
 	}
 }
 
-// onHeads is half of anti-entropy: whoever lacks a head of the other pulls.
+// onHeads is half of anti-entropy: whoever lacks a head of the other pulls. Who
+// has processed the same deltas and holds other contents is damaged, or the
+// other is.
 func (r *Replicated) onHeads(_ context.Context, from transport.Peer, m headsNote) {
-	if r.ctx.Err() != nil {
+	if r.ctx.Err() != nil || r.standing().joins() {
 		return
 	}
-	theirs, err := decodeCIDs(m.Heads)
+	o := r.replica.overlay
+	if m.Context == o.vector.sum {
+		if m.Contents != o.sum {
+			r.pullLater(lag{from: from, whole: true})
+			r.answer(from, m)
+		}
+		return
+	}
+	theirs, err := decodeHeads(m.Heads)
 	if err != nil {
 		return
 	}
 	if !r.hasAll(theirs) {
-		r.pullLater(from, true)
+		r.pullLater(lag{from: from, rumour: true})
 	}
-	lacked := func(c CID) bool { return !slices.Contains(theirs, c) }
-	if !m.Answer && slices.ContainsFunc(r.replica.heads(), lacked) {
-		r.tellHeads(from, true)
+	if slices.ContainsFunc(o.headList(), func(h *head) bool {
+		return !slices.ContainsFunc(theirs, func(t namedHead) bool { return t.cid == h.cid })
+	}) {
+		r.answer(from, m)
+	}
+}
+
+// answer tells our heads to whoever has told its.
+func (r *Replicated) answer(to transport.Peer, m headsNote) {
+	if !m.Answer {
+		r.tellHeads(to, true)
 	}
 }
 
 func (r *Replicated) tellHeads(to transport.Peer, answer bool) {
-	m := headsNote{Heads: r.encodedHeads(), Answer: answer}
+	m := headsNote{
+		Heads:    r.encodedHeads(),
+		Context:  r.replica.overlay.vector.sum,
+		Contents: r.replica.overlay.sum,
+		Answer:   answer,
+	}
 	_ = r.exchange.heads.Tell(r.cfg.Endpoint, to, m) // the next round tells again
 }

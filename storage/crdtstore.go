@@ -2,7 +2,9 @@ package storage
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/ipfs/go-datastore"
@@ -21,13 +23,15 @@ const (
 	crdtElements  = "/s/s"
 	crdtTombs     = "/s/t"
 	crdtProcessed = "/b"
+	crdtHeads     = "/h"
+	crdtVersion   = "/crdt_version"
 )
 
-// part is what of a record an entry is.
+// part is what of a key an entry is.
 type part int
 
 const (
-	partNone part = iota // it is not of a record
+	partNone part = iota // it is not of a key
 	partValue
 	partPriority
 	partElement
@@ -66,14 +70,25 @@ func parseEntry(k string) entry {
 }
 
 func (o *overlay) get(k string) ([]byte, bool) {
-	e := parseEntry(k)
-	if e.part == partNone {
-		return o.rest.Get(k)
+	if e := parseEntry(k); e.part != partNone {
+		if e.key == dotKey {
+			return nil, false
+		}
+		return o.cell(e.key).get(e)
 	}
-	if r, found := o.records.Get(e.key); found {
-		return r.get(e)
+	if id, ok := cutPart(k, crdtProcessed); ok {
+		return nil, o.op != nil && (o.op.processed[id] || o.op.known[id])
 	}
-	return nil, false
+	value, found := o.rest[k]
+	return value, found
+}
+
+// cutPart returns what is below a part of the key space, with its slash.
+func cutPart(k, part string) (id string, ok bool) {
+	if len(k) <= len(part) || k[:len(part)] != part || k[len(part)] != '/' {
+		return "", false
+	}
+	return k[len(part):], true
 }
 
 // Get implements datastore.Read.
@@ -104,15 +119,48 @@ func (o *overlay) Put(_ context.Context, key datastore.Key, value []byte) error 
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	k := key.String()
-	switch e := parseEntry(k); e.part {
-	case partNone:
-		o.rest.Set(k, value)
-		o.save(diskIndex+k, value)
-	case partTomb:
-		o.change(e, func(r *record) { r.remove(e) })
-	default:
-		o.change(e, func(r *record) { r.set(e, value) })
+	e := parseEntry(k)
+	switch {
+	case e.part == partNone:
+		return o.putRest(k, value)
+	case e.key == dotKey:
+		return nil
+	case o.op == nil:
+		return fmt.Errorf("storage: overlay: %s is written outside of an operation", k)
 	}
+	c := o.cell(e.key)
+	switch e.part {
+	case partTomb:
+		c.remove(e.id)
+	case partElement:
+		d := o.op.byID[e.id]
+		if d == nil || d.element(e.key) == nil {
+			return fmt.Errorf("storage: overlay: element %s of no delta", k)
+		}
+		c.insert(d.element(e.key))
+	case partValue:
+		c.value = value
+	case partPriority:
+		c.priority = value
+	}
+	return nil
+}
+
+// putRest takes what is not of a key.
+func (o *overlay) putRest(k string, value []byte) error {
+	if id, ok := cutPart(k, crdtProcessed); ok && o.op != nil {
+		o.op.processed[id] = true
+		return nil
+	}
+	if id, ok := cutPart(k, crdtHeads); ok && o.op != nil {
+		d := o.op.byID[id]
+		if d == nil {
+			return fmt.Errorf("storage: overlay: head %s of no delta", id)
+		}
+		o.op.heads[id] = &head{cid: d.cid, id: d.id, dot: d.dot, height: d.height}
+		return nil
+	}
+	o.rest[k] = value
 	return nil
 }
 
@@ -121,35 +169,26 @@ func (o *overlay) Delete(_ context.Context, key datastore.Key) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	k := key.String()
-	if e := parseEntry(k); e.part != partNone {
-		o.change(e, func(r *record) { r.remove(e) })
-	} else if o.rest.Delete(k) {
-		o.unsaved = append(o.unsaved, diskWrite{key: diskIndex + k, delete: true})
+	e := parseEntry(k)
+	if id, ok := cutPart(k, crdtHeads); ok && o.op != nil {
+		o.op.heads[id] = nil
+		return nil
+	}
+	switch {
+	case e.part == partNone:
+		delete(o.rest, k)
+	case e.key == dotKey:
+	case o.op == nil:
+		return fmt.Errorf("storage: overlay: %s is deleted outside of an operation", k)
+	case e.part == partValue:
+		o.cell(e.key).value = nil
+	case e.part == partPriority:
+		o.cell(e.key).priority = nil
 	}
 	return nil
 }
 
-// change changes the record of a key.
-func (o *overlay) change(e entry, f func(r *record)) {
-	r, found := o.records.Get(e.key)
-	if !found {
-		r = &record{}
-		o.records.Set(strings.Clone(e.key), r)
-	}
-	f(r)
-	if e.part == partValue {
-		o.changed[Key(e.key)] = true
-	}
-	if !r.dirty {
-		r.dirty = true
-		o.dirty = append(o.dirty, e.key)
-	}
-	if r.isEmpty() {
-		o.records.Delete(e.key)
-	}
-}
-
-// Batch implements datastore.Batching. Its writes are seen at once; commit
+// Batch implements datastore.Batching. Its writes are seen at once; finish
 // decides what is one batch.
 func (o *overlay) Batch(context.Context) (datastore.Batch, error) { return overlayBatch{o}, nil }
 
@@ -176,25 +215,21 @@ func (o *overlay) Query(_ context.Context, q query.Query) (query.Results, error)
 	var list []query.Entry
 	switch {
 	case strings.HasPrefix(q.Prefix, crdtElements+"/"):
-		r, found := o.records.Get(q.Prefix[len(crdtElements):])
-		if !found {
-			break
+		key := q.Prefix[len(crdtElements):]
+		for _, e := range o.cell(key).list {
+			list = append(list, query.Entry{Key: q.Prefix + e.id})
 		}
-		for _, id := range r.elements {
-			list = append(list, query.Entry{Key: q.Prefix + id})
+		if o.op != nil {
+			o.op.comparing = key
+		}
+	case q.Prefix == crdtHeads:
+		for id, h := range o.heads {
+			height := binary.AppendUvarint(nil, h.height)
+			list = append(list, query.Entry{Key: crdtHeads + id, Value: height, Size: len(height)})
 		}
 	case strings.HasPrefix(q.Prefix, crdtTombs):
-	case strings.HasPrefix(q.Prefix, "/s"):
-		return nil, errUnsupportedQuery
 	default:
-		prefix := strings.TrimSuffix(q.Prefix, "/") + "/"
-		o.rest.From(prefix, func(key string, value []byte) bool {
-			below := strings.HasPrefix(key, prefix)
-			if below {
-				list = append(list, query.Entry{Key: key, Value: value, Size: len(value)})
-			}
-			return below
-		})
+		return nil, errUnsupportedQuery
 	}
 	return newEntries(q, list), nil
 }

@@ -21,13 +21,14 @@ type Durable interface {
 // is left out.
 func ReplicaOnDisk(disk Durable, service, namespace string, below Key) []Entry {
 	var list []Entry
-	at := K("kv", service, namespace) + diskKeys
+	place := K("kv", service, namespace)
+	at := place + diskKeys + Key(generationOnDisk(disk, place))
 	disk.DurableBelow(string(at+below), func(k string, sealed []byte) bool {
 		key := Key(k[len(at):])
 		if !key.Has(below) { // "/ab" begins with "/a" and is not below it
 			return true
 		}
-		if value, present := presentIn(k, sealed); present {
+		if value, present := presentIn(k, string(key), sealed); present {
 			list = append(list, Entry{Key: key, Value: value})
 		}
 		return true
@@ -35,17 +36,30 @@ func ReplicaOnDisk(disk Durable, service, namespace string, below Key) []Entry {
 	return list
 }
 
+// generationOnDisk is the one that is in use.
+func generationOnDisk(disk Durable, place Key) generation {
+	key := string(place) + diskState
+	if sealed, found := disk.Durable(key); found {
+		if raw, err := unseal(key, sealed); err == nil {
+			if sums, err := decodeSums(raw); err == nil {
+				return sums.gen
+			}
+		}
+	}
+	return generationA
+}
+
 // presentIn is the value in a record as it lies on a disk.
-func presentIn(key string, sealed []byte) (value []byte, present bool) {
-	raw, err := unseal(key, sealed)
+func presentIn(diskKey, key string, sealed []byte) (value []byte, present bool) {
+	raw, err := unseal(diskKey, sealed)
 	if err != nil {
 		return nil, false
 	}
-	r, err := decodeRecord(raw)
-	if err != nil || len(r.value) < len(valueTag) {
+	list, err := decodeRecord(key, raw)
+	if err != nil {
 		return nil, false
 	}
-	return r.value[len(valueTag):], true
+	return winner(list).value[len(valueTag):], true
 }
 
 // BlocksOnDisk reads the content of the DAG at root, up to lenMax bytes, from

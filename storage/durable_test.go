@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/ipfs/go-datastore"
@@ -14,7 +15,7 @@ import (
 // TestOnDisk: nothing counts as durable before it was flushed, and all does then.
 func TestOnDisk(t *testing.T) {
 	disk := memdisk.New()
-	r, err := openReplica(disk, K("kv", "svc", "main"))
+	r, err := openReplica(disk, K("kv", "svc", "main"), rand.Uint64, noPause)
 	require.NoError(t, err)
 	defer r.close()
 	put := func(key Key, value string) write { return write{key: key, value: []byte(value)} }

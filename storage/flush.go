@@ -2,10 +2,15 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/taucloud/tau/clock"
 )
+
+// errSync says that the disk failed to flush: what was written may be lost, also
+// if the next flush succeeds.
+var errSync = errors.New("storage: sync")
 
 // flush waits until everything that was written to disk before the call
 // survives a crash.
@@ -21,7 +26,7 @@ func flush(ctx context.Context, loop clock.Loop, disk Disk) error {
 		return err
 	}
 	if err := <-result; err != nil {
-		return fmt.Errorf("storage: sync: %w", err)
+		return fmt.Errorf("%w: %w", errSync, err)
 	}
 	return nil
 }

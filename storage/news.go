@@ -15,6 +15,9 @@ const (
 	orphanGrace = 100 * time.Millisecond
 	// orphansLenMax bounds how many wait.
 	orphansLenMax = 64
+	// newsSizeMax bounds the deltas that are sent unasked; longer ones are
+	// fetched in pages that suit the link.
+	newsSizeMax = 32 << 10
 )
 
 // orphan is news whose ancestors are not here yet.
@@ -25,17 +28,30 @@ type orphan struct {
 
 // publish tells everybody of a delta.
 func (r *Replicated) publish(d *delta) {
-	r.cfg.Endpoint.Publish(r.exchange.news, d.raw)
+	m := newsNote{Delta: d.raw}
+	if len(d.raw) > newsSizeMax {
+		m = newsNote{Heads: r.encodedHeads()}
+	}
+	r.exchange.news.Publish(r.cfg.Endpoint, m)
 }
 
-func (r *Replicated) onNews(_ context.Context, from transport.Peer, delta []byte) {
-	if err := r.take([][]byte{delta}); !errors.Is(err, errMissing) {
+func (r *Replicated) onNews(_ context.Context, from transport.Peer, m newsNote) {
+	if r.standing().joins() {
+		return // it fetches all there is
+	}
+	if len(m.Delta) == 0 {
+		if heads, err := decodeHeads(m.Heads); err == nil && !r.hasAll(heads) {
+			r.pullLater(lag{from: from})
+		}
+		return
+	}
+	if err := r.take([][]byte{m.Delta}); !errors.Is(err, errMissing) {
 		return
 	}
 	if len(r.orphans) >= orphansLenMax {
 		r.pullForOrphans()
 	}
-	r.orphans = append(r.orphans, orphan{from: from, delta: delta})
+	r.orphans = append(r.orphans, orphan{from: from, delta: m.Delta})
 	if r.awaiting {
 		return
 	}
@@ -60,7 +76,7 @@ func (r *Replicated) adopt() {
 // pullForOrphans asks their senders, who have the ancestors.
 func (r *Replicated) pullForOrphans() {
 	for _, o := range r.orphans {
-		r.pullLater(o.from, false)
+		r.pullLater(lag{from: o.from})
 	}
 	r.orphans = nil
 }

@@ -1,34 +1,27 @@
 package storage
 
 import (
-	"context"
+	"encoding/binary"
 	"errors"
-	"fmt"
-	"iter"
-	"strings"
+	"maps"
+	"slices"
 	"sync"
 
-	"github.com/ipfs/go-datastore"
+	"github.com/cespare/xxhash/v2"
 	"github.com/taucloud/tau/storage/internal/ordered"
 )
 
-// On the disk, below a replica's place.
-const (
-	diskKeys   = "/k" // a record for each key
-	diskIndex  = "/c" // go-ds-crdt's other entries: heads and processed deltas
-	diskDeltas = "/n" // the deltas themselves
-)
-
 // overlay stands between go-ds-crdt and the disk. It holds the whole index in
-// memory (some 400 bytes and the value for each live key, 200 for each delta
-// ever made), so reads and walks do not touch the disk, and it gathers the
-// writes of one operation until commit makes them one batch of the disk: no
-// crash leaves half an operation.
+// memory, so reads do not touch the disk; an entry costs a pointer, and what it
+// points to is shared with the other replicas of the process.
+//
+// What go-ds-crdt reads and writes during an operation goes to a scratch pad,
+// which becomes part of the index, and one batch of the disk, as a whole or not
+// at all. So no crash leaves half an operation, and no failure either.
 //
 // Our replicas process every delta once and after all its ancestors, so neither
-// a deleted element nor its tombstone is looked at again; the overlay drops
-// both, and overwriting or deleting a key costs the same however often it was
-// written before.
+// a superseded element nor its tombstone is looked at again: both are dropped.
+// What keeps an old delta from being processed twice is the vector.
 //
 // The lock is for go-ds-crdt's own goroutines, of which one takes statistics
 // now and then; otherwise only one goroutine at a time works on an overlay.
@@ -36,178 +29,98 @@ type overlay struct {
 	disk Disk
 	at   Key
 
-	mu      sync.Mutex
-	records *ordered.Map[*record] // by key
-	rest    *ordered.Map[[]byte]  // by go-ds-crdt's key
-	unsaved []diskWrite
-	dirty   []string // keys of records to be saved
-	changed map[Key]bool
-	damaged map[Key]bool // keys of which load found a record that is corrupt
+	mu       sync.Mutex
+	elements *ordered.Set[*element]
+	sum      uint64           // of the elements
+	heads    map[string]*head // by id
+	vector   *vector
+	tail     *tail
+	rest     map[string][]byte // go-ds-crdt's marks about itself, in memory only
+	op       *operation        // nil between operations
+
+	gen      generation
+	salvaged bool // the disk has diskSalvaged
+	unsaved  []diskWrite
+	changed  []Key // since takeChanged
+	// touched, if it is not nil, gathers the keys that operations change.
+	touched map[string]bool
 }
 
-// diskWrite is one write to come, with its place below the overlay's.
-type diskWrite struct {
-	key    string
-	value  []byte
-	delete bool
+// head is a delta that no other links to. Its block may be gone.
+type head struct {
+	cid    CID
+	id     string
+	dot    dot
+	height uint64
 }
 
-var _ datastore.Batching = (*overlay)(nil)
+func (h *head) hash() uint64 { return xxhash.Sum64(h.encode()) }
+
+func (h *head) encode() []byte {
+	return binary.AppendUvarint(appendDot(appendBytes(nil, h.id), h.dot), h.height)
+}
+
+// cutHead is the inverse of encode, for bytes of any origin.
+func cutHead(raw []byte) (h *head, rest []byte, err error) {
+	id, rest, err := cutBytes(raw)
+	if err != nil || !isDeltaID(string(id)) {
+		return nil, nil, errBadHead
+	}
+	h = &head{id: string(id)}
+	if h.cid, err = cidOf(h.id); err != nil || deltaID(h.cid) != h.id {
+		return nil, nil, errBadHead
+	}
+	if h.dot, rest, err = cutDot(rest); err != nil {
+		return nil, nil, err
+	}
+	if h.height, rest, err = cutUvarint(rest); err != nil || h.height == 0 || h.height > heightMax {
+		return nil, nil, errBadHead
+	}
+	return h, rest, nil
+}
 
 func newOverlay(disk Disk, at Key) *overlay {
 	return &overlay{
-		disk:    disk,
-		at:      at,
-		records: ordered.New[*record](compareKeys),
-		rest:    ordered.New[[]byte](strings.Compare),
-		changed: map[Key]bool{},
-		damaged: map[Key]bool{},
+		disk:     disk,
+		at:       at,
+		elements: ordered.NewSet(compareElements),
+		heads:    map[string]*head{},
+		vector:   newVector(),
+		tail:     newTail(),
+		rest:     map[string][]byte{crdtVersion: {2}},
+		gen:      generationA,
 	}
 }
 
-// load reads the index from the disk. It fails with ErrCorrupt after it has read
-// what is sound of it.
-func (o *overlay) load() error {
-	err := o.loadSealed(diskKeys, func(key string, value []byte) error {
-		r, err := decodeRecord(value)
-		if err == nil {
-			o.records.Set(key, r)
-		}
-		return err
-	})
-	return errors.Join(err, o.loadSealed(diskIndex, func(key string, value []byte) error {
-		o.rest.Set(key, value)
-		return nil
-	}))
-}
+var errBadHead = errors.New("storage: malformed head")
 
-// present returns the records of all keys that have a value, not copies of them.
-func (o *overlay) present() map[Key]*record {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	all := map[Key]*record{}
-	o.records.From("", func(key string, r *record) bool {
-		if r.value != nil {
-			all[Key(key)] = r
+// record returns the elements of a key, in order.
+func (o *overlay) record(key string) (list []*element) {
+	o.elements.From(func(e *element) bool { return compareKeys(e.key, key) < 0 }, func(e *element) bool {
+		if e.key != key {
+			return false
 		}
+		list = append(list, e)
 		return true
 	})
-	return all
-}
-
-func (o *overlay) loadSealed(below Key, f func(key string, value []byte) error) error {
-	var corrupt error
-	err := scanDisk(o.disk, o.at+below, func(k Key, sealed []byte) error {
-		value, err := unseal(string(k), sealed)
-		if err != nil {
-			err = readSound(o.disk, k, func(sealed []byte) (err error) {
-				value, err = unseal(string(k), sealed)
-				return err
-			})
-		}
-		if err == nil {
-			err = f(string(k[len(o.at)+len(below):]), value)
-		}
-		if errors.Is(err, ErrCorrupt) {
-			corrupt, err = err, nil
-			if below == diskKeys {
-				o.damaged[k[len(o.at)+len(below):]] = true
-			}
-		}
-		return err
-	})
-	return errors.Join(err, corrupt)
-}
-
-// markChanged has takeChanged return these keys too.
-func (o *overlay) markChanged(keys iter.Seq[Key]) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for k := range keys {
-		o.changed[k] = true
-	}
-}
-
-// saveDelta adds a delta to the operation.
-func (o *overlay) saveDelta(id string, raw []byte) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.unsaved = append(o.unsaved, diskWrite{key: diskDeltas + id, value: raw})
-}
-
-// commit writes the operation to the disk. What the disk refuses stays for the
-// next commit: memory runs ahead, and still no state of the disk is half done.
-func (o *overlay) commit() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.saveRecords()
-	if len(o.unsaved) == 0 {
-		return nil
-	}
-	ctx := context.Background()
-	batch, err := o.disk.Batch(ctx)
-	if err != nil {
-		return fmt.Errorf("storage: save replica: %w", err)
-	}
-	for _, w := range o.unsaved {
-		key := datastore.RawKey(string(o.at) + w.key)
-		if w.delete {
-			err = batch.Delete(ctx, key)
-		} else {
-			err = batch.Put(ctx, key, w.value)
-		}
-		if err != nil {
-			return fmt.Errorf("storage: save replica: %w", err)
-		}
-	}
-	if err := batch.Commit(ctx); err != nil {
-		return fmt.Errorf("storage: save replica: %w", err)
-	}
-	clear(o.unsaved)
-	o.unsaved = o.unsaved[:0]
-	return nil
-}
-
-// saveRecords turns the records that changed into writes, each once.
-func (o *overlay) saveRecords() {
-	for _, key := range o.dirty {
-		r, found := o.records.Get(key)
-		switch {
-		case !found:
-			o.unsaved = append(o.unsaved, diskWrite{key: diskKeys + key, delete: true})
-		case r.dirty:
-			r.dirty = false
-			o.save(diskKeys+key, r.encode())
-		}
-	}
-	o.dirty = o.dirty[:0]
-}
-
-func (o *overlay) save(key string, value []byte) {
-	value = seal(string(o.at)+key, value)
-	o.unsaved = append(o.unsaved, diskWrite{key: key, value: value})
-}
-
-// takeChanged returns the user's keys that were written since it was last
-// called.
-func (o *overlay) takeChanged() map[Key]bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	changed := o.changed
-	if len(changed) > 0 {
-		o.changed = map[Key]bool{}
-	}
-	return changed
+	return list
 }
 
 // value returns the value of a key.
 func (o *overlay) value(k Key) ([]byte, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if r, found := o.records.Get(string(k)); found && r.value != nil {
-		return r.value, true
+	if e := winner(o.record(string(k))); e != nil {
+		return e.value, true
 	}
 	return nil, false
+}
+
+// present reports whether a key has a value, also within an operation.
+func (o *overlay) present(k Key) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.cell(string(k)).list) > 0
 }
 
 // list calls f for the keys below prefix that have a value, in order. f must
@@ -218,21 +131,109 @@ func (o *overlay) list(prefix Key, f func(k Key, value []byte)) {
 	if prefix == "/" {
 		prefix = ""
 	}
-	o.records.From(string(prefix), func(key string, r *record) bool {
-		if !Key(key).Has(prefix) {
+	var best *element
+	tell := func() {
+		if best != nil {
+			f(Key(best.key), best.value)
+		}
+	}
+	o.elements.From(func(e *element) bool { return compareKeys(e.key, string(prefix)) < 0 }, func(e *element) bool {
+		if !Key(e.key).Has(prefix) {
 			return false
 		}
-		if r.value != nil {
-			f(Key(key), r.value)
+		if best != nil && best.key == e.key {
+			best = winner([]*element{best, e})
+			return true
 		}
+		tell()
+		best = e
 		return true
 	})
+	tell()
 }
 
-// processed reports whether the delta of a block is part of the state.
-func (o *overlay) processed(id string) bool {
+// headList are the heads, in go-ds-crdt's order.
+func (o *overlay) headList() []*head {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	_, found := o.rest.Get(crdtProcessed + id)
-	return found
+	return slices.SortedFunc(maps.Values(o.heads), func(a, b *head) int { return compareCIDs(a.cid, b.cid) })
+}
+
+// takeChanged returns the user's keys that were written since it was last
+// called, some perhaps more than once.
+func (o *overlay) takeChanged() []Key {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	changed := o.changed
+	o.changed = nil
+	return changed
+}
+
+// setRecord replaces the elements of a key.
+func (o *overlay) setRecord(key string, old, list []*element) {
+	for _, e := range old {
+		if !slices.Contains(list, e) {
+			o.elements.Delete(e)
+		}
+	}
+	for _, e := range list {
+		if !slices.Contains(old, e) {
+			o.elements.Insert(e)
+		}
+	}
+	o.sum += sumOf(list) - sumOf(old)
+	o.changed = append(o.changed, Key(key))
+	if o.touched != nil {
+		o.touched[key] = true
+	}
+	o.saveRecord(o.gen, key, list)
+}
+
+// setHead adds a head.
+func (o *overlay) setHead(h *head) {
+	o.heads[h.id] = h
+	o.save(diskHeads+h.id, h.encode())
+}
+
+func (o *overlay) dropHead(id string) {
+	if _, found := o.heads[id]; found {
+		delete(o.heads, id)
+		o.erase(diskHeads + id)
+	}
+}
+
+// prune cuts the tail to its bounds and reports whether that did anything.
+func (o *overlay) prune(lenMax, bytesMax int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.dropBlocks(o.tail.prune(lenMax, bytesMax))
+}
+
+// raiseCut forgets the blocks of all that context includes.
+func (o *overlay) raiseCut(context *vector) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	before := o.tail.cut.sum
+	cut := o.tail.raise(context)
+	for _, d := range context.dots() {
+		o.saveCut(d)
+	}
+	return o.dropBlocks(cut) || o.tail.cut.sum != before
+}
+
+// dropBlocks follows a cut of the tail on the disk.
+func (o *overlay) dropBlocks(cut []*stub) bool {
+	writers := newVector()
+	for _, s := range cut {
+		o.erase(diskDeltas + s.id)
+		writers.add(s.dot)
+	}
+	for _, d := range writers.dots() {
+		o.saveCut(d)
+	}
+	return len(cut) > 0
+}
+
+func (o *overlay) saveCut(d dot) {
+	o.save(cutKey(d.writer), binary.AppendUvarint(nil, o.tail.cut.last[d.writer]))
 }

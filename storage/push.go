@@ -11,14 +11,17 @@ import (
 )
 
 const (
-	// pushTimeout is how long a peer has to make what we have durable.
+	// pushTimeout is how long a peer has to make what we have durable, if it
+	// needs no time for the deltas that a push carries along, at pushRate bytes
+	// a second.
 	pushTimeout = 2 * time.Second
+	pushRate    = 4 << 10
 	// pushPatience is how long a peer may be silent before a spare one is asked
 	// as well; of these there are up to pushSparesMax.
 	pushPatience  = 300 * time.Millisecond
 	pushSparesMax = 8
 	// pushSizeMax bounds the deltas that a push carries along.
-	pushSizeMax = 64 << 10
+	pushSizeMax = 32 << 10
 )
 
 // Replicate makes all that this replica has now durable here and, by asking up
@@ -88,21 +91,25 @@ func (r *Replicated) rotatedPeers() []transport.Peer {
 func (r *Replicated) pushRequest() pushRequest {
 	request := pushRequest{Heads: r.encodedHeads()}
 	size := 0
-	for _, c := range r.replica.heads() {
-		d, err := r.replica.dag.get(c)
-		if err != nil {
+	for _, h := range r.replica.overlay.headList() {
+		s := r.replica.overlay.tail.get(h.dot)
+		if s == nil || size+s.size > pushSizeMax {
 			continue // whoever lacks it asks
 		}
-		if size += len(d.raw); size > pushSizeMax {
-			break
+		if d, err := r.replica.block(s); err == nil {
+			size += len(d.raw)
+			request.Deltas = append(request.Deltas, d.raw)
 		}
-		request.Deltas = append(request.Deltas, d.raw)
 	}
 	return request
 }
 
 func (r *Replicated) pushTo(ctx context.Context, to transport.Peer, request pushRequest) error {
-	ctx, cancel := clock.WithTimeout(ctx, r.cfg.Loop, pushTimeout)
+	size := 0
+	for _, raw := range request.Deltas {
+		size += len(raw)
+	}
+	ctx, cancel := clock.WithTimeout(ctx, r.cfg.Loop, pushTimeout+time.Duration(size)*time.Second/pushRate)
 	defer cancel()
 	_, err := r.exchange.push.Call(ctx, r.cfg.Endpoint, to, request)
 	return err
@@ -110,7 +117,10 @@ func (r *Replicated) pushTo(ctx context.Context, to transport.Peer, request push
 
 // onPush acknowledges what is durable here.
 func (r *Replicated) onPush(ctx context.Context, from transport.Peer, request pushRequest) (pushResponse, error) {
-	heads, err := decodeCIDs(request.Heads)
+	if r.standing().joins() {
+		return pushResponse{}, transport.New(transport.Refused, r.exchange.push.Name, "the replica is catching up")
+	}
+	heads, err := decodeHeads(request.Heads)
 	if err != nil {
 		return pushResponse{}, err
 	}

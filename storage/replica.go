@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ipfs/boxo/datastore/dshelp"
-	"github.com/ipfs/go-cid"
 	"github.com/ipfs/go-datastore"
 	crdt "github.com/ipfs/go-ds-crdt"
 	"github.com/taucloud/tau/clock"
@@ -19,55 +17,77 @@ import (
 // ourselves, on our clock.
 const year = 365 * 24 * time.Hour
 
-// errMissing says that deltas link to others that are not here.
-var errMissing = errors.New("storage: missing ancestors")
+const (
+	// tailLenMax and tailBytesMax bound the deltas that a replica keeps; up to a
+	// quarter more before they are cut. Whoever lags further behind is given the
+	// whole state.
+	tailLenMax   = 4096
+	tailBytesMax = 8 << 20
+)
 
-// errBadHeight says that a delta's height is not one above its links'.
-var errBadHeight = errors.New("storage: delta: wrong height")
+var (
+	// errMissing says that deltas build on others that are not here.
+	errMissing = errors.New("storage: missing ancestors")
+	// errBadHeight says that a delta does not stand above what it builds on.
+	errBadHeight = errors.New("storage: delta: wrong height")
+)
 
 // replica is the state of one replica: a go-ds-crdt that is given whole
 // operations only, each one batch of the disk. It knows no network and nothing
 // waits in it, except for go-ds-crdt's own goroutines, which work in memory.
 type replica struct {
-	disk    Disk
-	at      Key
 	overlay *overlay
-	dag     *dag
-	salvage *salvage // until it is restored
+	// newWriter draws the name of an opening; writer is what it drew, 0 as long
+	// as this one has not written.
+	newWriter func() uint64
+	writer    uint64
+	// rescue is what a damaged disk still had, by key, until it is written again.
+	rescue [][]*element
+
+	lenMax, bytesMax int // of the tail
 
 	feed   *feed
 	crdt   *crdt.Datastore
 	closed bool
 }
 
-// openReplica opens what is on the disk below at. If part of it is corrupt, the
-// index is built again from those deltas that are not; restoreSalvage then adds
-// what the index knew beside, once other replicas have supplied what they can.
-func openReplica(disk Disk, at Key) (*replica, error) {
-	r := &replica{disk: disk, at: at}
-	err := r.start(true)
-	if errors.Is(err, ErrCorrupt) {
-		r.salvage = &salvage{records: r.overlay.present(), damaged: r.overlay.damaged}
-		err = r.rebuild()
+// openReplica opens what is on the disk below at. If part of it is damaged the
+// replica is empty: it cannot say what it knows of, so it is new, and what is
+// sound of it is in rescue. pause is called now and then.
+func openReplica(disk Disk, at Key, newWriter func() uint64, pause yield) (*replica, error) {
+	r := &replica{newWriter: newWriter, lenMax: tailLenMax, bytesMax: tailBytesMax}
+	r.overlay = newOverlay(disk, at)
+	f, err := readReplica(disk, at, pause)
+	if err != nil {
+		return nil, err
 	}
-	return r, err
+	if !f.damaged && !f.empty {
+		if err = r.overlay.load(f, pause); errors.Is(err, ErrCorrupt) {
+			f.damaged = true
+			r.overlay = newOverlay(disk, at)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	if f.damaged {
+		err = r.salvage(f, pause)
+	} else {
+		r.rescue = f.rescue
+		err = r.overlay.sweep(f.stale(), pause)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, r.start()
 }
 
-// start makes everything in memory anew, with the index from the disk or empty.
-func (r *replica) start(load bool) error {
+// start has a go-ds-crdt work on the overlay.
+func (r *replica) start() error {
 	if r.closed {
 		return clock.ErrStopped
 	}
-	r.overlay = newOverlay(r.disk, r.at)
-	r.dag = newDAG(r.overlay)
-	if load {
-		if err := r.overlay.load(); err != nil {
-			return fmt.Errorf("storage: open replica: %w", err)
-		}
-		r.overlay.takeChanged()
-	}
 	r.feed = newFeed()
-	store, err := crdt.New(r.overlay, datastore.RawKey("/"), r.dag, r.feed, &crdt.Options{
+	store, err := crdt.New(r.overlay, datastore.RawKey("/"), &dag{r.overlay}, r.feed, &crdt.Options{
 		Logger:              quiet{},
 		RebroadcastInterval: year,
 		NumWorkers:          1,
@@ -82,84 +102,14 @@ func (r *replica) start(load bool) error {
 	return nil
 }
 
-// rebuild drops the index and processes all sound deltas again. Those that are
-// lost come back from other replicas, if these have them. All keys that there
-// were count as changed.
-func (r *replica) rebuild() error {
-	before := r.overlay.present()
-	r.stop()
-	r.crdt = nil
-	sound, err := r.soundDeltas()
-	if err != nil {
-		return fmt.Errorf("storage: rebuild replica: %w", err)
+// restart makes go-ds-crdt anew: it has read the heads once and does not know of
+// those that came or went without it; and it remembers every delta that it was
+// ever told of.
+func (r *replica) restart() error {
+	if !r.closed {
+		r.stop()
 	}
-	stale, err := r.indexKeys()
-	if err != nil {
-		return fmt.Errorf("storage: rebuild replica: %w", err)
-	}
-	if err := r.start(false); err != nil {
-		return err
-	}
-	r.overlay.markChanged(maps.Keys(before))
-	// The deletions stand before all else that the next commit writes.
-	written := r.overlay.unsaved
-	r.overlay.unsaved = nil
-	for _, key := range stale {
-		r.overlay.unsaved = append(r.overlay.unsaved, diskWrite{key: key, delete: true})
-	}
-	r.overlay.unsaved = append(r.overlay.unsaved, written...)
-	slices.SortFunc(sound, compareDeltas)
-	connected := r.connected(sound)
-	if r.salvage != nil {
-		r.salvage.keep(sound, connected)
-	}
-	return r.process(connected)
-}
-
-// indexKeys are the places of the whole index.
-func (r *replica) indexKeys() (keys []string, err error) {
-	for _, below := range []Key{diskKeys, diskIndex} {
-		err = errors.Join(err, scanDisk(r.disk, r.at+below, func(k Key, _ []byte) error {
-			keys = append(keys, string(k[len(r.at):]))
-			return nil
-		}))
-	}
-	return keys, err
-}
-
-// soundDeltas reads all deltas on the disk that are what their name says.
-func (r *replica) soundDeltas() (sound []*delta, err error) {
-	at := r.at + diskDeltas
-	err = scanDisk(r.disk, at, func(k Key, raw []byte) error {
-		c, err := dshelp.DsKeyToCidV1(datastore.RawKey(string(k[len(at):])), cid.DagProtobuf)
-		if err != nil {
-			return nil // not a delta
-		}
-		d, err := decodeDelta(raw)
-		if err != nil || d.cid != c {
-			d, err = readDelta(r.disk, k, c)
-		}
-		if err == nil {
-			sound = append(sound, d)
-		}
-		return nil
-	})
-	return sound, err
-}
-
-// connected returns those of the sorted deltas whose ancestors are all here or
-// among them.
-func (r *replica) connected(sorted []*delta) []*delta {
-	held := map[CID]bool{}
-	return slices.DeleteFunc(slices.Clone(sorted), func(d *delta) bool {
-		for _, l := range d.links {
-			if !held[l] && !r.has(l) {
-				return true
-			}
-		}
-		held[d.cid] = true
-		return false
-	})
+	return r.start()
 }
 
 // stop ends go-ds-crdt's goroutines, if they were started.
@@ -179,13 +129,13 @@ func (r *replica) close() {
 }
 
 // has reports whether a delta is part of the state.
-func (r *replica) has(c CID) bool { return r.overlay.processed(deltaID(c)) }
+func (r *replica) has(d dot) bool { return r.overlay.vector.has(d) }
 
-// heads are the deltas that no other links to, in order.
-func (r *replica) heads() []CID { return r.crdt.InternalStats(context.Background()).Heads }
+// isEmpty reports whether the replica knows of nothing that was ever written.
+func (r *replica) isEmpty() bool { return len(r.overlay.vector.last) == 0 }
 
 // ingest makes deltas of other replicas part of the state, all or none: it
-// returns errMissing if one links to what is neither here nor among them. A
+// returns errMissing if one builds on what is neither here nor among them. A
 // failure to save them is no error yet: they are saved with the next operation.
 func (r *replica) ingest(raws [][]byte) error {
 	var fresh []*delta
@@ -194,69 +144,110 @@ func (r *replica) ingest(raws [][]byte) error {
 		if err != nil {
 			return err
 		}
-		if !r.overlay.processed(d.id) {
+		if !r.has(d.dot) {
 			fresh = append(fresh, d)
 		}
 	}
 	slices.SortFunc(fresh, compareDeltas)
 	fresh = slices.CompactFunc(fresh, func(a, b *delta) bool { return a.cid == b.cid })
-	if err := r.checkHeights(fresh); err != nil {
+	if err := r.check(fresh); err != nil || len(fresh) == 0 {
 		return err
 	}
 	return r.process(fresh)
 }
 
-// checkHeights makes sure that sorted deltas can be processed in their order.
-func (r *replica) checkHeights(sorted []*delta) error {
-	heights := make(map[CID]uint64, len(sorted))
+// check makes sure that sorted deltas can be processed in their order, and that
+// the vector will say which they are.
+func (r *replica) check(sorted []*delta) error {
+	among := map[dot]*stub{}
+	last := map[uint64]*stub{}
 	for _, d := range sorted {
-		var below uint64
-		for _, l := range d.links {
-			height, among := heights[l]
-			if !among {
-				if !r.has(l) {
-					return errMissing
-				}
-				known, err := r.dag.get(l)
-				if err != nil {
-					return r.heal(fmt.Errorf("%w: %w", ErrCorrupt, err))
-				}
-				height = known.height
-			}
-			below = max(below, height)
+		before := dot{d.dot.writer, d.dot.seq - 1}
+		previous := last[before.writer]
+		if previous == nil && before.seq > 0 {
+			previous = r.overlay.tail.get(before)
 		}
-		if d.height != below+1 {
+		if previous == nil && !r.has(before) || previous != nil && previous.dot != before {
+			return errMissing
+		}
+		if previous != nil && previous.height >= d.height {
 			return errBadHeight
 		}
-		heights[d.cid] = d.height
+		if err := r.checkHeight(d, among); err != nil {
+			return err
+		}
+		among[d.dot], last[before.writer] = d.stub, d.stub
+	}
+	writers := len(r.overlay.vector.last)
+	for w := range last {
+		if !r.has(dot{w, 1}) {
+			writers++
+		}
+	}
+	if writers > writersMax {
+		return fmt.Errorf("%w: over %d writers", ErrTooLarge, writersMax)
+	}
+	return nil
+}
+
+// checkHeight compares a delta with what it links to. It stands one above the
+// highest of them; if one of them is known by its dot only, it may be higher.
+func (r *replica) checkHeight(d *delta, among map[dot]*stub) error {
+	var below uint64
+	exact := true
+	for i, l := range d.links {
+		parent := among[d.deps[i]]
+		if parent == nil {
+			parent = r.parent(d.deps[i], l)
+		}
+		switch {
+		case parent != nil && parent.cid != l:
+			return errBadDelta
+		case parent != nil:
+			below = max(below, parent.height)
+		case !r.has(d.deps[i]):
+			return errMissing
+		default:
+			exact = false // its height is forgotten
+		}
+	}
+	if d.height <= below || exact && d.height != below+1 {
+		return errBadHeight
+	}
+	return nil
+}
+
+// parent is what is known of a delta, nil if that is no more than its dot.
+func (r *replica) parent(d dot, c CID) *stub {
+	if s := r.overlay.tail.get(d); s != nil {
+		return s
+	}
+	if h := r.overlay.heads[deltaID(c)]; h != nil && h.dot == d {
+		return &stub{cid: h.cid, id: h.id, dot: h.dot, height: h.height}
 	}
 	return nil
 }
 
 // process gives sorted deltas to go-ds-crdt and saves the operation.
 func (r *replica) process(sorted []*delta) error {
-	if len(sorted) == 0 {
-		return nil
-	}
+	r.overlay.begin()
 	cids := make([]CID, len(sorted))
 	for i, d := range sorted {
-		r.dag.put(d)
+		r.overlay.bring(d)
 		cids[i] = d.cid
 	}
-	if len(r.heads()) == 0 {
+	if len(r.overlay.heads) == 0 {
 		// Without heads go-ds-crdt takes all that it is told of for heads.
 		if !r.feed.process(cids[:1]) {
-			return clock.ErrStopped
+			return r.fail(clock.ErrStopped)
 		}
 		cids = cids[1:]
 	}
 	if len(cids) > 0 && !r.feed.process(cids) {
-		return clock.ErrStopped
+		return r.fail(clock.ErrStopped)
 	}
-	for _, d := range sorted {
-		if !r.overlay.processed(d.id) {
-			return r.reset(fmt.Errorf("storage: delta %s was not processed", d.cid))
-		}
+	if err := r.overlay.finish(); err != nil {
+		return r.fail(err)
 	}
 	_ = r.save() // kept, and tried again
 	return nil
@@ -265,27 +256,47 @@ func (r *replica) process(sorted []*delta) error {
 // commit makes writes one delta and returns it, nil if there is nothing to do.
 // On an error nothing has changed.
 func (r *replica) commit(writes map[Key]write) (*delta, error) {
-	if err := r.write(writes); err != nil {
-		return nil, r.reset(err)
+	if r.writer == 0 {
+		if len(r.overlay.vector.last) >= writersMax {
+			return nil, fmt.Errorf("%w: %d writers", ErrTooLarge, writersMax)
+		}
+		r.writer = max(1, r.newWriter())
 	}
-	added := r.dag.takeAdded()
-	if len(added) == 0 {
+	r.overlay.begin()
+	if err := r.write(writes); err != nil {
+		return nil, r.fail(err)
+	}
+	d := r.overlay.op.made
+	if d == nil {
+		r.overlay.abort()
 		return nil, nil
 	}
-	if len(added) > 1 {
-		panic(fmt.Sprintf("storage: %d deltas of one batch", len(added)))
+	if err := r.overlay.finish(); err != nil {
+		return nil, r.fail(err)
 	}
 	_ = r.save() // kept, and tried again
-	return added[0], nil
+	return d, nil
 }
 
-// save writes to the disk what is not on it, as one batch.
+// fail ends an operation that go-ds-crdt did not do as it should. The overlay is
+// as before; go-ds-crdt may have half of it in its own memory.
+func (r *replica) fail(cause error) error {
+	r.overlay.abort()
+	return errors.Join(cause, r.restart())
+}
+
+// save writes to the disk what is not on it, as one batch, and cuts the tail
+// when it has grown too long.
 func (r *replica) save() error {
-	err := r.overlay.commit()
-	if err == nil {
-		r.dag.saved()
+	t := r.overlay.tail
+	if t.len > r.lenMax+r.lenMax/4 || t.bytes > r.bytesMax+r.bytesMax/4 {
+		if r.overlay.prune(r.lenMax, r.bytesMax) {
+			if err := r.restart(); err != nil {
+				return err
+			}
+		}
 	}
-	return err
+	return r.overlay.commit()
 }
 
 // valueTag begins every value within go-ds-crdt, to which an empty one is none.
@@ -299,9 +310,11 @@ func (r *replica) write(writes map[Key]write) error {
 	if err != nil {
 		return fmt.Errorf("storage: write delta: %w", err)
 	}
+	something := false
 	for _, k := range slices.SortedFunc(maps.Keys(writes), Key.Compare) {
 		w, key := writes[k], datastore.RawKey(string(k))
-		if _, found := r.overlay.value(k); found {
+		if r.overlay.present(k) {
+			something = true
 			if err := batch.Delete(ctx, key); err != nil {
 				return fmt.Errorf("storage: write delta: %w", err)
 			}
@@ -309,10 +322,17 @@ func (r *replica) write(writes map[Key]write) error {
 		if w.delete {
 			continue
 		}
+		something = true
 		value := append([]byte(valueTag), w.value...)
 		if err := batch.Put(ctx, key, value); err != nil {
 			return fmt.Errorf("storage: write delta: %w", err)
 		}
+	}
+	if !something {
+		return nil
+	}
+	if err := batch.Put(ctx, datastore.RawKey(dotKey), r.dots()); err != nil {
+		return fmt.Errorf("storage: write delta: %w", err)
 	}
 	if err := batch.Commit(ctx); err != nil {
 		return fmt.Errorf("storage: write delta: %w", err)
@@ -320,14 +340,11 @@ func (r *replica) write(writes map[Key]write) error {
 	return nil
 }
 
-// reset goes back to the last operation that was saved, after go-ds-crdt failed
-// within one: it has read something corrupt from the disk.
-func (r *replica) reset(cause error) error {
-	if r.closed {
-		return clock.ErrStopped
+// dots are what a new delta says of itself: its own, and those of its links.
+func (r *replica) dots() []byte {
+	raw := appendDot(nil, dot{r.writer, r.overlay.vector.last[r.writer] + 1})
+	for _, h := range r.overlay.headList() {
+		raw = appendDot(raw, h.dot)
 	}
-	if err := r.rebuild(); err != nil {
-		return errors.Join(cause, err)
-	}
-	return cause
+	return raw
 }

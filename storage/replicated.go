@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -12,8 +13,12 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// deltaSizeMax bounds what one turn may write, in bytes of keys and values.
-const deltaSizeMax = 1 << 20
+const (
+	// deltaSizeMax bounds what one turn may write, in bytes of keys and values
+	// and writeOverhead for each write.
+	deltaSizeMax  = 1 << 20
+	writeOverhead = 64
+)
 
 // ReplicatedConfig is what a replica needs.
 type ReplicatedConfig struct {
@@ -25,6 +30,8 @@ type ReplicatedConfig struct {
 	Service string
 	// Namespace tells the stores of one service apart, "main".
 	Namespace string
+	// Observe, if it is set, is told facts: a name, and names and values in turn.
+	Observe func(fact string, pairs ...any)
 	// AntiEntropyInterval is how often a replica compares heads with a peer of
 	// its choice; 0 means 5 s.
 	AntiEntropyInterval time.Duration
@@ -42,8 +49,11 @@ type ReplicatedConfig struct {
 // key the one that stands higher in the history wins, whatever the time: a
 // replica that lags behind loses. A concurrent write survives a deletion.
 //
-// The whole index is in memory, and deltas are kept for ever: this is for
-// thousands of entries that matter, not for bulk data.
+// The whole index is in memory: this is for up to some 100,000 entries that
+// matter, not for bulk data. Deltas are kept for those that lag behind, up to
+// 4,096 or 8 MiB of them, and a quarter more; whoever lags further is given the
+// whole state. What was superseded or deleted leaves nothing behind; what stays
+// for ever is some 10 bytes for each opening of a replica that wrote.
 type Replicated struct {
 	replicated
 }
@@ -54,13 +64,14 @@ type replicated struct {
 	cancel  context.CancelCauseFunc
 	letGo   func() // wakes the task that keep started
 	replica *replica
+	state   ReplicaState
 
 	pending     map[Key]write // of this turn
 	pendingSize int
 	committing  bool // a commit is scheduled
 
 	watchers  []*watcher
-	changed   map[Key]bool
+	changed   []Key // that watchers are still to be told of
 	notifying bool
 
 	exchange
@@ -70,8 +81,10 @@ type replicated struct {
 // exchange with the others. It stops with its loop; a service that stops in
 // order calls Close.
 //
-// It first takes what another replica has, if one answers within 2 s: a replica
-// that lost its disk would otherwise write on top of nothing, and lose.
+// A replica that has nothing, or whose disk is damaged, takes what the others
+// have before it returns, however long that takes, see State; it fails when
+// nothing comes for 5 minutes although there is something. One that has something
+// returns after one attempt to catch up, of up to 2 s.
 func OpenReplicated(ctx context.Context, cfg ReplicatedConfig) (*Replicated, error) {
 	if cfg.AntiEntropyInterval <= 0 {
 		cfg.AntiEntropyInterval = 5 * time.Second
@@ -79,31 +92,44 @@ func OpenReplicated(ctx context.Context, cfg ReplicatedConfig) (*Replicated, err
 	r := &Replicated{replicated{
 		cfg:     cfg,
 		pending: map[Key]write{},
-		changed: map[Key]bool{},
 	}}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	if err := r.keep(ctx); err != nil {
 		r.stop()
 		return nil, err
 	}
-	replica, err := openReplica(cfg.Disk, K("kv", cfg.Service, cfg.Namespace))
-	if err != nil {
-		r.stop()
-		return nil, err
-	}
-	r.replica = replica
-	if r.ctx.Err() != nil { // the loop has stopped meanwhile
-		r.stop()
-		return nil, clock.ErrStopped
-	}
-	r.serve()
-	r.catchUp(ctx)
-	if err := r.replica.restoreSalvage(); err != nil {
+	if err := r.open(ctx); err != nil {
 		r.stop()
 		return nil, err
 	}
 	r.startAntiEntropy()
 	return r, nil
+}
+
+func (r *Replicated) open(ctx context.Context) (err error) {
+	r.replica, err = openReplica(r.cfg.Disk, K("kv", r.cfg.Service, r.cfg.Namespace), r.cfg.Rand.Uint64, r.pause)
+	if err != nil {
+		return err
+	}
+	if r.ctx.Err() != nil { // the loop has stopped meanwhile
+		return clock.ErrStopped
+	}
+	if len(r.replica.rescue) > 0 {
+		r.observe("replica-damaged", "keys", len(r.replica.rescue))
+	}
+	r.state = ReplicaEmpty
+	r.serve()
+	if err := r.catchUp(ctx); err != nil {
+		return err
+	}
+	r.replica.overlay.takeChanged()
+	return nil
+}
+
+func (r *Replicated) observe(fact string, pairs ...any) {
+	if r.cfg.Observe != nil {
+		r.cfg.Observe(fact, pairs...)
+	}
 }
 
 // keep starts the task that ends the replica with its loop: it waits for the
@@ -176,6 +202,7 @@ func (r *Replicated) List(prefix Key) ([]Entry, error) {
 }
 
 // Apply implements Store. It fails with ErrTooLarge for a batch of over 1 MiB,
+// each write counting 64 bytes beside its key and value,
 // and while the disk refuses what was applied before.
 func (r *Replicated) Apply(b *Batch) error {
 	if r.ctx.Err() != nil {
@@ -184,7 +211,7 @@ func (r *Replicated) Apply(b *Batch) error {
 	size := 0
 	for _, w := range b.writes {
 		mustBeKey(w.key)
-		size += len(w.key) + len(w.value)
+		size += len(w.key) + len(w.value) + writeOverhead
 	}
 	if size > deltaSizeMax {
 		return fmt.Errorf("%w: a batch of %d bytes", ErrTooLarge, size)
@@ -232,7 +259,9 @@ func (r *Replicated) commit() error {
 	return nil
 }
 
-// Sync implements Store: durable on this node.
+// Sync implements Store: durable on this node. When the disk fails to flush,
+// everything is written anew by the next Sync or write: what the disk had taken
+// before may be gone even if its next flush succeeds.
 func (r *Replicated) Sync(ctx context.Context) error {
 	if err := r.commit(); err != nil {
 		return err
@@ -240,17 +269,43 @@ func (r *Replicated) Sync(ctx context.Context) error {
 	if err := r.replica.save(); err != nil {
 		return err
 	}
-	return flush(ctx, r.cfg.Loop, r.cfg.Disk)
+	err := flush(ctx, r.cfg.Loop, r.cfg.Disk)
+	if errors.Is(err, errSync) {
+		r.replica.overlay.rewrite()
+	}
+	return err
 }
 
-// Heads is a digest of the replica's state: replicas with equal heads have
-// equal contents. For checks and status.
+// Heads names the newest deltas that the replica knows: replicas of equal heads
+// have equal contents, but for what this turn has written. For checks and status.
 func (r *Replicated) Heads() []string {
 	var list []string
-	for _, c := range r.replica.heads() {
-		list = append(list, c.String())
+	for _, h := range r.replica.overlay.headList() {
+		list = append(list, h.cid.String())
 	}
 	return list
+}
+
+// ReplicaStats is what a replica holds.
+type ReplicaStats struct {
+	Entries    int // values; of a key with conflicting writes more than one
+	Deltas     int // kept for those that lag behind
+	DeltaBytes int
+	Writers    int // openings that ever wrote
+	// Contents is a digest: equal for equal entries, whatever their history.
+	Contents uint64
+}
+
+// Stats is for checks, figures and status.
+func (r *Replicated) Stats() ReplicaStats {
+	o := r.replica.overlay
+	return ReplicaStats{
+		Entries:    o.elements.Len(),
+		Deltas:     o.tail.len,
+		DeltaBytes: o.tail.bytes,
+		Writers:    len(o.vector.last),
+		Contents:   o.sum,
+	}
 }
 
 // Close flushes nothing and ends the replica.

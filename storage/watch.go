@@ -1,9 +1,6 @@
 package storage
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 type watcher struct {
 	prefix  Key
@@ -23,20 +20,28 @@ func (r *Replicated) Watch(prefix Key, f func(k Key)) (stop func()) {
 	}
 }
 
+// notifyEach is how many changes watchers are told of in one turn.
+const notifyEach = 512
+
 // notify schedules a turn for the watchers if an operation changed something.
 func (r *Replicated) notify() {
-	maps.Copy(r.changed, r.replica.overlay.takeChanged())
+	r.changed = append(r.changed, r.replica.overlay.takeChanged()...)
 	if len(r.changed) == 0 || r.notifying {
 		return
 	}
 	r.notifying = true
 	r.cfg.Loop.AfterFunc(0, func() {
 		r.notifying = false
-		keys := slices.SortedFunc(maps.Keys(r.changed), Key.Compare)
-		clear(r.changed)
+		keys := slices.Clone(r.changed[:min(len(r.changed), notifyEach)])
+		if r.changed = r.changed[len(keys):]; len(r.changed) == 0 {
+			r.changed = nil
+		}
+		slices.SortFunc(keys, Key.Compare)
+		keys = slices.Compact(keys)
 		for _, w := range r.watchers {
 			w.tell(keys)
 		}
+		r.notify()
 	})
 }
 

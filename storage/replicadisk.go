@@ -1,0 +1,386 @@
+package storage
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/ipfs/go-datastore"
+)
+
+// On the disk, below a replica's place. All but the deltas is sealed.
+const (
+	diskKeys   = "/k" // of each generation: a record, which is its elements, for each key
+	diskHeads  = "/h" // for each head, by id
+	diskDeltas = "/n" // the deltas themselves, by id
+	diskCut    = "/p" // for each writer, how far the deltas were cut
+	diskState  = "/s" // how many of all that there must be, and their sums
+	diskRescue = "/r" // what was sound of a damaged replica and is to be written again, by key
+	// diskSalvaged says that the rescue is complete and all else, if there is
+	// any, garbage. It goes when there is a state again.
+	diskSalvaged = "/q"
+)
+
+// generation is one of the two places for records. A whole state that comes from
+// another replica is written into the one that is not in use, part by part, and
+// then taken into use at once.
+type generation string
+
+const (
+	generationA generation = "/a"
+	generationB generation = "/b"
+)
+
+func (g generation) other() generation {
+	if g == generationA {
+		return generationB
+	}
+	return generationA
+}
+
+// diskWrite is one write to come, with its place below the overlay's.
+type diskWrite struct {
+	key    string
+	value  []byte
+	delete bool
+}
+
+func cutKey(writer uint64) string { return diskCut + fmt.Sprintf("/%016x", writer) }
+
+func (o *overlay) save(key string, value []byte) {
+	o.unsaved = append(o.unsaved, diskWrite{key: key, value: seal(string(o.at)+key, value)})
+}
+
+func (o *overlay) erase(key string) {
+	o.unsaved = append(o.unsaved, diskWrite{key: key, delete: true})
+}
+
+func (o *overlay) saveRecord(g generation, key string, list []*element) {
+	o.unsaved = append(o.unsaved, o.recordWrite(g, key, list))
+}
+
+func (o *overlay) recordWrite(g generation, key string, list []*element) diskWrite {
+	at := diskKeys + string(g) + key
+	if len(list) == 0 {
+		return diskWrite{key: at, delete: true}
+	}
+	return diskWrite{key: at, value: seal(string(o.at)+at, encodeRecord(list))}
+}
+
+// commit writes the operations to the disk, as one batch. What the disk refuses
+// stays for the next commit: memory runs ahead, and still no state of the disk
+// is half done.
+func (o *overlay) commit() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.unsaved) == 0 {
+		return nil
+	}
+	return o.commitState()
+}
+
+// commitState is commit also if there is nothing else to write.
+func (o *overlay) commitState() error {
+	n := len(o.unsaved)
+	if o.salvaged {
+		o.erase(diskSalvaged)
+	}
+	o.save(diskState, o.state().encode())
+	if err := o.write(o.unsaved); err != nil {
+		o.unsaved = o.unsaved[:n]
+		return err
+	}
+	o.salvaged = false
+	clear(o.unsaved)
+	o.unsaved = o.unsaved[:0]
+	return nil
+}
+
+// write makes writes one batch of the disk.
+func (o *overlay) write(writes []diskWrite) error {
+	ctx := context.Background()
+	batch, err := o.disk.Batch(ctx)
+	if err != nil {
+		return fmt.Errorf("storage: save replica: %w", err)
+	}
+	for _, w := range writes {
+		key := datastore.RawKey(string(o.at) + w.key)
+		if w.delete {
+			err = batch.Delete(ctx, key)
+		} else {
+			err = batch.Put(ctx, key, w.value)
+		}
+		if err != nil {
+			return fmt.Errorf("storage: save replica: %w", err)
+		}
+	}
+	if err := batch.Commit(ctx); err != nil {
+		return fmt.Errorf("storage: save replica: %w", err)
+	}
+	return nil
+}
+
+// rewrite has the next commit write everything anew: the disk may have lost what
+// it has acknowledged. The blocks of deltas are not in memory, so they are cut.
+func (o *overlay) rewrite() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.dropBlocks(o.tail.raise(o.vector))
+	var list []*element
+	tell := func() {
+		if len(list) > 0 {
+			o.saveRecord(o.gen, list[0].key, list)
+		}
+	}
+	o.elements.From(func(*element) bool { return false }, func(e *element) bool {
+		if len(list) > 0 && list[0].key != e.key {
+			tell()
+			list = nil
+		}
+		list = append(list, e)
+		return true
+	})
+	tell()
+	for _, id := range slices.Sorted(maps.Keys(o.heads)) {
+		o.setHead(o.heads[id])
+	}
+	for _, d := range o.tail.cut.dots() {
+		o.saveCut(d)
+	}
+}
+
+// diskSums say what there must be on the disk. They are part of each batch, so a
+// record that was lost, or stayed when it should have gone, is noticed.
+type diskSums struct {
+	gen                         generation
+	elements, heads, tail, cuts count
+}
+
+// count is a number of things and the sum of their hashes.
+type count struct{ n, sum uint64 }
+
+func (c *count) add(hash uint64) {
+	c.n++
+	c.sum += hash
+}
+
+func (o *overlay) state() diskSums {
+	s := diskSums{
+		gen:      o.gen,
+		elements: count{uint64(o.elements.Len()), o.sum},
+		tail:     count{uint64(o.tail.len), o.tail.sum},
+		cuts:     count{uint64(len(o.tail.cut.last)), o.tail.cut.sum},
+	}
+	for _, h := range o.heads {
+		s.heads.add(h.hash())
+	}
+	return s
+}
+
+func (s diskSums) encode() []byte {
+	raw := appendBytes(nil, string(s.gen))
+	for _, c := range []count{s.elements, s.heads, s.tail, s.cuts} {
+		raw = binary.LittleEndian.AppendUint64(binary.AppendUvarint(raw, c.n), c.sum)
+	}
+	return raw
+}
+
+func decodeSums(raw []byte) (s diskSums, err error) {
+	gen, raw, err := cutBytes(raw)
+	s.gen = generation(gen)
+	if err != nil || s.gen != generationA && s.gen != generationB {
+		return s, fmt.Errorf("%w: state", ErrCorrupt)
+	}
+	for _, c := range []*count{&s.elements, &s.heads, &s.tail, &s.cuts} {
+		if c.n, raw, err = cutUvarint(raw); err != nil || len(raw) < 8 {
+			return s, fmt.Errorf("%w: state", ErrCorrupt)
+		}
+		c.sum, raw = binary.LittleEndian.Uint64(raw), raw[8:]
+	}
+	return s, nil
+}
+
+// found is what was read from the disk of a replica.
+type found struct {
+	sums    diskSums
+	known   bool // sums were there and sound
+	empty   bool // there was nothing at all
+	damaged bool // something was not sound
+	// salvaged: it was damaged, and the rescue is all that counts.
+	salvaged bool
+	records  map[generation][][]*element // by key, in the disk's order
+	corrupt  map[string]bool             // keys of records that were not sound
+	heads    []*head
+	cut      *vector
+	deltas   []*delta
+	rescue   [][]*element // by key
+}
+
+// yield gives up the turn now and then while much is read or written.
+type yield func() error
+
+// readEach is how many things are read or written in one turn.
+const readEach = 512
+
+// read reads all that is on the disk below a place.
+func readReplica(disk Disk, at Key, pause yield) (*found, error) {
+	f := &found{empty: true, records: map[generation][][]*element{}, corrupt: map[string]bool{}, cut: newVector()}
+	n := 0
+	err := scanDisk(disk, at, func(k Key, raw []byte) error {
+		f.empty = false
+		if n++; n%readEach == 0 {
+			if err := pause(); err != nil {
+				return err
+			}
+		}
+		err := f.take(k, string(k[len(at):]), raw)
+		if errors.Is(err, ErrCorrupt) { // it may be the reading that went wrong
+			err = readSound(disk, k, func(raw []byte) error { return f.take(k, string(k[len(at):]), raw) })
+		}
+		if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNotFound) {
+			f.spoil(string(k[len(at):]))
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("storage: open replica: %w", err)
+	}
+	f.damaged = f.damaged || f.salvaged || !f.empty && !f.whole()
+	return f, nil
+}
+
+// spoil notes that something is not sound.
+func (f *found) spoil(key string) {
+	f.damaged = true
+	for _, g := range []generation{generationA, generationB} {
+		if k, ok := cutPart(key, diskKeys+string(g)); ok {
+			f.corrupt[k] = true
+		}
+	}
+}
+
+// take notes one thing that was read.
+func (f *found) take(k Key, key string, raw []byte) (err error) {
+	if id, ok := cutPart(key, diskDeltas); ok {
+		return f.takeDelta(id, raw)
+	}
+	if raw, err = unseal(string(k), raw); err != nil {
+		return err
+	}
+	if key == diskSalvaged {
+		f.salvaged = true
+		return nil
+	}
+	if key == diskState {
+		f.sums, err = decodeSums(raw)
+		f.known = err == nil
+		return err
+	}
+	if writer, ok := cutPart(key, diskCut); ok {
+		return f.takeCut(writer, raw)
+	}
+	if _, ok := cutPart(key, diskHeads); ok {
+		h, _, err := cutHead(raw)
+		if err == nil {
+			f.heads = append(f.heads, h)
+		}
+		return err
+	}
+	return f.takeRecord(key, raw)
+}
+
+func (f *found) takeRecord(key string, raw []byte) error {
+	for _, g := range []generation{generationA, generationB} {
+		k, ok := cutPart(key, diskKeys+string(g))
+		if !ok {
+			continue
+		}
+		list, err := decodeRecord(k, raw)
+		if err != nil {
+			return err
+		}
+		f.records[g] = append(f.records[g], list)
+		return nil
+	}
+	if k, ok := cutPart(key, diskRescue); ok {
+		list, err := decodeRecord(k, raw)
+		if err == nil {
+			f.rescue = append(f.rescue, list)
+		}
+		return err
+	}
+	return fmt.Errorf("%w: %s is nothing of a replica", ErrCorrupt, key)
+}
+
+func (f *found) takeDelta(id string, raw []byte) error {
+	d, err := decodeDelta(raw)
+	if err != nil || d.id != id {
+		return fmt.Errorf("%w: delta %s", ErrCorrupt, id)
+	}
+	f.deltas = append(f.deltas, d)
+	return nil
+}
+
+func (f *found) takeCut(writer string, raw []byte) error {
+	w, err := strconv.ParseUint(writer[1:], 16, 64)
+	if err != nil {
+		return fmt.Errorf("%w: cut of %s", ErrCorrupt, writer)
+	}
+	seq, _, err := cutUvarint(raw)
+	f.cut.add(dot{w, seq})
+	return err
+}
+
+// whole reports whether all is there that must be, and nothing else.
+func (f *found) whole() bool {
+	var elements, heads, tail count
+	for _, list := range f.records[f.sums.gen] {
+		for _, e := range list {
+			elements.add(e.hash)
+		}
+	}
+	for _, h := range f.heads {
+		heads.add(h.hash())
+	}
+	for _, d := range f.deltas {
+		tail.add(d.hash())
+	}
+	cuts := count{uint64(len(f.cut.last)), f.cut.sum}
+	return f.known && elements == f.sums.elements && heads == f.sums.heads && tail == f.sums.tail && cuts == f.sums.cuts
+}
+
+// load makes what was found, all of it sound, the index. Nobody else may use the
+// overlay meanwhile.
+func (o *overlay) load(f *found, pause yield) error {
+	o.gen = f.sums.gen
+	o.sum = f.sums.elements.sum
+	for i, list := range f.records[o.gen] {
+		for _, e := range list {
+			o.elements.Insert(e)
+		}
+		if i%readEach == readEach-1 {
+			if err := pause(); err != nil {
+				return err
+			}
+		}
+	}
+	for _, h := range f.heads {
+		o.heads[h.id] = h
+	}
+	o.tail.cut = f.cut
+	o.vector = f.cut.clone()
+	slices.SortFunc(f.deltas, compareDeltas)
+	for _, d := range f.deltas {
+		if d.dot.seq != o.vector.last[d.dot.writer]+1 {
+			return fmt.Errorf("%w: a gap in the deltas", ErrCorrupt)
+		}
+		o.vector.add(d.dot)
+		o.tail.add(d.stub)
+	}
+	return nil
+}
