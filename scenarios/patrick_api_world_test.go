@@ -127,7 +127,7 @@ func TestCancelling(t *testing.T) {
 	})
 	require.Equal(t, map[string]patrickapi.Status{
 		"open, at once":                         patrickapi.Cancelled,
-		"held, at once":                         patrickapi.Locked,
+		"held, at once":                         patrickapi.Cancelled,
 		"held, when its holder has heard of it": patrickapi.Cancelled,
 		"not cancelled":                         patrickapi.Locked,
 		"unknown":                               patrickapi.Unknown,

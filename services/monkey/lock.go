@@ -17,6 +17,8 @@ type lock struct {
 	job   patrickapi.Job
 	token patrickapi.Token
 	lease time.Duration
+	// buildMax bounds the time from taken to the end of the build.
+	buildMax time.Duration
 	// good is when the last granted request was sent, taken when the first was.
 	good, taken time.Duration
 	// lost is why the lock is over before its lease, "" while it is not.

@@ -77,7 +77,7 @@ func (s *Service) race(ctx context.Context, o patrickapi.Offer) *lock {
 		}
 		return nil
 	}
-	l := &lock{job: grant.Job, token: grant.Token, lease: grant.Lease, good: sent, taken: sent, phase: "fetch"}
+	l := &lock{job: grant.Job, token: grant.Token, lease: grant.Lease, buildMax: grant.BuildMax, good: sent, taken: sent, phase: "fetch"}
 	if !l.valid(s.env.Loop.Elapsed()) || l.token.Holder != s.env.Self {
 		return nil // the answer took longer than the lease
 	}

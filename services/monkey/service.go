@@ -66,6 +66,7 @@ type Service struct {
 func (s *Service) Start(context.Context) error {
 	s.patrick, s.tns, s.hoarder = patrickapi.NewClient(s.env.Wire), tnsapi.NewClient(s.env.Wire), hoarderapi.NewClient(s.env.Wire)
 	monkeyapi.Status.Serve(s.env.Wire, s.status)
+	monkeyapi.Holds.Serve(s.env.Wire, s.holds)
 	monkeyapi.Offer.Serve(s.env.Wire, func(_ context.Context, _ transport.Peer, a patrickapi.Announcement) { s.hear(a) })
 	monkeyapi.Jobs.Subscribe(s.env.Wire, func(_ context.Context, _ transport.Peer, a patrickapi.Announcement) { s.hear(a) })
 	s.gauge()
@@ -94,6 +95,14 @@ const stopTimeout = 3 * time.Second
 func (s *Service) gauge() {
 	s.env.SetGauge("monkey.slots", int64(s.set.Slots))
 	s.env.SetGauge("monkey.slots-free", int64(s.free()))
+}
+
+// holds answers a home that has to know whether a grant is used. A claim that is
+// under way may still bring it.
+func (s *Service) holds(_ context.Context, _ transport.Peer, req monkeyapi.HoldsRequest) (monkeyapi.HoldsResponse, error) {
+	l := s.held[req.Job]
+	held := l != nil && l.token == req.Token && l.valid(s.env.Loop.Elapsed())
+	return monkeyapi.HoldsResponse{Holds: held || s.racing[req.Job]}, nil
 }
 
 func (s *Service) status(context.Context, transport.Peer, monkeyapi.StatusRequest) (monkeyapi.StatusResponse, error) {

@@ -2,6 +2,7 @@ package monkey
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -94,11 +95,23 @@ func (s *Service) build(ctx context.Context, l *lock, book *logbook) (Result, er
 	}
 	l.phase = "build"
 	s.env.Observe("build-started", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("holder", l.token.Holder))
-	built, err := s.builder.Build(ctx, Request{Job: l.job, Attempt: l.token.Attempt, Tree: tree, Log: book.line})
+	built, err := s.buildInTime(ctx, l, Request{Job: l.job, Attempt: l.token.Attempt, Tree: tree, Log: book.line})
 	if err != nil {
 		return built, err
 	}
 	return built, afterBuild.Hit(ctx, s.env)
+}
+
+// buildInTime ends a build that takes longer than patrick allows. That is a
+// failure like others, which is reported: the lock is held all the time.
+func (s *Service) buildInTime(ctx context.Context, l *lock, req Request) (Result, error) {
+	limited, cancel := clock.WithTimeout(ctx, s.env.Loop, max(0, l.taken+l.buildMax-s.env.Loop.Elapsed()))
+	defer cancel()
+	built, err := s.builder.Build(limited, req)
+	if err != nil && ctx.Err() == nil && limited.Err() != nil {
+		return built, fmt.Errorf("the build took longer than %v", l.buildMax)
+	}
+	return built, err
 }
 
 func (s *Service) fetchTree(ctx context.Context, l *lock) (patrickapi.Tree, error) {

@@ -2,20 +2,37 @@ package patrick
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
-// attendRetry is when something is tried again that the disk refused.
-const attendRetry = time.Second
+const (
+	// attendRetry is when something is tried again that the disk refused.
+	attendRetry = time.Second
+	// attemptSlack is what an attempt may take beside the build: to fetch the tree,
+	// to have the artifact kept and to publish it.
+	attemptSlack = 3 * time.Minute
+	// holderTimeout bounds the question to a holder whether it holds.
+	holderTimeout = 1500 * time.Millisecond
+)
+
+// watchInterval is how often a patrick that is not the home of a held job looks
+// whether it has become that.
+func (s *Service) watchInterval() time.Duration { return s.set.Lease / 4 }
 
 // follow starts the clocks that a change of state starts.
 func (s *Service) follow(j *active, state State) {
 	now := s.env.Loop.Elapsed()
 	if state.Live && j.state.Top.Token != state.Top.Token {
-		j.lease, j.buildMax = now+s.set.Lease, now+s.set.BuildMax
+		j.lease, j.buildMax = now+s.set.Lease, now+s.set.BuildMax+attemptSlack
+	}
+	if state.Halted && state.Rebuilds != j.state.Rebuilds { // its last holder may not know yet
+		j.notBefore = now + s.set.Lease
 	}
 	if state.Failures > j.state.Failures {
 		j.notBefore = now + s.jittered(s.verdict(j.id, state).wait)
@@ -42,6 +59,10 @@ func (s *Service) arm(j *active) {
 	now := s.env.Loop.Elapsed()
 	due := time.Duration(-1)
 	switch {
+	case j.state.Live && j.state.Cancel != nil:
+		due = now
+	case j.state.Live && !j.mine:
+		due = now + s.watchInterval()/2
 	case j.state.Live:
 		due = min(j.lease, j.buildMax)
 	case s.verdict(j.id, j.state).close != patrickapi.Unknown, j.notBefore > now:
@@ -81,10 +102,11 @@ func (s *Service) attend(ctx context.Context, j *active) time.Duration {
 	now := s.env.Loop.Elapsed()
 	switch {
 	case !isHome:
-		return s.set.Lease
-	case j.state.Live && !was: // a new home measures a whole lease
-		j.lease = now + s.set.Lease
-		return 0
+		return s.watchInterval()
+	case j.state.Live && j.state.Cancel != nil:
+		return s.stopHolder(ctx, j)
+	case j.state.Live && !was:
+		return s.takeOver(ctx, j)
 	case j.state.Live && now < min(j.lease, j.buildMax):
 		return 0 // renewed meanwhile
 	case j.state.Live:
@@ -95,13 +117,37 @@ func (s *Service) attend(ctx context.Context, j *active) time.Duration {
 	return s.carryOn(ctx, j)
 }
 
-// expire ends a grant that was not renewed.
-func (s *Service) expire(j *active) time.Duration {
-	token, reason := j.state.Top.Token, "not renewed"
-	if s.env.Loop.Elapsed() >= j.buildMax {
-		reason = "took too long"
+// takeOver begins to measure the lease of a grant that another home has made, or
+// this one before it was restarted: a whole lease, since a renewal may have been
+// granted until now. But the holder is asked first: one that has forgotten need
+// not be waited for.
+func (s *Service) takeOver(ctx context.Context, j *active) time.Duration {
+	now, token := s.env.Loop.Elapsed(), j.state.Top.Token
+	j.lease = now + s.set.Lease
+	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, holderTimeout)
+	defer cancel()
+	resp, err := monkeyapi.Holds.Call(ctx, s.env.Wire, token.Holder, monkeyapi.HoldsRequest{Job: j.id, Token: token})
+	if err == nil && !resp.Holds && s.board.active[j.id] == j && j.heldBy(token) && j.mine {
+		return s.end(j, loss{Token: token, Reason: "its holder does not hold it", By: s.env.Self}, "forgotten")
 	}
-	if err := s.record(j.id, loss{Token: token, Reason: reason, By: s.env.Self}); err != nil {
+	return 0
+}
+
+// expire ends a grant that was not renewed, or that takes too long although it
+// is: that is a failure, which counts as such.
+func (s *Service) expire(j *active) time.Duration {
+	token := j.state.Top.Token
+	if s.env.Loop.Elapsed() >= j.buildMax {
+		text := fmt.Sprintf("the attempt took longer than %v", s.set.BuildMax+attemptSlack)
+		return s.end(j, result{Token: token, Error: text}, "took too long")
+	}
+	return s.end(j, loss{Token: token, Reason: "not renewed", By: s.env.Self}, "not renewed")
+}
+
+// end records how a grant ended of which its holder says nothing.
+func (s *Service) end(j *active, how record, reason string) time.Duration {
+	token := j.state.Top.Token
+	if err := s.record(j.id, how); err != nil {
 		s.env.Log.Warn("cannot expire a grant", "job", j.id, "err", err)
 		return attendRetry
 	}

@@ -169,8 +169,9 @@ func (s *Service) resultOf(req patrickapi.FinishRequest) record {
 
 func bounded(text string) string { return text[:min(len(text), patrickapi.TextLenMax)] }
 
-// cancel ends a job without an outcome: at once if nobody holds it, else when
-// its holder hears of it or is lost.
+// cancel ends a job without an outcome. When it is acknowledged as cancelled,
+// nothing of it is published any more, as far as tns can be reached; whoever
+// holds it hears of it at the next renewal.
 func (s *Service) cancel(ctx context.Context, _ transport.Peer, req patrickapi.JobRequest) (patrickapi.CancelResponse, error) {
 	state, err := s.read(req.Job)
 	switch {
@@ -181,6 +182,11 @@ func (s *Service) cancel(ctx context.Context, _ transport.Peer, req patrickapi.J
 	case !state.Status.Final() && state.Cancel == nil:
 		if err := s.record(req.Job, cancel{Rebuild: state.Rebuilds, Cause: "request", Reason: "cancelled on request", By: s.env.Self}); err != nil {
 			return patrickapi.CancelResponse{}, err
+		}
+	}
+	if j := s.board.active[req.Job]; j != nil && j.state.Live && j.state.Cancel != nil {
+		if err := s.halt(ctx, j); err != nil {
+			return patrickapi.CancelResponse{}, fault("patrick/cancel", "stop its holder", err)
 		}
 	}
 	if _, err := s.replicate(ctx, replicateTimeout); err != nil {

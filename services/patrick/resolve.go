@@ -20,6 +20,7 @@ type history struct {
 	rebuilds map[int]rebuild
 	cancels  map[int]cancel
 	closings map[int]closing
+	sealed   uint64 // the greatest of all closings
 }
 
 // resolve is the state of a job: a pure function of its records. Adding records
@@ -81,6 +82,7 @@ func (r cancel) into(h *history) {
 }
 
 func (r closing) into(h *history) {
+	h.sealed = max(h.sealed, r.Sealed)
 	keepGreaterIn(h.closings, r.Rebuild, r, func(a, b closing) int {
 		return cmp.Or(cmp.Compare(a.Status, b.Status), a.Token.Compare(b.Token))
 	})
@@ -107,6 +109,9 @@ type State struct {
 	// failure, Losses those that ended without a word, both since the last
 	// rebuild.
 	Grants, Failures, Losses int
+	// Halted: the last grant was ended because of a cancel, and its holder may not
+	// know that.
+	Halted bool
 	// Rebuilds is how often the job was begun anew.
 	Rebuilds int
 	// Sealed is the attempt below which tns accepts nothing of the job.
@@ -126,13 +131,14 @@ func (h *history) state() State {
 	if h.spec == nil {
 		return s // Unknown: the rest has come before the beginning
 	}
-	s.Spec, s.Grants = *h.spec, len(h.grants)
+	s.Spec, s.Grants, s.Sealed = *h.spec, len(h.grants), h.sealed
 	after := h.begun(&s)
 	for _, t := range slices.SortedFunc(maps.Keys(h.grants), Token.Compare) {
 		s.Top = h.grants[t]
 		_, reported := h.results[t]
-		_, lost := h.losses[t]
+		l, lost := h.losses[t]
 		s.Live = !reported && !lost
+		s.Halted = !reported && lost && l.Reason == haltedReason
 		if lost && !reported && t.Attempt > after {
 			s.Losses++
 		}
@@ -149,9 +155,6 @@ func (h *history) state() State {
 func (h *history) begun(s *State) (after uint64) {
 	for n, r := range h.rebuilds {
 		s.Rebuilds, after = max(s.Rebuilds, n), max(after, r.After)
-	}
-	for _, c := range h.closings {
-		s.Sealed = max(s.Sealed, c.Sealed)
 	}
 	if c, asked := h.cancels[s.Rebuilds]; asked {
 		s.Cancel = &c

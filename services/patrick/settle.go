@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/transport"
@@ -58,6 +59,49 @@ func (s *Service) settle(ctx context.Context, j *active) time.Duration {
 		return attendRetry
 	}
 	return 0
+}
+
+// haltedReason is why a grant ended whose job was cancelled.
+const haltedReason = "the job was cancelled"
+
+// stopHolder ends the grant of a job that is to be cancelled. First tns is told
+// not to accept anything of it, so that what is cancelled is not published; if
+// it was published already, that is the outcome.
+func (s *Service) stopHolder(ctx context.Context, j *active) time.Duration {
+	if err := s.halt(ctx, j); err != nil {
+		s.env.Log.Info("a job waits for tns before it is cancelled", "job", j.id, "err", err)
+		return settleRetry
+	}
+	return 0
+}
+
+func (s *Service) halt(ctx context.Context, j *active) error {
+	top := j.state.Top.Token
+	next := j.state.nextAttempt() + uint64(j.sealed/sealPatience)
+	var published *tnsapi.Version
+	if len(s.env.Wire.Directory().Peers(tnsapi.Service)) > 0 {
+		var err error
+		published, err = s.publishedVersion(ctx, j.id, j.state, next)
+		if transport.KindOf(err) == transport.Conflict {
+			j.sealed++
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case s.board.active[j.id] != j || !j.heldBy(top):
+		return nil // things have moved on
+	case published != nil:
+		return s.adopt(*published)
+	}
+	j.settled = next
+	defer func() { j.settled = 0 }()
+	err := s.record(j.id, loss{Token: top, Reason: haltedReason, By: s.env.Self})
+	if err == nil {
+		s.env.Observe("job-expired", node.F("job", j.id), node.F("attempt", top.Attempt), node.F("holder", top.Holder), node.F("reason", haltedReason))
+	}
+	return err
 }
 
 // publishedVersion is the job's version in tns, nil if there is none and none

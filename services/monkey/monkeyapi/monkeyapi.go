@@ -28,7 +28,20 @@ type Work struct {
 	For time.Duration
 }
 
+// HoldsRequest asks a monkey whether it holds a job under a token.
+type HoldsRequest struct {
+	Job   string
+	Token patrickapi.Token
+}
+
+// HoldsResponse: if not Holds, it does not and never will.
+type HoldsResponse struct {
+	Holds bool
+}
+
 var (
+	// Holds is served by each monkey, for patricks that have become a home.
+	Holds = transport.Method[HoldsRequest, HoldsResponse]{Name: "monkey/holds"}
 	// Status is served by each monkey.
 	Status = transport.Method[StatusRequest, StatusResponse]{Name: "monkey/status"}
 	// Offer tells a few monkeys of open jobs.
