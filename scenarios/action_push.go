@@ -71,12 +71,12 @@ func (p *pushParams) validate() error {
 // run delivers the push. The fact push-acknowledged is what the cloud must
 // stand by from then on.
 func (p *pushParams) run(ctx context.Context, client node.Env) error {
-	forge := forge{env: client}
+	forge, began := forge{env: client}, client.Loop.Elapsed()
 	req, err := forge.notice(ctx, p)
 	if err != nil {
 		return err
 	}
-	if err := observePush(client, req, p.Deliveries); err != nil {
+	if err := observePush(client, req, p.Deliveries, client.Loop.Elapsed()-began); err != nil {
 		return err
 	}
 	return clock.First(ctx, client.Loop, p.Deliveries, p.Deliveries, func(ctx context.Context, _ int) error {
@@ -89,11 +89,12 @@ func jobOf(req patrickapi.PushRequest) string {
 }
 
 // observePush tells the checks what is pushed, and what must become of it.
-func observePush(client node.Env, req patrickapi.PushRequest, deliveries int) error {
+// took is how long it took to notice it.
+func observePush(client node.Env, req patrickapi.PushRequest, deliveries int, took time.Duration) error {
 	b, err := buildOf(req.Tree)
 	client.Observe("push-sent", node.F("job", jobOf(req)), node.F("project", req.Project), node.F("repository", req.Repository),
 		node.F("branch", req.Branch), node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("order", req.Event.Order),
-		node.F("deliveries", deliveries), node.F("newest-wins", req.NewestWins),
+		node.F("deliveries", deliveries), node.F("took", took), node.F("newest-wins", req.NewestWins),
 		node.F("source", b.source), node.F("artifact", b.artifact), node.F("entries", b.entries), node.F("fail", b.fail))
 	return err
 }

@@ -109,7 +109,7 @@ func (p *publishParams) once(ctx context.Context, env node.Env, c *tnsapi.Client
 func observeVersion(env node.Env, fact string, resp tnsapi.PublishResponse) {
 	v := resp.Version
 	env.Observe(fact, node.F("project", v.Project), node.F("branch", v.Branch), node.F("commit", v.Commit), node.F("job", v.Job),
-		node.F("order", v.Order), node.F("rollback", v.Rollback), node.F("attempt", v.Token.Attempt), node.F("holder", v.Token.Holder), node.F("artifact", v.Artifact), node.F("copies", resp.Copies))
+		node.F("order", v.Order), node.F("rollback", int64(v.Rollback)), node.F("attempt", v.Token.Attempt), node.F("holder", v.Token.Holder), node.F("artifact", v.Artifact), node.F("copies", resp.Copies))
 }
 
 func entriesOf(commit string, n int) []tnsapi.Entry {

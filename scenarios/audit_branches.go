@@ -32,7 +32,7 @@ func observeCurrent(env node.Env, fact string, by transport.Peer, began time.Dur
 
 func versionFields(v tnsapi.Version) []node.Field {
 	return []node.Field{
-		node.F("commit", v.Commit), node.F("job", v.Job), node.F("order", v.Order), node.F("rollback", v.Rollback), node.F("attempt", v.Token.Attempt),
+		node.F("commit", v.Commit), node.F("job", v.Job), node.F("order", v.Order), node.F("rollback", int64(v.Rollback)), node.F("attempt", v.Token.Attempt),
 		node.F("holder", v.Token.Holder), node.F("artifact", v.Artifact), node.F("count", v.Count),
 	}
 }

@@ -27,6 +27,16 @@ func tnsChecks() []scenario.Check {
 			New:  func() check.Checker { return &wholeVersionsOnly{checked: map[string][]string{}} },
 		},
 		{
+			Name: "versions-are-true",
+			Doc:  "whatever a user asks tns at any moment, or is told by a watch, is a version that was published, of the entries and the artifact that its tree must come to, and no older than what that replica named before; after healing everybody is told of the newest version that was acknowledged",
+			New:  func() check.Checker { return newVersions() },
+		},
+		{
+			Name: "newest-success-is-live",
+			Doc:  "a push is newer than all that had been acknowledged before it was made; after healing, the newest push of a branch that succeeded is live on every tns, or what was published or rolled back after it",
+			New:  func() check.Checker { return &newestIsLive{} },
+		},
+		{
 			Name: "no-stale-publish",
 			Doc:  "no tns replica accepts a publish under a lower token than it has accepted or fenced for the job",
 			New:  func() check.Checker { return &noStalePublish{nodes: map[string]*tokensSeen{}} },
@@ -274,7 +284,7 @@ type historyKept struct {
 }
 
 type durableVersion struct {
-	order  uint64
+	height height
 	copies int
 	at     time.Duration
 }
@@ -294,7 +304,7 @@ func (c *historyKept) Fact(f check.Fact) error {
 	if c.branches[b] == nil {
 		c.branches[b] = map[string]durableVersion{}
 	}
-	c.branches[b][f.Text("job")] = durableVersion{uint64(f.Int("order")), int(f.Int("copies")), f.At}
+	c.branches[b][f.Text("job")] = durableVersion{heightOf(f), int(f.Int("copies")), f.At}
 	return nil
 }
 
@@ -331,7 +341,7 @@ func keptNewest(kept []tnsapi.Version, durable map[string]durableVersion, keep i
 	for _, job := range slices.Sorted(maps.Keys(durable)) {
 		newer := 0
 		for _, v := range kept {
-			if v.Order >= durable[job].order { // of equal orders the token decides
+			if (height{v.Order, uint64(v.Rollback)}).compare(durable[job].height) >= 0 { // of equal orders the token decides
 				newer++
 			}
 		}

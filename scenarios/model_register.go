@@ -21,6 +21,8 @@ import (
 type maxRegister struct {
 	begun   map[height]time.Duration // when a value was first begun to be written
 	certain []certainty              // greater and greater, later and later
+	// shared knows what was begun if several registers are written alike.
+	shared *maxRegister
 }
 
 // height is a value; the minor part decides between equal major ones.
@@ -50,6 +52,14 @@ func (r *maxRegister) begin(at time.Duration, value height) {
 	if old, known := r.begun[value]; !known || at < old {
 		r.begun[value] = at
 	}
+}
+
+func (r *maxRegister) begunAt(value height) (at time.Duration, known bool) {
+	if r.shared != nil {
+		return r.shared.begunAt(value)
+	}
+	at, known = r.begun[value]
+	return at, known
 }
 
 // done says that a write has taken effect before a moment. Calls come in the
@@ -84,7 +94,7 @@ func (r *maxRegister) floor(at time.Duration) height {
 func (r *maxRegister) read(begin, end time.Duration, value height) error {
 	from := begin
 	if value != (height{}) {
-		at, known := r.begun[value]
+		at, known := r.begunAt(value)
 		if !known || at > end {
 			return fmt.Errorf("%s was read, which nobody had written", value)
 		}

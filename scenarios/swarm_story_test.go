@@ -149,6 +149,8 @@ func (s *story) expect() string {
     - whole-versions-only
     - no-stale-publish
     - no-lost-jobs
+    - versions-are-true
+    - newest-success-is-live
     - answers-are-true
     - ack-is-durable
     - dedupe
@@ -163,6 +165,8 @@ func (s *story) expect() string {
       - replicas-converged
       - history-kept
       - every-job-final
+      - versions-are-true
+      - newest-success-is-live
       - answers-are-true
       - one-effective-outcome-per-job
       - copies-restored

@@ -1,0 +1,204 @@
+package scenarios
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/sim/check"
+)
+
+// versions compares what replicas of tns tell a user who asks all the time, and
+// watches, with what was published and what it must consist of.
+type versions struct {
+	check.Tally
+	*versionModel
+	surroundings
+	losses diskLosses
+	// held is what one replica names as current: newer and newer. durable is what
+	// a replica has made durable itself, and the next incarnation must know.
+	held    map[replicaBranch]*maxRegister
+	durable map[replicaBranch]height
+	// promised are the newest versions that were acknowledged, by branch.
+	promised map[tnsapi.BranchRequest]durableVersion
+	// sweeping and swept are what is current by the sweep that goes on and by the
+	// last one, watched what watchers were told last.
+	sweeping, swept map[tnsapi.BranchRequest]height
+	watched         map[tnsapi.BranchRequest]height
+}
+
+type replicaBranch struct {
+	node   string
+	branch tnsapi.BranchRequest
+}
+
+func newVersions() *versions {
+	return &versions{
+		versionModel: newVersionModel(), surroundings: newSurroundings(), held: map[replicaBranch]*maxRegister{}, durable: map[replicaBranch]height{},
+		promised: map[tnsapi.BranchRequest]durableVersion{}, sweeping: map[tnsapi.BranchRequest]height{}, watched: map[tnsapi.BranchRequest]height{},
+	}
+}
+
+func (*versions) Name() string { return "versions-are-true" }
+
+// Fact implements check.OnFact.
+func (c *versions) Fact(f check.Fact) error {
+	c.losses.fact(f)
+	c.surroundings.fact(f)
+	c.versionModel.fact(f)
+	switch {
+	case f.Service == "node" && (f.Name == "crashed" || f.Name == "stopped"):
+		c.restart(f)
+	case f.Service == "tns" && f.Name == "published":
+		c.register(f.Node, branchOf(f)).done(f.At, heightOf(f))
+	case f.Service == "tns" && f.Name == "publish-durable":
+		c.keep(f)
+	case f.Name == "current-told", f.Name == "entries-told":
+		return c.current(f)
+	case f.Name == "version-told":
+		return c.version(f, "tells of")
+	case f.Name == "history-told":
+		if wrong := f.Text("wrong"); wrong != "" {
+			return fmt.Errorf("the history that %s tells is wrong: %s", c.name(f), wrong)
+		}
+	case f.Name == "entries-read":
+		if text := c.readContradiction(f); f.Int("order") != 0 && text != "" {
+			return fmt.Errorf("%s lets commit %s be read, and %s", c.name(f), f.Text("commit"), text)
+		}
+	case f.Name == "watch-told":
+		return c.watch(f)
+	case f.Name == "audit-swept":
+		c.swept, c.sweeping = c.sweeping, map[tnsapi.BranchRequest]height{}
+	}
+	return nil
+}
+
+func (c *versions) register(node string, b tnsapi.BranchRequest) *maxRegister {
+	key := replicaBranch{node, b}
+	r := c.held[key]
+	if r == nil {
+		r = &maxRegister{shared: c.branch(b).begun}
+		c.held[key] = r
+	}
+	return r
+}
+
+// restart forgets what the next incarnation need not know.
+func (c *versions) restart(f check.Fact) {
+	keys := slices.Collect(maps.Keys(c.held)) // the order does not matter: each is treated by itself
+	for _, key := range keys {
+		if key.node != f.Node {
+			continue
+		}
+		delete(c.held, key)
+		if f.Text("disk-lost") == "true" {
+			delete(c.durable, key)
+		} else if h, known := c.durable[key]; known && !c.rotted[f.Node] {
+			c.register(key.node, key.branch).done(f.At, h)
+		}
+	}
+}
+
+// keep notes what is durable.
+func (c *versions) keep(f check.Fact) {
+	key, h := replicaBranch{f.Node, branchOf(f)}, heightOf(f)
+	if c.durable[key].compare(h) < 0 {
+		c.durable[key] = h
+	}
+	if p := c.promised[key.branch]; p.height.compare(h) <= 0 {
+		copies := int(f.Int("copies"))
+		if p.height == h {
+			copies = max(copies, p.copies)
+		}
+		c.promised[key.branch] = durableVersion{height: h, copies: copies, at: f.At}
+	}
+}
+
+// current judges what a replica says is live.
+func (c *versions) current(f check.Fact) error {
+	if f.Text("error") != "" {
+		return nil // late, lost or refused
+	}
+	b, by, h := branchOf(f), c.name(f), heightOf(f)
+	if f.Name == "current-told" {
+		c.sweeping[b] = h
+	}
+	if h != (height{}) {
+		if err := c.version(f, "names as current"); err != nil {
+			return err
+		}
+	}
+	if c.rotted[by] {
+		c.Excused("the disk of the replica has rotted")
+		return nil
+	}
+	if c.branch(b).ambiguous {
+		c.Excused("a job has published under two orders")
+		return nil
+	}
+	c.Evaluated()
+	if err := c.register(by, b).read(f.At-time.Duration(f.Int("took")), f.At, h); err != nil {
+		return fmt.Errorf("%s names commit %q of %s/%s as current: order %w", by, f.Text("commit"), b.Project, b.Branch, err)
+	}
+	return nil
+}
+
+func (c *versions) version(f check.Fact, how string) error {
+	c.Evaluated()
+	if text := c.contradiction(f); text != "" {
+		return fmt.Errorf("%s %s commit %s of %s/%s: %s", c.name(f), how, f.Text("commit"), f.Text("project"), f.Text("branch"), text)
+	}
+	return nil
+}
+
+// watch judges what a watcher is told: newer and newer versions.
+func (c *versions) watch(f check.Fact) error {
+	b, h := branchOf(f), heightOf(f)
+	if text := c.contradiction(f); text != "" {
+		return fmt.Errorf("whoever watches %s/%s is told of commit %s: %s", b.Project, b.Branch, f.Text("commit"), text)
+	}
+	c.Evaluated()
+	if old := c.watched[b]; h.compare(old) < 0 {
+		return fmt.Errorf("whoever watches %s/%s is told of order %s after %s", b.Project, b.Branch, h, old)
+	}
+	c.watched[b] = h
+	return nil
+}
+
+// Poll implements check.OnPoll.
+func (c *versions) Poll(v check.View) error {
+	c.look(v)
+	return nil
+}
+
+// Settled demands that whoever asks or watches is told of the newest version that
+// was acknowledged, or of a newer one.
+func (c *versions) Settled(v check.View) error {
+	if err := check.Missing(v, tnsapi.Service); err != nil {
+		return err
+	}
+	if c.swept == nil {
+		return fmt.Errorf("nobody has asked tns after healing yet")
+	}
+	for _, b := range slices.SortedFunc(maps.Keys(c.promised), compareBranches) {
+		p := c.promised[b]
+		if c.losses.since(p.at-publishMax, v, tnsapi.Service) >= p.copies {
+			c.Excused("as many disks were lost as were promised to be survived")
+			continue
+		}
+		if c.branch(b).ambiguous {
+			c.Excused("a job has published under two orders")
+			continue
+		}
+		c.Evaluated()
+		if told := c.swept[b]; told.compare(p.height) < 0 {
+			return fmt.Errorf("whoever asks is told that order %s of %s/%s is current, order %s was acknowledged", told, b.Project, b.Branch, p.height)
+		}
+		if told, watches := c.watched[b]; watches && told.compare(p.height) < 0 {
+			return fmt.Errorf("whoever watches %s/%s was told of order %s last, order %s was acknowledged", b.Project, b.Branch, told, p.height)
+		}
+	}
+	return nil
+}
