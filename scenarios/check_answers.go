@@ -108,6 +108,11 @@ func (c *answers) job(f check.Fact) error {
 			return fmt.Errorf("%s says that job %s is %s: %s", by, job, t.status, text)
 		}
 	}
+	if status == patrickapi.Success && t.log == "" {
+		if err := c.logless(f, job); err != nil {
+			return err
+		}
+	}
 	if c.mayBeRetired(job) {
 		c.Excused("the project has more finished jobs than are kept")
 		return nil
@@ -117,6 +122,21 @@ func (c *answers) job(f check.Fact) error {
 	r.begin(0, is) // whether anybody decided so was asked above
 	if err := r.read(f.At-time.Duration(f.Int("took")), f.At, is); err != nil {
 		return fmt.Errorf("%s says that job %s is %s, after it knew better: %w", by, job, t.status, err)
+	}
+	return nil
+}
+
+// logless judges a success without a log: its monkey could not store one, or died
+// before it told of it.
+func (c *answers) logless(f check.Fact, job string) error {
+	holder, _ := f.Get("holder").(transport.Peer)
+	switch {
+	case c.jobs[job].adopted:
+		c.Excused("the monkey died before it told of the log")
+	case c.wasBad[c.names[holder]]:
+		c.Excused("the monkey's disk was troubled")
+	default:
+		return fmt.Errorf("%s says that job %s is success, built by %s, and has no log", c.name(f), job, c.names[holder])
 	}
 	return nil
 }

@@ -187,9 +187,6 @@ func (m *jobModel) statusContradiction(job string, j *jobTruth, p pushed, t told
 		if t.artifact != p.artifact {
 			return fmt.Sprintf("the artifact of what was pushed is %q, not %q", p.artifact, t.artifact)
 		}
-		if t.log == "" && !j.adopted {
-			return "it has no log"
-		}
 	case patrickapi.Failed:
 		return j.failedContradiction(p, t)
 	case patrickapi.Cancelled:

@@ -20,12 +20,12 @@ type surroundings struct {
 	keep  int
 	lease time.Duration
 	// rotted are nodes whose disks may not have kept what they knew, badDisk those
-	// whose disks are troubled just now.
-	rotted, badDisk map[string]bool
+	// whose disks are troubled just now, wasBad those that ever were.
+	rotted, badDisk, wasBad map[string]bool
 }
 
 func newSurroundings() surroundings {
-	return surroundings{names: map[transport.Peer]string{}, slots: map[string]int{}, rotted: map[string]bool{}, badDisk: map[string]bool{}}
+	return surroundings{names: map[transport.Peer]string{}, slots: map[string]int{}, rotted: map[string]bool{}, badDisk: map[string]bool{}, wasBad: map[string]bool{}}
 }
 
 // fact learns.
@@ -40,6 +40,9 @@ func (s *surroundings) look(v check.View) {
 	nodes := v.Nodes()
 	for _, n := range nodes {
 		s.badDisk[n.Name] = n.DiskBad
+		if n.DiskBad {
+			s.wasBad[n.Name] = true
+		}
 	}
 	if len(s.names) == len(nodes) {
 		return
