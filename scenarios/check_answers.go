@@ -17,7 +17,7 @@ import (
 type answers struct {
 	check.Tally
 	*jobModel
-	promises
+	jobPromises
 	surroundings
 	// held is what one patrick knows of one job: more and more of its end.
 	held map[[2]string]*maxRegister
@@ -29,14 +29,14 @@ type answers struct {
 }
 
 func newAnswers() *answers {
-	return &answers{jobModel: newJobModel(), surroundings: newSurroundings(), held: map[[2]string]*maxRegister{}, sweeping: map[string]patrickapi.Status{}}
+	return &answers{jobModel: newJobModel(), jobPromises: newJobPromises(), surroundings: newSurroundings(), held: map[[2]string]*maxRegister{}, sweeping: map[string]patrickapi.Status{}}
 }
 
 func (*answers) Name() string { return "answers-are-true" }
 
 // Fact implements check.OnFact.
 func (c *answers) Fact(f check.Fact) error {
-	c.promises.fact(f)
+	c.jobPromises.fact(f)
 	c.jobModel.fact(f)
 	c.surroundings.fact(f)
 	if c.forgets(f) {
@@ -113,8 +113,8 @@ func (c *answers) job(f check.Fact) error {
 			return err
 		}
 	}
-	if c.mayBeRetired(job) {
-		c.Excused("the project has more finished jobs than are kept")
+	if status == patrickapi.Unknown && c.jobs[job] != nil && c.jobs[job].forgotten {
+		c.Excused("it has ended and was forgotten")
 		return nil
 	}
 	r := c.register(by, job)
@@ -139,12 +139,6 @@ func (c *answers) logless(f check.Fact, job string) error {
 		return fmt.Errorf("%s says that job %s is success, built by %s, and has no log", c.name(f), job, c.names[holder])
 	}
 	return nil
-}
-
-// mayBeRetired reports whether a job can have been forgotten.
-func (c *answers) mayBeRetired(job string) bool {
-	j := c.jobs[job]
-	return j != nil && len(j.pushes) > 0 && c.keep > 0 && c.finished[j.pushes[0].project] > c.keep
 }
 
 // log judges what a patrick tells of a log.
@@ -249,7 +243,8 @@ func (c *answers) sweepEnds() {
 
 // Poll implements check.OnPoll.
 func (c *answers) Poll(v check.View) error {
-	c.look(v)
+	c.jobPromises.look(v)
+	c.surroundings.look(v)
 	return nil
 }
 
@@ -266,13 +261,13 @@ func (c *answers) Settled(v check.View) error {
 		if !j.acked {
 			continue
 		}
-		if c.void(v, id) {
+		if c.void(id) {
 			c.Excused("as many disks were lost as were promised to be survived")
 			continue
 		}
 		status, listed := c.swept[id]
-		if !listed && c.mayBeRetired(id) {
-			c.Excused("the project has more finished jobs than are kept")
+		if !listed && j.forgotten {
+			c.Excused("it has ended and was forgotten")
 			continue
 		}
 		c.Evaluated()

@@ -18,7 +18,7 @@ import (
 // them.
 type newestIsLive struct {
 	check.Tally
-	losses   diskLosses
+	durability
 	branches map[tnsapi.BranchRequest]*eventsOf
 	jobs     map[string]*event
 }
@@ -40,11 +40,15 @@ type event struct {
 	published   bool
 }
 
+func newNewestIsLive() *newestIsLive {
+	return &newestIsLive{durability: newDurability(tnsapi.Service, publishMax), branches: map[tnsapi.BranchRequest]*eventsOf{}, jobs: map[string]*event{}}
+}
+
 func (*newestIsLive) Name() string { return "newest-success-is-live" }
 
 // Fact implements check.OnFact.
 func (c *newestIsLive) Fact(f check.Fact) error {
-	c.losses.fact(f)
+	c.durability.fact(f)
 	switch {
 	case f.Name == "push-sent":
 		return c.sent(f)
@@ -56,6 +60,8 @@ func (c *newestIsLive) Fact(f check.Fact) error {
 		if e := c.jobs[f.Text("job")]; e != nil && e.success == 0 {
 			e.success = f.At
 		}
+	case f.Service == "tns" && f.Name == "publish-durable":
+		c.promise(f.Text("job"), int(f.Int("copies")), f.At)
 	case f.Service == "tns" && f.Name == "published":
 		if e := c.jobs[f.Text("job")]; e != nil {
 			e.published = true
@@ -67,9 +73,6 @@ func (c *newestIsLive) Fact(f check.Fact) error {
 }
 
 func (c *newestIsLive) branch(b tnsapi.BranchRequest) *eventsOf {
-	if c.branches == nil {
-		c.branches, c.jobs = map[tnsapi.BranchRequest]*eventsOf{}, map[string]*event{}
-	}
 	if c.branches[b] == nil {
 		c.branches[b] = new(eventsOf)
 	}
@@ -98,6 +101,12 @@ func (c *newestIsLive) sent(f check.Fact) error {
 	return nil
 }
 
+// Poll implements check.OnPoll.
+func (c *newestIsLive) Poll(v check.View) error {
+	c.look(v)
+	return nil
+}
+
 // Settled demands that on each tns the newest push that succeeded is current, or
 // what was published or rolled back after it.
 func (c *newestIsLive) Settled(v check.View) error {
@@ -109,8 +118,12 @@ func (c *newestIsLive) Settled(v check.View) error {
 		if newest == nil {
 			continue
 		}
-		if n := c.losses.since(newest.sent, v, tnsapi.Service); n >= 2 {
-			c.Excused("two disks of tns or more were lost since the push")
+		if c.copies(newest.job) == 0 {
+			c.Excused("tns has not acknowledged the version")
+			continue
+		}
+		if c.void(newest.job) {
+			c.Excused("as many disks were lost as were promised to be survived")
 			continue
 		}
 		if err := eachTNS(v, func(name string, s *tns.Service) error { return c.live(name, s, b, newest) }); err != nil {

@@ -17,7 +17,7 @@ func monkeyChecks() []scenario.Check {
 			Name: "one-effective-outcome-per-job",
 			Doc:  "all publications of a job are of one artifact, no build begins before its token is fenced, none is published after a newer token is known, a success stays one, and what was published is what succeeded",
 			New: func() check.Checker {
-				return &oneOutcome{jobFigures: newJobFigures(), fences: map[[2]string]attempt{}, fenced: map[string][]attempt{}, artifacts: map[string]string{}, seen: map[[2]string]patrickapi.Status{}, rebuilt: map[string]bool{}, rotted: map[string]bool{}, badDisk: map[string]bool{}}
+				return &oneOutcome{jobFigures: newJobFigures(), jobPromises: newJobPromises(), fences: map[[2]string]attempt{}, fenced: map[string][]attempt{}, artifacts: map[string]string{}, seen: map[[2]string]patrickapi.Status{}, rebuilt: map[string]bool{}, rotted: map[string]bool{}, badDisk: map[string]bool{}}
 			},
 		},
 		{
@@ -47,7 +47,7 @@ func attemptOf(f check.Fact) attempt { return attempt{f.Int("attempt"), f.Text("
 // oneOutcome: whatever monkeys do, one outcome counts.
 type oneOutcome struct {
 	*jobFigures
-	promises
+	jobPromises
 	// fences is the newest attempt that a tns has heard of, by node and job.
 	fences map[[2]string]attempt
 	// fenced are the attempts that any tns has heard of, by job; fencing: there
@@ -70,7 +70,7 @@ type oneOutcome struct {
 func (*oneOutcome) Name() string { return "one-effective-outcome-per-job" }
 
 func (c *oneOutcome) Fact(f check.Fact) error {
-	c.promises.fact(f)
+	c.jobPromises.fact(f)
 	switch {
 	case f.Service == "tns" && f.Name == "replica-opened":
 		c.fencing = true
@@ -124,6 +124,7 @@ func (c *oneOutcome) artifact(f check.Fact) error {
 
 // Poll demands that no patrick forgets a final state for a lesser one.
 func (c *oneOutcome) Poll(v check.View) error {
+	c.look(v)
 	for _, n := range v.Nodes() {
 		c.badDisk[n.Name] = n.DiskBad
 	}
@@ -151,7 +152,7 @@ func (c *oneOutcome) Poll(v check.View) error {
 func (c *oneOutcome) Settled(v check.View) error {
 	up, _ := patricksUp(v)
 	for _, job := range c.published {
-		if c.void(v, job) {
+		if c.void(job) {
 			continue
 		}
 		for _, name := range slices.Sorted(maps.Keys(up)) {

@@ -3,9 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
-	"time"
 
 	"github.com/taucloud/tau/services/patrick"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -18,8 +16,8 @@ func patrickChecks() []scenario.Check {
 	return []scenario.Check{
 		{
 			Name: "no-lost-jobs",
-			Doc:  "every acknowledged push has its job: some patrick knows it whenever all are up, or that it has ended and was forgotten as one too many, unless two or more disks of patricks were lost, or one and the patrick that acknowledged was alone",
-			New:  func() check.Checker { return &noLostJobs{jobFigures: newJobFigures()} },
+			Doc:  "no push is acknowledged before some patrick has made its job durable, and it has its job: some patrick knows it whenever all are up, or that it has ended and was forgotten as one too many, unless as many disks were lost at once as the acknowledgement waited for",
+			New:  func() check.Checker { return newNoLostJobs() },
 		},
 		{
 			Name: "answers-are-true",
@@ -28,18 +26,18 @@ func patrickChecks() []scenario.Check {
 		},
 		{
 			Name: "ack-is-durable",
-			Doc:  "an acknowledged job and its tree survive as many losses of patricks as the acknowledgement waited for copies less one, and one copy is only enough for a patrick that is alone",
-			New:  func() check.Checker { return &ackIsDurable{} },
+			Doc:  "when a job is acknowledged, it and its tree are on as many disks as the acknowledgement says; they survive the loss of fewer patricks than that; and one copy is only enough for a patrick that is alone",
+			New:  func() check.Checker { return newAckIsDurable() },
 		},
 		{
 			Name: "dedupe",
-			Doc:  "one push is one job, however often and however late it is delivered",
-			New:  func() check.Checker { return &dedupe{} },
+			Doc:  "one push is one job, however often and however late it is delivered, and two pushes are two",
+			New:  func() check.Checker { return newDedupe() },
 		},
 		{
 			Name: "every-job-final",
 			Doc:  "every acknowledged job has reached a final state, the same on all patricks, or was forgotten by all after it had",
-			New:  func() check.Checker { return &everyJobFinal{jobFigures: newJobFigures()} },
+			New:  func() check.Checker { return newEveryJobFinal() },
 		},
 	}
 }
@@ -98,78 +96,18 @@ func treeAtAny(up map[string]*patrick.Service, job string) bool {
 	return false
 }
 
-// diskLoss is a node that lost what was on its disk, or some of it.
-type diskLoss struct {
-	node string
-	at   time.Duration
-}
-
-// forGood is when a rotten disk loses something: whenever its node starts from
-// it again, also what was written later, until another replica supplies it.
-const forGood = time.Duration(math.MaxInt64)
-
-type diskLosses []diskLoss
-
-func (d *diskLosses) fact(f check.Fact) {
-	switch {
-	case f.Service != "node":
-	case f.Name == "disk-rotted":
-		*d = append(*d, diskLoss{f.Node, forGood})
-	case f.Name == "crashed" && f.Text("disk-lost") == "true":
-		*d = append(*d, diskLoss{f.Node, f.At})
-	}
-}
-
-// since counts the nodes with a service that lost something after a moment.
-func (d diskLosses) since(at time.Duration, v check.View, service string) int {
-	lost := map[string]bool{}
-	for _, l := range d {
-		if l.at > at {
-			lost[l.node] = true
-		}
-	}
-	if len(lost) == 0 {
-		return 0
-	}
-	n := 0
-	for _, node := range v.Nodes() {
-		if lost[node.Name] && slices.Contains(node.Services, service) {
-			n++
-		}
-	}
-	return n
-}
-
-// promises is what acknowledgements are worth: a job survives the loss of fewer
-// disks than its acknowledgement waited for.
-type promises struct {
-	lost diskLosses
-	// copies is what a patrick waited for before it acknowledged, by job.
-	copies map[string]int
-}
-
-func (p *promises) fact(f check.Fact) {
-	p.lost.fact(f)
-	if f.Name == "job-acked" {
-		if p.copies == nil {
-			p.copies = map[string]int{}
-		}
-		p.copies[f.Text("job")] = max(p.copies[f.Text("job")], int(f.Int("copies")))
-	}
-}
-
-// void reports whether so many disks were lost that a job may be lost too.
-func (p *promises) void(v check.View, job string) bool {
-	return p.lost.since(0, v, "patrick") >= p.copies[job]
-}
-
 // noLostJobs: the promise to whoever pushed.
 type noLostJobs struct {
 	check.Tally
 	*jobFigures
-	promises
+	jobPromises
+	pushed rota
 	// keptMax is the most jobs that a patrick knew of.
 	keptMax int
+}
+
+func newNoLostJobs() *noLostJobs {
+	return &noLostJobs{jobFigures: newJobFigures(), jobPromises: newJobPromises()}
 }
 
 func (*noLostJobs) Name() string { return "no-lost-jobs" }
@@ -181,8 +119,16 @@ func (c *noLostJobs) Figures() map[string]float64 {
 	return out
 }
 
+// Fact implements check.OnFact: nobody is told that his push survives before it
+// was made to.
 func (c *noLostJobs) Fact(f check.Fact) error {
-	c.promises.fact(f)
+	c.jobPromises.fact(f)
+	if f.Name == "push-acknowledged" {
+		c.pushed.add(f.Text("job"), f.At)
+		if c.copies(f.Text("job")) == 0 && f.Text("forgotten") != "true" {
+			return fmt.Errorf("the push of job %s is acknowledged, which no patrick has made durable", f.Text("job"))
+		}
+	}
 	if f.Name == "job-forgotten" {
 		if err := c.mayForget(f.Text("job")); err != nil {
 			return fmt.Errorf("%s: %w", f.Node, err)
@@ -199,27 +145,30 @@ func (c *noLostJobs) mayForget(job string) error {
 	return nil
 }
 
+// Poll implements check.OnPoll.
 func (c *noLostJobs) Poll(v check.View) error {
+	c.look(v)
 	up, down := patricksUp(v)
 	for _, p := range up {
 		c.keptMax = max(c.keptMax, p.Known())
 	}
-	if down > 0 {
-		if len(c.jobs) > 0 {
-			c.Excused("a patrick is down, which may be the one that knows")
-		}
-		return nil
-	}
-	for _, job := range c.acknowledged() {
-		switch {
-		case knownToAny(up, job), forgotByAny(up, job), c.covered(up, job):
-		case c.void(v, job):
-			c.Excused("as many disks were lost as were promised to be survived")
+	for _, part := range c.pushed.due(v.Now()) {
+		if down > 0 {
+			if len(part) > 0 {
+				c.Excused("a patrick is down, which may be the one that knows")
+			}
 			continue
-		default:
-			return fmt.Errorf("job %s was acknowledged, and no patrick knows it though all are up", job)
 		}
-		c.Evaluated()
+		for _, job := range part {
+			if c.void(job) {
+				c.Excused("as many disks were lost as were promised to be survived")
+				continue
+			}
+			c.Evaluated()
+			if !knownToAny(up, job) && !forgotByAny(up, job) && !c.covered(up, job) {
+				return fmt.Errorf("job %s was acknowledged, and no patrick knows it though all are up", job)
+			}
+		}
 	}
 	return nil
 }
@@ -240,43 +189,70 @@ func (c *noLostJobs) covered(up map[string]*patrick.Service, job string) bool {
 
 // dedupe: a push is known by its event.
 type dedupe struct {
-	jobs  map[string]string // by what was pushed
-	order []string          // all jobs, as they became known
+	check.Tally
+	jobs   map[string]string // by what was pushed
+	pushes map[string]string // what was pushed, by job
+	order  []string          // all jobs, as they became known
 	// known are the jobs that a patrick had made or heard of, since it last
-	// crashed and may have forgotten, by node and job.
-	known map[[2]string]bool
+	// crashed and may have forgotten, by node; news those that it may yet hear of.
+	known map[string]map[string]bool
+	news  map[string][]string
+}
+
+func newDedupe() *dedupe {
+	return &dedupe{jobs: map[string]string{}, pushes: map[string]string{}, known: map[string]map[string]bool{}, news: map[string][]string{}}
 }
 
 func (*dedupe) Name() string { return "dedupe" }
 
+// Fact implements check.OnFact.
 func (c *dedupe) Fact(f check.Fact) error {
-	if c.jobs == nil {
-		c.jobs, c.known = map[string]string{}, map[[2]string]bool{}
-	}
 	switch {
+	case f.Name == "push-sent":
+		return c.one(f)
 	case f.Name == "push-acknowledged":
-		return c.one(f.Text("project")+" "+f.Text("branch")+" "+f.Text("event"), f.Text("job"))
-	case f.Name == "job-accepted":
-		key := [2]string{f.Node, f.Text("job")}
-		if c.known[key] {
-			return fmt.Errorf("%s accepted the push of job %s, which it knew", f.Node, key[1])
+		if f.Text("duplicate") == "true" && f.Int("tries") == 1 && c.pushes[f.Text("job")] == "" {
+			return fmt.Errorf("the push of job %s is taken for a duplicate, and nobody had pushed it before", f.Text("job"))
 		}
-		c.known[key] = true
-		return c.one(f.Text("project")+" "+f.Text("branch")+" "+f.Text("event"), f.Text("job"))
-	case f.Service == "node" && f.Name == "crashed":
-		maps.DeleteFunc(c.known, func(key [2]string, _ bool) bool { return key[0] == f.Node })
+		return c.one(f)
+	case f.Name == "job-accepted":
+		if c.known[f.Node][f.Text("job")] {
+			return fmt.Errorf("%s accepted the push of job %s, which it knew", f.Node, f.Text("job"))
+		}
+		c.knows(f.Node, f.Text("job"))
+		return c.one(f)
+	case f.Service == "node" && f.Name == "crashed" && c.known[f.Node] != nil:
+		delete(c.known, f.Node)
+		c.news[f.Node] = slices.Clone(c.order)
 	}
 	return nil
 }
 
-func (c *dedupe) one(push, job string) error {
-	if old, found := c.jobs[push]; found && old != job {
+func (c *dedupe) knows(node, job string) {
+	if c.known[node] == nil {
+		c.known[node] = map[string]bool{}
+	}
+	c.known[node][job] = true
+}
+
+// one demands that what was pushed and its job belong together.
+func (c *dedupe) one(f check.Fact) error {
+	job := f.Text("job")
+	push := fmt.Sprintf("%s %s commit %s event %s", f.Text("project"), f.Text("branch"), f.Text("commit"), f.Text("event"))
+	c.Evaluated()
+	if old := c.jobs[push]; old != "" && old != job {
 		return fmt.Errorf("one push (%s) is two jobs, %s and %s", push, old, job)
 	}
-	if c.jobs[push] == "" {
-		c.order = append(c.order, job)
+	if old := c.pushes[job]; old != "" && old != push {
+		return fmt.Errorf("two pushes (%s, and %s) are one job, %s", old, push, job)
 	}
-	c.jobs[push] = job
+	if c.pushes[job] == "" {
+		c.order = append(c.order, job)
+		for node := range c.news {
+			c.news[node] = append(c.news[node], job)
+		}
+	}
+	c.jobs[push], c.pushes[job] = job, push
 	return nil
 }
 
@@ -284,38 +260,59 @@ func (c *dedupe) one(push, job string) error {
 func (c *dedupe) Poll(v check.View) error {
 	up, _ := patricksUp(v)
 	for name, s := range up {
-		for _, job := range c.order {
-			if s.Status(job) != patrickapi.Unknown || s.Forgot(job) {
-				c.known[[2]string{name, job}] = true
-			}
+		news, followed := c.news[name]
+		if !followed {
+			news = slices.Clone(c.order)
 		}
+		c.news[name] = slices.DeleteFunc(news, func(job string) bool {
+			if s.Status(job) == patrickapi.Unknown && !s.Forgot(job) {
+				return false
+			}
+			c.knows(name, job)
+			return true
+		})
 	}
 	return nil
 }
 
 // everyJobFinal: each acknowledged job ends, and all agree how.
 type everyJobFinal struct {
+	check.Tally
 	*jobFigures
-	promises
+	jobPromises
+}
+
+func newEveryJobFinal() *everyJobFinal {
+	return &everyJobFinal{jobFigures: newJobFigures(), jobPromises: newJobPromises()}
 }
 
 func (*everyJobFinal) Name() string { return "every-job-final" }
 
+// Fact implements check.OnFact.
 func (c *everyJobFinal) Fact(f check.Fact) error {
-	c.promises.fact(f)
+	c.jobPromises.fact(f)
 	return c.jobFigures.Fact(f)
 }
 
+// Poll implements check.OnPoll.
+func (c *everyJobFinal) Poll(v check.View) error {
+	c.look(v)
+	return nil
+}
+
+// Settled implements check.OnSettled.
 func (c *everyJobFinal) Settled(v check.View) error {
-	up, down := patricksUp(v)
-	if down > 0 {
-		return fmt.Errorf("%d patricks are down", down)
+	if err := check.Missing(v, "patrick"); err != nil {
+		return err
 	}
+	up, _ := patricksUp(v)
 	names := slices.Sorted(maps.Keys(up))
 	for _, job := range c.acknowledged() {
-		if c.void(v, job) && !treeAtAny(up, job) {
+		if c.void(job) && !treeAtAny(up, job) {
+			c.Excused("as many disks were lost as were promised to be survived")
 			continue // lost, or about to fail for want of a tree
 		}
+		c.Evaluated()
 		if c.jobs[job].forgotten {
 			if err := forgotByAll(up, names, job); err != nil {
 				return err

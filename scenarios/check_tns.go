@@ -34,7 +34,7 @@ func tnsChecks() []scenario.Check {
 		{
 			Name: "newest-success-is-live",
 			Doc:  "a push is newer than all that had been acknowledged before it was made; after healing, the newest push of a branch that succeeded is live on every tns, or what was published or rolled back after it",
-			New:  func() check.Checker { return &newestIsLive{} },
+			New:  func() check.Checker { return newNewestIsLive() },
 		},
 		{
 			Name: "no-stale-publish",
@@ -50,7 +50,7 @@ func tnsChecks() []scenario.Check {
 			Name: "history-kept",
 			Doc:  "after healing, every version that was durable on two replicas or more and is among the newest of its branch is kept, unless as many disks were lost",
 			New: func() check.Checker {
-				return &historyKept{branches: map[tnsapi.BranchRequest]map[string]durableVersion{}}
+				return &historyKept{durability: newDurability("tns", publishMax), branches: map[tnsapi.BranchRequest]map[string]durableVersion{}}
 			},
 		},
 	}
@@ -279,14 +279,19 @@ func currentEqual(v check.View) error {
 // historyKept remembers what was durable on two replicas or more, by branch and
 // job.
 type historyKept struct {
+	check.Tally
+	durability
 	branches map[tnsapi.BranchRequest]map[string]durableVersion
-	losses   diskLosses
+}
+
+// promiseOf names the promise that a version of a branch is kept.
+func promiseOf(b tnsapi.BranchRequest, job string) string {
+	return b.Project + "/" + b.Branch + " " + job
 }
 
 type durableVersion struct {
 	height height
 	copies int
-	at     time.Duration
 }
 
 // publishMax is longer than a publish takes from the first durable copy on.
@@ -296,7 +301,7 @@ func (*historyKept) Name() string { return "history-kept" }
 
 // Fact implements check.OnFact.
 func (c *historyKept) Fact(f check.Fact) error {
-	c.losses.fact(f)
+	c.durability.fact(f)
 	if f.Service != "tns" || f.Name != "publish-durable" || f.Int("copies") < 2 {
 		return nil
 	}
@@ -304,7 +309,14 @@ func (c *historyKept) Fact(f check.Fact) error {
 	if c.branches[b] == nil {
 		c.branches[b] = map[string]durableVersion{}
 	}
-	c.branches[b][f.Text("job")] = durableVersion{heightOf(f), int(f.Int("copies")), f.At}
+	c.branches[b][f.Text("job")] = durableVersion{heightOf(f), int(f.Int("copies"))}
+	c.promise(promiseOf(b, f.Text("job")), int(f.Int("copies")), f.At)
+	return nil
+}
+
+// Poll implements check.OnPoll.
+func (c *historyKept) Poll(v check.View) error {
+	c.look(v)
 	return nil
 }
 
@@ -313,9 +325,11 @@ func (c *historyKept) Settled(v check.View) error {
 	return eachTNS(v, func(name string, s *tns.Service) error {
 		for _, b := range slices.SortedFunc(maps.Keys(c.branches), compareBranches) {
 			durable := maps.Clone(c.branches[b])
-			maps.DeleteFunc(durable, func(_ string, d durableVersion) bool {
-				return c.losses.since(d.at-publishMax, v, "tns") >= d.copies // as many as were promised to be survived
-			})
+			maps.DeleteFunc(durable, func(job string, _ durableVersion) bool { return c.void(promiseOf(b, job)) })
+			for range len(c.branches[b]) - len(durable) {
+				c.Excused("as many disks were lost as were promised to be survived")
+			}
+			c.EvaluatedMany(len(durable))
 			kept, err := s.History(b.Project, b.Branch)
 			if err != nil {
 				return fmt.Errorf("%s cannot be read: %w", name, err)

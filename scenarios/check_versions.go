@@ -16,7 +16,7 @@ type versions struct {
 	check.Tally
 	*versionModel
 	surroundings
-	losses diskLosses
+	durability
 	// held is what one replica names as current: newer and newer. durable is what
 	// a replica has made durable itself, and the next incarnation must know.
 	held    map[replicaBranch]*maxRegister
@@ -36,7 +36,7 @@ type replicaBranch struct {
 
 func newVersions() *versions {
 	return &versions{
-		versionModel: newVersionModel(), surroundings: newSurroundings(), held: map[replicaBranch]*maxRegister{}, durable: map[replicaBranch]height{},
+		durability: newDurability(tnsapi.Service, publishMax), versionModel: newVersionModel(), surroundings: newSurroundings(), held: map[replicaBranch]*maxRegister{}, durable: map[replicaBranch]height{},
 		promised: map[tnsapi.BranchRequest]durableVersion{}, sweeping: map[tnsapi.BranchRequest]height{}, watched: map[tnsapi.BranchRequest]height{},
 	}
 }
@@ -45,7 +45,7 @@ func (*versions) Name() string { return "versions-are-true" }
 
 // Fact implements check.OnFact.
 func (c *versions) Fact(f check.Fact) error {
-	c.losses.fact(f)
+	c.durability.fact(f)
 	c.surroundings.fact(f)
 	c.versionModel.fact(f)
 	switch {
@@ -112,7 +112,8 @@ func (c *versions) keep(f check.Fact) {
 		if p.height == h {
 			copies = max(copies, p.copies)
 		}
-		c.promised[key.branch] = durableVersion{height: h, copies: copies, at: f.At}
+		c.promised[key.branch] = durableVersion{height: h, copies: copies}
+		c.promise(promiseOf(key.branch, h.String()), copies, f.At)
 	}
 }
 
@@ -169,7 +170,8 @@ func (c *versions) watch(f check.Fact) error {
 
 // Poll implements check.OnPoll.
 func (c *versions) Poll(v check.View) error {
-	c.look(v)
+	c.durability.look(v)
+	c.surroundings.look(v)
 	return nil
 }
 
@@ -184,7 +186,7 @@ func (c *versions) Settled(v check.View) error {
 	}
 	for _, b := range slices.SortedFunc(maps.Keys(c.promised), compareBranches) {
 		p := c.promised[b]
-		if c.losses.since(p.at-publishMax, v, tnsapi.Service) >= p.copies {
+		if c.void(promiseOf(b, p.height.String())) {
 			c.Excused("as many disks were lost as were promised to be survived")
 			continue
 		}

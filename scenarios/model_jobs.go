@@ -17,8 +17,6 @@ type jobModel struct {
 	order []string // of jobs, as users named them
 	// wins are the pushes that supersede older ones, by repository and branch.
 	wins map[[2]string][]string
-	// finished counts the jobs of a project that have come to an end.
-	finished map[string]int
 }
 
 // jobTruth is what is known of one job.
@@ -34,6 +32,7 @@ type jobTruth struct {
 	decidedAt time.Duration // the first end
 	cancelled bool          // a user has asked for it
 	rebuilds  int           // how often it was begun anew
+	forgotten bool          // it had ended, and a patrick let it go
 	adopted   bool          // tns knew of a success of which nobody had told
 }
 
@@ -48,7 +47,7 @@ type pushed struct {
 }
 
 func newJobModel() *jobModel {
-	return &jobModel{jobs: map[string]*jobTruth{}, wins: map[[2]string][]string{}, finished: map[string]int{}}
+	return &jobModel{jobs: map[string]*jobTruth{}, wins: map[[2]string][]string{}}
 }
 
 // job is a job's truth, made if there is none.
@@ -87,6 +86,8 @@ func (m *jobModel) fact(f check.Fact) {
 	case "job-rebuilt":
 		j := m.job(f.Text("job"), f.At)
 		j.rebuilds = max(j.rebuilds, int(f.Int("rebuilds")))
+	case "job-forgotten":
+		m.job(f.Text("job"), f.At).forgotten = true
 	case "job-settled":
 		m.job(f.Text("job"), f.At).adopted = true
 	case "job-expired":
@@ -117,9 +118,6 @@ func (m *jobModel) end(f check.Fact) {
 	j := m.job(id, f.At)
 	if j.decidedAt == 0 {
 		j.decidedAt = f.At
-		if len(j.pushes) > 0 {
-			m.finished[j.pushes[0].project]++
-		}
 	}
 	j.decided[statusNamed(f.Text("status"))] = true
 }

@@ -14,10 +14,9 @@ import (
 // counts less because of what happened to its disk.
 type surroundings struct {
 	names map[transport.Peer]string
-	// slots is how many jobs a monkey is configured to do at once, keep the least
-	// number of finished jobs that any patrick is to keep, lease the longest lease.
+	// slots is how many jobs a monkey is configured to do at once, lease the longest
+	// lease.
 	slots map[string]int
-	keep  int
 	lease time.Duration
 	// rotted are nodes whose disks may not have kept what they knew, badDisk those
 	// whose disks are troubled just now, wasBad those that ever were.
@@ -54,9 +53,6 @@ func (s *surroundings) look(v check.View) {
 		}
 		if set, ok := n.Configured("patrick").(*patrick.Settings); ok {
 			s.lease = max(s.lease, set.Lease)
-			if s.keep == 0 || set.KeepFinished < s.keep {
-				s.keep = max(1, set.KeepFinished)
-			}
 		}
 	}
 }

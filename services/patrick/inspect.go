@@ -34,6 +34,22 @@ func (s *Service) Job(id string) patrickapi.Job {
 	return state.job(id)
 }
 
+// OnDisk is what a patrick would know of a job if its node lost power at this
+// moment and started from its disk alone.
+func OnDisk(disk storage.Durable, id string) patrickapi.Job {
+	var list []record
+	for _, e := range storage.ReplicaOnDisk(disk, "patrick", "main", jobKey(id)) {
+		if r, err := decodeRecord(e); err == nil {
+			list = append(list, r)
+		}
+	}
+	state := resolve(list)
+	if state.Status == patrickapi.Unknown {
+		return patrickapi.Job{}
+	}
+	return state.job(id)
+}
+
 // Status is where a job is as far as this patrick knows, without a look into
 // the store.
 func (s *Service) Status(id string) patrickapi.Status { return s.board.briefs[id].status }
