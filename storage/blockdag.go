@@ -122,6 +122,9 @@ func linksOf(b block) (links []CID, content []byte, err error) {
 	if b.cid.Type() == cid.Raw {
 		return nil, b.raw, nil
 	}
+	if err := checkProto(b.raw); err != nil {
+		return nil, nil, err
+	}
 	node, err := merkledag.DecodeProtobuf(b.raw)
 	if err != nil {
 		return nil, nil, fmt.Errorf("storage: block %s: %w", b.cid, err)

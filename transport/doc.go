@@ -61,9 +61,11 @@
 // Over all peers, a node holds at most 64 MiB of messages that have not arrived
 // at their receivers (16 MiB for one peer; each may have 64 KiB whatever the
 // others use) and 64 MiB of messages that have come in part (8 MiB from one
-// peer). What does not fit waits, if it is a request or a stream message, is lost,
+// peer), and serves requests of at most 64 MiB at once (16 MiB from one peer). What
+// does not fit waits, if it is a request or a stream message, is lost,
 // if it is a note, or becomes a refusal, if it is a response. A message of which
-// no part has come for [FrameTimeout] costs its sender the conn.
+// no part has come for [FrameTimeout] costs its sender the conn. A decoded value
+// takes at most 8 times its length on the wire: see [Decode].
 //
 // # Sharing a conn
 //

@@ -17,6 +17,11 @@ const (
 	// HandlersPerPeerMax bounds the calls and streams of one peer that are
 	// served at once; what is more is Refused.
 	HandlersPerPeerMax = 256
+	// servingPerPeerMax and servingBytesMax bound the bytes of the requests that
+	// are served at once, for one peer and for all; what is more is Refused, except
+	// small ones.
+	servingPerPeerMax = 16 << 20
+	servingBytesMax   = 64 << 20
 	// NotesPerPeerMax bounds the notes and publications of one peer that wait
 	// or are handled at once by one endpoint; what is more is dropped.
 	NotesPerPeerMax = 4096
@@ -49,6 +54,7 @@ type Engine struct {
 	inbound      int       // bytes of frames that are not complete
 	waiting      []waiting // for room, in order
 	watching     bool      // dropStalled will look
+	serving      int       // bytes of requests that handlers are at
 	callCount    uint64
 	methods      map[string]*method
 	topics       map[string]*subscription

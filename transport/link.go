@@ -41,6 +41,7 @@ type link struct {
 	retryAt time.Duration // in the engine's loop.Elapsed
 
 	handlers int // calls and streams of the peer that we serve
+	serving  int // the bytes of their requests
 }
 
 func (e *Engine) linkTo(p Peer) *link {

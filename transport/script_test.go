@@ -3,6 +3,7 @@ package transport_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,10 +47,42 @@ func (c *scriptConn) Send(frame []byte) error {
 // scriptLoop is a clock that the test moves, over a live loop.
 type scriptLoop struct {
 	*clock.Live
-	now time.Duration
+	now    time.Duration
+	timers []scriptTimer
+}
+
+type scriptTimer struct {
+	at time.Duration
+	f  func()
 }
 
 func (l *scriptLoop) Elapsed() time.Duration { return l.now }
+
+// AfterFunc waits for advance, and cannot be stopped: the engine does not.
+func (l *scriptLoop) AfterFunc(d time.Duration, f func()) clock.Timer {
+	l.timers = append(l.timers, scriptTimer{l.now + d, f})
+	return nil
+}
+
+// advance moves the clock, and calls what is due.
+func (l *scriptLoop) advance(d time.Duration) {
+	for until := l.now + d; ; {
+		next := -1
+		for i, t := range l.timers {
+			if t.at <= until && (next < 0 || t.at < l.timers[next].at) {
+				next = i
+			}
+		}
+		if next < 0 {
+			l.now = until
+			return
+		}
+		t := l.timers[next]
+		l.timers = slices.Delete(l.timers, next, next+1)
+		l.now = max(l.now, t.at)
+		t.f()
+	}
+}
 
 // notes counts the notes that were sent, and not what keeps the protocol going.
 func (c *scriptConn) notes() (n int) {
@@ -95,8 +128,10 @@ func (s *script) dial(err error) *scriptConn {
 	return c
 }
 
-func (s *script) accept() *scriptConn {
-	c := &scriptConn{remote: s.peer}
+func (s *script) accept() *scriptConn { return s.acceptFrom(s.peer) }
+
+func (s *script) acceptFrom(p transport.Peer) *scriptConn {
+	c := &scriptConn{remote: p}
 	s.host.handler.Accepted(c)
 	return c
 }

@@ -25,6 +25,7 @@ type serving struct {
 	id       uint64
 	over     bool // nobody waits for the outcome
 	counted  bool // in link.handlers
+	bytes    int  // of the request, in link.serving and engine.serving
 	declined bool // nobody waits for the response, but the handler may go on
 	cancel   context.CancelFunc
 }
@@ -61,12 +62,16 @@ func (e *Engine) refuse(s *session, typ frameType, f frame, text string, a *acti
 
 // newServing takes one of the peer's places, or refuses and returns nil.
 func (e *Engine) newServing(m *method, s *session, f frame, refusal frameType, a *actions) *serving {
-	if s.link.handlers >= HandlersPerPeerMax {
+	size := len(f.message)
+	crowded := size > smallLenMax && (s.link.serving+size > servingPerPeerMax || e.serving+size > servingBytesMax)
+	if s.link.handlers >= HandlersPerPeerMax || crowded {
 		e.refuse(s, refusal, f, "busy", a)
 		return nil
 	}
 	s.link.handlers++
-	return &serving{method: m, session: s, id: f.id, counted: true}
+	s.link.serving += size
+	e.serving += size
+	return &serving{method: m, session: s, id: f.id, counted: true, bytes: size}
 }
 
 func (e *Engine) runRequest(ctx context.Context, sv *serving, left time.Duration, request []byte) {
@@ -140,6 +145,8 @@ func (e *Engine) uncount(sv *serving) {
 	sv.counted = false
 	l := sv.session.link
 	l.handlers--
+	l.serving -= sv.bytes
+	e.serving -= sv.bytes
 	if l.idle() && e.links[l.peer] == l {
 		delete(e.links, l.peer)
 	}

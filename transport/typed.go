@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"reflect"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -10,9 +11,10 @@ var (
 	encMode = must(cbor.CoreDetEncOptions().EncMode())
 	decMode = must(cbor.DecOptions{
 		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
-		MaxNestedLevels:  16,
-		MaxArrayElements: 1 << 20,
+		MaxNestedLevels:  decodeDepthMax,
+		MaxArrayElements: 1 << 20, // checkGrowth allows fewer, by what they are
 		MaxMapPairs:      1 << 20,
+		IndefLength:      cbor.IndefLengthForbidden,
 		TagsMd:           cbor.TagsForbidden,
 	}.DecMode())
 )
@@ -29,10 +31,15 @@ func must[T any](v T, err error) T {
 // on a value that cannot be encoded: wire types are chosen by us.
 func Encode(v any) []byte { return must(encMode.Marshal(v)) }
 
-// Decode is the inverse of Encode, for bytes of any origin. An error has Kind
-// Invalid.
+// Decode is the inverse of Encode, for bytes of any origin; v is a pointer. The
+// value takes at most 8 times the length of data in memory, and 64 KiB: what
+// would take more is refused before it is decoded. An error has Kind Invalid.
 func Decode(data []byte, v any) error {
-	if err := decMode.Unmarshal(data, v); err != nil {
+	err := checkGrowth(data, reflect.TypeOf(v).Elem())
+	if err == nil {
+		err = decMode.Unmarshal(data, v)
+	}
+	if err != nil {
 		return &Error{Kind: Invalid, Op: "decode", Text: err.Error()}
 	}
 	return nil

@@ -103,6 +103,30 @@ func TestBadLengthCostsTheConn(t *testing.T) {
 	}
 }
 
+// TestHalfAFrameCostsTheConn: who begins a frame has to end it in time; who is
+// silent between two has not.
+func TestHalfAFrameCostsTheConn(t *testing.T) {
+	h := newHost(t, "a")
+	h.SetFrameTimeout(300 * time.Millisecond)
+	r := newRecorder(h)
+	for name, data := range map[string][]byte{
+		"half a length": {0x80},
+		"a length":      {200, 1},
+		"half a frame":  append([]byte{200, 1}, make([]byte, 100)...),
+	} {
+		s, err := foreign(t, crypto.Ed25519, h).NewStream(context.Background(), h.LibP2P().ID(), libp2p.Protocol)
+		require.NoError(t, err)
+		_, err = s.Write([]byte{2, 'o', 'k'})
+		require.NoError(t, err)
+		require.Equal(t, "ok", string(<-r.frames), name)
+		time.Sleep(500 * time.Millisecond)
+		require.Empty(t, r.closed, "silence is allowed")
+		_, err = s.Write(data)
+		require.NoError(t, err)
+		require.ErrorContains(t, <-r.closed, "deadline", name)
+	}
+}
+
 func TestFullQueueIsAnError(t *testing.T) {
 	b := newHost(t, "b")
 	release := make(chan struct{})

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"io"
 	"sync"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -15,7 +13,7 @@ import (
 
 const (
 	// bufferKeptMax bounds what a writer keeps between two frames.
-	bufferKeptMax = 64 << 10
+	bufferKeptMax = transport.FrameLenMax + binary.MaxVarintLen64
 )
 
 var (
@@ -92,15 +90,8 @@ func (c *conn) run() {
 func (c *conn) read() error {
 	r := bufio.NewReader(c.stream)
 	for {
-		size, err := binary.ReadUvarint(r)
+		frame, err := readFrame(r, c.stream, c.host.frameTimeout)
 		if err != nil {
-			return err
-		}
-		if size == 0 || size > transport.FrameLenMax {
-			return fmt.Errorf("a frame of %d bytes", size)
-		}
-		frame := make([]byte, size)
-		if _, err := io.ReadFull(r, frame); err != nil {
 			return err
 		}
 		c.host.handler.Frame(c, frame)

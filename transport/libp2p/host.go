@@ -37,6 +37,8 @@ type Host struct {
 	self    transport.Peer
 	owned   bool // Close closes the libp2p host, too
 	handler transport.HostHandler
+	// frameTimeout is transport.FrameTimeout, but in tests.
+	frameTimeout time.Duration
 
 	mu      sync.Mutex
 	closed  bool
@@ -52,7 +54,7 @@ func Over(h host.Host) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Host{host: h, self: self, conns: map[*conn]struct{}{}}, nil
+	return &Host{host: h, self: self, frameTimeout: transport.FrameTimeout, conns: map[*conn]struct{}{}}, nil
 }
 
 // LibP2P is the libp2p host below.

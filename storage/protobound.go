@@ -1,0 +1,33 @@
+package storage
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// protoFieldsFree and protoFieldLenMin bound the fields of a protobuf message of
+// others: so many, and one more for each so many bytes. An empty field is two
+// bytes on the wire and a hundred in memory when it is a record; honest ones name
+// a block or a key.
+const (
+	protoFieldsFree  = 64
+	protoFieldLenMin = 16
+)
+
+// checkProto refuses a protobuf message that would become many times as large
+// when it is decoded, before it is.
+func checkProto(raw []byte) error {
+	most := protoFieldsFree + len(raw)/protoFieldLenMin
+	for rest := raw; len(rest) > 0; most-- {
+		_, _, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			return fmt.Errorf("storage: no protobuf message: %w", protowire.ParseError(n))
+		}
+		if most == 0 {
+			return fmt.Errorf("%w: a message of %d bytes with too many fields", ErrTooLarge, len(raw))
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
