@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench sweep swarm mutants mutation clean
+.PHONY: help build sim test vet race bench sweep swarm mutants mutation determinism clean
 
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -35,6 +35,15 @@ sweep: build ## SEEDS seeds (200) of every scenario on the direct wire
 SWARM ?= 1..200
 swarm: ## scenarios made by chance, SWARM=FIRST..LAST (1..200)
 	SWARM=$(SWARM) go test -timeout 3h -count 1 -run TestSwarm -v ./scenarios
+
+RUNS ?= 20
+JOBS ?= 2
+LOAD ?= 2
+SCENARIOS ?= scenarios/*.yaml bin/swarm/*.yaml
+determinism: build ## every event of RUNS runs (20) of SCENARIOS under changing conditions, with LOAD (2) busy threads beside
+	@mkdir -p bin/swarm
+	SWARM=1..10 SWARM_FILES=$(CURDIR)/bin/swarm go test -count 1 -run TestSwarm ./scenarios
+	bin/dreamland determinism --runs $(RUNS) --jobs $(JOBS) --load $(LOAD) $(SCENARIOS)
 
 mutants: ## break the code on purpose and see the scenarios fail
 	scenarios/mutants/run

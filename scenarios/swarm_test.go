@@ -21,7 +21,8 @@ const swarmDefault = 6
 
 // TestSwarm runs scenarios that are made by chance (see swarm): clouds of any
 // layout, under any mixture of faults. SWARM=FIRST..LAST chooses which ones. A
-// scenario that fails is kept as a file.
+// scenario that fails is kept as a file. With SWARM_FILES=DIR they are written
+// there, and nothing runs.
 func TestSwarm(t *testing.T) {
 	first, last := 1, swarmDefault
 	if chosen := os.Getenv("SWARM"); chosen != "" {
@@ -31,13 +32,17 @@ func TestSwarm(t *testing.T) {
 	for n := first; n <= last; n++ {
 		text := swarm(uint64(n))
 		file := fmt.Sprintf("swarm-%d.yaml", n)
+		if dir := os.Getenv("SWARM_FILES"); dir != "" {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644))
+			continue
+		}
 		s, err := scenario.Parse(file, []byte(text), Vocabulary())
 		require.NoError(t, err, "%s", text)
 		r := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Direct})
 		t.Logf("%s %s %d events", file, r.Verdict, r.Events)
 		if n%3 == 0 {
-			other := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Mocknet})
-			assert.Equal(t, r.Digest, other.Digest, "%s on the other wire", file)
+			other := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Mocknet, Perturb: uint64(n)})
+			assert.Equal(t, r.Digest, other.Digest, "%s on the other wire, perturbed", file)
 		}
 		if r.Verdict == report.Held {
 			continue

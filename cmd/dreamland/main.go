@@ -68,7 +68,7 @@ are simulated, so that a seed fixes everything that happens.`,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(simCommand(), scenarioCommand(), failpointsCommand(), versionCommand())
+	root.AddCommand(simCommand(), determinismCommand(), scenarioCommand(), failpointsCommand(), versionCommand())
 	return root
 }
 

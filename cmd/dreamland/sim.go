@@ -134,6 +134,8 @@ type job struct {
 	strict   bool
 	trace    string
 	perturb  uint64
+	// threads and gogc are for dreamland determinism; 0: as usual.
+	threads, gogc int
 }
 
 // sim runs the files: one run in this process, more in workers, because worlds

@@ -17,6 +17,9 @@ import (
 // differs.
 const contextLines = 6
 
+// endOfTrace stands where a trace has no more lines.
+const endOfTrace = "(the trace ends)"
+
 // runTwice makes a run in two processes at once, which have different numbers
 // of threads, and compares their traces while they run.
 func runTwice(j job) report.Result {
@@ -71,6 +74,7 @@ type traced struct {
 	trace          *bufio.Reader
 	pipe           *os.File
 	stdout, stderr bytes.Buffer
+	killed         bool
 }
 
 func startTraced(j job, threads int) (*traced, error) {
@@ -92,7 +96,10 @@ func startTraced(j job, threads int) (*traced, error) {
 	return t, nil
 }
 
-func (t *traced) kill() { _ = t.cmd.Process.Kill() } // it may have ended already
+func (t *traced) kill() {
+	t.killed = true
+	_ = t.cmd.Process.Kill() // it may have ended already
+}
 
 func (t *traced) wait() report.Result {
 	err := t.cmd.Wait()
@@ -134,7 +141,7 @@ func describe(before []string, number int, lineA, lineB string, a, b *bufio.Read
 		line := side.line
 		for i := range contextLines {
 			if line == "" {
-				fmt.Fprintf(&out, "  %s %d (the trace ends)\n", side.name, number+i)
+				fmt.Fprintf(&out, "  %s %d %s\n", side.name, number+i, endOfTrace)
 				break
 			}
 			fmt.Fprintf(&out, "  %s %d %s\n", side.name, number+i, strings.TrimSuffix(line, "\n"))

@@ -60,15 +60,25 @@ func (j job) command(threads int, extra ...string) *exec.Cmd {
 	if j.strict {
 		args = append(args, "--strict")
 	}
+	if j.perturb != 0 {
+		args = append(args, "--perturb", strconv.FormatUint(j.perturb, 10))
+	}
 	cmd := exec.Command(self, args...)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", threads))
+	if j.gogc != 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("GOGC=%d", j.gogc))
+	}
 	return cmd
 }
 
 // runInWorker makes a run in a process of its own.
 func runInWorker(j job) report.Result {
 	var stdout, stderr bytes.Buffer
-	cmd := j.command(1)
+	var extra []string
+	if j.trace != "" {
+		extra = []string{"--trace", j.trace}
+	}
+	cmd := j.command(1, extra...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := tie(cmd)
 	if err == nil {
