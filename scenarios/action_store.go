@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -30,8 +31,12 @@ type storeParams struct {
 	// Count, so each occurrence of the entry stores a newer version of each.
 	Kind string `yaml:"kind"`
 	Name string `yaml:"name" range:"1..200"`
-	// Owner is who marks.
-	Owner string `yaml:"owner" range:"1..256"`
+	// Owner is who marks. If there are several Owners, the others are called
+	// owner-2 and so on, and each marks.
+	Owner  string `yaml:"owner" range:"1..200"`
+	Owners int    `yaml:"owners" range:"1..16"`
+	// For is when the marks end by themselves, 0 never.
+	For time.Duration `yaml:"for" range:"0s..720h"`
 	// RetryFor is how long the client goes on trying.
 	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
 }
@@ -48,7 +53,7 @@ func storeAction() scenario.Action {
 		Name: "store",
 		Doc:  "a client has content kept: it marks it with the hoarders and drops its own copy once they have acknowledged",
 		Params: func() any {
-			return &storeParams{Count: 1, Size: 16 << 10, Kind: string(hoarderapi.Asset), Name: "db", Owner: "client", RetryFor: 2 * time.Minute}
+			return &storeParams{Count: 1, Size: 16 << 10, Kind: string(hoarderapi.Asset), Name: "db", Owner: "client", Owners: 1, RetryFor: 2 * time.Minute}
 		},
 		Validate: func(params any) error { return params.(*storeParams).validate() },
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
@@ -64,6 +69,8 @@ func (p *storeParams) validate() error {
 		return errors.New("size-max is less than size")
 	case p.Kind != string(hoarderapi.Asset) && p.Kind != string(hoarderapi.Database):
 		return fmt.Errorf("kind is %q, not asset or database", p.Kind)
+	case p.Owners > 1 && p.Kind == string(hoarderapi.Database):
+		return errors.New("a database has one owner")
 	}
 	return nil
 }
@@ -86,30 +93,46 @@ func (p *storeParams) one(ctx context.Context, client node.Env, n, i int) error 
 	if p.SizeMax > p.Size {
 		size += client.Rand.Int64N(p.SizeMax - p.Size + 1)
 	}
-	root, err := client.Blocks.Add(ctx, randomBytes(client, size))
+	content := randomBytes(client, size)
+	root, err := client.Blocks.Add(ctx, content)
 	if err != nil {
 		return err
 	}
 	req := hoarderapi.MarkRequest{
 		Root: root.String(), Kind: hoarderapi.Kind(p.Kind), Target: p.Target, Demand: p.Demand,
-		Size: size, Holders: []transport.Peer{client.Self}, Owner: p.Owner,
+		Size: size, Holders: []transport.Peer{client.Self}, For: p.For,
 	}
 	if req.Kind == hoarderapi.Database {
 		req.Name, req.Version = fmt.Sprintf("%s-%d", p.Name, i), uint64(n)+1
 	}
-	if err := p.deliver(ctx, client, req); err != nil {
-		return err
+	it := storedItem{Name: req.Name, Digest: contentDigest(content)}
+	for o := range p.Owners {
+		req.Owner = p.ownerOf(o)
+		if err := p.deliver(ctx, client, req, it.Digest); err != nil {
+			return err
+		}
+		it.Owners = append(it.Owners, req.Owner)
 	}
-	if err := remember(client, req); err != nil {
+	if err := remember(client, req, it); err != nil {
 		return err
 	}
 	return client.Blocks.Remove(root)
 }
 
+func (p *storeParams) ownerOf(i int) string {
+	if i == 0 {
+		return p.Owner
+	}
+	return fmt.Sprintf("%s-%d", p.Owner, i+1)
+}
+
+// contentDigest is what the content is compared by when it is read back.
+func contentDigest(content []byte) string { return fmt.Sprintf("%x", sha256.Sum256(content)) }
+
 // remember notes, on the client's disk, what it has stored: a database's newest
 // snapshot only.
-func remember(client node.Env, req hoarderapi.MarkRequest) error {
-	b := new(storage.Batch).Put(storedKey(req.Root), transport.Encode(storedItem{Owner: req.Owner, Name: req.Name}))
+func remember(client node.Env, req hoarderapi.MarkRequest, it storedItem) error {
+	b := new(storage.Batch).Put(storedKey(req.Root), transport.Encode(it))
 	if req.Kind == hoarderapi.Database {
 		k := storage.K("snapshot", req.Owner, req.Name)
 		before, err := client.Local.Get(k)
@@ -124,7 +147,12 @@ func remember(client node.Env, req hoarderapi.MarkRequest) error {
 }
 
 // storedItem is what the client knows of what it has stored.
-type storedItem struct{ Owner, Name string }
+type storedItem struct {
+	Owners []string // who have not withdrawn it
+	Name   string
+	Digest string
+	Seq    uint64 // of their marks
+}
 
 func randomBytes(client node.Env, size int64) []byte {
 	data := make([]byte, size+8)
@@ -137,22 +165,36 @@ func randomBytes(client node.Env, size int64) []byte {
 func storedKey(root string) storage.Key { return storage.K("stored", root) }
 
 // deliver marks until it is acknowledged or the client gives up.
-func (p *storeParams) deliver(ctx context.Context, client node.Env, req hoarderapi.MarkRequest) error {
+func (p *storeParams) deliver(ctx context.Context, client node.Env, req hoarderapi.MarkRequest, digest string) error {
 	hoarders := hoarderapi.NewClient(client.Wire)
 	begin := client.Loop.Elapsed()
+	client.Observe("store-sent", append(markFields(req), node.F("digest", digest))...)
 	for {
+		sent := client.Loop.Elapsed()
 		resp, err := hoarders.Mark(ctx, req)
 		if err == nil {
-			client.Observe("store-acknowledged", node.F("root", req.Root), node.F("holder", resp.Holder), node.F("records", resp.Records))
+			client.Observe("store-acknowledged", append(markFields(req), node.F("took", client.Loop.Elapsed()-sent), node.F("holder", resp.Holder),
+				node.F("bytes", resp.Bytes), node.F("copies", resp.Copies), node.F("records", resp.Records))...)
 			return nil
 		}
-		if transport.KindOf(err) == transport.Invalid || client.Loop.Elapsed()-begin >= p.RetryFor {
-			client.Observe("store-given-up", node.F("root", req.Root), node.F("error", err.Error()))
+		kind := transport.KindOf(err)
+		if kind == transport.Refused {
+			client.Observe("store-refused", append(markFields(req), node.F("took", client.Loop.Elapsed()-sent))...)
+		}
+		if kind == transport.Invalid || kind == transport.Conflict || client.Loop.Elapsed()-begin >= p.RetryFor {
+			client.Observe("store-given-up", append(markFields(req), node.F("error", err.Error()))...)
 			return err
 		}
 		if err := clock.Sleep(ctx, client.Loop, storeRetryWait); err != nil {
 			return err
 		}
+	}
+}
+
+func markFields(req hoarderapi.MarkRequest) []node.Field {
+	return []node.Field{
+		node.F("root", req.Root), node.F("owner", req.Owner), node.F("name", req.Name), node.F("seq", req.Seq), node.F("kind", string(req.Kind)),
+		node.F("target", req.Target), node.F("version", req.Version), node.F("for", req.For), node.F("size", req.Size),
 	}
 }
 
@@ -162,13 +204,26 @@ type itemsParams struct {
 	Count int `yaml:"count" range:"1..1000"`
 	// N is how many uses of each are reported.
 	N int `yaml:"n" range:"1..1048576"`
+	// Owners is how many of an item's owners withdraw, 0 all. Then is what they do
+	// after it: "late", they mark once more with the old seq, as if a message had
+	// come late, or "again", with a new one, as they want it again.
+	Owners int    `yaml:"owners" range:"0..16"`
+	Then   string `yaml:"then"`
+}
+
+func (p *itemsParams) validate() error {
+	if p.Then != "" && p.Then != "late" && p.Then != "again" {
+		return fmt.Errorf("then is %q, not late or again", p.Then)
+	}
+	return nil
 }
 
 func itemsAction(name, doc string, each func(ctx context.Context, client node.Env, root string, p *itemsParams) error) scenario.Action {
 	return scenario.Action{
-		Name:   name,
-		Doc:    doc,
-		Params: func() any { return &itemsParams{Count: 1, N: 1} },
+		Name:     name,
+		Doc:      doc,
+		Params:   func() any { return &itemsParams{Count: 1, N: 1} },
+		Validate: func(params any) error { return params.(*itemsParams).validate() },
 		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
 			p := params.(*itemsParams)
 			roots, err := storedItems(client, p.Count)
@@ -200,7 +255,11 @@ func storedItems(client node.Env, count int) ([]string, error) {
 func demandAction() scenario.Action {
 	return itemsAction("demand", "a client reports that stored items are in demand",
 		func(ctx context.Context, client node.Env, root string, p *itemsParams) error {
-			return hoarderapi.NewClient(client.Wire).Demand(ctx, root, p.N)
+			err := hoarderapi.NewClient(client.Wire).Demand(ctx, root, p.N)
+			if err == nil {
+				client.Observe("demand-acknowledged", node.F("root", root), node.F("n", p.N))
+			}
+			return err
 		})
 }
 
@@ -209,39 +268,95 @@ func demandAction() scenario.Action {
 func retrieveAction() scenario.Action {
 	return itemsAction("retrieve", "a client fetches stored items from the hoarders and drops them again",
 		func(ctx context.Context, client node.Env, root string, _ *itemsParams) error {
-			c, err := cid.Decode(root)
-			if err != nil {
-				return err
-			}
-			holders, err := hoarderapi.NewClient(client.Wire).Locate(ctx, root)
-			if err != nil {
-				return err
-			}
-			ctx, cancel := clock.WithTimeout(ctx, client.Loop, 30*time.Second)
-			defer cancel()
-			if err := client.Blocks.Fetch(ctx, c, holders, 2*storeSizeMax); err != nil {
-				return err
-			}
-			client.Observe("retrieved", node.F("root", root))
-			return client.Blocks.Remove(c)
+			return retrieve(ctx, client, root, 30*time.Second)
 		})
 }
 
+// retrieve fetches an item from those that are said to hold it, reads it and
+// drops it again. What it got is a fact, compared with what was stored.
+func retrieve(ctx context.Context, client node.Env, root string, limit time.Duration) error {
+	c, err := cid.Decode(root)
+	if err != nil {
+		return err
+	}
+	began := client.Loop.Elapsed()
+	ctx, cancel := clock.WithTimeout(ctx, client.Loop, limit)
+	defer cancel()
+	holders, err := hoarderapi.NewClient(client.Wire).Locate(ctx, root)
+	if err == nil {
+		err = client.Blocks.Fetch(ctx, c, holders, 2*storeSizeMax)
+	}
+	var content []byte
+	if err == nil {
+		content, err = client.Blocks.Read(ctx, c, 2*storeSizeMax)
+		err = errors.Join(err, client.Blocks.Remove(c))
+	}
+	client.Observe("retrieved", node.F("root", root), node.F("whole", err == nil), node.F("digest", contentDigest(content)), node.F("took", client.Loop.Elapsed()-began))
+	return err
+}
+
 func unmarkAction() scenario.Action {
-	return itemsAction("unmark", "a client no longer wants stored items kept",
-		func(ctx context.Context, client node.Env, root string, _ *itemsParams) error {
-			raw, err := client.Local.Get(storedKey(root))
-			if err != nil {
-				return err
-			}
-			var it storedItem
-			if err := transport.Decode(raw, &it); err != nil {
-				return err
-			}
-			req := hoarderapi.UnmarkRequest{Root: root, Owner: it.Owner, Name: it.Name, Seq: hoarderapi.Forever}
-			if err := hoarderapi.NewClient(client.Wire).Unmark(ctx, req); err != nil {
-				return err
-			}
-			return storage.Delete(client.Local, storedKey(root))
-		})
+	return itemsAction("unmark", "owners no longer want stored items kept", unmark)
+}
+
+// unmark withdraws for some of an item's owners, the last first.
+func unmark(ctx context.Context, client node.Env, root string, p *itemsParams) error {
+	raw, err := client.Local.Get(storedKey(root))
+	if err != nil {
+		return err
+	}
+	var it storedItem
+	if err := transport.Decode(raw, &it); err != nil {
+		return err
+	}
+	n := len(it.Owners)
+	if p.Owners > 0 {
+		n = min(n, p.Owners)
+	}
+	hoarders := hoarderapi.NewClient(client.Wire)
+	for range n {
+		last := len(it.Owners) - 1
+		req := hoarderapi.UnmarkRequest{Root: root, Owner: it.Owners[last], Name: it.Name, Seq: it.Seq}
+		fields := []node.Field{node.F("root", root), node.F("owner", req.Owner), node.F("name", req.Name), node.F("seq", req.Seq)}
+		began := client.Loop.Elapsed()
+		client.Observe("unmark-sent", fields...)
+		if err := hoarders.Unmark(ctx, req); err != nil {
+			return err
+		}
+		client.Observe("unmark-acknowledged", append(fields, node.F("took", client.Loop.Elapsed()-began))...)
+		if err := afterUnmark(ctx, client, req, it, p.Then); err != nil {
+			return err
+		}
+		it.Owners = it.Owners[:last]
+		if err := rememberOwners(client, root, it); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// afterUnmark marks once more. Late: that nothing comes of it is what is to be
+// seen, not an error.
+func afterUnmark(ctx context.Context, client node.Env, req hoarderapi.UnmarkRequest, it storedItem, then string) error {
+	if then == "" || it.Name != "" {
+		return nil
+	}
+	again := hoarderapi.MarkRequest{Root: req.Root, Kind: hoarderapi.Asset, Owner: req.Owner, Seq: req.Seq}
+	if then == "again" {
+		again.Seq++
+	}
+	p := storeParams{RetryFor: 10 * time.Second}
+	err := p.deliver(ctx, client, again, it.Digest)
+	if then == "late" {
+		client.Observe("late-mark", node.F("root", req.Root), node.F("owner", req.Owner), node.F("error", transport.KindOf(err).String()))
+		return nil
+	}
+	return err
+}
+
+func rememberOwners(client node.Env, root string, it storedItem) error {
+	if len(it.Owners) == 0 {
+		return storage.Delete(client.Local, storedKey(root))
+	}
+	return storage.Put(client.Local, storedKey(root), transport.Encode(it))
 }

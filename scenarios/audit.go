@@ -49,6 +49,8 @@ type auditor struct {
 	// artifacts are what jobs came to, by what their pushes must come to.
 	artifacts subjects[string]
 	expected  map[string]string // artifact by job
+	items     subjects[string]  // roots that users stored
+	databases subjects[databaseName]
 	flying    int
 	watched   int
 	sweeps    int
@@ -83,6 +85,11 @@ func (a *auditor) Hear(f check.Fact) {
 		a.branches.add(tnsapi.BranchRequest{Project: f.Text("project"), Branch: f.Text("branch")})
 	case "publish-sent", "rollback-sent":
 		a.branches.add(tnsapi.BranchRequest{Project: f.Text("project"), Branch: f.Text("branch")})
+	case "store-acknowledged":
+		a.items.add(f.Text("root"))
+		if f.Text("kind") == "database" {
+			a.databases.add(databaseName{f.Text("owner"), f.Text("name")})
+		}
 	case "job-finished":
 		if root := a.expected[f.Text("job")]; root != "" && f.Text("artifact") == root {
 			a.artifacts.add(root)
@@ -150,6 +157,9 @@ func (a *auditor) looks(env node.Env) (list []lookFunc) {
 	if len(a.artifacts.list) > 0 && a.serves(env, "hoarder") {
 		list = append(list, a.lookAtArtifact)
 	}
+	if a.serves(env, "hoarder") {
+		list = append(list, a.itemLooks()...)
+	}
 	return list
 }
 
@@ -191,6 +201,7 @@ func (a *auditor) sweepAll(ctx context.Context, env node.Env) {
 		a.sweepJobs(ctx, env, n)
 		a.sweepBranches(ctx, env, n)
 		a.sweepArtifacts(ctx, env)
+		a.sweepItems(ctx, env, n)
 		env.Observe("audit-swept", node.F("sweep", n), node.F("took", env.Loop.Elapsed()-began))
 		if clock.Sleep(ctx, env.Loop, sweepInterval) != nil {
 			return

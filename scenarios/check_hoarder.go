@@ -1,10 +1,7 @@
 package scenarios
 
 import (
-	"context"
 	"fmt"
-	"maps"
-	"math"
 	"slices"
 	"time"
 
@@ -12,21 +9,24 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/storage"
 )
 
 // hoarderChecks are what is expected of content that was marked.
 func hoarderChecks() []scenario.Check {
 	return []scenario.Check{
-		{Name: "last-copy-kept", Doc: "no hoarder releases a copy that others do not really hold as often as wanted; nothing that was acknowledged is lost but by lost disks",
-			New: func() check.Checker { return &lastCopyKept{model: newHoard()} }},
-		{Name: "copies-restored", Doc: "every item has as many live copies as are wanted, or as there are hoarders with room",
-			New: func() check.Checker { return &copiesRestored{model: newHoard()} }},
-		{Name: "bounded-surplus", Doc: "no item keeps more copies than its target and the tolerated surplus; what nobody wants any more is gone, older snapshots as soon as the newest has its copies",
+		{Name: "last-copy-kept", Doc: "what is acknowledged is on as many disks as is said; no hoarder claims what is not on its disk, or releases a copy that other disks do not hold as often as wanted; no copy goes without a fault or a word",
+			New: func() check.Checker { return newLastCopyKept() }},
+		{Name: "copies-restored", Doc: "every item is on as many disks of hoarders that run as are wanted, or as there are hoarders with room",
+			New: func() check.Checker { return newCopiesRestored() }},
+		{Name: "bounded-surplus", Doc: "no item is on more disks than its target and the tolerated surplus; what nobody wants any more is gone, older snapshots as soon as the newest has its copies",
 			New: func() check.Checker { return &boundedSurplus{model: newHoard()} }},
-		{Name: "content-intact", Doc: "what a hoarder says it holds is there and has the right bytes",
-			New: func() check.Checker { return &contentIntact{read: map[string]seenHoarder{}} }},
-		{Name: "capacity-respected", Doc: "no hoarder holds more bytes than its capacity",
-			New: func() check.Checker { return capacityRespected{} }},
+		{Name: "content-intact", Doc: "what a hoarder says it holds is on its disk, all of it, and nothing else is",
+			New: func() check.Checker { return &contentIntact{disks: newVerified()} }},
+		{Name: "capacity-respected", Doc: "no hoarder's copies have more bytes on its disk than its capacity",
+			New: func() check.Checker { return &capacityRespected{sizes: map[string]int64{}, changed: map[string]bool{}} }},
+		{Name: "items-are-told", Doc: "what hoarders tell users of items is true: who holds them, what they are, who wants them, the newest snapshot, and what they say of themselves",
+			New: func() check.Checker { return newItemsTold() }},
 	}
 }
 
@@ -41,310 +41,280 @@ func hoarders(v check.View) map[string]*hoarder.Service {
 	return up
 }
 
-// lastCopyKept judges every release at its moment, and looks for items that
-// nobody holds.
+// lastCopyKept compares what hoarders and users say with the disks, at the moment
+// when it is said.
 type lastCopyKept struct {
-	model                     *hoard
-	claims, releases, refused int
-	moved                     int64
-	seen                      map[string]seenHoarder
+	check.Tally
+	model *hoard
+	calm  calm
+	// cursor is which item is compared next although nothing is said of it.
+	cursor int
+	sizes  map[string]int64
 }
 
-// seenHoarder is what was compared last time: a hoarder that has not changed
-// since is not looked at again.
-type seenHoarder struct {
-	service  *hoarder.Service
-	revision uint64
+func newLastCopyKept() *lastCopyKept {
+	return &lastCopyKept{model: newHoard(), calm: newCalm(hoarderapi.Service), sizes: map[string]int64{}}
 }
 
 func (*lastCopyKept) Name() string { return "last-copy-kept" }
 
-func (c *lastCopyKept) Fact(f check.Fact) error {
-	c.model.hear(f)
-	if f.Service != hoarderapi.Service {
-		return nil
-	}
-	switch f.Name {
-	case "item-claimed":
-		c.claims++
-		c.moved += f.Int("moved")
-	case "item-refused":
-		c.refused++
-	case "item-released":
-		c.releases++
-		return c.judge(f)
-	}
-	return nil
-}
-
-// judge compares a release with who really holds the item. Copies that faults
-// took after the others were asked count: they were confirmed in good faith.
-func (c *lastCopyKept) judge(f check.Fact) error {
-	c.model.release(f)
-	it := c.model.item(f.Text("root"))
-	asked := time.Duration(f.Int("asked"))
-	others := len(it.holders) + it.lostSince(f.At-asked-asked/10-time.Millisecond)
-	switch why := f.Text("why"); {
-	case why == "discard" && !it.unwanted && it.acked:
-		return fmt.Errorf("%s discarded %s, which is wanted", f.Node, it.root)
-	case why == "supersede" && it.acked:
-		if !c.model.hasLater(it) {
-			return fmt.Errorf("%s released version %d (%s) of %s, which nothing replaces", f.Node, it.version, it.root, it.database)
-		}
-	case why == "release" && others == 0:
-		return fmt.Errorf("%s released the last copy of %s; it believed in %d others", f.Node, it.root, f.Int("copies"))
-	case why == "release" && others < it.target:
-		return fmt.Errorf("%s released a copy of %s which %d others hold, of %d wanted; it believed in %d", f.Node, it.root, others, it.target, f.Int("copies"))
-	}
-	return nil
-}
-
-// Poll holds the model against what is really on the disks.
-func (c *lastCopyKept) Poll(v check.View) error {
-	c.model.now = v.Now()
-	if c.seen == nil {
-		c.seen = map[string]seenHoarder{}
-	}
-	up := hoarders(v)
-	for _, name := range slices.Sorted(maps.Keys(up)) {
-		s := up[name]
-		now := seenHoarder{s, s.Revision()}
-		if c.seen[name] == now {
-			continue
-		}
-		c.seen[name] = now
-		if err := c.compare(name, s); err != nil {
+// Witness implements check.OnWitness.
+func (c *lastCopyKept) Witness(v check.View, f check.Fact) error {
+	c.calm.fact(f)
+	before := c.model.items[f.Text("root")]
+	held := before != nil && before.holders[f.Node]
+	if f.Name == "mark-withdrawn" {
+		if err := c.withdrawal(f); err != nil {
 			return err
 		}
 	}
-	for _, root := range c.model.roots() {
-		it := c.model.items[root]
-		if c.model.wanted(it) && len(it.holders) == 0 && len(it.losses) == 0 {
-			return fmt.Errorf("nobody holds %s, and no disk was lost", root)
-		}
-	}
-	return nil
-}
-
-// compare holds the model against one hoarder. A crash may undo a release, but
-// no copy goes without a word.
-func (c *lastCopyKept) compare(name string, s *hoarder.Service) error {
-	held := map[string]bool{}
-	for _, root := range s.Held() {
-		held[root] = true
-		if it := c.model.item(root); !it.holders[name] && s.Holds(root) {
-			it.holders[name] = true
-		}
-	}
-	for _, root := range c.model.roots() {
-		if c.model.items[root].holders[name] && !held[root] {
-			return fmt.Errorf("%s no longer holds %s and has not said why", name, root)
-		}
-	}
-	return nil
-}
-
-// Figures implements check.Figures.
-func (c *lastCopyKept) Figures() map[string]float64 {
-	marked, lost, lostAlone := 0, 0, 0
-	copiesMin := -1
-	for _, it := range c.model.items {
-		if !it.acked {
-			continue
-		}
-		marked++
-		if !c.model.wanted(it) {
-			continue
-		}
-		switch {
-		case it.lost() && it.copies < 2: // nobody else could be reached, and the answer said so
-			lostAlone++
-		case it.lost():
-			lost++
-		}
-		if copiesMin < 0 || len(it.holders) < copiesMin {
-			copiesMin = len(it.holders)
-		}
-	}
-	return map[string]float64{
-		"items.marked":           float64(marked),
-		"items.lost":             float64(lost),
-		"items.lost-of-one-copy": float64(lostAlone),
-		"items.refused":          float64(c.refused),
-		"copies.min":             float64(max(0, copiesMin)),
-		"bytes.moved":            float64(c.moved),
-		"claims":                 float64(c.claims),
-		"releases":               float64(c.releases),
-	}
-}
-
-// copiesRestored measures repairs and demands them.
-type copiesRestored struct {
-	model *hoard
-	// short is since when an item that had all its copies has been short of
-	// them; complete are those that ever had.
-	short    map[string]time.Duration
-	complete map[string]bool
-	repairs  []time.Duration
-}
-
-func (*copiesRestored) Name() string { return "copies-restored" }
-
-func (c *copiesRestored) Fact(f check.Fact) error {
 	c.model.hear(f)
-	c.model.release(f)
+	switch f.Name {
+	case "item-claimed", "copy-mended":
+		return c.claimed(v, f)
+	case "item-corrupted", "copy-missing", "claim-withdrawn":
+		return c.gaveUp(v, f, held)
+	case "item-released":
+		err := c.released(v, f)
+		c.model.release(f)
+		return err
+	case "item-marked", "store-acknowledged":
+		return c.acknowledged(v, f)
+	case "unmark-acknowledged":
+		return c.unmarked(v, f)
+	}
 	return nil
 }
 
-// Poll times how long items are short of live copies.
-func (c *copiesRestored) Poll(v check.View) error {
-	c.model.now = v.Now()
-	if c.short == nil {
-		c.short, c.complete = map[string]time.Duration{}, map[string]bool{}
+// troubledFor is how long after a fault a disk may not hold what is said of it:
+// what was read just before.
+const troubledFor = 30 * time.Second
+
+// excusedDisk reports whether a disk is not to be judged.
+func (c *lastCopyKept) excusedDisk(n check.NodeView) bool {
+	if c.model.soundFor(n, troubledFor) {
+		return false
 	}
-	up := map[string]bool{}
+	c.Excused("a fault has just touched the disk")
+	return true
+}
+
+func (c *lastCopyKept) claimed(v check.View, f check.Fact) error {
+	n, _ := v.Node(f.Node)
+	root := f.Text("root")
+	if holdsOnDisk(n, root) {
+		c.Evaluated()
+		return nil
+	}
+	if c.excusedDisk(n) {
+		return nil
+	}
+	c.Evaluated()
+	return fmt.Errorf("%s says it holds %s, which is not on its disk", f.Node, root)
+}
+
+// gaveUp: a copy is given up only if it is bad, or gone.
+func (c *lastCopyKept) gaveUp(v check.View, f check.Fact, held bool) error {
+	n, _ := v.Node(f.Node)
+	root := f.Text("root")
+	switch {
+	case !held:
+		return nil
+	case c.excusedDisk(n):
+		return nil
+	}
+	c.Evaluated()
+	if holdsOnDisk(n, root) {
+		return fmt.Errorf("%s gives up its copy of %s, which is sound on its disk", f.Node, root)
+	}
+	return fmt.Errorf("%s has lost its copy of %s, and no fault has touched its disk", f.Node, root)
+}
+
+// others counts the hoarders but one on whose disks an item really is.
+func (c *lastCopyKept) others(v check.View, it *hoardItem, but string) int {
+	count := 0
+	for _, name := range it.holderNames() {
+		if n, found := v.Node(name); found && name != but {
+			if _, whole := wholeOnDisk(n, it.root); whole {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+// released compares a release with the disks of the others. Copies that faults
+// took after the others were asked count: they were confirmed in good faith.
+func (c *lastCopyKept) released(v check.View, f check.Fact) error {
+	it := c.model.item(f.Text("root"))
+	asked := time.Duration(f.Int("asked"))
+	word := c.model.word(it)
+	c.Evaluated()
+	switch why := f.Text("why"); {
+	case why == "discard":
+		if word == wants {
+			return fmt.Errorf("%s discarded %s, which is wanted", f.Node, it.root)
+		}
+	case why == "supersede":
+		if it.acked && !c.model.hasLater(it) {
+			return fmt.Errorf("%s released version %d (%s) of %s, which nothing replaces", f.Node, it.version, it.root, it.database)
+		}
+	case word == wants:
+		others := c.others(v, it, f.Node) + it.lostSince(f.At-asked-asked/10-time.Millisecond) + c.rottenSince(v, it, f)
+		if target := c.model.target(it); others == 0 || others < target {
+			return fmt.Errorf("%s released a copy of %s which %d others hold, of %d wanted; it believed in %d", f.Node, it.root, others, target, f.Int("copies"))
+		}
+	}
+	return nil
+}
+
+// rottenSince counts the others whose disks a fault has touched since they were
+// asked, so that their copies may have gone although they have not noticed.
+func (c *lastCopyKept) rottenSince(v check.View, it *hoardItem, f check.Fact) int {
+	count := 0
+	asked := time.Duration(f.Int("asked"))
+	for _, name := range it.holderNames() {
+		n, found := v.Node(name)
+		if !found {
+			continue
+		}
+		at, troubled := c.model.troubled[name]
+		_, whole := wholeOnDisk(n, it.root)
+		if name != f.Node && !whole && (n.DiskBad || troubled && f.At-at <= asked+asked/10+time.Millisecond) {
+			c.Excused("a confirmed copy has rotted since")
+			count++
+		}
+	}
+	return count
+}
+
+// acknowledged: as many disks as are said have the content, and the mark.
+func (c *lastCopyKept) acknowledged(v check.View, f check.Fact) error {
+	it := c.model.item(f.Text("root"))
+	copies, records, excused := 0, 0, 0
 	for _, n := range v.Nodes() {
-		up[n.Name] = n.Up
-	}
-	for _, root := range c.model.roots() {
-		it := c.model.items[root]
-		if !c.model.wanted(it) {
-			delete(c.short, root)
+		if !slices.Contains(n.Services, hoarderapi.Service) {
 			continue
 		}
-		live := 0
-		for name := range it.holders {
-			if up[name] {
-				live++
+		holds := it.holders[n.Name] && holdsOnDisk(n, it.root)
+		knows := entriesOnDisk(n, storage.K("marks", it.root))+entriesOnDisk(n, storage.K("withdrawn", it.root)) > 0
+		if holds {
+			copies++
+		}
+		if knows {
+			records++
+		}
+		if (!holds || !knows) && !c.model.soundFor(n, troubledFor) {
+			excused++
+		}
+	}
+	c.Evaluated()
+	if excused > 0 {
+		c.Excused("a fault has just touched a disk")
+	}
+	said, saidRecords := int(f.Int("copies")), int(f.Int("records"))
+	released := c.model.word(it) != wants // its owner has withdrawn it meanwhile
+	switch {
+	case released:
+		c.Excused("withdrawn before the acknowledgement came")
+	case copies+excused < max(1, said):
+		return fmt.Errorf("%s was acknowledged with %d copies, and is on %d disks", it.root, said, copies)
+	case records+excused < max(1, saidRecords):
+		return fmt.Errorf("the mark of %s was acknowledged with %d records, and is on %d disks", it.root, saidRecords, records)
+	case f.Name == "store-acknowledged":
+		return c.enough(v, f, said, saidRecords)
+	}
+	return nil
+}
+
+// enough demands a second copy and a second record where nothing stood in the way.
+func (c *lastCopyKept) enough(v check.View, f check.Fact, copies, records int) error {
+	if !c.calm.lasts(f.At-time.Duration(f.Int("took"))) || len(c.calm.members) < 2 {
+		c.Excused("not all hoarders can be reached")
+		return nil
+	}
+	c.Evaluated()
+	if records < 2 {
+		return fmt.Errorf("the mark of %s is said to be on %d disks, although all hoarders are well", f.Text("root"), records)
+	}
+	if copies > 1 || f.Int("target") == 1 {
+		return nil
+	}
+	for _, n := range v.Nodes() {
+		if !c.calm.members[n.Name] || n.Peer == f.Get("holder") {
+			continue
+		}
+		if room := hoarderSettings(n).Capacity - usedOnDisk(n, c.sizes); room > 4*(f.Int("bytes")+1<<20) {
+			return fmt.Errorf("%s was acknowledged with one copy, although all hoarders are well and %s has room for %d bytes", f.Text("root"), n.Name, room)
+		}
+	}
+	return nil
+}
+
+// unmarked: a withdrawal that was acknowledged is on two disks, if two are well.
+func (c *lastCopyKept) unmarked(v check.View, f check.Fact) error {
+	records, excused := 0, 0
+	for _, n := range v.Nodes() {
+		if !slices.Contains(n.Services, hoarderapi.Service) {
+			continue
+		}
+		if entriesOnDisk(n, storage.K("withdrawn", f.Text("root"))) > 0 {
+			records++
+		} else if !c.model.soundFor(n, troubledFor) {
+			excused++
+		}
+	}
+	want := 1
+	if c.calm.lasts(f.At-time.Duration(f.Int("took"))) && len(c.calm.members) > 1 {
+		want = 2
+	}
+	c.Evaluated()
+	if records+excused < want {
+		return fmt.Errorf("the withdrawal of %s by %s was acknowledged, and is on %d disks of %d", f.Text("root"), f.Text("owner"), records, want)
+	}
+	return nil
+}
+
+// withdrawal: nobody withdraws for another.
+func (c *lastCopyKept) withdrawal(f check.Fact) error {
+	it := c.model.item(f.Text("root"))
+	voice := it.voice(f)
+	if !voice.client {
+		return nil
+	}
+	c.Evaluated()
+	switch seq := oneMore(uint64(f.Int("seq"))); {
+	case f.Text("why") == "ended" && (voice.ends == 0 || f.At < voice.ends):
+		return fmt.Errorf("%s ended the mark of %s by %s too early", f.Node, it.root, f.Text("owner"))
+	case f.Text("why") != "ended" && voice.withdrawing < seq:
+		return fmt.Errorf("%s withdrew the mark of %s by %s, which has not said so", f.Node, it.root, f.Text("owner"))
+	}
+	return nil
+}
+
+// comparedPerPoll is how many items are compared with the disks at each poll
+// although nobody says anything of them.
+const comparedPerPoll = 4
+
+// Poll holds the model against what is really on the disks, a few items at a
+// time. No copy goes without a word.
+func (c *lastCopyKept) Poll(v check.View) error {
+	c.model.now = v.Now()
+	c.calm.look(v)
+	for range min(comparedPerPoll, len(c.model.order)) {
+		c.cursor = (c.cursor + 1) % len(c.model.order)
+		it := c.model.order[c.cursor]
+		for _, name := range it.holderNames() {
+			n, found := v.Node(name)
+			if !found || !c.model.soundFor(n, v.Now()) { // a disk that was ever touched may rot unseen until it is read
+				c.Excused("a fault has touched the disk")
+				continue
+			}
+			c.Evaluated()
+			if !holdsOnDisk(n, it.root) {
+				return fmt.Errorf("%s no longer holds %s and has not said why", name, it.root)
 			}
 		}
-		began, wasShort := c.short[root]
-		switch {
-		case live >= it.target && wasShort:
-			c.repairs = append(c.repairs, v.Now()-began)
-			delete(c.short, root)
-		case live >= it.target:
-			c.complete[root] = true
-		case !wasShort && c.complete[root]:
-			c.short[root] = v.Now()
-		}
 	}
 	return nil
 }
-
-func (c *copiesRestored) Settled(v check.View) error {
-	up := hoarders(v)
-	names := slices.Sorted(maps.Keys(up))
-	for _, root := range c.model.roots() {
-		it := c.model.items[root]
-		if !c.model.wanted(it) || it.lost() {
-			continue
-		}
-		copies, possible := 0, 0
-		for _, name := range names {
-			switch {
-			case up[name].Holds(root):
-				copies++
-				possible++
-			case up[name].Room(it.bytes):
-				possible++
-			}
-		}
-		if copies < min(it.target, max(1, possible)) {
-			return fmt.Errorf("%s has %d live copies of %d wanted; %d hoarders hold it or have room", root, copies, it.target, possible)
-		}
-	}
-	return nil
-}
-
-// Figures implements check.Figures.
-func (c *copiesRestored) Figures() map[string]float64 {
-	figures := map[string]float64{"repair.count": float64(len(c.repairs)), "repair.time.median": math.NaN(), "repair.time.max": math.NaN()}
-	if len(c.repairs) > 0 {
-		sorted := slices.Sorted(slices.Values(c.repairs))
-		figures["repair.time.median"] = sorted[len(sorted)/2].Seconds()
-		figures["repair.time.max"] = sorted[len(sorted)-1].Seconds()
-	}
-	return figures
-}
-
-// boundedSurplus demands that there is not too much of anything.
-type boundedSurplus struct{ model *hoard }
-
-func (*boundedSurplus) Name() string { return "bounded-surplus" }
-
-func (c *boundedSurplus) Fact(f check.Fact) error {
-	c.model.hear(f)
-	c.model.release(f)
-	return nil
-}
-
-func (c *boundedSurplus) Settled(v check.View) error {
-	copies := map[string]int{}
-	tolerated := 0
-	up := hoarders(v)
-	for _, s := range up {
-		tolerated = max(tolerated, s.SurplusMax())
-		for _, root := range s.Held() {
-			copies[root]++
-		}
-	}
-	for _, root := range c.model.roots() {
-		it := c.model.items[root]
-		limit := 0
-		newest := c.model.newest(it.database)
-		switch {
-		case c.model.wanted(it):
-			limit = it.target + tolerated
-		case !it.acked, it.vague, newest == it, newest != nil && !newest.acked:
-			continue
-		case newest != nil && copies[newest.root] < min(newest.target, len(up)):
-			continue // it stands in until there is room for more of the newest
-		}
-		if copies[root] > limit {
-			return fmt.Errorf("%s has %d copies, at most %d are tolerated", root, copies[root], limit)
-		}
-	}
-	return nil
-}
-
-// contentIntact reads everything that is held, and once all was right only what
-// has changed since: nothing rots after the faults are over.
-type contentIntact struct{ read map[string]seenHoarder }
-
-func (*contentIntact) Name() string { return "content-intact" }
-
-func (c *contentIntact) Settled(v check.View) error {
-	up := hoarders(v)
-	for _, name := range slices.Sorted(maps.Keys(up)) {
-		now := seenHoarder{up[name], up[name].Revision()}
-		if c.read[name] == now {
-			continue
-		}
-		for _, root := range up[name].Held() {
-			if !up[name].Intact(context.Background(), root) {
-				return fmt.Errorf("%s says it holds %s, but the content is not there or not right", name, root)
-			}
-		}
-		c.read[name] = now
-	}
-	return nil
-}
-
-// capacityRespected compares what is held with what may be.
-type capacityRespected struct{}
-
-func (capacityRespected) Name() string { return "capacity-respected" }
-
-func (capacityRespected) Poll(v check.View) error {
-	up := hoarders(v)
-	for _, name := range slices.Sorted(maps.Keys(up)) {
-		if used, capacity := up[name].Bytes(); used > capacity {
-			return fmt.Errorf("%s holds %d bytes of %d", name, used, capacity)
-		}
-	}
-	return nil
-}
-
-// Settled holds it to the same at the end.
-func (c capacityRespected) Settled(v check.View) error { return c.Poll(v) }

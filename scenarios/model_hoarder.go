@@ -9,90 +9,97 @@ import (
 	"github.com/taucloud/tau/sim/check"
 )
 
-// hoard is what the hoarders' facts add up to: who holds which item. Disks
-// outlive crashes, so a node that is down still holds.
+// hoard is what users said, and what the hoarders' facts add up to: who wants
+// which item, and who holds it. lastCopyKept compares each fact with the disks.
+// Disks outlive crashes, so a node that is down still holds.
 type hoard struct {
 	now   time.Duration
 	items map[string]*hoardItem
+	order []*hoardItem // in the order in which they became known
 	// databases are the versions of each that were marked.
 	databases map[string][]*hoardItem
+	// troubled is when a fault last touched a node's disk.
+	troubled map[string]time.Duration
 }
 
 type hoardItem struct {
 	root     string
+	voices   map[string]*voice // by owner and name
 	acked    bool
 	copies   int // that were durable when it was acknowledged
-	target   int
 	bytes    int64
+	digest   string // of the content, if a user stored it
 	database string // owner and name; "" for an asset
 	version  uint64
-	// owners are those who have marked it and not withdrawn, of all owned.
-	owners   map[string]bool
-	unwanted bool // all who had marked it have withdrawn
-	// withdrawnBy wrote the withdrawal first, at withdrawnAt. If it lost its disk
-	// since, it may be that nobody knows of it any more: then the item is vague.
-	withdrawnBy string
-	withdrawnAt time.Duration
-	vague       bool
-	replaced    bool // a holder let it go for a newer version
-	holders     map[string]bool
-	losses      []time.Duration // when holders lost their copy by a fault
+	replaced bool // a holder let it go for a newer version
+	holders  map[string]bool
+	losses   []time.Duration // when holders lost their copy by a fault
 }
 
 func newHoard() *hoard {
-	return &hoard{items: map[string]*hoardItem{}, databases: map[string][]*hoardItem{}}
+	return &hoard{items: map[string]*hoardItem{}, databases: map[string][]*hoardItem{}, troubled: map[string]time.Duration{}}
 }
 
 func (h *hoard) item(root string) *hoardItem {
 	it := h.items[root]
 	if it == nil {
-		it = &hoardItem{root: root, holders: map[string]bool{}, owners: map[string]bool{}}
+		it = &hoardItem{root: root, voices: map[string]*voice{}, holders: map[string]bool{}}
 		h.items[root] = it
+		h.order = append(h.order, it)
 	}
 	return it
 }
 
-// roots lists the items in order.
-func (h *hoard) roots() []string { return slices.Sorted(maps.Keys(h.items)) }
+func (it *hoardItem) voice(f check.Fact) *voice {
+	key := f.Text("owner") + "/" + f.Text("name")
+	v := it.voices[key]
+	if v == nil {
+		v = new(voice)
+		it.voices[key] = v
+	}
+	return v
+}
 
 // hear applies a fact. A release is applied by the caller, who judges it first.
 func (h *hoard) hear(f check.Fact) {
 	h.now = f.At
-	switch {
-	case f.Service == "node" && f.Name == "crashed":
-		h.crashed(f.Node, f.Text("disk-lost") == "true")
-	case f.Service != hoarderapi.Service:
-	case f.Name == "inventory" && f.Int("items") == 0:
-		h.loseDisk(f.Node)
-	case f.Name == "item-claimed" || f.Name == "copy-mended":
-		h.item(f.Text("root")).holders[f.Node] = true
-	case f.Name == "item-corrupted" || f.Name == "copy-missing" || f.Name == "claim-withdrawn":
-		h.lose(h.item(f.Text("root")), f.Node)
-	case f.Name == "mark-withdrawn":
-		it := h.item(f.Text("root"))
-		delete(it.owners, ownerOf(f))
-		if len(it.owners) == 0 && !it.unwanted {
-			it.unwanted, it.withdrawnBy, it.withdrawnAt = true, f.Node, f.At
+	switch f.Name {
+	case "crashed":
+		if f.Service == "node" {
+			h.crashed(f.Node, f.Text("disk-lost") == "true")
 		}
-	case f.Name == "mark-written":
-		h.written(f)
-	case f.Name == "item-marked":
-		it := h.item(f.Text("root"))
-		it.acked = true
-		it.copies = max(it.copies, int(f.Int("copies")))
-		it.target = max(it.target, int(f.Int("target")))
-		it.bytes = f.Int("bytes")
+	case "disk-rotted":
+		h.troubled[f.Node] = f.At
+	case "inventory":
+		if f.Service == hoarderapi.Service && f.Int("items") == 0 {
+			h.loseDisk(f.Node)
+		}
+	case "item-claimed", "copy-mended":
+		h.item(f.Text("root")).holders[f.Node] = true
+	case "item-corrupted", "copy-missing", "claim-withdrawn":
+		h.lose(h.item(f.Text("root")), f.Node)
+	case "store-sent", "mark-written", "item-marked", "store-acknowledged", "unmark-sent", "unmark-acknowledged", "mark-withdrawn":
+		h.said(f)
 	}
 }
 
-func ownerOf(f check.Fact) string { return f.Text("owner") + "/" + f.Text("name") }
-
-// written: a mark counts for what it replaces from when it is written, but
-// promises nothing before it is acknowledged.
-func (h *hoard) written(f check.Fact) {
+// said: a mark counts for what it replaces from when it is written, but promises
+// nothing before it is acknowledged.
+func (h *hoard) said(f check.Fact) {
 	it := h.item(f.Text("root"))
-	it.unwanted, it.vague = false, false
-	it.owners[ownerOf(f)] = true
+	it.voice(f).hear(f)
+	switch f.Name {
+	case "store-sent":
+		it.digest = f.Text("digest")
+		return
+	case "store-acknowledged", "item-marked":
+		it.acked = true
+		it.copies = max(it.copies, int(f.Int("copies")))
+		it.bytes = max(it.bytes, f.Int("bytes"))
+	case "mark-written":
+	default:
+		return
+	}
 	if f.Text("kind") != string(hoarderapi.Database) {
 		return
 	}
@@ -102,13 +109,52 @@ func (h *hoard) written(f check.Fact) {
 	}
 }
 
+// word sums up what its owners say: wants if one surely does, done if all are.
+func (h *hoard) word(it *hoardItem) word {
+	all := done
+	for _, v := range it.voices {
+		switch v.says(h.now) {
+		case wants:
+			return wants
+		case unsure:
+			all = unsure
+		}
+	}
+	if len(it.voices) == 0 {
+		return silent
+	}
+	return all
+}
+
+// target is the number of copies that those want who surely do.
+func (h *hoard) target(it *hoardItem) int {
+	n := 0
+	for _, v := range it.voices {
+		if v.says(h.now) == wants {
+			n = max(n, v.target)
+		}
+	}
+	return n
+}
+
+// targetMax is the number of copies that somebody may want.
+func (h *hoard) targetMax(it *hoardItem) int {
+	n := 0
+	for _, v := range it.voices {
+		if says := v.says(h.now); says == wants || says == unsure {
+			n = max(n, v.target, hoarderapi.TargetDefault)
+		}
+	}
+	return n
+}
+
 // newest is the highest version of a database that is neither lost nor
 // withdrawn, nil if there is none.
 func (h *hoard) newest(database string) *hoardItem {
 	var best *hoardItem
 	for _, it := range h.databases[database] {
 		switch {
-		case it.unwanted || it.lost():
+		case h.word(it) == done || it.lost():
 		case best == nil, it.version > best.version, it.version == best.version && it.root > best.root:
 			best = it
 		}
@@ -126,22 +172,20 @@ func (h *hoard) release(f check.Fact) {
 	it.replaced = it.replaced || f.Text("why") == "supersede"
 }
 
-// syncedAfter is how long what was written may not be durable anywhere.
-const syncedAfter = 5 * time.Second
-
 func (h *hoard) crashed(node string, diskLost bool) {
-	for _, it := range h.items {
-		if it.unwanted && it.withdrawnBy == node && (diskLost || h.now-it.withdrawnAt < syncedAfter) {
-			it.vague = true
+	for _, it := range h.order {
+		for _, v := range it.voices {
+			v.lose(node, diskLost, h.now)
 		}
 	}
 	if diskLost {
+		h.troubled[node] = h.now
 		h.loseDisk(node)
 	}
 }
 
 func (h *hoard) loseDisk(node string) {
-	for _, it := range h.items {
+	for _, it := range h.order {
 		h.lose(it, node)
 	}
 }
@@ -153,9 +197,9 @@ func (h *hoard) lose(it *hoardItem, node string) {
 	}
 }
 
-// wanted reports whether an item is to be kept.
+// wanted reports whether an item is surely to be kept.
 func (h *hoard) wanted(it *hoardItem) bool {
-	return it.acked && !it.unwanted && !it.replaced && (it.database == "" || h.newest(it.database) == it)
+	return it.acked && h.word(it) == wants && !it.replaced && (it.database == "" || h.newest(it.database) == it)
 }
 
 // lost reports whether every copy went, and by faults alone.
@@ -176,6 +220,15 @@ func (it *hoardItem) lostSince(at time.Duration) int {
 // version of the same database.
 func (h *hoard) hasLater(it *hoardItem) bool {
 	return slices.ContainsFunc(h.databases[it.database], func(o *hoardItem) bool {
-		return o.version > it.version && (len(o.holders) > 0 || len(o.losses) > 0 || o.unwanted)
+		return o.version > it.version && (len(o.holders) > 0 || len(o.losses) > 0 || h.word(o) == done)
 	})
+}
+
+// holderNames lists who is believed to hold an item, in order.
+func (it *hoardItem) holderNames() []string { return slices.Sorted(maps.Keys(it.holders)) }
+
+// soundFor reports whether no fault has touched a node's disk for so long.
+func (h *hoard) soundFor(n check.NodeView, d time.Duration) bool {
+	at, troubled := h.troubled[n.Name]
+	return !n.DiskBad && (!troubled || h.now-at > d)
 }

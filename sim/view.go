@@ -14,20 +14,33 @@ var _ check.View = (*World)(nil)
 func (w *World) Nodes() []check.NodeView {
 	views := make([]check.NodeView, len(w.nodes))
 	for i, n := range w.nodes {
-		views[i] = check.NodeView{
-			Name:       n.name,
-			Peer:       n.identity.Peer(),
-			Services:   n.listed,
-			Up:         n.up(),
-			Paused:     n.paused,
-			DiskBad:    n.faults.condition != fault.Condition{},
-			Since:      n.since,
-			Disk:       n.disk,
-			Configured: n.settings,
-			Service:    n.look,
-		}
+		views[i] = n.view()
 	}
 	return views
+}
+
+// Node implements check.View.
+func (w *World) Node(name string) (check.NodeView, bool) {
+	n := w.byName[name]
+	if n == nil {
+		return check.NodeView{}, false
+	}
+	return n.view(), true
+}
+
+func (n *Node) view() check.NodeView {
+	return check.NodeView{
+		Name:       n.name,
+		Peer:       n.identity.Peer(),
+		Services:   n.listed,
+		Up:         n.up(),
+		Paused:     n.paused,
+		DiskBad:    n.faults.condition != fault.Condition{},
+		Since:      n.since,
+		Disk:       n.disk,
+		Configured: n.settings,
+		Service:    n.look,
+	}
 }
 
 // promptly is what a fault may delay a frame by before two nodes do not count as

@@ -87,3 +87,48 @@ func RootOf(content []byte) (CID, error) {
 	root, _, err := buildDAG(content)
 	return root, err
 }
+
+// LocalOnDisk lists what would survive of a Local below a key, in key order. What
+// is corrupt is left out.
+func LocalOnDisk(disk Durable, namespace, below Key) []Entry {
+	var list []Entry
+	disk.DurableBelow(string(namespace+below), func(k string, sealed []byte) bool {
+		key := Key(k[len(namespace):])
+		if value, err := unseal(k, sealed); err == nil && key.Has(below) {
+			list = append(list, Entry{Key: key, Value: value})
+		}
+		return true
+	})
+	return list
+}
+
+// DAGOnDisk lists the blocks of the DAG at root of what would survive on a disk,
+// and their size in bytes; every block is verified. ErrNotFound if one is
+// missing, ErrCorrupt if one is bad.
+func DAGOnDisk(disk Durable, root CID) (blocks []CID, size int64, err error) {
+	blocks, err = walkDAG(root, func(c CID) ([]CID, error) {
+		raw, found := disk.Durable(blockKey(c).String())
+		if !found {
+			return nil, fmt.Errorf("%w: block %s", ErrNotFound, c)
+		}
+		if err := verifyBlock(c, raw); err != nil {
+			return nil, err
+		}
+		size += int64(len(raw))
+		links, _, err := linksOf(block{cid: c, raw: raw})
+		return links, err
+	})
+	return blocks, size, err
+}
+
+// AllBlocksOnDisk lists all blocks that would survive on a disk with their sizes.
+func AllBlocksOnDisk(disk Durable) map[CID]int64 {
+	all := map[CID]int64{}
+	disk.DurableBelow(string(blocksAt)+"/", func(k string, raw []byte) bool {
+		if c, err := cid.Decode(k[len(blocksAt)+1:]); err == nil {
+			all[c] = int64(len(raw))
+		}
+		return true
+	})
+	return all
+}

@@ -193,6 +193,20 @@ func (s *Service) sweepForever(ctx context.Context) {
 		s.writeInterest()
 		s.endLeases()
 		s.sweep()
+		s.tidy(ctx)
+	}
+}
+
+// tidy makes what was removed from the disk durable, so that it does not come
+// back with a crash.
+func (s *Service) tidy(ctx context.Context) {
+	if !s.untidy {
+		return
+	}
+	s.untidy = false
+	if err := s.env.Local.Sync(ctx); err != nil && ctx.Err() == nil {
+		s.untidy = true // the next sweep tries again
+		s.env.Log.Debug("removals not synced", "err", err)
 	}
 }
 

@@ -37,6 +37,11 @@ const (
 // /held/<root>, a heldRecord.
 const heldPart = "held"
 
+// remainsPart is where, likewise, it records that blocks of a root may be here
+// although no copy is held: /remains/<root>, written before the first block of a
+// transfer, so that no crash leaves blocks of which nobody knows.
+const remainsPart = "remains"
+
 // heldRecord is a copy and the marks that it is kept for: should the replicated
 // store lose those (a rotten disk that had the only record), they are written
 // again.
@@ -125,5 +130,7 @@ func claimKey(root string, p transport.Peer) storage.Key {
 func demandKey(root string, p transport.Peer) storage.Key {
 	return storage.K(demandPart, root, p.String())
 }
+
+func remainsKey(root string) storage.Key { return storage.K(remainsPart, root) }
 
 func heldKey(root string) storage.Key { return storage.K(heldPart, root) }

@@ -44,7 +44,8 @@ func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.
 		return resp, transport.New(transport.Conflict, hoarderapi.MarkMethod.Name, "the copy did not last")
 	}
 	bytes := s.ledger.held[req.Root]
-	s.env.Observe("item-marked", node.F("root", req.Root), node.F("target", req.Target), node.F("bytes", bytes),
+	s.env.Observe("item-marked", node.F("root", req.Root), node.F("owner", req.Owner), node.F("name", req.Name), node.F("seq", req.Seq),
+		node.F("kind", string(req.Kind)), node.F("version", req.Version), node.F("for", req.For), node.F("target", req.Target), node.F("bytes", bytes),
 		node.F("copies", copies), node.F("records", records))
 	return hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: bytes, Copies: copies, Records: records}, nil
 }
@@ -206,7 +207,7 @@ func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transpo
 		return err
 	}
 	s.env.Observe("mark-written", node.F("root", it.root), node.F("kind", string(m.Kind)), node.F("target", m.Target),
-		node.F("owner", m.Owner), node.F("name", m.Name), node.F("seq", m.Seq), node.F("version", m.Version))
+		node.F("owner", m.Owner), node.F("name", m.Name), node.F("seq", m.Seq), node.F("version", m.Version), node.F("for", m.For))
 	return s.writeHeld(it.root, s.ledger.held[it.root])
 }
 

@@ -85,6 +85,9 @@ func (s *Service) reserve(ctx context.Context, bytes int64) error {
 // transfer fetches, verifies and records; when it returns, the copy survives a
 // crash.
 func (s *Service) transfer(ctx context.Context, root string, c storage.CID, from []transport.Peer, bound int64) (bytes int64, err error) {
+	if err := storage.Put(s.env.Local, remainsKey(root), withdrawal); err != nil {
+		return 0, err
+	}
 	if err := s.bring(ctx, c, from, bound); err != nil {
 		return 0, err
 	}
@@ -133,7 +136,8 @@ func (s *Service) writeHeld(root string, bytes int64) error {
 	for _, m := range marks {
 		rec.Marks = append(rec.Marks, m.markRecord)
 	}
-	err := storage.Put(s.env.Local, heldKey(root), transport.Encode(rec))
+	b := new(storage.Batch).Put(heldKey(root), transport.Encode(rec)).Delete(remainsKey(root))
+	err := s.env.Local.Apply(b)
 	if err == nil {
 		s.recorded[root] = marks
 	}
@@ -147,7 +151,13 @@ func (s *Service) undo(root string, c storage.CID, hadIt bool) {
 		s.forget(root, c)
 		return
 	}
-	s.tidied(root, storage.Delete(s.env.Local, heldKey(root)))
+	s.tidied(root, s.giveUp(root))
+}
+
+// giveUp records that of a copy only some blocks may be left.
+func (s *Service) giveUp(root string) error {
+	s.untidy = true
+	return s.env.Local.Apply(new(storage.Batch).Delete(heldKey(root)).Put(remainsKey(root), withdrawal))
 }
 
 // dropRemains removes the blocks of a copy that was given up, once enough
@@ -161,7 +171,7 @@ func (s *Service) dropRemains(root string) {
 		panic("hoarder: root of a copy is not a CID: " + root)
 	}
 	delete(s.remains, root)
-	s.tidied(root, s.env.Blocks.Remove(c))
+	s.forget(root, c)
 }
 
 // drop forgets that a copy is held.
@@ -172,7 +182,14 @@ func (s *Service) drop(root string) {
 
 // forget removes the record of a copy and its blocks.
 func (s *Service) forget(root string, c storage.CID) {
-	s.tidied(root, errors.Join(storage.Delete(s.env.Local, heldKey(root)), s.env.Blocks.Remove(c)))
+	err := s.env.Blocks.Remove(c)
+	if err == nil {
+		err = s.env.Local.Apply(new(storage.Batch).Delete(heldKey(root)).Delete(remainsKey(root)))
+	}
+	if s.untidy = true; err != nil {
+		s.remains[root] = true // the next look tries again
+	}
+	s.tidied(root, err)
 }
 
 // tidied warns of what could not be removed.

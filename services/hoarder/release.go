@@ -46,6 +46,7 @@ func (s *Service) releaseAll(ctx context.Context) {
 		s.release(ctx, root, func(sit situation) action { return decide(sit, s.cfg) })
 		delete(s.yielding, root)
 	}
+	s.tidy(ctx)
 	s.releasing--
 }
 
@@ -190,7 +191,7 @@ func (s *Service) letGo(it *item, act action, confirmed int, asked time.Duration
 		s.env.Log.Warn("not released", "root", it.root, "err", err)
 		return false
 	}
-	if err := storage.Delete(s.env.Local, heldKey(it.root)); err != nil {
+	if err := s.giveUp(it.root); err != nil {
 		s.env.Log.Warn("not released", "root", it.root, "err", err)
 		return false // it is still here, and will be claimed again
 	}
@@ -202,7 +203,7 @@ func (s *Service) letGo(it *item, act action, confirmed int, asked time.Duration
 	if err != nil {
 		panic("hoarder: held root is not a CID: " + it.root)
 	}
-	s.tidied(it.root, s.env.Blocks.Remove(c))
+	s.forget(it.root, c)
 	s.announce()
 	s.roomCame()
 	return true

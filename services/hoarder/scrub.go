@@ -2,7 +2,7 @@ package hoarder
 
 import (
 	"context"
-	"sort"
+	"errors"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -29,17 +29,18 @@ func (s *Service) scrubForever(ctx context.Context) {
 	}
 }
 
+// nextScrub takes the rounds one after the other: what is held when one begins.
 func (s *Service) nextScrub() string {
-	roots := s.ledger.roots()
-	if len(roots) == 0 {
-		return ""
+	for range 2 {
+		for len(s.toScrub) > 0 {
+			root := s.toScrub[0]
+			if s.toScrub = s.toScrub[1:]; s.ledger.holds(root) {
+				return root
+			}
+		}
+		s.toScrub = s.ledger.roots()
 	}
-	i := sort.SearchStrings(roots, s.scrubAt)
-	if i < len(roots) && roots[i] == s.scrubAt {
-		i++
-	}
-	s.scrubAt = roots[i%len(roots)]
-	return s.scrubAt
+	return ""
 }
 
 func (s *Service) scrub(ctx context.Context, root string) {
@@ -50,6 +51,24 @@ func (s *Service) scrub(ctx context.Context, root string) {
 	if s.env.Blocks.Verify(ctx, c) != nil && ctx.Err() == nil {
 		s.mendSoon(root)
 	}
+	s.scrubRecord(root)
+}
+
+// scrubRecord writes a copy's record again if it has rotted: with it the next
+// start would miss the copy, or not know its marks.
+func (s *Service) scrubRecord(root string) {
+	if !s.ledger.holds(root) || s.ledger.mending[root] || s.ledger.releasing[root] {
+		return
+	}
+	if _, err := s.env.Local.Get(heldKey(root)); !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNotFound) {
+		return
+	}
+	if err := s.writeHeld(root, s.ledger.held[root]); err != nil {
+		s.env.Log.Warn("record not mended", "root", root, "err", err)
+		return
+	}
+	s.untidy = true
+	s.env.Observe("record-mended", node.F("root", root))
 }
 
 // mendSoon repairs a copy that was found bad, as a task of its own; it is known
@@ -75,7 +94,7 @@ func (s *Service) mend(ctx context.Context, root string) {
 		return
 	}
 	// While the record stands the copy does: the next start would count it.
-	if err := storage.Delete(s.env.Local, heldKey(root)); err != nil {
+	if err := s.giveUp(root); err != nil {
 		s.env.Log.Warn("copy not given up", "root", root, "err", err) // the scrub comes again
 		return
 	}

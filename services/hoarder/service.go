@@ -55,10 +55,11 @@ type Service struct {
 	interest  map[string]int     // demand reported and not yet written
 	recorded  map[string][]*mark // of what is held, the marks that its record names
 	remains   map[string]bool    // copies that were given up, of which some blocks may still be here
+	untidy    bool               // something was removed from the disk and not synced since
 
-	cursor  int // of the sweep, in index.list
-	probed  int // of the probe, in roster.all
-	scrubAt string
+	cursor  int      // of the sweep, in index.list
+	probed  int      // of the probe, in roster.all
+	toScrub []string // the rest of this round
 }
 
 // New returns a hoarder that does nothing before Start.

@@ -39,6 +39,9 @@ func (s *Service) takeStock() error {
 			return fmt.Errorf("hoarder: %s: %w", k, err)
 		}
 	}
+	if err := s.findRemains(); err != nil {
+		return err
+	}
 	s.env.Observe("inventory", node.F("items", len(s.ledger.held)), node.F("bytes", s.ledger.used))
 	s.announce()
 	for _, it := range s.index.inOrder() {
@@ -46,6 +49,22 @@ func (s *Service) takeStock() error {
 	}
 	for _, root := range s.ledger.roots() {
 		s.mendClaim(s.index.get(root))
+	}
+	return nil
+}
+
+// findRemains finds what transfers that never ended have left, and copies that
+// were given up. The sweep removes it when nobody needs it.
+func (s *Service) findRemains() error {
+	list, err := s.env.Local.List(storage.K(remainsPart))
+	if err != nil {
+		return fmt.Errorf("hoarder: %w", err)
+	}
+	for _, e := range list {
+		if root := e.Key.Parts()[1]; !s.ledger.holds(root) {
+			s.remains[root] = true
+			s.index.due.set(s.index.get(root), s.env.Loop.Elapsed())
+		}
 	}
 	return nil
 }
@@ -99,7 +118,7 @@ func (s *Service) admitUnrecorded(k storage.Key) error {
 func (s *Service) missing(root string) error {
 	s.env.Observe("copy-missing", node.F("root", root))
 	s.remains[root] = true
-	return storage.Delete(s.env.Local, heldKey(root))
+	return s.giveUp(root)
 }
 
 // mendMarks writes again the marks of a copy that the store knows nothing of. A

@@ -67,6 +67,8 @@ type View interface {
 	Now() time.Duration
 	// Nodes lists all nodes in the order of the scenario.
 	Nodes() []NodeView
+	// Node is one of them.
+	Node(name string) (NodeView, bool)
 	// Connected reports whether a and b can talk both ways right now: both are
 	// up, not paused, and no fault cuts, holds, refuses or delays by more than a
 	// second what passes between them.

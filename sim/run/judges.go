@@ -59,6 +59,7 @@ func (j *judges) hear(v check.View, f check.Fact) error {
 	j.now = f.At
 	for _, one := range j.all {
 		if witness, ok := one.checker.(check.OnWitness); ok {
+			one.counting(check.During)
 			if err := witness.Witness(v, f); err != nil {
 				j.violate(one, fmt.Errorf("%w (%s %s of %s)", err, f.Service, f.Name, f.Node))
 			}

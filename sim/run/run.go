@@ -242,6 +242,13 @@ type cloud struct {
 	ledger *fault.Ledger
 }
 
+// Node implements check.View.
+func (c cloud) Node(name string) (check.NodeView, bool) {
+	n, found := c.World.Node(name)
+	n.ShouldBeUp = found && c.ledger.ShouldBeUp(name)
+	return n, found && name != scenario.Client
+}
+
 // Nodes implements check.View.
 func (c cloud) Nodes() []check.NodeView {
 	all := c.World.Nodes()
