@@ -126,7 +126,7 @@ func (n *Node) startService(ctx context.Context, c Configured) error {
 		Loop:        loop,
 		Wire:        endpoint,
 		Local:       local,
-		Blocks:      n.blocks.On(loop, endpoint),
+		Blocks:      n.blocks.On(name, loop, endpoint),
 		Rand:        n.cfg.World.Rand(fmt.Sprintf("%s/%d", name, n.incarnat)),
 		Incarnation: n.incarnat,
 		Log:         n.cfg.World.Log.With(slog.String("service", name)),

@@ -187,6 +187,17 @@ func rebuildAction() scenario.Action {
 	}
 }
 
+func logsAction() scenario.Action {
+	return scenario.Action{
+		Name:   "logs",
+		Doc:    "a user reads the log of the newest job of a commit, or of a branch, and tries until all of it is there",
+		Params: func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: 10 * time.Second} },
+		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
+			return params.(*jobParams).run(ctx, client, logsOnce)
+		},
+	}
+}
+
 // run does something with a job, until it succeeds or is refused for good.
 func (p *jobParams) run(ctx context.Context, client node.Env, once func(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error) error {
 	patricks := patrickapi.NewClient(client.Wire)
@@ -218,6 +229,14 @@ func rebuildOnce(ctx context.Context, client node.Env, patricks *patrickapi.Clie
 	resp, err := patricks.Rebuild(ctx, job)
 	if err == nil {
 		client.Observe("rebuild-acknowledged", node.F("job", job), node.F("rebuilds", resp.Rebuilds))
+	}
+	return err
+}
+
+func logsOnce(ctx context.Context, _ node.Env, patricks *patrickapi.Client, job string) error {
+	resp, err := patricks.Logs(ctx, job)
+	if err == nil && !resp.Full {
+		err = transport.New(transport.NotFound, "logs", "the attempt is running")
 	}
 	return err
 }

@@ -16,7 +16,7 @@ func Vocabulary() scenario.Vocabulary {
 		Services: services.Catalogue(),
 		Always:   services.Always(),
 		Actions: []scenario.Action{
-			pushAction(), cancelAction(), rebuildAction(),
+			pushAction(), cancelAction(), rebuildAction(), logsAction(),
 			publishAction(), rollbackAction(),
 			storeAction(), demandAction(), retrieveAction(), unmarkAction(),
 		},

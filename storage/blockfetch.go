@@ -88,7 +88,7 @@ func (b *Blocks) Fetch(ctx context.Context, root CID, holders []transport.Peer, 
 	if err != nil {
 		return err
 	}
-	return b.store.addRoot(root, members)
+	return b.store.addRoot(root, members, b.owner)
 }
 
 // fetch is one Fetch: it goes down the DAG level by level.

@@ -6,6 +6,20 @@ import (
 	"github.com/ipfs/go-cid"
 )
 
+// loadOwners reads who owns the roots. What is there is in the keys alone.
+func (s *blockStore) loadOwners() error {
+	return scanDisk(s.disk, ownersAt, func(k Key, _ []byte) error {
+		parts := Key(k[len(ownersAt):]).Parts()
+		if len(parts) != 2 {
+			return nil // not ours
+		}
+		if root, err := cid.Decode(parts[0]); err == nil {
+			s.own(root, parts[1])
+		}
+		return nil
+	})
+}
+
 // loadRoots reads the lists of the roots. It reports whether all of them are
 // whole: what no list names may otherwise belong to one that is not.
 func (s *blockStore) loadRoots() (whole bool, err error) {

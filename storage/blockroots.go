@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/ipfs/go-cid"
@@ -12,38 +11,79 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// addRoot makes members, which are held, the blocks of root.
-func (s *blockStore) addRoot(root CID, members []CID) error {
+// addRoot makes members, which are held, the blocks of root, and owner one of
+// its owners.
+func (s *blockStore) addRoot(root CID, members []CID, owner string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.roots[root]
-	if slices.Equal(old, members) {
+	same, owned := slices.Equal(old, members), slices.Contains(s.owners[root], owner)
+	if same && owned {
 		return nil
 	}
-	if err := s.saveRoot(root, members); err != nil {
+	err := s.write(func(b datastore.Batch) error {
+		if err := putOwner(b, root, owner); err != nil || same {
+			return err
+		}
+		return putRoot(b, root, members)
+	})
+	if err != nil {
 		return fmt.Errorf("storage: add root: %w", err)
 	}
-	s.keepRoot(root, slices.Clone(members))
-	s.refer(old, -1)
+	if !owned {
+		s.own(root, owner)
+	}
+	if !same {
+		s.keepRoot(root, slices.Clone(members))
+		s.refer(old, -1)
+	}
 	return nil
 }
 
-func (s *blockStore) saveRoot(root CID, members []CID) error {
-	k := rootKey(root)
-	return s.write(func(b datastore.Batch) error {
-		return b.Put(context.Background(), datastore.RawKey(string(k)), encodeRoot(k, members))
-	})
+func (s *blockStore) own(root CID, owner string) {
+	s.owners[root] = append(s.owners[root], owner)
+	slices.Sort(s.owners[root])
 }
 
-func (s *blockStore) removeRoot(root CID) error {
+func (s *blockStore) saveRoot(root CID, members []CID) error {
+	return s.write(func(b datastore.Batch) error { return putRoot(b, root, members) })
+}
+
+func putRoot(b datastore.Batch, root CID, members []CID) error {
+	k := rootKey(root)
+	return b.Put(context.Background(), datastore.RawKey(string(k)), encodeRoot(k, members))
+}
+
+func putOwner(b datastore.Batch, root CID, owner string) error {
+	k := ownerKey(root, owner)
+	return b.Put(context.Background(), datastore.RawKey(string(k)), seal(string(k), nil))
+}
+
+// removeRoot ends an ownership, and with the last one the root.
+func (s *blockStore) removeRoot(root CID, owner string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	members, found := s.roots[root]
-	if !found {
+	owners := s.owners[root]
+	i := slices.Index(owners, owner)
+	if _, found := s.roots[root]; i < 0 && (len(owners) > 0 || !found) {
 		return nil
 	}
+	if len(owners) > 1 {
+		err := s.write(func(b datastore.Batch) error {
+			return b.Delete(context.Background(), datastore.RawKey(string(ownerKey(root, owner))))
+		})
+		if err != nil {
+			return fmt.Errorf("storage: remove root: %w", err)
+		}
+		s.owners[root] = slices.Delete(slices.Clone(owners), i, i+1)
+		return nil
+	}
+	members := s.roots[root]
 	garbage := s.refer(members, -1)
 	err := s.write(func(b datastore.Batch) error {
+		if err := b.Delete(context.Background(), datastore.RawKey(string(ownerKey(root, owner)))); err != nil {
+			return err
+		}
 		if err := b.Delete(context.Background(), datastore.RawKey(string(rootKey(root)))); err != nil {
 			return err
 		}
@@ -54,13 +94,20 @@ func (s *blockStore) removeRoot(root CID) error {
 		return fmt.Errorf("storage: remove root: %w", err)
 	}
 	delete(s.roots, root)
+	delete(s.owners, root)
 	return nil
 }
 
-func (s *blockStore) rootList() []CID {
+// rootList lists the roots of an owner, and those that have none.
+func (s *blockStore) rootList(owner string) (list []CID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Keys(s.roots))
+	for root := range s.roots {
+		if owners := s.owners[root]; len(owners) == 0 || slices.Contains(owners, owner) {
+			list = append(list, root)
+		}
+	}
+	return list
 }
 
 // has reports whether a DAG is wholly here, as a root or as a part of one.
@@ -174,3 +221,5 @@ func decodeRoot(k Key, sealed []byte) ([]CID, error) {
 }
 
 func rootKey(c CID) Key { return rootsAt + Key("/"+c.String()) }
+
+func ownerKey(c CID, owner string) Key { return ownersAt + K(c.String(), owner) }

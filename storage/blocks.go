@@ -24,6 +24,7 @@ type Blocks struct {
 
 type blocks struct {
 	store    *blockStore
+	owner    string
 	loop     clock.Loop
 	endpoint *transport.Endpoint
 }
@@ -37,12 +38,15 @@ func OpenBlocks(endpoint *transport.Endpoint, disk Disk) (*Blocks, error) {
 	}
 	b := &Blocks{blocks{store: store}}
 	getBlocks.Serve(endpoint, b.onGet)
-	return b.On(endpoint.Loop(), endpoint), nil
+	return b.On("node", endpoint.Loop(), endpoint), nil
 }
 
 // On returns the same blocks for a service on loop, fetching through endpoint.
-func (b *Blocks) On(loop clock.Loop, endpoint *transport.Endpoint) *Blocks {
-	return &Blocks{blocks{store: b.store, loop: loop, endpoint: endpoint}}
+// The service is the owner of what it adds and fetches: it sees as roots, and
+// removes, only that, and what several services own is kept until the last one
+// has removed it.
+func (b *Blocks) On(owner string, loop clock.Loop, endpoint *transport.Endpoint) *Blocks {
+	return &Blocks{blocks{store: b.store, owner: owner, loop: loop, endpoint: endpoint}}
 }
 
 // Add stores data as a unixfs DAG (256 KiB chunks, sha2-256, CIDv1) and returns
@@ -60,7 +64,7 @@ func (b *Blocks) Add(ctx context.Context, data []byte) (CID, error) {
 	if err := b.store.put(list); err != nil {
 		return cid.Undef, err
 	}
-	err = b.store.addRoot(root, cidsOf(list))
+	err = b.store.addRoot(root, cidsOf(list), b.owner)
 	b.store.release(cidsOf(list))
 	return root, err
 }
@@ -110,14 +114,15 @@ func (b *Blocks) heavy(ctx context.Context, size int64, f func() error) error {
 	return err
 }
 
-// Remove deletes the DAG at root, except blocks that another root that was
-// added or fetched here still needs. What is not here is removed already.
-func (b *Blocks) Remove(root CID) error { return b.store.removeRoot(root) }
+// Remove ends the ownership of the DAG at root. With the last owner it goes,
+// except blocks that another root still needs. What is not owned is removed
+// already.
+func (b *Blocks) Remove(root CID) error { return b.store.removeRoot(root, b.owner) }
 
-// Roots lists the roots that were added or fetched here and not removed, in
-// order.
+// Roots lists the roots that were added or fetched by this owner and not removed,
+// in order.
 func (b *Blocks) Roots() ([]CID, error) {
-	roots := b.store.rootList()
+	roots := b.store.rootList(b.owner)
 	slices.SortFunc(roots, compareCIDs)
 	return roots, nil
 }

@@ -11,11 +11,13 @@ import (
 	"github.com/ipfs/go-datastore/query"
 )
 
-// On the disk: blocks under their CID, and for each root a sealed list of the
-// blocks of its DAG, so that opening reads no block.
+// On the disk: blocks under their CID; for each root a sealed list of the blocks
+// of its DAG, so that opening reads no block; and for each owner of a root a key
+// without content.
 var (
 	blocksAt = K("blocks", "b")
 	rootsAt  = K("blocks", "r")
+	ownersAt = K("blocks", "o")
 )
 
 // blockStore is the blocks of a node. It is used by all loops of the node: the
@@ -29,6 +31,9 @@ type blockStore struct {
 	mu    sync.Mutex
 	index map[CID]*blockInfo // of the blocks that are here or needed
 	roots map[CID][]CID      // the blocks of each DAG
+	// owners are the services that want a root, in order. A root without one, whose
+	// entries the disk has lost, is everybody's.
+	owners map[CID][]string
 }
 
 type blockInfo struct {
@@ -38,8 +43,11 @@ type blockInfo struct {
 }
 
 func openBlockStore(disk Disk) (*blockStore, error) {
-	s := &blockStore{disk: disk, index: map[CID]*blockInfo{}, roots: map[CID][]CID{}}
+	s := &blockStore{disk: disk, index: map[CID]*blockInfo{}, roots: map[CID][]CID{}, owners: map[CID][]string{}}
 	if err := s.loadIndex(); err != nil {
+		return nil, err
+	}
+	if err := s.loadOwners(); err != nil {
 		return nil, err
 	}
 	whole, err := s.loadRoots()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -24,6 +25,8 @@ type lock struct {
 	// lost is why the lock is over before its lease, "" while it is not.
 	lost  string
 	phase string
+	// blocks is what was stored for it here, to be let go of at the end.
+	blocks []cid.Cid
 	// abort ends the work that is done under the lock.
 	abort context.CancelFunc
 }

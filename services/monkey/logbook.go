@@ -50,7 +50,7 @@ func (b *logbook) flush() {
 // store keeps the whole log as a block, for patrick to fetch. A log that cannot
 // be stored is no reason for a job to fail.
 func (b *logbook) store(ctx context.Context) cid.Cid {
-	root, err := b.s.env.Blocks.Add(ctx, []byte(strings.Join(b.lines, "\n")+"\n"))
+	root, err := b.s.add(ctx, b.lock, []byte(strings.Join(b.lines, "\n")+"\n"))
 	if err != nil {
 		b.s.env.Log.Warn("cannot store a log", "job", b.lock.job.ID, "err", err)
 		return cid.Undef

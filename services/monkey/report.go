@@ -14,6 +14,10 @@ import (
 // has ended: it is a fact that patrick should know.
 const reportFor = 10 * time.Minute
 
+// logFor is how long an outcome that was heard is reported again until a patrick
+// has fetched the log.
+const logFor = 20 * time.Second
+
 // report tells patrick how the attempt ended. A failure is worth telling only
 // while the lock is held; a publication is told until it is heard.
 func (s *Service) report(ctx context.Context, l *lock, out outcome) {
@@ -27,17 +31,20 @@ func (s *Service) report(ctx context.Context, l *lock, out outcome) {
 	} else {
 		req.Error = out.err.Error()
 	}
+	logUntil := s.env.Loop.Elapsed() + logFor
 	for until := l.good + l.lease + reportFor; s.env.Loop.Elapsed() < until; {
 		if !out.published && s.check(l) != nil {
 			s.abandon(ctx, l)
 			return
 		}
 		resp, err := s.patrick.Finish(ctx, req)
-		switch transport.KindOf(err) {
-		case 0:
+		switch kind := transport.KindOf(err); {
+		case kind == 0 && req.Log != "" && resp.LogCopies == 0 && s.env.Loop.Elapsed() < logUntil:
+			// it is recorded; the log is offered again
+		case kind == 0:
 			s.env.Observe("outcome-reported", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("success", req.Success), node.F("status", resp.Status.String()))
 			return
-		case transport.Conflict, transport.Invalid:
+		case kind == transport.Conflict, kind == transport.Invalid:
 			s.lose(l, err.Error())
 			return
 		}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
@@ -39,7 +40,7 @@ func Spec() node.Spec {
 func New(env node.Env, set Settings, builder Builder) *Service {
 	return &Service{
 		env: env, set: set, builder: builder,
-		held: map[string]*lock{}, racing: map[string]bool{},
+		held: map[string]*lock{}, racing: map[string]bool{}, uses: map[cid.Cid]int{},
 	}
 }
 
@@ -56,6 +57,10 @@ type Service struct {
 	held    map[string]*lock
 	racing  map[string]bool
 	backlog []patrickapi.Offer
+	// uses counts the attempts that need a root, kept are the artifacts that
+	// nobody else keeps, oldest first.
+	uses map[cid.Cid]int
+	kept []cid.Cid
 	// busyLately: patrick had open jobs when it was asked last
 	busyLately bool
 	polling    bool
@@ -70,6 +75,7 @@ func (s *Service) Start(context.Context) error {
 	monkeyapi.Offer.Serve(s.env.Wire, func(_ context.Context, _ transport.Peer, a patrickapi.Announcement) { s.hear(a) })
 	monkeyapi.Jobs.Subscribe(s.env.Wire, func(_ context.Context, _ transport.Peer, a patrickapi.Announcement) { s.hear(a) })
 	s.gauge()
+	s.forgetBlocks()
 	s.env.Loop.Go("polls", s.polls)
 	return nil
 }

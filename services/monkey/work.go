@@ -54,6 +54,7 @@ func (s *Service) work(ctx context.Context, l *lock) {
 	book.flush()
 	out.log = book.store(ctx)
 	s.report(ctx, l, out)
+	s.letGo(l, out)
 }
 
 // attempt goes from the lock to the publication.
@@ -125,6 +126,7 @@ func (s *Service) fetchTree(ctx context.Context, l *lock) (patrickapi.Tree, erro
 		defer cancel()
 		return s.env.Blocks.Fetch(ctx, root, holders, patrickapi.TreeLenMax*2)
 	})
+	s.use(l, root)
 	if err != nil {
 		return patrickapi.Tree{}, err
 	}
@@ -142,7 +144,7 @@ func (s *Service) fetchTree(ctx context.Context, l *lock) (patrickapi.Tree, erro
 // deposit stores the artifact as blocks and has a hoarder keep it.
 func (s *Service) deposit(ctx context.Context, l *lock, built Result) (cid.Cid, error) {
 	l.phase = "mark"
-	root, err := s.env.Blocks.Add(ctx, built.Artifact)
+	root, err := s.add(ctx, l, built.Artifact)
 	if err != nil {
 		return root, err
 	}

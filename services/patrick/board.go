@@ -33,6 +33,9 @@ type brief struct {
 	order           uint64
 	at              int64
 	status          patrickapi.Status
+	// source and log are the roots of the tree and of the last log, "" if they are
+	// not needed any more or not there yet.
+	source, log string
 }
 
 // branch holds the greatest order of a branch's jobs, and the newest job that
@@ -68,8 +71,6 @@ type active struct {
 	round int
 	// secured: it is durable on enough patricks.
 	secured bool
-	// treeHere: the pushed tree was seen to be on this node's disk.
-	treeHere bool
 	// sealed counts how often tns knew of a newer attempt than this patrick.
 	sealed int
 	// settled: tns was asked and knows of no publication, and accepts none below
@@ -125,7 +126,12 @@ func compareAge(a, b *active) int {
 // note records a line about a job.
 func (b *board) note(id string, s State) {
 	old := b.briefs[id]
-	b.briefs[id] = brief{project: s.Spec.Project, branch: s.Spec.Branch, order: s.Spec.Order, at: s.Spec.At, status: s.Status}
+	b.briefs[id] = brief{project: s.Spec.Project, branch: s.Spec.Branch, order: s.Spec.Order, at: s.Spec.At, status: s.Status, log: s.Outcome.Log}
+	if s.Status != patrickapi.Success { // a success is not built again
+		line := b.briefs[id]
+		line.source = s.Spec.Source
+		b.briefs[id] = line
+	}
 	switch is, was := s.Status.Final(), old.status.Final(); {
 	case is && !was:
 		b.finished[s.Spec.Project]++

@@ -114,6 +114,7 @@ func (s *Service) refresh(id string) {
 		s.board.drop(id)
 		s.startRetiring()
 		s.wantAudit(id, state)
+		s.wantContent(id)
 		return
 	}
 	j := s.board.active[id]
@@ -123,7 +124,7 @@ func (s *Service) refresh(id string) {
 	}
 	s.follow(j, state)
 	s.arm(j)
-	s.wantTree(j)
+	s.wantContent(id)
 }
 
 // forgetAgain drops a job that has ended and was forgotten, here or elsewhere.

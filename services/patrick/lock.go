@@ -122,13 +122,13 @@ func (s *Service) finish(ctx context.Context, _ transport.Peer, req patrickapi.F
 		}
 		s.env.Observe("job-released", node.F("job", req.Job), node.F("attempt", req.Token.Attempt), node.F("holder", req.Token.Holder),
 			node.F("success", req.Success), node.F("abandoned", req.Abandoned))
-		s.keepLog(req)
 		s.offerNow(req.Job)
 	}
 	if _, err := s.replicate(ctx, grantTimeout); err != nil {
 		return patrickapi.FinishResponse{}, fault("patrick/finish", "make the result durable", err)
 	}
-	return patrickapi.FinishResponse{Status: s.Job(req.Job).Status}, nil
+	logs := s.keepLog(ctx, req)
+	return patrickapi.FinishResponse{Status: s.Job(req.Job).Status, LogCopies: logs}, nil
 }
 
 // acceptable says whether a report counts. A success that tns has published is

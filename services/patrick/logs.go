@@ -16,7 +16,7 @@ const (
 	tailLinesMax = 200 // per job, in memory, while it runs
 	tailJobsMax  = 256
 	logLenMax    = 1 << 20 // of a whole log, in bytes
-	logTimeout   = 10 * time.Second
+	logTimeout   = 4 * time.Second
 )
 
 // logs holds the ends of the logs of running jobs, the last tailJobsMax of
@@ -69,38 +69,69 @@ func (s *Service) takeLog(_ context.Context, from transport.Peer, note patrickap
 	}
 }
 
-// keepLog fetches the whole log from the monkey, which may go away.
-func (s *Service) keepLog(req patrickapi.FinishRequest) {
+// keepLog makes the log of an attempt durable here, from its monkey, which keeps
+// it until then, and on as many other patricks as keep the job. It returns on
+// how many it is; that it is on too few is mended later.
+func (s *Service) keepLog(ctx context.Context, req patrickapi.FinishRequest) (copies int) {
 	root, err := cid.Decode(req.Log)
 	if err != nil {
-		return
+		return 0
 	}
-	s.env.Loop.Go("keep-log", func(ctx context.Context) {
-		ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, logTimeout)
+	if !s.HasSource(req.Log) {
+		fetchCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, logTimeout)
 		defer cancel()
-		if err := s.fetch(ctx, root, []transport.Peer{req.Token.Holder}, logLenMax); err != nil {
+		holders := append([]transport.Peer{req.Token.Holder}, s.peers.others(patrickapi.BranchOf(req.Job))...)
+		if err := s.fetch(fetchCtx, root, holders, logLenMax); err != nil {
 			s.env.Log.Info("a log was not kept", "job", req.Job, "err", err)
+			return 0
 		}
-	})
+	}
+	return 1 + s.spreadRoot(ctx, req.Job, patrickapi.KeepRequest{Root: req.Log, Size: logLenMax}, s.copies()-1)
 }
 
-// readLogs returns the whole log if it is here, else what came so far.
+// readLogs returns the whole log of the last attempt that reported, fetching it
+// if it is not here; or what has come so far of an attempt that runs.
 func (s *Service) readLogs(ctx context.Context, _ transport.Peer, req patrickapi.JobRequest) (patrickapi.LogsResponse, error) {
-	var resp patrickapi.LogsResponse
 	state, err := s.read(req.Job)
 	if err != nil {
-		return resp, err
+		return patrickapi.LogsResponse{}, err
 	}
-	if state.Status == patrickapi.Unknown {
-		return resp, transport.New(transport.NotFound, "patrick/logs", "no such job here")
+	switch tail := s.logs.tails[req.Job]; {
+	case s.Forgot(req.Job):
+		return patrickapi.LogsResponse{}, noLog("the job has ended and is forgotten")
+	case state.Status == patrickapi.Unknown:
+		return patrickapi.LogsResponse{}, noLog("no such job here")
+	case state.Live && tail != nil && tail.token == state.Top.Token && len(tail.lines) > 0:
+		return patrickapi.LogsResponse{Lines: tail.lines}, nil
+	case state.Live:
+		return patrickapi.LogsResponse{}, noLog("nothing has come here yet of the attempt that runs")
+	case state.Outcome.Log == "" && state.Grants == 0:
+		return patrickapi.LogsResponse{}, noLog("the job was not built yet")
+	case state.Outcome.Log == "":
+		return patrickapi.LogsResponse{}, noLog("no attempt has left a log")
 	}
-	if root, err := cid.Decode(state.Outcome.Log); err == nil && state.Status != patrickapi.Locked {
-		if text, err := s.env.Blocks.Read(ctx, root, logLenMax); err == nil {
-			return patrickapi.LogsResponse{Lines: strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"), Full: true}, nil
+	return s.wholeLog(ctx, req.Job, state.Outcome.Log)
+}
+
+func noLog(why string) error { return transport.New(transport.NotFound, "patrick/logs", why) }
+
+// wholeLog reads a log, from other patricks if need be.
+func (s *Service) wholeLog(ctx context.Context, id, log string) (patrickapi.LogsResponse, error) {
+	var none patrickapi.LogsResponse
+	root, err := cid.Decode(log)
+	if err != nil {
+		return none, transport.New(transport.Internal, "patrick/logs", err.Error())
+	}
+	if !s.HasSource(log) {
+		fetchCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, logTimeout)
+		defer cancel()
+		if err := s.fetch(fetchCtx, root, s.peers.others(patrickapi.BranchOf(id)), logLenMax); err != nil {
+			return none, transport.New(transport.Unreachable, "patrick/logs", "the log is not here, and nobody who keeps it can be reached: "+err.Error())
 		}
 	}
-	if t := s.logs.tails[req.Job]; t != nil {
-		resp.Lines = t.lines
+	text, err := s.env.Blocks.Read(ctx, root, logLenMax)
+	if err != nil {
+		return none, fault("patrick/logs", "read", err)
 	}
-	return resp, nil
+	return patrickapi.LogsResponse{Lines: strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"), Full: true}, nil
 }

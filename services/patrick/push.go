@@ -197,9 +197,14 @@ func (s *Service) replicate(ctx context.Context, limit time.Duration) (int, erro
 // spread asks other patricks to keep the job's tree until want have agreed, and
 // returns how many have.
 func (s *Service) spread(ctx context.Context, job *active, want int) int {
-	req := patrickapi.KeepRequest{Tree: job.state.Spec.Source, Size: job.state.Spec.TreeSize}
+	return s.spreadRoot(ctx, job.id, patrickapi.KeepRequest{Root: job.state.Spec.Source, Size: job.state.Spec.TreeSize}, want)
+}
+
+// spreadRoot asks other patricks to keep a job's tree or log until want have
+// agreed, and returns how many have.
+func (s *Service) spreadRoot(ctx context.Context, id string, req patrickapi.KeepRequest, want int) int {
 	kept := 0
-	for i, p := range s.peers.others(patrickapi.BranchOf(job.id)) {
+	for i, p := range s.peers.others(patrickapi.BranchOf(id)) {
 		if kept >= want || i >= keepAskMax || ctx.Err() != nil {
 			break
 		}
@@ -231,11 +236,11 @@ func (s *Service) notAlone(ctx context.Context, id string) bool {
 	return err == nil && len(others) > 0
 }
 
-// keep fetches a tree from the patrick that asks, and syncs it.
+// keep fetches a tree or a log from the patrick that asks, and syncs it.
 func (s *Service) keep(ctx context.Context, from transport.Peer, req patrickapi.KeepRequest) (patrickapi.KeepResponse, error) {
-	root, err := cid.Decode(req.Tree)
+	root, err := cid.Decode(req.Root)
 	if err != nil || req.Size > patrickapi.TreeLenMax {
-		return patrickapi.KeepResponse{}, transport.New(transport.Invalid, "patrick/keep", "no tree, or one that is too large")
+		return patrickapi.KeepResponse{}, transport.New(transport.Invalid, "patrick/keep", "no content, or one that is too large")
 	}
 	if err := beforeKeep.Hit(ctx, s.env); err != nil {
 		return patrickapi.KeepResponse{}, err

@@ -27,7 +27,7 @@ func Spec() node.Spec {
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
 			set := settings.(*Settings)
-			return &Service{env: env, set: *set, board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire), audits: map[string]*audit{}, leftovers: map[string]bool{}}, nil
+			return &Service{env: env, set: *set, board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire), audits: map[string]*audit{}, wants: map[string]*want{}, leftovers: map[string]bool{}}, nil
 		},
 	}
 }
@@ -45,10 +45,12 @@ type Service struct {
 	audits map[string]*audit
 	// tnsSilentUntil is until when tns is not asked for what is live
 	tnsSilentUntil time.Duration
+	// wants is content that should be here, by root
+	wants map[string]*want
 	// leftovers are forgotten jobs of which records have come since
 	leftovers map[string]bool
 	// sweeping, repairing, retiring: the task that offers open jobs again, that
-	// fetches missing trees, or that forgets jobs is running
+	// fetches missing trees and logs, or that forgets jobs is running
 	sweeping, repairing, retiring bool
 }
 
@@ -69,6 +71,7 @@ func (s *Service) Start(ctx context.Context) error {
 	})
 	store.Watch(pastKey(), s.recall)
 	s.serve()
+	s.env.Loop.Go("sweeps", s.sweeps)
 	return nil
 }
 

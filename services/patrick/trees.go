@@ -3,6 +3,7 @@ package patrick
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -10,58 +11,139 @@ import (
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
-// A pushed tree is kept by the patricks that are ranked first for its branch,
-// as many as there are to be copies. One that learns of a job and has not got
-// its tree - because it was down, or has lost its disk - fetches it.
+// The tree of a job that may still be built, also anew, and the log of its last
+// attempt are kept by the patricks that are ranked first for its branch, as many
+// as there are to be copies. One that learns of a job and has not got them -
+// because it was down, or has lost its disk - fetches them. What no job needs
+// any more, because it has succeeded, was built again or is forgotten, goes.
 
-// repairInterval is the pause between two rounds of fetching what is missing.
-const repairInterval = time.Second
+const (
+	// repairInterval is the pause between two rounds of fetching what is missing.
+	repairInterval = time.Second
+	// repairTriesMax is how often a log, or the tree of a job that has ended, is
+	// looked for; the tree of an active one always is.
+	repairTriesMax = 60
+	// sweepInterval is the pause between two looks for what no job needs. What two
+	// looks have found goes, so nothing goes that a push or a report under way is
+	// about to name.
+	sweepInterval = time.Minute
+)
 
-// wantTree starts the repair of trees if this patrick should have the job's.
-func (s *Service) wantTree(j *active) {
-	if j.treeHere || s.repairing || !s.keeps(j) {
+// want is content that this patrick should have and may not.
+type want struct {
+	job, root string
+	tries     int
+}
+
+// wantContent starts the repair of what this patrick should have of a job.
+func (s *Service) wantContent(id string) {
+	line := s.board.briefs[id]
+	for _, root := range []string{line.source, line.log} {
+		if root == "" || s.wants[root] != nil || !s.keeps(id) || s.HasSource(root) {
+			continue
+		}
+		s.wants[root] = &want{job: id, root: root}
+	}
+	if len(s.wants) == 0 || s.repairing {
 		return
 	}
 	s.repairing = true
-	s.env.Loop.Go("repair-trees", func(ctx context.Context) {
+	s.env.Loop.Go("repair-contents", func(ctx context.Context) {
 		defer func() { s.repairing = false }()
-		// The first round waits too: mostly the tree is on its way, by Keep.
-		_ = clock.Every(ctx, s.env.Loop, repairInterval, s.repairTrees) // ends when nothing is missing, or with the loop
+		// The first round waits too: mostly the content is on its way, by Keep.
+		_ = clock.Every(ctx, s.env.Loop, repairInterval, s.repairContents) // ends when nothing is missing, or with the loop
 	})
 }
 
-// repairTrees tries to fetch each missing tree once. It reports whether any is
-// still missing.
-func (s *Service) repairTrees(ctx context.Context) (missing bool) {
-	for _, j := range s.board.sorted() {
-		if ctx.Err() != nil || s.board.active[j.id] != j || j.treeHere || !s.keeps(j) {
+// repairContents tries to fetch everything that is missing once. It reports
+// whether anything still is.
+func (s *Service) repairContents(ctx context.Context) (missing bool) {
+	for _, w := range s.wanted() {
+		if ctx.Err() != nil {
+			return false
+		}
+		line := s.board.briefs[w.job]
+		if w.root != line.source && w.root != line.log || w.tries >= repairTriesMax && s.board.active[w.job] == nil {
+			delete(s.wants, w.root)
 			continue
 		}
-		if j.treeHere = s.HasTree(j.id); j.treeHere {
+		w.tries++
+		if err := s.repairContent(ctx, w); err != nil {
+			s.env.Log.Info("content of a job is missing", "job", w.job, "root", w.root, "err", err)
 			continue
 		}
-		if err := s.repairTree(ctx, j); err != nil {
-			missing = true
-			s.env.Log.Info("a tree is missing", "job", j.id, "err", err)
-			continue
-		}
-		j.treeHere = true
+		delete(s.wants, w.root)
 	}
-	return missing
+	return len(s.wants) > 0
 }
 
-func (s *Service) repairTree(ctx context.Context, j *active) error {
-	root, err := cid.Decode(j.state.Spec.Source)
+// wanted lists what is missing, that of the oldest jobs first.
+func (s *Service) wanted() []*want {
+	list := make([]*want, 0, len(s.wants))
+	for _, w := range s.wants {
+		list = append(list, w)
+	}
+	slices.SortFunc(list, func(a, b *want) int {
+		if a.job == b.job {
+			return strings.Compare(a.root, b.root)
+		}
+		return s.board.older(a.job, b.job)
+	})
+	return list
+}
+
+func (s *Service) repairContent(ctx context.Context, w *want) error {
+	if s.HasSource(w.root) {
+		return nil
+	}
+	root, err := cid.Decode(w.root)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, keepTimeout)
 	defer cancel()
-	return s.fetch(ctx, root, s.peers.others(patrickapi.BranchOf(j.id)), treeSizeMax)
+	return s.fetch(ctx, root, s.peers.others(patrickapi.BranchOf(w.job)), treeSizeMax)
 }
 
-// keeps reports whether this patrick is one of those that keep a job's tree.
-func (s *Service) keeps(j *active) bool {
-	ranked := patrickapi.Rank(patrickapi.BranchOf(j.id), s.env.Wire.Directory().Peers("patrick"))
+// keeps reports whether this patrick is one of those that keep what belongs to a
+// job.
+func (s *Service) keeps(id string) bool {
+	ranked := patrickapi.Rank(patrickapi.BranchOf(id), s.env.Wire.Directory().Peers("patrick"))
 	return slices.Contains(ranked[:min(len(ranked), max(1, s.set.Copies))], s.env.Self)
+}
+
+// sweeps is the task that lets go of what no job needs.
+func (s *Service) sweeps(ctx context.Context) {
+	idle := map[cid.Cid]bool{}
+	_ = clock.Every(ctx, s.env.Loop, sweepInterval, func(context.Context) bool {
+		idle = s.sweepContents(idle)
+		return true
+	}) // ends with the loop
+}
+
+// sweepContents removes what nobody needs now and nobody needed at the last
+// look, and returns what nobody needs now.
+func (s *Service) sweepContents(before map[cid.Cid]bool) map[cid.Cid]bool {
+	roots, err := s.env.Blocks.Roots()
+	if err != nil {
+		return before
+	}
+	needed := map[string]bool{}
+	for _, line := range s.board.briefs {
+		needed[line.source], needed[line.log] = true, true
+	}
+	idle := map[cid.Cid]bool{}
+	for _, root := range roots {
+		switch {
+		case needed[root.String()]:
+		case !before[root]:
+			idle[root] = true
+		default:
+			if err := s.env.Blocks.Remove(root); err != nil {
+				s.env.Log.Warn("cannot let go of content", "root", root, "err", err)
+				idle[root] = true
+			}
+		}
+	}
+	return idle
 }

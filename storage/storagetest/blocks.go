@@ -23,6 +23,7 @@ func RunBlocks(t *testing.T, make Maker) {
 		{"fetch/lies", 3, liarsAreLeftOut},
 		{"fetch/repair", 2, fetchRepairs},
 		{"remove", 1, sharedBlocksStay},
+		{"owners", 1, ownersKeepWhatTheyWant},
 		{"verify", 2, corruptBlocksAreRemoved},
 		{"crash", 1, blocksCrash},
 		{"rot/list", 2, listsAreRestored},
@@ -284,6 +285,46 @@ func blocksCrash(s *suite) {
 		})
 		assert.Zero(s, s.diskSize(0), fmt.Sprint("keep ", keep))
 	}
+}
+
+// ownersKeepWhatTheyWant: what two services have stays until both have removed
+// it, also when the node starts again in between.
+func ownersKeepWhatTheyWant(s *suite) {
+	data := content(600<<10, 5)
+	open := func() (a, b *storage.Blocks) {
+		all, endpoint := s.openBlocks(0), s.Node(0).Endpoint
+		return all.On("a", endpoint.Loop(), endpoint), all.On("b", endpoint.Loop(), endpoint)
+	}
+	roots := func(b *storage.Blocks) (list []storage.CID) {
+		s.Do(0, func(context.Context) {
+			var err error
+			list, err = b.Roots()
+			assert.NoError(s, err)
+		})
+		return list
+	}
+	a, b := open()
+	root := s.add(0, a, data)
+	assert.Empty(s, roots(b))
+	s.Do(0, func(context.Context) { assert.NoError(s, b.Remove(root), "it is not b's") })
+	assert.Equal(s, root, s.add(0, b, data))
+	s.Do(0, func(ctx context.Context) { assert.NoError(s, a.Sync(ctx)) })
+	s.Restart(0, 0)
+	a, b = open()
+	assert.Equal(s, []storage.CID{root}, roots(a))
+	s.Do(0, func(ctx context.Context) {
+		assert.NoError(s, a.Remove(root))
+		assert.NoError(s, a.Remove(root), "twice is once")
+		assert.NoError(s, a.Sync(ctx))
+	})
+	assert.Empty(s, roots(a))
+	s.reads(0, b, root, data)
+	s.Restart(0, 0)
+	a, b = open()
+	assert.Equal(s, []storage.CID{root}, roots(b))
+	assert.Empty(s, roots(a))
+	s.Do(0, func(context.Context) { assert.NoError(s, b.Remove(root)) })
+	assert.Zero(s, s.diskSize(0))
 }
 
 func removeAll(b *storage.Blocks, list []storage.CID) error {

@@ -13,6 +13,10 @@ const (
 	PushTimeout = 15 * time.Second
 	// RebuildTimeout bounds a rebuild at one patrick: it may fetch the tree.
 	RebuildTimeout = 15 * time.Second
+	// FinishTimeout bounds a report at one patrick: it fetches the log.
+	FinishTimeout = 12 * time.Second
+	// LogsTimeout bounds reading a log at one patrick: it may have to fetch it.
+	LogsTimeout = 8 * time.Second
 	// CallTimeout bounds any other request at one patrick.
 	CallTimeout = 5 * time.Second
 	// avoidFor is how long a patrick that did not answer is asked last.
@@ -65,7 +69,7 @@ func (c *Client) Renew(ctx context.Context, req RenewRequest) (RenewResponse, er
 // Finish reports the end of an attempt. It is idempotent. Conflict means that
 // the attempt does not count.
 func (c *Client) Finish(ctx context.Context, req FinishRequest) (FinishResponse, error) {
-	return try(ctx, c, Finish, BranchOf(req.Job), CallTimeout, req)
+	return try(ctx, c, Finish, BranchOf(req.Job), FinishTimeout, req)
 }
 
 // Open lists open jobs, as key's home knows them; key spreads the callers.
@@ -95,9 +99,10 @@ func (c *Client) Rebuild(ctx context.Context, job string) (RebuildResponse, erro
 	return try(ctx, c, Rebuild, BranchOf(job), RebuildTimeout, JobRequest{Job: job})
 }
 
-// Logs returns the log of a job as far as it is known.
+// Logs returns the log of a job as far as it is known. NotFound: there is none
+// yet, or none was kept. Unreachable: whoever keeps it does not answer.
 func (c *Client) Logs(ctx context.Context, job string) (LogsResponse, error) {
-	return try(ctx, c, Logs, BranchOf(job), CallTimeout, JobRequest{Job: job})
+	return try(ctx, c, Logs, BranchOf(job), LogsTimeout, JobRequest{Job: job})
 }
 
 // SendLog streams log lines to the home, best effort.

@@ -104,6 +104,8 @@ type FinishRequest struct {
 // FinishResponse says what has become of the job.
 type FinishResponse struct {
 	Status Status
+	// LogCopies is on how many patricks the log is durable.
+	LogCopies int
 }
 
 // OpenRequest asks for open jobs that can be claimed now.
@@ -157,16 +159,19 @@ type RebuildResponse struct {
 	Rebuilds int
 }
 
-// LogsResponse is what is known of a job's log. Full: Lines is all of it.
+// LogsResponse is what is known of a job's log. Full: Lines is all of it, of the
+// last attempt that reported; otherwise the attempt is running, and Lines is the
+// end of what has come so far. There is always a line: if nothing can be told,
+// that is an error.
 type LogsResponse struct {
 	Lines []string
 	Full  bool
 }
 
-// KeepRequest asks another patrick to fetch a tree from the caller and to make
-// it durable.
+// KeepRequest asks another patrick to fetch a tree or a log from the caller and
+// to make it durable.
 type KeepRequest struct {
-	Tree string
+	Root string
 	Size int64
 }
 
