@@ -200,7 +200,6 @@ func (a *auditor) sweepAll(ctx context.Context, env node.Env) {
 		a.sweeps++
 		a.sweepJobs(ctx, env, n)
 		a.sweepBranches(ctx, env, n)
-		a.sweepArtifacts(ctx, env)
 		a.sweepItems(ctx, env, n)
 		env.Observe("audit-swept", node.F("sweep", n), node.F("took", env.Loop.Elapsed()-began))
 		if clock.Sleep(ctx, env.Loop, sweepInterval) != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/transport"
 )
@@ -42,7 +43,7 @@ func (a *auditor) lookAtHistory(ctx context.Context, env node.Env) {
 	a.askHistory(ctx, env, a.someone(env, tnsapi.Service), pick(a, a.branches.list))
 }
 
-func (a *auditor) askHistory(ctx context.Context, env node.Env, by transport.Peer, b tnsapi.BranchRequest) {
+func (a *auditor) askHistory(ctx context.Context, env node.Env, by transport.Peer, b tnsapi.BranchRequest) tnsapi.Version {
 	began := env.Loop.Elapsed()
 	resp, err := tnsapi.History.Call(ctx, env.Wire, by, b)
 	var newest tnsapi.Version
@@ -55,6 +56,7 @@ func (a *auditor) askHistory(ctx context.Context, env node.Env, by transport.Pee
 	}
 	answered(env, "history-told", by, began, err, node.F("project", b.Project), node.F("branch", b.Branch), node.F("versions", len(resp.Versions)),
 		node.F("wrong", historyWrong(b, resp.Versions)))
+	return newest
 }
 
 // historyWrong says what is wrong with a history in itself, "" if nothing is.
@@ -143,7 +145,7 @@ func (a *auditor) watch(ctx context.Context, env node.Env, b tnsapi.BranchReques
 	})
 }
 
-// sweepBranches asks one replica about all branches.
+// sweepBranches asks one replica about all branches, and fetches what is live.
 func (a *auditor) sweepBranches(ctx context.Context, env node.Env, n int) {
 	if !a.serves(env, tnsapi.Service) {
 		return
@@ -151,10 +153,17 @@ func (a *auditor) sweepBranches(ctx context.Context, env node.Env, n int) {
 	peers := env.Wire.Directory().Peers(tnsapi.Service)
 	by := peers[n%len(peers)]
 	for _, b := range a.branches.list {
+		var current tnsapi.Version
 		_ = bounded(ctx, env, func(ctx context.Context) error {
-			a.askHistory(ctx, env, by, b)
+			current = a.askHistory(ctx, env, by, b)
 			a.askEntries(ctx, env, by, b)
 			return nil
 		})
+		if current.Artifact != "" && a.serves(env, hoarderapi.Service) {
+			_ = bounded(ctx, env, func(ctx context.Context) error {
+				a.fetchArtifact(ctx, env, current.Artifact)
+				return nil
+			})
+		}
 	}
 }

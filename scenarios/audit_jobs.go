@@ -158,7 +158,7 @@ func (a *auditor) fetchArtifact(ctx context.Context, env node.Env, root string) 
 	env.Observe("artifact-read", node.F("root", root), node.F("whole", err == nil), node.F("took", env.Loop.Elapsed()-began))
 }
 
-// sampleMax is how many logs and artifacts a sweep asks for.
+// sampleMax is how many logs a sweep asks for.
 const sampleMax = 5
 
 // sweepJobs has one patrick list all jobs, and asks it for some logs.
@@ -186,19 +186,6 @@ func (a *auditor) sweepJobs(ctx context.Context, env node.Env, n int) {
 	for range min(sampleMax, len(a.jobs.list)) {
 		_ = bounded(ctx, env, func(ctx context.Context) error {
 			a.askLogs(ctx, env, by, pick(a, a.jobs.list))
-			return nil
-		})
-	}
-}
-
-// sweepArtifacts fetches some of what was built last.
-func (a *auditor) sweepArtifacts(ctx context.Context, env node.Env) {
-	if !a.serves(env, "hoarder") {
-		return
-	}
-	for range min(sampleMax, len(a.artifacts.list)) {
-		_ = bounded(ctx, env, func(ctx context.Context) error {
-			a.fetchArtifact(ctx, env, pick(a, a.artifacts.list))
 			return nil
 		})
 	}

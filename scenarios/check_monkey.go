@@ -21,6 +21,21 @@ func monkeyChecks() []scenario.Check {
 			},
 		},
 		{
+			Name: "slots-are-kept",
+			Doc:  "no monkey builds or holds more jobs at once than it has slots",
+			New:  func() check.Checker { return newSlotsKept() },
+		},
+		{
+			Name: "artifacts-are-kept",
+			Doc:  "before an artifact is published, it is on as many disks of hoarders as was said; after healing whoever asks can fetch what is live, and it is what the pushed tree must come to",
+			New:  func() check.Checker { return newArtifactsKept() },
+		},
+		{
+			Name: "incarnations-rise",
+			Doc:  "each start of a node on a disk has a greater number than the one before",
+			New:  func() check.Checker { return &incarnationsRise{last: map[string]int64{}} },
+		},
+		{
 			Name: "one-holder-per-job",
 			Doc:  "no patrick grants what it has granted and not seen end; nobody holds a job longer than a lease after a renewal; of two monkeys that can talk to each other, one at most believes to hold a job, but for a lease after a partition",
 			New: func() check.Checker {

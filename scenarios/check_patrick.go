@@ -25,6 +25,11 @@ func patrickChecks() []scenario.Check {
 			New:  func() check.Checker { return newAnswers() },
 		},
 		{
+			Name: "cancelled-is-not-published",
+			Doc:  "what was cancelled, or made superfluous by a newer push, is not granted and not published any more, from when everybody has heard of it in a cloud that is whole; and it ends",
+			New:  func() check.Checker { return newCancelHeeded() },
+		},
+		{
 			Name: "ack-is-durable",
 			Doc:  "when a job is acknowledged, it and its tree are on as many disks as the acknowledgement says; they survive the loss of fewer patricks than that; and one copy is only enough for a patrick that is alone",
 			New:  func() check.Checker { return newAckIsDurable() },

@@ -68,20 +68,20 @@ func (s *surroundings) name(f check.Fact) string {
 	return s.names[by]
 }
 
-// calm is the time in which all nodes of a service have been up, with sound disks
+// calm is the time in which all nodes of some services have been up, with sound disks
 // and able to talk to each other. What is promised of a whole cloud only is
 // demanded then.
 type calm struct {
-	service string
-	members map[string]bool
-	since   time.Duration
-	whole   bool
+	services []string
+	members  map[string]bool
+	since    time.Duration
+	whole    bool
 }
 
 // membersMax bounds the pairs that are looked at in each poll.
 const membersMax = 64
 
-func newCalm(service string) calm { return calm{service: service, members: map[string]bool{}} }
+func newCalm(services ...string) calm { return calm{services: services, members: map[string]bool{}} }
 
 // fact: a node that was down between two polls has not been up.
 func (c *calm) fact(f check.Fact) {
@@ -102,7 +102,7 @@ func (c *calm) look(v check.View) {
 func (c *calm) isWhole(v check.View) bool {
 	var names []string
 	for _, n := range v.Nodes() {
-		if !slices.Contains(n.Services, c.service) {
+		if !slices.ContainsFunc(n.Services, func(s string) bool { return slices.Contains(c.services, s) }) {
 			continue
 		}
 		c.members[n.Name] = true

@@ -149,6 +149,10 @@ func (s *story) expect() string {
     - whole-versions-only
     - no-stale-publish
     - no-lost-jobs
+    - cancelled-is-not-published
+    - slots-are-kept
+    - artifacts-are-kept
+    - incarnations-rise
     - versions-are-true
     - newest-success-is-live
     - answers-are-true
@@ -165,6 +169,8 @@ func (s *story) expect() string {
       - replicas-converged
       - history-kept
       - every-job-final
+      - cancelled-is-not-published
+      - artifacts-are-kept
       - versions-are-true
       - newest-success-is-live
       - answers-are-true

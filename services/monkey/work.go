@@ -97,6 +97,7 @@ func (s *Service) build(ctx context.Context, l *lock, book *logbook) (Result, er
 	l.phase = "build"
 	s.env.Observe("build-started", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("holder", l.token.Holder))
 	built, err := s.buildInTime(ctx, l, Request{Job: l.job, Attempt: l.token.Attempt, Tree: tree, Log: book.line})
+	s.env.Observe("build-ended", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("holder", l.token.Holder), node.F("success", err == nil))
 	if err != nil {
 		return built, err
 	}
@@ -153,10 +154,13 @@ func (s *Service) deposit(ctx context.Context, l *lock, built Result) (cid.Cid, 
 		return root, nil
 	}
 	return root, s.insist(ctx, l, func(ctx context.Context) error {
-		_, err := s.hoarder.Mark(ctx, hoarderapi.MarkRequest{
+		kept, err := s.hoarder.Mark(ctx, hoarderapi.MarkRequest{
 			Root: root.String(), Kind: hoarderapi.Asset, Size: int64(len(built.Artifact)) * 2,
 			Holders: []transport.Peer{s.env.Self}, Owner: l.job.Project,
 		})
+		if err == nil {
+			s.env.Observe("artifact-kept", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("artifact", root.String()), node.F("copies", kept.Copies))
+		}
 		return err
 	})
 }
