@@ -63,6 +63,7 @@ type instance struct {
 // one does not, those that did are stopped again, and nothing is left: all loops
 // that the node made have been stopped, and its host is closed.
 func Start(ctx context.Context, loop clock.Loop, cfg Config) (*Node, error) {
+	cfg.World.Disk = suspect(cfg.World, loop, cfg.Name)
 	n := &Node{cfg: cfg, loop: loop, byName: map[string]Service{}}
 	if err := n.countIncarnation(ctx); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Name, errors.Join(err, cfg.World.Host.Close()))

@@ -43,8 +43,37 @@ type disk struct {
 
 func newDisk(life *incarnation) *disk {
 	n := life.node
-	n.disk.SetFaults(memdisk.Faults{Fail: n.faults.fail(n), Read: n.faults.read(n)})
+	n.setDiskFaults()
+	if lied := n.disk.DropCaches(); lied > 0 {
+		n.w.observe(n.name, "node", "disk-rotted", node.F("values", lied))
+	}
 	return &disk{life: life, under: n.disk}
+}
+
+// setDiskFaults puts the hooks in that the present condition needs.
+func (n *Node) setDiskFaults() {
+	f := memdisk.Faults{Fail: n.faults.fail(n), Read: n.faults.read(n)}
+	if c := n.faults.condition; c.LossProbability > 0 || c.MisdirectProbability > 0 {
+		f.Record = n.faults.record(n)
+	}
+	n.disk.SetFaults(f)
+}
+
+// record decides what becomes of the records of a write.
+func (f *diskFaults) record(n *Node) func(string) (memdisk.Fate, uint64) {
+	return func(string) (memdisk.Fate, uint64) {
+		f.ops++
+		d := n.w.draw(drawDiskFault, uint64(n.index), f.ops)
+		switch {
+		case chance(d, f.condition.LossProbability):
+			n.effects.Lost++
+			return memdisk.Lost, 0
+		case chance(mix(d), f.condition.MisdirectProbability):
+			n.effects.Misdirected++
+			return memdisk.Misdirected, mix(mix(d))
+		}
+		return memdisk.Landed, 0
+	}
 }
 
 // fail decides which operations fail.
@@ -110,8 +139,22 @@ func (d *disk) Flush(done func(error)) {
 	n.w.register(&event{
 		at: n.w.nowNS() + wait, node: n, life: d.life, kind: kindFlush,
 		a: uint64(n.index)<<32 | uint64(n.lives), b: d.flushes,
-		fire: func() { done(d.under.FlushUpTo(upTo)) },
+		fire: func() { done(d.flush(upTo)) },
 	})
+}
+
+// flush is the end of a flush.
+func (d *disk) flush(upTo uint64) error {
+	n := d.life.node
+	if p := n.faults.condition.SyncLossProbability; p > 0 {
+		n.faults.ops++
+		if chance(n.w.draw(drawDiskFault, uint64(n.index), n.faults.ops), p) {
+			n.effects.LostSyncs++
+			d.under.FailFlush(upTo)
+			return errDiskIO
+		}
+	}
+	return d.under.FlushUpTo(upTo)
 }
 
 // corrupt flips a bit in each of count stored values, or of all if there are
@@ -119,7 +162,7 @@ func (d *disk) Flush(done func(error)) {
 func (n *Node) corrupt(count int) (int, error) {
 	d := n.disk
 	d.SetFaults(memdisk.Faults{}) // rot needs no working disk
-	defer d.SetFaults(memdisk.Faults{Fail: n.faults.fail(n), Read: n.faults.read(n)})
+	defer n.setDiskFaults()
 	results, err := d.Query(context.Background(), query.Query{})
 	if err != nil {
 		return 0, fmt.Errorf("sim: corrupt the disk of %s: %w", n.name, err)

@@ -92,7 +92,11 @@ func (w *World) SetSkew(name string, d time.Duration) { w.node(name).clocks.skew
 func (w *World) SetDrift(name string, ppm int64) { w.node(name).clocks.setDrift(w.nowNS(), ppm) }
 
 // SetDisk implements fault.Target.
-func (w *World) SetDisk(name string, c fault.Condition) { w.node(name).faults.condition = c }
+func (w *World) SetDisk(name string, c fault.Condition) {
+	n := w.node(name)
+	n.faults.condition = c
+	n.setDiskFaults()
+}
 
 // CorruptValues implements fault.Target.
 func (w *World) CorruptValues(name string, n int) int {

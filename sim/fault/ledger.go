@@ -222,6 +222,9 @@ func mergeConditions(list []Condition) (c Condition) {
 		c.Full = c.Full || one.Full
 		c.ErrorProbability = max(c.ErrorProbability, one.ErrorProbability)
 		c.CorruptProbability = max(c.CorruptProbability, one.CorruptProbability)
+		c.LossProbability = max(c.LossProbability, one.LossProbability)
+		c.MisdirectProbability = max(c.MisdirectProbability, one.MisdirectProbability)
+		c.SyncLossProbability = max(c.SyncLossProbability, one.SyncLossProbability)
 	}
 	return c
 }

@@ -98,6 +98,15 @@ func (c Condition) effects(e Effects) (n uint64) {
 	if c.CorruptProbability > 0 {
 		n += e.CorruptReads
 	}
+	if c.LossProbability > 0 {
+		n += e.Lost
+	}
+	if c.MisdirectProbability > 0 {
+		n += e.Misdirected
+	}
+	if c.SyncLossProbability > 0 {
+		n += e.LostSyncs
+	}
 	return n
 }
 
@@ -109,11 +118,17 @@ func (d Disk) String() string {
 	if d.Condition.Full {
 		text += " full"
 	}
-	if p := d.Condition.ErrorProbability; p > 0 {
-		text += fmt.Sprintf(" %g of writes fail", p)
-	}
-	if p := d.Condition.CorruptProbability; p > 0 {
-		text += fmt.Sprintf(" %g of reads corrupt", p)
+	for _, part := range []struct {
+		probability float64
+		what        string
+	}{
+		{d.Condition.ErrorProbability, "writes fail"}, {d.Condition.CorruptProbability, "reads corrupt"},
+		{d.Condition.LossProbability, "records lost"}, {d.Condition.MisdirectProbability, "records misdirected"},
+		{d.Condition.SyncLossProbability, "syncs fail and lose"},
+	} {
+		if part.probability > 0 {
+			text += fmt.Sprintf(" %g of %s", part.probability, part.what)
+		}
 	}
 	return text
 }

@@ -122,8 +122,9 @@ type Effects struct {
 	// second.
 	WallReads, ElapsedReads uint64
 	// Disk operations that were slower, refused for want of room, failed, or
-	// returned something else than was written.
-	SlowSyncs, Refused, Failed, CorruptReads uint64
+	// returned something else than was written; records that were lost or went
+	// astray; syncs that lost what they should have written.
+	SlowSyncs, Refused, Failed, CorruptReads, Lost, Misdirected, LostSyncs uint64
 }
 
 // Disks changes what a node's disk does. It survives crashes of the node.
@@ -145,4 +146,11 @@ type Condition struct {
 	ErrorProbability float64
 	// CorruptProbability is that of a read to return a flipped bit, 0 to 1.
 	CorruptProbability float64
+	// LossProbability is that of a written record to be acknowledged and lost,
+	// MisdirectProbability that of one to overwrite another. The node sees what it
+	// wrote until it starts anew.
+	LossProbability, MisdirectProbability float64
+	// SyncLossProbability is that of a sync to fail and to forget what it should
+	// have written: the next sync succeeds, and it is gone all the same.
+	SyncLossProbability float64
 }

@@ -50,22 +50,23 @@ type diskParams struct {
 	Full         bool        `yaml:"full" doc:"writes fail"`
 	Errors       Probability `yaml:"errors" doc:"of a write or a sync to fail: 0.01 or 1%"`
 	CorruptReads Probability `yaml:"corrupt-reads" doc:"of a read to return a flipped bit"`
-	Corrupt      int         `yaml:"corrupt" doc:"flips a bit in this many stored values, for good"`
+	Corrupt      int         `yaml:"corrupt" range:"0..1000000" doc:"flips a bit in this many stored values, for good"`
+	LoseWrites   Probability `yaml:"lose-writes" doc:"of a written record to be acknowledged and lost: it is seen until the node starts anew"`
+	Misdirect    Probability `yaml:"misdirect" doc:"of a written record to overwrite another one instead: it is seen when the node starts anew"`
+	LoseSyncs    Probability `yaml:"lose-syncs" doc:"of a sync to fail and to lose what it should have written, though the next one succeeds"`
 }
 
 func (p *diskParams) check(d *decoder, at *value, r *roster) {
 	checkOn(d, p.On, at, r)
 	if p.condition() == (fault.Condition{}) && p.Corrupt == 0 {
-		d.fail(at, "", "disk: expected slow, full, errors, corrupt-reads or corrupt")
-	}
-	if p.Corrupt < 0 || p.Corrupt > 1_000_000 {
-		d.fail(at, "", "corrupt: %d values", p.Corrupt)
+		d.fail(at, "", "disk: expected slow, full, errors, corrupt-reads, corrupt, lose-writes, misdirect or lose-syncs")
 	}
 }
 
 func (p *diskParams) condition() fault.Condition {
 	return fault.Condition{SyncMin: p.Slow.Min, SyncMax: p.Slow.Max, Full: p.Full,
-		ErrorProbability: float64(p.Errors), CorruptProbability: float64(p.CorruptReads)}
+		ErrorProbability: float64(p.Errors), CorruptProbability: float64(p.CorruptReads),
+		LossProbability: float64(p.LoseWrites), MisdirectProbability: float64(p.Misdirect), SyncLossProbability: float64(p.LoseSyncs)}
 }
 
 func diskFaults(params any, o occurrence) (out []fault.Timed) {

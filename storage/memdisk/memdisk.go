@@ -37,6 +37,9 @@ type Faults struct {
 	Fail func(op Op, key string) error
 	// Read returns what a reading of value gives; it must not change value.
 	Read func(key string, value []byte) []byte
+	// Record decides what becomes of one record of a write, which the disk
+	// acknowledges in any case. draw chooses where a misdirected one lands.
+	Record func(key string) (fate Fate, draw uint64)
 }
 
 // Disk is one node's disk in memory. Keys are in byte order. It takes ownership
@@ -49,6 +52,7 @@ type Disk struct {
 	bytes   int
 	writes  uint64   // since New, never reset
 	journal []change // undoes what was written since the last flush
+	lies    map[string]record
 	crashed bool
 }
 
@@ -57,6 +61,10 @@ type change struct {
 	undo []undo // in the order of writing
 	// single is a put outside of a batch, which a crash can tear.
 	single bool
+	// lying: lies has what the write did to the medium, which may be something
+	// else than was acknowledged. Otherwise it did what it should.
+	lying bool
+	lies  []lieUndo
 }
 
 type undo struct {
@@ -182,6 +190,7 @@ func (d *Disk) Crash(keep int, torn bool) *Disk {
 		for j := len(undos) - 1; j >= 0; j-- {
 			d.restore(undos[j])
 		}
+		d.unlie(d.journal[i])
 	}
 	if torn && keep > 0 && d.journal[keep-1].single {
 		key := d.journal[keep-1].undo[0].key
@@ -189,8 +198,8 @@ func (d *Disk) Crash(keep int, torn bool) *Disk {
 			d.set(key, value[:len(value)/2])
 		}
 	}
-	next := &Disk{faults: d.faults, entries: d.entries, bytes: d.bytes}
-	d.crashed, d.entries, d.journal = true, nil, nil
+	next := &Disk{faults: d.faults, entries: d.entries, bytes: d.bytes, lies: d.lies}
+	d.crashed, d.entries, d.journal, d.lies = true, nil, nil, nil
 	return next
 }
 
@@ -239,6 +248,21 @@ func (d *Disk) remove(key string) undo {
 		d.bytes -= len(key) + len(old)
 	}
 	return undo{key, old, was}
+}
+
+// begin begins a write.
+func (d *Disk) begin() change { return change{lying: d.faults.Record != nil || len(d.lies) > 0} }
+
+// write puts or deletes one record of a write.
+func (d *Disk) write(c *change, key string, value []byte, put bool) {
+	if c.lying {
+		d.decide(c, key, value, put)
+	}
+	if put {
+		c.undo = append(c.undo, d.set(key, value))
+	} else {
+		c.undo = append(c.undo, d.remove(key))
+	}
 }
 
 func (d *Disk) check(op Op, key string) error {
@@ -318,7 +342,10 @@ func (d *Disk) Put(_ context.Context, key datastore.Key, value []byte) error {
 	if err := d.check(OpWrite, key.String()); err != nil {
 		return err
 	}
-	d.record(change{undo: []undo{d.set(key.String(), value)}, single: true})
+	c := d.begin()
+	c.single = true
+	d.write(&c, key.String(), value, true)
+	d.record(c)
 	return nil
 }
 
@@ -329,7 +356,9 @@ func (d *Disk) Delete(_ context.Context, key datastore.Key) error {
 	if err := d.check(OpWrite, key.String()); err != nil {
 		return err
 	}
-	d.record(change{undo: []undo{d.remove(key.String())}})
+	c := d.begin()
+	d.write(&c, key.String(), nil, false)
+	d.record(c)
 	return nil
 }
 
@@ -370,15 +399,12 @@ func (b *batch) Commit(context.Context) error {
 	if err := d.check(OpWrite, b.puts[0].key); err != nil {
 		return err
 	}
-	// b.puts turns into what undoes it, in place.
-	for i, w := range b.puts {
-		if w.was {
-			b.puts[i] = d.set(w.key, w.value)
-		} else {
-			b.puts[i] = d.remove(w.key)
-		}
+	c := d.begin()
+	c.undo = make([]undo, 0, len(b.puts))
+	for _, w := range b.puts {
+		d.write(&c, w.key, w.value, w.was)
 	}
-	d.record(change{undo: b.puts})
+	d.record(c)
 	b.puts = nil
 	return nil
 }

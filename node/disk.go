@@ -1,0 +1,56 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/storage"
+)
+
+// suspectDisk trusts a disk until a flush fails. Then nobody knows what of the
+// writes since the last good one is on it: many systems forget which they were,
+// so that the next flush succeeds and they are gone all the same. So no later
+// flush succeeds, and the node ends as in a power cut: what it finds at its next
+// start is all that it believes in.
+type suspectDisk struct {
+	storage.Disk
+	failed func(error)
+
+	mu  sync.Mutex // a disk may report on any goroutine
+	err error      // of the first flush that failed
+}
+
+// Flush implements storage.Disk.
+func (d *suspectDisk) Flush(done func(error)) {
+	d.Disk.Flush(func(err error) {
+		before, first := d.trust(err)
+		if first {
+			d.failed(err)
+		}
+		done(cmp.Or(err, before))
+	})
+}
+
+// trust returns the error of the first flush that failed before, and whether this
+// is the first one.
+func (d *suspectDisk) trust(err error) (before error, first bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before = d.err
+	first = before == nil && err != nil && !errors.Is(err, clock.ErrStopped)
+	if first {
+		d.err = err
+	}
+	return before, first
+}
+
+// suspect wraps the disk of a world.
+func suspect(w World, loop clock.Loop, name string) storage.Disk {
+	return &suspectDisk{Disk: w.Disk, failed: func(err error) {
+		w.Observer.Observe(name, "node", "disk-failed", []Field{F("error", err.Error())})
+		loop.Go("crash", func(context.Context) { w.Crash() })
+	}}
+}
