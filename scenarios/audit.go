@@ -8,6 +8,7 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/seer/seerapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/scenario"
@@ -51,6 +52,9 @@ type auditor struct {
 	expected  map[string]string // artifact by job
 	items     subjects[string]  // roots that users stored
 	databases subjects[databaseName]
+	follower  *seerapi.Follower[seerapi.Member]
+	following bool
+	follows   uint64 // incarnation of the client that follows
 	flying    int
 	watched   int
 	sweeps    int
@@ -160,6 +164,9 @@ func (a *auditor) looks(env node.Env) (list []lookFunc) {
 	if a.serves(env, "hoarder") {
 		list = append(list, a.itemLooks()...)
 	}
+	if a.serves(env, seerapi.Service) {
+		list = append(list, a.lookAtMembers, a.lookWhoLives, a.lookAtFollower)
+	}
 	return list
 }
 
@@ -201,6 +208,7 @@ func (a *auditor) sweepAll(ctx context.Context, env node.Env) {
 		a.sweepJobs(ctx, env, n)
 		a.sweepBranches(ctx, env, n)
 		a.sweepItems(ctx, env, n)
+		a.sweepMembers(ctx, env, n)
 		env.Observe("audit-swept", node.F("sweep", n), node.F("took", env.Loop.Elapsed()-began))
 		if clock.Sleep(ctx, env.Loop, sweepInterval) != nil {
 			return

@@ -6,8 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/taucloud/tau/services/hoarder"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/storage"
 )
 
 // verified remembers which copies on which disks were read and found whole: until
@@ -253,6 +255,31 @@ func (c *boundedSurplus) Settled(v check.View) error {
 		c.Evaluated()
 		if copies[it.root] > limit {
 			return fmt.Errorf("%s is on %d disks, at most %d are tolerated", it.root, copies[it.root], limit)
+		}
+	}
+	return c.forgotten(nodes, hoarders(v))
+}
+
+// forgetsSoon is how short a hoarder's forget-after must be for a run to wait for it.
+const forgetsSoon = 90 * time.Second
+
+// forgotten demands, where that is soon, that nothing is remembered of what
+// nobody wants. Deletions are nothing that a hoarder would sync for, so this is
+// asked of the store, not of the disk.
+func (c *boundedSurplus) forgotten(nodes []check.NodeView, up map[string]*hoarder.Service) error {
+	for _, n := range nodes {
+		if hoarderSettings(n).ForgetAfter > forgetsSoon {
+			continue
+		}
+		for _, it := range c.model.order {
+			if c.model.word(it) != done {
+				continue
+			}
+			c.Evaluated()
+			entries, err := up[n.Name].Replica().List(storage.K("withdrawn", it.root))
+			if err != nil || len(entries) > 0 {
+				return fmt.Errorf("%s still remembers %d withdrawals of %s, which is gone", n.Name, len(entries), it.root)
+			}
 		}
 	}
 	return nil

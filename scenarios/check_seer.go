@@ -41,6 +41,11 @@ func seerChecks() []scenario.Check {
 			},
 		},
 		{
+			Name: "members-are-told",
+			Doc:  "what seers tell users of nodes, by every method, is true: who runs, its name, incarnation, services, room and age",
+			New:  func() check.Checker { return &membersAreTold{nodes: map[transport.Peer]*nodeSeen{}} },
+		},
+		{
 			Name: "seers-agree",
 			Doc:  "after healing, all seers name exactly the nodes that are up",
 			New:  func() check.Checker { return &seersAgree{} },
