@@ -161,10 +161,10 @@ func write(file string, text []byte) error {
 
 // binary builds a program or the tests of a package, unless it is there.
 func (b *build) binary(folder string, test bool) (string, error) {
-	args := []string{"build", "-overlay", b.overlay()}
+	args := []string{"build", "-buildvcs=false", "-overlay", b.overlay()}
 	out := filepath.Join(b.dir, "bin", strings.ReplaceAll(folder, "/", "-"))
 	if test {
-		args, out = []string{"test", "-c", "-vet=off", "-overlay", b.overlay()}, out+".test"
+		args, out = []string{"test", "-c", "-buildvcs=false", "-vet=off", "-overlay", b.overlay()}, out+".test"
 	}
 	if _, err := os.Stat(out); err == nil {
 		return out, nil

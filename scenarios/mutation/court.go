@@ -18,7 +18,8 @@ import (
 // then other tests that reach them, then scenarios, then the swarm.
 type court struct {
 	*build
-	sync.Mutex // of all below; not held while a mutant runs
+	sync.Mutex          // of all below; not held while a mutant runs
+	by         []string // tests, scenarios, swarm
 	swarmSeeds int
 	costMax    time.Duration // of one trial without a mutant; dearer ones are left out
 	memory     int64
@@ -41,8 +42,9 @@ type finding struct {
 // try runs a mutant.
 func (c *court) try(ctx context.Context, m *mutation) (finding, error) {
 	var f finding
-	for _, stage := range []func(context.Context, *mutation, *finding) error{c.byTests, c.byScenarios, c.bySwarm} {
-		if err := stage(ctx, m, &f); err != nil || f.Noticed {
+	stages := map[string]func(context.Context, *mutation, *finding) error{"tests": c.byTests, "scenarios": c.byScenarios, "swarm": c.bySwarm}
+	for _, name := range c.by {
+		if err := stages[name](ctx, m, &f); err != nil || f.Noticed {
 			return f, err
 		}
 	}
@@ -52,7 +54,8 @@ func (c *court) try(ctx context.Context, m *mutation) (finding, error) {
 // worldTests is the folder whose tests run whole clouds.
 const worldTests = "scenarios"
 
-// byTests asks the tests of the package first, then those of its importers.
+// byTests asks the tests of the package first, then those of its importers in
+// the same room.
 func (c *court) byTests(ctx context.Context, m *mutation, f *finding) error {
 	own := m.folder()
 	folders := append([]string{own}, slices.DeleteFunc(slices.Clone(c.importers[own]), func(x string) bool { return x == own })...)
@@ -60,8 +63,8 @@ func (c *court) byTests(ctx context.Context, m *mutation, f *finding) error {
 		folders = folders[1:] // no tests of its own
 	}
 	for _, folder := range folders {
-		if folder == worldTests {
-			continue // they are dear, and take their turn among the scenarios
+		if room(folder) != room(own) {
+			continue // what others use of a package shows in scenarios as well
 		}
 		tests, err := once(c, c.units, folder, func() ([]*trial, error) { return c.tests(ctx, folder) })
 		if err != nil {
@@ -72,6 +75,15 @@ func (c *court) byTests(ctx context.Context, m *mutation, f *finding) error {
 		}
 	}
 	return nil
+}
+
+// room is a service, or a folder of the top level.
+func room(folder string) string {
+	parts := strings.Split(folder, "/")
+	if parts[0] == "services" && len(parts) > 1 {
+		return parts[1]
+	}
+	return parts[0]
 }
 
 // once gets or makes a list of trials.
@@ -151,7 +163,7 @@ func (c *court) ask(ctx context.Context, m *mutation, f *finding, trials []*tria
 		together = joined(fit)
 	}
 	o, err := c.run(ctx, m, &together, f)
-	if err == nil && !o.passed && tests { // a busy machine fails tests of real time, but hardly twice
+	if err == nil && !o.passed && !o.endless && tests { // a busy machine fails tests of real time, but hardly twice
 		o, err = c.run(ctx, m, &together, f)
 	}
 	if err != nil || o.passed {
@@ -204,7 +216,7 @@ func joined(tests []*trial) trial {
 // measure, since the machine may be busy; it stands still for no longer than wall.
 const (
 	cpuFactor, cpuExtra   = 5, 5 * time.Second
-	wallFactor, wallExtra = 20, 45 * time.Second
+	wallFactor, wallExtra = 6, 20 * time.Second
 )
 
 func (c *court) run(ctx context.Context, m *mutation, t *trial, f *finding) (outcome, error) {

@@ -28,6 +28,7 @@ type options struct {
 	seed         uint64
 	packages     []string
 	only         []string // names of mutants
+	by           string
 	jobs, swarm  int
 	costMax      time.Duration
 	memory       int64
@@ -67,6 +68,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.packagesFlag, "pkg", "clock/... transport/... storage/... services/...", "whose mutants, `patterns` as of the go command")
 	f.StringVar(&o.onlyFlag, "only", "", "the `names` of mutants to run, instead of a sample")
 	f.IntVar(&o.jobs, "jobs", runtime.NumCPU(), "how many mutants to run at a time")
+	f.StringVar(&o.by, "by", "tests scenarios swarm", "what may notice, in this order")
 	f.IntVar(&o.swarm, "swarm", 3, "how many seeds of the swarm may notice what nothing else did")
 	f.DurationVar(&o.costMax, "costliest", time.Minute, "leave out trials that take more processor time without a mutant")
 	f.Int64Var(&o.memory, "memory", 4<<30, "`bytes` that a mutant may use")
@@ -85,6 +87,8 @@ func (o *options) complete(rest []string) (err error) {
 	switch {
 	case len(rest) > 0:
 		return fmt.Errorf("unexpected %q; -help lists the flags", rest)
+	case !stagesKnown(o.by):
+		return errors.New("-by is some of: tests scenarios swarm")
 	case o.sample < 0, o.jobs < 1, o.swarm < 0, o.memory < 0:
 		return errors.New("-sample, -swarm and -memory are at least 0, -jobs at least 1")
 	}
@@ -101,4 +105,13 @@ func (o *options) complete(rest []string) (err error) {
 	}
 	o.state, err = filepath.Abs(o.state)
 	return err
+}
+
+func stagesKnown(by string) bool {
+	for _, word := range strings.Fields(by) {
+		if word != "tests" && word != "scenarios" && word != "swarm" {
+			return false
+		}
+	}
+	return by != ""
 }

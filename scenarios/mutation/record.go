@@ -17,8 +17,9 @@ import (
 type result struct {
 	Tree string `json:"tree"` // the fingerprint of all files
 	identity
-	Name string `json:"name"`
-	Line int    `json:"line"`
+	Asked string `json:"asked"` // the kinds of trials, and their bounds
+	Name  string `json:"name"`
+	Line  int    `json:"line"`
 	finding
 	Seconds float64 `json:"seconds"`
 }

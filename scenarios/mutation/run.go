@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -74,7 +75,7 @@ func (s *session) open(ctx context.Context) (err error) {
 	if err := s.choose(b, aside); err != nil {
 		return err
 	}
-	s.court = &court{build: b, swarmSeeds: s.swarm, costMax: s.costMax, memory: s.memory,
+	s.court = &court{build: b, by: strings.Fields(s.by), swarmSeeds: s.swarm, costMax: s.costMax, memory: s.memory,
 		units: map[string][]*trial{}, noticed: map[string]int{}, unfit: s.report.unfit}
 	if s.court.importers, err = testers(ctx, s.root); err != nil {
 		return err
@@ -165,7 +166,7 @@ func (s *session) tryOne(ctx context.Context, m *mutation, mu *sync.Mutex) (resu
 	mu.Lock()
 	one, known := s.record.known[m.key()]
 	mu.Unlock()
-	if known && !s.again {
+	if known && !s.again && (one.Noticed || one.Asked == s.asked()) {
 		return one, nil
 	}
 	began := time.Now()
@@ -173,8 +174,11 @@ func (s *session) tryOne(ctx context.Context, m *mutation, mu *sync.Mutex) (resu
 	if err != nil {
 		return one, fmt.Errorf("%s:%d %s: %w", m.File, m.line, m.Rule, err)
 	}
-	one = result{Tree: s.tree, identity: m.identity, Name: m.name(), Line: m.line, finding: found, Seconds: time.Since(began).Seconds()}
+	one = result{Tree: s.tree, Asked: s.asked(), identity: m.identity, Name: m.name(), Line: m.line, finding: found, Seconds: time.Since(began).Seconds()}
 	mu.Lock()
 	defer mu.Unlock()
 	return one, s.record.add(one)
 }
+
+// asked says who was asked: a survivor of few trials may be noticed by more.
+func (s *session) asked() string { return fmt.Sprintf("%s %d %s", s.by, s.swarm, s.costMax) }

@@ -26,10 +26,11 @@ type command struct {
 
 // outcome is how a process ended.
 type outcome struct {
-	passed bool
-	why    string        // it did not: what noticed, in a few words
-	cpu    time.Duration // of all its threads
-	wall   time.Duration
+	passed  bool
+	why     string        // it did not: what noticed, in a few words
+	endless bool          // it was ended by a limit of time
+	cpu     time.Duration // of all its threads
+	wall    time.Duration
 }
 
 // limits end a process that would go on for ever; zero is no limit.
@@ -64,8 +65,13 @@ func (c command) run(ctx context.Context, l limits, env ...string) (outcome, err
 	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
 		return o, fmt.Errorf("%s: %w", c.binary, err)
 	}
-	if !o.passed {
-		o.why = reason(out.Bytes(), cmd.ProcessState, l, o)
+	o.endless = !o.passed && (l.wall > 0 && o.wall >= l.wall || l.cpu > 0 && o.cpu >= l.cpu-time.Second)
+	switch {
+	case o.passed:
+	case o.endless:
+		o.why = fmt.Sprintf("no end: %s of processor time in %s", o.cpu.Round(time.Second), o.wall.Round(time.Second))
+	default:
+		o.why = reason(out.Bytes(), cmd.ProcessState)
 	}
 	return o, nil
 }
@@ -97,17 +103,11 @@ var reasons = []*regexp.Regexp{
 	regexp.MustCompile(`(?m)^((?:panic|fatal error): .{1,80})`),
 }
 
-func reason(text []byte, state *os.ProcessState, l limits, o outcome) string {
+func reason(text []byte, state *os.ProcessState) string {
 	for _, r := range reasons {
 		if found := r.FindSubmatch(text); found != nil {
 			return string(found[1])
 		}
-	}
-	switch {
-	case l.wall > 0 && o.wall >= l.wall:
-		return "no end in " + l.wall.Round(time.Second).String()
-	case l.cpu > 0 && o.cpu >= l.cpu-time.Second:
-		return "no end in " + l.cpu.Round(time.Second).String() + " of processor time"
 	}
 	last, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	return strings.TrimSpace(fmt.Sprint(state, " ", last))

@@ -69,7 +69,7 @@ func (h *PipeHost) Dial(to transport.Peer) (*PipeConn, error) {
 	h.net.mu.Lock()
 	remote := h.net.hosts[to]
 	h.net.mu.Unlock()
-	if remote == nil {
+	if remote == nil || !remote.listens() {
 		return nil, transport.New(transport.Unreachable, "open", fmt.Sprintf("no host %s", to.Short()))
 	}
 	link := &pipe{}
@@ -91,6 +91,13 @@ func (h *PipeHost) add(c *PipeConn) bool {
 		h.conns = append(h.conns, c)
 	}
 	return !h.closed
+}
+
+// listens reports whether the host's node has come so far in its start.
+func (h *PipeHost) listens() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.handler != nil
 }
 
 // Close implements transport.Host.

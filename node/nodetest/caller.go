@@ -1,0 +1,50 @@
+package nodetest
+
+import (
+	"context"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+)
+
+// Caller is a member that offers nothing and speaks with the others.
+type Caller struct {
+	*Machine
+	Env node.Env
+}
+
+// Caller adds a member and starts it.
+func (c *Cloud) Caller(name string) *Caller {
+	caller := &Caller{}
+	caller.Machine = c.Add(name, node.Configured{Spec: Part("caller", func(env node.Env) { caller.Env = env })})
+	caller.Start()
+	return caller
+}
+
+// Do runs f as a task of the caller and waits for it.
+func (c *Caller) Do(f func(ctx context.Context)) {
+	require.NoError(c.cloud, clock.Do(context.Background(), c.Env.Loop, f))
+}
+
+// Part is a service that only does something at its start: it stands in for
+// another one, whose handlers it registers.
+func Part(name string, start func(env node.Env)) node.Spec {
+	return node.Spec{Name: name, Doc: "a part of a test", Settings: func() any { return nil }, New: func(env node.Env, _ any) (node.Service, error) {
+		return part{env, start}, nil
+	}}
+}
+
+type part struct {
+	env   node.Env
+	start func(env node.Env)
+}
+
+// Start implements node.Service.
+func (p part) Start(context.Context) error {
+	p.start(p.env)
+	return nil
+}
+
+// Stop implements node.Service.
+func (p part) Stop(context.Context) error { return nil }

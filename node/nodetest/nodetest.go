@@ -1,0 +1,191 @@
+// Package nodetest runs nodes for the tests of one service: real loops, real
+// storage and the real protocol, in a bubble of virtual time and on a network
+// without latency. A test moves time with time.Sleep. What such a test says of
+// interleavings is little; that is for scenarios.
+package nodetest
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/storage/memdisk"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/transporttest"
+)
+
+// Cloud is some nodes.
+type Cloud struct {
+	*testing.T
+	Directory *transport.StaticDirectory
+	net       *transporttest.PipeNet
+	machines  []*Machine
+
+	mu    sync.Mutex
+	facts []Fact
+}
+
+// Fact is what a service reported.
+type Fact struct {
+	Node, Name string
+	Fields     map[string]any
+}
+
+// Machine is a node with its disk, up or not.
+type Machine struct {
+	cloud    *Cloud
+	Name     string
+	Identity transport.Identity
+	Disk     *memdisk.Disk
+	services []node.Configured
+	node     *node.Node // nil when it is down
+	host     *transporttest.PipeHost
+	loops    []*loop
+	main     *loop
+}
+
+// Run runs a test in a bubble. At its end all nodes are stopped.
+func Run(t *testing.T, f func(c *Cloud)) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Cloud{T: t, Directory: transport.NewStaticDirectory(), net: transporttest.NewPipeNet()}
+		defer func() {
+			for _, m := range c.machines {
+				m.Stop()
+			}
+		}()
+		f(c)
+	})
+}
+
+// Add makes a member of the cloud, which is not up yet.
+func (c *Cloud) Add(name string, services ...node.Configured) *Machine {
+	m := &Machine{cloud: c, Name: name, Identity: transport.NewIdentity([]byte(name)), Disk: memdisk.New(), services: services}
+	for _, s := range services {
+		c.Directory.Add(m.Peer(), s.Spec.Name)
+	}
+	c.machines = append(c.machines, m)
+	return m
+}
+
+// Facts are what all services have reported under a name, oldest first.
+func (c *Cloud) Facts(name string) []Fact {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(c.facts), func(f Fact) bool { return f.Name != name })
+}
+
+// Peer is the machine's name on the wire.
+func (m *Machine) Peer() transport.Peer { return m.Identity.Peer() }
+
+// Start brings the node up and waits until all its services have started.
+func (m *Machine) Start() *Machine {
+	require.NoError(m.cloud, m.TryStart(), "start %s", m.Name)
+	return m
+}
+
+// TryStart is Start for a node that may not come up.
+func (m *Machine) TryStart() (err error) {
+	m.main = newLoop()
+	m.loops, m.host = nil, m.cloud.net.Host(m.Peer())
+	doErr := clock.Do(context.Background(), m.main, func(ctx context.Context) { m.node, err = node.Start(ctx, m.main, m.config()) })
+	require.NoError(m.cloud, doErr)
+	if err != nil {
+		m.node = nil
+		m.main.Stop(time.Minute)
+	}
+	return err
+}
+
+func (m *Machine) config() node.Config {
+	return node.Config{Name: m.Name, Identity: m.Identity, Services: m.services, World: node.World{
+		NewLoop: func(string) (clock.Loop, func()) {
+			l := newLoop()
+			m.loops = append(m.loops, l)
+			return l, func() { l.Stop(0) }
+		},
+		Host: m.host, Disk: m.Disk, Directory: m.cloud.Directory,
+		Rand: func(name string) *rand.Rand {
+			return rand.New(rand.NewPCG(uint64(len(m.Name)+int(m.Peer()[0])), uint64(len(name))))
+		},
+		Observer: m.cloud, Log: slog.New(errorsFail{m.cloud.T}),
+		Crash: func() { panic("a failpoint crashed " + m.Name + ": use a scenario") },
+	}}
+}
+
+// Stop ends the node in order, if it is up. Its disk stays.
+func (m *Machine) Stop() {
+	if m.node == nil {
+		return
+	}
+	n := m.node
+	m.node = nil
+	require.NoError(m.cloud, clock.Do(context.Background(), m.main, func(ctx context.Context) { _ = n.Stop(ctx) }))
+	m.end()
+}
+
+// Vanish ends the node without a word, and leaves of its disk what was synced.
+func (m *Machine) Vanish() {
+	disk := m.Disk.Crash(0, false)
+	require.NoError(m.cloud, m.host.Close()) // nobody hears of the end
+	m.Stop()
+	m.Disk = disk
+}
+
+func (m *Machine) end() {
+	for _, l := range append(m.loops, m.main) {
+		require.True(m.cloud, l.Stop(time.Minute), "a task of %s does not end", m.Name)
+	}
+}
+
+// Service is a running service of the node; look into it in a turn of its loop,
+// see [Machine.Do].
+func (m *Machine) Service(name string) node.Service { return m.node.Service(name) }
+
+// Up reports whether the node is up.
+func (m *Machine) Up() bool { return m.node != nil }
+
+// Observe implements node.Observer.
+func (c *Cloud) Observe(of, _, fact string, fields []node.Field) {
+	f := Fact{Node: of, Name: fact, Fields: map[string]any{}}
+	for _, field := range fields {
+		f.Fields[field.Name] = field.Value
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.facts = append(c.facts, f)
+}
+
+// loop is a live loop whose clock begins with the bubble.
+type loop struct {
+	*clock.Live
+	began time.Time
+}
+
+func newLoop() *loop { return &loop{clock.NewLive(), bubbleBegan} }
+
+// bubbleBegan is the instant at which every bubble begins.
+var bubbleBegan = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(-time.Hour)
+
+// Elapsed implements clock.Clock.
+func (l *loop) Elapsed() time.Duration { return time.Since(l.began) }
+
+// errorsFail is a log in which errors fail the test.
+type errorsFail struct{ t *testing.T }
+
+func (h errorsFail) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelError
+}
+func (h errorsFail) Handle(_ context.Context, r slog.Record) error {
+	h.t.Errorf("logged as an error: %s", r.Message)
+	return nil
+}
+func (h errorsFail) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h errorsFail) WithGroup(string) slog.Handler      { return h }
