@@ -55,8 +55,8 @@
 // A message has at most [MessageLenMax] bytes. A peer has at most
 // [HandlersPerPeerMax] calls and streams served at once and [NotesPerPeerMax]
 // notes waiting; what it sends beyond is refused or, if it is a note, dropped.
-// What waits for a dial is bounded, too, and dials that fail are not repeated at
-// once. A peer that breaks the protocol loses its conn.
+// What waits for a dial is bounded, too. After a dial that failed, calls fail at
+// once, until another one, which they cause, has succeeded. A peer that breaks the protocol loses its conn.
 //
 // Over all peers, a node holds at most 64 MiB of messages that have not arrived
 // at their receivers (16 MiB for one peer; each may have 64 KiB whatever the

@@ -32,7 +32,7 @@ const (
 // dialing.
 //
 // It has no goroutines of its own: it acts when the host reports or a service
-// asks, and while a message is incomplete now and then by itself. mu guards all state of the engine, of its links, sessions,
+// asks, and now and then by itself while messages are incomplete or peers dead. mu guards all state of the engine, of its links, sessions,
 // endpoints, calls and streams; it is never held while calling out. What has to
 // be called is collected under the lock as actions and carried out after it.
 type Engine struct {
@@ -55,6 +55,8 @@ type Engine struct {
 	waiting      []waiting // for room, in order
 	watching     bool      // dropStalled will look
 	serving      int       // bytes of requests that handlers are at
+	dead         []*link   // whose last dial failed, in the order of that
+	forgetting   bool      // forgetDead will look
 	callCount    uint64
 	methods      map[string]*method
 	topics       map[string]*subscription

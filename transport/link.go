@@ -11,8 +11,13 @@ const (
 	dialQueueLenMax   = 1024
 	dialQueueBytesMax = 8 << 20
 
+	// backoffMin and backoffMax bound the time between two dials that fail.
 	backoffMin = 200 * time.Millisecond
 	backoffMax = 5 * time.Second
+	// deadMemory is how long after its last failed dial a peer is known to be dead,
+	// and deadLenMax of how many that is known.
+	deadMemory = time.Minute
+	deadLenMax = 1024
 
 	// staleAfter is the age from which our conn to a peer is dead when the peer
 	// dials us: a peer dials only when it has no conn to us, and only a dial
@@ -37,8 +42,9 @@ type link struct {
 	waiting      []outbound
 	waitingBytes int
 
-	backoff time.Duration
-	retryAt time.Duration // in the engine's loop.Elapsed
+	backoff  time.Duration // 0: the last dial did not fail
+	retryAt  time.Duration // in the engine's loop.Elapsed
+	failedAt time.Duration
 
 	handlers int // calls and streams of the peer that we serve
 	serving  int // the bytes of their requests
@@ -100,6 +106,9 @@ func (e *Engine) originate(to Peer, o outbound, a *actions) *Error {
 		l.dialing = true
 		a.add(func() { e.host.Open(to, func(c Conn, err error) { e.opened(l, c, err) }) })
 	}
+	if l.backoff > 0 && !o.oneWay() {
+		return unreachable("the last dial failed, and the next one goes on")
+	}
 	size := len(o.frame)
 	if len(l.waiting) >= dialQueueLenMax || l.waitingBytes+size > dialQueueBytesMax {
 		return &Error{Kind: Refused, Text: "too much waits for the conn"}
@@ -129,8 +138,7 @@ func (e *Engine) opened(l *link, c Conn, err error) {
 		l.dialing = false
 		switch {
 		case err != nil:
-			l.backoff = min(max(2*l.backoff, backoffMin), backoffMax)
-			l.retryAt = e.loop.Elapsed() + l.backoff
+			e.failed(l, a)
 			e.dropWaiting(l, unreachable(err.Error()), a)
 		case e.closed:
 			a.add(c.Close)
@@ -161,7 +169,7 @@ func (e *Engine) accepted(c Conn, a *actions) {
 // established lets a new session carry what waits for the link.
 func (e *Engine) established(s *session, a *actions) {
 	l := s.link
-	l.backoff, l.retryAt = 0, 0
+	e.alive(l)
 	if l.current == nil {
 		l.current = s
 	}

@@ -21,15 +21,13 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/multiformats/go-multiaddr"
 
 	"github.com/taucloud/tau/transport"
 )
 
 // Protocol is what the stream of a conn speaks.
 const Protocol protocol.ID = "/tau/1"
-
-// OpenTimeout bounds a dial.
-const OpenTimeout = 5 * time.Second
 
 // Host is a transport.Host.
 type Host struct {
@@ -39,12 +37,16 @@ type Host struct {
 	handler transport.HostHandler
 	// frameTimeout is transport.FrameTimeout, but in tests.
 	frameTimeout time.Duration
+	limits       hostLimits
+	isMember     func(transport.Peer) bool // of whom we need not know; may be nil
+	dials        *dials
 
 	mu      sync.Mutex
 	closed  bool
 	count   uint64
 	conns   map[*conn]struct{}
-	reports sync.WaitGroup // goroutines that may report
+	learned map[peer.ID]bool // peers of whom Learn was told
+	reports sync.WaitGroup   // goroutines that may report
 }
 
 // Over returns a Host over h, which must have an ed25519 identity. Closing it
@@ -54,7 +56,16 @@ func Over(h host.Host) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Host{host: h, self: self, frameTimeout: transport.FrameTimeout, conns: map[*conn]struct{}{}}, nil
+	over := newHost()
+	over.host, over.self = h, self
+	return over, nil
+}
+
+func newHost() *Host {
+	return &Host{
+		frameTimeout: transport.FrameTimeout, limits: defaultLimits, dials: &dials{open: map[peer.ID]*dial{}},
+		conns: map[*conn]struct{}{}, learned: map[peer.ID]bool{},
+	}
 }
 
 // LibP2P is the libp2p host below.
@@ -117,7 +128,8 @@ func (h *Host) open(to transport.Peer, opened func(transport.Conn, error)) {
 	c.run()
 }
 
-// newStream gives up after OpenTimeout even if libp2p does not.
+// newStream gives up after OpenTimeout even if libp2p does not, and before when
+// all of the peer's TCP addresses have failed and QUIC does not answer either.
 func (h *Host) newStream(id peer.ID) (network.Stream, error) {
 	type result struct {
 		stream network.Stream
@@ -126,6 +138,8 @@ func (h *Host) newStream(id peer.ID) (network.Stream, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), OpenTimeout)
 	defer cancel()
 	h.forgetBackoff(id)
+	watched := h.dials.begin(id, h.tcpAddrs(id))
+	defer h.dials.end(id, watched)
 	results := make(chan result, 1)
 	go func() {
 		s, err := h.host.NewStream(ctx, id, Protocol)
@@ -134,6 +148,19 @@ func (h *Host) newStream(id peer.ID) (network.Stream, error) {
 	select {
 	case r := <-results:
 		return r.stream, r.err
+	case <-watched.refused:
+		select {
+		case r := <-results:
+			return r.stream, r.err
+		case <-time.After(quicGrace):
+		}
+		// The next dial must not join this one, of which only QUIC is left.
+		cancel()
+		select {
+		case r := <-results:
+			return r.stream, r.err
+		case <-time.After(quicGrace):
+		}
 	case <-ctx.Done():
 	}
 	go func() {
@@ -145,6 +172,16 @@ func (h *Host) newStream(id peer.ID) (network.Stream, error) {
 		}
 	}()
 	return nil, fmt.Errorf("no conn after %s", OpenTimeout)
+}
+
+// tcpAddrs is how many TCP addresses of a peer we know.
+func (h *Host) tcpAddrs(id peer.ID) (n int) {
+	for _, a := range h.host.Peerstore().Addrs(id) {
+		if hasProtocol(a, multiaddr.P_TCP) {
+			n++
+		}
+	}
+	return n
 }
 
 // forgetBackoff switches off the swarm's own memory of dials that failed: the

@@ -4,13 +4,16 @@ import (
 	"fmt"
 
 	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
-	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 
 	"github.com/taucloud/tau/transport"
 )
+
+// Option changes a host that New starts.
+type Option func(*Host)
 
 // DefaultListen is loopback, TCP and QUIC, on ports that the system chooses.
 var DefaultListen = []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"}
@@ -20,18 +23,32 @@ var DefaultListen = []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-
 // speaks TCP with TLS 1.3 or noise and yamux, and QUIC. It relays for nobody, maps no ports
 // and asks nobody about its own reachability: the operator of a node knows its
 // addresses.
-func New(id transport.Identity, listen, known []string) (*Host, error) {
+//
+// Whoever it learned of (known, Learn, Members) is a member, for whom room is kept:
+// see limits.go.
+func New(id transport.Identity, listen, known []string, options ...Option) (*Host, error) {
 	if len(listen) == 0 {
 		listen = DefaultListen
+	}
+	h := newHost()
+	for _, o := range options {
+		o(h)
+	}
+	limits, err := newLimiter(h.limits, h.member)
+	if err != nil {
+		return nil, err
 	}
 	lh, err := libp2p.New(
 		libp2p.Identity(PrivateKey(id)),
 		libp2p.ListenAddrStrings(listen...),
-		// Dialing from the listening port is for punching holes; two nodes that
-		// dial each other at once would meet in a TCP simultaneous open, which
-		// the handshake does not survive.
-		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
+		libp2p.Transport(h.dials.newTCP),
 		libp2p.Transport(libp2pquic.NewTransport),
+		libp2p.SwarmOpts(swarmOptions()...),
+		// A few dead peers do not make us believe that UDP or IPv6 do not work.
+		libp2p.UDPBlackHoleSuccessCounter(nil), libp2p.IPv6BlackHoleSuccessCounter(nil),
+		libp2p.ResourceManager(limits),
+		// It would close conns at random to have less of them.
+		libp2p.ConnectionManager(&connmgr.NullConnMgr{}),
 		libp2p.DisableRelay(),
 		libp2p.ForceReachabilityPrivate(), // no probes
 		libp2p.DisableIdentifyAddressDiscovery(),
@@ -40,13 +57,10 @@ func New(id transport.Identity, listen, known []string) (*Host, error) {
 		libp2p.UserAgent("tau"),
 	)
 	if err != nil {
+		_ = limits.Close()
 		return nil, fmt.Errorf("libp2p: new host: %w", err)
 	}
-	h, err := Over(lh)
-	if err != nil {
-		return nil, err
-	}
-	h.owned = true
+	h.host, h.self, h.owned = lh, id.Peer(), true
 	for _, addr := range known {
 		if err := h.Learn(addr); err != nil {
 			_ = lh.Close()
@@ -65,12 +79,21 @@ func (h *Host) Learn(addr string) error {
 	if _, err := FromPeerID(info.ID); err != nil {
 		return err
 	}
+	h.mu.Lock()
+	h.learned[info.ID] = true
+	h.mu.Unlock()
 	h.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.PermanentAddrTTL)
 	return nil
 }
 
-// Forget drops all that is known about where a node is.
-func (h *Host) Forget(p transport.Peer) { h.host.Peerstore().ClearAddrs(PeerID(p)) }
+// Forget drops all that is known about where a node is. It is no member any more
+// because of it.
+func (h *Host) Forget(p transport.Peer) {
+	h.mu.Lock()
+	delete(h.learned, PeerID(p))
+	h.mu.Unlock()
+	h.host.Peerstore().ClearAddrs(PeerID(p))
+}
 
 // Addrs are this host's own addresses, as Learn takes them.
 func (h *Host) Addrs() (addrs []string) {

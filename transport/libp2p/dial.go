@@ -1,0 +1,129 @@
+package libp2p
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	libp2ptransport "github.com/libp2p/go-libp2p/core/transport"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/multiformats/go-multiaddr"
+)
+
+const (
+	// OpenTimeout bounds a dial.
+	OpenTimeout = 5 * time.Second
+	// quicGrace is how long a dial goes on over QUIC when it has failed over TCP: a
+	// node that is down refuses TCP at once, but says nothing over UDP.
+	quicGrace = 500 * time.Millisecond
+	// tcpDelay is the start of QUIC in the race: who answers within it over QUIC
+	// is not dialed over TCP as well.
+	tcpDelay = 30 * time.Millisecond
+)
+
+// rank has all addresses of a peer race.
+func rank(addrs []multiaddr.Multiaddr) (delays []network.AddrDelay) {
+	quicFirst := false
+	for _, a := range addrs {
+		quicFirst = quicFirst || isQUIC(a)
+	}
+	for _, a := range addrs {
+		d := network.AddrDelay{Addr: a}
+		if quicFirst && !isQUIC(a) {
+			d.Delay = tcpDelay
+		}
+		delays = append(delays, d)
+	}
+	return delays
+}
+
+func isQUIC(a multiaddr.Multiaddr) bool { return hasProtocol(a, multiaddr.P_QUIC_V1) }
+
+func hasProtocol(a multiaddr.Multiaddr, code int) bool {
+	_, err := a.ValueForProtocol(code)
+	return err == nil
+}
+
+// dials are those under way, by peer.
+type dials struct {
+	mu   sync.Mutex
+	open map[peer.ID]*dial
+}
+
+// dial knows how its TCP addresses do.
+type dial struct {
+	left    int           // of them have not failed
+	refused chan struct{} // closed when all have
+}
+
+// begin watches a dial of a peer with so many TCP addresses. One peer is dialed
+// once at a time.
+func (d *dials) begin(id peer.ID, tcpAddrs int) *dial {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	began := &dial{left: tcpAddrs, refused: make(chan struct{})}
+	d.open[id] = began
+	return began
+}
+
+func (d *dials) end(id peer.ID, began *dial) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.open[id] == began {
+		delete(d.open, id)
+	}
+}
+
+// failed notes that a TCP address of a peer did not answer or refused.
+func (d *dials) failed(id peer.ID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if began := d.open[id]; began != nil {
+		if began.left--; began.left == 0 {
+			close(began.refused)
+		}
+	}
+}
+
+// watchedTCP is libp2p's TCP transport, and tells of dials that failed.
+type watchedTCP struct {
+	*tcp.TcpTransport
+	dials *dials
+}
+
+func (d *dials) newTCP(upgrader libp2ptransport.Upgrader, m network.ResourceManager) (*watchedTCP, error) {
+	// Dialing from the listening port is for punching holes; two nodes that dial
+	// each other at once would meet in a TCP simultaneous open, which the handshake
+	// does not survive.
+	t, err := tcp.NewTCPTransport(upgrader, m, nil, tcp.DisableReuseport())
+	return &watchedTCP{TcpTransport: t, dials: d}, err
+}
+
+// Dial implements transport.Transport.
+func (t *watchedTCP) Dial(ctx context.Context, addr multiaddr.Multiaddr, p peer.ID) (libp2ptransport.CapableConn, error) {
+	c, err := t.TcpTransport.Dial(ctx, addr, p)
+	if err != nil {
+		t.dials.failed(p)
+	}
+	return c, err
+}
+
+// DialWithUpdates implements transport.DialUpdater.
+func (t *watchedTCP) DialWithUpdates(ctx context.Context, addr multiaddr.Multiaddr, p peer.ID, updates chan<- libp2ptransport.DialUpdate) (libp2ptransport.CapableConn, error) {
+	c, err := t.TcpTransport.DialWithUpdates(ctx, addr, p, updates)
+	if err != nil {
+		t.dials.failed(p)
+	}
+	return c, err
+}
+
+// swarmOptions are how libp2p dials.
+func swarmOptions() []swarm.Option {
+	return []swarm.Option{
+		swarm.WithDialRanker(rank),
+		swarm.WithDialTimeout(OpenTimeout), swarm.WithDialTimeoutLocal(OpenTimeout),
+	}
+}
