@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,7 +54,9 @@ func pushAction() scenario.Action {
 		},
 		Validate: func(params any) error { return params.(*pushParams).validate() },
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
-			return params.(*pushParams).run(ctx, client)
+			p := *params.(*pushParams)
+			numbered(n, &p.Repository, &p.Branch, &p.Commit, &p.Event)
+			return p.run(ctx, client)
 		},
 	}
 }
@@ -170,8 +173,8 @@ func cancelAction() scenario.Action {
 		Name:   "cancel",
 		Doc:    "a user cancels the job of a commit, or the newest job of a branch",
 		Params: func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
-		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
-			return params.(*jobParams).run(ctx, client, cancelOnce)
+		Run: func(ctx context.Context, client node.Env, params any, n int) error {
+			return params.(*jobParams).run(ctx, client, n, cancelOnce)
 		},
 	}
 }
@@ -181,8 +184,8 @@ func rebuildAction() scenario.Action {
 		Name:   "rebuild",
 		Doc:    "a user has a job built anew that failed or was cancelled: the newest one of a commit, or of a branch",
 		Params: func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
-		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
-			return params.(*jobParams).run(ctx, client, rebuildOnce)
+		Run: func(ctx context.Context, client node.Env, params any, n int) error {
+			return params.(*jobParams).run(ctx, client, n, rebuildOnce)
 		},
 	}
 }
@@ -192,14 +195,15 @@ func logsAction() scenario.Action {
 		Name:   "logs",
 		Doc:    "a user reads the log of the newest job of a commit, or of a branch, and tries until all of it is there",
 		Params: func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: 10 * time.Second} },
-		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
-			return params.(*jobParams).run(ctx, client, logsOnce)
+		Run: func(ctx context.Context, client node.Env, params any, n int) error {
+			return params.(*jobParams).run(ctx, client, n, logsOnce)
 		},
 	}
 }
 
 // run does something with a job, until it succeeds or is refused for good.
-func (p *jobParams) run(ctx context.Context, client node.Env, once func(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error) error {
+func (p jobParams) run(ctx context.Context, client node.Env, n int, once func(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error) error {
+	numbered(n, &p.Repository, &p.Branch, &p.Commit)
 	patricks := patrickapi.NewClient(client.Wire)
 	begin := client.Loop.Elapsed()
 	for {
@@ -258,4 +262,15 @@ func (p *jobParams) job(ctx context.Context, patricks *patrickapi.Client) (strin
 		more = page.More && len(page.Jobs) > 0
 	}
 	return "", transport.New(transport.NotFound, "job", "the branch has no such job")
+}
+
+// occurrenceMark stands for which occurrence of its entry an action is, from 0: branch
+// "b-{n}" is another one each time.
+const occurrenceMark = "{n}"
+
+// numbered fills the number of an occurrence in.
+func numbered(n int, texts ...*string) {
+	for _, text := range texts {
+		*text = strings.ReplaceAll(*text, occurrenceMark, strconv.Itoa(n))
+	}
 }

@@ -21,7 +21,7 @@ func TestActionsHaveTheBoundsOfTheAPI(t *testing.T) {
 		"rebuild":  {"branch": patrickapi.NameLenMax},
 		"publish":  {"project": tnsapi.NameLenMax, "branch": tnsapi.NameLenMax, "commit": tnsapi.NameLenMax, "job": tnsapi.NameLenMax, "entries": tnsapi.EntriesMax},
 		"rollback": {"project": tnsapi.NameLenMax, "branch": tnsapi.NameLenMax, "commit": tnsapi.NameLenMax},
-		"store":    {"owner": hoarderapi.TextLenMax, "target": hoarderapi.TargetMax, "demand": hoarderapi.DemandMax},
+		"store":    {"target": hoarderapi.TargetMax, "demand": hoarderapi.DemandMax},
 		"demand":   {"n": hoarderapi.DemandMax},
 	}
 	for _, a := range Vocabulary().Actions {
@@ -48,4 +48,10 @@ func large(t reflect.Type, n int64) reflect.Value {
 		v.SetInt(n)
 	}
 	return v
+}
+
+func TestNumbered(t *testing.T) {
+	a, b := "b-{n}", "main"
+	numbered(17, &a, &b)
+	require.Equal(t, []string{"b-17", "main"}, []string{a, b})
 }

@@ -52,7 +52,9 @@ func publishAction() scenario.Action {
 			return nil
 		},
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
-			return params.(*publishParams).run(ctx, client, n)
+			p := *params.(*publishParams)
+			numbered(n, &p.Branch, &p.Commit, &p.Job)
+			return p.run(ctx, client, n)
 		},
 	}
 }
@@ -152,8 +154,9 @@ func rollbackAction() scenario.Action {
 		Name:   "rollback",
 		Doc:    "somebody makes an older commit of a branch current again",
 		Params: func() any { return &rollbackParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
-		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
-			p := params.(*rollbackParams)
+		Run: func(ctx context.Context, client node.Env, params any, n int) error {
+			p := *params.(*rollbackParams)
+			numbered(n, &p.Branch, &p.Commit)
 			c := tnsapi.NewClient(client.Wire)
 			return retry(ctx, client, p.RetryFor, func(ctx context.Context) error { return p.once(ctx, client, c) })
 		},

@@ -21,6 +21,7 @@ func Vocabulary() scenario.Vocabulary {
 			storeAction(), demandAction(), retrieveAction(), unmarkAction(),
 		},
 		Auditors: auditors(),
+		Measures: measures(),
 		Checks:   slices.Concat(seerChecks(), tnsChecks(), patrickChecks(), monkeyChecks(), hoarderChecks()),
 	}
 }

@@ -38,6 +38,7 @@ func (n *Node) view() check.NodeView {
 		DiskBad:    n.faults.condition != fault.Condition{},
 		Since:      n.since,
 		Disk:       n.disk,
+		DiskBytes:  n.disk.Bytes(),
 		Configured: n.settings,
 		Service:    n.look,
 	}

@@ -94,6 +94,8 @@ type NodeView struct {
 	// Disk is what a power cut at this moment would leave for sure, also while the
 	// node is down.
 	Disk storage.Durable
+	// DiskBytes is the size of all keys and values on the disk.
+	DiskBytes int
 	// Configured returns a service's settings as its spec has them, nil if the
 	// node has no such service.
 	Configured func(service string) any

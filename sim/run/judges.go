@@ -3,13 +3,10 @@ package run
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"time"
 
-	"github.com/taucloud/tau/node/fail"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/scenario"
@@ -31,6 +28,7 @@ type judge struct {
 	checker   check.Checker
 	always    bool
 	afterHeal bool
+	moment    bool  // expected at a moment of the timeline
 	failure   error // of always
 	at        time.Duration
 	unsettled error // the last answer of after-heal
@@ -44,9 +42,14 @@ func newJudges(s *scenario.Scenario, words scenario.Vocabulary, starts *everyNod
 	names := func(list []scenario.Check, name string) bool {
 		return slices.ContainsFunc(list, func(c scenario.Check) bool { return c.Name == name })
 	}
+	var moments []scenario.Check
+	for _, m := range s.Moments() {
+		moments = append(moments, m.All...)
+	}
 	for _, c := range words.Checks {
 		one := &judge{name: c.Name, checker: c.New(), always: names(s.Expect.Always, c.Name), afterHeal: names(s.Expect.AfterHeal, c.Name)}
-		if _, counts := one.checker.(check.Figures); counts || one.always || one.afterHeal {
+		one.moment = names(moments, c.Name)
+		if _, counts := one.checker.(check.Figures); counts || one.always || one.afterHeal || one.moment {
 			j.all = append(j.all, one)
 		}
 	}
@@ -78,7 +81,7 @@ func (j *judges) hear(v check.View, f check.Fact) error {
 func (j *judges) poll(v check.View) error {
 	j.now = v.Now()
 	for _, one := range j.all {
-		if looker, ok := one.checker.(check.OnPoll); ok && (one.always || one.afterHeal) {
+		if looker, ok := one.checker.(check.OnPoll); ok && (one.always || one.afterHeal || one.moment) {
 			one.counting(check.During)
 			if err := looker.Poll(v); err != nil {
 				j.violate(one, err)
@@ -137,9 +140,15 @@ func (r *runner) expectations(failure error) []report.Expectation {
 	for _, c := range r.scenario.Expect.AfterHeal {
 		out = append(out, r.afterHealVerdict(r.judges.named(c.Name), r.judges.violated != nil))
 	}
+	out = append(out, r.moments.verdicts()...)
 	figures := r.figures()
 	for _, b := range r.scenario.Expect.Report {
-		out = append(out, figureVerdict(b, figures))
+		e := figureVerdict(b, figures)
+		if r.late[b.Figure] {
+			e.Held = false
+			e.Detail += fmt.Sprintf(" within %s after healing", b.Within)
+		}
+		out = append(out, e)
 	}
 	return out
 }
@@ -240,29 +249,3 @@ func boundText(b scenario.Bound) string {
 }
 
 func number(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
-
-// figures are what checkers counted, and what the runner itself did.
-func (r *runner) figures() map[string]float64 {
-	out := map[string]float64{}
-	for _, one := range r.judges.all {
-		if counter, ok := one.checker.(check.Figures); ok {
-			maps.Copy(out, counter.Figures())
-		}
-	}
-	out[scenario.FigureNodes] = float64(len(r.scenario.Nodes))
-	out[scenario.FigureFaults] = float64(len(r.faults))
-	total := r.actions.total()
-	out[scenario.FigureDone] = float64(total.done)
-	out[scenario.FigureFailed] = float64(total.failed)
-	out[scenario.FigureUnfinished] = float64(total.begun - total.done - total.failed)
-	if r.settledAt > 0 {
-		out[scenario.FigureRecovery] = (r.settledAt - r.healedAt).Seconds()
-	}
-	hits := 0
-	for _, n := range fail.Hits() {
-		hits += n
-	}
-	out[scenario.FigureHits] = float64(hits)
-	maps.DeleteFunc(out, func(_ string, x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })
-	return out
-}

@@ -42,7 +42,7 @@ const stallTimeout = time.Minute
 // there is no other kind of error. Runs share the failpoints of the process, so
 // only one may go on at a time.
 func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Result {
-	r := &runner{scenario: s, faults: []report.Fault{}}
+	r := &runner{scenario: s, words: words, faults: []report.Fault{}, late: map[string]bool{}}
 	r.judges = newJudges(s, words, newEveryNodeStarts(s, func(node string) bool { return r.ledger.DiskBad(node) }))
 	for _, a := range words.Auditors {
 		r.actions.auditors = append(r.actions.auditors, a.New())
@@ -97,6 +97,13 @@ type runner struct {
 	// inflicted are the same, as the ledger knows them.
 	inflicted []*fault.Inflicted
 
+	moments moments
+	words   scenario.Vocabulary
+	// measured is what was read off the world at the end.
+	measured map[string]float64
+	// late are the bounds with a time that have not come true in it.
+	late map[string]bool
+
 	healedAt  time.Duration
 	settledAt time.Duration // zero: not (yet)
 }
@@ -111,9 +118,17 @@ func (r *runner) body(w *sim.World, seed uint64) error {
 	}
 	defer r.ledger.DisableFailpoints() // here, because a bubble's channels die with it
 	w.OnFact(r.hear)
-	for _, step := range r.scenario.Plan(seed) {
-		w.At(step.At, stepLabel(step), func() { r.step(step) })
+	steps := r.scenario.Plan(seed)
+	asked := r.moments.plan(steps, r.judges)
+	for i := range steps {
+		step := &steps[i]
+		if a := asked[step]; a != nil {
+			w.At(step.At, "expect", func() { r.moments.open = append(r.moments.open, a) })
+			continue
+		}
+		w.At(step.At, stepLabel(*step), func() { r.step(*step) })
 	}
+	defer func() { r.measured = r.measure() }()
 	if err := r.runUntil(r.scenario.Duration); err != nil {
 		return err
 	}
@@ -158,6 +173,9 @@ func (r *runner) runUntil(end time.Duration) error {
 		if err := r.judges.poll(r.view()); err != nil {
 			return err
 		}
+		if len(r.moments.open) > 0 && r.moments.look(r.view(), r.figuresNow) {
+			return errViolated
+		}
 	}
 	return nil
 }
@@ -166,13 +184,18 @@ func (r *runner) runUntil(end time.Duration) error {
 // looks in a row.
 func (r *runner) settle() error {
 	deadline := r.healedAt + r.scenario.Expect.Within
+	end := max(deadline, r.lastBound())
 	r.judges.starts.healed = r.healedAt
 	held := false
-	for r.world.Now() < deadline || held {
+	for r.world.Now() < end || held {
 		if err := r.runUntil(r.world.Now() + check.PollInterval); err != nil {
 			return err
 		}
-		now := r.judges.settled(r.view())
+		settled := r.judges.settled(r.view())
+		if !settled && !held && r.world.Now() >= deadline {
+			return errViolated
+		}
+		now := settled && r.figuresSettled() && len(r.moments.open) == 0
 		if now && held {
 			return nil
 		}
@@ -181,6 +204,18 @@ func (r *runner) settle() error {
 		}
 	}
 	return errViolated
+}
+
+// lastBound is when the last figure or moment that has a time of its own must
+// have come true.
+func (r *runner) lastBound() (end time.Duration) {
+	for _, b := range r.scenario.Expect.Report {
+		end = max(end, r.healedAt+b.Within)
+	}
+	for _, a := range r.moments.open {
+		end = max(end, a.at+a.moment.Within+check.PollInterval)
+	}
+	return end
 }
 
 func stepLabel(s scenario.Step) string {

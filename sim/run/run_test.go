@@ -279,3 +279,51 @@ timeline: [{at: 2s, failpoint: {name: greeter/before-answer, on: a-1, do: crash,
 	require.Len(t, times, 3)
 	require.InDelta(t, 12, times[2]-times[1], 0.5)
 }
+
+func TestExpectationsAtAMoment(t *testing.T) {
+	text := `
+duration: 20s
+nodes: [{name: a, count: 2, services: [greeter]}]
+timeline:
+  - {at: 2s, every: 1s, times: 3, say: {to: a}}
+  - {at: 5s, partition: [[a-1], [a-2]], for: 8s}
+  - {at: 4s, expect: [everybody-met]}
+  - {at: %s, expect: {all: [everybody-met], report: {actions.done: {min: 2}}, within: %s}}
+`
+	r := play(t, fmt.Sprintf(text, "12s", "8s"))
+	require.Equal(t, report.Held, r.Verdict, "%+v", r.Expectations)
+	require.Len(t, r.Expectations, 6)
+	require.Equal(t, "at 4s", r.Expectations[3].When)
+	require.Equal(t, "at 12s", r.Expectations[4].When)
+	require.Equal(t, "actions.done", r.Expectations[5].Name)
+
+	r = play(t, fmt.Sprintf(text, "12s", "0s"))
+	require.Equal(t, report.Failed, r.Verdict)
+	require.Regexp(t, "^at 12s: a-. has not been greeted by a-.$", r.Expectations[3].Detail, "%+v", r.Expectations)
+	require.Less(t, r.VirtualMS, int64(13_000))
+
+	r = play(t, fmt.Sprintf(text, "3s", "0s"))
+	require.Equal(t, "at 3s: 1, expected at least 2", r.Expectations[3].Detail, "%+v", r.Expectations)
+	require.Equal(t, "not asked: the run ended before", r.Expectations[4].Detail)
+}
+
+func TestAFigureMayHaveATime(t *testing.T) {
+	text := `
+duration: 5s
+nodes: [{name: a, count: 2, services: [greeter]}]
+expect: {report: {greetings: {min: %d, within: 10s}}}
+`
+	r := play(t, fmt.Sprintf(text, 30))
+	require.Equal(t, report.Held, r.Verdict, "%+v", r.Expectations)
+	require.Greater(t, r.VirtualMS, int64(7_000), "it waits")
+	r = play(t, fmt.Sprintf(text, 2000))
+	require.Equal(t, report.Failed, r.Verdict)
+	require.Regexp(t, "^[0-9]+, expected at least 2000 within 10s after healing$", expectation(t, r, "greetings").Detail)
+}
+
+func TestFiguresOfTheWorld(t *testing.T) {
+	r := play(t, "{duration: 2s, nodes: [{name: a, services: [greeter]}], expect: {report: {disk.bytes: {min: 1}, heap.bytes: {min: 1000}}}}")
+	require.Equal(t, report.Held, r.Verdict, "%+v", r.Expectations)
+	r = play(t, "{duration: 2s, nodes: [{name: a, services: [greeter]}]}")
+	require.NotContains(t, r.Figures, "heap.bytes", "it would not be the same everywhere")
+}

@@ -11,7 +11,7 @@ import (
 type expectDoc struct {
 	Always    []raw        `yaml:"always" doc:"checks that hold at every moment"`
 	AfterHeal afterHealDoc `yaml:"after-heal" doc:"checks that hold soon after all faults are over"`
-	Report    reportDoc    `yaml:"report" doc:"figures: a value, {min: 1} or {min: 1, max: 5}"`
+	Report    reportDoc    `yaml:"report" doc:"figures: a value, {min: 1}, {min: 1, max: 5} or {max: 5, within: 30s}"`
 }
 
 type afterHealDoc struct {
@@ -46,8 +46,9 @@ func (r *reportDoc) decode(d *decoder, v *value) {
 
 func bound(d *decoder, e entry) Bound {
 	limits := struct {
-		Min *float64 `yaml:"min"`
-		Max *float64 `yaml:"max"`
+		Min    *float64      `yaml:"min"`
+		Max    *float64      `yaml:"max"`
+		Within time.Duration `yaml:"within" range:"1s..24h"`
 	}{}
 	if e.value.kind != mapping {
 		if x, ok := d.float(e.value, e.key.text); ok {
@@ -61,7 +62,7 @@ func bound(d *decoder, e entry) Bound {
 	} else if limits.Min != nil && limits.Max != nil && *limits.Min > *limits.Max {
 		d.fail(e.value, "exchange them", "%s: min is more than max", e.key.text)
 	}
-	return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max, at: e.key}
+	return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max, Within: limits.Within, at: e.key}
 }
 
 func (b *builder) expect(doc *expectDoc) {
@@ -80,11 +81,18 @@ func (b *builder) expect(doc *expectDoc) {
 		return settles
 	})
 	e.Report = doc.Report
-	if known := Figures(*b.words); len(e.Report) > 0 {
-		for _, bound := range e.Report {
-			if !slices.Contains(known, bound.Figure) {
-				b.unknown(bound.at, "figure", "in report", known)
-			}
+	b.knownFigures(e.Report)
+}
+
+// knownFigures reports the figures that nobody counts.
+func (b *builder) knownFigures(bounds []Bound) {
+	if len(bounds) == 0 {
+		return
+	}
+	known := Figures(*b.words)
+	for _, bound := range bounds {
+		if !slices.Contains(known, bound.Figure) {
+			b.unknown(bound.at, "figure", "in report", known)
 		}
 	}
 }

@@ -15,6 +15,8 @@ const (
 	FigureUnfinished = "actions.unfinished"
 	FigureHits       = "failpoints.hit"
 	FigureRecovery   = "recovery.seconds"
+	FigureDisk       = "disk.bytes"
+	FigureHeap       = "heap.bytes"
 )
 
 var runFigures = []Word{
@@ -25,6 +27,8 @@ var runFigures = []Word{
 	{Kind: "figure", Name: FigureUnfinished, Doc: "actions that had not ended when the run did"},
 	{Kind: "figure", Name: FigureHits, Doc: "how often a failpoint acted"},
 	{Kind: "figure", Name: FigureRecovery, Doc: "from the healing to the moment when everything held"},
+	{Kind: "figure", Name: FigureDisk, Doc: "keys and values on the disks of all nodes"},
+	{Kind: "figure", Name: FigureHeap, Doc: "the heap of the whole process, after a collection: only measured where it is expected, and not the same everywhere"},
 }
 
 // Figures lists the names of all figures that a run may have, in order: a checker
@@ -39,6 +43,9 @@ func Figures(v Vocabulary) []string {
 			names = append(names, sortedKeys(counter.Figures())...)
 		}
 	}
+	for _, m := range v.Measures {
+		names = append(names, m.Name)
+	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -46,6 +53,9 @@ func Figures(v Vocabulary) []string {
 // figureWords documents them.
 func figureWords(v Vocabulary) []Word {
 	words := slices.Clone(runFigures)
+	for _, m := range v.Measures {
+		words = append(words, Word{Kind: "figure", Name: m.Name, Doc: m.Doc})
+	}
 	for _, name := range Figures(v) {
 		if !slices.ContainsFunc(words, func(w Word) bool { return w.Name == name }) {
 			words = append(words, Word{Kind: "figure", Name: name, Doc: "counted by the checks of " + owners(v, name)})

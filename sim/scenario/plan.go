@@ -24,6 +24,8 @@ type Step struct {
 	Action *Action
 	Params any
 	N      int
+	// Moment is expected At.
+	Moment *Moment
 }
 
 // Plan draws everything that the scenario leaves to chance: what happens when
@@ -75,6 +77,9 @@ func (s *Scenario) steps(entry, n int, at time.Duration, draw fault.Draw) []Step
 	key := fmt.Sprintf("%d.%d", entry, n)
 	if e.action != nil {
 		return []Step{{At: at, Key: key, Entry: entry, Action: e.action, Params: e.params, N: n}}
+	}
+	if e.moment != nil {
+		return []Step{{At: at, Key: key, Entry: entry, Moment: e.moment, N: n}}
 	}
 	list := e.verb.faults(e.params, occurrence{
 		roster: s.roster,

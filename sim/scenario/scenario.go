@@ -109,6 +109,7 @@ type Entry struct {
 	params any
 	verb   *verb   // of a fault
 	action *Action // of workload
+	moment *Moment // of expect
 }
 
 // Expect is what must hold.
@@ -127,6 +128,8 @@ type Bound struct {
 	Figure string
 	// Min and Max are inclusive; nil is unbounded.
 	Min, Max *float64
+	// Within is how long after healing it may come true; zero: it must in the end.
+	Within time.Duration
 
 	at *value // of its name
 }

@@ -176,6 +176,10 @@ func (b *builder) entryVerb(e *Entry, word entry) {
 			return
 		}
 	}
+	if name == momentVerb {
+		e.moment = b.moment(word)
+		return
+	}
 	b.unknown(word.key, "verb or key", "in an entry of the timeline",
 		append(b.verbNames(), keysOf(reflect.TypeFor[whenDoc]())...))
 }
@@ -215,5 +219,5 @@ func (b *builder) verbNames() []string {
 	for _, v := range verbs {
 		out = append(out, v.name)
 	}
-	return out
+	return append(out, momentVerb)
 }

@@ -22,6 +22,8 @@ type Vocabulary struct {
 	Actions []Action
 	// Checks are the words of expect.always and expect.after-heal.
 	Checks []Check
+	// Measures are figures that need only a look at the world.
+	Measures []Measure
 	// Auditors ask all through every run what users could ask, unasked for by the
 	// scenario: what was answered becomes facts, which checks judge.
 	Auditors []Auditor
@@ -65,4 +67,13 @@ type Check struct {
 	Doc  string
 	// New makes a checker for one run.
 	New func() check.Checker
+}
+
+// Measure is a figure that is read off the world when it is asked for: at the
+// end of a run, and at the moments at which it is expected.
+type Measure struct {
+	Name string
+	Doc  string
+	// Of is its value; NaN if it has none.
+	Of func(v check.View) float64
 }

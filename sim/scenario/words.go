@@ -41,6 +41,7 @@ func Words(v Vocabulary) []Word {
 	for _, f := range fieldsOf(reflect.TypeFor[whenDoc]()) {
 		out = append(out, Word{Kind: "entry", Name: f.key, Doc: f.doc})
 	}
+	out = append(out, Word{Kind: "entry", Name: momentVerb, Doc: "checks and figures that must hold at this moment: a list of checks, or keys", Keys: keyDocs(&momentDoc{}, "")})
 	for _, a := range v.Actions {
 		w := Word{Kind: "action", Name: a.Name, Doc: a.Doc}
 		if a.Params != nil {

@@ -1,0 +1,99 @@
+package run
+
+import (
+	"maps"
+	"math"
+	"runtime"
+	"slices"
+
+	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// figures are what was counted, and what was read off the world at the end.
+func (r *runner) figures() map[string]float64 {
+	out := r.counted()
+	maps.Copy(out, r.measured)
+	maps.DeleteFunc(out, func(_ string, x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })
+	return out
+}
+
+// figuresNow are the same in the middle of a run.
+func (r *runner) figuresNow() map[string]float64 {
+	r.measured = r.measure()
+	return r.figures()
+}
+
+// counted are what checkers counted, and what the runner itself did.
+func (r *runner) counted() map[string]float64 {
+	out := map[string]float64{}
+	for _, one := range r.judges.all {
+		if counter, ok := one.checker.(check.Figures); ok {
+			maps.Copy(out, counter.Figures())
+		}
+	}
+	out[scenario.FigureNodes] = float64(len(r.scenario.Nodes))
+	out[scenario.FigureFaults] = float64(len(r.faults))
+	total := r.actions.total()
+	out[scenario.FigureDone] = float64(total.done)
+	out[scenario.FigureFailed] = float64(total.failed)
+	out[scenario.FigureUnfinished] = float64(total.begun - total.done - total.failed)
+	if r.settledAt > 0 {
+		out[scenario.FigureRecovery] = (r.settledAt - r.healedAt).Seconds()
+	}
+	hits := 0
+	for _, n := range fail.Hits() {
+		hits += n
+	}
+	out[scenario.FigureHits] = float64(hits)
+	return out
+}
+
+// measure reads figures off the world.
+func (r *runner) measure() map[string]float64 {
+	view, out := r.view(), map[string]float64{}
+	for _, m := range r.words.Measures {
+		out[m.Name] = m.Of(view)
+	}
+	disk := 0
+	for _, n := range view.Nodes() {
+		disk += n.DiskBytes
+	}
+	out[scenario.FigureDisk] = float64(disk)
+	if r.expectsHeap() {
+		var stats runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&stats)
+		out[scenario.FigureHeap] = float64(stats.HeapAlloc)
+	}
+	return out
+}
+
+// expectsHeap: a collection takes time, and its result is another one on each
+// machine.
+func (r *runner) expectsHeap() bool {
+	heap := func(list []scenario.Bound) bool {
+		return slices.ContainsFunc(list, func(b scenario.Bound) bool { return b.Figure == scenario.FigureHeap })
+	}
+	return heap(r.scenario.Expect.Report) || slices.ContainsFunc(r.scenario.Moments(), func(m *scenario.Moment) bool { return heap(m.Report) })
+}
+
+// figuresSettled reports whether the figures that have a time to come true have
+// done so, and notes those whose time is over.
+func (r *runner) figuresSettled() bool {
+	settled := true
+	var figures map[string]float64
+	for _, b := range r.scenario.Expect.Report {
+		if b.Within == 0 {
+			continue
+		}
+		if figures == nil {
+			figures = r.figuresNow()
+		}
+		held := figureVerdict(b, figures).Held
+		r.late[b.Figure] = !held && r.world.Now() >= r.healedAt+b.Within
+		settled = settled && (held || r.late[b.Figure])
+	}
+	return settled
+}
