@@ -1,0 +1,275 @@
+package hoarder
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/nodetest"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+func (w *town) unmark(root, owner string, seq uint64) {
+	w.user.Do(func(ctx context.Context) {
+		require.NoError(w, w.client.Unmark(ctx, hoarderapi.UnmarkRequest{Root: root, Owner: owner, Seq: seq}))
+	})
+}
+
+// entries counts what the store of a hoarder remembers of an item.
+func (w *town) entries(m *nodetest.Machine, root string) (n int) {
+	w.turn(m, func(_ context.Context, s *Service) {
+		for _, part := range []string{marksPart, withdrawnPart, demandPart} {
+			list, err := s.store.List(storage.K(part, root))
+			require.NoError(w, err)
+			n += len(list)
+		}
+	})
+	return n
+}
+
+// TestWhatNobodyWantsIsForgotten: the withdrawal outlasts late marks, and then
+// goes with everything else.
+func TestWhatNobodyWantsIsForgotten(t *testing.T) {
+	inTown(t, 3, func(s *Settings) { s.ForgetAfter = 2 * time.Minute }, func(w *town) {
+		time.Sleep(5 * time.Second)
+		root := w.store(300, 1)
+		req := asset(root, "me")
+		req.Target = 2
+		_, err := w.mark(req)
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		w.unmark(root, "me", 0)
+		time.Sleep(100 * time.Second)
+		require.Empty(t, w.holders(root))
+		require.Equal(t, 1, w.entries(w.hoarders[0], root), "the withdrawal")
+		time.Sleep(3 * time.Minute)
+		for _, m := range w.hoarders {
+			require.Zero(t, w.entries(m, root))
+			w.turn(m, func(_ context.Context, s *Service) {
+				require.NotContains(t, s.index.items, root)
+				require.Empty(t, s.Items())
+			})
+		}
+	})
+}
+
+// TestOldWithdrawalsAreForgotten also of an item that others want.
+func TestOldWithdrawalsAreForgotten(t *testing.T) {
+	inTown(t, 2, func(s *Settings) { s.ForgetAfter = 2 * time.Minute }, func(w *town) {
+		time.Sleep(5 * time.Second)
+		root := w.store(300, 1)
+		for _, owner := range []string{"one", "two"} {
+			_, err := w.mark(asset(root, owner))
+			require.NoError(t, err)
+		}
+		time.Sleep(time.Second)
+		w.unmark(root, "one", 0)
+		time.Sleep(100 * time.Second)
+		require.Equal(t, 2, w.entries(w.hoarders[0], root))
+		time.Sleep(3 * time.Minute)
+		require.Equal(t, 1, w.entries(w.hoarders[0], root), "the mark of the other")
+		require.Len(t, w.holders(root), 2)
+	})
+}
+
+func TestAMarkReplacesTheOwnersLastOne(t *testing.T) {
+	inTown(t, 2, nil, func(w *town) {
+		time.Sleep(5 * time.Second)
+		req := asset(w.store(300, 1), "me")
+		for seq := range uint64(3) {
+			req.Seq, req.Target, req.Demand = seq, 2+int(seq), 3
+			_, err := w.mark(req)
+			require.NoError(t, err)
+		}
+		time.Sleep(time.Second)
+		for _, m := range w.hoarders {
+			require.Equal(t, 1, w.entries(m, req.Root))
+			w.turn(m, func(_ context.Context, s *Service) {
+				it := s.index.get(req.Root)
+				require.Len(t, it.marks, 1)
+				require.Equal(t, uint64(2), it.says(ownerID("me", "")).Seq)
+				require.Equal(t, 4, it.target)
+				require.Equal(t, int64(3), it.totalDemand())
+				require.Contains(t, it.sources(), w.user.Peer())
+				require.Equal(t, int64(300), it.size())
+				views := s.Items()
+				require.Len(t, views, 1)
+				require.Equal(t, "wanted", views[0].State)
+				require.Equal(t, 4, views[0].Target)
+				require.Len(t, views[0].Claimants, 2)
+			})
+		}
+	})
+}
+
+func TestOwnersComeInPages(t *testing.T) {
+	inTown(t, 1, nil, func(w *town) {
+		time.Sleep(5 * time.Second)
+		root := w.store(30, 1)
+		const owners = hoarderapi.OwnedPage + 3
+		for i := range owners {
+			_, err := w.mark(asset(root, fmt.Sprintf("owner/%04d", i)))
+			require.NoError(t, err)
+		}
+		m := w.hoarders[0]
+		w.turn(m, func(ctx context.Context, s *Service) {
+			page, err := s.owners(ctx, m.Peer(), hoarderapi.OwnersRequest{Root: root})
+			require.NoError(t, err)
+			require.True(t, page.More)
+			require.Len(t, page.Owners, hoarderapi.OwnedPage)
+			last := page.Owners[len(page.Owners)-1]
+			page, err = s.owners(ctx, m.Peer(), hoarderapi.OwnersRequest{Root: root, AfterOwner: last.Owner, AfterName: last.Name})
+			require.NoError(t, err)
+			require.False(t, page.More)
+			require.Len(t, page.Owners, 3)
+			_, err = s.owners(ctx, m.Peer(), hoarderapi.OwnersRequest{Root: someRoot})
+			require.Equal(t, transport.NotFound, transport.KindOf(err))
+
+			for prefix, want := range map[string]int{"owner/": owners, "owner/000": 10, "x": 0} {
+				all, err := s.owned(ctx, m.Peer(), hoarderapi.OwnedRequest{Prefix: prefix})
+				require.NoError(t, err)
+				require.Len(t, all.Marks, want, prefix)
+				require.Empty(t, all.Next, "all of one root are on one page")
+			}
+			it := s.index.get(root)
+			require.NoError(t, s.admits(it, &mark{owner: ownerID("one more", "")}))
+			for len(it.marks) < hoarderapi.OwnersMax {
+				it.putMark(&mark{owner: fmt.Sprintf("z%05d", len(it.marks))})
+			}
+			require.Equal(t, transport.Refused, transport.KindOf(s.admits(it, &mark{owner: ownerID("one more", "")})))
+			require.NoError(t, s.admits(it, it.marks[5]), "who has one may change it")
+		})
+	})
+}
+
+func TestOwnedGoesThroughRoots(t *testing.T) {
+	inTown(t, 1, nil, func(w *town) {
+		time.Sleep(5 * time.Second)
+		var roots []string
+		for i := range 4 {
+			roots = append(roots, w.store(30, byte(i)))
+			_, err := w.mark(asset(roots[i], "me"))
+			require.NoError(t, err)
+		}
+		w.turn(w.hoarders[0], func(ctx context.Context, s *Service) {
+			all, err := s.owned(ctx, s.env.Self, hoarderapi.OwnedRequest{Prefix: "me"})
+			require.NoError(t, err)
+			require.Len(t, all.Marks, 4)
+			rest, err := s.owned(ctx, s.env.Self, hoarderapi.OwnedRequest{Prefix: "me", After: all.Marks[1].Root})
+			require.NoError(t, err)
+			require.Equal(t, all.Marks[2:], rest.Marks)
+		})
+	})
+}
+
+func TestTooManyMarksAtOnce(t *testing.T) {
+	inTown(t, 1, nil, func(w *town) {
+		time.Sleep(5 * time.Second)
+		m, req := w.hoarders[0], asset(w.store(300, 1), "me")
+		w.turn(m, func(_ context.Context, s *Service) { s.marking = marksMax })
+		_, err := w.mark(req)
+		require.Equal(t, transport.Refused, transport.KindOf(err))
+		w.turn(m, func(_ context.Context, s *Service) { s.marking = marksMax - 1 })
+		resp, err := w.mark(req)
+		require.NoError(t, err)
+		require.Equal(t, 1, resp.Copies, "there is no other")
+		require.Equal(t, 1, resp.Records)
+		w.turn(m, func(_ context.Context, s *Service) { require.Equal(t, marksMax-1, s.marking) })
+	})
+}
+
+// TestScrubFindsWhatNobodyReads within the time of a round.
+func TestScrubFindsWhatNobodyReads(t *testing.T) {
+	inTown(t, 2, func(s *Settings) { s.ScrubInterval = 16 * time.Minute }, func(w *town) {
+		time.Sleep(5 * time.Second)
+		var roots []string
+		for i := range 3 {
+			roots = append(roots, w.store(1000, byte(i)))
+			_, err := w.mark(asset(roots[i], "me"))
+			require.NoError(t, err)
+		}
+		w.turn(w.hoarders[0], func(_ context.Context, s *Service) {
+			c, err := cid.Decode(roots[1])
+			require.NoError(t, err)
+			require.NoError(t, s.env.Blocks.Remove(c))
+		})
+		time.Sleep(4 * time.Minute)
+		found := w.Facts("item-corrupted")
+		require.Len(t, found, 1)
+		require.Equal(t, roots[1], found[0].Fields["root"])
+		require.Len(t, w.Facts("copy-mended"), 1)
+		require.Len(t, w.holders(roots[1]), 2)
+	})
+}
+
+// TestALossIsReportedOnce, by one of those that live, after a minute.
+func TestALossIsReportedOnce(t *testing.T) {
+	inTown(t, 4, nil, func(w *town) {
+		time.Sleep(5 * time.Second)
+		req := asset(w.store(1000, 1), "me")
+		req.Target = 1
+		_, err := w.mark(req)
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		w.user.Stop()
+		holder := w.holders(req.Root)[0]
+		for _, m := range w.hoarders {
+			if m.Name == holder {
+				w.turn(m, func(ctx context.Context, s *Service) { // its disk is gone
+					c, err := cid.Decode(req.Root)
+					require.NoError(t, err)
+					require.NoError(t, s.env.Blocks.Remove(c))
+					s.mendSoon(req.Root)
+				})
+			}
+		}
+		time.Sleep(55 * time.Second)
+		require.Empty(t, w.Facts("item-lost"))
+		time.Sleep(2 * time.Minute)
+		require.Len(t, w.Facts("item-lost"), 1)
+	})
+}
+
+func TestOthersOf(t *testing.T) {
+	inTown(t, 1, nil, func(w *town) {
+		w.turn(w.hoarders[0], func(_ context.Context, s *Service) {
+			a, b := transport.Peer{1}, transport.Peer{2}
+			require.Equal(t, []transport.Peer{a, b}, s.othersOf([]transport.Peer{a, s.env.Self, b, a}))
+			var many []transport.Peer
+			for i := range hoarderapi.HoldersMax + 5 {
+				many = append(many, transport.Peer{byte(i), 1})
+			}
+			require.Equal(t, many[:hoarderapi.HoldersMax], s.othersOf(many))
+		})
+	})
+}
+
+func TestLargeContentIsIntact(t *testing.T) {
+	inTown(t, 1, nil, func(w *town) {
+		time.Sleep(5 * time.Second)
+		var large string
+		w.user.Do(func(ctx context.Context) {
+			text := make([]byte, intactReadMax+5)
+			for i := range text {
+				text[i] = byte(i>>16 + i)
+			}
+			c, err := w.user.Env.Blocks.Add(ctx, text)
+			require.NoError(t, err)
+			large = c.String()
+		})
+		small := w.store(1000, 2)
+		for _, root := range []string{large, small} {
+			_, err := w.mark(asset(root, "me"))
+			require.NoError(t, err)
+		}
+		w.turn(w.hoarders[0], func(ctx context.Context, s *Service) {
+			require.True(t, s.Intact(ctx, large))
+			require.True(t, s.Intact(ctx, small))
+		})
+	})
+}
