@@ -34,6 +34,7 @@ func (h *alone) Close() error { h.closed++; return nil }
 
 // machine is a live node and what is left of it.
 type machine struct {
+	main   *clock.Live
 	host   *alone
 	disk   storage.Disk
 	loops  []*clock.Live
@@ -47,6 +48,7 @@ func (m *machine) start(t *testing.T, specs ...node.Spec) (*node.Node, error) {
 		m.disk = memdisk.New()
 	}
 	main := clock.NewLive()
+	m.main = main
 	cfg := node.Config{Name: "alone", Identity: id, World: node.World{
 		NewLoop: func(name string) (clock.Loop, func()) {
 			l := clock.NewLive()
@@ -129,5 +131,23 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 				require.True(t, l.Stop(5*time.Second), "a task is left")
 			}
 		})
+	}
+}
+
+// TestTurnsAreShown: a node shows how long the turns of all its loops are.
+func TestTurnsAreShown(t *testing.T) {
+	m := &machine{}
+	n, err := m.start(t, spec("a", nil, nil), spec("b", nil, nil))
+	require.NoError(t, err)
+	var turns []node.LoopTurns
+	require.NoError(t, clock.Do(context.Background(), m.main, func(ctx context.Context) {
+		turns = n.Turns()
+		require.NoError(t, n.Stop(ctx))
+		require.Len(t, n.Turns(), 1, "stopped services have no turns")
+	}))
+	require.Len(t, turns, 3)
+	for i, name := range []string{"node", "a", "b"} {
+		require.Equal(t, name, turns[i].Loop)
+		require.Positive(t, turns[i].Count())
 	}
 }

@@ -13,6 +13,8 @@ import (
 type World struct {
 	// NewLoop makes a loop for one part of the node and the function that
 	// stops it. Loops that still run when the node ends are the world's to end.
+	// A live world names its loops and gives them the log (clock.NewNamedLive),
+	// so that turns that take too long are noticed.
 	NewLoop func(name string) (clock.Loop, func())
 	Host    transport.Host
 	Disk    storage.Disk
