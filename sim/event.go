@@ -76,6 +76,15 @@ func (h *eventHeap) Pop() any {
 // register adds an event; it may be called from any goroutine. Its place among
 // others depends on its key alone.
 func (w *World) register(e *event) {
+	w.rank(e)
+	w.disturb()
+	w.pendingMu.Lock()
+	w.pending = append(w.pending, e)
+	w.pendingMu.Unlock()
+}
+
+// rank gives an event its place among those of its time.
+func (w *World) rank(e *event) {
 	var node uint64
 	if e.node != nil {
 		node = uint64(e.node.index) + 1
@@ -84,13 +93,25 @@ func (w *World) register(e *event) {
 		e.tie = w.draw(drawTie, node<<8|uint64(e.kind), e.a, e.b)
 	}
 	e.index = -1
-	w.disturb()
-	w.pendingMu.Lock()
-	w.pending = append(w.pending, e)
-	w.pendingMu.Unlock()
 }
 
-// drain moves what was registered since the last time to the heap.
+// collect moves what was registered and noted since the last time to the heap.
+// It is called between two turns, when every goroutine is blocked.
+func (w *World) collect() {
+	if len(w.signalled) > 0 { // nobody else is running
+		noted := w.signalled
+		w.signalled = w.spareSignalled[:0]
+		for i, p := range noted {
+			p.decide(w)
+			noted[i] = nil
+		}
+		w.spareSignalled = noted
+	}
+	w.drain()
+}
+
+// drain moves what was registered since the last time to the heap. It may be
+// called within a turn.
 func (w *World) drain() {
 	w.pendingMu.Lock()
 	batch := w.pending

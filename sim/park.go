@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"container/heap"
 	"context"
 	"fmt"
 	"runtime"
@@ -24,6 +25,8 @@ type parking struct {
 	signals atomic.Uint32
 	decided bool // its wake is an event
 	over    bool
+	wake    event
+	result  error // what Park returns
 	// neighbours among the parked tasks of the loop
 	before, after *parking
 }
@@ -61,28 +64,24 @@ func outcome(signals uint32, ctx context.Context) error {
 	}
 }
 
-// decide makes events of what the last turn has noted about parks. It is called
-// between two turns, when every goroutine is blocked.
-func (w *World) decide() {
-	w.pendingMu.Lock()
-	batch := w.signalled
-	w.signalled = w.spareSignalled[:0]
-	w.pendingMu.Unlock()
-	for i, p := range batch {
-		batch[i] = nil
-		if p.over || p.decided {
-			continue
-		}
-		p.decided = true
-		err := outcome(p.signals.Load(), p.ctx)
-		l := p.task.loop
-		w.register(&event{
-			at: w.nowNS(), node: l.life.node, life: l.life, kind: kindWake, a: l.id, b: p.seq, label: p.task.name,
-			fire: func() { l.resume(p, err) },
-		})
+// decide makes an event of what the last turn has noted about a park. It is
+// called between two turns, when every goroutine is blocked.
+func (p *parking) decide(w *World) {
+	if p.over || p.decided {
+		return
 	}
-	w.spareSignalled = batch
+	p.decided = true
+	p.result = outcome(p.signals.Load(), p.ctx)
+	l := p.task.loop
+	p.wake = event{
+		at: w.nowNS(), node: l.life.node, life: l.life, kind: kindWake, a: l.id, b: p.seq, label: p.task.name, fire: p.resume,
+	}
+	w.rank(&p.wake)
+	heap.Push(&w.events, &p.wake)
 }
+
+// resume hands the turn to the parked task.
+func (p *parking) resume() { p.task.loop.resume(p, p.result) }
 
 // Park implements clock.Loop.
 func (l *loop) Park(ctx context.Context, arm func(wake func())) error {

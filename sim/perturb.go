@@ -93,10 +93,12 @@ func (p *perturbation) distract(done <-chan struct{}) {
 // mustHaveTurn panics if the caller is neither the running task nor the world's
 // thread between turns.
 func (w *World) mustHaveTurn(operation string) {
-	p := w.perturbation
-	if p == nil {
-		return
+	if w.perturbation != nil {
+		w.perturbation.mustHaveTurn(operation)
 	}
+}
+
+func (p *perturbation) mustHaveTurn(operation string) {
 	switch g := goroutineID(); g {
 	case p.world, p.owner.Load():
 	default:

@@ -216,8 +216,7 @@ func (w *World) OnFact(f func(check.Fact)) { w.onFact = append(w.onFact, f) }
 func (w *World) RunUntil(d time.Duration) error {
 	for w.failure == nil {
 		w.settle()
-		w.decide()
-		w.drain()
+		w.collect()
 		if len(w.events) == 0 || w.events[0].at > int64(d) {
 			w.advance(max(int64(d), w.nowNS()))
 			return nil
