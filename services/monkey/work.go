@@ -155,14 +155,23 @@ func (s *Service) deposit(ctx context.Context, l *lock, built Result) (cid.Cid, 
 	}
 	return root, s.insist(ctx, l, func(ctx context.Context) error {
 		kept, err := s.hoarder.Mark(ctx, hoarderapi.MarkRequest{
-			Root: root.String(), Kind: hoarderapi.Asset, Size: int64(len(built.Artifact)) * 2,
-			Holders: []transport.Peer{s.env.Self}, Owner: l.job.Project,
+			Root: root.String(), Kind: hoarderapi.Asset, Size: int64(len(built.Artifact)),
+			Holders: []transport.Peer{s.env.Self}, Owner: tnsapi.ArtifactOwner(l.job.ID), Seq: l.token.Attempt, For: s.markFor(),
 		})
 		if err == nil {
 			s.env.Observe("artifact-kept", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("artifact", root.String()), node.F("copies", kept.Copies))
 		}
 		return err
 	})
+}
+
+// markFor is how long the mark holds if nobody publishes. In a cloud without tns
+// nobody does, and nobody says what is needed no more.
+func (s *Service) markFor() time.Duration {
+	if !s.offered(tnsapi.Service) {
+		return 0
+	}
+	return tnsapi.MarkFor
 }
 
 // publish makes the version visible under the token.

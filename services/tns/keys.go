@@ -15,10 +15,12 @@ import (
 //	/version/<project>/<branch>/<id>       the header, an encoded tnsapi.Version
 //	/entry/<project>/<branch>/<id>/<path>  the value of one entry of it
 //	/fence/<project>/<branch>/<job>/<token>  an encoded tnsapi.Token
+//	/artifact/<project>/<branch>/<job>/<what>  the CID of what hoarders are to be told of
 const (
 	versions = "version"
 	entries  = "entry"
 	fences   = "fence"
+	chores   = "artifact"
 )
 
 // versionID is unique to a version's content, and the order of IDs is the order

@@ -68,6 +68,14 @@ func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.
 		return tnsapi.PublishResponse{}, err
 	}
 	v.Job, v.Token = job, tnsapi.Token{Attempt: 1, Holder: from}
+	if v.Artifact != "" && s.hoarded() {
+		if err := s.pin(ctx, tnsapi.ArtifactOwner(job), v.Artifact); err != nil {
+			return tnsapi.PublishResponse{}, transport.New(transport.KindOf(err), tnsapi.Rollback.Name, "keep the artifact: "+err.Error())
+		}
+		if kept, err = s.registry.history(req.Project, req.Branch); err != nil || len(kept) == 0 {
+			return tnsapi.PublishResponse{}, err
+		}
+	}
 	v.Order, v.Rollback = kept[0].Order, kept[0].Rollback+1
 	return s.accept(ctx, v, list)
 }

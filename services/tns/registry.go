@@ -16,6 +16,9 @@ import (
 type registry struct {
 	store storage.Store
 	keep  int // versions per branch
+	// keepArtifacts is of how many of them the artifact is kept, 0 if there are no
+	// hoarders.
+	keepArtifacts int
 }
 
 // all lists the versions of a branch as they are stored.
@@ -164,6 +167,7 @@ func (r registry) publish(v tnsapi.Version, list []tnsapi.Entry) (stored tnsapi.
 	}
 	batch.Put(versionKey(v), transport.Encode(v))
 	k.raise(&batch, v.Project, v.Branch, v.Job, v.Token)
+	r.chore(&batch, k.versions, v)
 	if err := r.drop(&batch, append(slices.Clip(k.versions), v)); err != nil {
 		return v, false, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -36,6 +37,9 @@ type Service struct {
 	store    *storage.Replicated // nil until Start
 	registry registry
 	watchers []*watcher
+	hoarder  *hoarderapi.Client
+	// doing: the task that tells hoarders of artifacts is running
+	doing bool
 }
 
 // Start implements node.Service.
@@ -46,8 +50,13 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	s.store = store
 	s.registry = registry{store: store, keep: s.settings.KeepVersions}
+	if s.hoarder = hoarderapi.NewClient(s.env.Wire); s.hoarded() {
+		s.registry.keepArtifacts = s.settings.KeepArtifacts
+	}
 	s.env.Observe("replica-opened", s.incarnation())
 	store.Watch(storage.K(versions), s.changed)
+	store.Watch(storage.K(chores), func(storage.Key) { s.startChores() })
+	s.startChores()
 	tnsapi.Fence.Serve(s.env.Wire, s.fence)
 	tnsapi.Publish.Serve(s.env.Wire, s.publish)
 	tnsapi.Rollback.Serve(s.env.Wire, s.rollback)

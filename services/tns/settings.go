@@ -7,6 +7,10 @@ type Settings struct {
 	// KeepVersions is how many versions of a branch are kept for rollback, the
 	// current one included.
 	KeepVersions int `yaml:"keep-versions" range:"1..10000"`
+	// KeepArtifacts is of how many of the newest versions of a branch hoarders keep
+	// the artifact, the current one included; what is older can only be rolled back
+	// to while some hoarder still has it. More than KeepVersions is no more.
+	KeepArtifacts int `yaml:"keep-artifacts" range:"1..10000"`
 	// ReplicateTimeout bounds the wait for a second replica. When it is over,
 	// what is durable here is good enough: the others may be out of reach.
 	ReplicateTimeout time.Duration `yaml:"replicate-timeout" range:"100ms..1m"`
@@ -15,5 +19,5 @@ type Settings struct {
 }
 
 func defaultSettings() *Settings {
-	return &Settings{KeepVersions: 20, ReplicateTimeout: 3 * time.Second, WatchersMax: 1024}
+	return &Settings{KeepVersions: 20, KeepArtifacts: 3, ReplicateTimeout: 3 * time.Second, WatchersMax: 1024}
 }

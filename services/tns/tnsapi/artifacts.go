@@ -1,0 +1,28 @@
+package tnsapi
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+)
+
+// An artifact is kept by hoarders for the job that it is of. Whoever builds it
+// marks it for a while, MarkFor, with the attempt as Seq; tns marks it for good
+// when it is published, and withdraws that when the version is dropped.
+
+// MarkFor is how long the mark of a builder holds that never comes to publish.
+const MarkFor = 24 * time.Hour
+
+// PinSeq is the Seq of tns's mark: above that of all attempts.
+const PinSeq = 1 << 40
+
+// ArtifactOwner is for whom hoarders keep the artifact of a job. It has at most 70
+// bytes.
+func ArtifactOwner(job string) string {
+	const textMax = 64
+	if len(job) > textMax {
+		sum := sha256.Sum256([]byte(job))
+		job = hex.EncodeToString(sum[:])
+	}
+	return "job/" + job
+}
