@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/sim/check"
@@ -109,6 +110,9 @@ type noLostJobs struct {
 	pushed rota
 	// keptMax is the most jobs that a patrick knew of.
 	keptMax int
+	// storedMax is the most trees, logs and artifacts that were on one node's disk
+	// for its patrick, and for its monkey.
+	storedMax [2]int
 }
 
 func newNoLostJobs() *noLostJobs {
@@ -121,6 +125,7 @@ func (*noLostJobs) Name() string { return "no-lost-jobs" }
 func (c *noLostJobs) Figures() map[string]float64 {
 	out := c.figures()
 	out["jobs.kept.max"] = float64(c.keptMax)
+	out["stored.patrick.max"], out["stored.monkey.max"] = float64(c.storedMax[0]), float64(c.storedMax[1])
 	return out
 }
 
@@ -154,8 +159,13 @@ func (c *noLostJobs) mayForget(job string) error {
 func (c *noLostJobs) Poll(v check.View) error {
 	c.look(v)
 	up, down := patricksUp(v)
+	for _, n := range v.Nodes() {
+		if m, ok := n.Service("monkey").(*monkey.Service); ok && n.Up {
+			c.storedMax[1] = max(c.storedMax[1], m.Stored())
+		}
+	}
 	for _, p := range up {
-		c.keptMax = max(c.keptMax, p.Known())
+		c.keptMax, c.storedMax[0] = max(c.keptMax, p.Known()), max(c.storedMax[0], p.Stored())
 	}
 	for _, part := range c.pushed.due(v.Now()) {
 		if down > 0 {

@@ -47,6 +47,11 @@ func tnsChecks() []scenario.Check {
 			New:  func() check.Checker { return &replicasConverged{read: map[string]seenReplica{}} },
 		},
 		{
+			Name: "live-artifacts-kept",
+			Doc:  "after healing, some hoarder holds the artifact of what is live of every branch, unless disks were lost",
+			New:  func() check.Checker { return &liveArtifacts{} },
+		},
+		{
 			Name: "history-kept",
 			Doc:  "after healing, every version that was durable on two replicas or more and is among the newest of its branch is kept, unless as many disks were lost",
 			New: func() check.Checker {

@@ -124,6 +124,16 @@ func (s *Service) locks() []*lock {
 	return slices.SortedFunc(maps.Values(s.held), func(a, b *lock) int { return cmp.Compare(a.job.ID, b.job.ID) })
 }
 
+// Stored is how many trees, artifacts and logs are on this node's disk for this
+// monkey. For checks.
+func (s *Service) Stored() int {
+	roots, err := s.env.Blocks.Roots()
+	if err != nil {
+		return 0
+	}
+	return len(roots)
+}
+
 // Held is a lock that a monkey believes to hold.
 type Held struct {
 	Job   string

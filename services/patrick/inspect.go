@@ -54,6 +54,15 @@ func OnDisk(disk storage.Durable, id string) patrickapi.Job {
 // the store.
 func (s *Service) Status(id string) patrickapi.Status { return s.board.briefs[id].status }
 
+// Stored is how many trees and logs are on this node's disk for this patrick.
+func (s *Service) Stored() int {
+	roots, err := s.env.Blocks.Roots()
+	if err != nil {
+		return 0
+	}
+	return len(roots)
+}
+
 // Known is how many jobs this patrick knows of.
 func (s *Service) Known() int { return len(s.board.briefs) }
 
