@@ -34,6 +34,8 @@ const (
 	sweepInterval = 3 * time.Second
 	// recentMax is how many of the newest jobs are looked at more often than others.
 	recentMax = 5
+	// suspiciousLooks is for how many looks a rotten disk is looked for.
+	suspiciousLooks = 16
 	// watchesMax bounds the branches that are watched.
 	watchesMax = 3
 )
@@ -52,12 +54,15 @@ type auditor struct {
 	expected  map[string]string // artifact by job
 	items     subjects[string]  // roots that users stored
 	databases subjects[databaseName]
-	follower  *seerapi.Follower[seerapi.Member]
-	following bool
-	follows   uint64 // incarnation of the client that follows
-	flying    int
-	watched   int
-	sweeps    int
+	// suspicious is how many of the next looks ask hoarders for their copies, as a
+	// disk has just rotted.
+	suspicious int
+	follower   *seerapi.Follower[seerapi.Member]
+	following  bool
+	follows    uint64 // incarnation of the client that follows
+	flying     int
+	watched    int
+	sweeps     int
 }
 
 // subjects are things to ask about, in the order in which they became known.
@@ -89,6 +94,8 @@ func (a *auditor) Hear(f check.Fact) {
 		a.branches.add(tnsapi.BranchRequest{Project: f.Text("project"), Branch: f.Text("branch")})
 	case "publish-sent", "rollback-sent":
 		a.branches.add(tnsapi.BranchRequest{Project: f.Text("project"), Branch: f.Text("branch")})
+	case "disk-rotted":
+		a.suspicious = suspiciousLooks
 	case "store-acknowledged":
 		a.items.add(f.Text("root"))
 		if f.Text("kind") == "database" {
@@ -127,7 +134,12 @@ func (a *auditor) look(env node.Env) {
 	if len(looks) == 0 || a.flying >= looksMax {
 		return
 	}
-	a.spawn(env, looks[a.IntN(len(looks))])
+	look := looks[a.IntN(len(looks))]
+	if a.suspicious > 0 && len(a.items.list) > 0 && a.serves(env, "hoarder") {
+		a.suspicious--
+		look = a.lookAtCopy
+	}
+	a.spawn(env, look)
 	if a.watched < min(watchesMax, len(a.branches.list)) && a.serves(env, tnsapi.Service) {
 		b := a.branches.list[a.watched]
 		a.watched++

@@ -224,14 +224,15 @@ func (c *itemsTold) copy(v check.View, f check.Fact) error {
 	case f.Text("error") != "" || !found:
 		c.Excused("no answer")
 		return nil
-	case c.touched[n.Name] >= began(f) || !n.Up || !c.model.soundFor(n, troubledFor):
-		c.Excused("its copies have just changed")
+	case c.touched[n.Name] >= began(f) || !n.Up || n.DiskBad:
+		c.Excused("its copies changed meanwhile")
 		return nil
 	}
 	root, has := f.Text("root"), f.Text("has") == "true"
 	c.Evaluated()
+	_, whole := wholeOnDisk(n, root)
 	switch holds := holdsOnDisk(n, root); {
-	case has && !holds:
+	case has && !whole: // whatever happened to the disk before it was asked
 		return fmt.Errorf("%s says that it has read %s, which is not on its disk", n.Name, root)
 	case !has && holds && c.model.soundFor(n, v.Now()):
 		return fmt.Errorf("%s says that it does not hold %s, which is on its disk", n.Name, root)

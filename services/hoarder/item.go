@@ -11,6 +11,7 @@ import (
 
 // item is what is known of one root. Its lists are in order, and short: what an
 // item costs a hoarder is some 300 bytes.
+// item is what is known of one root. Its lists are in order, and short.
 type item struct {
 	root      string
 	marks     []*mark     // by owner, then in the order that counts
