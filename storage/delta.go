@@ -60,6 +60,9 @@ func decodeDelta(raw []byte) (*delta, error) {
 	if d := deltas.get(c); d != nil {
 		return d, nil
 	}
+	if err := checkProto(raw); err != nil {
+		return nil, err
+	}
 	block, err := blockformat.NewBlockWithCid(raw, c)
 	if err != nil {
 		return nil, err

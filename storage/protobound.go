@@ -12,7 +12,7 @@ import (
 // a block or a key.
 const (
 	protoFieldsFree  = 64
-	protoFieldLenMin = 16
+	protoFieldLenMin = 8
 )
 
 // checkProto refuses a protobuf message that would become many times as large

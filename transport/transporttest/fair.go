@@ -150,7 +150,8 @@ func stalledPeerCostsNobodyHisCalls(s *suite) {
 			})
 		}
 		assert.NoError(s, clock.Sleep(ctx, s.loop(0), time.Second))
-		assert.Less(s, sent, streams*messages/2, "the senders were not held back")
+		// A MiB of stream messages waits on the conn, and leaves room for the calls.
+		assert.LessOrEqual(s, sent, 1<<20/size+2, "the senders were not held back")
 		assert.Zero(s, called)
 	})
 	s.Hold(false)
