@@ -22,6 +22,6 @@ func Vocabulary() scenario.Vocabulary {
 		},
 		Auditors: auditors(),
 		Measures: measures(),
-		Checks:   slices.Concat(seerChecks(), tnsChecks(), patrickChecks(), monkeyChecks(), hoarderChecks()),
+		Checks:   slices.Concat(seerChecks(), storeChecks(), tnsChecks(), patrickChecks(), monkeyChecks(), hoarderChecks()),
 	}
 }

@@ -27,18 +27,33 @@ func (e *blockExchange) GetBlock(ctx context.Context, c cid.Cid) (blockformat.Bl
 	}
 	err := ErrNotFound
 	for _, peer := range e.holders {
-		response, callErr := getBlocks.Call(ctx, e.blocks.endpoint, peer, getRequest{CIDs: encodeCIDs([]CID{c})})
-		switch {
-		case callErr != nil:
-			err = callErr
-		case len(response.Items) == 1 && response.Items[0].Found:
-			raw := response.Items[0].Raw
-			if err = verifyBlock(c, raw); err == nil {
-				return blockformat.NewBlockWithCid(raw, c)
-			}
+		f := &fetch{blocks: e.blocks, parts: map[CID]*blockPart{}}
+		raw, getErr := f.one(ctx, &holder{peer: peer, lacks: map[CID]bool{}}, c)
+		if getErr == nil {
+			return blockformat.NewBlockWithCid(raw, c)
 		}
+		err = getErr
 	}
 	return nil, err
+}
+
+// one gets one block from one holder, without storing it.
+func (f *fetch) one(ctx context.Context, h *holder, c CID) ([]byte, error) {
+	for part := f.part(h, c); ; {
+		response, err := f.blocks.askFor(ctx, h.peer, []CID{c}, len(part.raw))
+		if err != nil {
+			return nil, err
+		}
+		list, err := f.sort(h, part, []CID{c}, response.Items)
+		switch {
+		case err != nil:
+			return nil, err
+		case h.lacks[c]:
+			return nil, ErrNotFound
+		case len(list) > 0:
+			return list[0].raw, verifyBlock(c, list[0].raw)
+		}
+	}
 }
 
 // GetBlocks implements exchange.Fetcher: what is not found is left out.

@@ -27,6 +27,10 @@ type blocks struct {
 	owner    string
 	loop     clock.Loop
 	endpoint *transport.Endpoint
+	paces    paces
+	served   servedBlocks // of the node's own
+	// suspended are fetches that failed, the oldest first.
+	suspended []*fetch
 }
 
 // OpenBlocks opens the node's block store on disk and serves its blocks to

@@ -130,6 +130,13 @@ func (s *blockStore) isHere(c CID) bool {
 	return info != nil && info.here
 }
 
+// hasBlock reports whether a block is here.
+func (s *blockStore) hasBlock(c CID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.isHere(c)
+}
+
 // hold keeps a block that is here from being removed, until it is released. It
 // returns the size of the block and whether it is here.
 func (s *blockStore) hold(c CID) (size int, here bool) {

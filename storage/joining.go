@@ -83,7 +83,6 @@ func (r *Replicated) setState(s ReplicaState) {
 func (r *Replicated) catchUp(ctx context.Context) error {
 	if !r.replica.isEmpty() {
 		// What it has is sound, if old: one attempt, and it serves.
-		r.state = ReplicaReady
 		ctx, cancel := clock.WithTimeout(ctx, r.cfg.Loop, r.openGrace())
 		defer cancel()
 		r.tryCatchUp(ctx, r.shuffledOthers(), catchUpPeersMax)
@@ -130,8 +129,6 @@ func (r *Replicated) pullAll(ctx context.Context) {
 // findOthers asks the members until it has caught up with one, or all say that
 // there is nothing.
 func (r *Replicated) findOthers(ctx context.Context) error {
-	r.state = ""
-	r.setState(ReplicaEmpty)
 	s := &survey{asked: map[transport.Peer]answer{}, self: r.cfg.Endpoint.Self(), members: r.others()}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -14,11 +14,9 @@ const (
 	paceMax   = 1 << 20
 	paceQuick = time.Second     // a page that took less may grow
 	paceSlow  = 3 * time.Second // one that took longer shrinks
-	// A page may take patienceMin and what it needs at patienceRate bytes/s, but
-	// no more than patienceMax. A conn that is dead says so itself, earlier.
-	patienceMin  = 5 * time.Second
-	patienceMax  = time.Minute
-	patienceRate = 4 << 10
+	// patience is how long nothing of a page may move. A page that moves may take
+	// as long as it needs; a conn that is dead says so itself.
+	patience = 8 * time.Second
 	// pacesMax bounds for how many peers a pace is remembered.
 	pacesMax = 1 << 10
 )
@@ -37,11 +35,6 @@ func (ps *paces) of(p transport.Peer) *pace {
 		(*ps)[p] = &pace{size: paceFirst}
 	}
 	return (*ps)[p]
-}
-
-// patience is how long what was asked for may take.
-func (p *pace) patience() time.Duration {
-	return min(patienceMax, patienceMin+time.Duration(p.size)*time.Second/patienceRate)
 }
 
 // arrived says that a page came: so many bytes after so long. A page that was

@@ -102,11 +102,9 @@ func (r *Replicated) pullPage(ctx context.Context, from transport.Peer) (fetchRe
 // ask sends a request for a page of the size that suits the link.
 func (r *Replicated) ask(ctx context.Context, from transport.Peer, request fetchRequest) (fetchResponse, error) {
 	p := r.paces.of(from)
-	ctx, cancel := clock.WithTimeout(ctx, r.cfg.Loop, p.patience())
-	defer cancel()
 	request.SizeMax = p.size
 	start := r.cfg.Loop.Elapsed()
-	response, err := r.exchange.fetch.Call(ctx, r.cfg.Endpoint, from, request)
+	response, err := r.exchange.fetch.Call(transport.Patient(ctx, patience), r.cfg.Endpoint, from, request)
 	if err != nil {
 		if transport.KindOf(err) == transport.Timeout {
 			p.lost()

@@ -117,7 +117,10 @@ func (r *Replicated) open(ctx context.Context) (err error) {
 	if len(r.replica.rescue) > 0 {
 		r.observe("replica-damaged", "keys", len(r.replica.rescue))
 	}
-	r.state = ReplicaEmpty
+	r.state = ReplicaReady
+	if r.replica.isEmpty() {
+		r.setState(ReplicaEmpty)
+	}
 	r.serve()
 	if err := r.catchUp(ctx); err != nil {
 		return err

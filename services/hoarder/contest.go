@@ -14,7 +14,7 @@ const (
 	// A transfer may take transferTimeoutMin and as long as its bytes take at
 	// transferRateMin, in bytes a second.
 	transferTimeoutMin = 15 * time.Second
-	transferRateMin    = 256 << 10
+	transferRateMin    = 4 << 10
 	// A competitor that failed tries again after failureDelayMin, twice that, and
 	// so on up to failureDelayMax.
 	failureDelayMin = 2 * time.Second

@@ -1,0 +1,151 @@
+package scenarios
+
+import (
+	"fmt"
+
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/storage"
+)
+
+func storeChecks() []scenario.Check {
+	return []scenario.Check{
+		{
+			Name: "caught-up-before-serving",
+			Doc:  "no replica that has nothing becomes ready while one that has something can be reached",
+			New:  func() check.Checker { return newCaughtUp() },
+		},
+	}
+}
+
+// caughtUp watches how replicas open. It also counts what they hold.
+type caughtUp struct {
+	polls int
+	// entries is what ready replicas held when they were last looked at.
+	entries map[replicaName]int
+	// opening are the replicas that have nothing yet, and who had something when
+	// they began.
+	opening map[replicaName][]replicaName
+	// bare are those that became ready with nothing since the last poll: a node
+	// counts as connected only when all its services have started.
+	bare map[replicaName][]replicaName
+
+	joins, rescues, mends                            int
+	entriesMax, deltasMax, deltaBytesMax, writersMax int
+	diskMax, liveMax                                 int
+}
+
+type replicaName struct{ service, node string }
+
+func newCaughtUp() *caughtUp {
+	return &caughtUp{entries: map[replicaName]int{}, opening: map[replicaName][]replicaName{}, bare: map[replicaName][]replicaName{}}
+}
+
+func (*caughtUp) Name() string { return "caught-up-before-serving" }
+
+// Witness implements check.OnWitness.
+func (c *caughtUp) Witness(v check.View, f check.Fact) error {
+	me := replicaName{f.Service, f.Node}
+	switch f.Name {
+	case "replica-joined":
+		c.joins++
+	case "replica-rescued":
+		c.rescues++
+	case "replica-mended":
+		c.mends++
+	case "replica-state":
+		state := storage.ReplicaState(f.Text("state"))
+		if state == storage.ReplicaEmpty {
+			delete(c.entries, me)
+			c.opening[me] = c.whoHave(v, me)
+		}
+		if state == storage.ReplicaReady {
+			if f.Int("entries") == 0 && len(c.opening[me]) > 0 {
+				c.bare[me] = c.opening[me]
+			}
+			delete(c.opening, me)
+		}
+	}
+	return nil
+}
+
+// judge looks at what has become ready with nothing.
+func (c *caughtUp) judge(v check.View, me replicaName) error {
+	sources := c.bare[me]
+	delete(c.bare, me)
+	for _, other := range sources {
+		if c.entries[other] > 0 && v.Connected(me.node, other.node) {
+			return fmt.Errorf("%s on %s serves and has nothing, though %s has %d entries", me.service, me.node, other.node, c.entries[other])
+		}
+	}
+	return nil
+}
+
+// whoHave are the other replicas that have something.
+func (c *caughtUp) whoHave(v check.View, me replicaName) (list []replicaName) {
+	for _, n := range v.Nodes() {
+		other := replicaName{me.service, n.Name}
+		if other != me && c.entries[other] > 0 {
+			list = append(list, other)
+		}
+	}
+	return list
+}
+
+// Poll implements check.OnPoll.
+func (c *caughtUp) Poll(v check.View) error {
+	c.polls++
+	measure := c.polls%60 == 0 && (c.polls <= 300 || c.polls%600 == 0)
+	for _, n := range v.Nodes() {
+		for _, service := range replicatedServices {
+			name := replicaName{service, n.Name}
+			owner, ok := n.Service(service).(replicaOwner)
+			if !ok || owner.Replica() == nil || owner.Replica().State() != storage.ReplicaReady {
+				delete(c.entries, name)
+				continue
+			}
+			if err := c.judge(v, name); err != nil {
+				return err
+			}
+			s := owner.Replica().Stats()
+			c.entries[name] = s.Entries
+			c.entriesMax = max(c.entriesMax, s.Entries)
+			c.deltasMax, c.deltaBytesMax = max(c.deltasMax, s.Deltas), max(c.deltaBytesMax, s.DeltaBytes)
+			c.writersMax = max(c.writersMax, s.Writers)
+			if measure {
+				c.measure(n, service, owner.Replica())
+			}
+		}
+	}
+	return nil
+}
+
+// measure looks at what a replica takes on its disk, and what of that lives.
+func (c *caughtUp) measure(n check.NodeView, service string, r *storage.Replicated) {
+	disk, live := 0, 0
+	n.Disk.DurableBelow(string(storage.K("kv", service)), func(key string, value []byte) bool {
+		disk += len(key) + len(value)
+		return true
+	})
+	if list, err := r.List(""); err == nil {
+		for _, e := range list {
+			live += len(e.Key) + len(e.Value)
+		}
+	}
+	c.diskMax, c.liveMax = max(c.diskMax, disk), max(c.liveMax, live)
+}
+
+// Figures implements check.Figures.
+func (c *caughtUp) Figures() map[string]float64 {
+	return map[string]float64{
+		"store.joins":           float64(c.joins),
+		"store.rescues":         float64(c.rescues),
+		"store.mends":           float64(c.mends),
+		"store.entries.max":     float64(c.entriesMax),
+		"store.deltas.max":      float64(c.deltasMax),
+		"store.delta-bytes.max": float64(c.deltaBytesMax),
+		"store.writers.max":     float64(c.writersMax),
+		"store.disk-bytes.max":  float64(c.diskMax),
+		"store.live-bytes.max":  float64(c.liveMax),
+	}
+}
