@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
@@ -50,57 +49,6 @@ type (
 	}
 )
 
-func (b *Blocks) onGet(_ context.Context, _ transport.Peer, request getRequest) (response getResponse, err error) {
-	if len(request.CIDs) > getLenMax {
-		return response, transport.New(transport.Invalid, getBlocks.Name, fmt.Sprintf("%d blocks at once", len(request.CIDs)))
-	}
-	cids, err := decodeCIDs(request.CIDs)
-	if err != nil {
-		return response, err
-	}
-	left := min(max(1, request.SizeMax), paceMax)
-	for i, c := range cids {
-		if err := checkCID(c); err != nil {
-			return response, transport.New(transport.Invalid, getBlocks.Name, err.Error())
-		}
-		raw, err := b.served.read(b.store, c)
-		item := getItem{Found: err == nil, Raw: raw, Size: len(raw)}
-		if i == 0 && err == nil {
-			item.Raw = raw[min(max(0, request.Offset), len(raw)):]
-			item.Raw = item.Raw[:min(len(item.Raw), left)]
-		} else if len(raw) > left {
-			break
-		}
-		response.Items = append(response.Items, item)
-		left -= len(item.Raw)
-		if item.Found && len(item.Raw) < item.Size && i == 0 && left <= 0 {
-			break // the rest of it first
-		}
-	}
-	return response, nil
-}
-
-// servedBlocks are those that were served last: one that goes out in parts is
-// read and verified once.
-type servedBlocks []block
-
-func (s *servedBlocks) read(store *blockStore, c CID) ([]byte, error) {
-	for _, b := range *s {
-		if b.cid == c {
-			return b.raw, nil
-		}
-	}
-	raw, err := store.readBlock(c)
-	if err != nil || len(raw) <= paceFirst {
-		return raw, err
-	}
-	if len(*s) >= servedMax {
-		*s = append((*s)[:0], (*s)[1:]...)
-	}
-	*s = append(*s, block{cid: c, raw: raw})
-	return raw, nil
-}
-
 // Fetch makes the whole DAG at root local, asking several holders in parallel
 // and verifying every block against its CID. A holder that lies or fails is
 // left out. It does not sync. sizeMax bounds the DAG. What a fetch has brought that
@@ -129,57 +77,6 @@ func (b *Blocks) Fetch(ctx context.Context, root CID, holders []transport.Peer, 
 	return b.store.addRoot(root, members, b.owner)
 }
 
-const (
-	// Of fetches that failed, the last suspendedMax keep for suspendedFor what has
-	// come, up to suspendedSizeMax bytes each: the next one goes on from there.
-	suspendedMax     = 2
-	suspendedSizeMax = 8 << 20
-	suspendedFor     = 2 * time.Minute
-)
-
-// resume returns a fetch of root that failed, or a new one.
-func (b *Blocks) resume(root CID) *fetch {
-	for i, f := range b.suspended {
-		if f.root == root {
-			if slices.ContainsFunc(f.held, func(c CID) bool { return !b.store.hasBlock(c) }) {
-				b.drop(f) // a block of it has rotted since
-				break
-			}
-			b.suspended = slices.Delete(b.suspended, i, i+1)
-			f.over, f.holders = false, nil
-			return f
-		}
-	}
-	return &fetch{blocks: b, root: root, links: map[CID][]CID{}, parts: map[CID]*blockPart{}}
-}
-
-// suspend keeps what a fetch that failed has brought, if another may go on.
-func (b *Blocks) suspend(f *fetch) {
-	if f.failed != nil || f.size > suspendedSizeMax || len(f.held)+len(f.parts) == 0 {
-		b.store.release(f.held)
-		return
-	}
-	if len(b.suspended) >= suspendedMax {
-		b.drop(b.suspended[0])
-	}
-	b.suspended = append(b.suspended, f)
-	f.suspensions++
-	n := f.suspensions
-	b.loop.AfterFunc(suspendedFor, func() {
-		if f.suspensions == n {
-			b.drop(f)
-		}
-	})
-}
-
-// drop forgets a suspended fetch.
-func (b *Blocks) drop(f *fetch) {
-	if i := slices.Index(b.suspended, f); i >= 0 {
-		b.suspended = slices.Delete(b.suspended, i, i+1)
-		b.store.release(f.held)
-	}
-}
-
 // fetch is one Fetch: it goes down the DAG level by level.
 type fetch struct {
 	blocks  *Blocks
@@ -201,15 +98,6 @@ type holder struct {
 	failed   error
 	lacks    map[CID]bool
 	silences int // in a row
-}
-
-// blockPart is the beginning of a block. If several holders sent it and it turns
-// out to be wrong, nobody knows who lied: then one of them must send it all.
-type blockPart struct {
-	raw    []byte
-	from   *holder
-	mixed  bool
-	strict bool
 }
 
 func (f *fetch) run(ctx context.Context, root CID) (members []CID, err error) {
@@ -357,105 +245,6 @@ func takeFor(h *holder, queue *[]CID) (wants []CID) {
 		return take
 	})
 	return wants
-}
-
-// get asks a holder for blocks and stores those that are right. What has come of
-// one that is not complete is kept, for whoever is asked next.
-func (f *fetch) get(ctx context.Context, h *holder, wants []CID) error {
-	part := f.part(h, wants[0])
-	response, err := f.blocks.askFor(ctx, h.peer, wants, len(part.raw))
-	if transport.KindOf(err) == transport.Timeout && ctx.Err() == nil {
-		if h.silences++; h.silences < silencesMax {
-			return nil
-		}
-	}
-	if err != nil {
-		return err
-	}
-	h.silences = 0
-	list, err := f.sort(h, part, wants, response.Items)
-	if err != nil {
-		return err
-	}
-	size := int64(0)
-	for _, b := range list {
-		size += int64(len(b.raw))
-	}
-	completed := len(list) > 0 && list[0].cid == wants[0]
-	var lie error
-	err = f.blocks.heavy(ctx, size, func() error {
-		list, lie = verified(list)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if completed && len(list) == 0 {
-		delete(f.parts, wants[0])
-		if part.mixed {
-			f.parts[wants[0]], lie = &blockPart{strict: true}, nil
-		}
-	}
-	return errors.Join(lie, f.store(list))
-}
-
-// part is what is here of a block, and may be continued by h.
-func (f *fetch) part(h *holder, c CID) *blockPart {
-	p := f.parts[c]
-	if p == nil || p.strict && p.from != h {
-		p = &blockPart{from: h, strict: p != nil}
-		f.parts[c] = p
-	}
-	p.mixed = p.mixed || p.from != h
-	return p
-}
-
-// sort returns the blocks that are whole now.
-func (f *fetch) sort(h *holder, part *blockPart, wants []CID, items []getItem) (list []block, err error) {
-	lie := func(text string) error {
-		return transport.New(transport.Invalid, getBlocks.Name, text+", from "+h.peer.Short())
-	}
-	if len(items) == 0 || len(items) > len(wants) {
-		return nil, lie(fmt.Sprintf("%d blocks", len(items)))
-	}
-	for i, item := range items {
-		switch {
-		case !item.Found:
-			h.lacks[wants[i]] = true
-			continue
-		case item.Size > blockSizeMax:
-			return nil, lie(fmt.Sprintf("a block of %d bytes", item.Size))
-		case i > 0:
-			list = append(list, block{cid: wants[i], raw: item.Raw})
-			continue
-		case len(item.Raw) == 0 && len(part.raw) < item.Size:
-			return nil, lie("a part of nothing")
-		}
-		if part.raw = append(part.raw, item.Raw...); len(part.raw) >= item.Size {
-			list = append(list, block{cid: wants[0], raw: part.raw})
-		}
-	}
-	return list, nil
-}
-
-// askFor asks a peer for blocks, for as many bytes as suit the link.
-func (b *Blocks) askFor(ctx context.Context, peer transport.Peer, wants []CID, offset int) (getResponse, error) {
-	p := b.paces.of(peer)
-	start := b.loop.Elapsed()
-	request := getRequest{CIDs: encodeCIDs(wants), Offset: offset, SizeMax: p.size}
-	response, err := getBlocks.Call(transport.Patient(ctx, patience), b.endpoint, peer, request)
-	if err != nil {
-		if transport.KindOf(err) == transport.Timeout {
-			p.lost()
-		}
-		return response, err
-	}
-	n := 0
-	for _, item := range response.Items {
-		n += len(item.Raw)
-	}
-	p.arrived(n, b.loop.Elapsed()-start)
-	return response, nil
 }
 
 // verified returns the blocks before the first that is wrong.

@@ -1,0 +1,57 @@
+package storage
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// Of fetches that failed, the last suspendedMax keep for suspendedFor what has
+	// come, up to suspendedSizeMax bytes each: the next one goes on from there.
+	suspendedMax     = 2
+	suspendedSizeMax = 8 << 20
+	suspendedFor     = 2 * time.Minute
+)
+
+// resume returns a fetch of root that failed, or a new one.
+func (b *Blocks) resume(root CID) *fetch {
+	for i, f := range b.suspended {
+		if f.root == root {
+			if slices.ContainsFunc(f.held, func(c CID) bool { return !b.store.hasBlock(c) }) {
+				b.drop(f) // a block of it has rotted since
+				break
+			}
+			b.suspended = slices.Delete(b.suspended, i, i+1)
+			f.over, f.holders = false, nil
+			return f
+		}
+	}
+	return &fetch{blocks: b, root: root, links: map[CID][]CID{}, parts: map[CID]*blockPart{}}
+}
+
+// suspend keeps what a fetch that failed has brought, if another may go on.
+func (b *Blocks) suspend(f *fetch) {
+	if f.failed != nil || f.size > suspendedSizeMax || len(f.held)+len(f.parts) == 0 {
+		b.store.release(f.held)
+		return
+	}
+	if len(b.suspended) >= suspendedMax {
+		b.drop(b.suspended[0])
+	}
+	b.suspended = append(b.suspended, f)
+	f.suspensions++
+	n := f.suspensions
+	b.loop.AfterFunc(suspendedFor, func() {
+		if f.suspensions == n {
+			b.drop(f)
+		}
+	})
+}
+
+// drop forgets a suspended fetch.
+func (b *Blocks) drop(f *fetch) {
+	if i := slices.Index(b.suspended, f); i >= 0 {
+		b.suspended = slices.Delete(b.suspended, i, i+1)
+		b.store.release(f.held)
+	}
+}
