@@ -18,9 +18,8 @@ func storeChecks() []scenario.Check {
 	}
 }
 
-// caughtUp watches how replicas open. It also counts what they hold.
+// caughtUp watches how replicas open.
 type caughtUp struct {
-	polls int
 	// entries is what ready replicas held when they were last looked at.
 	entries map[replicaName]int
 	// opening are the replicas that have nothing yet, and who had something when
@@ -30,9 +29,7 @@ type caughtUp struct {
 	// counts as connected only when all its services have started.
 	bare map[replicaName][]replicaName
 
-	joins, rescues, mends                            int
-	entriesMax, deltasMax, deltaBytesMax, writersMax int
-	diskMax, liveMax                                 int
+	joins, rescues, mends, writers int
 }
 
 type replicaName struct{ service, node string }
@@ -94,8 +91,6 @@ func (c *caughtUp) whoHave(v check.View, me replicaName) (list []replicaName) {
 
 // Poll implements check.OnPoll.
 func (c *caughtUp) Poll(v check.View) error {
-	c.polls++
-	measure := c.polls%60 == 0 && (c.polls <= 300 || c.polls%600 == 0)
 	for _, n := range v.Nodes() {
 		for _, service := range replicatedServices {
 			name := replicaName{service, n.Name}
@@ -109,43 +104,18 @@ func (c *caughtUp) Poll(v check.View) error {
 			}
 			s := owner.Replica().Stats()
 			c.entries[name] = s.Entries
-			c.entriesMax = max(c.entriesMax, s.Entries)
-			c.deltasMax, c.deltaBytesMax = max(c.deltasMax, s.Deltas), max(c.deltaBytesMax, s.DeltaBytes)
-			c.writersMax = max(c.writersMax, s.Writers)
-			if measure {
-				c.measure(n, service, owner.Replica())
-			}
+			c.writers = max(c.writers, s.Writers)
 		}
 	}
 	return nil
 }
 
-// measure looks at what a replica takes on its disk, and what of that lives.
-func (c *caughtUp) measure(n check.NodeView, service string, r *storage.Replicated) {
-	disk, live := 0, 0
-	n.Disk.DurableBelow(string(storage.K("kv", service)), func(key string, value []byte) bool {
-		disk += len(key) + len(value)
-		return true
-	})
-	if list, err := r.List(""); err == nil {
-		for _, e := range list {
-			live += len(e.Key) + len(e.Value)
-		}
-	}
-	c.diskMax, c.liveMax = max(c.diskMax, disk), max(c.liveMax, live)
-}
-
 // Figures implements check.Figures.
 func (c *caughtUp) Figures() map[string]float64 {
 	return map[string]float64{
-		"store.joins":           float64(c.joins),
-		"store.rescues":         float64(c.rescues),
-		"store.mends":           float64(c.mends),
-		"store.entries.max":     float64(c.entriesMax),
-		"store.deltas.max":      float64(c.deltasMax),
-		"store.delta-bytes.max": float64(c.deltaBytesMax),
-		"store.writers.max":     float64(c.writersMax),
-		"store.disk-bytes.max":  float64(c.diskMax),
-		"store.live-bytes.max":  float64(c.liveMax),
+		"storage.joins":   float64(c.joins),
+		"storage.rescues": float64(c.rescues),
+		"storage.mends":   float64(c.mends),
+		"storage.writers": float64(c.writers),
 	}
 }
