@@ -21,6 +21,7 @@ import (
 // would have been the faster one this time.
 type perturbation struct {
 	state atomic.Uint64
+	spun  atomic.Uint64
 	world uint64        // the goroutine of the world's thread
 	owner atomic.Uint64 // the goroutine that has the turn, if it is a task's
 
@@ -58,7 +59,7 @@ func (p *perturbation) disturb() {
 	d := p.draw()
 	switch d % 8 {
 	case 0:
-		spin(d >> 8 % spinMax)
+		p.spin(d >> 8 % spinMax)
 	case 1, 2, 3:
 		for range d>>8%4 + 1 {
 			runtime.Gosched()
@@ -67,11 +68,12 @@ func (p *perturbation) disturb() {
 }
 
 // spin takes real time. It cannot look at a clock: the bubble's stands still.
-func spin(turns uint64) (x uint64) {
+func (p *perturbation) spin(turns uint64) {
+	x := turns
 	for range turns {
 		x = mix(x)
 	}
-	return x
+	p.spun.Store(x) // so that it is not optimised away
 }
 
 // distract occupies a processor at random times until done is closed. It must
@@ -83,7 +85,7 @@ func (p *perturbation) distract(done <-chan struct{}) {
 			return
 		case <-time.After(time.Duration(p.draw() % uint64(500*time.Microsecond))):
 		}
-		spin(p.draw() % distractMax)
+		p.spin(p.draw() % distractMax)
 		if p.draw()%2000 == 0 {
 			runtime.GC() // stops the world, and lets others go first after it
 		}
