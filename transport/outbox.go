@@ -137,9 +137,12 @@ func (b *outbox) enlist(f *flow) {
 	}
 }
 
+// elapser is the part of a clock that an outbox looks at, now and then.
+type elapser interface{ Elapsed() time.Duration }
+
 // next returns the frame to send now, and for whom it is a sign of progress; nil
 // when nothing may be sent before the peer has answered.
-func (b *outbox) next(now time.Duration) (frame []byte, of outbound) {
+func (b *outbox) next(clock elapser) (frame []byte, of outbound) {
 	if len(b.urgent) > 0 {
 		o := b.urgent[0]
 		b.urgent[0] = outbound{}
@@ -156,7 +159,7 @@ func (b *outbox) next(now time.Duration) (frame []byte, of outbound) {
 	b.window.limited = b.window.limited || blocked
 	switch {
 	case b.window.due(blocked, b.bytes == 0):
-		return encodeID(frameAsk, b.window.ask(now)), outbound{}
+		return encodeID(frameAsk, b.window.ask(clock.Elapsed())), outbound{}
 	case small && !(bulk && owed):
 		return b.nextSmall()
 	case bulk:

@@ -61,10 +61,13 @@ func (p *pipe) push(o outbound) {
 	p.pump()
 }
 
+// Elapsed implements elapser.
+func (p *pipe) Elapsed() time.Duration { return p.now }
+
 // pump sends what may be sent.
 func (p *pipe) pump() {
 	for {
-		frame, _ := p.out.next(p.now)
+		frame, _ := p.out.next(p)
 		if frame == nil {
 			return
 		}

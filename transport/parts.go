@@ -19,8 +19,11 @@ type inparts struct {
 	length int // of all of them together, when they are complete
 }
 
+// growth is how many times what has come of a frame may be held for it.
+const growth = 16
+
 // inpart is one such frame. Its memory grows as it comes: a peer has to send a
-// quarter of what it makes us hold.
+// sixteenth of what it makes us hold.
 type inpart struct {
 	length  int
 	data    []byte
@@ -37,7 +40,7 @@ func (p *inpart) add(part []byte) (grown int) {
 		return 0
 	}
 	if before := cap(p.data); p.got > before {
-		data := make([]byte, len(p.data), min(p.length, max(p.got, 4*before)))
+		data := make([]byte, len(p.data), min(p.length, growth*p.got))
 		copy(data, p.data)
 		p.data, grown = data, cap(data)-before
 	}

@@ -114,7 +114,10 @@ const passLen = 16
 func (e *Engine) pass(s *session) {
 	var batch [passLen][]byte
 	for {
-		n := e.takeBatch(s, &batch)
+		n, woken := e.takeBatch(s, &batch)
+		if woken {
+			e.do(e.wakeWaiting)
+		}
 		if n == 0 {
 			return
 		}
@@ -127,29 +130,27 @@ func (e *Engine) pass(s *session) {
 	}
 }
 
-// takeBatch takes the next frames, and wakes those who waited for the room.
-func (e *Engine) takeBatch(s *session, batch *[passLen][]byte) (n int) {
-	e.do(func(a *actions) {
-		now := e.loop.Elapsed()
-		before := s.out.weight()
-		for n < passLen && !s.over {
-			frame, of := s.out.next(now)
-			if frame == nil {
-				break
-			}
-			if of.call != nil {
-				of.call.moved = now
-			}
-			batch[n] = frame
-			n++
+// takeBatch takes the next frames. It reports whether somebody waits for the room.
+func (e *Engine) takeBatch(s *session, batch *[passLen][]byte) (n int, others bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	before := s.out.weight()
+	for n < passLen && !s.over {
+		frame, of := s.out.next(e.loop)
+		if frame == nil {
+			break
 		}
-		s.flushing = n > 0
-		if !s.over {
-			e.outbound += s.out.weight() - before
+		if of.call != nil {
+			of.call.moved = e.loop.Elapsed()
 		}
-		e.wakeWaiting(a)
-	})
-	return n
+		batch[n] = frame
+		n++
+	}
+	s.flushing = n > 0
+	if !s.over {
+		e.outbound += s.out.weight() - before
+	}
+	return n, len(e.waiting) > 0
 }
 
 // answeredTo is the peer's word that all up to a position has arrived.

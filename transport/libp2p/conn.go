@@ -88,12 +88,13 @@ func (c *conn) run() {
 }
 
 func (c *conn) read() error {
-	r := bufio.NewReader(c.stream)
+	r, received := bufio.NewReader(c.stream), int64(0)
 	for {
-		frame, err := readFrame(r, c.stream, c.host.frameTimeout)
+		frame, err := readFrame(r, c.stream, c.host.frameTimeout, received)
 		if err != nil {
 			return err
 		}
+		received += int64(len(frame))
 		c.host.handler.Frame(c, frame)
 	}
 }

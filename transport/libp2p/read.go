@@ -10,16 +10,21 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// firstReadLen is how much memory a frame gets before any of it has come; it
-// grows fourfold as it comes.
-const firstReadLen = 4 << 10
+const (
+	// firstReadLen is how much memory a frame gets before any of it has come; it
+	// grows fourfold as it comes. Who has sent much gets more at once: a part of
+	// that.
+	firstReadLen = 4 << 10
+	trustedPart  = 16
+)
 
 // deadliner is the part of a stream that knows when to give up.
 type deadliner interface{ SetReadDeadline(time.Time) error }
 
 // readFrame reads a frame and the uvarint of its length before it. It waits any
 // time for the first byte, and then at most limit for the rest.
-func readFrame(r *bufio.Reader, d deadliner, limit time.Duration) ([]byte, error) {
+// So much has come before.
+func readFrame(r *bufio.Reader, d deadliner, limit time.Duration, before int64) ([]byte, error) {
 	if _, err := r.Peek(1); err != nil {
 		return nil, err
 	}
@@ -35,7 +40,7 @@ func readFrame(r *bufio.Reader, d deadliner, limit time.Duration) ([]byte, error
 	if size == 0 || size > transport.FrameLenMax {
 		return nil, fmt.Errorf("a frame of %d bytes", size)
 	}
-	return readGrowing(r, int(size))
+	return readGrowing(r, int(size), int(max(firstReadLen, before/trustedPart)))
 }
 
 // complete reports whether a whole frame has been read ahead.
@@ -45,10 +50,10 @@ func complete(r *bufio.Reader) bool {
 	return n > 0 && size <= uint64(r.Buffered()-n)
 }
 
-// readGrowing reads size bytes into memory that is at most four times what has
-// come, and firstReadLen.
-func readGrowing(r io.Reader, size int) ([]byte, error) {
-	data := make([]byte, min(size, firstReadLen))
+// readGrowing reads size bytes into memory that is first, and then at most four
+// times what has come.
+func readGrowing(r io.Reader, size, first int) ([]byte, error) {
+	data := make([]byte, min(size, first))
 	for got := 0; ; {
 		n, err := io.ReadFull(r, data[got:])
 		if err != nil {

@@ -43,7 +43,7 @@ func TestReadFrame(t *testing.T) {
 	} {
 		r, d := bufio.NewReader(source(bytes.NewReader(framed(frames...)))), &deadlines{}
 		for _, want := range frames {
-			got, err := readFrame(r, d, time.Second)
+			got, err := readFrame(r, d, time.Second, 0)
 			require.NoError(t, err, name)
 			require.Equal(t, want, got, name)
 			require.Equal(t, d.set, d.cleared, name)
@@ -51,7 +51,7 @@ func TestReadFrame(t *testing.T) {
 		if name == "at once" {
 			require.Equal(t, 2, d.set, "a frame that is here needs no deadline")
 		}
-		_, err := readFrame(r, d, time.Second)
+		_, err := readFrame(r, d, time.Second, 0)
 		require.Equal(t, io.EOF, err)
 	}
 }
@@ -60,7 +60,7 @@ func TestReadFrame(t *testing.T) {
 func TestFramesGrowAsTheyCome(t *testing.T) {
 	for _, sent := range []int{0, 1, 5000, 20_000} {
 		r := &greedy{sent: sent}
-		_, err := readGrowing(r, transport.FrameLenMax)
+		_, err := readGrowing(r, transport.FrameLenMax, firstReadLen)
 		require.Error(t, err)
 		require.LessOrEqual(t, r.offered, max(firstReadLen, 4*sent), "%d sent", sent)
 	}
@@ -89,7 +89,7 @@ func FuzzReadFrame(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		r, d := bufio.NewReader(bytes.NewReader(stream)), &deadlines{}
 		for rest := stream; ; {
-			got, err := readFrame(r, d, time.Second)
+			got, err := readFrame(r, d, time.Second, 0)
 			if err != nil {
 				return
 			}
