@@ -42,17 +42,19 @@ func observeJob(env node.Env, by transport.Peer, began time.Duration, id string,
 
 // lookAtLogs asks one patrick for the log of a job.
 func (a *auditor) lookAtLogs(ctx context.Context, env node.Env) {
-	a.askLogs(ctx, env, a.someone(env, "patrick"), pick(a, a.jobs.list))
+	a.askLogs(ctx, env, a.someone(env, "patrick"), pick(a, a.jobs.list), noSweep)
 }
 
-func (a *auditor) askLogs(ctx context.Context, env node.Env, by transport.Peer, id string) {
+func (a *auditor) askLogs(ctx context.Context, env node.Env, by transport.Peer, id string, sweep int) {
 	began := env.Loop.Elapsed()
 	logs, err := patrickapi.Logs.Call(ctx, env.Wire, by, patrickapi.JobRequest{Job: id})
 	first, last := "", ""
 	if n := len(logs.Lines); n > 0 {
 		first, last = logs.Lines[0], logs.Lines[n-1]
 	}
-	answered(env, "logs-told", by, began, err, node.F("lines", len(logs.Lines)), node.F("full", logs.Full), node.F("first", first), node.F("last", last), node.F("job", id))
+	answered(env, "logs-told", by, began, err, node.F("lines", len(logs.Lines)), node.F("first", first), node.F("last", last))
+	env.Observe("log-read", node.F("by", by), node.F("took", env.Loop.Elapsed()-began), node.F("job", id), node.F("sweep", sweep),
+		node.F("full", logs.Full && err == nil), node.F("answered", err == nil), node.F("first", first), node.F("last", last))
 }
 
 // lookAtList asks one patrick for a page of jobs, and sometimes for the next.
@@ -185,7 +187,7 @@ func (a *auditor) sweepJobs(ctx context.Context, env node.Env, n int) {
 	}
 	for range min(sampleMax, len(a.jobs.list)) {
 		_ = bounded(ctx, env, func(ctx context.Context) error {
-			a.askLogs(ctx, env, by, pick(a, a.jobs.list))
+			a.askLogs(ctx, env, by, pick(a, a.jobs.list), n)
 			return nil
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,12 +25,15 @@ type answers struct {
 	// sweeping collects what the sweep that goes on was told, swept is the last
 	// one that is complete.
 	sweeping, swept map[string]patrickapi.Status
+	// sweepingLogs and sweptLogs say whose logs were had whole, of those asked for.
+	sweepingLogs, sweptLogs map[string]bool
+	noLog                   map[string]bool // successes that have none
 	// broken is why the sweep that goes on is incomplete, why that of the last.
 	broken, why string
 }
 
 func newAnswers() *answers {
-	return &answers{jobModel: newJobModel(), jobPromises: newJobPromises(), surroundings: newSurroundings(), held: map[[2]string]*maxRegister{}, sweeping: map[string]patrickapi.Status{}}
+	return &answers{jobModel: newJobModel(), jobPromises: newJobPromises(), surroundings: newSurroundings(), held: map[[2]string]*maxRegister{}, sweeping: map[string]patrickapi.Status{}, sweepingLogs: map[string]bool{}, noLog: map[string]bool{}}
 }
 
 func (*answers) Name() string { return "answers-are-true" }
@@ -50,6 +54,8 @@ func (c *answers) Fact(f check.Fact) error {
 	case "job-told":
 		return c.job(f)
 	case "logs-told":
+		return c.failure(f)
+	case "log-read":
 		return c.log(f)
 	case "list-told":
 		return c.list(f)
@@ -130,6 +136,7 @@ func (c *answers) job(f check.Fact) error {
 // before it told of it.
 func (c *answers) logless(f check.Fact, job string) error {
 	holder, _ := f.Get("holder").(transport.Peer)
+	c.noLog[job] = true
 	switch {
 	case c.jobs[job].adopted:
 		c.Excused("the monkey died before it told of the log")
@@ -141,26 +148,51 @@ func (c *answers) logless(f check.Fact, job string) error {
 	return nil
 }
 
-// log judges what a patrick tells of a log.
+// log judges what a patrick tells of a log: once it knows of a success it has the
+// whole log or says that it has none.
 func (c *answers) log(f check.Fact) error {
 	job, by := f.Text("job"), c.name(f)
-	if err := c.failure(f); err != nil || f.Text("error") != "" {
-		return err
-	}
 	j := c.jobs[job]
-	if j == nil || len(j.pushes) == 0 || f.Int("lines") == 0 {
+	if j == nil || len(j.pushes) == 0 {
+		return nil
+	}
+	full := f.Text("full") == "true"
+	if f.Int("sweep") != noSweep {
+		c.sweepingLogs[job] = full
+	}
+	if f.Text("answered") != "true" {
 		return nil
 	}
 	c.Evaluated()
 	first, last := f.Text("first"), f.Text("last")
-	if f.Text("full") != "true" {
+	switch succeeded := c.register(by, job).floor(f.At-time.Duration(f.Int("took"))).major == math.MaxUint64; {
+	case !full && succeeded && !c.rotted[by]:
+		return fmt.Errorf("%s knows that job %s succeeded, and gives a part of its log without saying that the rest is missing", by, job)
+	case !full:
 		return nil
-	}
-	if !strings.Contains(first, j.pushes[0].commit) && !strings.Contains(first, "failed:") {
+	case !strings.Contains(first, j.pushes[0].commit) && !strings.Contains(first, "failed:"):
 		return fmt.Errorf("%s says that the log of job %s begins with %q, which is not about commit %s", by, job, first, j.pushes[0].commit)
+	case succeeded && j.failures == 0 && !strings.Contains(last, "100%"):
+		return fmt.Errorf("%s says that the whole log of job %s, which succeeded, ends with %q", by, job, last)
 	}
-	if !j.decided[patrickapi.Failed] && !j.decided[patrickapi.Cancelled] && j.failures == 0 && !strings.Contains(last, "100%") {
-		return fmt.Errorf("%s says that the whole log of job %s ends with %q", by, job, last)
+	return nil
+}
+
+// logs demands that logs of successes that were asked for after healing were had.
+func (c *answers) logs() error {
+	for _, id := range slices.Sorted(maps.Keys(c.sweptLogs)) {
+		j := c.jobs[id]
+		switch {
+		case c.swept[id] != patrickapi.Success:
+			continue // what was lost with its monkey has left no log
+		case c.void(id) || j.forgotten || c.noLog[id]:
+			c.Excused("there is no log any more")
+			continue
+		}
+		c.Evaluated()
+		if !c.sweptLogs[id] {
+			return fmt.Errorf("job %s succeeded, and its log cannot be had", id)
+		}
 	}
 	return nil
 }
@@ -236,9 +268,9 @@ func (c *answers) failure(f check.Fact) error {
 func (c *answers) sweepEnds() {
 	c.why = c.broken
 	if c.broken == "" {
-		c.swept = c.sweeping
+		c.swept, c.sweptLogs = c.sweeping, c.sweepingLogs
 	}
-	c.sweeping, c.broken = map[string]patrickapi.Status{}, ""
+	c.sweeping, c.sweepingLogs, c.broken = map[string]patrickapi.Status{}, map[string]bool{}, ""
 }
 
 // Poll implements check.OnPoll.
@@ -275,5 +307,5 @@ func (c *answers) Settled(v check.View) error {
 			return fmt.Errorf("whoever asks for all jobs is told that job %s is %s", id, status)
 		}
 	}
-	return nil
+	return c.logs()
 }
