@@ -6,8 +6,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/taucloud/tau/services/tns"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/transport"
 )
 
 // versions compares what replicas of tns tell a user who asks all the time, and
@@ -17,6 +20,7 @@ type versions struct {
 	*versionModel
 	surroundings
 	durability
+	calm
 	// held is what one replica names as current: newer and newer. durable is what
 	// a replica has made durable itself, and the next incarnation must know.
 	held    map[replicaBranch]*maxRegister
@@ -36,7 +40,7 @@ type replicaBranch struct {
 
 func newVersions() *versions {
 	return &versions{
-		durability: newDurability(tnsapi.Service, publishMax), versionModel: newVersionModel(), surroundings: newSurroundings(), held: map[replicaBranch]*maxRegister{}, durable: map[replicaBranch]height{},
+		durability: newDurability(tnsapi.Service, publishMax), calm: newCalm(tnsapi.Service), versionModel: newVersionModel(), surroundings: newSurroundings(), held: map[replicaBranch]*maxRegister{}, durable: map[replicaBranch]height{},
 		promised: map[tnsapi.BranchRequest]durableVersion{}, sweeping: map[tnsapi.BranchRequest]height{}, watched: map[tnsapi.BranchRequest]height{},
 	}
 }
@@ -47,6 +51,7 @@ func (*versions) Name() string { return "versions-are-true" }
 func (c *versions) Fact(f check.Fact) error {
 	c.durability.fact(f)
 	c.surroundings.fact(f)
+	c.calm.fact(f)
 	c.versionModel.fact(f)
 	switch {
 	case f.Service == "node" && (f.Name == "crashed" || f.Name == "stopped"):
@@ -172,8 +177,64 @@ func (c *versions) watch(f check.Fact) error {
 func (c *versions) Poll(v check.View) error {
 	c.durability.look(v)
 	c.surroundings.look(v)
+	c.calm.look(v)
+	return c.prompt(v)
+}
+
+// tellWatchersWithin is how long a change may take to whoever watches.
+const tellWatchersWithin = 3 * time.Second
+
+// prompt demands that watchers are told of a change when it happens, if the cloud
+// is whole and they can talk to all of it.
+func (c *versions) prompt(v check.View) error {
+	for member := range c.calm.members {
+		if !v.Connected(scenario.Client, member) {
+			c.whole = false
+		}
+	}
+	for _, b := range slices.SortedFunc(maps.Keys(c.watched), compareBranches) {
+		t := c.branch(b)
+		if t.newestAt == 0 || v.Now()-t.newestAt < tellWatchersWithin || t.ambiguous || c.watched[b].compare(t.newest) >= 0 {
+			continue
+		}
+		if !c.lasts(t.newestAt) {
+			c.Excused("the cloud was not whole")
+			continue
+		}
+		return fmt.Errorf("whoever watches %s/%s was told of order %s last, %v after order %s was published", b.Project, b.Branch, c.watched[b], v.Now()-t.newestAt, t.newest)
+	}
 	return nil
 }
+
+// Witness implements check.OnWitness: when tns says that a version or a fence is
+// durable, it is on as many disks.
+func (c *versions) Witness(v check.View, f check.Fact) error {
+	if f.Service != tnsapi.Service || f.Name != "publish-durable" && f.Name != "fence-durable" {
+		return nil
+	}
+	b := branchOf(f)
+	holder, _ := f.Get("holder").(transport.Peer)
+	token, job := tnsapi.Token{Attempt: uint64(f.Int("attempt")), Holder: holder}, f.Text("job")
+	found := 0
+	for _, n := range v.Nodes() {
+		if slices.Contains(n.Services, tnsapi.Service) &&
+			(tns.OnDisk(n.Disk, b.Project, b.Branch, job, token) || f.Name == "fence-durable" && tns.FencedOnDisk(n.Disk, b.Project, b.Branch, job, token)) {
+			found++
+		}
+	}
+	if t := c.branch(b); len(t.published) > keepLeast || t.later(job, attemptOf(f)) {
+		c.Excused("newer versions may have taken its place")
+		return nil
+	}
+	c.Evaluated()
+	if copies := int(f.Int("copies")); found < copies {
+		return fmt.Errorf("%s of job %s under attempt %d is said to be on %d disks, it is on %d", f.Name, job, token.Attempt, copies, found)
+	}
+	return nil
+}
+
+// keepLeast is the least number of versions that any scenario keeps.
+const keepLeast = 3
 
 // Settled demands that whoever asks or watches is told of the newest version that
 // was acknowledged, or of a newer one.

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/sim/check"
@@ -28,6 +29,19 @@ type branchTruth struct {
 	// published under two, so that which counts depends on tokens.
 	orders    map[string]height
 	ambiguous bool
+	// newest is the greatest height that was published, and when.
+	newest   height
+	newestAt time.Duration
+}
+
+// later reports whether a job has published under a later attempt.
+func (t *branchTruth) later(job string, a attempt) bool {
+	for name := range t.published {
+		if name.job == job && a.less(name.token) {
+			return true
+		}
+	}
+	return false
 }
 
 // versionName tells versions of a branch apart.
@@ -77,6 +91,9 @@ func (m *versionModel) fact(f check.Fact) {
 		name := nameOf(f)
 		t.published[name] = f.Text("commit")
 		t.begun.begin(f.At, name.height)
+		if t.newest.compare(name.height) < 0 {
+			t.newest, t.newestAt = name.height, f.At
+		}
 		if old, known := t.orders[name.job]; known && old != name.height {
 			t.ambiguous = true
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
 )
 
 // Replica is the replicated store, nil before Start. It is for checkers.
@@ -40,6 +41,29 @@ func (s *Service) Current(project, branch string) (tnsapi.Version, error) {
 // History lists the versions of a branch, current first.
 func (s *Service) History(project, branch string) ([]tnsapi.Version, error) {
 	return s.registry.history(project, branch)
+}
+
+// OnDisk reports whether a replica would have a version of a job, whole, if its
+// node lost power at this moment and started from its disk alone.
+func OnDisk(disk storage.Durable, project, branch, job string, token tnsapi.Token) bool {
+	headers, err := decodeVersions(storage.ReplicaOnDisk(disk, tnsapi.Service, namespace, storage.K(versions, project, branch)))
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(headers, func(v tnsapi.Version) bool {
+		return v.Job == job && v.Token == token && whole(v, entriesOf(storage.ReplicaOnDisk(disk, tnsapi.Service, namespace, entriesKey(v))))
+	})
+}
+
+// FencedOnDisk is the same for a token: it, or a greater one, would be known.
+func FencedOnDisk(disk storage.Durable, project, branch, job string, token tnsapi.Token) bool {
+	for _, e := range storage.ReplicaOnDisk(disk, tnsapi.Service, namespace, storage.K(fences, project, branch, job)) {
+		var t tnsapi.Token
+		if transport.Decode(e.Value, &t) == nil && t.Compare(token) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Torn lists what is there in part only: versions of which an entry is missing,

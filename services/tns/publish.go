@@ -26,7 +26,7 @@ func (s *Service) fence(ctx context.Context, _ transport.Peer, req tnsapi.FenceR
 	if err != nil {
 		return tnsapi.FenceResponse{}, err
 	}
-	s.env.Observe("fence-durable", node.F("job", req.Job), node.F("attempt", req.Token.Attempt), node.F("holder", req.Token.Holder), s.incarnation())
+	s.env.Observe("fence-durable", node.F("project", req.Project), node.F("branch", req.Branch), node.F("copies", copies), node.F("job", req.Job), node.F("attempt", req.Token.Attempt), node.F("holder", req.Token.Holder), s.incarnation())
 	return tnsapi.FenceResponse{Copies: copies}, nil
 }
 

@@ -82,13 +82,18 @@ func (r registry) entries(v tnsapi.Version) ([]tnsapi.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	return entriesOf(stored), nil
+}
+
+// entriesOf is what a version consists of, as it is stored, in path order.
+func entriesOf(stored []storage.Entry) []tnsapi.Entry {
 	list := make([]tnsapi.Entry, 0, len(stored))
 	for _, e := range stored {
 		parts := e.Key.Parts()
 		list = append(list, tnsapi.Entry{Path: parts[len(parts)-1], Value: e.Value})
 	}
 	sortEntries(list) // keys are ordered after escaping
-	return list, nil
+	return list
 }
 
 func sortEntries(list []tnsapi.Entry) {

@@ -30,6 +30,9 @@ func Spec() node.Spec {
 	}
 }
 
+// namespace is where tns keeps what it knows in its replicated store.
+const namespace = "main"
+
 // Service is one replica of tns.
 type Service struct {
 	env      node.Env
@@ -44,7 +47,7 @@ type Service struct {
 
 // Start implements node.Service.
 func (s *Service) Start(ctx context.Context) error {
-	store, err := s.env.OpenReplicated(ctx, "main")
+	store, err := s.env.OpenReplicated(ctx, namespace)
 	if err != nil {
 		return err
 	}
