@@ -108,10 +108,10 @@ func (p *publishParams) once(ctx context.Context, env node.Env, c *tnsapi.Client
 }
 
 // observeVersion tells the checks what tns says it has published.
-func observeVersion(env node.Env, fact string, resp tnsapi.PublishResponse) {
+func observeVersion(env node.Env, fact string, resp tnsapi.PublishResponse, more ...node.Field) {
 	v := resp.Version
-	env.Observe(fact, node.F("project", v.Project), node.F("branch", v.Branch), node.F("commit", v.Commit), node.F("job", v.Job),
-		node.F("order", v.Order), node.F("rollback", int64(v.Rollback)), node.F("attempt", v.Token.Attempt), node.F("holder", v.Token.Holder), node.F("artifact", v.Artifact), node.F("copies", resp.Copies))
+	env.Observe(fact, append(more, node.F("project", v.Project), node.F("branch", v.Branch), node.F("commit", v.Commit), node.F("job", v.Job),
+		node.F("order", v.Order), node.F("rollback", int64(v.Rollback)), node.F("attempt", v.Token.Attempt), node.F("holder", v.Token.Holder), node.F("artifact", v.Artifact), node.F("copies", resp.Copies))...)
 }
 
 func entriesOf(commit string, n int) []tnsapi.Entry {
@@ -179,7 +179,7 @@ func (p *rollbackParams) once(ctx context.Context, env node.Env, c *tnsapi.Clien
 	env.Observe("rollback-sent", node.F("project", p.Project), node.F("branch", p.Branch), node.F("commit", commit))
 	v, err := c.Rollback(ctx, p.Project, p.Branch, commit)
 	if err == nil {
-		observeVersion(env, "rollback-acknowledged", tnsapi.PublishResponse{Version: v})
+		observeVersion(env, "rollback-acknowledged", tnsapi.PublishResponse{Version: v}, node.F("asked", commit))
 	}
 	return err
 }

@@ -20,6 +20,9 @@ type answers struct {
 	*jobModel
 	jobPromises
 	surroundings
+	calm
+	// waiting are the jobs that nobody was given yet, since when.
+	waiting map[string]time.Duration
 	// held is what one patrick knows of one job: more and more of its end.
 	held map[[2]string]*maxRegister
 	// sweeping collects what the sweep that goes on was told, swept is the last
@@ -33,7 +36,7 @@ type answers struct {
 }
 
 func newAnswers() *answers {
-	return &answers{jobModel: newJobModel(), jobPromises: newJobPromises(), surroundings: newSurroundings(), held: map[[2]string]*maxRegister{}, sweeping: map[string]patrickapi.Status{}, sweepingLogs: map[string]bool{}, noLog: map[string]bool{}}
+	return &answers{jobModel: newJobModel(), jobPromises: newJobPromises(), calm: newCalm("patrick"), waiting: map[string]time.Duration{}, surroundings: newSurroundings(), held: map[[2]string]*maxRegister{}, sweeping: map[string]patrickapi.Status{}, sweepingLogs: map[string]bool{}, noLog: map[string]bool{}}
 }
 
 func (*answers) Name() string { return "answers-are-true" }
@@ -43,6 +46,8 @@ func (c *answers) Fact(f check.Fact) error {
 	c.jobPromises.fact(f)
 	c.jobModel.fact(f)
 	c.surroundings.fact(f)
+	c.calm.fact(f)
+	c.waits(f)
 	if c.forgets(f) {
 		maps.DeleteFunc(c.held, func(k [2]string, _ *maxRegister) bool { return k[0] == f.Node })
 	}
@@ -168,6 +173,8 @@ func (c *answers) log(f check.Fact) error {
 	switch succeeded := c.register(by, job).floor(f.At-time.Duration(f.Int("took"))).major == math.MaxUint64; {
 	case !full && succeeded && !c.rotted[by]:
 		return fmt.Errorf("%s knows that job %s succeeded, and gives a part of its log without saying that the rest is missing", by, job)
+	case !full && !strings.Contains(first, j.pushes[0].commit) && !strings.Contains(first, "%") && !strings.Contains(first, "failed"):
+		return fmt.Errorf("%s gives %q for a line of the log of job %s", by, first, job)
 	case !full:
 		return nil
 	case !strings.Contains(first, j.pushes[0].commit) && !strings.Contains(first, "failed:"):
@@ -226,6 +233,9 @@ func (c *answers) open(f check.Fact) error {
 		return fmt.Errorf("%s offers %d jobs, asked for %d", c.name(f), len(ids), f.Int("limit"))
 	}
 	begin := f.At - time.Duration(f.Int("took"))
+	if err := c.overlooked(f, ids, begin); err != nil {
+		return err
+	}
 	for _, id := range ids {
 		c.Evaluated()
 		j := c.jobs[id]
@@ -237,6 +247,48 @@ func (c *answers) open(f check.Fact) error {
 		}
 	}
 	return nil
+}
+
+// waitsLong is how old a job must be that every patrick offers, if it was never
+// granted and the cloud is whole.
+const waitsLong = 5 * time.Second
+
+// overlooked demands that what has been waiting is offered.
+func (c *answers) overlooked(f check.Fact, ids []string, begin time.Duration) error {
+	if len(ids) >= int(f.Int("limit")) {
+		return nil
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.waiting)) {
+		at := c.waiting[id]
+		if at+waitsLong > begin || slices.Contains(ids, id) {
+			continue
+		}
+		if !c.lasts(at) {
+			c.Excused("the cloud was not whole")
+			continue
+		}
+		c.Evaluated()
+		return fmt.Errorf("%s does not offer job %s, which has been waiting for %v", c.name(f), id, begin-at)
+	}
+	return nil
+}
+
+// waits follows the jobs that wait for their first attempt.
+func (c *answers) waits(f check.Fact) {
+	job := f.Text("job")
+	switch f.Name {
+	case "push-acknowledged":
+		if j := c.jobs[job]; j != nil && len(j.grants) == 0 && j.decidedAt == 0 && !j.cancelled && f.Text("duplicate") != "true" {
+			c.waiting[job] = f.At
+		}
+		for id := range c.waiting {
+			if j := c.jobs[id]; len(j.pushes) > 0 && c.supersedable(id, j.pushes[0]) {
+				delete(c.waiting, id)
+			}
+		}
+	case "job-granted", "job-finished", "cancel-sent", "job-rebuilt":
+		delete(c.waiting, job)
+	}
 }
 
 // monkey judges what a monkey tells of itself.
@@ -277,6 +329,7 @@ func (c *answers) sweepEnds() {
 func (c *answers) Poll(v check.View) error {
 	c.jobPromises.look(v)
 	c.surroundings.look(v)
+	c.calm.look(v)
 	return nil
 }
 

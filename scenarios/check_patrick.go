@@ -212,10 +212,12 @@ type dedupe struct {
 	// crashed and may have forgotten, by node; news those that it may yet hear of.
 	known map[string]map[string]bool
 	news  map[string][]string
+	// accepted counts who took a job for new, fresh who was told so.
+	accepted, fresh map[string]int
 }
 
 func newDedupe() *dedupe {
-	return &dedupe{jobs: map[string]string{}, pushes: map[string]string{}, known: map[string]map[string]bool{}, news: map[string][]string{}}
+	return &dedupe{jobs: map[string]string{}, pushes: map[string]string{}, known: map[string]map[string]bool{}, news: map[string][]string{}, accepted: map[string]int{}, fresh: map[string]int{}}
 }
 
 func (*dedupe) Name() string { return "dedupe" }
@@ -229,8 +231,14 @@ func (c *dedupe) Fact(f check.Fact) error {
 		if f.Text("duplicate") == "true" && f.Int("tries") == 1 && c.pushes[f.Text("job")] == "" {
 			return fmt.Errorf("the push of job %s is taken for a duplicate, and nobody had pushed it before", f.Text("job"))
 		}
+		if f.Text("duplicate") != "true" {
+			if c.fresh[f.Text("job")]++; c.fresh[f.Text("job")] > c.accepted[f.Text("job")] {
+				return fmt.Errorf("the push of job %s is acknowledged as new %d times, %d patricks accepted it", f.Text("job"), c.fresh[f.Text("job")], c.accepted[f.Text("job")])
+			}
+		}
 		return c.one(f)
 	case f.Name == "job-accepted":
+		c.accepted[f.Text("job")]++
 		if c.known[f.Node][f.Text("job")] {
 			return fmt.Errorf("%s accepted the push of job %s, which it knew", f.Node, f.Text("job"))
 		}

@@ -31,6 +31,11 @@ type versions struct {
 	// last one, watched what watchers were told last.
 	sweeping, swept map[tnsapi.BranchRequest]height
 	watched         map[tnsapi.BranchRequest]height
+	// lengths are those of the histories told last, durableOf counts the jobs of
+	// which a version was durable on two replicas or more.
+	lengths, durableOf map[tnsapi.BranchRequest]int
+	counted            map[string]bool
+	everLost           bool // some replica has lost something
 }
 
 type replicaBranch struct {
@@ -42,6 +47,7 @@ func newVersions() *versions {
 	return &versions{
 		durability: newDurability(tnsapi.Service, publishMax), calm: newCalm(tnsapi.Service), versionModel: newVersionModel(), surroundings: newSurroundings(), held: map[replicaBranch]*maxRegister{}, durable: map[replicaBranch]height{},
 		promised: map[tnsapi.BranchRequest]durableVersion{}, sweeping: map[tnsapi.BranchRequest]height{}, watched: map[tnsapi.BranchRequest]height{},
+		lengths: map[tnsapi.BranchRequest]int{}, durableOf: map[tnsapi.BranchRequest]int{}, counted: map[string]bool{},
 	}
 }
 
@@ -50,6 +56,7 @@ func (*versions) Name() string { return "versions-are-true" }
 // Fact implements check.OnFact.
 func (c *versions) Fact(f check.Fact) error {
 	c.durability.fact(f)
+	c.everLost = c.everLost || len(c.lost) > 0
 	c.surroundings.fact(f)
 	c.calm.fact(f)
 	c.versionModel.fact(f)
@@ -59,12 +66,17 @@ func (c *versions) Fact(f check.Fact) error {
 	case f.Service == "tns" && f.Name == "published":
 		c.register(f.Node, branchOf(f)).done(f.At, heightOf(f))
 	case f.Service == "tns" && f.Name == "publish-durable":
-		c.keep(f)
+		c.noteDurable(f)
 	case f.Name == "current-told", f.Name == "entries-told":
 		return c.current(f)
 	case f.Name == "version-told":
 		return c.version(f, "tells of")
+	case f.Name == "rollback-acknowledged":
+		return c.rolledBack(f)
 	case f.Name == "history-told":
+		if f.Text("error") == "" {
+			c.lengths[branchOf(f)] = int(f.Int("versions"))
+		}
 		if wrong := f.Text("wrong"); wrong != "" {
 			return fmt.Errorf("the history that %s tells is wrong: %s", c.name(f), wrong)
 		}
@@ -106,11 +118,15 @@ func (c *versions) restart(f check.Fact) {
 	}
 }
 
-// keep notes what is durable.
-func (c *versions) keep(f check.Fact) {
+// noteDurable notes what is durable.
+func (c *versions) noteDurable(f check.Fact) {
 	key, h := replicaBranch{f.Node, branchOf(f)}, heightOf(f)
 	if c.durable[key].compare(h) < 0 {
 		c.durable[key] = h
+	}
+	if id := promiseOf(key.branch, f.Text("job")); f.Int("copies") >= 2 && !c.counted[id] {
+		c.counted[id] = true
+		c.durableOf[key.branch]++
 	}
 	if p := c.promised[key.branch]; p.height.compare(h) <= 0 {
 		copies := int(f.Int("copies"))
@@ -155,6 +171,19 @@ func (c *versions) version(f check.Fact, how string) error {
 	c.Evaluated()
 	if text := c.contradiction(f); text != "" {
 		return fmt.Errorf("%s %s commit %s of %s/%s: %s", c.name(f), how, f.Text("commit"), f.Text("project"), f.Text("branch"), text)
+	}
+	return nil
+}
+
+// rolledBack judges what a user is told who wants an older commit back: it was
+// published anew, after what it replaces.
+func (c *versions) rolledBack(f check.Fact) error {
+	c.Evaluated()
+	if text := c.contradiction(f); text != "" {
+		return fmt.Errorf("a rollback to commit %s is acknowledged: %s", f.Text("asked"), text)
+	}
+	if f.Text("commit") != f.Text("asked") || heightOf(f).minor == 0 {
+		return fmt.Errorf("a rollback to commit %s is acknowledged with commit %s of order %s", f.Text("asked"), f.Text("commit"), heightOf(f))
 	}
 	return nil
 }
@@ -222,7 +251,7 @@ func (c *versions) Witness(v check.View, f check.Fact) error {
 			found++
 		}
 	}
-	if t := c.branch(b); len(t.published) > keepLeast || t.later(job, attemptOf(f)) {
+	if t := c.branch(b); t.newerThan(job, c.keep) || t.later(job, attemptOf(f)) {
 		c.Excused("newer versions may have taken its place")
 		return nil
 	}
@@ -232,9 +261,6 @@ func (c *versions) Witness(v check.View, f check.Fact) error {
 	}
 	return nil
 }
-
-// keepLeast is the least number of versions that any scenario keeps.
-const keepLeast = 3
 
 // Settled demands that whoever asks or watches is told of the newest version that
 // was acknowledged, or of a newer one.
@@ -258,6 +284,9 @@ func (c *versions) Settled(v check.View) error {
 		c.Evaluated()
 		if told := c.swept[b]; told.compare(p.height) < 0 {
 			return fmt.Errorf("whoever asks is told that order %s of %s/%s is current, order %s was acknowledged", told, b.Project, b.Branch, p.height)
+		}
+		if kept := min(c.keep, c.durableOf[b]); c.lengths[b] < kept && !c.everLost {
+			return fmt.Errorf("whoever asks for the history of %s/%s is told of %d versions, %d are kept", b.Project, b.Branch, c.lengths[b], kept)
 		}
 		if told, watches := c.watched[b]; watches && told.compare(p.height) < 0 {
 			return fmt.Errorf("whoever watches %s/%s was told of order %s last, order %s was acknowledged", b.Project, b.Branch, told, p.height)

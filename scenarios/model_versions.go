@@ -34,6 +34,18 @@ type branchTruth struct {
 	newestAt time.Duration
 }
 
+// newerThan reports whether so many other jobs have published newer versions that
+// a version of a job need not be kept.
+func (t *branchTruth) newerThan(job string, keep int) bool {
+	newer := 0
+	for other, h := range t.orders {
+		if other != job && t.orders[job].compare(h) <= 0 {
+			newer++
+		}
+	}
+	return newer >= keep
+}
+
 // later reports whether a job has published under a later attempt.
 func (t *branchTruth) later(job string, a attempt) bool {
 	for name := range t.published {

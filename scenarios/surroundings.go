@@ -6,6 +6,7 @@ import (
 
 	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick"
+	"github.com/taucloud/tau/services/tns"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/transport"
 )
@@ -15,9 +16,10 @@ import (
 type surroundings struct {
 	names map[transport.Peer]string
 	// slots is how many jobs a monkey is configured to do at once, lease the longest
-	// lease.
+	// lease, keep the least number of versions that a tns is to keep.
 	slots map[string]int
 	lease time.Duration
+	keep  int
 	// rotted are nodes whose disks may not have kept what they knew, badDisk those
 	// whose disks are troubled just now, wasBad those that ever were.
 	rotted, badDisk, wasBad map[string]bool
@@ -50,6 +52,9 @@ func (s *surroundings) look(v check.View) {
 		s.names[n.Peer] = n.Name
 		if set, ok := n.Configured("monkey").(*monkey.Settings); ok {
 			s.slots[n.Name] = set.Slots
+		}
+		if set, ok := n.Configured("tns").(*tns.Settings); ok && (s.keep == 0 || set.KeepVersions < s.keep) {
+			s.keep = set.KeepVersions
 		}
 		if set, ok := n.Configured("patrick").(*patrick.Settings); ok {
 			s.lease = max(s.lease, set.Lease)
