@@ -1,0 +1,167 @@
+package scenarios
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/stretchr/testify/require"
+)
+
+// promised is a row of promises/promises.yaml.
+type promised struct {
+	Says    string   `yaml:"says"`
+	Checks  []string `yaml:"checks"`
+	SeenIn  []string `yaml:"seen-in"`
+	Tests   []string `yaml:"tests"`
+	Mutants []string `yaml:"mutants"`
+	Client  []string `yaml:"client"`
+}
+
+type promisesOf struct {
+	Promises []promised          `yaml:"promises"`
+	Methods  map[string]promised `yaml:"methods"`
+}
+
+func promises(t *testing.T) map[string]promisesOf {
+	raw, err := os.ReadFile("promises/promises.yaml")
+	require.NoError(t, err)
+	var table map[string]promisesOf
+	require.NoError(t, yaml.UnmarshalWithOptions(raw, &table, yaml.Strict()))
+	return table
+}
+
+// TestEveryPromiseHasACheck compares the table with what services promise.
+func TestEveryPromiseHasACheck(t *testing.T) {
+	table := promises(t)
+	for _, service := range []string{"seer", "tns", "patrick", "monkey", "hoarder"} {
+		lines := promiseLines(t, service)
+		require.NotEmpty(t, lines, service)
+		var says []string
+		for _, p := range table[service].Promises {
+			says = append(says, p.Says)
+			require.True(t, slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, p.Says) }),
+				"promises.yaml: the README of %s has no line that begins with %q", service, p.Says)
+		}
+		for _, line := range lines {
+			require.True(t, slices.ContainsFunc(says, func(s string) bool { return strings.HasPrefix(line, s) }),
+				"promises.yaml has no row for what the README of %s promises: %q", service, line)
+		}
+	}
+}
+
+// promiseLines are the items of the sections Promise and Invariants, without
+// marks. An item that lists checks is none.
+func promiseLines(t *testing.T, service string) (lines []string) {
+	raw, err := os.ReadFile(filepath.Join("..", "services", service, "README.md"))
+	require.NoError(t, err)
+	inside := false
+	for _, line := range strings.Split(string(raw), "\n") {
+		if strings.HasPrefix(line, "## ") {
+			inside = line == "## Promise" || line == "## Invariants"
+		}
+		line = strings.NewReplacer("*", "", "`", "").Replace(line)
+		if inside && strings.HasPrefix(line, "- ") && !strings.HasPrefix(line, "- Checks:") {
+			lines = append(lines, strings.TrimPrefix(line, "- "))
+		}
+	}
+	return lines
+}
+
+var (
+	wireName     = regexp.MustCompile(`"((?:seer|tns|patrick|monkey|hoarder)/[a-z-]+)"`)
+	clientMethod = regexp.MustCompile(`(?m)^func \(c \*Client\) ([A-Z]\w*)`)
+	errorName    = regexp.MustCompile(`(?:invalid|transport\.New)\([^"\n]*"((?:\w+)/[a-z-]+)"`)
+)
+
+// TestEveryMethodHasACheck compares the table with the api packages.
+func TestEveryMethodHasACheck(t *testing.T) {
+	for service, rows := range promises(t) {
+		names, clients := apiOf(t, service)
+		require.ElementsMatch(t, names, slices.Collect(maps.Keys(rows.Methods)), "promises.yaml: the methods of %s", service)
+		var called []string
+		for _, m := range rows.Methods {
+			called = append(called, m.Client...)
+		}
+		require.ElementsMatch(t, clients, called, "promises.yaml: the methods of the client of %s", service)
+	}
+}
+
+// apiOf lists what a service's api package has names on the wire for, and what
+// its client can do.
+func apiOf(t *testing.T, service string) (names, clients []string) {
+	files, err := filepath.Glob(filepath.Join("..", "services", service, service+"api", "*.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		errors := errorName.FindAllStringSubmatch(string(raw), -1)
+		for _, m := range wireName.FindAllStringSubmatch(string(raw), -1) {
+			if !slices.Contains(names, m[1]) && !slices.ContainsFunc(errors, func(e []string) bool { return e[1] == m[1] }) {
+				names = append(names, m[1])
+			}
+		}
+		for _, m := range clientMethod.FindAllStringSubmatch(string(raw), -1) {
+			clients = append(clients, m[1])
+		}
+	}
+	return names, clients
+}
+
+// TestPromisesNameWhatThereIs: whatever the table refers to exists, each row says
+// how its loss would be noticed.
+func TestPromisesNameWhatThereIs(t *testing.T) {
+	var checks []string
+	for _, c := range Vocabulary().Checks {
+		checks = append(checks, c.Name)
+	}
+	tests := testNames(t)
+	for service, rows := range promises(t) {
+		all := slices.Clone(rows.Promises)
+		for name, m := range rows.Methods {
+			m.Says = name
+			all = append(all, m)
+		}
+		for _, p := range all {
+			require.NotEmpty(t, append(p.Checks, p.Tests...), "%s: %s: nothing would notice", service, p.Says)
+			require.NotEmpty(t, append(p.SeenIn, p.Tests...), "%s: %s: seen nowhere", service, p.Says)
+			for _, name := range p.Checks {
+				require.Contains(t, checks, name, "%s: %s", service, p.Says)
+			}
+			for _, name := range p.SeenIn {
+				require.FileExists(t, name+".yaml", "%s: %s", service, p.Says)
+			}
+			for _, name := range p.Tests {
+				require.Contains(t, tests, name, "%s: %s", service, p.Says)
+			}
+			for _, name := range p.Mutants {
+				require.FileExists(t, filepath.Join("mutants", name+".patch"), "%s: %s", service, p.Says)
+			}
+		}
+	}
+}
+
+// testNames lists the tests of this folder and of the services.
+func testNames(t *testing.T) (names []string) {
+	pattern := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	for _, glob := range []string{"*_test.go", "../services/*/*_test.go"} {
+		files, err := filepath.Glob(glob)
+		require.NoError(t, err)
+		for _, file := range files {
+			raw, err := os.ReadFile(file)
+			require.NoError(t, err)
+			for _, m := range pattern.FindAllStringSubmatch(string(raw), -1) {
+				names = append(names, m[1])
+			}
+		}
+	}
+	return names
+}
