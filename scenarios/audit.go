@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/taucloud/tau/clock"
@@ -52,6 +53,7 @@ type auditor struct {
 	// artifacts are what jobs came to, by what their pushes must come to.
 	artifacts subjects[string]
 	expected  map[string]string // artifact by job
+	running   []string          // jobs that somebody builds
 	items     subjects[string]  // roots that users stored
 	databases subjects[databaseName]
 	// suspicious is how many of the next looks ask hoarders for their copies, as a
@@ -101,7 +103,10 @@ func (a *auditor) Hear(f check.Fact) {
 		if f.Text("kind") == "database" {
 			a.databases.add(databaseName{f.Text("owner"), f.Text("name")})
 		}
+	case "job-granted":
+		a.running = append(a.running, f.Text("job"))
 	case "job-finished":
+		a.running = slices.DeleteFunc(a.running, func(id string) bool { return id == f.Text("job") })
 		if root := a.expected[f.Text("job")]; root != "" && f.Text("artifact") == root {
 			a.artifacts.add(root)
 		}

@@ -40,9 +40,14 @@ func observeJob(env node.Env, by transport.Peer, began time.Duration, id string,
 		node.F("attempt", j.Token.Attempt), node.F("holder", j.Token.Holder), node.F("artifact", j.Artifact), node.F("log", j.Log), node.F("reason", j.Error), node.F("sweep", sweep))
 }
 
-// lookAtLogs asks one patrick for the log of a job.
+// lookAtLogs asks one patrick for the log of a job, every other time of one that is
+// being built.
 func (a *auditor) lookAtLogs(ctx context.Context, env node.Env) {
-	a.askLogs(ctx, env, a.someone(env, "patrick"), pick(a, a.jobs.list), noSweep)
+	id := pick(a, a.jobs.list)
+	if len(a.running) > 0 && a.IntN(2) == 0 {
+		id = pick(a, a.running)
+	}
+	a.askLogs(ctx, env, a.someone(env, "patrick"), id, noSweep)
 }
 
 func (a *auditor) askLogs(ctx context.Context, env node.Env, by transport.Peer, id string, sweep int) {

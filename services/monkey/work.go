@@ -71,6 +71,9 @@ func (s *Service) attempt(ctx context.Context, l *lock, book *logbook) (out outc
 		return out
 	}
 	if out.artifact, out.err = s.deposit(ctx, l, built); out.err != nil {
+		// A conflict: the job was published, nobody heard of it, and the branch has
+		// moved on so far that tns has let the artifact go. That is a success.
+		out.err = s.refused(ctx, l, out.err)
 		return out
 	}
 	out.published, out.err = s.publish(ctx, l, built, out.artifact)
