@@ -102,11 +102,6 @@ func (b *board) open() []*active {
 	return list
 }
 
-// sorted lists all active jobs, oldest first.
-func (b *board) sorted() []*active {
-	return slices.SortedFunc(maps.Values(b.active), compareAge)
-}
-
 // ofBranch lists the active jobs of a branch, oldest first.
 func (b *board) ofBranch(id string) []*active {
 	var list []*active
