@@ -214,23 +214,42 @@ func (c *conn) release() {
 // watchKeepalive makes both ends give up some time from now.
 func (c *conn) watchKeepalive() {
 	for _, e := range c.ends {
-		if e.closed || e.keepalive != nil || e.host.life.ended() {
-			continue
-		}
-		w := c.net.w
-		w.seq++
-		wait := within(w.draw(drawKeepalive, c.id, uint64(e.side), w.seq), int64(keepaliveMin), int64(keepaliveMax))
-		e.keepalive = &event{
-			at: w.nowNS() + wait, node: e.host.node, life: e.host.life, kind: kindClosed,
-			a: c.id<<1 | uint64(e.side), b: w.seq, label: e.link.label,
-		}
-		e.keepalive.fire = func() {
+		e.watchKeepalive()
+	}
+}
+
+func (e *connEnd) watchKeepalive() {
+	if e.closed || e.keepalive != nil || e.host.life.ended() {
+		return
+	}
+	c, w := e.conn, e.conn.net.w
+	w.seq++
+	wait := within(w.draw(drawKeepalive, c.id, uint64(e.side), w.seq), int64(keepaliveMin), int64(keepaliveMax))
+	e.keepalive = &event{
+		at: w.nowNS() + wait, node: e.host.node, life: e.host.life, kind: kindClosed,
+		a: c.id<<1 | uint64(e.side), b: w.seq, label: e.link.label,
+	}
+	e.keepalive.fire = func() {
+		e.keepalive = nil
+		c.net.stops(e.link)
+		c.net.stops(e.other().link)
+		e.end(errKeepalive)
+	}
+	w.register(e.keepalive)
+}
+
+// silent: an end of the conn hears nothing of the other.
+func (c *conn) silent() bool {
+	return c.ends[0].link.cut || c.ends[1].link.cut || c.ends[0].host.node.suspended || c.ends[1].host.node.suspended
+}
+
+// calm makes the ends not give up.
+func (c *conn) calm() {
+	for _, e := range c.ends {
+		if e.keepalive != nil {
+			c.net.w.cancel(e.keepalive)
 			e.keepalive = nil
-			c.net.stops(e.link)
-			c.net.stops(e.other().link)
-			e.end(errKeepalive)
 		}
-		w.register(e.keepalive)
 	}
 }
 
@@ -239,11 +258,10 @@ func (c *conn) healed() {
 	if c.ends[0].link.cut || c.ends[1].link.cut {
 		return
 	}
+	if !c.silent() {
+		c.calm()
+	}
 	for _, e := range c.ends {
-		if e.keepalive != nil {
-			c.net.w.cancel(e.keepalive)
-			e.keepalive = nil
-		}
 		if e.closed || e.host.life.ended() {
 			if !e.other().closed {
 				e.tellOther() // the answer to whatever the other end sends

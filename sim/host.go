@@ -142,6 +142,19 @@ func (h *host) Close() error {
 	return nil
 }
 
+// silence makes the other ends of all conns give up some time from now, because
+// the node sleeps, or not any more.
+func (h *host) silence(on bool) {
+	for _, id := range slices.Sorted(maps.Keys(h.ends)) {
+		end := h.ends[id]
+		if on {
+			end.other().watchKeepalive()
+		} else if c := end.conn; !c.silent() {
+			c.calm()
+		}
+	}
+}
+
 // crash resets all conns; nothing is reported here.
 func (h *host) crash() {
 	h.closed = true

@@ -240,6 +240,56 @@ func TestPausedNodeCatchesUpInOrder(t *testing.T) {
 	})
 }
 
+func TestASuspendedNodeHearsNothingAndOthersGiveUp(t *testing.T) {
+	withLine(t, fixed, nil, func(l *line) { // a short nap
+		start := l.w.Now()
+		l.w.SetSuspended("b", true)
+		require.NoError(t, l.conn.Send([]byte("late")))
+		require.NoError(t, l.w.RunUntil(start+9*time.Second))
+		assert.Empty(t, l.b.frames)
+		l.w.SetSuspended("b", false)
+		require.NoError(t, l.w.RunUntil(start+30*time.Second))
+		assert.Equal(t, []string{"late"}, l.b.frames)
+		assert.Empty(t, l.a.closed)
+
+		start = l.w.Now() // a long one
+		l.w.SetSuspended("b", true)
+		require.NoError(t, l.w.RunUntil(start+20*time.Second))
+		require.Len(t, l.a.closed, 1)
+		assert.GreaterOrEqual(t, l.a.closed[0], start+10*time.Second)
+		assert.Empty(t, l.b.closed)
+		l.w.SetSuspended("b", false)
+		require.NoError(t, l.w.RunUntil(start+21*time.Second))
+		assert.Len(t, l.b.closed, 1, "it hears of it when it wakes")
+	})
+}
+
+func TestASuspendedClockStandsStill(t *testing.T) {
+	_, err := sim.Run(sim.Config{Seed: 1}, func(w *sim.World) error {
+		n, err := w.AddBare("n")
+		if err != nil {
+			return err
+		}
+		wall := n.Loop.Now()
+		var fired time.Duration
+		n.Loop.AfterFunc(10*time.Second, func() { fired = w.Now() })
+		require.NoError(t, w.RunUntil(4*time.Second))
+		w.SetSuspended("n", true)
+		require.NoError(t, w.RunUntil(20*time.Second))
+		w.SetDrift("n", 100_000) // on from its waking
+		require.NoError(t, w.RunUntil(34*time.Second))
+		assert.Equal(t, 4*time.Second, n.Loop.Elapsed())
+		w.SetDrift("n", 0)
+		w.SetSuspended("n", false)
+		assert.Equal(t, 4*time.Second, n.Loop.Elapsed())
+		assert.Equal(t, 34*time.Second, n.Loop.Now().Sub(wall), "the wall clock has jumped")
+		require.NoError(t, w.RunUntil(time.Minute))
+		assert.Equal(t, 40*time.Second, fired, "six seconds were left")
+		return nil
+	})
+	require.NoError(t, err)
+}
+
 func TestClocksSkewAndDrift(t *testing.T) {
 	_, err := sim.Run(sim.Config{Seed: 1}, func(w *sim.World) error {
 		fast, err := w.AddBare("fast")

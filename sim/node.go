@@ -32,11 +32,13 @@ type Node struct {
 	life     *incarnation // nil while down
 	lives    int
 	paused   bool
-	deferred []*event // what would have happened during a pause
-	since    time.Duration
-	look     func(service string) node.Service // service, made once for all views
-	settings func(service string) any          // configured, likewise
-	restart  bool                              // start again once the orderly stop is over
+	// suspended: as paused, and the clocks stand still.
+	suspended bool
+	deferred  []*event // what would have happened while it was frozen
+	since     time.Duration
+	look      func(service string) node.Service // service, made once for all views
+	settings  func(service string) any          // configured, likewise
+	restart   bool                              // start again once the orderly stop is over
 	// orders counts what was asked of the node from outside: a supervisor's
 	// restart does not overrule what came after it.
 	orders int
@@ -219,6 +221,7 @@ const tornProbability = 0.3
 func (n *Node) leave(life *incarnation) {
 	n.life, n.since = nil, n.w.Now()
 	n.setPaused(false)
+	n.setSuspended(false)
 	life.end()
 }
 
@@ -276,7 +279,31 @@ func (n *Node) setPaused(paused bool) {
 		return
 	}
 	n.paused = paused
-	if paused {
+	n.thaw()
+}
+
+// setSuspended puts one node to sleep, as a laptop whose lid is closed, or wakes
+// it. It is a pause during which its monotonic clock stands still, and those that
+// talk to it hear nothing, not even from its network stack.
+func (n *Node) setSuspended(suspended bool) {
+	if n.suspended == suspended || (suspended && n.life == nil) {
+		return
+	}
+	n.suspended = suspended
+	n.clocks.setStopped(n.w.nowNS(), suspended)
+	if n.life != nil {
+		n.life.host.silence(suspended)
+	}
+	n.thaw()
+}
+
+// frozen: nothing of the node runs.
+func (n *Node) frozen() bool { return n.paused || n.suspended }
+
+// thaw lets what was due happen, unless the node is still frozen for another
+// reason.
+func (n *Node) thaw() {
+	if n.frozen() {
 		return
 	}
 	late := n.deferred

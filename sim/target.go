@@ -54,6 +54,9 @@ func (w *World) Effects(name string) fault.Effects { return w.node(name).effects
 // SetPaused implements fault.Target.
 func (w *World) SetPaused(name string, paused bool) { w.node(name).setPaused(paused) }
 
+// SetSuspended implements fault.Target.
+func (w *World) SetSuspended(name string, suspended bool) { w.node(name).setSuspended(suspended) }
+
 // SetLinks implements fault.Target.
 func (w *World) SetLinks(state func(from, to string) fault.LinkState, affected func(from, to string, part fault.LinkPart)) {
 	w.net.faults, w.net.affected = state, affected

@@ -34,7 +34,7 @@ func (n *Node) view() check.NodeView {
 		Peer:       n.identity.Peer(),
 		Services:   n.listed,
 		Up:         n.up(),
-		Paused:     n.paused,
+		Paused:     n.frozen(),
 		DiskBad:    n.faults.condition != fault.Condition{},
 		Since:      n.since,
 		Disk:       n.disk,
@@ -51,7 +51,7 @@ const promptly = time.Second
 // Connected implements check.View.
 func (w *World) Connected(a, b string) bool {
 	na, nb := w.node(a), w.node(b)
-	if !na.up() || !nb.up() || na.paused || nb.paused {
+	if !na.up() || !nb.up() || na.frozen() || nb.frozen() {
 		return false
 	}
 	if na == nb {

@@ -232,7 +232,7 @@ func (w *World) fire(e *event) {
 	if e.life != nil && e.life.ended() {
 		return
 	}
-	if e.node != nil && e.node.paused {
+	if e.node != nil && e.node.frozen() {
 		e.node.effects.Deferred++
 		e.node.deferred = append(e.node.deferred, e)
 		return

@@ -86,7 +86,8 @@ type NodeView struct {
 	// that it runs, or starts, or nobody but the cloud is to blame that it does
 	// not. Count these in what must be true of the living, see [Missing].
 	ShouldBeUp bool
-	Paused     bool
+	// Paused or suspended: nothing of it runs.
+	Paused bool
 	// DiskBad: a fault makes its disk slow, full, failing or lying.
 	DiskBad bool
 	// Since is when the node last came up or went down.

@@ -100,13 +100,30 @@ func (p Pause) Begin(l *Ledger) func() {
 
 func (p Pause) String() string { return "pause " + names(p.Nodes) }
 
-// Resume ends all pauses of nodes.
+// Suspend puts nodes to sleep as laptops: a pause during which their monotonic
+// clocks stand still. Their wall clocks jump ahead when they wake.
+type Suspend struct{ Nodes []string }
+
+// Begin implements Fault.
+func (s Suspend) Begin(l *Ledger) func() {
+	var e ends
+	for _, node := range s.Nodes {
+		e = append(e, l.suspensions.begin(node))
+		l.watchNode(node, func(e Effects) uint64 { return e.Deferred })
+	}
+	return e.all
+}
+
+func (s Suspend) String() string { return "suspend " + names(s.Nodes) }
+
+// Resume ends all pauses and suspensions of nodes.
 type Resume struct{ Nodes []string }
 
 // Begin implements Fault.
 func (r Resume) Begin(l *Ledger) func() {
 	for _, node := range r.Nodes {
-		l.affect(l.pauses.clear(node))
+		paused, suspended := l.pauses.clear(node), l.suspensions.clear(node)
+		l.affect(paused || suspended)
 	}
 	return nil
 }

@@ -10,12 +10,13 @@ type Ledger struct {
 	nodes  []string // that have been booted, in that order
 	booted map[string]bool
 
-	links  rules
-	downs  tally[string]
-	pauses tally[string]
-	disks  layers[string, Condition]
-	skews  map[string]offset
-	// starting are nodes to boot as soon as they are no longer paused.
+	links       rules
+	downs       tally[string]
+	pauses      tally[string]
+	suspensions tally[string]
+	disks       layers[string, Condition]
+	skews       map[string]offset
+	// starting are nodes to boot as soon as they are no longer paused or suspended.
 	starting map[string]bool
 
 	active []*Inflicted
@@ -38,7 +39,8 @@ type Inflicted struct {
 func NewLedger(target Target) *Ledger {
 	l := &Ledger{target: target, booted: map[string]bool{}, skews: map[string]offset{}, starting: map[string]bool{}}
 	l.links.target = target
-	l.pauses.set = l.setPaused
+	l.pauses.set = func(node string, on bool) { target.SetPaused(node, on); l.thaw(node) }
+	l.suspensions.set = func(node string, on bool) { target.SetSuspended(node, on); l.thaw(node) }
 	l.downs.set = func(node string, down bool) {
 		if !down {
 			l.start(node)
@@ -161,6 +163,7 @@ func (l *Ledger) Heal() {
 	})
 	for _, node := range l.nodes {
 		l.pauses.clear(node)
+		l.suspensions.clear(node)
 		l.Start(node)
 	}
 }
@@ -186,7 +189,7 @@ func (l *Ledger) start(node string) bool {
 	if !l.booted[node] {
 		return false // it boots later
 	}
-	if l.pauses.on(node) {
+	if l.frozen(node) {
 		l.starting[node] = true
 		return true
 	}
@@ -200,9 +203,11 @@ func (l *Ledger) Down(node string) (end func()) {
 	return l.downs.begin(node)
 }
 
-func (l *Ledger) setPaused(node string, paused bool) {
-	l.target.SetPaused(node, paused)
-	if !paused && l.starting[node] {
+func (l *Ledger) frozen(node string) bool { return l.pauses.on(node) || l.suspensions.on(node) }
+
+// thaw boots a node that should have been booted while it was frozen.
+func (l *Ledger) thaw(node string) {
+	if !l.frozen(node) && l.starting[node] {
 		delete(l.starting, node)
 		l.target.Start(node)
 	}

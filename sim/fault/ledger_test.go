@@ -18,7 +18,7 @@ var everybody = []string{"a", "b", "c", "d", "late"}
 
 // machines is a Target that only remembers: the world as faults see it.
 type machines struct {
-	up, paused               map[string]bool
+	up, paused, suspended    map[string]bool
 	links                    map[link]LinkState // that are not healthy
 	skew                     map[string]time.Duration
 	drift                    map[string]int64
@@ -29,7 +29,7 @@ type machines struct {
 }
 
 func newMachines() *machines {
-	return &machines{up: map[string]bool{}, paused: map[string]bool{}, links: map[link]LinkState{},
+	return &machines{up: map[string]bool{}, paused: map[string]bool{}, suspended: map[string]bool{}, links: map[link]LinkState{},
 		skew: map[string]time.Duration{}, drift: map[string]int64{}, disk: map[string]Condition{}, effects: map[string]Effects{}}
 }
 
@@ -45,12 +45,14 @@ func (m *machines) Crash(n string, loseDisk bool) bool {
 	m.crashes++
 	set(m.up, n, false)
 	set(m.paused, n, false)
+	set(m.suspended, n, false)
 	return was || loseDisk
 }
 func (m *machines) Stop(n string) bool {
 	was := m.up[n]
 	set(m.up, n, false)
 	set(m.paused, n, false)
+	set(m.suspended, n, false)
 	return was
 }
 func (m *machines) Start(n string) bool {
@@ -60,6 +62,9 @@ func (m *machines) Start(n string) bool {
 }
 func (m *machines) SetPaused(n string, paused bool) {
 	set(m.paused, n, paused && m.up[n])
+}
+func (m *machines) SetSuspended(n string, suspended bool) {
+	set(m.suspended, n, suspended && m.up[n])
 }
 func (m *machines) SetLinks(state func(from, to string) LinkState, affected func(from, to string, part LinkPart)) {
 	m.affected = affected
@@ -215,6 +220,22 @@ func TestCrashDuringPause(t *testing.T) {
 	require.Empty(t, m.paused)
 }
 
+func TestCrashDuringSuspensionAndPause(t *testing.T) {
+	m, l := booted("a")
+	a := []string{"a"}
+	suspend, pause := l.Begin(Suspend{Nodes: a}), l.Begin(Pause{Nodes: a})
+	crash := l.Begin(Crash{Nodes: a})
+	crash()
+	suspend()
+	require.False(t, m.up["a"], "it is still paused")
+	pause()
+	require.True(t, m.up["a"])
+	l.Begin(Suspend{Nodes: a})
+	require.True(t, m.suspended["a"])
+	l.Begin(Resume{Nodes: a})
+	require.Empty(t, m.suspended)
+}
+
 func TestPausesCount(t *testing.T) {
 	m, l := booted("a")
 	one := l.Begin(Pause{Nodes: []string{"a"}})
@@ -278,7 +299,7 @@ func TestHealingLeavesNothing(t *testing.T) {
 		var ends []func()
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			var f Fault
-			switch rapid.IntRange(0, 13).Draw(t, "what") {
+			switch rapid.IntRange(0, 14).Draw(t, "what") {
 			case 0:
 				f = Crash{Nodes: some.Draw(t, "nodes")}
 			case 1:
@@ -306,6 +327,8 @@ func TestHealingLeavesNothing(t *testing.T) {
 			case 12:
 				f = Restart{Nodes: some.Draw(t, "nodes")}
 			case 13:
+				f = Suspend{Nodes: some.Draw(t, "nodes")}
+			case 14:
 				if len(ends) > 0 {
 					ends[rapid.IntRange(0, len(ends)-1).Draw(t, "which")]()
 				}
@@ -320,6 +343,7 @@ func TestHealingLeavesNothing(t *testing.T) {
 		require.Empty(t, l.Active())
 		require.Len(t, m.up, len(all))
 		require.Empty(t, m.paused)
+		require.Empty(t, m.suspended)
 		require.Empty(t, m.links)
 		require.Empty(t, m.drift)
 		require.Empty(t, m.disk)
@@ -334,7 +358,7 @@ func TestHealingLeavesNothing(t *testing.T) {
 // checkActive: nothing is cut, held, down or paused that no active fault wants.
 func checkActive(t *rapid.T, m *machines, l *Ledger) {
 	wanted := map[link]bool{}
-	down, paused := map[string]bool{}, map[string]bool{}
+	down, paused, suspended := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, f := range l.Active() {
 		switch f := f.(type) {
 		case Cut:
@@ -353,6 +377,10 @@ func checkActive(t *rapid.T, m *machines, l *Ledger) {
 			for _, n := range f.Nodes {
 				paused[n] = true
 			}
+		case Suspend:
+			for _, n := range f.Nodes {
+				suspended[n] = true
+			}
 		}
 	}
 	for k, s := range m.links {
@@ -362,7 +390,10 @@ func checkActive(t *rapid.T, m *machines, l *Ledger) {
 	for n := range m.paused {
 		require.True(t, paused[n], "%s is paused", n)
 	}
+	for n := range m.suspended {
+		require.True(t, suspended[n], "%s is suspended", n)
+	}
 	for _, n := range []string{"a", "b", "c", "d"} {
-		require.True(t, m.up[n] || down[n] || paused[n], "%s is down", n)
+		require.True(t, m.up[n] || down[n] || paused[n] || suspended[n], "%s is down", n)
 	}
 }

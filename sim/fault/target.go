@@ -36,6 +36,11 @@ type Processes interface {
 	// not run and its timers do not fire, while the network keeps what arrives
 	// for it. Its clocks go on. On a node that is down it does nothing.
 	SetPaused(node string, paused bool)
+	// SetSuspended puts a running node to sleep, as a laptop: like a pause, but its
+	// monotonic clock stands still, its wall clock jumps ahead when it wakes, and
+	// the other ends of its conns give up as over a cut link. A crash clears it. On
+	// a node that is down it does nothing.
+	SetSuspended(node string, suspended bool)
 }
 
 // Links changes what the network does with the frames from one node to
@@ -116,7 +121,7 @@ type Clocks interface {
 // Effects counts what has happened on a node that faults of nodes make
 // different: a fault during which nothing of its kind happened hit nothing.
 type Effects struct {
-	// Deferred is what would have happened during a pause.
+	// Deferred is what would have happened during a pause or a suspension.
 	Deferred uint64
 	// WallReads and ElapsedReads are looks at the two clocks; timers count as the
 	// second.

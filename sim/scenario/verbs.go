@@ -34,7 +34,10 @@ var verbs = []verb{
 	{name: "pause", doc: "freezes nodes whole; what arrives for them waits", lasts: until,
 		example: "pause: core-1", short: shortFor("on"),
 		params: func() any { return &nodesParams{} }, faults: onNodes(func(n []string) fault.Fault { return fault.Pause{Nodes: n} })},
-	{name: "resume", doc: "ends all pauses of nodes", lasts: never,
+	{name: "suspend", doc: "puts nodes to sleep, as laptops: like pause, but their monotonic clocks stand still and their wall clocks jump when they wake", lasts: until,
+		example: "suspend: core-1", short: shortFor("on"),
+		params: func() any { return &nodesParams{} }, faults: onNodes(func(n []string) fault.Fault { return fault.Suspend{Nodes: n} })},
+	{name: "resume", doc: "ends all pauses and suspensions of nodes", lasts: never,
 		example: "resume: core-1", short: shortFor("on"),
 		params: func() any { return &nodesParams{} }, faults: onNodes(func(n []string) fault.Fault { return fault.Resume{Nodes: n} })},
 
