@@ -14,7 +14,7 @@ sim: build ## run the lock race, as in the README
 	bin/dreamland sim scenarios/monkey-lock-race.yaml
 
 test: vet ## all checks and tests (under 10 minutes on 2 cores)
-	go test -timeout 9m ./...
+	go test -timeout 25m ./...
 
 vet: ## go vet, staticcheck, formatting
 	go vet ./...
@@ -22,7 +22,7 @@ vet: ## go vet, staticcheck, formatting
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run: gofmt -w .'; exit 1; }
 
 race: ## the packages with real concurrency, under the race detector (needs gcc)
-	CGO_ENABLED=1 go test -race -timeout 9m ./clock/... ./transport/... ./storage/... ./node/...
+	CGO_ENABLED=1 go test -race -timeout 25m ./clock/... ./transport/... ./storage/... ./node/...
 
 bench: ## the figures of the README
 	go test -run '^$$' -bench . -benchtime 1s -cpu 1 ./sim ./scenarios
