@@ -20,6 +20,7 @@ type cancelHeeded struct {
 	jobs map[string]*doomed
 	// branches are the jobs of a branch that may still be superseded.
 	branches map[string][]*doomed
+	wins     map[string]bool // jobs whose pushes supersede older ones
 }
 
 // doomed is a job and since when nobody wants it, 0 while somebody does.
@@ -44,7 +45,7 @@ const (
 )
 
 func newCancelHeeded() *cancelHeeded {
-	return &cancelHeeded{surroundings: newSurroundings(), calm: newCalm("patrick", "tns"), jobs: map[string]*doomed{}, branches: map[string][]*doomed{}}
+	return &cancelHeeded{surroundings: newSurroundings(), calm: newCalm("patrick", "tns"), jobs: map[string]*doomed{}, branches: map[string][]*doomed{}, wins: map[string]bool{}}
 }
 
 func (*cancelHeeded) Name() string { return "cancelled-is-not-published" }
@@ -55,6 +56,8 @@ func (c *cancelHeeded) Fact(f check.Fact) error {
 	c.calm.fact(f)
 	job := c.jobs[f.Text("job")]
 	switch {
+	case f.Name == "push-sent":
+		c.wins[f.Text("job")] = f.Text("newest-wins") == "true"
 	case f.Name == "push-acknowledged":
 		c.push(f)
 	case job == nil:
@@ -97,7 +100,7 @@ func (c *cancelHeeded) push(f check.Fact) {
 		c.jobs[id] = &doomed{id: id}
 		c.branches[branch] = append(c.branches[branch], c.jobs[id])
 	}
-	if f.Text("newest-wins") != "true" {
+	if !c.wins[id] {
 		return
 	}
 	left := c.branches[branch][:0]

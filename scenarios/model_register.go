@@ -75,12 +75,6 @@ func (r *maxRegister) done(at time.Duration, value height) {
 	}
 }
 
-// write is a write that took effect at a moment that is known.
-func (r *maxRegister) write(at time.Duration, value height) {
-	r.begin(at, value)
-	r.done(at, value)
-}
-
 // floor is what was certain before a moment.
 func (r *maxRegister) floor(at time.Duration) height {
 	i := sort.Search(len(r.certain), func(i int) bool { return r.certain[i].after >= at })
