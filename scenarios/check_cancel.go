@@ -29,9 +29,10 @@ type doomed struct {
 	since time.Duration
 	why   string
 	// grace is how long its holder may go on.
-	grace  time.Duration
-	ended  bool // it has come to an end
-	holder transport.Peer
+	grace    time.Duration
+	accepted bool // some patrick has it
+	ended    bool // it has come to an end
+	holder   transport.Peer
 	// disturbed: its last holder could not hear of it in time.
 	disturbed bool
 }
@@ -57,10 +58,12 @@ func (c *cancelHeeded) Fact(f check.Fact) error {
 	job := c.jobs[f.Text("job")]
 	switch {
 	case f.Name == "push-sent":
-		c.wins[f.Text("job")] = f.Text("newest-wins") == "true"
+		c.sent(f)
 	case f.Name == "push-acknowledged":
 		c.push(f)
 	case job == nil:
+	case f.Name == "job-accepted":
+		job.accepted = true
 	case f.Name == "job-rebuilt":
 		job.since, job.ended = 0, false
 	case f.Name == "cancel-acknowledged":
@@ -93,13 +96,21 @@ func (c *cancelHeeded) doom(job *doomed, at, grace time.Duration, why string) {
 	}
 }
 
-func (c *cancelHeeded) push(f check.Fact) {
+// sent notes a job from the first delivery of its push on: it may end before
+// whoever pushed hears that it is accepted.
+func (c *cancelHeeded) sent(f check.Fact) {
 	id := f.Text("job")
-	branch := patrickapi.BranchOf(id)
 	if c.jobs[id] == nil {
+		branch := patrickapi.BranchOf(id)
 		c.jobs[id] = &doomed{id: id}
 		c.branches[branch] = append(c.branches[branch], c.jobs[id])
 	}
+	c.wins[id] = f.Text("newest-wins") == "true"
+}
+
+func (c *cancelHeeded) push(f check.Fact) {
+	id := f.Text("job")
+	branch := patrickapi.BranchOf(id)
 	if !c.wins[id] {
 		return
 	}
@@ -108,7 +119,7 @@ func (c *cancelHeeded) push(f check.Fact) {
 		switch {
 		case patrickapi.OrderOf(older.id) >= patrickapi.OrderOf(id):
 			left = append(left, older)
-		case older.since == 0 && !older.ended:
+		case older.accepted && !older.ended:
 			c.doom(older, f.At, c.lease/3+tellWithin, "a newer push was acknowledged")
 		}
 	}

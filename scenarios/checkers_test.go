@@ -212,7 +212,7 @@ func TestCheckersFail(t *testing.T) {
 		{"cancel", func() check.Checker { return newCancelHeeded() }, begun + "35 client client cancel-acknowledged status=cancelled job=" + j1 + "\n" + finished(36, j1, "cancelled"), map[string]string{
 			"be published": begun + "35 client client cancel-acknowledged status=cancelled job=" + j1 + "\n" + publish(45, "core-1", j1, 1, "c"),
 			"grants":       push(30, j1, 1, "") + ack(32, j1, 1, "") + "35 client client cancel-acknowledged status=cancelled job=" + j1 + "\n" + granted(40, j1),
-			"a newer push": push(30, j1, 1, "") + ack(32, j1, 1, "") + push(33, j2, 2, "newest-wins=true") + ack(34, j2, 2, "") + granted(40, j1),
+			"a newer push": push(30, j1, 1, "") + accepted(31, j1, 1) + ack(32, j1, 1, "") + push(33, j2, 2, "newest-wins=true") + ack(34, j2, 2, "") + granted(40, j1),
 		}},
 		{"slots", func() check.Checker { return newSlotsKept() }, "2 monkey-1 monkey build-started job=a\n3 monkey-1 monkey build-ended job=a\n4 monkey-1 monkey build-started job=b", map[string]string{
 			"has 1 slots and builds 2": "2 monkey-1 monkey build-started job=a\n4 monkey-1 monkey build-started job=b",
