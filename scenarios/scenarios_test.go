@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/fail"
 	"github.com/taucloud/tau/sim/report"
@@ -43,48 +44,56 @@ const smallMax = 100_000
 // 4 threads, the last time perturbed, and every larger one on both wires:
 // everything that it expects holds, and all runs have one digest.
 func TestScenarios(t *testing.T) {
-	defer runtime.GOMAXPROCS(1)
-	used := map[string]int{}
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	used := newHits()
 	all, ran := load(t), 0
+	t.Cleanup(func() { // after the last of them
+		if t.Failed() || ran < len(all) { // -run chose some
+			return
+		}
+		for _, p := range fail.Points() {
+			assert.Positive(t, used.of(p.Name()), "no scenario makes the failpoint %s act: use it in one, or delete it", p.Name())
+		}
+	})
 	for _, s := range all {
 		t.Run(s.Name, func(t *testing.T) {
 			ran++
-			require.Equal(t, s.Name+".yaml", s.File, "a scenario is named as its file")
-			var first report.Result
-			for i, wire := range []string{scenario.Direct, scenario.Mocknet, scenario.Direct, scenario.Mocknet} {
-				small := first.Events <= smallMax
-				if i >= 2 && !small {
-					continue
-				}
-				runtime.GOMAXPROCS([]int{1, 4, 2, 1}[i])
-				o := run.Options{Seed: s.Seed, Wire: wire, Strict: true}
-				if i == 3 {
-					o.Perturb = 1
-				}
-				r := run.Run(s, Vocabulary(), o)
-				for name, n := range fail.Hits() {
-					used[name] += n
-				}
-				require.Empty(t, broken(r), "%s", r.Replay)
-				if i == 0 {
-					first = r
-				}
-				require.Equal(t, first.Digest, r.Digest, "run %d, on %s; compare with: dreamland determinism scenarios/%s", i, wire, s.File)
-				require.Equal(t, first.Events, r.Events)
-			}
-			readme, err := os.ReadFile("../README.md")
-			require.NoError(t, err)
-			require.Contains(t, string(readme), "(scenarios/"+s.File+")", "the README lists every story")
-			if strings.Contains(string(readme), "replay   dreamland sim scenarios/"+s.File) {
-				require.Contains(t, string(readme), first.Digest, "the README shows a run as it is no more: paste a new one")
+			if inWorker(t, used) {
+				runWires(t, s, string(readme))
 			}
 		})
 	}
-	if t.Failed() || ran < len(all) { // -run chose some
-		return
+}
+
+// runWires is TestScenarios for one scenario.
+func runWires(t *testing.T, s *scenario.Scenario, readme string) {
+	defer runtime.GOMAXPROCS(1)
+	require.Equal(t, s.Name+".yaml", s.File, "a scenario is named as its file")
+	used := newHits()
+	var first report.Result
+	for i, wire := range []string{scenario.Direct, scenario.Mocknet, scenario.Direct, scenario.Mocknet} {
+		if i >= 2 && first.Events > smallMax {
+			break
+		}
+		runtime.GOMAXPROCS([]int{1, 4, 2, 1}[i])
+		o := run.Options{Seed: s.Seed, Wire: wire, Strict: true}
+		if i == 3 {
+			o.Perturb = 1
+		}
+		r := run.Run(s, Vocabulary(), o)
+		used.add(fail.Hits())
+		require.Empty(t, broken(r), "%s", r.Replay)
+		if i == 0 {
+			first = r
+		}
+		require.Equal(t, first.Digest, r.Digest, "run %d, on %s; compare with: dreamland determinism scenarios/%s", i, wire, s.File)
+		require.Equal(t, first.Events, r.Events)
 	}
-	for _, p := range fail.Points() {
-		require.Positive(t, used[p.Name()], "no scenario makes the failpoint %s act: use it in one, or delete it", p.Name())
+	used.print()
+	require.True(t, strings.Contains(readme, "(scenarios/"+s.File+")"), "the README lists every story")
+	if strings.Contains(readme, "replay   dreamland sim scenarios/"+s.File) {
+		require.True(t, strings.Contains(readme, first.Digest), "the README shows a run as it is no more: paste a new one")
 	}
 }
 
@@ -94,6 +103,9 @@ func TestOtherSeeds(t *testing.T) {
 	const seeds = 2
 	for _, s := range load(t) {
 		t.Run(s.Name, func(t *testing.T) {
+			if !inWorker(t, newHits()) {
+				return
+			}
 			digests := map[string]bool{}
 			for seed := range uint64(seeds) {
 				r := run.Run(s, Vocabulary(), run.Options{Seed: 1000 + seed, Wire: scenario.Direct})
