@@ -35,7 +35,7 @@ func (s *Service) use(l *lock, root cid.Cid) {
 
 // letGo ends the use of all that an attempt has stored.
 func (s *Service) letGo(l *lock, out outcome) {
-	if !s.offered(hoarderapi.Service) && out.err == nil && out.artifact.Defined() {
+	if !s.offered(hoarderapi.Service) && out.succeeded() && out.artifact.Defined() {
 		s.keepArtifact(out.artifact)
 	}
 	for _, root := range l.blocks {

@@ -23,7 +23,7 @@ const logFor = 20 * time.Second
 func (s *Service) report(ctx context.Context, l *lock, out outcome) {
 	l.phase = "finish"
 	req := patrickapi.FinishRequest{
-		Job: l.job.ID, Token: l.token, Success: out.err == nil || out.published, Published: out.published,
+		Job: l.job.ID, Token: l.token, Success: out.succeeded(), Published: out.published,
 		Permanent: isUserError(out.err), Log: text(out.log),
 	}
 	if req.Success {

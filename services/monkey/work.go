@@ -35,6 +35,9 @@ type outcome struct {
 	err       error
 }
 
+// succeeded: nothing that goes wrong after a publication undoes it.
+func (out outcome) succeeded() bool { return out.err == nil || out.published }
+
 // work builds the job under the lock and reports the outcome. Every effect
 // outside of this node follows a look at the lease in the same turn, and is
 // fenced by the token besides.
@@ -48,7 +51,7 @@ func (s *Service) work(ctx context.Context, l *lock) {
 
 	book := s.newLogbook(l)
 	out := s.attempt(workCtx, l, book)
-	if out.err != nil {
+	if !out.succeeded() {
 		book.line("failed: " + out.err.Error())
 	}
 	book.flush()
