@@ -31,8 +31,34 @@ func (s *Service) collectAt(it *item, now time.Duration) (at time.Duration, any 
 	return max(at, now+s.cfg.ForgetAfter/16), any
 }
 
+// dropIdle deletes the marks that no longer count, if this is the best-ranked live
+// hoarder, and reports whether none is left. Who made them so has deleted those it
+// knew of; one that was written elsewhere at the same time has outlived that.
+func (s *Service) dropIdle(it *item) bool {
+	idle := it.idle()
+	if len(idle) == 0 {
+		return true
+	}
+	if !s.best(it.root) {
+		return false
+	}
+	var writes []storage.Entry
+	for _, m := range idle {
+		writes = append(writes, storage.Entry{Key: m.key(it.root)})
+	}
+	err := s.write(writes...)
+	if err != nil {
+		s.env.Log.Warn("idle marks not deleted", "root", it.root, "err", err)
+	}
+	return err == nil
+}
+
 // collect deletes what is over of an item, if this is the best-ranked live hoarder.
+// No withdrawal goes before the marks that it covers: they would stand again.
 func (s *Service) collect(it *item) {
+	if !s.dropIdle(it) {
+		return
+	}
 	now := s.env.Loop.Elapsed()
 	st, successor := s.index.state(it)
 	over := false

@@ -83,6 +83,9 @@ func (s *Service) lookAgain(it *item, sit situation, failed bool, again time.Dur
 	if it.short.on() && len(it.claims) == 0 && !it.reportedLost {
 		sooner(max(it.short.at()+lostAfter, now+s.cfg.SweepInterval/2))
 	}
+	if len(it.idle()) > 0 {
+		sooner(now + s.cfg.SweepInterval)
+	}
 	if at, any := s.collectAt(it, now); any {
 		sooner(at)
 	}

@@ -12,9 +12,11 @@ import (
 type ledger struct {
 	capacity int64
 	lease    time.Duration
-	// quietUntil: promises made before a restart are forgotten, so nothing is
-	// released before the longest of them is over.
+	// quietUntil: promises made before a restart are forgotten, so none of the copies
+	// that may have been promised then is released before the longest of them is over.
+	// stock are these copies: those that were here at the start.
 	quietUntil time.Duration
+	stock      map[string]bool
 
 	held      map[string]int64
 	used      int64
@@ -31,6 +33,7 @@ func newLedger(capacity int64, lease, now time.Duration) *ledger {
 		capacity:   capacity,
 		lease:      lease,
 		quietUntil: now + lease,
+		stock:      map[string]bool{},
 		held:       map[string]int64{},
 		promises:   map[string]time.Duration{},
 		releasing:  map[string]bool{},
@@ -66,6 +69,13 @@ func (l *ledger) admit(root string, bytes int64) {
 	l.revision++
 }
 
+// stocked says that all copies of a life before this one have been admitted.
+func (l *ledger) stocked() {
+	for root := range l.held {
+		l.stock[root] = true
+	}
+}
+
 // drop forgets a copy and everything about it.
 func (l *ledger) drop(root string) {
 	if !l.holds(root) {
@@ -74,6 +84,7 @@ func (l *ledger) drop(root string) {
 	l.used -= l.held[root]
 	delete(l.held, root)
 	delete(l.promises, root)
+	delete(l.stock, root)
 	l.revision++
 }
 
@@ -90,10 +101,17 @@ func (l *ledger) promise(root string, now time.Duration) bool {
 
 func (l *ledger) promised(root string, now time.Duration) bool { return now < l.promises[root] }
 
+// mayRelease reports whether a copy is neither promised, nor may have been before
+// the start, nor in work.
+func (l *ledger) mayRelease(root string, now time.Duration) bool {
+	quiet := l.stock[root] && now < l.quietUntil
+	return l.holds(root) && !l.releasing[root] && !l.mending[root] && !l.promised(root, now) && !quiet
+}
+
 // beginRelease marks a copy as about to go: from now on it is promised to
 // nobody.
 func (l *ledger) beginRelease(root string, now time.Duration) bool {
-	if !l.holds(root) || l.releasing[root] || l.mending[root] || l.promised(root, now) || now < l.quietUntil {
+	if !l.mayRelease(root, now) {
 		return false
 	}
 	l.releasing[root] = true

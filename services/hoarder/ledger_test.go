@@ -22,6 +22,8 @@ func TestLedger(t *testing.T) {
 	l.unreserve(60)
 	require.Equal(t, int64(50), l.free())
 
+	require.True(t, l.mayRelease("a", testLease-1), "it has come after the start")
+	l.stocked()
 	require.False(t, l.beginRelease("a", testLease-1), "promises from before the start may stand")
 	require.False(t, l.promise("b", 0), "nothing is promised that is not here")
 	now := 2 * testLease
@@ -71,6 +73,7 @@ func TestNoInterleavingDropsTheLastCopies(t *testing.T) {
 			h := &holder{peer: p, rate: rapid.IntRange(90, 110).Draw(t, fmt.Sprint("rate ", i)), up: true}
 			h.ledger = newLedger(1<<20, testLease, 0)
 			h.ledger.admit("x", 1)
+			h.ledger.stocked()
 			w.holders = append(w.holders, h)
 		}
 		w.floor = min(n, w.target)
@@ -167,6 +170,7 @@ func (w *ledgerWorld) restart(t *rapid.T) {
 	h.ledger = newLedger(1<<20, testLease, w.clock(h))
 	if held {
 		h.ledger.admit("x", 1)
+		h.ledger.stocked()
 	}
 }
 

@@ -42,7 +42,6 @@ func TestWhatNobodyWantsIsForgotten(t *testing.T) {
 		req.Target = 2
 		_, err := w.mark(req)
 		require.NoError(t, err)
-		time.Sleep(time.Second)
 		w.unmark(root, "me", 0)
 		time.Sleep(100 * time.Second)
 		require.Empty(t, w.holders(root))
@@ -67,7 +66,6 @@ func TestOldWithdrawalsAreForgotten(t *testing.T) {
 			_, err := w.mark(asset(root, owner))
 			require.NoError(t, err)
 		}
-		time.Sleep(time.Second)
 		w.unmark(root, "one", 0)
 		time.Sleep(100 * time.Second)
 		require.Equal(t, 2, w.entries(w.hoarders[0], root))
@@ -271,5 +269,86 @@ func TestLargeContentIsIntact(t *testing.T) {
 			require.True(t, s.Intact(ctx, large))
 			require.True(t, s.Intact(ctx, small))
 		})
+	})
+}
+
+// TestWithdrawnMarksGo also if they are written by one hoarder while another one
+// deletes them.
+func TestWithdrawnMarksGo(t *testing.T) {
+	inTown(t, 3, func(s *Settings) { s.ForgetAfter = 2 * time.Minute }, func(w *town) {
+		time.Sleep(5 * time.Second)
+		root := w.store(300, 1)
+		_, err := w.mark(asset(root, "me"))
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		var m *mark
+		w.turn(w.hoarders[1], func(_ context.Context, s *Service) { m = s.index.get(root).says(ownerID("me", "")) })
+		w.turn(w.hoarders[0], func(_ context.Context, s *Service) {
+			require.NoError(t, s.withdraw(s.index.get(root), ownerID("me", ""), 0))
+		})
+		w.turn(w.hoarders[1], func(_ context.Context, s *Service) {
+			require.NoError(t, s.write(storage.Entry{Key: m.key(root), Value: transport.Encode(m.markRecord)}))
+		})
+		time.Sleep(time.Second)
+		require.Equal(t, 2, w.entries(w.hoarders[2], root), "what is written at the same time wins")
+		time.Sleep(30 * time.Second)
+		for _, m := range w.hoarders {
+			require.Equal(t, 1, w.entries(m, root), "the withdrawal")
+		}
+	})
+}
+
+// TestWithdrawnMarksAreRefused by whomever the user asks, as long as one of those
+// who take part knows of the withdrawal.
+func TestWithdrawnMarksAreRefused(t *testing.T) {
+	inTown(t, 3, nil, func(w *town) {
+		time.Sleep(5 * time.Second)
+		for i := range 16 {
+			req := asset(w.store(300, byte(i)), "me")
+			_, err := w.mark(req)
+			require.NoError(t, err)
+			w.unmark(req.Root, "me", 0)
+			_, err = w.mark(req)
+			require.Equal(t, transport.Conflict, transport.KindOf(err), "%v", err)
+		}
+	})
+}
+
+// TestLargerThanSaid is refused, wherever that is found out.
+func TestLargerThanSaid(t *testing.T) {
+	inTown(t, 2, nil, func(w *town) {
+		time.Sleep(5 * time.Second)
+		for i, size := range []int{20_000, 3 << 20} {
+			req := asset(w.store(size, byte(i)), "me")
+			req.Size = 1000
+			_, err := w.mark(req)
+			require.Equal(t, transport.Refused, transport.KindOf(err), "%v", err)
+			require.Empty(t, w.holders(req.Root))
+		}
+	})
+}
+
+// TestAFullHoarderMakesRoom of what nobody wants, before what is in surplus, and
+// never of what is needed.
+func TestAFullHoarderMakesRoom(t *testing.T) {
+	inTown(t, 2, func(s *Settings) { s.Capacity, s.ItemSizeMax, s.SurplusGrace = 32_000, 20_000, time.Hour }, func(w *town) {
+		time.Sleep(5 * time.Second)
+		add := func(of byte, target int) string {
+			req := asset(w.store(9000, of), "me")
+			req.Target, req.Size = target, 9000
+			_, err := w.mark(req)
+			require.NoError(t, err, "%d", of)
+			return req.Root
+		}
+		needed, unwanted, other := add(1, 2), add(2, 2), add(3, 2)
+		w.unmark(unwanted, "me", 0)
+		time.Sleep(time.Second)
+		require.Len(t, w.holders(unwanted), 2, "there is no hurry")
+		last := add(4, 2)
+		require.Empty(t, w.holders(unwanted))
+		for _, root := range []string{needed, other, last} {
+			require.Len(t, w.holders(root), 2)
+		}
+		require.Len(t, w.Facts("item-released"), 2)
 	})
 }

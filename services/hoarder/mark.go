@@ -32,7 +32,11 @@ func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.
 	if err := s.keep(ctx, from, &req); err != nil {
 		return resp, err
 	}
-	copies := 1 + s.passOn(ctx, from, req)
+	passed, err := s.passOn(ctx, from, req)
+	if err != nil {
+		return resp, err
+	}
+	copies := 1 + passed
 	records, err := s.replicate(ctx)
 	if err != nil {
 		return resp, err
@@ -41,7 +45,10 @@ func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.
 		return resp, err
 	}
 	if !s.ledger.holds(req.Root) || s.ledger.mending[req.Root] { // found corrupted meanwhile
-		return resp, transport.New(transport.Conflict, hoarderapi.MarkMethod.Name, "the copy did not last")
+		return resp, transport.New(transport.NotFound, hoarderapi.MarkMethod.Name, "the copy did not last")
+	}
+	if s.index.get(req.Root).covered(ownerID(req.Owner, req.Name), req.Seq) {
+		return resp, errWithdrawn // it was heard of meanwhile
 	}
 	bytes := s.ledger.held[req.Root]
 	s.env.Observe("item-marked", node.F("root", req.Root), node.F("owner", req.Owner), node.F("name", req.Name), node.F("seq", req.Seq),
@@ -77,8 +84,8 @@ func (s *Service) keep(ctx context.Context, from transport.Peer, req *hoarderapi
 	named := append([]transport.Peer{from}, req.Holders...)
 	holders := named
 	if it := s.index.items[req.Root]; it != nil {
-		if owner := ownerID(req.Owner, req.Name); it.covered(owner, req.Seq) {
-			return s.admits(it, &mark{owner: owner, markRecord: markRecord{Seq: req.Seq}})
+		if it.covered(ownerID(req.Owner, req.Name), req.Seq) {
+			return errWithdrawn
 		}
 		holders = slices.Concat(named, s.whoHas(it))
 	}
@@ -102,10 +109,11 @@ func (s *Service) makeSure(ctx context.Context, req *hoarderapi.MarkRequest, hol
 
 // passOn has another hoarder take the content too, one that claims it or else the
 // best of those with room, and returns how many others have it then. A claim is
-// hearsay: only who says so itself, with the mark before it, is counted.
-func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest) int {
+// hearsay: only who says so itself, with the mark before it, is counted. It is an
+// error if one of them knows that the owner has withdrawn the mark.
+func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest) (copies int, err error) {
 	if req.Target < 2 {
-		return 0
+		return 0, nil
 	}
 	it := s.index.get(req.Root)
 	req.Holders = append([]transport.Peer{from}, req.Holders...)
@@ -122,11 +130,14 @@ func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderap
 		callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, passOnTimeout+transferTimeout(req.Size)-transferTimeoutMin)
 		_, err := hoarderapi.TakeMethod.Call(callCtx, s.env.Wire, p, req)
 		cancel()
-		if err == nil {
-			return 1
+		switch transport.KindOf(err) {
+		case 0:
+			return 1, nil
+		case transport.Conflict:
+			return 0, err
 		}
 	}
-	return 0
+	return 0, nil
 }
 
 // othersOf is peers without this node and without repetition, bounded.
@@ -211,11 +222,13 @@ func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transpo
 	return s.writeHeld(it.root, s.ledger.held[it.root])
 }
 
+var errWithdrawn = transport.New(transport.Conflict, hoarderapi.MarkMethod.Name, "the owner has withdrawn it: marking again needs a higher seq")
+
 // admits reports whether a mark may be written: its owner has not withdrawn it,
 // and the item has not too many owners.
 func (s *Service) admits(it *item, m *mark) error {
 	if it.covered(m.owner, m.Seq) {
-		return transport.New(transport.Conflict, hoarderapi.MarkMethod.Name, "the owner has withdrawn it: marking again needs a higher seq")
+		return errWithdrawn
 	}
 	if it.says(m.owner) == nil && len(it.marks)+len(it.withdrawn) >= hoarderapi.OwnersMax {
 		return transport.New(transport.Refused, hoarderapi.MarkMethod.Name, "the item has too many owners")

@@ -88,7 +88,9 @@ func (s *Service) transfer(ctx context.Context, root string, c storage.CID, from
 	if err := storage.Put(s.env.Local, remainsKey(root), withdrawal); err != nil {
 		return 0, err
 	}
-	if err := s.bring(ctx, c, from, bound); err != nil {
+	if err := s.bring(ctx, c, from, bound); errors.Is(err, storage.ErrTooLarge) {
+		return 0, errLarger
+	} else if err != nil {
 		return 0, err
 	}
 	if err := afterFetchBeforeSync.Hit(ctx, s.env); err != nil {
@@ -98,7 +100,7 @@ func (s *Service) transfer(ctx context.Context, root string, c storage.CID, from
 		return 0, err
 	}
 	if bytes > bound {
-		return 0, transport.New(transport.Refused, opObtain, "larger than was said")
+		return 0, errLarger
 	}
 	if err := s.writeHeld(root, bytes); err != nil {
 		return 0, err
@@ -111,6 +113,8 @@ func (s *Service) transfer(ctx context.Context, root string, c storage.CID, from
 	}
 	return bytes, beforeClaim.Hit(ctx, s.env)
 }
+
+var errLarger = transport.New(transport.Refused, opObtain, "larger than was said, or than there is room for")
 
 // bring fetches what is not here and verifies all, also what was here before.
 // The verification removes what is bad: that is fetched then, once.

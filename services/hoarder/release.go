@@ -78,7 +78,7 @@ func (s *Service) leastNeeded() string {
 	for _, root := range s.ledger.roots() {
 		it := s.index.get(root)
 		sit := s.situation(it)
-		if mayYield(sit) == rest || s.yielding[root] || s.ledger.mending[root] || s.ledger.promised(root, s.env.Loop.Elapsed()) {
+		if mayYield(sit) == rest || s.yielding[root] || !s.ledger.mayRelease(root, s.env.Loop.Elapsed()) {
 			continue
 		}
 		list = append(list, candidate{root, sit.state == wanted, sit.copiesLive - sit.target, it.totalDemand()})

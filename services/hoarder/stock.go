@@ -39,6 +39,7 @@ func (s *Service) takeStock() error {
 			return fmt.Errorf("hoarder: %s: %w", k, err)
 		}
 	}
+	s.ledger.stocked()
 	if err := s.findRemains(); err != nil {
 		return err
 	}

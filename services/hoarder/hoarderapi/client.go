@@ -81,7 +81,8 @@ func (c *Client) Status(ctx context.Context, hoarder transport.Peer) (StatusResp
 const callTimeout = 3 * time.Second
 
 // try calls hoarders one after the other until one succeeds. A NotFound may be
-// a replica that lags, so it is believed only when all say so.
+// a replica that lags, so it is believed only when all say so. A Conflict is
+// believed at once: the next one may not have heard yet of what it rests on.
 func try[Req, Resp any](ctx context.Context, c *Client, m transport.Method[Req, Resp], root string, req Req, limit time.Duration) (resp Resp, err error) {
 	peers := Rank(root, c.ep.Directory().Peers(Service))
 	err = transport.New(transport.Unreachable, m.Name, "there is no hoarder")
@@ -98,7 +99,7 @@ func try[Req, Resp any](ctx context.Context, c *Client, m transport.Method[Req, 
 		if i == 0 || transport.KindOf(err) != transport.Refused {
 			err = once
 		}
-		if transport.KindOf(once) == transport.Invalid || ctx.Err() != nil {
+		if kind := transport.KindOf(once); kind == transport.Invalid || kind == transport.Conflict || ctx.Err() != nil {
 			return resp, once
 		}
 	}
