@@ -19,6 +19,9 @@ type ackIsDurable struct {
 	jobPromises
 	jobs rota
 	by   map[string]string // who acknowledged it last, by job
+	// began is when a job was first accepted, struck when a node's disk last lost
+	// something.
+	began, struck map[string]time.Duration
 	// fresh are the acknowledgements since the last poll with one copy only.
 	fresh []freshAck
 	// since is when two patricks were first seen connected, with no break.
@@ -47,7 +50,7 @@ func (p *jobPromises) fact(f check.Fact) {
 const steadyAfter = 20 * time.Second
 
 func newAckIsDurable() *ackIsDurable {
-	return &ackIsDurable{jobPromises: newJobPromises(), by: map[string]string{}, since: map[[2]string]time.Duration{}}
+	return &ackIsDurable{jobPromises: newJobPromises(), by: map[string]string{}, since: map[[2]string]time.Duration{}, began: map[string]time.Duration{}, struck: map[string]time.Duration{}}
 }
 
 func (*ackIsDurable) Name() string { return "ack-is-durable" }
@@ -55,62 +58,100 @@ func (*ackIsDurable) Name() string { return "ack-is-durable" }
 // Witness implements check.OnWitness: at the moment of an acknowledgement the job
 // and its tree are on as many disks as it says.
 func (c *ackIsDurable) Witness(v check.View, f check.Fact) error {
-	acked := f.Service == "patrick" && f.Name == "job-acked"
-	job, copies := f.Text("job"), int(f.Int("copies"))
-	lost := 0
+	job := f.Text("job")
 	if f.Name == "push-acknowledged" && f.Text("forgotten") != "true" && c.copies(job) == 0 {
 		return fmt.Errorf("the push of job %s is acknowledged, which no patrick has made durable", job)
 	}
-	if acked { // a second acknowledgement may rest on what the first one had made durable
-		lost = min(copies-1, c.lostOf(job, func(string) bool { return true }))
-	}
-	c.fact(f)
-	if !acked {
+	c.strikes(f)
+	if f.Service != "patrick" || f.Name != "job-acked" {
+		c.fact(f)
 		return nil
 	}
+	defer c.fact(f) // the promise replaces that of an earlier acknowledgement, which is asked about here
 	c.jobs.add(job, f.At)
 	c.by[job] = f.Node
+	copies := int(f.Int("copies"))
 	if copies < 2 {
 		c.fresh = append(c.fresh, freshAck{job, f.Node})
 	}
-	if lost > 0 {
-		c.Excused("a disk was lost after an earlier acknowledgement")
-	}
 	c.Evaluated()
-	records, trees := c.onDisks(v, job)
-	if records < copies-lost || trees < copies-lost {
-		return fmt.Errorf("job %s is acknowledged with %d copies; it is on %d disks, and its tree on %d", job, copies, records, trees)
+	record, tree := c.onDisks(v, job)
+	lost := max(c.lostWhile(job, record.lack), c.lostWhile(job, tree.lack))
+	if lost > 0 {
+		c.Excused("a disk has lost what it had while the acknowledgement was being made, or since an earlier one")
+	}
+	if record.have+c.lostWhile(job, record.lack) < copies || tree.have+c.lostWhile(job, tree.lack) < copies {
+		return fmt.Errorf("job %s is acknowledged with %d copies; it is on %d disks, and its tree on %d", job, copies, record.have, tree.have)
 	}
 	return nil
 }
 
-// onDisks counts the disks of patricks that hold a job, and its tree, which may
-// be others. The tree of a job that has ended is needed no more.
-func (c *ackIsDurable) onDisks(v check.View, job string) (records, trees int) {
-	var disks []storage.Durable
+// strikes notes when a patrick first had a job, and when a disk lost something.
+func (c *ackIsDurable) strikes(f check.Fact) {
+	switch {
+	case f.Service == "patrick" && f.Name == "job-accepted":
+		if _, known := c.began[f.Text("job")]; !known {
+			c.began[f.Text("job")] = f.At
+		}
+	case f.Service != "node":
+	case f.Name == "disk-rotted", f.Name == "crashed" && f.Text("disk-lost") == "true":
+		c.struck[f.Node] = f.At
+	}
+}
+
+// lostWhile counts those of the nodes that lack a job whose disks may have had it:
+// they lost something after the job was there, or since it was acknowledged
+// before. No patrick can notice that of a copy that was synced.
+func (c *ackIsDurable) lostWhile(job string, lack []string) int {
+	lost := 0
+	began, known := c.began[job]
+	for _, node := range lack {
+		at, struck := c.struck[node]
+		if struck && known && at >= began || c.lostOf(job, func(n string) bool { return n == node }) > 0 {
+			lost++
+		}
+	}
+	return lost
+}
+
+// spread is how many disks have something, and whose lack it.
+type spread struct {
+	have int
+	lack []string
+}
+
+func (s *spread) add(node string, has bool) {
+	if has {
+		s.have++
+	} else {
+		s.lack = append(s.lack, node)
+	}
+}
+
+// onDisks finds a job, and its tree, on the disks of patricks; they may be on
+// different ones. The tree of a job that has ended is needed no more.
+func (c *ackIsDurable) onDisks(v check.View, job string) (record, tree spread) {
+	var nodes []check.NodeView
 	var known patrickapi.Job
 	for _, n := range v.Nodes() {
 		if !slices.Contains(n.Services, "patrick") {
 			continue
 		}
-		disks = append(disks, n.Disk)
-		if j := patrick.OnDisk(n.Disk, job); j.Status != patrickapi.Unknown {
-			records++
-			if j.Status >= known.Status {
-				known = j
-			}
+		nodes = append(nodes, n)
+		j := patrick.OnDisk(n.Disk, job)
+		if record.add(n.Name, j.Status != patrickapi.Unknown); j.Status >= known.Status {
+			known = j
 		}
 	}
 	root, err := cid.Decode(known.Source)
 	if err != nil || known.Status.Final() {
-		return records, records
+		return record, record
 	}
-	for _, disk := range disks {
-		if _, err := storage.BlocksOnDisk(disk, root, patrickapi.TreeLenMax); err == nil {
-			trees++
-		}
+	for _, n := range nodes {
+		_, err := storage.BlocksOnDisk(n.Disk, root, patrickapi.TreeLenMax)
+		tree.add(n.Name, err == nil)
 	}
-	return records, trees
+	return record, tree
 }
 
 // Poll implements check.OnPoll.

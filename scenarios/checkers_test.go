@@ -234,6 +234,35 @@ func TestCheckersFail(t *testing.T) {
 	}
 }
 
+// TestAcksExcuse: a disk that loses a job between its record and the acknowledgement
+// counts for one copy, and no other disk does.
+func TestAcksExcuse(t *testing.T) {
+	job := jobCalled("b", 1, "e1")
+	accepted := "31 core-1 patrick job-accepted job=" + job + "\n"
+	acked := "33 core-1 patrick job-acked job=" + job + " copies=2\n"
+	rot := func(at int, node string) string { return fmt.Sprintf("%d %s node disk-rotted values=1\n", at, node) }
+	for what, c := range map[string]struct {
+		history string
+		excused bool
+	}{
+		"both rot meanwhile":       {accepted + rot(32, "core-1") + rot(32, "core-2") + acked, true},
+		"both are lost meanwhile":  {accepted + "32 core-1 node crashed disk-lost=true\n32 core-2 node crashed disk-lost=true\n" + acked, true},
+		"one rots":                 {accepted + rot(32, "core-1") + acked, false},
+		"one rotted before":        {rot(30, "core-2") + accepted + rot(32, "core-1") + acked, false},
+		"one crashes, with a disk": {accepted + rot(32, "core-1") + "32 core-2 node crashed disk-lost=false\n" + acked, false},
+		"one is no patrick":        {accepted + rot(32, "core-1") + rot(32, "monkey-1") + acked, false},
+		"nobody had it":            {rot(32, "core-1") + rot(32, "core-2") + acked, false},
+	} {
+		checker := newAckIsDurable()
+		if err := feed(t, checker, c.history); c.excused {
+			require.NoError(t, err, what)
+			require.Contains(t, checker.Counted(check.During).Excused, "a disk has lost what it had while the acknowledgement was being made, or since an earlier one")
+		} else {
+			require.ErrorContains(t, err, "it is on 0 disks", what)
+		}
+	}
+}
+
 // TestDurability: excuses are as narrow as what was promised.
 func TestDurability(t *testing.T) {
 	crash := func(d *durability, at time.Duration, name string) {

@@ -30,6 +30,9 @@ var swarmFaults = map[string]func(s *story){
 	"pause": func(s *story) {
 		s.often("pause: %s, for: %s", s.one(s.victim(), s.all(), `"*"`), s.span(2, 40))
 	},
+	"suspend": func(s *story) {
+		s.often("suspend: %s, for: %s", s.one(s.victim(), s.all(), `"*"`), s.span(2, 40))
+	},
 	"partition": func(s *story) {
 		side := fmt.Sprintf("{some-of: \"*\", count: %d}", 1+s.IntN(3))
 		client := s.one("", ", client")
@@ -69,6 +72,9 @@ var swarmFaults = map[string]func(s *story){
 	"rot": func(s *story) { s.once("disk: {on: %s, corrupt: %d}", s.victim(), 1+s.IntN(6)) },
 	"lying-disk": func(s *story) {
 		s.once("disk: {on: %s, corrupt-reads: 1%%}, for: %s", s.victim(), s.span(5, 30))
+	},
+	"forgetful-disk": func(s *story) {
+		s.once("disk: {on: %s, %s: %s}, for: %s", s.victim(), s.one("lose-writes", "misdirect", "lose-syncs"), s.one("1%", "5%"), s.span(5, 30))
 	},
 	"failpoint":    func(s *story) { s.failpoint() },
 	"failpoint-2":  func(s *story) { s.failpoint() },
