@@ -83,7 +83,8 @@ type calm struct {
 	whole    bool
 }
 
-// membersMax bounds the pairs that are looked at in each poll.
+// membersMax bounds the pairs that are looked at in each poll. More members are
+// never calm.
 const membersMax = 64
 
 func newCalm(services ...string) calm { return calm{services: services, members: map[string]bool{}} }
@@ -105,16 +106,18 @@ func (c *calm) look(v check.View) {
 }
 
 func (c *calm) isWhole(v check.View) bool {
+	well := true
 	var names []string
 	for _, n := range v.Nodes() {
 		if !slices.ContainsFunc(n.Services, func(s string) bool { return slices.Contains(c.services, s) }) {
 			continue
 		}
-		c.members[n.Name] = true
-		if !n.Up || n.Paused || n.DiskBad || len(names) >= membersMax {
-			return false
-		}
+		c.members[n.Name] = true // all of them, also if one is not well
+		well = well && n.Up && !n.Paused && !n.DiskBad && len(names) < membersMax
 		names = append(names, n.Name)
+	}
+	if !well {
+		return false
 	}
 	for i, a := range names {
 		for _, b := range names[i+1:] {

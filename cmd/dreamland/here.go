@@ -14,28 +14,29 @@ import (
 )
 
 // A world makes much short-lived garbage and little that stays, so the heap may
-// grow to five times what lives. A large one has more to keep: it is left the
-// runtime's own measure.
+// grow to five times what lives. A large one has more to keep: beyond the limit
+// the collector runs more often, whatever that costs.
 const (
-	heapGrowth = 400 // percent
-	largeFrom  = 300 // nodes
+	heapGrowth = 400     // percent
+	heapLimit  = 3 << 30 // bytes
 )
 
 // tuneRuntime suits the process to a world, unless its environment says how. One
 // thing happens at a time in a world: a second thread would only be woken and
 // sent to sleep again.
-func tuneRuntime(nodes int) {
+func tuneRuntime() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
 	}
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" && nodes < largeFrom {
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(heapGrowth)
+		debug.SetMemoryLimit(heapLimit)
 	}
 }
 
 // runHere makes a run in this process.
 func runHere(j job, progress *progress) (report.Result, error) {
-	tuneRuntime(len(j.scenario.Nodes))
+	tuneRuntime()
 	options := simrun.Options{Seed: j.seed, Wire: j.wire, Strict: j.strict, Perturb: j.perturb}
 	trace, err := openTrace(j.trace)
 	if err != nil {

@@ -27,6 +27,7 @@ type simFlags struct {
 	strict  bool
 	trace   string
 	profile string
+	heap    string
 	perturb uint64
 	json    bool
 	quiet   bool
@@ -69,6 +70,8 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 	flags.BoolVar(&f.quiet, "quiet", false, "print one line per scenario, and what failed")
 	flags.StringVar(&f.profile, "profile", "", "write a CPU profile of one run to this file")
 	must(flags.MarkHidden("profile"))
+	flags.StringVar(&f.heap, "heap-profile", "", "write a profile of the largest heap of one run to this file")
+	must(flags.MarkHidden("heap-profile"))
 	flags.Uint64Var(&f.perturb, "perturb", 0, "disturb the goroutines of one run in real time, in a way drawn from this number; the digest is the same")
 	must(flags.MarkHidden("perturb"))
 	must(cmd.RegisterFlagCompletionFunc("wire", cobra.FixedCompletions([]string{scenario.Mocknet, scenario.Direct}, cobra.ShellCompDirectiveNoFileComp)))
@@ -157,8 +160,13 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
+		stopHeap, err := startHeapProfile(f.heap)
+		if err != nil {
+			return err
+		}
 		result, err := runHere(f.jobsOf(stories[0])[0], progress)
 		stop()
+		stopHeap()
 		if err != nil {
 			return err
 		}
