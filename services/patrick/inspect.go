@@ -37,17 +37,22 @@ func (s *Service) Job(id string) patrickapi.Job {
 // OnDisk is what a patrick would know of a job if its node lost power at this
 // moment and started from its disk alone.
 func OnDisk(disk storage.Durable, id string) patrickapi.Job {
-	var list []record
+	state := stateOnDisk(disk, id)
+	if state.Status == patrickapi.Unknown {
+		return patrickapi.Job{}
+	}
+	return state.job(id)
+}
+
+func stateOnDisk(disk storage.Durable, id string) State { return resolve(recordsOnDisk(disk, id)) }
+
+func recordsOnDisk(disk storage.Durable, id string) (list []record) {
 	for _, e := range storage.ReplicaOnDisk(disk, "patrick", "main", jobKey(id)) {
 		if r, err := decodeRecord(e); err == nil {
 			list = append(list, r)
 		}
 	}
-	state := resolve(list)
-	if state.Status == patrickapi.Unknown {
-		return patrickapi.Job{}
-	}
-	return state.job(id)
+	return list
 }
 
 // Status is where a job is as far as this patrick knows, without a look into

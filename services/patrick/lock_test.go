@@ -1,0 +1,303 @@
+package patrick
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport"
+)
+
+const second = time.Second
+
+// expired are the reasons for which grants have ended without a word.
+func (o *office) expired() (reasons []any) {
+	for _, f := range o.Facts("job-expired") {
+		reasons = append(reasons, f.Fields["reason"])
+	}
+	return reasons
+}
+
+func TestOneMonkeyHasAJobAtATime(t *testing.T) {
+	inOffice(t, setup{}, func(o *office) {
+		first, other := o.monkeys[0], o.monkeys[1]
+		job := o.push(aPush("c", 1))
+		token := first.mustClaim(job)
+		require.EqualValues(t, 1, token.Attempt)
+		_, err := other.claim(job)
+		requireKind(t, transport.Conflict, err, "somebody else has it")
+
+		first.do(func(ctx context.Context) { // for somebody else
+			_, err = first.client.Claim(ctx, patrickapi.ClaimRequest{Job: job, Holder: other.Peer()})
+		})
+		requireKind(t, transport.Invalid, err, "for itself")
+		first.do(func(ctx context.Context) { // a later life has forgotten
+			_, err = first.client.Claim(ctx, patrickapi.ClaimRequest{Job: job, Holder: first.Peer(), Incarnation: first.env.Incarnation + 1})
+		})
+		requireKind(t, transport.Conflict, err, "somebody else has it")
+		_, err = first.claim(jobOfPush(aPush("never pushed", 2)))
+		requireKind(t, transport.NotFound, err, "no such job")
+
+		require.Equal(t, patrickapi.Locked, o.job(job).Status)
+		require.Equal(t, token, o.job(job).Token)
+		require.Len(t, o.Facts("job-granted"), 1)
+	})
+}
+
+// A lease lasts to the moment, from the last renewal; then another attempt is
+// offered at once, and granted with a greater token.
+func TestALeaseEndsIfItIsNotRenewed(t *testing.T) {
+	inOffice(t, setup{}, func(o *office) {
+		first, other := o.monkeys[0], o.monkeys[1]
+		job := o.push(aPush("c", 1))
+		g, err := first.claim(job)
+		require.NoError(t, err)
+		require.Equal(t, 10*second, g.Lease)
+		require.Equal(t, 10*time.Minute, g.BuildMax)
+		token := g.Token
+		for range 4 {
+			time.Sleep(9 * second)
+			require.NoError(t, first.renew(job, token))
+		}
+		time.Sleep(6 * second)
+		require.Equal(t, token, first.mustClaim(job), "asking again renews as well")
+		time.Sleep(10*second - 2*time.Millisecond)
+		require.Empty(t, o.expired())
+		other.heard()
+		time.Sleep(2 * time.Millisecond)
+		require.Equal(t, []any{"not renewed"}, o.expired())
+		require.Equal(t, []patrickapi.Offer{{Job: job, Attempt: 2}}, other.heard())
+		requireKind(t, transport.Conflict, first.renew(job, token), "has ended")
+
+		next := other.mustClaim(job)
+		require.EqualValues(t, 2, next.Attempt)
+		requireKind(t, transport.Conflict, first.renew(job, token), "has ended")
+		requireKind(t, transport.NotFound, first.renew(job, Token{Attempt: 3, Holder: first.Peer()}), "no such grant")
+		require.NoError(t, other.renew(job, next))
+
+		_, err = first.finish(patrickapi.FinishRequest{Job: job, Token: token, Success: true})
+		requireKind(t, transport.Conflict, err, "newer attempt")
+		_, err = first.finish(patrickapi.FinishRequest{Job: job, Token: Token{Attempt: 9, Holder: first.Peer()}, Success: true})
+		requireKind(t, transport.NotFound, err, "no such grant")
+		resp, err := first.finish(patrickapi.FinishRequest{Job: job, Token: token, Success: true, Published: true, Artifact: "a"})
+		require.NoError(t, err, "what was published is the truth")
+		require.Equal(t, patrickapi.Success, resp.Status)
+		requireKind(t, transport.Conflict, other.renew(job, next), "is success")
+		_, err = other.finish(patrickapi.FinishRequest{Job: job, Token: next, Error: "e"})
+		requireKind(t, transport.Conflict, err, "is success")
+	})
+}
+
+// However often it is renewed: an attempt that takes too long has failed.
+func TestAnAttemptEndsInAnyCase(t *testing.T) {
+	inOffice(t, setup{change: func(s *Settings) { s.BuildMax = 20 * second }}, func(o *office) {
+		job := o.push(aPush("c", 1))
+		token := o.monkeys[0].mustClaim(job)
+		limit := 20*second + attemptSlack
+		for d := 5 * second; d < limit; d += 5 * second {
+			time.Sleep(5 * second)
+			require.NoError(t, o.monkeys[0].renew(job, token), d)
+		}
+		require.Empty(t, o.expired())
+		time.Sleep(5*second + time.Millisecond)
+		require.Equal(t, []any{"took too long"}, o.expired())
+		requireKind(t, transport.Conflict, o.monkeys[0].renew(job, token), "has ended")
+		o.turn(o.ranked()[0], func(_ context.Context, s *Service) {
+			require.Equal(t, 1, s.board.active[job].state.Failures)
+			require.Contains(t, s.board.active[job].state.Outcome.Error, "longer than 3m20s")
+		})
+	})
+}
+
+// A job that was taken from its holder and begun anew is not given to another one
+// before the lease is over: the holder may not know yet.
+func TestARebuildWaitsForTheHolderThatWasStopped(t *testing.T) {
+	inOffice(t, setup{}, func(o *office) {
+		job := o.push(aPush("c", 1))
+		token := o.monkeys[0].mustClaim(job)
+		time.Sleep(second)
+		resp, err := o.cancel(job)
+		require.NoError(t, err)
+		require.Equal(t, patrickapi.CancelResponse{Status: patrickapi.Cancelled}, resp)
+		require.Equal(t, []any{haltedReason}, o.expired())
+		again, err := o.rebuild(job)
+		require.NoError(t, err)
+		require.Equal(t, patrickapi.RebuildResponse{Status: patrickapi.Open, Rebuilds: 1}, again)
+		_, err = o.monkeys[1].claim(job)
+		requireKind(t, transport.Conflict, err, "it waits")
+		time.Sleep(10*second - time.Millisecond)
+		_, err = o.monkeys[1].claim(job)
+		requireKind(t, transport.Conflict, err, "it waits")
+		requireKind(t, transport.Conflict, o.monkeys[0].renew(job, token), "has ended")
+		o.monkeys[1].heard()
+		time.Sleep(time.Millisecond)
+		require.Len(t, o.monkeys[1].heard(), 1, "it is offered when the time has come")
+		next := o.monkeys[1].mustClaim(job)
+		require.Positive(t, next.Compare(token))
+	})
+	inOffice(t, setup{}, func(o *office) { // nobody had it
+		job := o.push(aPush("c", 1))
+		_, err := o.cancel(job)
+		require.NoError(t, err)
+		_, err = o.rebuild(job)
+		require.NoError(t, err)
+		o.monkeys[1].mustClaim(job)
+	})
+}
+
+// What was cancelled stays so: nobody has it any more, nor can publish it, and a
+// repetition says the same.
+func TestCancelIsHeededAtOnce(t *testing.T) {
+	inOffice(t, setup{}, func(o *office) {
+		job := o.push(aPush("c", 1))
+		token := o.monkeys[0].mustClaim(job)
+		for range 2 {
+			resp, err := o.cancel(job)
+			require.NoError(t, err)
+			require.Equal(t, patrickapi.CancelResponse{Status: patrickapi.Cancelled}, resp)
+		}
+		require.EqualValues(t, 2, o.registry.fences[job].Attempt, "tns accepts nothing of it any more")
+		requireKind(t, transport.Conflict, o.monkeys[0].renew(job, token), "cancelled")
+		_, err := o.monkeys[0].finish(patrickapi.FinishRequest{Job: job, Token: token, Success: true})
+		requireKind(t, transport.Conflict, err, "is cancelled")
+		_, err = o.monkeys[1].claim(job)
+		requireKind(t, transport.Conflict, err, "cancelled")
+		require.Equal(t, "cancelled on request", o.job(job).Error)
+		_, err = o.cancel(jobOfPush(aPush("d", 2)))
+		requireKind(t, transport.NotFound, err, "no such job")
+	})
+}
+
+// What is published when it is to be cancelled has succeeded. While tns says
+// nothing, the holder is stopped all the same, and the job waits for its end.
+func TestCancelAsksTNSWhatWasPublished(t *testing.T) {
+	inOffice(t, setup{}, func(o *office) {
+		job := o.push(aPush("c", 1))
+		token := o.monkeys[0].mustClaim(job)
+		o.registry.publish(job, token, 1)
+		resp, err := o.cancel(job)
+		require.NoError(t, err)
+		require.Equal(t, patrickapi.Success, resp.Status)
+		require.Equal(t, "artifact", o.job(job).Artifact)
+
+		o.registry.silent = true
+		job = o.push(aPush("d", 2))
+		token = o.monkeys[0].mustClaim(job)
+		_, err = o.cancel(job)
+		requireKind(t, transport.Unreachable, err, "stop its holder")
+		require.True(t, o.job(job).Cancelling)
+		requireKind(t, transport.Conflict, o.monkeys[0].renew(job, token), "cancelled on request")
+		o.registry.silent = false
+		time.Sleep(settleRetry + second)
+		require.Equal(t, patrickapi.Cancelled, o.job(job).Status)
+	})
+}
+
+func TestNewerPushesSupersede(t *testing.T) {
+	inOffice(t, setup{}, func(o *office) {
+		waits, held := o.push(aPush("waits", 1)), o.push(aPush("held", 2))
+		token := o.monkeys[0].mustClaim(held)
+		newest := aPush("newest", 3)
+		newest.NewestWins = true
+		job := o.push(newest)
+		require.Equal(t, patrickapi.Cancelled, o.job(waits).Status)
+		requireKind(t, transport.Conflict, o.monkeys[0].renew(held, token), "") // superseded, or cancelled already
+		time.Sleep(second)
+		require.Equal(t, patrickapi.Cancelled, o.job(held).Status)
+		require.Equal(t, patrickapi.Open, o.job(job).Status)
+		late := o.push(aPush("late", 2)) // older, though it comes later
+		require.Equal(t, patrickapi.Cancelled, o.job(late).Status)
+	})
+}
+
+// Pauses double from failure to failure and are jittered by a quarter at most; a
+// lost or abandoned attempt is followed at once.
+func TestWhatFailsIsTriedAgainAfterAPause(t *testing.T) {
+	inOffice(t, setup{change: func(s *Settings) { s.AttemptsMax, s.BackoffMin, s.BackoffMax = 4, 8*second, 20*second }}, func(o *office) {
+		m := o.monkeys[0]
+		job := o.push(aPush("c", 1))
+		token := m.mustClaim(job)
+		resp, err := m.finish(patrickapi.FinishRequest{Job: job, Token: token, Abandoned: true})
+		require.NoError(t, err)
+		require.Equal(t, patrickapi.Open, resp.Status)
+		for i, pause := range []time.Duration{8 * second, 16 * second, 20 * second} {
+			token = m.mustClaim(job)
+			m.heard()
+			for range 2 { // the answer to a repetition is the same
+				resp, err = m.finish(patrickapi.FinishRequest{Job: job, Token: token, Error: "broken"})
+				require.NoError(t, err)
+				require.Equal(t, patrickapi.Open, resp.Status)
+			}
+			time.Sleep(pause - 2*time.Millisecond)
+			_, err = m.claim(job)
+			requireKind(t, transport.Conflict, err, "it waits")
+			require.Empty(t, m.heard(), "failure %d", i+1)
+			time.Sleep(pause/4 + 2*time.Millisecond)
+			require.NotEmpty(t, m.heard())
+		}
+		token = m.mustClaim(job)
+		resp, err = m.finish(patrickapi.FinishRequest{Job: job, Token: token, Error: "broken"})
+		require.NoError(t, err)
+		time.Sleep(second)
+		require.Equal(t, patrickapi.Failed, o.job(job).Status)
+		require.Equal(t, "4 attempts failed, the last one with: broken", o.job(job).Error)
+		require.Len(t, o.Facts("job-released"), 5)
+		_, err = m.finish(patrickapi.FinishRequest{Job: job, Token: token, Error: "broken"})
+		require.NoError(t, err, "it was the last word")
+
+		job = o.push(aPush("d", 2))
+		resp, err = m.finish(patrickapi.FinishRequest{Job: job, Token: m.mustClaim(job), Permanent: true, Error: "your fault"})
+		require.NoError(t, err)
+		require.Equal(t, patrickapi.Failed, resp.Status, "at once")
+		require.Equal(t, "your fault", o.job(job).Error)
+	})
+}
+
+// A home that was restarted measures one lease from its start, and asks the holder:
+// who has forgotten is not waited for.
+func TestARestartedHomeAsksTheHolder(t *testing.T) {
+	for _, holds := range []bool{true, false} {
+		inOffice(t, setup{}, func(o *office) {
+			job := o.push(aPush("c", 1))
+			token := o.monkeys[0].mustClaim(job)
+			o.monkeys[0].holds = holds
+			home := o.ranked()[0]
+			home.Vanish()
+			home.Start()
+			began := o.user.Env.Loop.Elapsed()
+			for len(o.expired()) == 0 {
+				time.Sleep(100 * time.Millisecond)
+			}
+			waited := o.user.Env.Loop.Elapsed() - began
+			require.Positive(t, o.monkeys[0].asked)
+			if holds {
+				require.Equal(t, []any{"not renewed"}, o.expired())
+				require.GreaterOrEqual(t, waited, 10*second)
+				require.Less(t, waited, 14*second)
+			} else {
+				require.Equal(t, []any{"forgotten"}, o.expired())
+				require.Less(t, waited, 4*second)
+			}
+			requireKind(t, transport.Conflict, o.monkeys[0].renew(job, token), "ended")
+		})
+	}
+}
+
+// When the home dies the next patrick goes on with the lease, and takes renewals.
+func TestTheNextHomeTakesRenewals(t *testing.T) {
+	inOffice(t, setup{}, func(o *office) {
+		job := o.push(aPush("c", 1))
+		token := o.monkeys[0].mustClaim(job)
+		o.monkeys[0].holds = true
+		o.ranked()[0].Vanish()
+		for range 10 {
+			time.Sleep(5 * second)
+			require.NoError(t, o.monkeys[0].renew(job, token))
+		}
+		require.Empty(t, o.expired())
+		time.Sleep(14 * second)
+		require.Equal(t, []any{"not renewed"}, o.expired())
+	})
+}
