@@ -131,7 +131,9 @@ func (w *worker) start(env node.Env) {
 		w.asked++
 		return monkeyapi.HoldsResponse{Holds: w.holds}, nil
 	})
-	hear := func(_ context.Context, _ transport.Peer, a patrickapi.Announcement) { w.offers = append(w.offers, a.Jobs...) }
+	hear := func(_ context.Context, _ transport.Peer, a patrickapi.Announcement) {
+		w.offers = append(w.offers, a.Jobs...)
+	}
 	monkeyapi.Offer.Serve(env.Wire, hear)
 	monkeyapi.Jobs.Subscribe(env.Wire, hear)
 }
