@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench sweep swarm mutants mutation determinism clean
+.PHONY: help build sim test vet race bench long sweep swarm mutants mutation determinism clean
 
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -27,6 +27,9 @@ race: ## the packages with real concurrency, under the race detector (needs gcc)
 bench: ## the figures of the README
 	go test -run '^$$' -bench . -benchtime 1s -cpu 1 ./sim ./scenarios
 	go test -run '^$$' -bench . -benchtime 1s ./storage/... ./transport/...
+
+long: build ## scenarios of weeks (a few minutes)
+	bin/dreamland sim --wire direct --quiet scenarios/long/*.yaml
 
 SEEDS ?= 200
 sweep: build ## SEEDS seeds (200) of every scenario on the direct wire

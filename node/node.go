@@ -99,8 +99,9 @@ func (e Env) Observe(fact string, fields ...Field) {
 func (e Env) Crash() { e.world.Crash() }
 
 // OpenReplicated opens a replicated store whose replicas are held by every node
-// that runs this service.
-func (e Env) OpenReplicated(ctx context.Context, namespace string) (*storage.Replicated, error) {
+// that runs this service. history, zero for the default, bounds what it keeps for
+// replicas that lag behind.
+func (e Env) OpenReplicated(ctx context.Context, namespace string, history storage.History) (*storage.Replicated, error) {
 	return storage.OpenReplicated(ctx, storage.ReplicatedConfig{
 		Loop:      e.Loop,
 		Endpoint:  e.Wire,
@@ -108,6 +109,7 @@ func (e Env) OpenReplicated(ctx context.Context, namespace string) (*storage.Rep
 		Rand:      e.Rand,
 		Service:   e.name,
 		Namespace: namespace,
+		History:   history,
 		Observe: func(fact string, pairs ...any) {
 			fields := []Field{F("namespace", namespace)}
 			for i := 0; i+1 < len(pairs); i += 2 {

@@ -17,14 +17,6 @@ import (
 // ourselves, on our clock.
 const year = 365 * 24 * time.Hour
 
-const (
-	// tailLenMax and tailBytesMax bound the deltas that a replica keeps; up to a
-	// quarter more before they are cut. Whoever lags further behind is given the
-	// whole state.
-	tailLenMax   = 4096
-	tailBytesMax = 8 << 20
-)
-
 var (
 	// errMissing says that deltas build on others that are not here.
 	errMissing = errors.New("storage: missing ancestors")
@@ -44,7 +36,7 @@ type replica struct {
 	// rescue is what a damaged disk still had, by key, until it is written again.
 	rescue [][]*element
 
-	lenMax, bytesMax int // of the tail
+	history History // bounds the tail
 
 	feed   *feed
 	crdt   *crdt.Datastore
@@ -55,7 +47,7 @@ type replica struct {
 // replica is empty: it cannot say what it knows of, so it is new, and what is
 // sound of it is in rescue. pause is called now and then.
 func openReplica(disk Disk, at Key, newWriter func() uint64, pause yield) (*replica, error) {
-	r := &replica{newWriter: newWriter, lenMax: tailLenMax, bytesMax: tailBytesMax}
+	r := &replica{newWriter: newWriter, history: DefaultHistory()}
 	r.overlay = newOverlay(disk, at)
 	f, err := readReplica(disk, at, pause)
 	if err != nil {
@@ -288,9 +280,8 @@ func (r *replica) fail(cause error) error {
 // save writes to the disk what is not on it, as one batch, and cuts the tail
 // when it has grown too long.
 func (r *replica) save() error {
-	t := r.overlay.tail
-	if t.len > r.lenMax+r.lenMax/4 || t.bytes > r.bytesMax+r.bytesMax/4 {
-		if r.overlay.prune(r.lenMax, r.bytesMax) {
+	if r.history.exceeded(r.overlay.tail) {
+		if r.overlay.prune(r.history.Deltas, r.history.Bytes) {
 			if err := r.restart(); err != nil {
 				return err
 			}

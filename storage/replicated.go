@@ -32,9 +32,42 @@ type ReplicatedConfig struct {
 	Namespace string
 	// Observe, if it is set, is told facts: a name, and names and values in turn.
 	Observe func(fact string, pairs ...any)
+	// History is how many deltas are kept; what is 0 in it is the default.
+	History History
 	// AntiEntropyInterval is how often a replica compares heads with a peer of
 	// its choice; 0 means 5 s.
 	AntiEntropyInterval time.Duration
+}
+
+// History bounds the deltas that a replica keeps for those that lag behind, and
+// so its memory and disk beside what lives: there may be a quarter more before
+// the lowest are cut. Whoever lags further is given the whole state. Replicas
+// need not agree on it.
+type History struct {
+	// Deltas is how many are kept.
+	Deltas int `yaml:"deltas" range:"1..65536"`
+	// Bytes is how long all of them are.
+	Bytes int `yaml:"bytes" range:"1..256MiB"`
+}
+
+// DefaultHistory is the history that suits a few writes a minute for days.
+func DefaultHistory() History { return History{Deltas: 4096, Bytes: 8 << 20} }
+
+// orDefault fills in what is not given.
+func (h History) orDefault() History {
+	d := DefaultHistory()
+	if h.Deltas <= 0 {
+		h.Deltas = d.Deltas
+	}
+	if h.Bytes <= 0 {
+		h.Bytes = d.Bytes
+	}
+	return h
+}
+
+// exceeded reports whether deltas are to be cut.
+func (h History) exceeded(t *tail) bool {
+	return t.len > h.Deltas+h.Deltas/4 || t.bytes > h.Bytes+h.Bytes/4
 }
 
 // Replicated is a Store of which every node that offers a service holds a
@@ -50,9 +83,8 @@ type ReplicatedConfig struct {
 // replica that lags behind loses. A concurrent write survives a deletion.
 //
 // The whole index is in memory: this is for up to some 100,000 entries that
-// matter, not for bulk data. Deltas are kept for those that lag behind, up to
-// 4,096 or 8 MiB of them, and a quarter more; whoever lags further is given the
-// whole state. What was superseded or deleted leaves nothing behind; what stays
+// matter, not for bulk data. Deltas are kept for those that lag behind, see
+// History; whoever lags further is given the whole state. What was superseded or deleted leaves nothing behind; what stays
 // for ever is some 10 bytes for each opening of a replica that wrote.
 type Replicated struct {
 	replicated
@@ -111,6 +143,7 @@ func (r *Replicated) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	r.replica.history = r.cfg.History.orDefault()
 	if r.ctx.Err() != nil { // the loop has stopped meanwhile
 		return clock.ErrStopped
 	}

@@ -87,7 +87,7 @@ func (s *Service) Start(ctx context.Context) error {
 	s.ledger = newLedger(s.cfg.Capacity, s.cfg.PromiseLease, s.env.Loop.Elapsed())
 	s.roster.know(append([]transport.Peer{s.env.Self}, s.env.Wire.Directory().Peers(hoarderapi.Service)...))
 	var err error
-	if s.store, err = s.env.OpenReplicated(ctx, "main"); err != nil {
+	if s.store, err = s.env.OpenReplicated(ctx, "main", s.cfg.History); err != nil {
 		return fmt.Errorf("hoarder: %w", err)
 	}
 	if err := s.load(); err != nil {

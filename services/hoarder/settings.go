@@ -1,6 +1,10 @@
 package hoarder
 
-import "time"
+import (
+	"time"
+
+	"github.com/taucloud/tau/storage"
+)
 
 // Settings of a hoarder. Durations are measured on its own monotonic clock.
 type Settings struct {
@@ -31,6 +35,8 @@ type Settings struct {
 	ForgetAfter time.Duration `yaml:"forget-after" range:"1m..8760h"`
 	// ScrubInterval is how long one round of verifying all held content takes.
 	ScrubInterval time.Duration `yaml:"scrub-interval" range:"1s..8760h"`
+	// History bounds what its replica keeps for those that lag behind.
+	History storage.History `yaml:"history"`
 }
 
 // DefaultSettings are those of a node that says nothing.
@@ -47,5 +53,6 @@ func DefaultSettings() Settings {
 		SweepInterval:    10 * time.Second,
 		ForgetAfter:      12 * time.Hour,
 		ScrubInterval:    6 * time.Hour,
+		History:          storage.DefaultHistory(),
 	}
 }

@@ -56,7 +56,7 @@ type Service struct {
 
 // Start implements node.Service.
 func (s *Service) Start(ctx context.Context) error {
-	store, err := s.env.OpenReplicated(ctx, "main")
+	store, err := s.env.OpenReplicated(ctx, "main", s.set.History)
 	if err != nil {
 		return fmt.Errorf("patrick: open: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/storage"
 )
 
 // Settings of a patrick. All patricks of a cloud should have the same.
@@ -30,6 +31,8 @@ type Settings struct {
 	// Copies is on how many patricks a push must be durable before it is
 	// acknowledged, if so many can be reached.
 	Copies int `yaml:"copies" range:"1..16"`
+	// History bounds what its replica keeps for those that lag behind.
+	History storage.History `yaml:"history"`
 }
 
 // DefaultSettings returns the defaults.
@@ -44,6 +47,7 @@ func DefaultSettings() *Settings {
 		AnnounceInterval: 5 * time.Second,
 		KeepFinished:     1000,
 		Copies:           2,
+		History:          storage.DefaultHistory(),
 	}
 }
 

@@ -47,7 +47,7 @@ type Service struct {
 
 // Start implements node.Service.
 func (s *Service) Start(ctx context.Context) error {
-	store, err := s.env.OpenReplicated(ctx, namespace)
+	store, err := s.env.OpenReplicated(ctx, namespace, s.settings.History)
 	if err != nil {
 		return err
 	}

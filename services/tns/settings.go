@@ -1,6 +1,10 @@
 package tns
 
-import "time"
+import (
+	"time"
+
+	"github.com/taucloud/tau/storage"
+)
 
 // Settings of a tns replica.
 type Settings struct {
@@ -16,8 +20,10 @@ type Settings struct {
 	ReplicateTimeout time.Duration `yaml:"replicate-timeout" range:"100ms..1m"`
 	// WatchersMax bounds the streams that tell of changes.
 	WatchersMax int `yaml:"watchers-max" range:"0..1000000"`
+	// History bounds what the replica keeps for those that lag behind.
+	History storage.History `yaml:"history"`
 }
 
 func defaultSettings() *Settings {
-	return &Settings{KeepVersions: 20, KeepArtifacts: 3, ReplicateTimeout: 3 * time.Second, WatchersMax: 1024}
+	return &Settings{KeepVersions: 20, KeepArtifacts: 3, ReplicateTimeout: 3 * time.Second, WatchersMax: 1024, History: storage.DefaultHistory()}
 }
