@@ -106,12 +106,12 @@ func (c *answers) wrote(f check.Fact, s patrickapi.Status) {
 func (c *answers) job(f check.Fact) error {
 	job, t, by := f.Text("job"), toldOf(f), c.name(f)
 	status := statusCalled(t.status)
+	if f.Int("sweep") != noSweep {
+		c.sweeping[job] = status // also if all patricks' disks have rotted: what is lasting is known again by then
+	}
 	if c.rotted[by] {
 		c.Excused("the disk of the patrick has rotted")
 		return nil
-	}
-	if f.Int("sweep") != noSweep {
-		c.sweeping[job] = status
 	}
 	c.Evaluated()
 	if status != patrickapi.Unknown {

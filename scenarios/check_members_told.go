@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/seer"
+	"github.com/taucloud/tau/services/seer/seerapi"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/transport"
@@ -23,6 +25,14 @@ type membersAreTold struct {
 	nodes map[transport.Peer]*nodeSeen
 	calm  bool
 	since time.Duration // of being calm
+	// settle is how long a seer may refuse to answer after its start, room how many
+	// nodes each has room for, by their settings.
+	settle time.Duration
+	room   int
+}
+
+func newMembersAreTold() *membersAreTold {
+	return &membersAreTold{nodes: map[transport.Peer]*nodeSeen{}, room: math.MaxInt}
 }
 
 // nodeSeen is what is true of a node.
@@ -36,7 +46,13 @@ type nodeSeen struct {
 	startedAt   time.Duration
 	downAt      time.Duration
 	highest     uint64
+	// clocks are the seers' own, when it went down.
+	clocks map[string]seerClock
 }
+
+// seerClock is a seer's monotonic clock, which stands still while the node sleeps,
+// in the life of the node that began at since.
+type seerClock struct{ since, elapsed time.Duration }
 
 // Times after which seers must know.
 const (
@@ -80,6 +96,9 @@ func (c *membersAreTold) learn(n check.NodeView) {
 		if slices.Contains(n.Services, hoarderapi.Service) {
 			s.capacity = hoarderSettings(n).Capacity
 		}
+		if set, ok := n.Configured(seerapi.Service).(*seer.Settings); ok {
+			c.settle, c.room = max(c.settle, set.SettleAfter), min(c.room, set.MembersMax)
+		}
 		c.nodes[n.Peer] = s
 	}
 }
@@ -95,26 +114,47 @@ func (c *membersAreTold) Witness(v check.View, f check.Fact) error {
 	if f.Service == "node" {
 		if n, found := v.Node(f.Node); found {
 			c.learn(n)
-			c.node(c.nodes[n.Peer], f)
+			c.node(v, c.nodes[n.Peer], f)
 		}
 	}
 	if f.Name == "members-told" {
-		return c.told(f)
+		return c.told(v, f)
 	}
 	return nil
 }
 
-func (c *membersAreTold) node(s *nodeSeen, f check.Fact) {
+func (c *membersAreTold) node(v check.View, s *nodeSeen, f check.Fact) {
 	switch f.Name {
 	case "started":
 		s.incarnation, s.startedAt, s.downAt = uint64(f.Int("incarnation")), f.At, 0
 		s.highest = max(s.highest, s.incarnation)
 	case "crashed", "stopped":
-		s.downAt = f.At
+		s.downAt, s.clocks = f.At, seerClocks(v)
 	default:
 		return
 	}
 	c.calm = false
+}
+
+func seerClocks(v check.View) map[string]seerClock {
+	clocks := map[string]seerClock{}
+	for _, n := range v.Nodes() {
+		if s, ok := n.Service(seerapi.Service).(*seer.Service); ok && n.Up {
+			clocks[n.Name] = seerClock{n.Since, s.Elapsed()}
+		}
+	}
+	return clocks
+}
+
+// slept is how much less time has passed for one of the seers than in the world
+// since a node went down: it may have slept, and tell the others of it.
+func (s *nodeSeen) slept(v check.View) (longest time.Duration) {
+	for name, now := range seerClocks(v) {
+		if then, known := s.clocks[name]; known && then.since == now.since {
+			longest = max(longest, v.Now()-s.downAt-(now.elapsed-then.elapsed))
+		}
+	}
+	return longest
 }
 
 // toldMember is one member of an answer.
@@ -147,7 +187,7 @@ func parseMember(text string) (m toldMember, err error) {
 	return m, err
 }
 
-func (c *membersAreTold) told(f check.Fact) error {
+func (c *membersAreTold) told(v check.View, f check.Fact) error {
 	how := f.Text("how")
 	if by, _ := f.Get("by").(transport.Peer); c.nodes[by] != nil {
 		how += " at " + c.nodes[by].name
@@ -176,7 +216,7 @@ func (c *membersAreTold) told(f check.Fact) error {
 			return fmt.Errorf("%s: %s is named twice", how, m.name)
 		}
 		c.Evaluated()
-		if err := c.member(f, m); err != nil {
+		if err := c.member(v, f, m); err != nil {
 			return fmt.Errorf("%s: %w", how, err)
 		}
 	}
@@ -185,11 +225,11 @@ func (c *membersAreTold) told(f check.Fact) error {
 
 // lasts reports whether all nodes have been well for long before the question.
 func (c *membersAreTold) lasts(f check.Fact) bool {
-	return c.calm && began(f)-c.since >= membersKnownAfter
+	return c.calm && began(f)-c.since >= membersKnownAfter+c.settle
 }
 
 // member compares what is said of one with what it is.
-func (c *membersAreTold) member(f check.Fact, m toldMember) error {
+func (c *membersAreTold) member(v check.View, f check.Fact, m toldMember) error {
 	s := c.nodes[m.peer]
 	service := f.Text("service")
 	switch {
@@ -203,7 +243,7 @@ func (c *membersAreTold) member(f check.Fact, m toldMember) error {
 		return fmt.Errorf("%s is said to offer %v, and offers %v", s.name, m.services, s.services)
 	case m.age < 0 || m.age > seerGoneBound:
 		return fmt.Errorf("%s is named, and was heard %v ago", s.name, m.age)
-	case s.downAt != 0 && f.Text("how") != "follower" && m.age+m.age/8 < began(f)-s.downAt-time.Second:
+	case s.downAt != 0 && f.Text("how") != "follower" && m.age+m.age/8 < began(f)-s.downAt-time.Second-s.slept(v):
 		return fmt.Errorf("%s is said to have been heard %v ago, and has been down for %v", s.name, m.age, f.At-s.downAt)
 	case m.incarnation > s.highest || m.incarnation == 0:
 		return fmt.Errorf("%s is said to be in incarnation %d, and has never been", s.name, m.incarnation)
@@ -228,6 +268,10 @@ func (c *membersAreTold) member(f check.Fact, m toldMember) error {
 func (c *membersAreTold) complete(f check.Fact, how string, list []toldMember) error {
 	if !c.lasts(f) || f.Text("partial") == "true" {
 		c.Excused("not all nodes were well")
+		return nil
+	}
+	if len(c.nodes) > c.room {
+		c.Excused("a seer has no room for all nodes")
 		return nil
 	}
 	for _, peer := range sorted(c.nodes) {

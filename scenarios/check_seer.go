@@ -43,7 +43,7 @@ func seerChecks() []scenario.Check {
 		{
 			Name: "members-are-told",
 			Doc:  "what seers tell users of nodes, by every method, is true: who runs, its name, incarnation, services, room and age",
-			New:  func() check.Checker { return &membersAreTold{nodes: map[transport.Peer]*nodeSeen{}} },
+			New:  func() check.Checker { return newMembersAreTold() },
 		},
 		{
 			Name: "seers-agree",

@@ -352,3 +352,43 @@ func TestAFullHoarderMakesRoom(t *testing.T) {
 		require.Len(t, w.Facts("item-released"), 2)
 	})
 }
+
+// TestTheRoomThatIsSaidIsTrue: what is being fetched counts, but once, and no
+// longer than it is.
+func TestTheRoomThatIsSaidIsTrue(t *testing.T) {
+	const capacity = 64 << 10
+	inTown(t, 2, func(s *Settings) { s.Capacity = capacity }, func(w *town) {
+		time.Sleep(5 * time.Second)
+		gauges := func(m *nodetest.Machine) (used, free int64) {
+			w.turn(m, func(_ context.Context, s *Service) {
+				g := s.env.Gauges()
+				require.LessOrEqual(t, g[gaugeUsed], int64(capacity))
+				require.Equal(t, int64(capacity), g[gaugeMax])
+				require.Equal(t, s.ledger.used, g[gaugeUsed])
+				require.Zero(t, s.ledger.reserved)
+				used, free = g[gaugeUsed], s.ledger.free()
+			})
+			return used, free
+		}
+		for i, size := range []int{40 << 10, 20 << 10, 20 << 10} {
+			req := asset(w.store(size, byte(i+1)), "me")
+			req.Target, req.Size = 2, int64(size)
+			_, err := w.mark(req)
+			require.Equal(t, i == 2, err != nil, "the third does not fit")
+			for _, m := range w.hoarders {
+				used, free := gauges(m)
+				require.EqualValues(t, capacity, used+free)
+				require.Equal(t, []int64{40 << 10, 60 << 10, 60 << 10}[i], used, i)
+			}
+		}
+		// One whose content nobody has leaves nothing spoken for.
+		req := asset(w.store(1<<10, 9), "me")
+		req.Size = 1 << 10
+		w.user.Stop()
+		m := w.hoarders[0]
+		w.turn(m, func(ctx context.Context, s *Service) {
+			require.Error(t, s.keep(ctx, w.hoarders[1].Peer(), &req))
+		})
+		gauges(m)
+	})
+}

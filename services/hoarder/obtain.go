@@ -30,25 +30,33 @@ func (s *Service) obtain(ctx context.Context, root string, from []transport.Peer
 	if err := s.reserve(ctx, bound); err != nil {
 		return err
 	}
-	defer s.ledger.unreserve(bound)
+	moved, err := s.acquire(ctx, root, c, from, bound)
+	s.ledger.unreserve(bound)
+	if err == nil {
+		s.claim(s.index.get(root), moved)
+	}
+	s.announce() // now that nothing is counted twice, or spoken for in vain
+	return err
+}
+
+// acquire brings a copy to this disk and into the ledger; it returns how much of
+// it was not here before.
+func (s *Service) acquire(ctx context.Context, root string, c storage.CID, from []transport.Peer, bound int64) (moved int64, err error) {
 	hadIt, err := s.env.Blocks.Has(c)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	bytes, err := s.transfer(ctx, root, c, from, bound)
 	if err != nil {
 		s.undo(root, c, hadIt)
-		return err
+		return 0, err
 	}
 	delete(s.remains, root)
 	s.ledger.admit(root, bytes)
-	var moved int64
-	if !hadIt {
-		moved = bytes
+	if hadIt {
+		return 0, nil
 	}
-	s.claim(s.index.get(root), moved)
-	s.announce()
-	return nil
+	return bytes, nil
 }
 
 // awaitOther waits while another task obtains or mends the same item.

@@ -96,14 +96,16 @@ func (s *Service) readLogs(ctx context.Context, _ transport.Peer, req patrickapi
 	if err != nil {
 		return patrickapi.LogsResponse{}, err
 	}
+	// Of a job that has succeeded a later attempt may run yet: nobody has told it.
+	running := state.Live && !state.Status.Final()
 	switch tail := s.logs.tails[req.Job]; {
 	case s.Forgot(req.Job):
 		return patrickapi.LogsResponse{}, noLog("the job has ended and is forgotten")
 	case state.Status == patrickapi.Unknown:
 		return patrickapi.LogsResponse{}, noLog("no such job here")
-	case state.Live && tail != nil && tail.token == state.Top.Token && len(tail.lines) > 0:
+	case running && tail != nil && tail.token == state.Top.Token && len(tail.lines) > 0:
 		return patrickapi.LogsResponse{Lines: tail.lines}, nil
-	case state.Live:
+	case running:
 		return patrickapi.LogsResponse{}, noLog("nothing has come here yet of the attempt that runs")
 	case state.Outcome.Log == "" && state.Grants == 0:
 		return patrickapi.LogsResponse{}, noLog("the job was not built yet")
