@@ -2,7 +2,6 @@ package hoarder
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"strconv"
@@ -110,17 +109,16 @@ func parseSeq(part string) (uint64, error) {
 
 // ownerID names an owner within a root, in 16 letters: 96 bits, so that nobody
 // makes a name that withdraws what another has marked.
-func ownerID(owner, name string) string { return digest([]string{owner, name}, 12) }
-
-// markID names a mark within its owner, who alone could make two alike.
-func markID(m markRecord) string {
-	m.Size, m.Demand, m.Sources = 0, 0, nil
-	return digest(m, 6)
+func ownerID(owner, name string) string {
+	return base64.RawURLEncoding.EncodeToString(storage.NewIdentity().Text(owner).Text(name).Sum()[:12])
 }
 
-func digest(v any, size int) string {
-	sum := sha256.Sum256(transport.Encode(v))
-	return base64.RawURLEncoding.EncodeToString(sum[:size])
+// markID names a mark within its owner, who alone could make two alike. It is of
+// these fields for ever.
+func markID(m markRecord) string {
+	id := storage.NewIdentity().Text(string(m.Kind)).Number(uint64(m.Target)).Number(m.Seq).Number(uint64(m.For)).
+		Text(m.Owner).Text(m.Name).Number(m.Version)
+	return base64.RawURLEncoding.EncodeToString(id.Sum()[:6])
 }
 
 func claimKey(root string, p transport.Peer) storage.Key {

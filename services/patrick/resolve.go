@@ -1,13 +1,11 @@
 package patrick
 
 import (
-	"bytes"
 	"cmp"
 	"maps"
 	"slices"
 
 	"github.com/taucloud/tau/services/patrick/patrickapi"
-	"github.com/taucloud/tau/transport"
 )
 
 // history is everything that is known of one job, as sets: adding records in
@@ -37,11 +35,12 @@ func resolve(records []record) State {
 	return h.state()
 }
 
-// keepGreater sets *at to r if there is none or r is greater. Two records that
-// compare equal are told apart by their bytes: any rule will do if it is the
-// same everywhere.
+// keepGreater sets *at to r if there is none or r is greater. compare is of all
+// fields by which two records can differ that are kept in one place: any order
+// will do if it is the same everywhere, also where a release has more fields. So
+// it is never the order of encodings.
 func keepGreater[R any](at **R, r R, compare func(a, b R) int) {
-	if *at == nil || cmp.Or(compare(r, **at), bytes.Compare(transport.Encode(r), transport.Encode(**at))) > 0 {
+	if *at == nil || compare(r, **at) > 0 {
 		*at = &r
 	}
 }
@@ -58,33 +57,42 @@ func keepGreaterIn[K comparable, R any](m map[K]R, k K, r R, compare func(a, b R
 // Acceptances of one event differ only in when it was accepted and by whom,
 // unless somebody has delivered it with two contents. The first one counts.
 func (r spec) into(h *history) {
-	keepGreater(&h.spec, r, func(a, b spec) int { return cmp.Compare(b.At, a.At) })
+	keepGreater(&h.spec, r, func(a, b spec) int { return cmp.Or(cmp.Compare(b.At, a.At), a.By.Compare(b.By)) })
 }
 
 func (r grant) into(h *history) {
-	keepGreaterIn(h.grants, r.Token, r, func(a, b grant) int { return cmp.Compare(a.Incarnation, b.Incarnation) })
+	keepGreaterIn(h.grants, r.Token, r, func(a, b grant) int {
+		return cmp.Or(cmp.Compare(a.Incarnation, b.Incarnation), a.By.Compare(b.By))
+	})
 }
 
 func (r loss) into(h *history) {
-	keepGreaterIn(h.losses, r.Token, r, func(loss, loss) int { return 0 })
+	keepGreaterIn(h.losses, r.Token, r, func(a, b loss) int {
+		return cmp.Or(cmp.Compare(a.Reason, b.Reason), a.By.Compare(b.By))
+	})
 }
 
 func (r result) into(h *history) {
-	keepGreaterIn(h.results, r.Token, r, func(a, b result) int { return compareBool(a.Success, b.Success) })
+	keepGreaterIn(h.results, r.Token, r, func(a, b result) int {
+		return cmp.Or(compareBool(a.Success, b.Success), compareBool(a.Published, b.Published), compareBool(a.Permanent, b.Permanent),
+			cmp.Compare(a.Artifact, b.Artifact), cmp.Compare(a.Log, b.Log), cmp.Compare(a.Error, b.Error))
+	})
 }
 
 func (r rebuild) into(h *history) {
-	keepGreaterIn(h.rebuilds, r.N, r, func(a, b rebuild) int { return cmp.Compare(a.After, b.After) })
+	keepGreaterIn(h.rebuilds, r.N, r, func(a, b rebuild) int { return cmp.Or(cmp.Compare(a.After, b.After), a.By.Compare(b.By)) })
 }
 
 func (r cancel) into(h *history) {
-	keepGreaterIn(h.cancels, r.Rebuild, r, func(a, b cancel) int { return cmp.Compare(a.Cause, b.Cause) })
+	keepGreaterIn(h.cancels, r.Rebuild, r, func(a, b cancel) int {
+		return cmp.Or(cmp.Compare(a.Cause, b.Cause), cmp.Compare(a.Reason, b.Reason), a.By.Compare(b.By))
+	})
 }
 
 func (r closing) into(h *history) {
 	h.sealed = max(h.sealed, r.Sealed)
 	keepGreaterIn(h.closings, r.Rebuild, r, func(a, b closing) int {
-		return cmp.Or(cmp.Compare(a.Status, b.Status), a.Token.Compare(b.Token))
+		return cmp.Or(cmp.Compare(a.Status, b.Status), a.Token.Compare(b.Token), cmp.Compare(a.Reason, b.Reason), a.By.Compare(b.By))
 	})
 }
 

@@ -2,12 +2,11 @@ package tns
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
 	"slices"
 	"strings"
 
 	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/storage"
 )
 
 // newest orders versions, the one that counts first: by Order, rollback and token.
@@ -57,18 +56,11 @@ func split(all []tnsapi.Version) (counted, outdated []tnsapi.Version) {
 
 // digest sums up entries, which must be in path order.
 func digest(list []tnsapi.Entry) []byte {
-	h := sha256.New()
-	var length [8]byte
-	add := func(data []byte) {
-		binary.BigEndian.PutUint64(length[:], uint64(len(data)))
-		h.Write(length[:])
-		h.Write(data)
-	}
+	id := storage.NewIdentity()
 	for _, e := range list {
-		add([]byte(e.Path))
-		add(e.Value)
+		id.Text(e.Path).Bytes(e.Value)
 	}
-	return h.Sum(nil)
+	return id.Sum()
 }
 
 // whole reports whether list, in path order, is all that v consists of.

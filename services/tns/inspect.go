@@ -6,7 +6,6 @@ import (
 
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
-	"github.com/taucloud/tau/transport"
 )
 
 // Replica is the replicated store, nil before Start. It is for checkers.
@@ -46,10 +45,7 @@ func (s *Service) History(project, branch string) ([]tnsapi.Version, error) {
 // OnDisk reports whether a replica would have a version of a job, whole, if its
 // node lost power at this moment and started from its disk alone.
 func OnDisk(disk storage.Durable, project, branch, job string, token tnsapi.Token) bool {
-	headers, err := decodeVersions(storage.ReplicaOnDisk(disk, tnsapi.Service, namespace, storage.K(versions, project, branch)))
-	if err != nil {
-		return false
-	}
+	headers := decodeVersions(storage.ReplicaOnDisk(disk, tnsapi.Service, namespace, storage.K(versions, project, branch)))
 	return slices.ContainsFunc(headers, func(v tnsapi.Version) bool {
 		return v.Job == job && v.Token == token && whole(v, entriesOf(storage.ReplicaOnDisk(disk, tnsapi.Service, namespace, entriesKey(v))))
 	})
@@ -58,8 +54,7 @@ func OnDisk(disk storage.Durable, project, branch, job string, token tnsapi.Toke
 // FencedOnDisk is the same for a token: it, or a greater one, would be known.
 func FencedOnDisk(disk storage.Durable, project, branch, job string, token tnsapi.Token) bool {
 	for _, e := range storage.ReplicaOnDisk(disk, tnsapi.Service, namespace, storage.K(fences, project, branch, job)) {
-		var t tnsapi.Token
-		if transport.Decode(e.Value, &t) == nil && t.Compare(token) >= 0 {
+		if t, err := parseFence(e.Key); err == nil && t.Compare(token) >= 0 {
 			return true
 		}
 	}
@@ -76,12 +71,8 @@ func (r registry) torn() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	headers, err := decodeVersions(stored)
-	if err != nil {
-		return nil, err
-	}
 	var list []string
-	for _, v := range headers {
+	for _, v := range decodeVersions(stored) {
 		ok, err := r.whole(v)
 		if err != nil {
 			return nil, err
@@ -90,25 +81,26 @@ func (r registry) torn() ([]string, error) {
 			list = append(list, fmt.Sprintf("%s/%s commit %s lacks entries", v.Project, v.Branch, v.Commit))
 		}
 	}
-	stray, err := r.strays(headers)
+	stray, err := r.strays(stored)
 	return append(list, stray...), err
 }
 
-// strays lists the versions of which only entries are there.
-func (r registry) strays(headers []tnsapi.Version) ([]string, error) {
+// strays lists the versions of which only entries are there. A header that cannot
+// be read is one nevertheless.
+func (r registry) strays(headers []storage.Entry) ([]string, error) {
 	parts, err := r.store.List(storage.K(entries))
 	if err != nil {
 		return nil, err
 	}
 	var list []string
 	at := map[storage.Key]bool{}
-	for _, v := range headers {
-		at[entriesKey(v)] = true
+	for _, e := range headers {
+		at[e.Key] = true
 	}
 	for _, e := range parts {
 		p := e.Key.Parts()
-		if version := storage.K(p[:4]...); !at[version] {
-			list = append(list, string(version)+" has entries and no header")
+		if !at[storage.K(versions, p[1], p[2], p[3])] {
+			list = append(list, string(storage.K(p[:4]...))+" has entries and no header")
 		}
 	}
 	return slices.Compact(list), nil

@@ -1,12 +1,14 @@
 package tns
 
 import (
-	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
-	"github.com/taucloud/tau/transport"
 )
 
 // The keys of the replicated store. None is ever written with two values, so
@@ -14,7 +16,7 @@ import (
 //
 //	/version/<project>/<branch>/<id>       the header, an encoded tnsapi.Version
 //	/entry/<project>/<branch>/<id>/<path>  the value of one entry of it
-//	/fence/<project>/<branch>/<job>/<token>  an encoded tnsapi.Token
+//	/fence/<project>/<branch>/<job>/<token>  a fence: the key says it all
 //	/artifact/<project>/<branch>/<job>/<what>  the CID of what hoarders are to be told of
 const (
 	versions = "version"
@@ -23,11 +25,14 @@ const (
 	chores   = "artifact"
 )
 
-// versionID is unique to a version's content, and the order of IDs is the order
-// of versions' Order.
+// versionID is unique to what a version is known by, and the order of IDs is the
+// order of versions' Order. It is of these fields for ever: a field that is added
+// to Version is not part of it.
 func versionID(v tnsapi.Version) string {
-	sum := sha256.Sum256(transport.Encode(v))
-	return fmt.Sprintf("%020d-%x", v.Order, sum[:8])
+	id := storage.NewIdentity().Text(v.Project).Text(v.Branch).Text(v.Commit).Text(v.Job).
+		Number(v.Order).Number(uint64(v.Rollback)).Number(v.Token.Attempt).Bytes(v.Token.Holder[:]).
+		Text(v.Artifact).Number(uint64(v.Count)).Bytes(v.Digest)
+	return fmt.Sprintf("%020d-%x", v.Order, id.Sum()[:8])
 }
 
 func versionKey(v tnsapi.Version) storage.Key {
@@ -41,3 +46,22 @@ func entriesKey(v tnsapi.Version) storage.Key {
 func fenceKey(project, branch, job string, t tnsapi.Token) storage.Key {
 	return storage.K(fences, project, branch, job, fmt.Sprintf("%020d-%x", t.Attempt, t.Holder[:]))
 }
+
+// fenced is the value of a fence: not empty, since nil is absence.
+var fenced = []byte{1}
+
+// parseFence is the token of a fence. It is read from the key alone, so that no
+// value that another release has written can hide a fence.
+func parseFence(k storage.Key) (t tnsapi.Token, err error) {
+	parts := k.Parts()
+	attempt, holder, ok := strings.Cut(parts[len(parts)-1], "-")
+	raw, hexErr := hex.DecodeString(holder)
+	if !ok || hexErr != nil || len(raw) != len(t.Holder) {
+		return t, errNoFence
+	}
+	copy(t.Holder[:], raw)
+	t.Attempt, err = strconv.ParseUint(attempt, 10, 64)
+	return t, err
+}
+
+var errNoFence = errors.New("not the key of a fence")

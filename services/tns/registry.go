@@ -27,17 +27,21 @@ func (r registry) all(project, branch string) ([]tnsapi.Version, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decodeVersions(stored)
+	return decodeVersions(stored), nil
 }
 
-func decodeVersions(stored []storage.Entry) ([]tnsapi.Version, error) {
-	list := make([]tnsapi.Version, len(stored))
-	for i, e := range stored {
-		if err := transport.Decode(e.Value, &list[i]); err != nil {
-			return nil, fmt.Errorf("tns: %s: %w", e.Key, err)
+// decodeVersions reads headers. One that cannot be read, or that lies where
+// another belongs, is left out and hides none of its neighbours: it was written
+// by another release, or is not ours.
+func decodeVersions(stored []storage.Entry) []tnsapi.Version {
+	list := make([]tnsapi.Version, 0, len(stored))
+	for _, e := range stored {
+		var v tnsapi.Version
+		if transport.Decode(e.Value, &v) == nil && versionKey(v) == e.Key {
+			list = append(list, v)
 		}
 	}
-	return list, nil
+	return list
 }
 
 // history lists the versions of a branch that count, newest first. What is not
@@ -112,8 +116,8 @@ func (r registry) known(project, branch, job string) (known, error) {
 		return known{}, err
 	}
 	for _, e := range stored {
-		var t tnsapi.Token
-		if err := transport.Decode(e.Value, &t); err != nil {
+		t, err := parseFence(e.Key)
+		if err != nil {
 			return known{}, fmt.Errorf("tns: %s: %w", e.Key, err)
 		}
 		k.fences = append(k.fences, t)
@@ -147,7 +151,7 @@ func (k known) raise(batch *storage.Batch, project, branch, job string, t tnsapi
 		}
 	}
 	if !slices.Contains(k.fences, t) {
-		batch.Put(fenceKey(project, branch, job, t), transport.Encode(t))
+		batch.Put(fenceKey(project, branch, job, t), fenced)
 	}
 }
 
