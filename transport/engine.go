@@ -199,6 +199,9 @@ func (r *receiver) Frame(c Conn, data []byte) {
 
 // receive dispatches a frame. An error is the peer's breach of the protocol.
 func (e *Engine) receive(s *session, f frame, a *actions) error {
+	if f.typ >= frameUnknown {
+		return nil
+	}
 	switch f.typ {
 	case frameRequest:
 		return e.serve(s, f, a)

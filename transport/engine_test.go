@@ -76,13 +76,28 @@ func TestPanicOnSecondHandler(t *testing.T) {
 func TestMalformedFrameCostsTheConn(t *testing.T) {
 	net, dir := transporttest.NewPipeNet(), transport.NewStaticDirectory()
 	a := newNode(t, net, "a", dir)
-	for _, data := range [][]byte{nil, {0}, {99}, {1}, {2}, {8, 1, 'x'}, {9, 2, 1, 1}, {7, 2, 1, 'm'}, make([]byte, transport.FrameLenMax+1)} {
+	for _, data := range [][]byte{nil, {0}, {199}, {1}, {2}, {8, 1, 'x'}, {9, 2, 1, 1}, {7, 2, 1, 'm'}, make([]byte, transport.FrameLenMax+1)} {
 		raw := net.Host(peerNamed("raw"))
 		conn, err := raw.Dial(a.Self())
 		require.NoError(t, err)
 		require.NoError(t, conn.Send(data))
 		require.Error(t, conn.Send([]byte{4, 1}), "still open after %v", data[:min(len(data), 10)])
 	}
+}
+
+// TestUnknownFramesAreSkipped: a later release sends them, whole or in parts.
+func TestUnknownFramesAreSkipped(t *testing.T) {
+	withScript(t, func(ctx context.Context, s *script) {
+		arrived := s.listen(ctx, t, 1)
+		c := s.accept()
+		whole := append([]byte{99}, make([]byte, 100)...)
+		s.host.handler.Frame(c, whole)
+		s.host.handler.Frame(c, begin(1, len(whole), whole[:40]...))
+		s.host.handler.Frame(c, part(1, whole[40:]...))
+		s.host.handler.Frame(c, noteFrame(5))
+		arrived()
+		require.False(t, c.closed)
+	})
 }
 
 func TestStoppedIsUnwrapped(t *testing.T) {

@@ -43,7 +43,14 @@ import (
 //
 // Call ids are chosen by the caller, stream ids by the opener: odd on the side
 // that dialed the conn, even on the other.
+//
+// Releases meet on one conn. Frames of a type that is not known are skipped if it
+// is below frameCritical: a later release may send them to anybody. One that must
+// not be skipped, because the sender counts on it, has a type above, and ends the
+// conn of a peer that does not know it.
 type frameType byte
+
+const frameCritical frameType = 0x80
 
 const (
 	frameRequest frameType = iota + 1
@@ -63,6 +70,7 @@ const (
 	frameAsk
 	frameAck
 	frameDecline
+	frameUnknown // and above: of a later release
 )
 
 const (
@@ -142,7 +150,8 @@ func decodeFrame(data []byte) (frame, error) {
 		f.credit.messages = int(r.uvarint(StreamWindowMessages))
 		f.credit.bytes = int(r.uvarint(StreamsWindowBytes + MessageLenMax))
 	default:
-		r.bad = true
+		r.bad = f.typ == 0 || f.typ >= frameCritical
+		r.rest = nil
 	}
 	if r.bad || len(r.rest) > 0 {
 		return frame{}, errMalformed

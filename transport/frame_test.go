@@ -60,7 +60,7 @@ func TestMalformedFrames(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"empty":              {},
 		"type 0":             {0, 1},
-		"unknown type":       {byte(frameDecline) + 1, 1},
+		"critical type":      {byte(frameCritical), 1},
 		"endless uvarint":    append([]byte{byte(frameCancel)}, bytes.Repeat([]byte{0xff}, 12)...),
 		"no method":          append([]byte{byte(frameNote), 0}, "x"...),
 		"long method":        append([]byte{byte(frameNote), 0x80, 0x02}, make([]byte, 300)...),
@@ -73,6 +73,14 @@ func TestMalformedFrames(t *testing.T) {
 	} {
 		_, err := decodeFrame(data)
 		require.Error(t, err, name)
+	}
+}
+
+func TestUnknownFramesDecode(t *testing.T) {
+	for typ := frameUnknown; typ < frameCritical; typ++ {
+		f, err := decodeFrame([]byte{byte(typ), 1, 2, 3})
+		require.NoError(t, err)
+		require.Equal(t, frame{typ: typ}, f)
 	}
 }
 
@@ -119,7 +127,7 @@ func FuzzDecodeFrame(f *testing.F) {
 		require.LessOrEqual(t, len(got.text), textLenMax)
 		require.LessOrEqual(t, len(got.message), MessageLenMax)
 		require.NotZero(t, got.err().Kind)
-		if got.typ == frameRequest && got.left == 0 {
+		if got.typ == frameRequest && got.left == 0 || got.typ >= frameUnknown {
 			return // nobody sends that
 		}
 		again, err := decodeFrame(encodeAgain(got))

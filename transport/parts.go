@@ -122,7 +122,7 @@ func (e *Engine) completeParts(s *session, p *inpart, a *actions) error {
 	if err != nil {
 		return err
 	}
-	if f.message == nil || f.typ == frameBegin || f.typ == framePart {
+	if f.typ < frameUnknown && f.message == nil || f.typ == frameBegin || f.typ == framePart {
 		return fmt.Errorf("a frame of type %d in parts", f.typ)
 	}
 	return e.receive(s, f, a)

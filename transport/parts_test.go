@@ -87,7 +87,7 @@ func TestBreachesWithParts(t *testing.T) {
 		"an empty part":        {begin(1, 10, 1), part(1)},
 		"a part of nothing":    {part(1, 1)},
 		"after it was dropped": {begin(1, 10, 1), {typeDrop, 1}, part(1, 1)},
-		"no frame":             {begin(1, 3, 99), part(1, 1, 2)},
+		"no frame":             {begin(1, 3, 199), part(1, 1, 2)},
 		"a credit":             {begin(1, 4, 9), part(1, 0, 0, 0)},
 		"a part of a part":     {begin(1, 4, typePart), part(1, 1, 0, 0)},
 		"a begin in a begin":   {begin(1, 6, typeBegin), part(1, 7, 100, 1, 1, 1)},
