@@ -2,6 +2,8 @@ package transport
 
 import (
 	"bytes"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +56,23 @@ func TestFrames(t *testing.T) {
 			require.Equal(t, carriesRest, err == nil, "one byte more")
 		})
 	}
+}
+
+// framesGolden is what the frames above look like in release 1. It never changes:
+// a new layout needs a new type.
+const framesGolden = "testdata/golden/v1.txt"
+
+func TestFramesGolden(t *testing.T) {
+	text, err := os.ReadFile(framesGolden)
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	for i, row := range frames {
+		if i >= len(lines) {
+			require.Fail(t, "no golden line", "append to %s:\n%s %x", framesGolden, row.name, row.data)
+		}
+		require.Equal(t, lines[i], fmt.Sprintf("%s %x", row.name, row.data))
+	}
+	require.Len(t, lines, len(frames))
 }
 
 func TestMalformedFrames(t *testing.T) {

@@ -1,0 +1,39 @@
+package patrickapi_test
+
+import (
+	"testing"
+
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport/goldentest"
+)
+
+// TestGolden: what is sent, or stored as it is.
+func TestGolden(t *testing.T) {
+	goldentest.Check(t,
+		patrickapi.Announcement{},
+		patrickapi.CancelResponse{},
+		patrickapi.ClaimRequest{},
+		patrickapi.EventRequest{},
+		patrickapi.EventResponse{},
+		patrickapi.FinishRequest{},
+		patrickapi.FinishResponse{},
+		patrickapi.Grant{},
+		patrickapi.Job{},
+		patrickapi.JobRequest{},
+		patrickapi.KeepRequest{},
+		patrickapi.KeepResponse{},
+		patrickapi.ListRequest{},
+		patrickapi.ListResponse{},
+		patrickapi.LogNote{},
+		patrickapi.LogsResponse{},
+		patrickapi.OpenRequest{},
+		patrickapi.PingRequest{},
+		patrickapi.PingResponse{},
+		patrickapi.PushRequest{},
+		patrickapi.PushResponse{},
+		patrickapi.RebuildResponse{},
+		patrickapi.RenewRequest{},
+		patrickapi.RenewResponse{},
+		patrickapi.Tree{},
+	)
+}

@@ -1,0 +1,25 @@
+package tnsapi_test
+
+import (
+	"testing"
+
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/transport/goldentest"
+)
+
+// TestGolden: what is sent, or stored as it is.
+func TestGolden(t *testing.T) {
+	goldentest.Check(t,
+		tnsapi.BranchRequest{},
+		tnsapi.FenceRequest{},
+		tnsapi.FenceResponse{},
+		tnsapi.HistoryResponse{},
+		tnsapi.LookupRequest{},
+		tnsapi.LookupResponse{},
+		tnsapi.PublishRequest{},
+		tnsapi.PublishResponse{},
+		tnsapi.RollbackRequest{},
+		tnsapi.Token{},
+		tnsapi.Version{},
+	)
+}
