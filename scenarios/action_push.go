@@ -12,7 +12,6 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/fixtures"
 	"github.com/taucloud/tau/node"
-	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/transport"
@@ -116,7 +115,7 @@ func (p *pushParams) request(client node.Env) (patrickapi.PushRequest, error) {
 	}
 	files[".commit"] = []byte(req.Commit + "\n") // no two commits have one tree
 	if p.Fail != "" || p.BuildTime > 0 {
-		files[monkey.ManifestPath] = p.manifest()
+		files[manifestPath] = p.manifest()
 	}
 	var tree patrickapi.Tree
 	for _, name := range slices.Sorted(maps.Keys(files)) {

@@ -36,6 +36,10 @@ type liveNode struct {
 	loops []*clock.Live
 }
 
+func quickBuilder(env node.Env) monkey.Builder {
+	return &simulatedBuilder{loop: env.Loop, rand: env.Rand, timeMin: 10 * time.Millisecond, timeMax: 50 * time.Millisecond}
+}
+
 func (n *liveNode) newLoop(string) (clock.Loop, func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -67,11 +71,7 @@ func (n *liveNode) start(t *testing.T, dir transport.Directory) {
 		Crash:     func() { panic("nothing crashes here") },
 	}}
 	for _, s := range n.specs {
-		settings := s.Settings()
-		if m, ok := settings.(*monkey.Settings); ok {
-			m.BuildTimeMin, m.BuildTimeMax = 10*time.Millisecond, 50*time.Millisecond
-		}
-		cfg.Services = append(cfg.Services, node.Configured{Spec: s, Settings: settings})
+		cfg.Services = append(cfg.Services, node.Configured{Spec: s, Settings: s.Settings()})
 	}
 	on(main, func(ctx context.Context) {
 		var err error
@@ -101,7 +101,7 @@ func TestTheSameCodeLive(t *testing.T) {
 	nodes := []*liveNode{
 		{name: "core-1", specs: []node.Spec{seer.Spec(), tns.Spec(), hoarder.Spec(), patrick.Spec()}},
 		{name: "core-2", specs: []node.Spec{seer.Spec(), tns.Spec(), hoarder.Spec(), patrick.Spec()}},
-		{name: "monkey-1", specs: []node.Spec{monkey.Spec()}},
+		{name: "monkey-1", specs: []node.Spec{monkey.Spec(quickBuilder)}},
 		{name: "client", specs: []node.Spec{client}},
 	}
 	dir := transport.NewStaticDirectory()

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
-	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
@@ -34,8 +33,8 @@ func buildOf(raw []byte) (built, error) {
 	if err != nil {
 		return built{}, err
 	}
-	var m monkey.Manifest
-	if text, found := tree.File(monkey.ManifestPath); found {
+	var m manifest
+	if text, found := tree.File(manifestPath); found {
 		if err := yaml.Unmarshal(text, &m); err != nil {
 			return built{}, err
 		}

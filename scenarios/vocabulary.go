@@ -10,10 +10,13 @@ import (
 	"github.com/taucloud/tau/sim/scenario"
 )
 
+// Ports are the simulated ones.
+func Ports() services.Ports { return services.Ports{Builder: newSimulatedBuilder} }
+
 // Vocabulary is all that a scenario may speak of.
 func Vocabulary() scenario.Vocabulary {
 	return scenario.Vocabulary{
-		Services: services.Catalogue(),
+		Services: services.Catalogue(Ports()),
 		Always:   services.Always(),
 		Actions: []scenario.Action{
 			pushAction(), cancelAction(), rebuildAction(), logsAction(),

@@ -11,15 +11,24 @@ import (
 	"github.com/taucloud/tau/services/tns"
 )
 
+// Ports are what differs between the worlds beside clock, transport and storage,
+// which every service is given by its node. Each makes, for one service of one
+// node, something with which that service reaches out of the cloud. A simulated
+// world gives simulated ones (scenarios), a live one real ones (cmd).
+type Ports struct {
+	// Builder makes artifacts of pushed trees, for monkeys.
+	Builder func(node.Env) monkey.Builder
+}
+
 // Catalogue lists the services that a node can be told to run. What others
 // depend on at their start comes first.
-func Catalogue() []node.Spec {
+func Catalogue(ports Ports) []node.Spec {
 	return []node.Spec{
 		seer.Spec(),
 		tns.Spec(),
 		hoarder.Spec(),
 		patrick.Spec(),
-		monkey.Spec(),
+		monkey.Spec(ports.Builder),
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // TestEverySettingHasARange: nothing that a file can set is unbounded, and the
 // defaults are within.
 func TestEverySettingHasARange(t *testing.T) {
-	for _, spec := range slices.Concat(services.Catalogue(), services.Always()) {
+	for _, spec := range slices.Concat(services.Catalogue(services.Ports{}), services.Always()) {
 		settings := spec.Settings()
 		require.NoError(t, node.CheckSettings(settings), spec.Name)
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(settings).Elem()) {

@@ -3,7 +3,6 @@ package monkey
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
@@ -41,10 +40,8 @@ type userError struct{ text string }
 
 func (e *userError) Error() string { return e.text }
 
-func isUserError(err error) bool {
+// IsUserError reports whether an error was made with UserError.
+func IsUserError(err error) bool {
 	var u *userError
 	return errors.As(err, &u)
 }
-
-// stepTime is how long the simulated builder works between two log lines.
-const stepTime = 500 * time.Millisecond

@@ -23,15 +23,15 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Spec is monkey's entry in the catalogue.
-func Spec() node.Spec {
+// Spec is monkey's entry in the catalogue. builder makes the builder of a node,
+// which differs between the worlds.
+func Spec(builder func(node.Env) Builder) node.Spec {
 	return node.Spec{
 		Name:     "monkey",
 		Doc:      "competes for jobs, builds and publishes them",
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
-			set := settings.(*Settings)
-			return New(env, *set, &simulated{loop: env.Loop, rand: env.Rand, timeMin: set.BuildTimeMin, timeMax: set.BuildTimeMax}), nil
+			return New(env, *settings.(*Settings), builder(env)), nil
 		},
 	}
 }

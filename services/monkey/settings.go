@@ -1,11 +1,6 @@
 package monkey
 
-import (
-	"fmt"
-	"time"
-
-	"github.com/taucloud/tau/node"
-)
+import "time"
 
 // Settings of a monkey.
 type Settings struct {
@@ -18,9 +13,6 @@ type Settings struct {
 	// unasked. It grows with the number of monkeys, so that all together ask no
 	// more often than PollsPerSecondMax.
 	PollInterval time.Duration `yaml:"poll-interval" range:"100ms..1h"`
-	// BuildTimeMin and BuildTimeMax are how long the simulated builder takes.
-	BuildTimeMin time.Duration `yaml:"build-time-min" range:"0s..24h"`
-	BuildTimeMax time.Duration `yaml:"build-time-max" range:"0s..24h"`
 }
 
 // DefaultSettings returns the defaults.
@@ -29,20 +21,7 @@ func DefaultSettings() *Settings {
 		Slots:        2,
 		RaceWindow:   200 * time.Millisecond,
 		PollInterval: 5 * time.Second,
-		BuildTimeMin: 2 * time.Second,
-		BuildTimeMax: 8 * time.Second,
 	}
-}
-
-// Conflicts implements node.Ruled.
-func (s *Settings) Conflicts() (list []*node.SettingError) {
-	if s.BuildTimeMin > s.BuildTimeMax {
-		list = append(list, &node.SettingError{
-			Key: "build-time-min", What: fmt.Sprintf("%s is more than build-time-max, %s", s.BuildTimeMin, s.BuildTimeMax),
-			Hint: "allowed with it: at most " + s.BuildTimeMax.String(),
-		})
-	}
-	return list
 }
 
 // PollsPerSecondMax bounds the polls of all monkeys of a cloud.

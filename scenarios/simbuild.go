@@ -1,4 +1,4 @@
-package monkey
+package scenarios
 
 import (
 	"context"
@@ -11,17 +11,19 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
 
-// ManifestPath is the file of a tree that tells the builder what to do.
-const ManifestPath = "build.yaml"
+// manifestPath is the file of a tree that tells the builder what to do.
+const manifestPath = "build.yaml"
 
-// Manifest is the content of ManifestPath. All of it may be left out.
-type Manifest struct {
+// manifest is the content of manifestPath. All of it may be left out.
+type manifest struct {
 	// Fail is "permanent" (the fault of what was pushed), "once" (the first
-	// attempt comes to grief) or "" for neither.
+	// attempt fails) or "" for neither.
 	Fail string `yaml:"fail"`
 	// Time is how long the build takes, "45s"; "" is up to the builder.
 	Time string `yaml:"time"`
@@ -32,51 +34,64 @@ type Manifest struct {
 // artifactLenMax bounds what a manifest can ask for, in bytes.
 const artifactLenMax = 8 << 20
 
-// simulated is a Builder that takes time and makes a real artifact, a pure
-// function of the tree, without running anything.
-type simulated struct {
+// How long a build takes that does not say so itself.
+const (
+	buildTimeMin = 2 * time.Second
+	buildTimeMax = 8 * time.Second
+)
+
+// stepTime is how long the builder works between two log lines.
+const stepTime = 500 * time.Millisecond
+
+// simulatedBuilder is a monkey.Builder that takes time and makes a real artifact,
+// a pure function of the tree, without running anything.
+type simulatedBuilder struct {
 	loop             clock.Loop
 	rand             *rand.Rand
 	timeMin, timeMax time.Duration
 }
 
-// Build implements Builder.
-func (b *simulated) Build(ctx context.Context, r Request) (Result, error) {
+func newSimulatedBuilder(env node.Env) monkey.Builder {
+	return &simulatedBuilder{loop: env.Loop, rand: env.Rand, timeMin: buildTimeMin, timeMax: buildTimeMax}
+}
+
+// Build implements monkey.Builder.
+func (b *simulatedBuilder) Build(ctx context.Context, r monkey.Request) (monkey.Result, error) {
 	m, err := readManifest(r.Tree)
 	if err != nil {
-		return Result{}, err
+		return monkey.Result{}, err
 	}
 	if err := b.work(ctx, r, b.duration(m)); err != nil {
-		return Result{}, err
+		return monkey.Result{}, err
 	}
 	switch {
 	case m.Fail == "permanent":
-		return Result{}, UserError("the manifest says: fail")
+		return monkey.Result{}, monkey.UserError("the manifest says: fail")
 	case m.Fail == "once" && r.Attempt == 1:
-		return Result{}, errors.New("the manifest says: fail once")
+		return monkey.Result{}, errors.New("the manifest says: fail once")
 	}
-	return Result{Artifact: assemble(r.Tree, m.Size), Entries: describe(r.Tree)}, nil
+	return monkey.Result{Artifact: assemble(r.Tree, m.Size), Entries: describe(r.Tree)}, nil
 }
 
-func readManifest(t patrickapi.Tree) (Manifest, error) {
-	var m Manifest
-	text, found := t.File(ManifestPath)
+func readManifest(t patrickapi.Tree) (manifest, error) {
+	var m manifest
+	text, found := t.File(manifestPath)
 	if !found {
 		return m, nil
 	}
 	if err := yaml.UnmarshalWithOptions(text, &m, yaml.Strict()); err != nil {
-		return m, UserError(ManifestPath + ": " + err.Error())
+		return m, monkey.UserError(manifestPath + ": " + err.Error())
 	}
 	if _, err := time.ParseDuration(m.Time); m.Time != "" && err != nil {
-		return m, UserError(ManifestPath + ": time: " + err.Error())
+		return m, monkey.UserError(manifestPath + ": time: " + err.Error())
 	}
 	if m.Size < 0 || m.Size > artifactLenMax {
-		return m, UserError(fmt.Sprintf("%s: size %d is not within 0 and %d", ManifestPath, m.Size, artifactLenMax))
+		return m, monkey.UserError(fmt.Sprintf("%s: size %d is not within 0 and %d", manifestPath, m.Size, artifactLenMax))
 	}
 	return m, nil
 }
 
-func (b *simulated) duration(m Manifest) time.Duration {
+func (b *simulatedBuilder) duration(m manifest) time.Duration {
 	if d, err := time.ParseDuration(m.Time); err == nil {
 		return d
 	}
@@ -84,7 +99,7 @@ func (b *simulated) duration(m Manifest) time.Duration {
 }
 
 // work passes the time and writes the log.
-func (b *simulated) work(ctx context.Context, r Request, d time.Duration) error {
+func (b *simulatedBuilder) work(ctx context.Context, r monkey.Request, d time.Duration) error {
 	r.Log(fmt.Sprintf("building %s at %s, %d files", r.Job.Repository, r.Job.Commit, len(r.Tree.Files)))
 	step := max(stepTime, d/8)
 	for done := time.Duration(0); done < d; done += step {
