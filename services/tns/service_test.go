@@ -161,6 +161,7 @@ func TestWhatIsAnsweredIsOnTwoDisks(t *testing.T) {
 			require.GreaterOrEqual(t, h.disksWith(resp.Version), 2)
 		}
 		h.mustPublish(aVersion("two", 2, 1))
+		time.Sleep(time.Second)
 		for i := range 2 {
 			resp, err := h.rollbackAt(h.replicas[0], "id", "c-one")
 			require.NoError(t, err)
@@ -205,6 +206,7 @@ func TestStaleTokensAreRefusedEverywhere(t *testing.T) {
 			return err
 		}
 		require.NoError(t, fence(h.replicas[0], 2))
+		time.Sleep(time.Second)
 		for _, m := range h.replicas {
 			require.Equal(t, transport.Conflict, transport.KindOf(fence(m, 1)))
 		}
@@ -216,6 +218,7 @@ func TestStaleTokensAreRefusedEverywhere(t *testing.T) {
 		_, err = h.current()
 		require.Equal(t, transport.NotFound, transport.KindOf(err))
 		h.mustPublish(aVersion("one", 1, 2))
+		time.Sleep(time.Second)
 		require.Equal(t, transport.Conflict, transport.KindOf(fence(h.replicas[1], 1)))
 
 		_, err = h.publish(aVersion("", 1, 2))
@@ -230,6 +233,7 @@ func TestStaleTokensAreRefusedEverywhere(t *testing.T) {
 func TestEachRollbackIsNewerThanWhatItReplaces(t *testing.T) {
 	inHall(t, 2, nil, func(h *hall) {
 		h.mustPublish(aVersion("one", 1, 1), aVersion("two", 2, 3))
+		time.Sleep(time.Second) // until both have them
 		for i, commit := range []string{"c-one", "c-two", "c-one", "c-two", "c-two"} {
 			m := h.replicas[i%2]
 			resp, err := h.rollbackAt(m, fmt.Sprint("id-", i), commit)
@@ -252,6 +256,7 @@ func TestEachRollbackIsNewerThanWhatItReplaces(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, someEntries(commit[2:], 3), list)
 		}
+		time.Sleep(time.Second)
 		again, err := h.rollbackAt(h.replicas[0], "id-0", "c-one")
 		require.NoError(t, err)
 		require.True(t, again.Duplicate, "a repetition changes nothing")

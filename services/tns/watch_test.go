@@ -81,8 +81,8 @@ func TestAWatchIsToldAtOnce(t *testing.T) {
 func TestWatchersAreBounded(t *testing.T) {
 	inHall(t, 1, func(s *Settings) { s.WatchersMax = 1 }, func(h *hall) {
 		first, stop := h.watchAt(h.replicas[0], "b")
-		second, _ := h.watchAt(h.replicas[0], "b")
 		require.Equal(t, []string{""}, h.take(first))
+		second, _ := h.watchAt(h.replicas[0], "b")
 		require.Empty(t, h.take(second))
 		require.True(t, second.ended)
 		stop()
@@ -157,6 +157,7 @@ func TestLookup(t *testing.T) {
 			})
 			return resp, err
 		}
+		time.Sleep(time.Second) // until it is at that replica
 		page, err := call(tnsapi.LookupRequest{Project: "p", Branch: "b"})
 		require.NoError(t, err)
 		require.True(t, page.More)
