@@ -57,7 +57,7 @@ func (c *itemsTold) population(f check.Fact, n check.NodeView) error {
 }
 
 // retrieved: what was read is what was stored, and what is wanted can be read.
-func (c *itemsTold) retrieved(f check.Fact) error {
+func (c *itemsTold) retrieved(v check.View, f check.Fact) error {
 	it := c.model.item(f.Text("root"))
 	if f.Text("whole") == "true" {
 		c.Evaluated()
@@ -73,11 +73,24 @@ func (c *itemsTold) retrieved(f check.Fact) error {
 	case !c.reaches || c.inReach > began(f)-knownAfter:
 		c.Excused("the user cannot reach all hoarders")
 		return nil
+	case c.onlyLiars(v, it):
+		c.Excused("all who hold it lie about blocks")
+		return nil
 	case !c.wellKnown(f, it.root):
 		return nil
 	}
 	c.Evaluated()
 	return fmt.Errorf("%s could not be read in %v, although all hoarders are well", it.root, time.Duration(f.Int("took")))
+}
+
+// onlyLiars reports whether nobody who holds an item gives it out as it is.
+func (c *itemsTold) onlyLiars(v check.View, it *hoardItem) bool {
+	for _, name := range it.holderNames() {
+		if n, _ := v.Node(name); !n.Lies {
+			return false
+		}
+	}
+	return true
 }
 
 // refused: nobody refuses while all have room.

@@ -93,7 +93,7 @@ func (c *itemsTold) Witness(v check.View, f check.Fact) error {
 	case "hoarder-told":
 		return c.hoarder(v, f)
 	case "retrieved":
-		return c.retrieved(f)
+		return c.retrieved(v, f)
 	case "store-refused":
 		return c.refused(v, f)
 	}

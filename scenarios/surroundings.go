@@ -73,7 +73,7 @@ func (s *surroundings) name(f check.Fact) string {
 	return s.names[by]
 }
 
-// calm is the time in which all nodes of some services have been up, with sound disks
+// calm is the time in which all nodes of some services have been up, honest, with sound disks
 // and able to talk to each other. What is promised of a whole cloud only is
 // demanded then.
 type calm struct {
@@ -113,7 +113,7 @@ func (c *calm) isWhole(v check.View) bool {
 			continue
 		}
 		c.members[n.Name] = true // all of them, also if one is not well
-		well = well && n.Up && !n.Paused && !n.DiskBad && len(names) < membersMax
+		well = well && n.Up && !n.Paused && !n.DiskBad && !n.LiesAll && len(names) < membersMax
 		names = append(names, n.Name)
 	}
 	if !well {

@@ -34,6 +34,8 @@ const (
 	drawDiskFault
 	drawRetry
 	drawRetime
+	drawAgain
+	drawLie
 )
 
 // hashText is FNV-1a, for names in keys.

@@ -57,6 +57,8 @@ type link struct {
 	label               string
 	base, shape         fault.Shape
 	cut, held, refused  bool
+	again               fault.Again
+	messages            uint64         // numbers what may come twice, for draws
 	frames, dials, rsts uint64         // sequence numbers, for keys and draws
 	busyUntil           int64          // when the last frame has left, with a bandwidth
 	stalled             []*connEnd     // ends with frames that wait for this link
@@ -77,11 +79,16 @@ func (n *network) link(from, to *Node) *link {
 			l.base = overlay(l.base, of(from.name, to.name))
 		}
 		l.base = overlay(defaultLatency, l.base)
-		s := n.stateOf(l.from, l.to)
-		l.cut, l.held, l.refused, l.shape = s.Cut, s.Held, s.Refused, overlay(l.base, s.Shape)
+		l.adopt(n.stateOf(l.from, l.to))
 		n.links[key] = l
 	}
 	return l
+}
+
+// adopt makes a link what faults make of it.
+func (l *link) adopt(s fault.LinkState) {
+	l.cut, l.held, l.refused, l.shape = s.Cut, s.Held, s.Refused, overlay(l.base, s.Shape)
+	l.again = s.Again
 }
 
 // stateOf is what faults do to a link, whether it is in use or not.
@@ -161,7 +168,7 @@ func (l *link) transmission(size int) int64 {
 // whether latency or bandwidth changed.
 func (n *network) apply(l *link, s fault.LinkState) (reshaped bool) {
 	wasCut, wasHeld, before := l.cut, l.held, l.shape
-	l.cut, l.held, l.refused, l.shape = s.Cut, s.Held, s.Refused, overlay(l.base, s.Shape)
+	l.adopt(s)
 	l.told = 0
 	if l.cut != wasCut {
 		for _, c := range slices.Clone(n.pairs[pairKey(l.from, l.to)]) {

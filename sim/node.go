@@ -28,6 +28,8 @@ type Node struct {
 	disk     *memdisk.Disk
 	faults   diskFaults
 	effects  fault.Effects
+	lies     fault.Lies
+	answers  uint64 // while it lied, for draws
 	clocks   clocks
 	life     *incarnation // nil while down
 	lives    int

@@ -101,6 +101,9 @@ func (w *World) SetDisk(name string, c fault.Condition) {
 	n.setDiskFaults()
 }
 
+// SetLies implements fault.Target.
+func (w *World) SetLies(name string, lies fault.Lies) { w.node(name).lies = lies }
+
 // CorruptValues implements fault.Target.
 func (w *World) CorruptValues(name string, n int) int {
 	done, err := w.node(name).corrupt(n)

@@ -36,6 +36,8 @@ func (n *Node) view() check.NodeView {
 		Up:         n.up(),
 		Paused:     n.frozen(),
 		DiskBad:    n.faults.condition != fault.Condition{},
+		Lies:       n.lies.Chance > 0,
+		LiesAll:    n.lies.Chance > 0 && n.lies.All,
 		Since:      n.since,
 		Disk:       n.disk,
 		DiskBytes:  n.disk.Bytes(),

@@ -26,8 +26,12 @@ const (
 	servedMax = 4
 )
 
+// BlocksMethod is the method that gives out blocks, the one whose answers whoever
+// asks can verify.
+const BlocksMethod = "blocks/get"
+
 // getBlocks asks a node for blocks.
-var getBlocks = transport.Method[getRequest, getResponse]{Name: "blocks/get"}
+var getBlocks = transport.Method[getRequest, getResponse]{Name: BlocksMethod}
 
 type (
 	// getRequest asks for up to SizeMax bytes of blocks, of the first one from

@@ -43,6 +43,7 @@ type Engine struct {
 
 	admit     func(Peer) bool
 	publisher Publisher
+	meddler   Meddler // nil in the real world
 
 	mu           sync.Mutex
 	closed       bool
@@ -86,6 +87,7 @@ func NewEngine(host Host, loop clock.Loop, dir Directory, options ...Option) *En
 		topics:   map[string]*subscription{},
 	}
 	e.publisher = fanOut{e}
+	e.meddler, _ = host.(Meddler)
 	for _, o := range options {
 		o(e)
 	}
@@ -202,6 +204,9 @@ func (e *Engine) receive(s *session, f frame, a *actions) error {
 	if f.typ >= frameUnknown {
 		return nil
 	}
+	if e.meddler != nil {
+		e.again(s, f, a)
+	}
 	switch f.typ {
 	case frameRequest:
 		return e.serve(s, f, a)
@@ -214,14 +219,8 @@ func (e *Engine) receive(s *session, f frame, a *actions) error {
 		e.declined(s, f.id, a)
 	case frameDecline:
 		e.declined(s, f.id, a)
-	case frameNote:
-		if m := e.methods[string(f.name)]; m != nil && m.note != nil {
-			e.deliver(m, s.link.peer, f.message, a)
-		}
-	case framePublication:
-		if sub := e.topics[string(f.name)]; sub != nil {
-			e.published(sub, s.link.peer, f.message, a)
-		}
+	case frameNote, framePublication:
+		e.hear(s.link.peer, f, a)
 	case frameBegin:
 		return e.beginParts(s, f, a)
 	case framePart:
@@ -236,6 +235,17 @@ func (e *Engine) receive(s *session, f frame, a *actions) error {
 		return e.receiveStream(s, f, a)
 	}
 	return nil
+}
+
+// hear hands on a note or a publication.
+func (e *Engine) hear(from Peer, f frame, a *actions) {
+	if f.typ == framePublication {
+		if sub := e.topics[string(f.name)]; sub != nil {
+			e.published(sub, from, f.message, a)
+		}
+	} else if m := e.methods[string(f.name)]; m != nil && m.note != nil {
+		e.deliver(m, from, f.message, a)
+	}
 }
 
 // unreachable says why there is no conn. It is completed with an Op by whoever

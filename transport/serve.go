@@ -45,10 +45,15 @@ func (e *Engine) serve(s *session, f frame, a *actions) error {
 		return nil
 	}
 	s.serving[f.id] = sv
+	e.startRequest(sv, f, a)
+	return nil
+}
+
+func (e *Engine) startRequest(sv *serving, f frame, a *actions) {
+	m := sv.method
 	a.add(func() {
 		m.ep.loop.Go(m.task, func(ctx context.Context) { e.runRequest(ctx, sv, f.left, f.message) })
 	})
-	return nil
 }
 
 func (e *Engine) refuse(s *session, typ frameType, f frame, text string, a *actions) {
@@ -62,12 +67,22 @@ func (e *Engine) refuse(s *session, typ frameType, f frame, text string, a *acti
 
 // newServing takes one of the peer's places, or refuses and returns nil.
 func (e *Engine) newServing(m *method, s *session, f frame, refusal frameType, a *actions) *serving {
-	size := len(f.message)
-	crowded := size > smallLenMax && (s.link.serving+size > servingPerPeerMax || e.serving+size > servingBytesMax)
-	if s.link.handlers >= HandlersPerPeerMax || crowded {
+	if e.crowded(s.link, len(f.message)) {
 		e.refuse(s, refusal, f, "busy", a)
 		return nil
 	}
+	return e.take(m, s, f)
+}
+
+// crowded reports whether a peer has no place left for a request of a size.
+func (e *Engine) crowded(l *link, size int) bool {
+	return l.handlers >= HandlersPerPeerMax ||
+		size > smallLenMax && (l.serving+size > servingPerPeerMax || e.serving+size > servingBytesMax)
+}
+
+// take takes one of the peer's places.
+func (e *Engine) take(m *method, s *session, f frame) *serving {
+	size := len(f.message)
 	s.link.handlers++
 	s.link.serving += size
 	e.serving += size
@@ -78,7 +93,7 @@ func (e *Engine) runRequest(ctx context.Context, sv *serving, left time.Duration
 	ctx, cancel := clock.WithTimeout(ctx, sv.method.ep.loop, left)
 	if e.begin(sv, cancel) {
 		response, err := sv.method.request(ctx, sv.session.link.peer, request)
-		answer := encodeAnswer(sv, response, err)
+		answer := encodeAnswer(sv, e.meddled(sv, response, err), err)
 		e.do(func(a *actions) { e.complete(sv, answer, a) })
 	}
 	cancel()
@@ -123,7 +138,9 @@ func (e *Engine) complete(sv *serving, answer []byte, a *actions) {
 	}
 	sv.over = true
 	s := sv.session
-	delete(s.serving, sv.id)
+	if s.serving[sv.id] == sv { // and not the first of two deliveries
+		delete(s.serving, sv.id)
+	}
 	if sv.declined {
 		return
 	}

@@ -16,7 +16,7 @@ const rebuildsMax = 100
 // rebuild begins a job anew that has ended without success: the same job, with
 // the same order, and further attempts. A repetition of the request while it is
 // being built changes nothing.
-func (s *Service) rebuild(ctx context.Context, _ transport.Peer, req patrickapi.JobRequest) (patrickapi.RebuildResponse, error) {
+func (s *Service) rebuild(ctx context.Context, _ transport.Peer, req patrickapi.RebuildRequest) (patrickapi.RebuildResponse, error) {
 	var none patrickapi.RebuildResponse
 	state, err := s.read(req.Job)
 	if err == nil {
@@ -25,7 +25,7 @@ func (s *Service) rebuild(ctx context.Context, _ transport.Peer, req patrickapi.
 	if err != nil {
 		return none, err
 	}
-	if state.Status.Final() {
+	if state.Status.Final() && state.Rebuilds < req.N { // else the request comes once more
 		if err := s.rebuildWith(ctx, req.Job, state); err != nil {
 			return none, err
 		}

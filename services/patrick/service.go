@@ -101,7 +101,7 @@ func (s *Service) serve() {
 	serveAtHome(s, patrickapi.NewEvent, func(r patrickapi.EventRequest) string {
 		return patrickapi.BranchID(r.Repository, r.Branch)
 	}, s.newEvent)
-	serveAtHome(s, patrickapi.Rebuild, func(r patrickapi.JobRequest) string { return patrickapi.BranchOf(r.Job) }, s.rebuild)
+	serveAtHome(s, patrickapi.Rebuild, func(r patrickapi.RebuildRequest) string { return patrickapi.BranchOf(r.Job) }, s.rebuild)
 	serveAtHome(s, patrickapi.Claim, func(r patrickapi.ClaimRequest) string { return patrickapi.BranchOf(r.Job) }, s.claim)
 	serveAtHome(s, patrickapi.Renew, func(r patrickapi.RenewRequest) string { return patrickapi.BranchOf(r.Job) }, s.renew)
 	serveAtHome(s, patrickapi.Finish, func(r patrickapi.FinishRequest) string { return patrickapi.BranchOf(r.Job) }, s.finish)

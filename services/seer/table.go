@@ -39,6 +39,9 @@ type member struct {
 	// last is the life before this one, whose messages may still come.
 	last uint64
 	pace pace
+	// saidAt is the sender's clock in the youngest message of this life: one that is
+	// not younger came twice, or was overtaken.
+	saidAt time.Duration
 	// askedAt is when it was last asked to announce itself.
 	askedAt time.Duration
 	left    bool // this life ended in order
@@ -96,9 +99,12 @@ func (t *table) hear(now time.Duration, from transport.Peer, b seerapi.BeaconMes
 		m.heardAt = max(m.heardAt, asked)
 	}
 	late := m.pace.delay(now, b.At) - t.lateness()
-	m.heardAt = max(m.heardAt, now-max(0, late))
+	if b.At > m.saidAt {
+		m.saidAt = b.At
+		m.heardAt = max(m.heardAt, now-max(0, late))
+	}
 	m.wanted = max(m.wanted, b.Revision)
-	if b.Announcement != nil {
+	if b.Announcement != nil && (m.of.life != b.Life || m.of.number <= b.Revision) {
 		t.note(m, b.Announcement, revision{life: b.Life, number: b.Revision})
 	}
 	t.judge(now, m)
@@ -247,7 +253,7 @@ func (m *member) incomplete() bool {
 // one is here: the node lives, it should not vanish for a moment.
 func (m *member) begin(life uint64) {
 	m.last, m.life = m.life, life
-	m.left, m.wanted, m.pace, m.askedAt = false, 0, pace{}, minElapsed
+	m.left, m.wanted, m.pace, m.saidAt, m.askedAt = false, 0, pace{}, minElapsed, minElapsed
 }
 
 // get finds or adds a peer; nil when the table is full.
@@ -258,7 +264,7 @@ func (t *table) get(peer transport.Peer) *member {
 	if len(t.members) >= t.lenMax {
 		return nil
 	}
-	m := &member{peer: peer, heardAt: minElapsed, askedAt: minElapsed}
+	m := &member{peer: peer, heardAt: minElapsed, saidAt: minElapsed, askedAt: minElapsed}
 	t.members[peer] = m
 	i, _ := slices.BinarySearchFunc(t.sorted, peer, func(m *member, p transport.Peer) int { return m.peer.Compare(p) })
 	t.sorted = slices.Insert(t.sorted, i, m)

@@ -201,8 +201,23 @@ func TestLateBeaconsAreAskedAbout(t *testing.T) {
 	require.False(t, tab.hear(seconds(16), alice, short(7, 3), 0), "one question at a time")
 	require.Equal(t, []transport.Peer{alice}, tab.peers(19))
 
-	require.False(t, tab.hear(seconds(17), alice, full(7, 2, 1), seconds(16)), "its clock is slow: the answer says so")
+	require.False(t, tab.hear(seconds(17), alice, full(7, 3.5, 1), seconds(16)), "its clock is slow: the answer says so")
 	require.Equal(t, []transport.Peer{alice}, tab.peers(21))
-	require.False(t, tab.hear(seconds(19), alice, short(7, 3), 0))
+	require.False(t, tab.hear(seconds(19), alice, short(7, 4), 0))
 	require.Equal(t, []transport.Peer{alice}, tab.peers(23))
+}
+
+func TestABeaconThatComesTwiceIsNoNews(t *testing.T) {
+	tab := newTable(testGone, 10)
+	tab.hear(seconds(10), alice, full(7, 0, 1), 0)
+	changed := full(7, 1, 1)
+	changed.Revision, changed.Announcement.Services = 2, []string{"seer"}
+	tab.hear(seconds(11), alice, changed, 0)
+	tab.hear(seconds(12), alice, full(7, 0, 1), 0)
+	tab.hear(seconds(12.5), alice, changed, 0)
+	members, _ := tab.lookup(seconds(15.5), "", transport.Peer{})
+	require.Len(t, members, 1)
+	require.Equal(t, seconds(4.5), members[0].Age)
+	require.Equal(t, []string{"seer"}, members[0].Services, "an overtaken one does not bring back what it said")
+	require.Empty(t, tab.peers(16))
 }

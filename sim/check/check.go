@@ -90,6 +90,9 @@ type NodeView struct {
 	Paused bool
 	// DiskBad: a fault makes its disk slow, full, failing or lying.
 	DiskBad bool
+	// Lies: a fault makes it answer with wrong blocks; LiesAll: with anything that
+	// is wrong.
+	Lies, LiesAll bool
 	// Since is when the node last came up or went down.
 	Since time.Duration
 	// Disk is what a power cut at this moment would leave for sure, also while the

@@ -15,6 +15,7 @@ type Ledger struct {
 	pauses      tally[string]
 	suspensions tally[string]
 	disks       layers[string, Condition]
+	lies        layers[string, Lies]
 	skews       map[string]offset
 	// starting are nodes to boot as soon as they are no longer paused or suspended.
 	starting map[string]bool
@@ -48,6 +49,7 @@ func NewLedger(target Target) *Ledger {
 	}
 	l.disks.set = func(node string, c Condition) { target.SetDisk(node, c) }
 	l.disks.merge = mergeConditions
+	l.lies.set, l.lies.merge = target.SetLies, mergeLies
 	return l
 }
 

@@ -20,6 +20,7 @@ var everybody = []string{"a", "b", "c", "d", "late"}
 type machines struct {
 	up, paused, suspended    map[string]bool
 	links                    map[link]LinkState // that are not healthy
+	lies                     map[string]Lies
 	skew                     map[string]time.Duration
 	drift                    map[string]int64
 	disk                     map[string]Condition
@@ -30,7 +31,7 @@ type machines struct {
 
 func newMachines() *machines {
 	return &machines{up: map[string]bool{}, paused: map[string]bool{}, suspended: map[string]bool{}, links: map[link]LinkState{},
-		skew: map[string]time.Duration{}, drift: map[string]int64{}, disk: map[string]Condition{}, effects: map[string]Effects{}}
+		skew: map[string]time.Duration{}, drift: map[string]int64{}, disk: map[string]Condition{}, lies: map[string]Lies{}, effects: map[string]Effects{}}
 }
 
 func set[K comparable, V comparable](m map[K]V, k K, v V) {
@@ -88,6 +89,7 @@ func (m *machines) Reset(match func(a, b string) bool) (n int) {
 func (m *machines) SetSkew(n string, d time.Duration) { set(m.skew, n, d) }
 func (m *machines) SetDrift(n string, ppm int64)      { set(m.drift, n, ppm) }
 func (m *machines) SetDisk(n string, c Condition)     { set(m.disk, n, c) }
+func (m *machines) SetLies(n string, l Lies)          { set(m.lies, n, l) }
 func (m *machines) CorruptValues(_ string, n int) int { m.corrupt += n; return n }
 func (m *machines) Effects(n string) Effects          { return m.effects[n] }
 
@@ -160,6 +162,30 @@ func TestAFaultThatHitNothingSaysSo(t *testing.T) {
 	require.False(t, disk.HadEffect(), "another fault's")
 	m.effects["a"] = Effects{Refused: 1}
 	require.True(t, disk.HadEffect())
+}
+
+func TestMessageFaultsMeet(t *testing.T) {
+	m, l := booted("a", "b", "c")
+	all := Pairs{From: []string{"a"}, To: []string{"b", "c"}}
+	rare, often := Again{Chance: 0.1, Max: 9}, Again{Chance: 0.5, Max: 1}
+	first := l.Inflict(Duplicate{Pairs: all, Again: often})
+	second := l.Inflict(Duplicate{Pairs: Pairs{From: []string{"a"}, To: []string{"b"}}, Again: rare})
+	require.Equal(t, often, m.links[link{"a", "b"}].Again)
+	first.End()
+	require.Equal(t, rare, m.links[link{"a", "b"}].Again)
+	require.NotContains(t, m.links, link{"a", "c"})
+	require.False(t, second.HadEffect())
+	m.affected("a", "b", PartAgain)
+	require.True(t, second.HadEffect())
+
+	lie := l.Inflict(Lie{Nodes: []string{"a"}, Lies: Lies{Chance: 0.2, All: true}})
+	l.Inflict(Lie{Nodes: []string{"a", "b"}, Lies: Lies{Chance: 0.7}})
+	require.Equal(t, map[string]Lies{"a": {Chance: 0.7, All: true}, "b": {Chance: 0.7}}, m.lies)
+	require.False(t, lie.HadEffect())
+	m.effects["a"] = Effects{Lies: 1}
+	lie.End()
+	require.True(t, lie.HadEffect())
+	require.Equal(t, Lies{Chance: 0.7}, m.lies["a"])
 }
 
 func TestOneWayCut(t *testing.T) {
@@ -299,7 +325,7 @@ func TestHealingLeavesNothing(t *testing.T) {
 		var ends []func()
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			var f Fault
-			switch rapid.IntRange(0, 14).Draw(t, "what") {
+			switch rapid.IntRange(0, 16).Draw(t, "what") {
 			case 0:
 				f = Crash{Nodes: some.Draw(t, "nodes")}
 			case 1:
@@ -329,6 +355,10 @@ func TestHealingLeavesNothing(t *testing.T) {
 			case 13:
 				f = Suspend{Nodes: some.Draw(t, "nodes")}
 			case 14:
+				f = Duplicate{Pairs: pairs(), Again: Again{Chance: 0.5}}
+			case 15:
+				f = Lie{Nodes: some.Draw(t, "nodes"), Lies: Lies{Chance: 0.5}}
+			case 16:
 				if len(ends) > 0 {
 					ends[rapid.IntRange(0, len(ends)-1).Draw(t, "which")]()
 				}
@@ -347,6 +377,7 @@ func TestHealingLeavesNothing(t *testing.T) {
 		require.Empty(t, m.links)
 		require.Empty(t, m.drift)
 		require.Empty(t, m.disk)
+		require.Empty(t, m.lies)
 		for _, end := range ends {
 			end()
 		}

@@ -86,6 +86,7 @@ func (r *rules) state(from, to string) (s LinkState) {
 		s.Held = s.Held || one.state.Held
 		s.Refused = s.Refused || one.state.Refused
 		s.Shape = s.Shape.with(one.state.Shape)
+		s.Again = s.Again.with(one.state.Again)
 	}
 	return s
 }
@@ -111,4 +112,12 @@ func (s Shape) with(over Shape) Shape {
 		s.Bandwidth = over.Bandwidth
 	}
 	return s
+}
+
+// with lets over decide if it is about more messages.
+func (a Again) with(over Again) Again {
+	if over.Chance > a.Chance {
+		return over
+	}
+	return a
 }

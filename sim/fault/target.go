@@ -14,6 +14,8 @@ type Target interface {
 	Links
 	Clocks
 	Disks
+	// SetLies replaces how a node lies; the zero Lies is an honest node.
+	SetLies(node string, lies Lies)
 	// Effects counts since the start of the world, also while the node is down.
 	Effects(node string) Effects
 }
@@ -67,6 +69,7 @@ const (
 	PartHeld
 	PartRefused
 	PartShape
+	PartAgain
 )
 
 // has reports whether a state has a part.
@@ -80,6 +83,8 @@ func (s LinkState) has(p LinkPart) bool {
 		return s.Refused
 	case PartShape:
 		return s.Shape != Shape{}
+	case PartAgain:
+		return s.Again.Chance > 0
 	}
 	return false
 }
@@ -98,6 +103,23 @@ type LinkState struct {
 	Refused bool
 	// Shape replaces latency and bandwidth.
 	Shape Shape
+	// Again delivers requests, notes and publications twice.
+	Again Again
+}
+
+// Again is how often a message comes twice, and how much later the second time.
+// The answer to a second request is dropped.
+type Again struct {
+	Chance   float64
+	Min, Max time.Duration
+}
+
+// Lies is how often an answer to a request has other contents than it should:
+// bits of it are flipped where no checksum of the network notices.
+type Lies struct {
+	Chance float64
+	// All: also answers other than blocks, which nothing proves.
+	All bool
 }
 
 // Shape is how slow a link is. A zero part means: as without the fault.
@@ -130,6 +152,8 @@ type Effects struct {
 	// returned something else than was written; records that were lost or went
 	// astray; syncs that lost what they should have written.
 	SlowSyncs, Refused, Failed, CorruptReads, Lost, Misdirected, LostSyncs uint64
+	// Lies are answers that had other contents than they should.
+	Lies uint64
 }
 
 // Disks changes what a node's disk does. It survives crashes of the node.

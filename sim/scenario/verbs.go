@@ -72,6 +72,13 @@ var verbs = []verb{
 		example: "flaky-link: {between: [core-*, monkey-*], every: 2s..8s}, for: 1m", short: shortLinks, steps: flakySteps,
 		params: func() any { return &flakyParams{Every: seconds(2, 10)} }, faults: flakyFaults},
 
+	{name: "duplicate", doc: "delivers requests, notes and publications on links twice, the second time later and perhaps after others; the answer to a second request is dropped", lasts: until,
+		example: "duplicate: {from: client, to: core-*, chance: 50%, later: 10ms..5s}", short: shortLinks,
+		params: func() any { return &duplicateParams{Chance: 0.5, Later: millis(0, 5000)} }, faults: duplicateFaults},
+	{name: "lie", doc: "makes nodes answer with other contents than they have: a few bits flipped where no checksum of the network notices", lasts: until,
+		example: "lie: {on: core-1, about: blocks, chance: 50%}", short: shortFor("on"),
+		params: func() any { return &lieParams{Chance: 1, About: aboutBlocks} }, faults: lieFaults},
+
 	{name: "skew", doc: "makes wall clocks jump; monotonic time is not affected. Without for, healing leaves it", lasts: until,
 		example: "skew: {on: core-1, by: -1m}",
 		params:  func() any { return &skewParams{} }, faults: skewFaults},
@@ -87,6 +94,10 @@ var verbs = []verb{
 	{name: "heal", doc: "ends every fault and boots every node that is down", lasts: never,
 		example: "heal: all", short: func(v *value) *value { return shortFor("what")(v) },
 		params: func() any { return &healParams{} }, faults: func(_ any, o occurrence) []fault.Timed { return o.one(fault.Heal{}) }},
+}
+
+func millis(lo, hi int) fault.Range {
+	return fault.Range{Min: time.Duration(lo) * time.Millisecond, Max: time.Duration(hi) * time.Millisecond}
 }
 
 func seconds(lo, hi int) fault.Range {

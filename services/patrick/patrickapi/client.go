@@ -94,9 +94,18 @@ func (c *Client) Cancel(ctx context.Context, job string) (CancelResponse, error)
 
 // Rebuild begins a job anew that has failed or was cancelled. It keeps its
 // order: what was pushed later stays newer. Conflict: it has succeeded, or has
-// not ended. Refused: its tree is gone.
+// not ended. Refused: its tree is gone. What this asks for is the next rebuild of
+// the job as it is now: however often and late the request comes, it is one.
 func (c *Client) Rebuild(ctx context.Context, job string) (RebuildResponse, error) {
-	return try(ctx, c, Rebuild, BranchOf(job), RebuildTimeout, JobRequest{Job: job})
+	now, err := c.Job(ctx, job)
+	if err != nil {
+		return RebuildResponse{}, err
+	}
+	n := now.Rebuilds
+	if now.Status.Final() {
+		n++
+	}
+	return try(ctx, c, Rebuild, BranchOf(job), RebuildTimeout, RebuildRequest{Job: job, N: n})
 }
 
 // Logs returns the log of a job as far as it is known. NotFound: there is none

@@ -20,6 +20,7 @@ func TestGolden(t *testing.T) {
 		patrickapi.Grant{},
 		patrickapi.Job{},
 		patrickapi.JobRequest{},
+		patrickapi.RebuildRequest{},
 		patrickapi.KeepRequest{},
 		patrickapi.KeepResponse{},
 		patrickapi.ListRequest{},

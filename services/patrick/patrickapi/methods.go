@@ -63,6 +63,12 @@ type JobRequest struct {
 	Job string
 }
 
+// RebuildRequest asks that a job be begun anew for the Nth time, if it has not been.
+type RebuildRequest struct {
+	Job string
+	N   int
+}
+
 // ClaimRequest asks for the lock of an open job for the caller.
 type ClaimRequest struct {
 	Job string
@@ -197,7 +203,7 @@ type LogNote struct {
 var (
 	Push     = transport.Method[PushRequest, PushResponse]{Name: "patrick/push"}
 	NewEvent = transport.Method[EventRequest, EventResponse]{Name: "patrick/event"}
-	Rebuild  = transport.Method[JobRequest, RebuildResponse]{Name: "patrick/rebuild"}
+	Rebuild  = transport.Method[RebuildRequest, RebuildResponse]{Name: "patrick/rebuild"}
 	Claim    = transport.Method[ClaimRequest, Grant]{Name: "patrick/claim"}
 	Renew    = transport.Method[RenewRequest, RenewResponse]{Name: "patrick/renew"}
 	Finish   = transport.Method[FinishRequest, FinishResponse]{Name: "patrick/finish"}

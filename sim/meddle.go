@@ -1,0 +1,59 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/sim/fault"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+var _ transport.Meddler = (*host)(nil)
+
+// liedBits is how many bits of an answer a lie flips at most.
+const liedBits = 3
+
+// Again implements transport.Meddler.
+func (h *host) Again(from transport.Peer) (later time.Duration, again bool) {
+	sender := h.net.w.byPeer[from]
+	if sender == nil || sender == h.node {
+		return 0, false
+	}
+	l := h.net.link(sender, h.node)
+	if l.again.Chance == 0 {
+		return 0, false
+	}
+	l.messages++
+	d := h.net.w.draw(drawAgain, linkKey(l.from, l.to), l.messages)
+	if !chance(d, l.again.Chance) {
+		return 0, false
+	}
+	h.net.hit(l, fault.PartAgain)
+	return time.Duration(within(mix(d), int64(l.again.Min), int64(l.again.Max))), true
+}
+
+// Answer implements transport.Meddler.
+func (h *host) Answer(to transport.Peer, method string, response []byte) []byte {
+	asker := h.net.w.byPeer[to]
+	if asker == nil || asker == h.node || len(response) == 0 {
+		return response
+	}
+	n := h.node
+	if n.lies.Chance == 0 || !n.lies.All && method != storage.BlocksMethod {
+		return response
+	}
+	n.answers++
+	d := h.net.w.draw(drawLie, uint64(n.index), n.answers)
+	if !chance(d, n.lies.Chance) {
+		return response
+	}
+	n.effects.Lies++
+	lie := slices.Clone(response) // services may lend what they answer
+	for range 1 + d%liedBits {
+		d = mix(d)
+		bit := d % uint64(8*len(lie))
+		lie[bit/8] ^= 1 << (bit % 8)
+	}
+	return lie
+}
