@@ -1,0 +1,651 @@
+package monkey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/nodetest"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/services/monkey/monkeyapi"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/transport"
+)
+
+const lease = 9 * time.Second
+
+// yard is one monkey, with a patrick, a tns and a hoarder that do what a test says.
+type yard struct {
+	*nodetest.Cloud
+	monkey *nodetest.Machine
+	// patrick is where jobs come from; home answers for it.
+	patrick *nodetest.Machine
+	home    node.Env
+	tree    cid.Cid
+
+	claims, renews, finishes, fences, publishes, marks steps
+	claimed                                            []patrickapi.ClaimRequest
+	open                                               []patrickapi.Offer
+	finished                                           []patrickapi.FinishRequest
+	fenced                                             []tnsapi.FenceRequest
+	published                                          []tnsapi.PublishRequest
+	marked                                             []hoarderapi.MarkRequest
+	logged                                             []patrickapi.LogNote
+	logCopies                                          int
+
+	build  func(ctx context.Context, loop clock.Loop, r Request) (Result, error)
+	builds int
+	loop   clock.Loop // the monkey's
+}
+
+// steps is how a service answers: after a while, and with an error if there is one.
+type steps struct {
+	after time.Duration
+	err   error
+}
+
+func (s *steps) take(ctx context.Context, loop clock.Loop) error {
+	if s.after > 0 {
+		if err := clock.Sleep(ctx, loop, s.after); err != nil {
+			return err
+		}
+	}
+	return s.err
+}
+
+// without are the services that a yard's cloud has not got.
+type without struct{ tns, hoarder bool }
+
+func inYard(t *testing.T, lacks without, change func(s *Settings), f func(y *yard)) {
+	nodetest.Run(t, func(c *nodetest.Cloud) {
+		y := &yard{Cloud: c, logCopies: 1, build: func(ctx context.Context, loop clock.Loop, r Request) (Result, error) {
+			r.Log("built")
+			return Result{Artifact: []byte("artifact"), Entries: map[string]string{"b": "2", "a": "1"}}, clock.Sleep(ctx, loop, 2*time.Second)
+		}}
+		y.patrick = c.Add("patrick", node.Configured{Spec: nodetest.Part("patrick", y.startPatrick)}).Start()
+		if !lacks.tns {
+			c.Add("tns", node.Configured{Spec: nodetest.Part(tnsapi.Service, y.startTNS)}).Start()
+		}
+		if !lacks.hoarder {
+			c.Add("hoarder", node.Configured{Spec: nodetest.Part(hoarderapi.Service, y.startHoarder)}).Start()
+		}
+		settings := DefaultSettings()
+		settings.PollInterval = time.Hour
+		if change != nil {
+			change(settings)
+		}
+		spec := Spec(func(env node.Env) Builder {
+			y.loop = env.Loop
+			return y
+		})
+		y.monkey = c.Add("monkey", node.Configured{Spec: spec, Settings: settings}).Start()
+		f(y)
+	})
+}
+
+// Build implements Builder.
+func (y *yard) Build(ctx context.Context, r Request) (Result, error) {
+	y.builds++
+	return y.build(ctx, y.loop, r)
+}
+
+func (y *yard) startPatrick(env node.Env) {
+	y.home = env
+	patrickapi.Claim.Serve(env.Wire, func(ctx context.Context, from transport.Peer, req patrickapi.ClaimRequest) (patrickapi.Grant, error) {
+		y.claimed = append(y.claimed, req)
+		return patrickapi.Grant{
+			Job:   patrickapi.Job{ID: req.Job, Project: "p", Repository: "r", Branch: "b", Commit: "c", Source: y.tree.String(), Order: 7},
+			Token: patrickapi.Token{Attempt: 3, Holder: from}, Lease: lease, BuildMax: time.Minute,
+		}, y.claims.take(ctx, env.Loop)
+	})
+	patrickapi.Renew.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ patrickapi.RenewRequest) (patrickapi.RenewResponse, error) {
+		return patrickapi.RenewResponse{}, y.renews.take(ctx, env.Loop)
+	})
+	patrickapi.Finish.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req patrickapi.FinishRequest) (patrickapi.FinishResponse, error) {
+		y.finished = append(y.finished, req)
+		return patrickapi.FinishResponse{Status: patrickapi.Success, LogCopies: y.logCopies}, y.finishes.take(ctx, env.Loop)
+	})
+	patrickapi.OpenJobs.Serve(env.Wire, func(context.Context, transport.Peer, patrickapi.OpenRequest) (patrickapi.Announcement, error) {
+		return patrickapi.Announcement{Jobs: y.open}, nil
+	})
+	patrickapi.Log.Serve(env.Wire, func(_ context.Context, _ transport.Peer, n patrickapi.LogNote) { y.logged = append(y.logged, n) })
+}
+
+func (y *yard) startTNS(env node.Env) {
+	tnsapi.Fence.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req tnsapi.FenceRequest) (tnsapi.FenceResponse, error) {
+		y.fenced = append(y.fenced, req)
+		return tnsapi.FenceResponse{Copies: 1}, y.fences.take(ctx, env.Loop)
+	})
+	tnsapi.Publish.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req tnsapi.PublishRequest) (tnsapi.PublishResponse, error) {
+		y.published = append(y.published, req)
+		return tnsapi.PublishResponse{Copies: 1}, y.publishes.take(ctx, env.Loop)
+	})
+}
+
+func (y *yard) startHoarder(env node.Env) {
+	hoarderapi.MarkMethod.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req hoarderapi.MarkRequest) (hoarderapi.MarkResponse, error) {
+		y.marked = append(y.marked, req)
+		return hoarderapi.MarkResponse{Copies: 2}, y.marks.take(ctx, env.Loop)
+	})
+}
+
+// job is the id of the nth job.
+func job(n int) string {
+	return patrickapi.JobID("r", "b", "c", patrickapi.Event{ID: fmt.Sprint(n), Order: uint64(n)})
+}
+
+// atHome runs f as a task of patrick.
+func (y *yard) atHome(f func(ctx context.Context)) {
+	require.NoError(y, clock.Do(context.Background(), y.home.Loop, f))
+}
+
+// offer tells the monkey of jobs, whose tree patrick has.
+func (y *yard) offer(jobs ...string) {
+	y.atHome(func(ctx context.Context) {
+		var err error
+		y.tree, err = y.home.Blocks.Add(ctx, patrickapi.Tree{Files: []patrickapi.File{{Path: "a", Data: []byte("1")}}}.Encode())
+		require.NoError(y, err)
+		var a patrickapi.Announcement
+		for _, id := range jobs {
+			a.Jobs = append(a.Jobs, patrickapi.Offer{Job: id, Attempt: 3})
+		}
+		require.NoError(y, monkeyapi.Offer.Tell(y.home.Wire, y.monkey.Peer(), a))
+	})
+}
+
+// turn runs f in a turn of the monkey.
+func (y *yard) turn(f func(s *Service)) {
+	s := y.monkey.Service("monkey").(*Service)
+	require.NoError(y, clock.Do(context.Background(), s.env.Loop, func(context.Context) { f(s) }))
+}
+
+func (y *yard) holding() (list []Held) {
+	y.turn(func(s *Service) { list = s.Holding() })
+	return list
+}
+
+func (y *yard) stored() (n int) {
+	y.turn(func(s *Service) { n = s.Stored() })
+	return n
+}
+
+func (y *yard) reasons() (list []any) {
+	for _, f := range y.Facts("lock-lost") {
+		list = append(list, f.Fields["reason"])
+	}
+	return list
+}
+
+func failing(kind transport.Kind) error { return transport.New(kind, "test", "as told") }
+
+// A job goes from the offer to the report in the order that makes it safe, with the
+// same token everywhere, and leaves nothing behind.
+func TestAJobFromOfferToReport(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		y.offer(job(1))
+		time.Sleep(time.Second)
+		require.Equal(t, []patrickapi.ClaimRequest{{Job: job(1), Holder: y.monkey.Peer(), Incarnation: y.claimed[0].Incarnation}}, y.claimed)
+		token := tnsapi.Token{Attempt: 3, Holder: y.monkey.Peer()}
+		require.Equal(t, []tnsapi.FenceRequest{{Project: "p", Branch: "b", Job: job(1), Token: token}}, y.fenced, "before it builds")
+		require.Equal(t, 1, y.builds)
+		require.Len(t, y.holding(), 1)
+		require.Empty(t, y.marked)
+		time.Sleep(2 * time.Second)
+		artifact := y.published[0].Artifact
+		require.Equal(t, []hoarderapi.MarkRequest{{
+			Root: artifact, Kind: hoarderapi.Asset, Size: int64(len("artifact")), Holders: []transport.Peer{y.monkey.Peer()},
+			Owner: tnsapi.ArtifactOwner(job(1)), Seq: 3, For: tnsapi.MarkFor,
+		}}, y.marked)
+		require.Equal(t, []tnsapi.PublishRequest{{
+			Project: "p", Branch: "b", Commit: "c", Job: job(1), Order: 7, Token: token, Artifact: artifact,
+			Entries: []tnsapi.Entry{{Path: "a", Value: []byte("1")}, {Path: "b", Value: []byte("2")}},
+		}}, y.published)
+		require.Len(t, y.finished, 1)
+		require.NotEmpty(t, y.finished[0].Log)
+		require.Equal(t, patrickapi.FinishRequest{
+			Job: job(1), Token: patrickapi.Token(token), Success: true, Published: true, Artifact: artifact, Log: y.finished[0].Log,
+		}, y.finished[0])
+		require.Equal(t, []patrickapi.LogNote{{Job: job(1), Token: patrickapi.Token(token), Lines: []string{"built"}}}, y.logged)
+		require.Empty(t, y.holding())
+		require.Empty(t, y.reasons())
+		require.Zero(t, y.stored())
+		for _, name := range []string{"lock-taken", "build-started", "build-ended", "build-done", "artifact-kept", "published", "outcome-reported"} {
+			require.Len(t, y.Facts(name), 1, name)
+		}
+		y.turn(func(s *Service) { require.Empty(t, s.held, s.racing) })
+	})
+}
+
+// A holder counts its lease from when it sent what patrick granted, however late the
+// answer comes: patrick counts from a later moment.
+func TestALeaseIsCountedFromTheRequest(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		y.build = forever
+		y.claims.after = 2 * time.Second
+		y.offer(job(1))
+		time.Sleep(time.Second)
+		require.Empty(t, y.holding())
+		for len(y.holding()) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		require.GreaterOrEqual(t, y.holding()[0].Renewed, 2*time.Second, "when it has just got it")
+		y.renews.after = 2 * time.Second
+		last := y.holding()[0].Renewed
+		for range 10 { // renewals
+			for y.holding()[0].Renewed >= last {
+				last = y.holding()[0].Renewed
+				time.Sleep(time.Millisecond)
+			}
+			last = y.holding()[0].Renewed
+			require.GreaterOrEqual(t, last, 2*time.Second)
+			require.Less(t, last, 2*time.Second+10*time.Millisecond)
+		}
+	})
+	inYard(t, without{}, nil, func(y *yard) { // an answer that takes longer than the lease is worth nothing
+		y.claims.after = 4900 * time.Millisecond
+		y.offer(job(1))
+		time.Sleep(6 * time.Second)
+		require.Len(t, y.Facts("lock-taken"), 1)
+		lost := &lock{lease: lease, good: 0}
+		require.True(t, lost.valid(lease-1))
+		require.False(t, lost.valid(lease))
+	})
+}
+
+// Who cannot renew stops when the lease ends, by itself, and nothing comes of it.
+func TestAHolderStopsWhenItsLeaseEnds(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		y.build = func(ctx context.Context, loop clock.Loop, _ Request) (Result, error) {
+			return Result{}, clock.Sleep(ctx, loop, 40*time.Second)
+		}
+		y.offer(job(1))
+		time.Sleep(30 * time.Second)
+		require.Len(t, y.holding(), 1, "it is renewed")
+		require.LessOrEqual(t, y.holding()[0].Renewed, lease/3+time.Millisecond)
+		y.renews.err = failing(transport.Internal)
+		time.Sleep(lease - lease/3 - time.Second)
+		require.Len(t, y.holding(), 1)
+		for len(y.holding()) > 0 {
+			require.Less(t, y.holding()[0].Renewed, lease)
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		require.Equal(t, []any{"the lease has ended"}, y.reasons())
+		require.Empty(t, y.published)
+		require.Equal(t, patrickapi.FinishRequest{Job: job(1), Token: y.finished[0].Token, Abandoned: true}, y.finished[0])
+		require.Len(t, y.finished, 1)
+		require.Zero(t, y.stored())
+		y.turn(func(s *Service) { require.Empty(t, s.held) })
+	})
+}
+
+// A refusal ends the lock at once, silence does not.
+func TestARefusedRenewalEndsTheLock(t *testing.T) {
+	for kind, ends := range map[transport.Kind]bool{
+		transport.Conflict: true, transport.Invalid: true, transport.NotFound: false, transport.Internal: false, transport.Timeout: false,
+	} {
+		inYard(t, without{}, nil, func(y *yard) {
+			y.build = forever
+			y.renews.err = failing(kind)
+			y.offer(job(1))
+			time.Sleep(lease/3 + time.Second)
+			require.Equal(t, ends, len(y.holding()) == 0, kind)
+		})
+	}
+}
+
+func forever(ctx context.Context, loop clock.Loop, _ Request) (Result, error) {
+	return Result{}, clock.Sleep(ctx, loop, time.Hour)
+}
+
+func TestHowAnAttemptIsReported(t *testing.T) {
+	conflict := failing(transport.Conflict)
+	for name, c := range map[string]struct {
+		given     func(y *yard)
+		wait      time.Duration
+		want      patrickapi.FinishRequest // but for what all have
+		builds    int
+		published int
+	}{
+		"a mishap":               {func(y *yard) { y.fails(errors.New("out of luck")) }, time.Second, patrickapi.FinishRequest{Error: "out of luck"}, 1, 0},
+		"the pusher's own fault": {func(y *yard) { y.fails(UserError("nonsense")) }, time.Second, patrickapi.FinishRequest{Error: "nonsense", Permanent: true}, 1, 0},
+		"too long": {func(y *yard) { y.build = forever }, 65 * time.Second,
+			patrickapi.FinishRequest{Error: "the build took longer than 1m0s"}, 1, 0},
+		"fenced by a newer one": {func(y *yard) { y.fences.err = conflict }, time.Second, patrickapi.FinishRequest{Error: "test: conflict: as told"}, 0, 0},
+		"the branch has moved on": {func(y *yard) { y.publishes.err = conflict }, 3 * time.Second,
+			patrickapi.FinishRequest{Success: true, Artifact: "?"}, 1, 1},
+		"the artifact was let go": {func(y *yard) { y.marks.err = conflict }, 3 * time.Second, patrickapi.FinishRequest{Success: true, Artifact: "?"}, 1, 0},
+		"no room": {func(y *yard) { y.marks.err = failing(transport.Refused) }, 3*time.Second + refusedFor,
+			patrickapi.FinishRequest{Error: "test: refused: as told"}, 1, 0},
+		"no hoarder answers": {func(y *yard) { y.marks.err = failing(transport.Internal) }, 4*time.Second + insistFor,
+			patrickapi.FinishRequest{Error: "test: internal: as told"}, 1, 0},
+		"tns is silent": {func(y *yard) { y.publishes.err = failing(transport.Internal) }, 4*time.Second + insistFor,
+			patrickapi.FinishRequest{Error: "tns/publish: unreachable: test: internal: as told"}, 1, 61},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inYard(t, without{}, nil, func(y *yard) {
+				c.given(y)
+				y.offer(job(1))
+				time.Sleep(c.wait)
+				require.Len(t, y.finished, 1)
+				got := y.finished[0]
+				require.NotEmpty(t, got.Log)
+				if c.want.Artifact != "" {
+					require.NotEmpty(t, got.Artifact)
+					got.Artifact = c.want.Artifact
+				}
+				want := c.want
+				want.Job, want.Token, want.Log = job(1), patrickapi.Token{Attempt: 3, Holder: y.monkey.Peer()}, got.Log
+				require.Equal(t, want, got)
+				require.Equal(t, c.builds, y.builds)
+				require.InDelta(t, c.published, len(y.published), 1)
+				require.Equal(t, c.published > 0, len(y.published) > 0)
+				require.Zero(t, y.stored())
+				require.Empty(t, y.holding())
+			})
+		})
+	}
+}
+
+func (y *yard) fails(err error) {
+	y.build = func(context.Context, clock.Loop, Request) (Result, error) { return Result{}, err }
+}
+
+// The last line of a failed attempt's log says why, for whoever reads it.
+func TestTheLogOfAFailure(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		y.fails(errors.New("out of luck"))
+		y.finishes.after = time.Second
+		y.offer(job(1))
+		time.Sleep(500 * time.Millisecond)
+		root, err := cid.Decode(y.finished[0].Log)
+		require.NoError(t, err)
+		y.atHome(func(ctx context.Context) {
+			require.NoError(t, y.home.Blocks.Fetch(ctx, root, []transport.Peer{y.monkey.Peer()}, logLenMax), "patrick takes it meanwhile")
+			text, err := y.home.Blocks.Read(ctx, root, logLenMax)
+			require.NoError(t, err)
+			require.Equal(t, "failed: out of luck\n", string(text))
+		})
+		require.Equal(t, []string{"failed: out of luck"}, y.logged[len(y.logged)-1].Lines)
+	})
+}
+
+// A report is repeated until it is heard; the log is kept until somebody has it; a
+// publication is told after the lease as well.
+func TestReportsAreRepeated(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		y.finishes.err = failing(transport.Internal)
+		y.offer(job(1))
+		time.Sleep(10 * time.Second)
+		require.Greater(t, len(y.finished), 5)
+		y.renews.err = failing(transport.Internal)
+		time.Sleep(time.Minute)
+		y.finished, y.finishes.err = nil, nil
+		time.Sleep(2 * time.Second)
+		require.Len(t, y.finished, 1, "long after the lease")
+		require.True(t, y.finished[0].Published)
+		require.Len(t, y.Facts("outcome-reported"), 1)
+	})
+	inYard(t, without{}, nil, func(y *yard) {
+		y.logCopies = 0
+		y.offer(job(1))
+		time.Sleep(2500*time.Millisecond + logFor/2)
+		require.Greater(t, len(y.finished), 5, "nobody has the log")
+		require.Positive(t, y.stored())
+		y.logCopies, y.finished = 1, nil
+		time.Sleep(2 * time.Second)
+		require.Len(t, y.finished, 1)
+		require.Zero(t, y.stored())
+	})
+	inYard(t, without{}, nil, func(y *yard) {
+		y.logCopies = 0
+		y.offer(job(1))
+		time.Sleep(5*time.Second + logFor)
+		require.Len(t, y.Facts("outcome-reported"), 1, "it does not wait for ever")
+	})
+	inYard(t, without{}, nil, func(y *yard) { // a failure is of no interest after the lease
+		y.fails(errors.New("out of luck"))
+		y.finishes.err, y.renews.err = failing(transport.Internal), failing(transport.Internal)
+		y.offer(job(1))
+		time.Sleep(lease + 3*time.Second)
+		require.Equal(t, []any{"the lease has ended"}, y.reasons())
+		last := y.finished[len(y.finished)-1]
+		require.True(t, last.Abandoned)
+		told := len(y.finished)
+		time.Sleep(time.Minute)
+		require.Len(t, y.finished, told)
+	})
+	inYard(t, without{}, nil, func(y *yard) { // a refusal is the last word
+		y.finishes.err = failing(transport.Conflict)
+		y.offer(job(1))
+		time.Sleep(time.Minute)
+		require.Len(t, y.finished, 1)
+		require.Len(t, y.reasons(), 1)
+	})
+}
+
+// No more jobs are held than there are slots; what was offered meanwhile is raced for
+// when a slot is free, and a repeated offer changes nothing.
+func TestSlotsAreKept(t *testing.T) {
+	inYard(t, without{}, func(s *Settings) { s.Slots = 2 }, func(y *yard) {
+		y.build = func(ctx context.Context, loop clock.Loop, _ Request) (Result, error) {
+			return Result{Artifact: []byte("x")}, clock.Sleep(ctx, loop, 5*time.Second)
+		}
+		y.offer(job(1), job(2), job(3), job(1), "no job")
+		y.offer(job(1), job(3), job(4))
+		time.Sleep(time.Second)
+		require.Len(t, y.claimed, 2)
+		var status monkeyapi.StatusResponse
+		y.atHome(func(ctx context.Context) {
+			var err error
+			status, err = monkeyapi.Status.Call(ctx, y.home.Wire, y.monkey.Peer(), monkeyapi.StatusRequest{})
+			require.NoError(t, err)
+			for id, held := range map[string]bool{job(1): true, job(2): true, job(3): false} {
+				resp, err := monkeyapi.Holds.Call(ctx, y.home.Wire, y.monkey.Peer(), monkeyapi.HoldsRequest{Job: id, Token: patrickapi.Token{Attempt: 3, Holder: y.monkey.Peer()}})
+				require.NoError(t, err)
+				require.Equal(t, held, resp.Holds)
+			}
+			resp, err := monkeyapi.Holds.Call(ctx, y.home.Wire, y.monkey.Peer(), monkeyapi.HoldsRequest{Job: job(1), Token: patrickapi.Token{Attempt: 2, Holder: y.monkey.Peer()}})
+			require.NoError(t, err)
+			require.False(t, resp.Holds)
+		})
+		require.Equal(t, 2, status.Slots)
+		require.Len(t, status.Work, 2)
+		require.Equal(t, "build", status.Work[0].Phase)
+		require.InDelta(t, time.Second, status.Work[0].For, float64(300*time.Millisecond))
+		y.turn(func(s *Service) {
+			require.Zero(t, s.free())
+			require.Len(t, s.backlog, 2)
+		})
+		time.Sleep(6 * time.Second)
+		require.Len(t, y.claimed, 4)
+		time.Sleep(6 * time.Second)
+		require.Len(t, y.Facts("outcome-reported"), 4)
+		y.turn(func(s *Service) { require.Equal(t, 2, s.free()) })
+	})
+}
+
+func TestTheBacklogIsBounded(t *testing.T) {
+	inYard(t, without{}, func(s *Settings) { s.Slots = 1 }, func(y *yard) {
+		y.build = forever
+		y.offer(job(1))
+		time.Sleep(time.Second)
+		for i := range 2 * backlogLenMax {
+			y.offer(job(i + 2))
+		}
+		time.Sleep(time.Second)
+		y.turn(func(s *Service) {
+			require.Len(t, s.backlog, backlogLenMax)
+			require.True(t, s.busyLately)
+		})
+	})
+}
+
+// A monkey that stops says so: others need not wait for its leases.
+func TestAMonkeyThatStopsAbandons(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		y.build = forever
+		y.offer(job(1), job(2))
+		time.Sleep(time.Second)
+		require.Len(t, y.holding(), 2)
+		y.monkey.Stop()
+		told := map[string]bool{}
+		for _, f := range y.finished {
+			require.True(t, f.Abandoned)
+			require.False(t, f.Success)
+			told[f.Job] = true
+		}
+		require.Len(t, told, 2)
+		require.Equal(t, []any{"the monkey stops", "the monkey stops"}, y.reasons())
+	})
+}
+
+// A job that nobody offers is found by asking.
+func TestAMonkeyAsksForJobs(t *testing.T) {
+	inYard(t, without{}, func(s *Settings) { s.PollInterval, s.Slots = 10*time.Second, 8 }, func(y *yard) {
+		y.build = forever
+		y.offer()
+		for i := range 6 {
+			y.open = append(y.open, patrickapi.Offer{Job: job(i + 1), Attempt: 1})
+		}
+		time.Sleep(7 * time.Second)
+		require.Empty(t, y.claimed)
+		time.Sleep(6 * time.Second)
+		require.Len(t, y.claimed, raceTriesMax)
+		y.turn(func(s *Service) { require.Equal(t, 10*time.Second, s.pollInterval()) })
+	})
+}
+
+// Without tns nobody publishes and nobody fences; without hoarders the monkey keeps
+// the last artifacts itself.
+func TestACloudWithoutTheOthers(t *testing.T) {
+	inYard(t, without{tns: true}, nil, func(y *yard) {
+		y.offer(job(1))
+		time.Sleep(4 * time.Second)
+		require.Len(t, y.finished, 1)
+		require.True(t, y.finished[0].Success)
+		require.False(t, y.finished[0].Published)
+		require.Zero(t, y.marked[0].For, "nobody says what is needed no more")
+	})
+	inYard(t, without{hoarder: true}, nil, func(y *yard) {
+		n := 0
+		y.build = func(context.Context, clock.Loop, Request) (Result, error) {
+			n++
+			return Result{Artifact: fmt.Appendf(nil, "artifact %d", n)}, nil
+		}
+		for i := range artifactsMax + 2 {
+			y.offer(job(i + 1))
+			time.Sleep(time.Second)
+			require.Len(t, y.finished, i+1)
+			require.Equal(t, min(i+1, artifactsMax), y.stored())
+		}
+		y.monkey.Stop()
+		y.monkey.Start()
+		require.Equal(t, artifactsMax, y.stored(), "also after a restart")
+	})
+}
+
+// What an earlier life has left is let go of.
+func TestARestartedMonkeyHasNothing(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		y.build = forever
+		y.offer(job(1))
+		time.Sleep(time.Second)
+		require.Equal(t, 1, y.stored(), "the tree")
+		require.NoError(t, clock.Do(context.Background(), y.loop, func(ctx context.Context) {
+			require.NoError(t, y.monkey.Service("monkey").(*Service).env.Blocks.Sync(ctx))
+		}))
+		y.monkey.Vanish()
+		y.monkey.Start()
+		require.Zero(t, y.stored())
+		require.Empty(t, y.holding())
+	})
+}
+
+// A tree that is no tree is the pusher's own fault; one that cannot be had is not.
+func TestTreesThatCannotBeBuilt(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		y.offer()
+		y.atHome(func(ctx context.Context) {
+			var err error
+			y.tree, err = y.home.Blocks.Add(ctx, []byte("no tree"))
+			require.NoError(t, err)
+			require.NoError(t, monkeyapi.Offer.Tell(y.home.Wire, y.monkey.Peer(), patrickapi.Announcement{Jobs: []patrickapi.Offer{{Job: job(1)}}}))
+		})
+		time.Sleep(time.Second)
+		require.Len(t, y.finished, 1)
+		require.True(t, y.finished[0].Permanent)
+		require.Zero(t, y.builds)
+	})
+	inYard(t, without{}, nil, func(y *yard) {
+		y.offer(job(1))
+		y.atHome(func(ctx context.Context) { require.NoError(t, y.home.Blocks.Remove(y.tree)) })
+		time.Sleep(insistFor + 15*time.Second)
+		require.Len(t, y.finished, 1)
+		require.False(t, y.finished[0].Permanent)
+		require.False(t, y.finished[0].Success)
+		require.Zero(t, y.stored())
+	})
+}
+
+func TestLogbooksAreBounded(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		y.turn(func(s *Service) {
+			b := s.newLogbook(&lock{job: patrickapi.Job{ID: job(1)}})
+			b.line("a\nb")
+			b.line(strings.Repeat("x", 2*patrickapi.LogLineLenMax))
+			require.Equal(t, "a b", b.lines[0])
+			require.Len(t, b.lines[1], patrickapi.LogLineLenMax)
+			require.Zero(t, b.sent)
+			b.line("")
+			b.line("")
+			require.Equal(t, 4, b.sent)
+			for range 2 * logLenMax / patrickapi.LogLineLenMax {
+				b.line(strings.Repeat("x", patrickapi.LogLineLenMax))
+			}
+			size := 0
+			for _, l := range b.lines {
+				size += len(l) + 1
+			}
+			require.LessOrEqual(t, size, logLenMax)
+			require.Greater(t, size, logLenMax-2*patrickapi.LogLineLenMax)
+			b.flush()
+			require.Equal(t, len(b.lines), b.sent)
+		})
+	})
+}
+
+// The delay of a claim follows from the rank among all monkeys.
+func TestClaimsAreSpread(t *testing.T) {
+	inYard(t, without{}, func(s *Settings) { s.RaceWindow = 800 * time.Millisecond }, func(y *yard) {
+		for i := range 15 {
+			y.Add(fmt.Sprint("other-", i), node.Configured{Spec: nodetest.Part("monkey", func(node.Env) {})})
+		}
+		y.turn(func(s *Service) {
+			seen := map[time.Duration]bool{}
+			for i := range 200 {
+				d := s.delay(patrickapi.Offer{Job: job(i)})
+				require.Less(t, d, 800*time.Millisecond)
+				require.Zero(t, d%(50*time.Millisecond))
+				seen[d] = true
+			}
+			require.Len(t, seen, 16, "every place occurs")
+			offers := s.favourites([]patrickapi.Offer{{Job: job(1)}, {Job: job(2)}, {Job: job(3)}, {Job: job(4)}, {Job: job(5)}, {Job: job(6)}})
+			require.Len(t, offers, raceTriesMax)
+			for i := range offers[1:] {
+				require.LessOrEqual(t, s.delay(offers[i]), s.delay(offers[i+1]))
+			}
+			require.Equal(t, time.Hour, s.pollInterval())
+			s.set.PollInterval = time.Second
+			require.Equal(t, 1600*time.Millisecond, s.pollInterval(), "ten polls a second of all together")
+		})
+	})
+}
