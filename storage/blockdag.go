@@ -1,10 +1,10 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	chunk "github.com/ipfs/boxo/chunker"
@@ -70,40 +70,66 @@ func verifyBlock(c CID, raw []byte) error {
 	return nil
 }
 
-// buildDAG makes a balanced unixfs DAG, each block once and after those that it
-// links to. The data is not copied.
-func buildDAG(data []byte) (root CID, list []block, err error) {
-	sink := &blockSink{seen: map[CID]bool{}}
+// buildDAG makes a balanced unixfs DAG of what r has: each block once and after
+// those that it links to.
+func buildDAG(r io.Reader, sink *blockSink) (root CID, err error) {
 	params := helpers.DagBuilderParams{
 		Dagserv:    sink,
 		Maxlinks:   linksLenMax,
 		RawLeaves:  true,
 		CidBuilder: merkledag.V1CidPrefix(),
 	}
-	builder, err := params.New(chunk.NewSizeSplitter(bytes.NewReader(data), chunkSize))
+	builder, err := params.New(chunk.NewSizeSplitter(r, chunkSize))
 	if err != nil {
-		return cid.Undef, nil, err
+		return cid.Undef, err
 	}
 	node, err := balanced.Layout(builder)
 	if err != nil {
-		return cid.Undef, nil, err
+		return cid.Undef, err
 	}
-	return node.Cid(), sink.list, nil
+	return node.Cid(), nil
 }
 
-// blockSink is as much of a DAGService as an importer needs.
+// blockSink is as much of a DAGService as an importer needs. It collects blocks
+// and, if put is given, passes them on; held are those that were.
 type blockSink struct {
 	ipld.DAGService
-	list []block
-	seen map[CID]bool
+	list  []block
+	bytes int
+	seen  map[CID]bool
+	put   func([]block) error
+	held  []CID
+}
+
+func newBlockSink(put func([]block) error) *blockSink {
+	return &blockSink{seen: map[CID]bool{}, put: put}
 }
 
 // Add implements ipld.NodeAdder.
 func (s *blockSink) Add(_ context.Context, n ipld.Node) error {
-	if c := n.Cid(); !s.seen[c] {
-		s.seen[c] = true
-		s.list = append(s.list, block{cid: c, raw: n.RawData()})
+	c := n.Cid()
+	if s.seen[c] {
+		return nil
 	}
+	s.seen[c] = true
+	if len(s.seen) > blocksLenMax {
+		return fmt.Errorf("%w: a DAG of over %d blocks", ErrTooLarge, blocksLenMax)
+	}
+	s.list = append(s.list, block{cid: c, raw: n.RawData()})
+	if s.bytes += len(n.RawData()); s.put != nil && s.bytes >= streamPending {
+		return s.flush()
+	}
+	return nil
+}
+
+// flush passes on what was collected.
+func (s *blockSink) flush() error {
+	if err := s.put(s.list); err != nil {
+		return err
+	}
+	s.held = append(s.held, cidsOf(s.list)...)
+	clear(s.list)
+	s.list, s.bytes = s.list[:0], 0
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -56,20 +57,21 @@ func (b *Blocks) On(owner string, loop clock.Loop, endpoint *transport.Endpoint)
 // Add stores data as a unixfs DAG (256 KiB chunks, sha2-256, CIDv1) and returns
 // its root. It does not sync.
 func (b *Blocks) Add(ctx context.Context, data []byte) (CID, error) {
+	sink := newBlockSink(nil)
 	var root CID
-	var list []block
 	err := b.heavy(ctx, int64(len(data)), func() (err error) {
-		root, list, err = buildDAG(data)
+		root, err = buildDAG(bytes.NewReader(data), sink)
 		return err
 	})
 	if err != nil {
 		return cid.Undef, fmt.Errorf("storage: add: %w", err)
 	}
-	if err := b.store.put(list); err != nil {
+	if err := b.store.put(sink.list); err != nil {
 		return cid.Undef, err
 	}
-	err = b.store.addRoot(root, cidsOf(list), b.owner)
-	b.store.release(cidsOf(list))
+	members := cidsOf(sink.list)
+	err = b.store.addRoot(root, members, b.owner)
+	b.store.release(members)
 	return root, err
 }
 

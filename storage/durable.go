@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/ipfs/go-cid"
@@ -84,8 +85,7 @@ func BlocksOnDisk(disk Durable, root CID, lenMax int) ([]byte, error) {
 
 // RootOf is the CID that Blocks.Add gives to a content.
 func RootOf(content []byte) (CID, error) {
-	root, _, err := buildDAG(content)
-	return root, err
+	return buildDAG(bytes.NewReader(content), newBlockSink(nil))
 }
 
 // LocalOnDisk lists what would survive of a Local below a key, in key order. What

@@ -38,12 +38,13 @@ func TestOnDisk(t *testing.T) {
 	store, err := openBlockStore(disk)
 	require.NoError(t, err)
 	content := bytes.Repeat([]byte("0123456789abcdef"), 3*chunkSize/16)
-	root, list, err := buildDAG(content)
+	sink := newBlockSink(nil)
+	root, err := buildDAG(bytes.NewReader(content), sink)
 	require.NoError(t, err)
 	same, err := RootOf(content)
 	require.NoError(t, err)
 	require.Equal(t, root, same)
-	require.NoError(t, store.put(list))
+	require.NoError(t, store.put(sink.list))
 	_, err = BlocksOnDisk(disk, root, len(content))
 	require.ErrorIs(t, err, ErrNotFound)
 	disk.Flush(func(err error) { require.NoError(t, err) })
@@ -53,8 +54,8 @@ func TestOnDisk(t *testing.T) {
 	_, err = BlocksOnDisk(disk, root, len(content)-1)
 	require.ErrorIs(t, err, ErrTooLarge)
 
-	leaf := list[0].cid
-	spoilt := bytes.Clone(list[0].raw)
+	leaf := sink.list[0].cid
+	spoilt := bytes.Clone(sink.list[0].raw)
 	spoilt[7] ^= 1
 	require.NoError(t, disk.Put(context.Background(), blockKey(leaf), spoilt))
 	_, err = BlocksOnDisk(disk, root, len(content))
