@@ -223,12 +223,13 @@ func cancelOnce(ctx context.Context, client node.Env, patricks *patrickapi.Clien
 	client.Observe("cancel-sent", node.F("job", job))
 	resp, err := patricks.Cancel(ctx, job)
 	if err == nil {
-		client.Observe("cancel-acknowledged", node.F("job", job), node.F("status", resp.Status.String()))
+		client.Observe("cancel-acknowledged", node.F("job", job), node.F("status", resp.Status.String()), node.F("rebuild", resp.Rebuild))
 	}
 	return err
 }
 
 func rebuildOnce(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error {
+	client.Observe("rebuild-sent", node.F("job", job))
 	resp, err := patricks.Rebuild(ctx, job)
 	if err == nil {
 		client.Observe("rebuild-acknowledged", node.F("job", job), node.F("rebuilds", resp.Rebuilds))

@@ -28,6 +28,8 @@ type doomed struct {
 	id    string
 	since time.Duration
 	why   string
+	// rebuilds is how often it was begun anew.
+	rebuilds int64
 	// grace is how long its holder may go on.
 	grace    time.Duration
 	accepted bool // some patrick has it
@@ -65,7 +67,7 @@ func (c *cancelHeeded) Fact(f check.Fact) error {
 	case f.Name == "job-accepted":
 		job.accepted = true
 	case f.Name == "job-rebuilt":
-		job.since, job.ended = 0, false
+		job.since, job.ended, job.rebuilds = 0, false, max(job.rebuilds, f.Int("rebuilds"))
 	case f.Name == "cancel-acknowledged":
 		c.cancelled(f, job)
 	case f.Name == "job-finished":
@@ -80,7 +82,11 @@ func (c *cancelHeeded) Fact(f check.Fact) error {
 
 // cancelled notes what a user was told: of a job that is cancelled nothing is
 // published any more, of one that will be its holder must hear first.
+// What was begun anew while the answer was on its way is wanted again.
 func (c *cancelHeeded) cancelled(f check.Fact, job *doomed) {
+	if f.Int("rebuild") < job.rebuilds {
+		return
+	}
 	switch statusCalled(f.Text("status")) {
 	case patrickapi.Cancelled:
 		c.doom(job, f.At, hearWithin, "it was cancelled")

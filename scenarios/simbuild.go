@@ -108,6 +108,9 @@ func (b *simulatedBuilder) work(ctx context.Context, r monkey.Request, d time.Du
 		}
 		r.Log(fmt.Sprintf("%3d%%", 100*min(done+step, d)/d))
 	}
+	if d <= 0 {
+		r.Log("100%") // the last line of a build that is done, however short
+	}
 	return nil
 }
 

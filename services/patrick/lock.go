@@ -2,6 +2,7 @@ package patrick
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/taucloud/tau/node"
@@ -171,28 +172,40 @@ func bounded(text string) string { return text[:min(len(text), patrickapi.TextLe
 
 // cancel ends a job without an outcome. When it is acknowledged as cancelled,
 // nothing of it is published any more, as far as tns can be reached; whoever
-// holds it hears of it at the next renewal.
-func (s *Service) cancel(ctx context.Context, _ transport.Peer, req patrickapi.JobRequest) (patrickapi.CancelResponse, error) {
+// holds it hears of it at the next renewal. A job that was begun anew since is
+// another matter.
+func (s *Service) cancel(ctx context.Context, _ transport.Peer, req patrickapi.CancelRequest) (patrickapi.CancelResponse, error) {
+	var none patrickapi.CancelResponse
 	state, err := s.read(req.Job)
 	switch {
 	case err != nil:
-		return patrickapi.CancelResponse{}, err
-	case state.Status == patrickapi.Unknown:
-		return patrickapi.CancelResponse{}, transport.New(transport.NotFound, "patrick/cancel", "no such job")
-	case !state.Status.Final() && state.Cancel == nil:
+		return none, err
+	case state.Status == patrickapi.Unknown, req.Rebuild > state.Rebuilds:
+		return none, transport.New(transport.NotFound, "patrick/cancel", "no such job here")
+	case req.Rebuild == state.Rebuilds && !state.Status.Final() && state.Cancel == nil:
 		if err := s.record(req.Job, cancel{Rebuild: state.Rebuilds, Cause: "request", Reason: "cancelled on request", By: s.env.Self}); err != nil {
-			return patrickapi.CancelResponse{}, err
+			return none, err
 		}
 	}
 	if j := s.board.active[req.Job]; j != nil && j.state.Live && j.state.Cancel != nil {
 		if err := s.halt(ctx, j); err != nil {
-			return patrickapi.CancelResponse{}, fault("patrick/cancel", "stop its holder", err)
+			return none, fault("patrick/cancel", "stop its holder", err)
 		}
 	}
 	if _, err := s.replicate(ctx, replicateTimeout); err != nil {
-		return patrickapi.CancelResponse{}, fault("patrick/cancel", "make it durable", err)
+		return none, fault("patrick/cancel", "make it durable", err)
 	}
-	return patrickapi.CancelResponse{Status: s.Job(req.Job).Status}, nil
+	status, err := s.statusOf(req.Job, req.Rebuild)
+	return patrickapi.CancelResponse{Status: status, Rebuild: req.Rebuild}, err
+}
+
+// statusOf is what became of one rebuild of a job, whatever was begun since.
+func (s *Service) statusOf(id string, n int) (patrickapi.Status, error) {
+	records, err := s.records(id)
+	return resolve(slices.DeleteFunc(records, func(r record) bool {
+		begun, is := r.(rebuild)
+		return is && begun.N > n
+	})).Status, err
 }
 
 // find returns an active job.

@@ -105,7 +105,7 @@ func (s *Service) serve() {
 	serveAtHome(s, patrickapi.Claim, func(r patrickapi.ClaimRequest) string { return patrickapi.BranchOf(r.Job) }, s.claim)
 	serveAtHome(s, patrickapi.Renew, func(r patrickapi.RenewRequest) string { return patrickapi.BranchOf(r.Job) }, s.renew)
 	serveAtHome(s, patrickapi.Finish, func(r patrickapi.FinishRequest) string { return patrickapi.BranchOf(r.Job) }, s.finish)
-	serveAtHome(s, patrickapi.Cancel, func(r patrickapi.JobRequest) string { return patrickapi.BranchOf(r.Job) }, s.cancel)
+	serveAtHome(s, patrickapi.Cancel, func(r patrickapi.CancelRequest) string { return patrickapi.BranchOf(r.Job) }, s.cancel)
 	patrickapi.OpenJobs.Serve(ep, s.openJobs)
 	patrickapi.GetJob.Serve(ep, s.getJob)
 	patrickapi.List.Serve(ep, s.list)

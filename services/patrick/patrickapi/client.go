@@ -87,9 +87,15 @@ func (c *Client) List(ctx context.Context, req ListRequest) (ListResponse, error
 	return try(ctx, c, List, req.Project, CallTimeout, req)
 }
 
-// Cancel asks to end a job without an outcome.
+// Cancel asks to end a job without an outcome. What this asks for is the end of the
+// job as it is now: a request that comes late, or again, does not end what was
+// begun anew since.
 func (c *Client) Cancel(ctx context.Context, job string) (CancelResponse, error) {
-	return try(ctx, c, Cancel, BranchOf(job), CallTimeout, JobRequest{Job: job})
+	now, err := c.Job(ctx, job)
+	if err != nil {
+		return CancelResponse{}, err
+	}
+	return try(ctx, c, Cancel, BranchOf(job), CallTimeout, CancelRequest{Job: job, Rebuild: now.Rebuilds})
 }
 
 // Rebuild begins a job anew that has failed or was cancelled. It keeps its

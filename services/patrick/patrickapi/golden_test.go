@@ -11,6 +11,7 @@ import (
 func TestGolden(t *testing.T) {
 	goldentest.Check(t,
 		patrickapi.Announcement{},
+		patrickapi.CancelRequest{},
 		patrickapi.CancelResponse{},
 		patrickapi.ClaimRequest{},
 		patrickapi.EventRequest{},

@@ -69,6 +69,13 @@ type RebuildRequest struct {
 	N   int
 }
 
+// CancelRequest asks that a job be ended. Rebuild is which one of it is meant, 0 for
+// what was pushed: what is begun anew meanwhile goes on.
+type CancelRequest struct {
+	Job     string
+	Rebuild int
+}
+
 // ClaimRequest asks for the lock of an open job for the caller.
 type ClaimRequest struct {
 	Job string
@@ -154,9 +161,11 @@ type ListResponse struct {
 }
 
 // CancelResponse says what became of the job: Cancelled, or Locked if its
-// holder must hear of it first, or another final state that came earlier.
+// holder must hear of it first, or another final state that came earlier. It
+// speaks of the Rebuild that was to be cancelled, whatever was begun since.
 type CancelResponse struct {
-	Status Status
+	Status  Status
+	Rebuild int
 }
 
 // RebuildResponse says where the job is now, and how often it was begun anew.
@@ -210,7 +219,7 @@ var (
 	OpenJobs = transport.Method[OpenRequest, Announcement]{Name: "patrick/open"}
 	GetJob   = transport.Method[JobRequest, Job]{Name: "patrick/status"}
 	List     = transport.Method[ListRequest, ListResponse]{Name: "patrick/list"}
-	Cancel   = transport.Method[JobRequest, CancelResponse]{Name: "patrick/cancel"}
+	Cancel   = transport.Method[CancelRequest, CancelResponse]{Name: "patrick/cancel"}
 	Logs     = transport.Method[JobRequest, LogsResponse]{Name: "patrick/logs"}
 	Keep     = transport.Method[KeepRequest, KeepResponse]{Name: "patrick/keep"}
 	Ping     = transport.Method[PingRequest, PingResponse]{Name: "patrick/ping"}
