@@ -55,6 +55,8 @@ type auditor struct {
 	expected  map[string]string // artifact by job
 	running   []string          // jobs that somebody builds
 	items     subjects[string]  // roots that users stored
+	sizes     map[string]int64  // theirs, in bytes
+	reading   bool              // one of them
 	databases subjects[databaseName]
 	// suspicious is how many of the next looks ask hoarders for their copies, as a
 	// disk has just rotted.
@@ -83,7 +85,7 @@ func (s *subjects[T]) add(t T) {
 	}
 }
 
-func newAuditor() *auditor { return &auditor{expected: map[string]string{}} }
+func newAuditor() *auditor { return &auditor{expected: map[string]string{}, sizes: map[string]int64{}} }
 
 // Hear implements scenario.Auditing.
 func (a *auditor) Hear(f check.Fact) {
@@ -100,6 +102,7 @@ func (a *auditor) Hear(f check.Fact) {
 		a.suspicious = suspiciousLooks
 	case "store-acknowledged":
 		a.items.add(f.Text("root"))
+		a.sizes[f.Text("root")] = f.Int("bytes")
 		if f.Text("kind") == "database" {
 			a.databases.add(databaseName{f.Text("owner"), f.Text("name")})
 		}

@@ -103,9 +103,25 @@ func (a *auditor) lookAtHoarder(ctx context.Context, env node.Env) {
 		node.F("max", s.BytesMax), node.F("others", s.LiveOthers), node.F("corrupted", s.Corrupted))
 }
 
-// readItem fetches an item from whoever is said to hold it, and reads it.
-func (a *auditor) readItem(ctx context.Context, env node.Env) {
-	_ = retrieve(ctx, env, pick(a, a.items.list), lookTimeout) // what came of it is a fact
+// readItem fetches an item from whoever is said to hold it, and reads it, in a
+// task of its own: it may take longer than other looks. Two would take their links
+// from each other.
+func (a *auditor) readItem(_ context.Context, env node.Env) {
+	if a.reading {
+		return
+	}
+	a.reading = true
+	a.flying++
+	env.Loop.Go("audit-read", func(ctx context.Context) {
+		defer func() { a.flying--; a.reading = false }()
+		a.read(ctx, env)
+	})
+}
+
+// read allows for what the item takes over the slowest link.
+func (a *auditor) read(ctx context.Context, env node.Env) {
+	root := pick(a, a.items.list)
+	_ = retrieve(ctx, env, root, lookTimeout+hoarderapi.TransferTime(a.sizes[root])) // what came of it is a fact
 }
 
 // lookAtDatabase asks one hoarder for the newest snapshot of a database.
@@ -139,7 +155,7 @@ func (a *auditor) sweepItems(ctx context.Context, env node.Env, n int) {
 		root := pick(a, a.items.list)
 		ask(func(ctx context.Context) { a.askHolders(ctx, env, by, root) })
 		ask(func(ctx context.Context) { a.askOwners(ctx, env, by, root) })
-		ask(func(ctx context.Context) { a.readItem(ctx, env) })
+		a.read(ctx, env)
 	}
 	for range min(sampleMax, len(a.databases.list)) {
 		ask(func(ctx context.Context) { a.askDatabase(ctx, env, by, pick(a, a.databases.list)) })

@@ -82,7 +82,7 @@ func (v *voice) hear(f check.Fact) {
 		if seq > v.acked {
 			v.acked, v.target, v.ends = seq, 0, 0
 			if d := time.Duration(f.Int("for")); d > 0 {
-				v.ends = f.At + d - ackMax
+				v.ends = f.At + d - ackMaxOf(f.Int("bytes"))
 			}
 		}
 		target := int(f.Int("target"))
@@ -104,6 +104,8 @@ func (v *voice) hear(f check.Fact) {
 // ackMax is how long an acknowledgement takes at most: the time of a mark began
 // when it was written.
 const ackMax = hoarderapi.MarkTimeout + 5*time.Second
+
+func ackMaxOf(bytes int64) time.Duration { return ackMax + 2*hoarderapi.TransferTime(bytes) }
 
 // lose makes a withdrawal unsure that may be lost with its writer.
 func (v *voice) lose(node string, diskLost bool, now time.Duration) {

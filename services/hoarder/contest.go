@@ -11,10 +11,8 @@ import (
 )
 
 const (
-	// A transfer may take transferTimeoutMin and as long as its bytes take at
-	// transferRateMin, in bytes a second.
+	// A transfer may take transferTimeoutMin and what its bytes take.
 	transferTimeoutMin = 15 * time.Second
-	transferRateMin    = 4 << 10
 	// A competitor that failed tries again after failureDelayMin, twice that, and
 	// so on up to failureDelayMax.
 	failureDelayMin = 2 * time.Second
@@ -25,7 +23,7 @@ const (
 )
 
 func transferTimeout(bytes int64) time.Duration {
-	return transferTimeoutMin + time.Duration(max(0, bytes)/transferRateMin)*time.Second
+	return transferTimeoutMin + hoarderapi.TransferTime(bytes)
 }
 
 // contest is this hoarder's part in the competition for one item.

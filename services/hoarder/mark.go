@@ -21,18 +21,33 @@ const (
 	recordsMin       = 2
 	replicateTimeout = 3 * time.Second
 	// A second copy is asked of up to passOnTriesMax hoarders in turn; each has
-	// passOnTimeout and the time that the bytes take.
+	// passOnTimeout and the time that the bytes take, see passOnTime.
 	passOnTriesMax = 3
 	passOnTimeout  = 2 * time.Second
+	// answerSpare is left of a mark's time to answer with one copy if a second one
+	// takes too long.
+	answerSpare = replicateTimeout + time.Second
 )
+
+// passOnTime is how long one hoarder may take for the second copy: longer on a
+// link on which the first copy took long. left is what is left of the mark's own
+// time, if that is bounded.
+func passOnTime(bytes int64, first, left time.Duration, bounded bool) time.Duration {
+	d := passOnTimeout + 2*first + hoarderapi.TransferTime(bytes)
+	if bounded {
+		d = min(d, left-answerSpare)
+	}
+	return d
+}
 
 // mark takes the content first and acknowledges only what survives: here, and on
 // a second hoarder if one can be had.
 func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest) (resp hoarderapi.MarkResponse, err error) {
+	began := s.env.Loop.Elapsed()
 	if err := s.keep(ctx, from, &req); err != nil {
 		return resp, err
 	}
-	passed, err := s.passOn(ctx, from, req)
+	passed, err := s.passOn(ctx, from, req, s.env.Loop.Elapsed()-began)
 	if err != nil {
 		return resp, err
 	}
@@ -110,8 +125,9 @@ func (s *Service) makeSure(ctx context.Context, req *hoarderapi.MarkRequest, hol
 // passOn has another hoarder take the content too, one that claims it or else the
 // best of those with room, and returns how many others have it then. A claim is
 // hearsay: only who says so itself, with the mark before it, is counted. It is an
-// error if one of them knows that the owner has withdrawn the mark.
-func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest) (copies int, err error) {
+// error if one of them knows that the owner has withdrawn the mark. first is how
+// long the first copy took.
+func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest, first time.Duration) (copies int, err error) {
 	if req.Target < 2 {
 		return 0, nil
 	}
@@ -127,7 +143,12 @@ func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderap
 		if tries++; tries > passOnTriesMax {
 			break
 		}
-		callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, passOnTimeout+transferTimeout(req.Size)-transferTimeoutMin)
+		left, bounded := clock.Remaining(ctx)
+		limit := passOnTime(s.ledger.held[req.Root], first, left, bounded)
+		if limit <= 0 {
+			break
+		}
+		callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, limit)
 		_, err := hoarderapi.TakeMethod.Call(callCtx, s.env.Wire, p, req)
 		cancel()
 		switch transport.KindOf(err) {

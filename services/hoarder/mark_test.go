@@ -96,6 +96,26 @@ func TestTransferTimeout(t *testing.T) {
 	require.Equal(t, 15*time.Second+256*time.Second, transferTimeout(1<<20), "4 KiB a second: a slow link is no failure")
 }
 
+func TestPassOnTimeFollowsTheLink(t *testing.T) {
+	s := time.Second
+	for _, c := range []struct {
+		bytes       int64
+		first, left time.Duration
+		bounded     bool
+		want        time.Duration
+	}{
+		{0, 0, 0, false, 2 * s},
+		{0, 3 * s, 0, false, 8 * s}, // the first copy took long: the second may, too
+		{8 << 10, 0, 0, false, 4 * s},
+		{8 << 10, 3 * s, 60 * s, true, 10 * s},
+		{8 << 10, 3 * s, 13 * s, true, 9 * s}, // time is left to answer
+		{0, 0, 4 * s, true, 0},
+		{0, 0, 3 * s, true, -s},
+	} {
+		require.Equal(t, c.want, passOnTime(c.bytes, c.first, c.left, c.bounded), "%+v", c)
+	}
+}
+
 func TestFailedContestWaits(t *testing.T) {
 	var c contest
 	for _, want := range []time.Duration{2, 4, 8, 15, 15} {
