@@ -159,11 +159,33 @@ func (c *lastCopyKept) released(v check.View, f check.Fact) error {
 		if it.acked && !c.model.hasLater(it) {
 			return fmt.Errorf("%s released version %d (%s) of %s, which nothing replaces", f.Node, it.version, it.root, it.database)
 		}
+		return c.replaced(v, f, it)
 	case word == wants:
 		others := c.others(v, it, f.Node) + it.lostSince(f.At-asked-asked/10-time.Millisecond) + c.rottenSince(v, it, f)
 		if target := c.model.target(it); others == 0 || others < target {
 			return fmt.Errorf("%s released a copy of %s which %d others hold, of %d wanted; it believed in %d", f.Node, it.root, others, target, f.Int("copies"))
 		}
+	}
+	return nil
+}
+
+// replaced demands that a newer version has all its copies when a holder lets an
+// older one go - or one, if there is no room for the newer one beside it.
+func (c *lastCopyKept) replaced(v check.View, f check.Fact, it *hoardItem) error {
+	newest := c.model.newest(it.database)
+	if newest == nil || newest == it || !newest.acked || !c.calm.lasts(f.At-troubledFor) {
+		c.Excused("the newer version was not acknowledged, or not all hoarders were well")
+		return nil
+	}
+	n, _ := v.Node(f.Node)
+	free := hoarderSettings(n).Capacity - usedOnDisk(n, c.sizes) - it.bytes
+	copies, want := c.others(v, newest, ""), min(c.model.target(newest), len(c.calm.members))
+	if !newest.holders[f.Node] && free < 2*newest.bytes+1<<20 {
+		want = min(want, 1)
+	}
+	c.Evaluated()
+	if copies < want {
+		return fmt.Errorf("%s released version %d (%s) of %s, while version %d is on %d disks of %d", f.Node, it.version, it.root, it.database, newest.version, copies, want)
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func (m *Machine) Stop() {
 
 // Vanish ends the node without a word, and leaves of its disk what was synced.
 func (m *Machine) Vanish() {
-	disk := m.Disk.Clone().Crash(0, false)
+	disk := m.Disk.DurableClone()
 	require.NoError(m.cloud, m.host.Close()) // nobody hears of the end
 	m.Stop()
 	m.Disk = disk

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -171,5 +172,5 @@ func TestWhoLivesAndCounts(t *testing.T) {
 func TestDefaultsAreThoseOfTheREADME(t *testing.T) {
 	require.Equal(t, Settings{Capacity: 10 << 30, ItemSizeMax: 1 << 30, TransfersMax: 4, SurplusMax: 1, SurplusGrace: 15 * time.Second,
 		RepairGrace: 10 * time.Second, PromiseLease: 20 * time.Second, LivenessInterval: 2 * time.Second, SweepInterval: 10 * time.Second,
-		ForgetAfter: 12 * time.Hour, ScrubInterval: 6 * time.Hour}, DefaultSettings())
+		ForgetAfter: 12 * time.Hour, ScrubInterval: 6 * time.Hour, History: storage.DefaultHistory()}, DefaultSettings())
 }

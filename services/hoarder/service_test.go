@@ -456,3 +456,9 @@ func TestDemandIsCounted(t *testing.T) {
 		w.turn(m, func(_ context.Context, s *Service) { require.Equal(t, hoarderapi.DemandMax, s.interest[root]) })
 	})
 }
+
+func cidOf(t require.TestingT, root string) cid.Cid {
+	c, err := cid.Decode(root)
+	require.NoError(t, err)
+	return c
+}

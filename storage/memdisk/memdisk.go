@@ -223,6 +223,17 @@ func (d *Disk) Clone() *Disk {
 	return c
 }
 
+// DurableClone returns an independent copy of what would survive a crash at this
+// moment.
+func (d *Disk) DurableClone() *Disk {
+	c := New()
+	d.DurableBelow("", func(key string, value []byte) bool {
+		c.set(key, value)
+		return true
+	})
+	return c
+}
+
 func (d *Disk) restore(u undo) {
 	if u.was {
 		d.set(u.key, u.value)
