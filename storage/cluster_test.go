@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -40,6 +41,7 @@ type member struct {
 	ep      *transport.Endpoint
 	r       *Replicated
 	history History
+	answer  func(request fetchRequest) (fetchResponse, error)
 }
 
 // bubbleLoop is a live loop whose clock begins with the bubble.
@@ -173,10 +175,26 @@ func (m *member) state() (s string) {
 	return s
 }
 
+// errSilent is what stands in for an answer that does not come.
+var errSilent = errors.New("silent")
+
+// reply is f's answer, or none for as long as it is waited for.
+func reply[T any](ctx context.Context, m *member, response T, err error) (T, error) {
+	if errors.Is(err, errSilent) {
+		err = clock.Sleep(ctx, m.loop, time.Hour)
+	}
+	return response, err
+}
+
 // answers puts a function in the place of the member's replica.
 func (m *member) answers(f func(request fetchRequest) (fetchResponse, error)) {
+	served := m.answer != nil
+	if m.answer = f; served {
+		return
+	}
 	fetch := transport.Method[fetchRequest, fetchResponse]{Name: "test/kv/main/fetch"}
-	fetch.Serve(m.ep, func(_ context.Context, _ transport.Peer, request fetchRequest) (fetchResponse, error) {
-		return f(request)
+	fetch.Serve(m.ep, func(ctx context.Context, _ transport.Peer, request fetchRequest) (fetchResponse, error) {
+		response, err := m.answer(request)
+		return reply(ctx, m, response, err)
 	})
 }

@@ -176,17 +176,21 @@ func (r *Replicated) catchUpWith(ctx context.Context, s *survey) bool {
 		if err == nil {
 			return true
 		}
-		s.note(p, answerOf(err), r.cfg.Loop.Elapsed())
 		if ctx.Err() != nil {
 			return false
 		}
+		if kind := transport.KindOf(err); kind == transport.Unreachable || kind == transport.Timeout {
+			s.note(p, answerOf(err), r.cfg.Loop.Elapsed())
+		} // else it is there and has something, if not for us now
 	}
 	return false
 }
 
-// keepAsking asks one member for its standing, again and again.
+// keepAsking asks one member for its standing, again and again: more often than
+// grace, within which whoever is not heard of counts as gone.
 func (r *Replicated) keepAsking(ctx context.Context, p transport.Peer, s *survey, news *clock.Queue[struct{}]) {
-	for pause := askPause; ctx.Err() == nil && r.ctx.Err() == nil; pause = min(2*pause, 8*askPause) {
+	longest := max(askPause, r.openGrace()/2)
+	for pause := askPause; ctx.Err() == nil && r.ctx.Err() == nil; pause = min(2*pause, longest) {
 		bounded, cancel := clock.WithTimeout(ctx, r.cfg.Loop, silentGrace)
 		response, err := r.exchange.fetch.Call(bounded, r.cfg.Endpoint, p, fetchRequest{})
 		cancel()

@@ -148,35 +148,22 @@ func TestPullsGoOn(t *testing.T) {
 func TestOneFoldAtATime(t *testing.T) {
 	source, _ := sourceOf(t)
 	defer source.close()
-	inCluster(t, 3, func(c *cluster) {
+	raw, next, _ := source.freeze(3).page(foldCursor{}, 1<<20)
+	inCluster(t, 1, func(c *cluster) {
 		m := c.members[0]
 		m.open()
-		for _, other := range c.members[1:] {
-			f := source.freeze(uint64(other.peer[0]) + 1)
-			other.answers(func(request fetchRequest) (fetchResponse, error) {
-				time.Sleep(time.Second)
-				p := &foldPage{ID: f.id}
-				if request.Fold != nil {
-					p.At = request.Fold.At
-				}
-				p.Bytes, p.Next, p.Done = f.page(p.At, 2000)
-				return fetchResponse{Fold: p, More: !p.Done}, nil
-			})
-		}
-		var errs []error
 		m.in(func(context.Context) {
-			for i, other := range c.members[1:] {
-				m.loop.AfterFunc(time.Duration(i)*time.Millisecond, func() {})
-				m.loop.Go("pull", func(ctx context.Context) {
-					bounded, cancel := context.WithTimeout(ctx, 3500*time.Millisecond)
-					defer cancel()
-					errs = append(errs, m.r.pull(bounded, other.peer))
-				})
-			}
+			one, two := new(int), new(int)
+			page := &foldPage{ID: 3, Bytes: raw[:100], Next: foldCursor{0, 100}}
+			require.NoError(t, m.r.takeFoldPage(one, m.peer, page, false))
+			err := m.r.takeFoldPage(two, m.peer, page, false)
+			require.Equal(t, transport.Conflict, transport.KindOf(err), "%v", err)
+			m.r.releaseSink(two)
+			require.NotNil(t, m.r.sinkOwner)
+			m.r.releaseSink(one)
+			page = &foldPage{ID: 3, At: page.Next, Bytes: raw[100:], Next: next, Done: true}
+			require.NoError(t, m.r.takeFoldPage(two, m.peer, page, false), "it goes on where the other has stopped")
 		})
-		time.Sleep(10 * time.Second)
-		require.Len(t, errs, 2)
-		require.Equal(t, transport.Conflict, transport.KindOf(errs[0]), "%v", errs[0])
 		require.Len(t, m.contents(), 4)
 	})
 }
