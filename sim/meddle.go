@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"math"
 	"slices"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
 	"github.com/taucloud/tau/sim/fault"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -31,6 +33,58 @@ func (h *host) Again(from transport.Peer) (later time.Duration, again bool) {
 	}
 	h.net.hit(l, fault.PartAgain)
 	return time.Duration(within(mix(d), int64(l.again.Min), int64(l.again.Max))), true
+}
+
+// laterField is what a later release has and this one does not know.
+const laterField = "OfALaterRelease"
+
+// Written implements transport.Meddler: a later release has one more field in
+// each of its types.
+func (h *host) Written(data []byte) []byte {
+	if !h.node.later {
+		return data
+	}
+	var v any
+	if len(data) == 0 || data[0]>>5 != cborMap || cbor.Unmarshal(data, &v) != nil {
+		return data
+	}
+	raw, err := laterEncoding.Marshal(withLaterField(v))
+	if err != nil {
+		return data
+	}
+	return raw
+}
+
+// laterEncoding has one result for equal values.
+var laterEncoding, _ = cbor.CoreDetEncOptions().EncMode()
+
+// cborMap is the major type of CBOR maps.
+const cborMap = 5
+
+// withLaterField adds the field to all maps whose keys are numbers of fields, or
+// names as fields of ours have them, with a capital.
+func withLaterField(v any) any {
+	switch v := v.(type) {
+	case map[any]any:
+		named, numbered := false, false
+		for k, value := range v {
+			v[k] = withLaterField(value)
+			text, _ := k.(string)
+			name := text != "" && text[0] >= 'A' && text[0] <= 'Z'
+			_, number := k.(uint64)
+			named, numbered = named || name, numbered || number
+		}
+		if named {
+			v[laterField] = true
+		} else if numbered {
+			v[uint64(math.MaxUint16)] = true
+		}
+	case []any:
+		for i := range v {
+			v[i] = withLaterField(v[i])
+		}
+	}
+	return v
 }
 
 // Answer implements transport.Meddler.

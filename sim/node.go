@@ -29,6 +29,7 @@ type Node struct {
 	faults   diskFaults
 	effects  fault.Effects
 	lies     fault.Lies
+	later    bool
 	answers  uint64 // while it lied, for draws
 	clocks   clocks
 	life     *incarnation // nil while down
@@ -68,6 +69,8 @@ type NodeConfig struct {
 	// Listed are the services under which the directory lists the node; nil
 	// means the names of Services.
 	Listed []string
+	// Later: the node is of a later release, whose types have one more field each.
+	Later bool
 }
 
 // startRetryDelay is how soon a node whose start went wrong tries again, as a
@@ -87,6 +90,7 @@ func (w *World) AddNode(cfg NodeConfig) error {
 		identity: transport.NewIdentity(fmt.Appendf(nil, "sim/%d/%s", w.cfg.Seed, cfg.Name)),
 		services: cfg.Services,
 		listed:   cfg.Listed,
+		later:    cfg.Later,
 		disk:     memdisk.New(),
 	}
 	n.look, n.settings = n.service, n.configured

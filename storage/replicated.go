@@ -261,6 +261,7 @@ func (r *Replicated) Apply(b *Batch) error {
 		}
 	}
 	for _, w := range b.writes {
+		w.value = r.cfg.Endpoint.Written(w.value)
 		r.pending[w.key] = w
 	}
 	r.pendingSize += size

@@ -19,6 +19,18 @@ type Meddler interface {
 	// Answer returns what the node answers to a peer instead of response. The
 	// caller gives response up.
 	Answer(to Peer, method string, response []byte) []byte
+	// Written is how the node's release encodes what this release encodes as data.
+	// It may be called without the lock.
+	Written(data []byte) []byte
+}
+
+// Written is what to send or store for data that Encode has made, in the release
+// that the node is of. In the real world that is data.
+func (ep *Endpoint) Written(data []byte) []byte {
+	if ep.engine.meddler == nil {
+		return data
+	}
+	return ep.engine.meddler.Written(data)
 }
 
 // again has a message delivered once more if the meddler wants it.

@@ -52,7 +52,7 @@ type Method[Req, Resp any] struct{ Name string }
 
 // Call sends a request to a peer and waits for its response.
 func (m Method[Req, Resp]) Call(ctx context.Context, ep *Endpoint, to Peer, req Req) (resp Resp, err error) {
-	raw, err := ep.Call(ctx, to, m.Name, Encode(req))
+	raw, err := ep.Call(ctx, to, m.Name, ep.Written(Encode(req)))
 	if err != nil {
 		return resp, err
 	}
@@ -70,7 +70,7 @@ func (m Method[Req, Resp]) Serve(ep *Endpoint, h func(ctx context.Context, from 
 		if err != nil {
 			return nil, err
 		}
-		return Encode(resp), nil
+		return ep.Written(Encode(resp)), nil
 	})
 }
 
@@ -78,7 +78,9 @@ func (m Method[Req, Resp]) Serve(ep *Endpoint, h func(ctx context.Context, from 
 type Note[M any] struct{ Name string }
 
 // Tell sends it, best effort.
-func (n Note[M]) Tell(ep *Endpoint, to Peer, m M) error { return ep.Tell(to, n.Name, Encode(m)) }
+func (n Note[M]) Tell(ep *Endpoint, to Peer, m M) error {
+	return ep.Tell(to, n.Name, ep.Written(Encode(m)))
+}
 
 // Serve handles it. What cannot be decoded is dropped.
 func (n Note[M]) Serve(ep *Endpoint, h func(ctx context.Context, from Peer, m M)) {
@@ -89,7 +91,7 @@ func (n Note[M]) Serve(ep *Endpoint, h func(ctx context.Context, from Peer, m M)
 type Topic[M any] struct{ Name string }
 
 // Publish sends it to the topic's audience.
-func (t Topic[M]) Publish(ep *Endpoint, m M) { ep.Publish(t.Name, Encode(m)) }
+func (t Topic[M]) Publish(ep *Endpoint, m M) { ep.Publish(t.Name, ep.Written(Encode(m))) }
 
 // Subscribe receives it. What cannot be decoded is dropped.
 func (t Topic[M]) Subscribe(ep *Endpoint, h func(ctx context.Context, from Peer, m M)) {

@@ -145,7 +145,7 @@ func (r *runner) addNodes() error {
 	w := r.world
 	r.ledger = fault.NewLedger(w)
 	for _, n := range r.scenario.Nodes {
-		if err := w.AddNode(sim.NodeConfig{Name: n.Name, Services: n.Services}); err != nil {
+		if err := w.AddNode(sim.NodeConfig{Name: n.Name, Services: n.Services, Later: n.Later}); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,7 @@ type groupDoc struct {
 	Services []raw         `yaml:"services" doc:"what the nodes run"`
 	Settings raw           `yaml:"settings" doc:"over the scenario's settings, for this group"`
 	StartAt  time.Duration `yaml:"start-at" doc:"when the nodes first boot"`
+	Release  string        `yaml:"release" doc:"this, or later: one more field in all that is sent and stored"`
 
 	at *value
 }
@@ -76,6 +77,8 @@ func (b *builder) groupIsGood(g *groupDoc) bool {
 		b.fail(g.place("count"), "write at least 1, or remove the group", "count: %d nodes", g.Count)
 	case g.Count > NodesMax || len(b.scenario.Nodes)+g.Count > NodesMax:
 		b.fail(g.place("count"), fmt.Sprintf("at most %d nodes in all", NodesMax), "count: too many nodes")
+	case g.Release != "" && g.Release != "this" && g.Release != "later":
+		b.fail(g.place("release"), "write this or later", "release: %s is none", quote(g.Release))
 	case g.StartAt > b.scenario.Duration && b.scenario.Duration > 0:
 		b.fail(g.place("start-at"), "start earlier, or lengthen duration", "start-at: %s is after the end of the scenario (%s)", g.StartAt, b.scenario.Duration)
 	case g.at.get("services") == nil && misspelt(g.at, "services", groupKeys):
@@ -103,7 +106,7 @@ func (b *builder) group(g *groupDoc, common *value) {
 			b.fail(g.place("name"), "rename one of the groups", "two nodes are called %s", quote(name))
 			return
 		}
-		n := Node{Name: name, Group: g.Name, StartAt: g.StartAt}
+		n := Node{Name: name, Group: g.Name, StartAt: g.StartAt, Later: g.Release == "later"}
 		for _, spec := range specs {
 			n.Services = append(n.Services, node.Configured{Spec: spec, Settings: settingsOf(spec, common, g.Settings.value)})
 			r.services[spec.Name] = append(r.services[spec.Name], name)

@@ -53,6 +53,8 @@ type Node struct {
 	Services []node.Configured
 	// StartAt is when the node first boots.
 	StartAt time.Duration
+	// Later: the node is of a later release.
+	Later bool
 }
 
 // Network is what the links are like without faults.
