@@ -134,15 +134,7 @@ func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderap
 	it := s.index.get(req.Root)
 	req.Holders = append([]transport.Peer{from}, req.Holders...)
 	req.Holders = req.Holders[:min(len(req.Holders), hoarderapi.HoldersMax)]
-	claimants := hoarderapi.Rank(req.Root, it.claimants((*member).lives))
-	tries := 0
-	for _, p := range append(claimants, hoarderapi.Rank(req.Root, s.candidates(it))...) {
-		if p == s.env.Self {
-			continue
-		}
-		if tries++; tries > passOnTriesMax {
-			break
-		}
+	for _, p := range s.passOnTo(it) {
 		left, bounded := clock.Remaining(ctx)
 		limit := passOnTime(s.ledger.held[req.Root], first, left, bounded)
 		if limit <= 0 {
@@ -159,6 +151,26 @@ func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderap
 		}
 	}
 	return 0, nil
+}
+
+// passOnTo lists whom to ask for a second copy: live claimants, then those who
+// live and may have room, each group in its order, and last one who is believed to
+// be missing. That belief may be old when many were, and it is no excuse for a mark
+// with one copy.
+func (s *Service) passOnTo(it *item) (list []transport.Peer) {
+	list = append(hoarderapi.Rank(it.root, it.claimants((*member).lives)), hoarderapi.Rank(it.root, s.candidates(it))...)
+	var missing []transport.Peer
+	for _, m := range s.roster.all {
+		if !m.lives() {
+			missing = append(missing, m.peer)
+		}
+	}
+	list = slices.DeleteFunc(list, func(p transport.Peer) bool { return p == s.env.Self })
+	list = list[:min(len(list), passOnTriesMax)]
+	if len(missing) > 0 && len(list) < passOnTriesMax {
+		list = append(list, hoarderapi.Rank(it.root, missing)[0])
+	}
+	return list
 }
 
 // othersOf is peers without this node and without repetition, bounded.

@@ -462,3 +462,26 @@ func cidOf(t require.TestingT, root string) cid.Cid {
 	require.NoError(t, err)
 	return c
 }
+
+// TestWhoIsBelievedToBeMissingIsAsked last for a second copy: the belief may be old.
+func TestWhoIsBelievedToBeMissingIsAsked(t *testing.T) {
+	self, peers := somePeers(9)[8], somePeers(8)
+	s := told(t, claimEntry("r", peers[0]), claimEntry("r", peers[1]))
+	s.env.Self = self
+	s.roster.know(append(peers, self))
+	it := s.index.get("r")
+	for _, p := range peers[1:] {
+		s.roster.saw(p, false, 0)
+	}
+	missing := hoarderapi.Rank("r", peers[1:])
+	require.Equal(t, []transport.Peer{peers[0], missing[0]}, s.passOnTo(it), "who claims it, and one that is missing")
+	s.roster.saw(peers[2], true, 0)
+	require.Equal(t, []transport.Peer{peers[0], peers[2], hoarderapi.Rank("r", append(peers[1:2:2], peers[3:]...))[0]}, s.passOnTo(it))
+	s.roster.saw(peers[3], true, 0)
+	require.Equal(t, append(peers[:1:1], hoarderapi.Rank("r", peers[2:4])...), s.passOnTo(it), "three at most")
+	s.roster.saw(peers[1], true, 0)
+	require.Equal(t, append(hoarderapi.Rank("r", peers[:2]), hoarderapi.Rank("r", peers[2:4])[0]), s.passOnTo(it))
+	m := s.roster.member(peers[2])
+	m.said, m.free = true, 4
+	require.NotContains(t, s.passOnTo(it), peers[2], "it has no room")
+}
