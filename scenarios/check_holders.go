@@ -12,8 +12,10 @@ import (
 	"github.com/taucloud/tau/sim/check"
 )
 
-// oneHolder: mutual exclusion, as far as it can be had.
+// oneHolder: mutual exclusion, as far as it can be had. It counts grants of a job
+// that was granted before, and looks at who believes to hold one.
 type oneHolder struct {
+	check.Tally
 	since  map[string]conflict
 	grants map[string][]grantFact // by job
 	ended  map[string][]attempt   // by job: attempts that some home has ended
@@ -45,6 +47,9 @@ func (c *oneHolder) Fact(f check.Fact) error {
 	switch {
 	case f.Name == "job-granted":
 		now := grantFact{node: f.Node, token: attemptOf(f)}
+		if len(c.grants[job]) > 0 {
+			c.Evaluated()
+		}
 		if old, found := c.held(job, now); found {
 			return fmt.Errorf("%s grants attempt %d of job %s to %s, while attempt %d of %s, which it granted, has not ended",
 				f.Node, now.token.number, job, now.token.holder, old.token.number, old.token.holder)
@@ -90,7 +95,7 @@ func (c *oneHolder) held(job string, now grantFact) (last grantFact, found bool)
 }
 
 func (c *oneHolder) Poll(v check.View) error {
-	if err := noneOverdue(v); err != nil {
+	if err := c.noneOverdue(v); err != nil {
 		return err
 	}
 	for _, h := range heldTwice(v) {
@@ -111,7 +116,7 @@ func (c *oneHolder) Poll(v check.View) error {
 
 // noneOverdue demands that nobody believes in a lock for longer than a lease
 // after the last renewal that was granted.
-func noneOverdue(v check.View) error {
+func (c *oneHolder) noneOverdue(v check.View) error {
 	lease := leaseOf(v)
 	if lease == 0 {
 		return nil
@@ -122,6 +127,7 @@ func noneOverdue(v check.View) error {
 			continue
 		}
 		for _, h := range m.Holding() {
+			c.Evaluated()
 			if h.Renewed > lease {
 				return fmt.Errorf("%s believes to hold job %s, %v after its last renewal", n.Name, h.Job, h.Renewed)
 			}

@@ -59,8 +59,10 @@ func (a attempt) less(b attempt) bool {
 
 func attemptOf(f check.Fact) attempt { return attempt{f.Int("attempt"), f.Text("holder")} }
 
-// oneOutcome: whatever monkeys do, one outcome counts.
+// oneOutcome: whatever monkeys do, one outcome counts. Each comparison of what
+// happens to a job with what happened to it before is one that it counts.
 type oneOutcome struct {
+	check.Tally
 	*jobFigures
 	jobPromises
 	// fences is the newest attempt that a tns has heard of, by node and job.
@@ -92,6 +94,7 @@ func (c *oneOutcome) Fact(f check.Fact) error {
 	case f.Service == "tns" && (f.Name == "fenced" || f.Name == "published"):
 		return c.fence(f)
 	case f.Name == "build-started" && c.fencing:
+		c.Evaluated()
 		if !slices.Contains(c.fenced[f.Text("job")], attemptOf(f)) {
 			return fmt.Errorf("%s builds job %s under attempt %d, which no tns has heard of", f.Node, f.Text("job"), f.Int("attempt"))
 		}
@@ -118,7 +121,14 @@ func (c *oneOutcome) Fact(f check.Fact) error {
 // fence demands that a tns accepts nothing of an older attempt than it knows of.
 func (c *oneOutcome) fence(f check.Fact) error {
 	key, now := [2]string{f.Node, f.Text("job")}, attemptOf(f)
-	if old := c.fences[key]; now.less(old) && !c.rotted[f.Node] {
+	old, known := c.fences[key]
+	switch {
+	case known && c.rotted[f.Node]:
+		c.Excused("a fault has touched the disk")
+	case known:
+		c.Evaluated()
+	}
+	if now.less(old) && !c.rotted[f.Node] {
 		return fmt.Errorf("%s: %s of job %s under attempt %d of %s, after attempt %d of %s was known", f.Node, f.Name, key[1], now.number, now.holder, old.number, old.holder)
 	}
 	c.fences[key] = now
@@ -130,7 +140,11 @@ func (c *oneOutcome) fence(f check.Fact) error {
 
 func (c *oneOutcome) artifact(f check.Fact) error {
 	job, now := f.Text("job"), f.Text("artifact")
-	if old, found := c.artifacts[job]; found && old != now {
+	old, found := c.artifacts[job]
+	if found {
+		c.Evaluated()
+	}
+	if found && old != now {
 		return fmt.Errorf("job %s has two artifacts, %s and, by attempt %d of %s, %s", job, old, f.Int("attempt"), f.Text("holder"), now)
 	}
 	c.artifacts[job] = now
@@ -154,6 +168,9 @@ func (c *oneOutcome) Poll(v check.View) error {
 			case forgot || c.jobs[job].forgotten && is == patrickapi.Unknown:
 				is = was // it does not go back
 			}
+			if was.Final() {
+				c.Evaluated()
+			}
 			if was.Final() && is < was && !c.rotted[name] && (was == patrickapi.Success || !c.rebuilt[job]) {
 				return fmt.Errorf("job %s was %s on %s and is now %s", job, was, name, is)
 			}
@@ -168,9 +185,11 @@ func (c *oneOutcome) Settled(v check.View) error {
 	up, _ := patricksUp(v)
 	for _, job := range c.published {
 		if c.void(job) {
+			c.Excused("as many disks were lost as were promised to be survived")
 			continue
 		}
 		for _, name := range slices.Sorted(maps.Keys(up)) {
+			c.Evaluated()
 			switch j := up[name].Job(job); {
 			case c.jobs[job] != nil && c.jobs[job].forgotten:
 			case j.Status != patrickapi.Success:

@@ -95,8 +95,10 @@ func (s seen) has(p transport.Peer) bool {
 	return found
 }
 
-// deadNodeLeaves also measures how long it takes.
+// deadNodeLeaves also measures how long it takes. It counts each look at what a
+// seer answers of a node that has been dead for long enough.
 type deadNodeLeaves struct {
+	check.Tally
 	awake    awakeSince
 	downAt   map[transport.Peer]time.Duration
 	bySeer   map[string]map[string]time.Duration // the same, by node and seer, by the seer's clock
@@ -142,7 +144,11 @@ func (c *deadNodeLeaves) Poll(v check.View) error {
 				since = s.elapsed
 			}
 			c.bySeer[n.Name][s.name] = since
-			if s.elapsed-since >= seerGoneBound && s.has(n.Peer) {
+			if s.elapsed-since < seerGoneBound {
+				continue
+			}
+			c.Evaluated()
+			if s.has(n.Peer) {
 				return fmt.Errorf("%s has been dead since %s, %s still names it after %s of its own time", n.Name, c.downAt[n.Peer], s.name, s.elapsed-since)
 			}
 		}
@@ -180,8 +186,10 @@ func (c *deadNodeLeaves) Figures() map[string]float64 {
 }
 
 // liveNodePresent keeps, for each seer (by its place among the nodes), what it
-// saw of its links to each node.
+// saw of its links to each node. It counts each look at what a seer answers of a
+// node that it must know.
 type liveNodePresent struct {
+	check.Tally
 	awake awakeSince
 	links map[int][]linkSeen
 	// muted is when a failpoint last kept a node from sending its beacon.
@@ -226,7 +234,11 @@ func (c *liveNodePresent) Poll(v check.View) error {
 		for j, n := range nodes[:len(links)] {
 			l := &links[j]
 			d := c.connectedFor(v, i, j)
-			if answer.name == "" || d < seerSettleBound-seerMissBound || answer.has(n.Peer) {
+			known := answer.name != "" && d >= seerSettleBound-seerMissBound
+			if known {
+				c.Evaluated()
+			}
+			if !known || answer.has(n.Peer) {
 				l.present = v.Now()
 			} else if missing := v.Now() - l.present; missing >= seerMissBound {
 				return fmt.Errorf("%s has been up and connected with %s for %s, which has not named it for %s", n.Name, s.Name, d, missing)

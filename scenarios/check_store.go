@@ -18,8 +18,10 @@ func storeChecks() []scenario.Check {
 	}
 }
 
-// caughtUp watches how replicas open.
+// caughtUp watches how replicas open. It counts those that became ready and had
+// had nothing, while others had something.
 type caughtUp struct {
+	check.Tally
 	// entries is what ready replicas held when they were last looked at.
 	entries map[replicaName]int
 	// opening are the replicas that have nothing yet, and who had something when
@@ -57,6 +59,9 @@ func (c *caughtUp) Witness(v check.View, f check.Fact) error {
 			c.opening[me] = c.whoHave(v, me)
 		}
 		if state == storage.ReplicaReady {
+			if len(c.opening[me]) > 0 {
+				c.Evaluated()
+			}
 			if f.Int("entries") == 0 && len(c.opening[me]) > 0 {
 				c.bare[me] = c.opening[me]
 			}

@@ -74,8 +74,10 @@ func eachTNS(v check.View, f func(name string, s *tns.Service) error) error {
 }
 
 // wholeVersionsOnly looks at what is stored, not at what readers see: they would
-// not see a version of which something is missing.
+// not see a version of which something is missing. It counts the replicas that it
+// has looked through since something was published.
 type wholeVersionsOnly struct {
+	check.Tally
 	checked   map[string][]string // by node, the heads that were found to be whole
 	published int
 	refused   int
@@ -108,7 +110,11 @@ func (c *wholeVersionsOnly) Poll(v check.View) error {
 		}
 		torn, err := s.Torn()
 		if err != nil {
-			return nil // it cannot be read now, so nobody reads half of it
+			c.Excused("the replica cannot be read")
+			return nil // so nobody reads half of it
+		}
+		if c.published > 0 {
+			c.Evaluated()
 		}
 		if len(torn) > 0 {
 			return fmt.Errorf("%s: %s", name, torn[0])
@@ -123,8 +129,10 @@ func (c *wholeVersionsOnly) Figures() map[string]float64 {
 	return map[string]float64{"tns.published": float64(c.published), "tns.refused": float64(c.refused)}
 }
 
-// noStalePublish keeps, for each replica, the tokens that bind it.
+// noStalePublish keeps, for each replica, the tokens that bind it. It counts what
+// a replica accepted for a job of which it knew a token.
 type noStalePublish struct {
+	check.Tally
 	nodes map[string]*tokensSeen
 }
 
@@ -155,6 +163,9 @@ func (c *noStalePublish) Fact(f check.Fact) error {
 	case "replica-opened":
 		t.accepted = maps.Clone(t.durable)
 	case "published", "fenced":
+		if _, bound := t.accepted[job]; bound {
+			c.Evaluated()
+		}
 		if token.Compare(t.accepted[job]) < 0 {
 			return fmt.Errorf("%s: %s %s under token %s, it knew of %s", f.Node, job, f.Name, token, t.accepted[job])
 		}
@@ -176,8 +187,10 @@ type replicaOwner interface {
 var replicatedServices = []string{"tns", "patrick", "hoarder"}
 
 // replicasConverged compares heads first, as most looks come before they are
-// equal, and then contents.
+// equal, and then contents. It counts each replica that is found to be equal to
+// another and is not empty.
 type replicasConverged struct {
+	check.Tally
 	read map[string]seenReplica // by service and node
 }
 
@@ -222,6 +235,9 @@ func (c *replicasConverged) storesEqual(v check.View, service string) error {
 		if !bytes.Equal(replicas[0].sum, replicas[i].sum) {
 			clear(c.read) // that must not be for what was read at another time
 			return fmt.Errorf("%s on %s and %s have equal heads and different contents", service, nodes[0], name)
+		}
+		if i > 0 && len(replicas[i].heads) > 0 {
+			c.Evaluated()
 		}
 	}
 	return nil

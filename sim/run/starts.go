@@ -106,8 +106,16 @@ func (c *everyNodeStarts) refusesTooLong(n check.NodeView, now time.Duration) er
 		return nil
 	}
 	for _, service := range n.Services {
-		if err := ready(n, service); err != nil && now-max(c.healed, n.Since) > c.bounds[service] {
-			return fmt.Errorf("%w, for more than %s after healing", err, c.bounds[service])
+		err := ready(n, service)
+		if err == nil {
+			continue
+		}
+		bound := c.bounds[service]
+		if b, ok := n.Service(service).(node.ReadyBounder); ok {
+			bound = b.ReadyWithin()
+		}
+		if now-max(c.healed, n.Since) > bound {
+			return fmt.Errorf("%w, for more than %s after healing", err, bound)
 		}
 	}
 	return nil

@@ -1,0 +1,21 @@
+package monkey
+
+import "github.com/taucloud/tau/transport"
+
+// Ready implements node.Readier: a monkey that stops, or whose slots are all taken
+// by what is neither a lock that it holds nor a claim for one, builds nothing.
+func (s *Service) Ready() error {
+	if s.stopping {
+		return transport.New(transport.Refused, "monkey", "it stops")
+	}
+	now, lost := s.env.Loop.Elapsed(), 0
+	for _, l := range s.held {
+		if !l.valid(now) {
+			lost++
+		}
+	}
+	if lost > 0 && lost >= s.set.Slots {
+		return transport.New(transport.Refused, "monkey", "all slots are taken by locks that it has lost")
+	}
+	return nil
+}

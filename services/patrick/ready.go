@@ -1,0 +1,27 @@
+package patrick
+
+import (
+	"fmt"
+
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// Ready implements node.Readier: a patrick that has not caught up, or that
+// believes that too few others answer, acknowledges nothing or less than it
+// should.
+func (s *Service) Ready() error {
+	if s.store == nil || s.store.State() != storage.ReplicaReady {
+		return transport.New(transport.Refused, "patrick", "the replica has not caught up")
+	}
+	reachable, now := 1, s.env.Loop.Elapsed()
+	for _, p := range s.peers.others("") {
+		if c := s.peers.known[p]; c.up || now >= c.until {
+			reachable++
+		}
+	}
+	if reachable < s.copies() {
+		return transport.New(transport.Refused, "patrick", fmt.Sprintf("only %d patricks answer", reachable))
+	}
+	return nil
+}

@@ -1,0 +1,14 @@
+package tns
+
+import (
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// Ready implements node.Readier: a replica that has not caught up refuses.
+func (s *Service) Ready() error {
+	if s.store == nil || s.store.State() != storage.ReplicaReady {
+		return transport.New(transport.Refused, "tns", "the replica has not caught up")
+	}
+	return nil
+}
