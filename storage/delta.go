@@ -45,6 +45,9 @@ type delta struct {
 	links    []CID
 	deps     []dot      // of links
 	elements []*element // by key, each once
+
+	mu       sync.Mutex
+	outcomes []outcome // what came of merging it, see remember
 }
 
 // decodeDelta checks everything that go-ds-crdt takes for granted. The CID is
@@ -53,12 +56,12 @@ func decodeDelta(raw []byte) (*delta, error) {
 	if len(raw) > deltaRawMax {
 		return nil, fmt.Errorf("%w: a delta of %d bytes", ErrTooLarge, len(raw))
 	}
+	if d := deltas.equalTo(raw); d != nil {
+		return d, nil
+	}
 	c, err := merkledag.V1CidPrefix().Sum(raw)
 	if err != nil {
 		return nil, err
-	}
-	if d := deltas.get(c); d != nil {
-		return d, nil
 	}
 	if err := checkProto(raw); err != nil {
 		return nil, err
@@ -227,7 +230,7 @@ func compareDeltas(a, b *delta) int { return compareStubs(a.stub, b.stub) }
 
 // deltas are those that the process has seen last: in a simulated world each is
 // decoded once for all replicas, in a real one a page is served from memory.
-var deltas = deltaCache{byCID: map[CID]*delta{}}
+var deltas = deltaCache{byCID: map[CID]*delta{}, byRaw: map[string]*delta{}}
 
 const (
 	deltaCacheLen     = 1 << 10
@@ -237,6 +240,7 @@ const (
 type deltaCache struct {
 	mu    sync.Mutex
 	byCID map[CID]*delta
+	byRaw map[string]*delta // the same, by their encoding
 	ring  [deltaCacheLen]CID
 	next  int
 }
@@ -245,6 +249,13 @@ func (c *deltaCache) get(id CID) *delta {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.byCID[id]
+}
+
+// equalTo returns the delta of this encoding, which costs less than to hash it.
+func (c *deltaCache) equalTo(raw []byte) *delta {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.byRaw[string(raw)]
 }
 
 // keep puts a delta in the place of the one that came first.
@@ -257,8 +268,11 @@ func (c *deltaCache) keep(d *delta) {
 	if c.byCID[d.cid] != nil {
 		return
 	}
-	delete(c.byCID, c.ring[c.next])
+	if old := c.byCID[c.ring[c.next]]; old != nil {
+		delete(c.byCID, old.cid)
+		delete(c.byRaw, string(old.raw))
+	}
 	c.ring[c.next] = d.cid
-	c.byCID[d.cid] = d
+	c.byCID[d.cid], c.byRaw[string(d.raw)] = d, d
 	c.next = (c.next + 1) % deltaCacheLen
 }

@@ -52,9 +52,7 @@ func (r *replica) join(f *foldSink, union bool, pause yield) error {
 		j.cancel(pause)
 		return err
 	}
-	if err := r.restart(); err != nil {
-		return err
-	}
+	r.stop()
 	if err := r.save(); err != nil {
 		return nil // it is kept, and tried again; the next opening sweeps
 	}

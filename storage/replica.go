@@ -38,6 +38,8 @@ type replica struct {
 
 	history History // bounds the tail
 
+	// crdt is nil while nothing is to be merged: it knows the heads of when it was
+	// started.
 	feed   *feed
 	crdt   *crdt.Datastore
 	closed bool
@@ -70,13 +72,16 @@ func openReplica(disk Disk, at Key, newWriter func() uint64, pause yield) (*repl
 	if err != nil {
 		return nil, err
 	}
-	return r, r.start()
+	return r, nil
 }
 
-// start has a go-ds-crdt work on the overlay.
+// start has a go-ds-crdt work on the overlay, if none does.
 func (r *replica) start() error {
 	if r.closed {
 		return clock.ErrStopped
+	}
+	if r.crdt != nil {
+		return nil
 	}
 	r.feed = newFeed()
 	store, err := crdt.New(r.overlay, datastore.RawKey("/"), &dag{r.overlay}, r.feed, &crdt.Options{
@@ -94,21 +99,14 @@ func (r *replica) start() error {
 	return nil
 }
 
-// restart makes go-ds-crdt anew: it has read the heads once and does not know of
-// those that came or went without it; and it remembers every delta that it was
-// ever told of.
-func (r *replica) restart() error {
-	if !r.closed {
-		r.stop()
-	}
-	return r.start()
-}
-
-// stop ends go-ds-crdt's goroutines, if they were started.
+// stop ends go-ds-crdt, if it was started; the next merge starts another one. It
+// has read the heads once and does not know of those that came or went without
+// it; and it remembers every delta that it was ever told of.
 func (r *replica) stop() {
 	if r.crdt != nil {
 		r.feed.close()
 		r.crdt.Close()
+		r.crdt, r.feed = nil, nil
 	}
 }
 
@@ -220,9 +218,45 @@ func (r *replica) parent(d dot, c CID) *stub {
 	return nil
 }
 
-// process gives sorted deltas to go-ds-crdt and saves the operation.
+// process merges sorted deltas and saves the operation.
 func (r *replica) process(sorted []*delta) error {
+	if r.closed {
+		return clock.ErrStopped
+	}
 	r.overlay.begin()
+	if r.overlay.recall(sorted) {
+		r.stop() // it does not know of the new heads
+		return r.finish(nil)
+	}
+	r.overlay.begin()
+	if err := r.merge(sorted); err != nil {
+		return r.fail(err)
+	}
+	if len(sorted) == 1 {
+		return r.finish(sorted[0])
+	}
+	return r.finish(nil)
+}
+
+// finish ends an operation; merged is the delta that go-ds-crdt has merged in it,
+// if it is one alone.
+func (r *replica) finish(merged *delta) error {
+	op := r.overlay.op
+	if err := r.overlay.finish(); err != nil {
+		return r.fail(err)
+	}
+	if merged != nil {
+		merged.remember(op)
+	}
+	_ = r.save() // kept, and tried again
+	return nil
+}
+
+// merge gives sorted deltas to go-ds-crdt.
+func (r *replica) merge(sorted []*delta) error {
+	if err := r.start(); err != nil {
+		return err
+	}
 	cids := make([]CID, len(sorted))
 	for i, d := range sorted {
 		r.overlay.bring(d)
@@ -231,17 +265,13 @@ func (r *replica) process(sorted []*delta) error {
 	if len(r.overlay.heads) == 0 {
 		// Without heads go-ds-crdt takes all that it is told of for heads.
 		if !r.feed.process(cids[:1]) {
-			return r.fail(clock.ErrStopped)
+			return clock.ErrStopped
 		}
 		cids = cids[1:]
 	}
 	if len(cids) > 0 && !r.feed.process(cids) {
-		return r.fail(clock.ErrStopped)
+		return clock.ErrStopped
 	}
-	if err := r.overlay.finish(); err != nil {
-		return r.fail(err)
-	}
-	_ = r.save() // kept, and tried again
 	return nil
 }
 
@@ -254,6 +284,9 @@ func (r *replica) commit(writes map[Key]write) (*delta, error) {
 		}
 		r.writer = max(1, r.newWriter())
 	}
+	if err := r.start(); err != nil {
+		return nil, err
+	}
 	r.overlay.begin()
 	if err := r.write(writes); err != nil {
 		return nil, r.fail(err)
@@ -263,10 +296,9 @@ func (r *replica) commit(writes map[Key]write) (*delta, error) {
 		r.overlay.abort()
 		return nil, nil
 	}
-	if err := r.overlay.finish(); err != nil {
-		return nil, r.fail(err)
+	if err := r.finish(d); err != nil {
+		return nil, err
 	}
-	_ = r.save() // kept, and tried again
 	return d, nil
 }
 
@@ -274,7 +306,8 @@ func (r *replica) commit(writes map[Key]write) (*delta, error) {
 // as before; go-ds-crdt may have half of it in its own memory.
 func (r *replica) fail(cause error) error {
 	r.overlay.abort()
-	return errors.Join(cause, r.restart())
+	r.stop()
+	return cause
 }
 
 // save writes to the disk what is not on it, as one batch, and cuts the tail
@@ -282,9 +315,7 @@ func (r *replica) fail(cause error) error {
 func (r *replica) save() error {
 	if r.history.exceeded(r.overlay.tail) {
 		if r.overlay.prune(r.history.Deltas, r.history.Bytes) {
-			if err := r.restart(); err != nil {
-				return err
-			}
+			r.stop()
 		}
 	}
 	return r.overlay.commit()
