@@ -48,6 +48,7 @@ type delta struct {
 
 	mu       sync.Mutex
 	outcomes []outcome // what came of merging it, see remember
+	saved    shared    // the delta itself
 }
 
 // decodeDelta checks everything that go-ds-crdt takes for granted. The CID is

@@ -189,7 +189,7 @@ func TestEqualVectorsDifferentContents(t *testing.T) {
 		require.NoError(t, err)
 	}
 	b.pullFrom(t, a, 1<<20)
-	b.overlay.setRecord("/k/1", b.overlay.record("/k/1"), nil)
+	b.overlay.setRecord("/k/1", b.overlay.record("/k/1"), nil, nil)
 	require.Equal(t, a.overlay.vector.sum, b.overlay.vector.sum)
 	require.NotEqual(t, a.overlay.sum, b.overlay.sum)
 	b.joinFold(t, a.freeze(1), 100, true)

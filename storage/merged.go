@@ -1,6 +1,9 @@
 package storage
 
-import "slices"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // What go-ds-crdt makes of a delta depends on nothing but the delta and the
 // elements of the keys that it touches. So where many replicas run in one
@@ -13,20 +16,42 @@ const outcomesMax = 4
 
 // outcome is what came of merging a delta: of each key that it touches, in order,
 // the elements before and after. It never changes.
-type outcome []merged
+type outcome []*merged
 
 type merged struct {
 	key           string
 	before, after []*element
+	record        shared // of the key, after
+}
+
+// shared is a write to the disk that the replicas of a process have in common, so
+// that its key and its value are in memory once.
+type shared struct{ last atomic.Pointer[sharedWrite] }
+
+type sharedWrite struct {
+	at    Key // of the replica
+	gen   generation
+	write diskWrite
+}
+
+// of returns what f makes for a replica, or what was made for another one.
+func (s *shared) of(at Key, gen generation, f func() diskWrite) diskWrite {
+	if w := s.last.Load(); w != nil && w.at == at && w.gen == gen {
+		return w.write
+	}
+	w := f()
+	w.full = string(at) + w.key
+	s.last.Store(&sharedWrite{at, gen, w})
+	return w
 }
 
 // remember keeps what has come of merging a delta, which was the whole operation.
 func (d *delta) remember(op *operation) {
 	list := make(outcome, 0, len(op.cells))
 	for key, c := range op.cells {
-		list = append(list, merged{key, c.before, c.list})
+		list = append(list, &merged{key: key, before: c.before, after: c.list})
 	}
-	slices.SortFunc(list, func(a, b merged) int { return compareKeys(a.key, b.key) })
+	slices.SortFunc(list, func(a, b *merged) int { return compareKeys(a.key, b.key) })
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.outcomes) < outcomesMax {
@@ -60,7 +85,7 @@ func (o *overlay) recallOne(d *delta) bool {
 			continue
 		}
 		for _, m := range out {
-			o.cell(m.key).set(m.after)
+			o.cell(m.key).recall(m)
 		}
 		o.op.bring(d)
 		o.op.processed[d.id] = true
@@ -83,10 +108,11 @@ func (o *overlay) fits(out outcome) bool {
 	return true
 }
 
-// set makes the elements list, and what go-ds-crdt says of them what follows.
-func (c *cell) set(list []*element) {
-	c.list, c.value, c.priority = list, nil, nil
-	if best := winner(list); best != nil {
+// recall makes the elements those after a merge, and what go-ds-crdt says of them
+// what follows.
+func (c *cell) recall(m *merged) {
+	c.from, c.list, c.value, c.priority = m, m.after, nil, nil
+	if best := winner(c.list); best != nil {
 		c.value, c.priority = best.value, priorityOf(best)
 	}
 }

@@ -31,6 +31,8 @@ type cell struct {
 	// What go-ds-crdt says about the value, and of which height it is.
 	value    []byte
 	priority []byte
+	// from is the merge that list was taken over from, if it was.
+	from *merged
 }
 
 // begin starts an operation.
@@ -181,7 +183,7 @@ func (o *overlay) finish() error {
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(op.cells), compareKeys) {
 		if c := op.cells[key]; !slices.Equal(c.before, c.list) {
-			o.setRecord(key, c.before, c.list)
+			o.setRecord(key, c.before, c.list, c.from)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(op.heads)) {
@@ -194,7 +196,7 @@ func (o *overlay) finish() error {
 	for _, d := range op.deltas {
 		o.vector.add(d.dot)
 		o.tail.add(d.stub)
-		o.unsaved = append(o.unsaved, diskWrite{key: diskDeltas + d.id, value: d.raw})
+		o.unsaved = append(o.unsaved, d.saved.of(o.at, "", func() diskWrite { return diskWrite{key: diskDeltas + d.id, value: d.raw} }))
 	}
 	return nil
 }

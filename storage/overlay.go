@@ -169,8 +169,9 @@ func (o *overlay) takeChanged() []Key {
 	return changed
 }
 
-// setRecord replaces the elements of a key.
-func (o *overlay) setRecord(key string, old, list []*element) {
+// setRecord replaces the elements of a key; from is the merge that they were taken
+// over from, if they were.
+func (o *overlay) setRecord(key string, old, list []*element, from *merged) {
 	for _, e := range old {
 		if !slices.Contains(list, e) {
 			o.elements.Delete(e)
@@ -186,7 +187,11 @@ func (o *overlay) setRecord(key string, old, list []*element) {
 	if o.touched != nil {
 		o.touched[key] = true
 	}
-	o.saveRecord(o.gen, key, list)
+	if from == nil {
+		o.saveRecord(o.gen, key, list)
+		return
+	}
+	o.unsaved = append(o.unsaved, from.record.of(o.at, o.gen, func() diskWrite { return o.recordWrite(o.gen, key, list) }))
 }
 
 // setHead adds a head.

@@ -43,6 +43,7 @@ func (g generation) other() generation {
 // diskWrite is one write to come, with its place below the overlay's.
 type diskWrite struct {
 	key    string
+	full   string // with the overlay's place, if somebody has made that already
 	value  []byte
 	delete bool
 }
@@ -106,7 +107,11 @@ func (o *overlay) write(writes []diskWrite) error {
 		return fmt.Errorf("storage: save replica: %w", err)
 	}
 	for _, w := range writes {
-		key := datastore.RawKey(string(o.at) + w.key)
+		full := w.full
+		if full == "" {
+			full = string(o.at) + w.key
+		}
+		key := datastore.RawKey(full)
 		if w.delete {
 			err = batch.Delete(ctx, key)
 		} else {

@@ -3,6 +3,8 @@ package memdisk
 import (
 	"slices"
 	"strings"
+
+	"github.com/taucloud/tau/storage/internal/ordered"
 )
 
 // Durable implements storage.Durable: what Crash(0, false) would leave. Faults
@@ -10,15 +12,32 @@ import (
 func (d *Disk) Durable(key string) (value []byte, found bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, c := range d.journal {
-		for _, u := range c.undo {
-			if u.key == key { // the oldest knows what it was before all of them
-				return u.value, u.was
-			}
+	if len(d.journal) > 0 {
+		if u, unsynced := d.index().Get(key); unsynced {
+			return u.value, u.was
 		}
 	}
 	return d.entries.Get(key)
 }
+
+// index brings oldest up to date: the first write of a key since the last flush
+// knows what it was before all of them.
+func (d *Disk) index() *ordered.Map[undo] {
+	if d.oldest == nil {
+		d.oldest = ordered.New[undo](strings.Compare)
+	}
+	for ; d.indexed < len(d.journal); d.indexed++ {
+		for _, u := range d.journal[d.indexed].undo {
+			if _, known := d.oldest.Get(u.key); !known {
+				d.oldest.Set(u.key, u)
+			}
+		}
+	}
+	return d.oldest
+}
+
+// unindex is called when the journal has lost some of what it had.
+func (d *Disk) unindex() { d.oldest, d.indexed = nil, 0 }
 
 // DurableBelow implements storage.Durable.
 func (d *Disk) DurableBelow(prefix string, f func(key string, value []byte) bool) {
@@ -32,25 +51,30 @@ func (d *Disk) DurableBelow(prefix string, f func(key string, value []byte) bool
 func (d *Disk) durableBelow(prefix string) (list []undo) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	unsynced := map[string]bool{}
-	for _, c := range d.journal {
-		for _, u := range c.undo {
-			if !strings.HasPrefix(u.key, prefix) || unsynced[u.key] {
-				continue
-			}
-			unsynced[u.key] = true
-			if u.was {
+	var unsynced *ordered.Map[undo]
+	if len(d.journal) > 0 {
+		unsynced = d.index()
+		unsynced.From(prefix, func(key string, u undo) bool {
+			below := strings.HasPrefix(key, prefix)
+			if below && u.was {
 				list = append(list, u)
 			}
-		}
+			return below
+		})
 	}
 	was := len(list)
 	d.entries.From(prefix, func(key string, value []byte) bool {
 		below := strings.HasPrefix(key, prefix)
-		if below && !unsynced[key] {
-			list = append(list, undo{key: key, value: value})
+		if !below {
+			return false
 		}
-		return below
+		if unsynced != nil {
+			if _, found := unsynced.Get(key); found {
+				return true
+			}
+		}
+		list = append(list, undo{key: key, value: value})
+		return true
 	})
 	if was > 0 {
 		slices.SortFunc(list, func(a, b undo) int { return strings.Compare(a.key, b.key) })

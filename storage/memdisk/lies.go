@@ -120,6 +120,7 @@ func (d *Disk) DropCaches() int {
 		d.restore(undo{key, r.value, r.was})
 	}
 	d.lies, d.journal = nil, nil
+	d.unindex()
 	return n
 }
 
@@ -153,6 +154,7 @@ func (d *Disk) FailFlush(n uint64) {
 		}
 	}
 	d.journal = left
+	d.unindex()
 }
 
 // remains tells the writes that are left what the medium has for a key before

@@ -51,6 +51,10 @@ type Disk struct {
 	bytes   int
 	writes  uint64   // since New, never reset
 	journal []change // undoes what was written since the last flush
+	// oldest is, of the keys that the first indexed of the journal wrote, what they
+	// were before: what is durable of them.
+	oldest  *ordered.Map[undo]
+	indexed int
 	lies    map[string]record
 	crashed bool
 }
@@ -102,10 +106,8 @@ func (d *Disk) FlushUpTo(n uint64) error {
 	}
 	flushed := d.writes - uint64(len(d.journal))
 	if n > flushed {
-		d.journal = d.journal[n-flushed:]
-	}
-	if len(d.journal) == 0 {
-		d.journal = nil
+		d.journal = append([]change(nil), d.journal[n-flushed:]...) // nil if none is left
+		d.unindex()
 	}
 	return nil
 }
@@ -146,6 +148,7 @@ func (d *Disk) Crash(keep int, torn bool) *Disk {
 	}
 	next := &Disk{faults: d.faults, entries: d.entries, bytes: d.bytes, lies: d.lies}
 	d.crashed, d.entries, d.journal, d.lies = true, nil, nil, nil
+	d.unindex()
 	return next
 }
 
