@@ -213,13 +213,11 @@ func (c *lastCopyKept) rottenSince(v check.View, it *hoardItem, f check.Fact) in
 // acknowledged: as many disks as are said have the content, and the mark.
 func (c *lastCopyKept) acknowledged(v check.View, f check.Fact) error {
 	it := c.model.item(f.Text("root"))
+	said, saidRecords := int(f.Int("copies")), int(f.Int("records"))
 	copies, records, excused := 0, 0, 0
-	for _, n := range v.Nodes() {
-		if !slices.Contains(n.Services, hoarderapi.Service) {
-			continue
-		}
+	look := func(n check.NodeView) {
 		holds := it.holders[n.Name] && holdsOnDisk(n, it.root)
-		knows := entriesOnDisk(n, storage.K("marks", it.root))+entriesOnDisk(n, storage.K("withdrawn", it.root)) > 0
+		knows := anyOnDisk(n, storage.K("marks", it.root)) || anyOnDisk(n, storage.K("withdrawn", it.root))
 		if holds {
 			copies++
 		}
@@ -230,11 +228,22 @@ func (c *lastCopyKept) acknowledged(v check.View, f check.Fact) error {
 			excused++
 		}
 	}
+	for _, name := range it.holderNames() {
+		if n, found := v.Node(name); found {
+			look(n)
+		}
+	}
+	if copies < said || records < saidRecords { // usually who holds it is who has the mark
+		for _, n := range v.Nodes() {
+			if slices.Contains(n.Services, hoarderapi.Service) && !it.holders[n.Name] {
+				look(n)
+			}
+		}
+	}
 	c.Evaluated()
 	if excused > 0 {
 		c.Excused("a fault has just touched a disk")
 	}
-	said, saidRecords := int(f.Int("copies")), int(f.Int("records"))
 	released := c.model.word(it) != wants // its owner has withdrawn it meanwhile
 	switch {
 	case released:
@@ -280,7 +289,7 @@ func (c *lastCopyKept) unmarked(v check.View, f check.Fact) error {
 		if !slices.Contains(n.Services, hoarderapi.Service) {
 			continue
 		}
-		if entriesOnDisk(n, storage.K("withdrawn", f.Text("root"))) > 0 {
+		if anyOnDisk(n, storage.K("withdrawn", f.Text("root"))) {
 			records++
 		} else if !c.model.soundFor(n, troubledFor) {
 			excused++

@@ -31,8 +31,7 @@ func rootsOnDisk(n check.NodeView, below storage.Key) (roots []string) {
 
 // recordedOnDisk reports whether a hoarder would know of a copy after a power cut.
 func recordedOnDisk(n check.NodeView, root string) bool {
-	key := heldAt + storage.K(root)
-	return slices.ContainsFunc(storage.LocalOnDisk(n.Disk, hoarderLocal, key), func(e storage.Entry) bool { return e.Key == key })
+	return storage.HasLocalOnDisk(n.Disk, hoarderLocal, heldAt+storage.K(root))
 }
 
 // wholeOnDisk reports whether all of a content lies on a disk, and how large it
@@ -52,10 +51,10 @@ func holdsOnDisk(n check.NodeView, root string) bool {
 	return whole && recordedOnDisk(n, root)
 }
 
-// entriesOnDisk counts the entries below a key that a hoarder's replica would have
-// after a power cut.
-func entriesOnDisk(n check.NodeView, below storage.Key) int {
-	return len(storage.ReplicaOnDisk(n.Disk, hoarderapi.Service, "main", below))
+// anyOnDisk reports whether there is an entry below a key that a hoarder's replica
+// would have after a power cut.
+func anyOnDisk(n check.NodeView, below storage.Key) bool {
+	return len(storage.ReplicaOnDisk(n.Disk, hoarderapi.Service, "main", below)) > 0
 }
 
 func hoarderSettings(n check.NodeView) hoarder.Settings {

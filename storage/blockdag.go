@@ -60,6 +60,9 @@ func checkCID(c CID) error {
 
 // verifyBlock checks raw against c.
 func verifyBlock(c CID, raw []byte) error {
+	if soundMemory.has(c, raw) {
+		return nil
+	}
 	got, err := c.Prefix().Sum(raw)
 	if err != nil {
 		return fmt.Errorf("storage: hash: %w", err)
@@ -67,6 +70,7 @@ func verifyBlock(c CID, raw []byte) error {
 	if got != c {
 		return fmt.Errorf("%w: block %s", ErrCorrupt, c)
 	}
+	soundMemory.add(c, raw)
 	return nil
 }
 

@@ -102,6 +102,17 @@ func LocalOnDisk(disk Durable, namespace, below Key) []Entry {
 	return list
 }
 
+// HasLocalOnDisk reports whether a key of a Local would survive, and is sound.
+func HasLocalOnDisk(disk Durable, namespace, key Key) bool {
+	at := string(namespace + key)
+	sealed, found := disk.Durable(at)
+	if !found {
+		return false
+	}
+	_, err := unseal(at, sealed)
+	return err == nil
+}
+
 // DAGOnDisk lists the blocks of the DAG at root of what would survive on a disk,
 // and their size in bytes; every block is verified. ErrNotFound if one is
 // missing, ErrCorrupt if one is bad.
