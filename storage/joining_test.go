@@ -119,6 +119,7 @@ func TestOpeningWithSomething(t *testing.T) {
 				})
 				m.end()
 				m.boot()
+				time.Sleep(time.Second) // what was asked before has come
 				asked := 0
 				for _, other := range c.members[1:] {
 					other.answers(func(fetchRequest) (fetchResponse, error) { asked++; return x.answer() })

@@ -185,7 +185,7 @@ func TestNewsWaitForTheirAncestors(t *testing.T) {
 		require.Empty(t, m.contents())
 		news(newsNote{Delta: raws[0]})
 		require.Len(t, m.contents(), 3, "they were kept until it came")
-		time.Sleep(orphanGrace)
+		time.Sleep(orphanGrace + time.Millisecond)
 		require.Zero(t, asked)
 		require.Empty(t, m.r.orphans)
 	})
@@ -210,7 +210,7 @@ func TestNewsWaitForTheirAncestors(t *testing.T) {
 			news(newsNote{Delta: raws[3]})
 		}
 		require.Less(t, len(m.r.orphans), orphansLenMax)
-		time.Sleep(orphanGrace)
+		time.Sleep(orphanGrace + time.Millisecond)
 		require.Equal(t, 1, asked)
 		require.Len(t, m.contents(), 4)
 		require.False(t, m.r.awaiting)
