@@ -37,6 +37,10 @@ type pushParams struct {
 	// long it takes. They replace the project's build.yaml.
 	Fail      string        `yaml:"fail"`
 	BuildTime time.Duration `yaml:"build-time" range:"0s..24h"`
+	// ArtifactSize is the least size of what is built, TreeSize that of what is
+	// pushed, in bytes.
+	ArtifactSize int64 `yaml:"artifact-size" range:"0..8MiB"`
+	TreeSize     int64 `yaml:"tree-size" range:"0..960KiB"`
 	// RetryFor is how long an unacknowledged push is delivered again.
 	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
 }
@@ -114,7 +118,10 @@ func (p *pushParams) request(client node.Env) (patrickapi.PushRequest, error) {
 		return req, err
 	}
 	files[".commit"] = []byte(req.Commit + "\n") // no two commits have one tree
-	if p.Fail != "" || p.BuildTime > 0 {
+	if p.TreeSize > 0 {
+		files["padding"] = padded([]byte(req.Commit), int(p.TreeSize))
+	}
+	if p.Fail != "" || p.BuildTime > 0 || p.ArtifactSize > 0 {
 		files[manifestPath] = p.manifest()
 	}
 	var tree patrickapi.Tree
@@ -132,6 +139,9 @@ func (p *pushParams) manifest() []byte {
 	}
 	if p.BuildTime > 0 {
 		fmt.Fprintf(&b, "time: %s\n", p.BuildTime)
+	}
+	if p.ArtifactSize > 0 {
+		fmt.Fprintf(&b, "size: %d\n", p.ArtifactSize)
 	}
 	return []byte(b.String())
 }

@@ -8,8 +8,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/storage"
 )
 
 func treeOf(files map[string]string) patrickapi.Tree {
@@ -71,4 +73,27 @@ func TestManifestDecidesHowABuildEnds(t *testing.T) {
 			require.Equal(t, c.user, monkey.IsUserError(err))
 		})
 	}
+}
+
+// TestPushSizes: what a push says of sizes is so at both ends.
+func TestPushSizes(t *testing.T) {
+	p := pushParams{Project: "hello", Commit: "c", TreeSize: 50_000, ArtifactSize: 90_000}
+	req, err := p.request(node.Env{})
+	require.NoError(t, err)
+	require.Greater(t, len(req.Tree), 50_000)
+	require.Less(t, len(req.Tree), 52_000)
+	want, err := buildOf(req.Tree)
+	require.NoError(t, err)
+	tree, err := patrickapi.DecodeTree(req.Tree)
+	require.NoError(t, err)
+	files := map[string]string{}
+	for _, f := range tree.Files {
+		files[f.Path] = string(f.Data)
+	}
+	got, err := simBuild(t, files, 1)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(got.Artifact), 90_000)
+	root, err := storage.RootOf(got.Artifact)
+	require.NoError(t, err)
+	require.Equal(t, want.artifact, root.String())
 }
