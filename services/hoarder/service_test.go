@@ -25,6 +25,7 @@ type town struct {
 	hoarders []*nodetest.Machine
 	user     *nodetest.Caller
 	client   *hoarderapi.Client
+	blind    bool // no seer answers
 }
 
 func inTown(t *testing.T, n int, change func(s *Settings), f func(w *town)) {
@@ -32,6 +33,9 @@ func inTown(t *testing.T, n int, change func(s *Settings), f func(w *town)) {
 		w := &town{Cloud: c}
 		c.Add("seer", node.Configured{Spec: nodetest.Part(seerapi.Service, func(env node.Env) {
 			seerapi.Changes.Serve(env.Wire, func(context.Context, transport.Peer, seerapi.ChangesRequest) (seerapi.ChangesResponse, error) {
+				if w.blind {
+					return seerapi.ChangesResponse{}, transport.New(transport.Refused, "seer", "blind")
+				}
 				return seerapi.ChangesResponse{Full: true, Changed: w.living()}, nil
 			})
 		})}).Start()
