@@ -178,40 +178,34 @@ type jobParams struct {
 }
 
 func cancelAction() scenario.Action {
-	return scenario.Action{
-		Name:   "cancel",
-		Doc:    "a user cancels the job of a commit, or the newest job of a branch",
-		Params: func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
-		Run: func(ctx context.Context, client node.Env, params any, n int) error {
-			return params.(*jobParams).run(ctx, client, n, cancelOnce)
-		},
-	}
+	return jobAction("cancel", "a user cancels the job of a commit, or the newest job of a branch", time.Minute, cancelOnce)
 }
 
 func rebuildAction() scenario.Action {
-	return scenario.Action{
-		Name:   "rebuild",
-		Doc:    "a user has a job built anew that failed or was cancelled: the newest one of a commit, or of a branch",
-		Params: func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
-		Run: func(ctx context.Context, client node.Env, params any, n int) error {
-			return params.(*jobParams).run(ctx, client, n, rebuildOnce)
-		},
-	}
+	return jobAction("rebuild", "a user has a job built anew that failed or was cancelled: the newest one of a commit, or of a branch", time.Minute, rebuildOnce)
 }
 
 func logsAction() scenario.Action {
+	return jobAction("logs", "a user reads the log of the newest job of a commit, or of a branch, and tries until all of it is there", 10*time.Second, logsOnce)
+}
+
+// jobOnce does something with a job, once.
+type jobOnce func(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error
+
+// jobAction is an action on a job that exists.
+func jobAction(name, doc string, retryFor time.Duration, once jobOnce) scenario.Action {
 	return scenario.Action{
-		Name:   "logs",
-		Doc:    "a user reads the log of the newest job of a commit, or of a branch, and tries until all of it is there",
-		Params: func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: 10 * time.Second} },
+		Name:   name,
+		Doc:    doc,
+		Params: func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: retryFor} },
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
-			return params.(*jobParams).run(ctx, client, n, logsOnce)
+			return params.(*jobParams).run(ctx, client, n, once)
 		},
 	}
 }
 
 // run does something with a job, until it succeeds or is refused for good.
-func (p jobParams) run(ctx context.Context, client node.Env, n int, once func(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error) error {
+func (p jobParams) run(ctx context.Context, client node.Env, n int, once jobOnce) error {
 	numbered(n, &p.Repository, &p.Branch, &p.Commit)
 	patricks := patrickapi.NewClient(client.Wire)
 	begin := client.Loop.Elapsed()

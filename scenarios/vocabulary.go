@@ -25,6 +25,17 @@ func Vocabulary() scenario.Vocabulary {
 		},
 		Auditors: auditors(),
 		Measures: measures(),
-		Checks:   slices.Concat(seerChecks(), storeChecks(), tnsChecks(), patrickChecks(), monkeyChecks(), hoarderChecks()),
+		Checks: slices.Concat(
+			about(seerChecks(), "seer"), about(storeChecks(), replicatedServices...), about(tnsChecks(), "tns"),
+			about(patrickChecks(), "patrick"), about(monkeyChecks(), "monkey"), about(hoarderChecks(), "hoarder"),
+		),
 	}
+}
+
+// about says which services the figures of checks are about.
+func about(list []scenario.Check, services ...string) []scenario.Check {
+	for i := range list {
+		list[i].Of = services
+	}
+	return list
 }

@@ -89,10 +89,13 @@ func (r Restart) String() string { return "restart " + names(r.Nodes) }
 type Pause struct{ Nodes []string }
 
 // Begin implements Fault.
-func (p Pause) Begin(l *Ledger) func() {
+func (p Pause) Begin(l *Ledger) func() { return l.freeze(&l.pauses, p.Nodes) }
+
+// freeze stops all that happens on nodes, in one of the two ways.
+func (l *Ledger) freeze(way *tally[string], nodes []string) func() {
 	var e ends
-	for _, node := range p.Nodes {
-		e = append(e, l.pauses.begin(node))
+	for _, node := range nodes {
+		e = append(e, way.begin(node))
 		l.watchNode(node, func(e Effects) uint64 { return e.Deferred })
 	}
 	return e.all
@@ -105,14 +108,7 @@ func (p Pause) String() string { return "pause " + names(p.Nodes) }
 type Suspend struct{ Nodes []string }
 
 // Begin implements Fault.
-func (s Suspend) Begin(l *Ledger) func() {
-	var e ends
-	for _, node := range s.Nodes {
-		e = append(e, l.suspensions.begin(node))
-		l.watchNode(node, func(e Effects) uint64 { return e.Deferred })
-	}
-	return e.all
-}
+func (s Suspend) Begin(l *Ledger) func() { return l.freeze(&l.suspensions, s.Nodes) }
 
 func (s Suspend) String() string { return "suspend " + names(s.Nodes) }
 

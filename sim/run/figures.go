@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/fail"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/scenario"
@@ -96,4 +97,34 @@ func (r *runner) figuresSettled() bool {
 		settled = settled && (held || r.late[b.Figure])
 	}
 	return settled
+}
+
+// reported are the figures without those that are zero because no service that
+// they are about runs in the scenario. What it names stays.
+func (r *runner) reported() map[string]float64 {
+	out := r.figures()
+	for _, c := range r.words.Checks {
+		i := slices.IndexFunc(r.judges.all, func(one *judge) bool { return one.name == c.Name })
+		if i < 0 || len(c.Of) == 0 || slices.ContainsFunc(c.Of, r.runs) {
+			continue
+		}
+		counter, ok := r.judges.all[i].checker.(check.Figures)
+		if !ok {
+			continue
+		}
+		for name := range counter.Figures() {
+			named := slices.ContainsFunc(r.scenario.Expect.Report, func(b scenario.Bound) bool { return b.Figure == name })
+			if out[name] == 0 && !named {
+				delete(out, name)
+			}
+		}
+	}
+	return out
+}
+
+// runs reports whether some node of the scenario has a service.
+func (r *runner) runs(service string) bool {
+	return slices.ContainsFunc(r.scenario.Nodes, func(n scenario.Node) bool {
+		return slices.ContainsFunc(n.Services, func(c node.Configured) bool { return c.Spec.Name == service })
+	})
 }

@@ -71,7 +71,7 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 		Events:       outcome.Events,
 		VirtualMS:    outcome.Virtual.Milliseconds(),
 		WallMS:       time.Since(began).Milliseconds(),
-		Figures:      r.figures(),
+		Figures:      r.reported(),
 		Faults:       r.faults,
 		Replay:       fmt.Sprintf("dreamland sim %s --seed %d --wire %s", s.File, o.Seed, o.Wire),
 		Notes:        r.actions.notes(),
