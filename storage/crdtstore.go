@@ -157,7 +157,7 @@ func (o *overlay) putRest(k string, value []byte) error {
 		if d == nil {
 			return fmt.Errorf("storage: overlay: head %s of no delta", id)
 		}
-		o.op.heads[id] = &head{cid: d.cid, id: d.id, dot: d.dot, height: d.height}
+		o.op.heads[id] = d.head
 		return nil
 	}
 	o.rest[k] = value

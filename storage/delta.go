@@ -43,7 +43,9 @@ type delta struct {
 	node     *merkledag.ProtoNode
 	light    *merkledag.ProtoNode // the same without content, but the height
 	links    []CID
+	linkIDs  []string   // of links
 	deps     []dot      // of links
+	head     *head      // what it is as long as no other links to it
 	elements []*element // by key, each once
 
 	mu       sync.Mutex
@@ -104,12 +106,14 @@ func newDelta(node ipld.Node) (*delta, error) {
 	}
 	for _, l := range links {
 		d.links = append(d.links, l.Cid)
+		d.linkIDs = append(d.linkIDs, deltaID(l.Cid))
 	}
 	values, err := d.takeDots(content.GetElements())
 	if err != nil {
 		return nil, err
 	}
 	d.setElements(values)
+	d.head = newHead(d.cid, d.id, d.dot, d.height)
 	d.light, err = lightNode(&pb.Delta{Priority: d.height})
 	return d, err
 }

@@ -89,10 +89,10 @@ func (o *overlay) recallOne(d *delta) bool {
 		}
 		o.op.bring(d)
 		o.op.processed[d.id] = true
-		for _, l := range d.links {
-			o.op.heads[deltaID(l)] = nil
+		for _, id := range d.linkIDs {
+			o.op.heads[id] = nil
 		}
-		o.op.heads[d.id] = &head{cid: d.cid, id: d.id, dot: d.dot, height: d.height}
+		o.op.heads[d.id] = d.head
 		return true
 	}
 	return false

@@ -24,6 +24,7 @@ const (
 type orphan struct {
 	from  transport.Peer
 	delta []byte
+	lacks dot // without which there is no point in trying again
 }
 
 // publish tells everybody of a delta.
@@ -51,7 +52,7 @@ func (r *Replicated) onNews(_ context.Context, from transport.Peer, m newsNote) 
 	if len(r.orphans) >= orphansLenMax {
 		r.pullForOrphans()
 	}
-	r.orphans = append(r.orphans, orphan{from: from, delta: m.Delta})
+	r.orphans = append(r.orphans, orphan{from: from, delta: m.Delta, lacks: r.replica.lacks(m.Delta)})
 	if r.awaiting {
 		return
 	}
@@ -67,7 +68,7 @@ func (r *Replicated) adopt() {
 	for adopted := true; adopted && len(r.orphans) > 0; {
 		before := len(r.orphans)
 		r.orphans = slices.DeleteFunc(r.orphans, func(o orphan) bool {
-			return !errors.Is(r.replica.ingest([][]byte{o.delta}), errMissing)
+			return r.replica.has(o.lacks) && !errors.Is(r.replica.ingest([][]byte{o.delta}), errMissing)
 		})
 		adopted = len(r.orphans) < before
 	}

@@ -66,8 +66,8 @@ func (o *overlay) bring(d *delta) {
 func (op *operation) bring(d *delta) {
 	op.deltas = append(op.deltas, d)
 	op.byID[d.id] = d
-	for _, l := range d.links {
-		if id := deltaID(l); op.byID[id] == nil {
+	for _, id := range d.linkIDs {
+		if op.byID[id] == nil {
 			op.known[id] = true
 		}
 	}

@@ -52,9 +52,15 @@ type head struct {
 	id     string
 	dot    dot
 	height uint64
+	hash   uint64 // of all that
+	saved  shared
 }
 
-func (h *head) hash() uint64 { return xxhash.Sum64(h.encode()) }
+func newHead(c CID, id string, d dot, height uint64) *head {
+	h := &head{cid: c, id: id, dot: d, height: height}
+	h.hash = xxhash.Sum64(h.encode())
+	return h
+}
 
 func (h *head) encode() []byte {
 	return binary.AppendUvarint(appendDot(appendBytes(nil, h.id), h.dot), h.height)
@@ -76,7 +82,7 @@ func cutHead(raw []byte) (h *head, rest []byte, err error) {
 	if h.height, rest, err = cutUvarint(rest); err != nil || h.height == 0 || h.height > heightMax {
 		return nil, nil, errBadHead
 	}
-	return h, rest, nil
+	return newHead(h.cid, h.id, h.dot, h.height), rest, nil
 }
 
 func newOverlay(disk Disk, at Key) *overlay {
@@ -197,7 +203,10 @@ func (o *overlay) setRecord(key string, old, list []*element, from *merged) {
 // setHead adds a head.
 func (o *overlay) setHead(h *head) {
 	o.heads[h.id] = h
-	o.save(diskHeads+h.id, h.encode())
+	o.unsaved = append(o.unsaved, h.saved.of(o.at, "", func() diskWrite {
+		at := diskHeads + h.id
+		return diskWrite{key: at, value: seal(string(o.at)+at, h.encode())}
+	}))
 }
 
 func (o *overlay) dropHead(id string) {

@@ -149,8 +149,11 @@ func (r *replica) ingest(raws [][]byte) error {
 // check makes sure that sorted deltas can be processed in their order, and that
 // the vector will say which they are.
 func (r *replica) check(sorted []*delta) error {
-	among := map[dot]*stub{}
-	last := map[uint64]*stub{}
+	var among map[dot]*stub // nil will do for one
+	if len(sorted) > 1 {
+		among = make(map[dot]*stub, len(sorted))
+	}
+	last := make(map[uint64]*stub, 1)
 	for _, d := range sorted {
 		before := dot{d.dot.writer, d.dot.seq - 1}
 		previous := last[before.writer]
@@ -166,7 +169,9 @@ func (r *replica) check(sorted []*delta) error {
 		if err := r.checkHeight(d, among); err != nil {
 			return err
 		}
-		among[d.dot], last[before.writer] = d.stub, d.stub
+		if last[before.writer] = d.stub; among != nil {
+			among[d.dot] = d.stub
+		}
 	}
 	writers := len(r.overlay.vector.last)
 	for w := range last {
@@ -180,6 +185,21 @@ func (r *replica) check(sorted []*delta) error {
 	return nil
 }
 
+// lacks is a delta that one builds on and that is not here; the zero dot, which all
+// have, if there is none.
+func (r *replica) lacks(raw []byte) dot {
+	d, err := decodeDelta(raw)
+	if err != nil {
+		return dot{}
+	}
+	for _, dep := range append([]dot{{d.dot.writer, d.dot.seq - 1}}, d.deps...) {
+		if !r.has(dep) {
+			return dep
+		}
+	}
+	return dot{}
+}
+
 // checkHeight compares a delta with what it links to. It stands one above the
 // highest of them; if one of them is known by its dot only, it may be higher.
 func (r *replica) checkHeight(d *delta, among map[dot]*stub) error {
@@ -188,7 +208,7 @@ func (r *replica) checkHeight(d *delta, among map[dot]*stub) error {
 	for i, l := range d.links {
 		parent := among[d.deps[i]]
 		if parent == nil {
-			parent = r.parent(d.deps[i], l)
+			parent = r.parent(d.deps[i], d.linkIDs[i])
 		}
 		switch {
 		case parent != nil && parent.cid != l:
@@ -208,11 +228,11 @@ func (r *replica) checkHeight(d *delta, among map[dot]*stub) error {
 }
 
 // parent is what is known of a delta, nil if that is no more than its dot.
-func (r *replica) parent(d dot, c CID) *stub {
+func (r *replica) parent(d dot, id string) *stub {
 	if s := r.overlay.tail.get(d); s != nil {
 		return s
 	}
-	if h := r.overlay.heads[deltaID(c)]; h != nil && h.dot == d {
+	if h := r.overlay.heads[id]; h != nil && h.dot == d {
 		return &stub{cid: h.cid, id: h.id, dot: h.dot, height: h.height}
 	}
 	return nil

@@ -179,7 +179,7 @@ func (o *overlay) state() diskSums {
 		cuts:     count{uint64(len(o.tail.cut.last)), o.tail.cut.sum},
 	}
 	for _, h := range o.heads {
-		s.heads.add(h.hash())
+		s.heads.add(h.hash)
 	}
 	return s
 }

@@ -148,7 +148,7 @@ func (f *found) whole() bool {
 		}
 	}
 	for _, h := range f.heads {
-		heads.add(h.hash())
+		heads.add(h.hash)
 	}
 	for _, d := range f.deltas {
 		tail.add(d.hash())
