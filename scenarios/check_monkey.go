@@ -74,8 +74,10 @@ type oneOutcome struct {
 	// artifacts is what was built, published or reported, by job.
 	artifacts map[string]string
 	published []string // jobs, in the order of their first publication
-	// seen is the status of a job as a node saw it last.
-	seen map[[2]string]patrickapi.Status
+	// looked are the jobs that Poll looks at, seen is the status of a job as a node saw
+	// it last.
+	looked rota
+	seen   map[[2]string]patrickapi.Status
 	// rotted are nodes whose disks may not have kept what they knew.
 	rotted map[string]bool
 	// rebuilt are jobs that were begun anew on purpose after they had ended.
@@ -157,9 +159,13 @@ func (c *oneOutcome) Poll(v check.View) error {
 	for _, n := range v.Nodes() {
 		c.badDisk[n.Name] = n.DiskBad
 	}
+	for _, job := range c.order[len(c.looked.ids):] {
+		c.looked.add(job, v.Now())
+	}
+	due := c.looked.due(v.Now())
 	up, _ := patricksUp(v)
 	for _, name := range slices.Sorted(maps.Keys(up)) {
-		for _, job := range c.order {
+		for _, job := range slices.Concat(due[0], due[1]) {
 			key := [2]string{name, job}
 			was, is := c.seen[key], up[name].Status(job)
 			switch forgot := up[name].Forgot(job); {

@@ -244,19 +244,22 @@ func (c *versions) Witness(v check.View, f check.Fact) error {
 	b := branchOf(f)
 	holder, _ := f.Get("holder").(transport.Peer)
 	token, job := tnsapi.Token{Attempt: uint64(f.Int("attempt")), Holder: holder}, f.Text("job")
-	found := 0
-	for _, n := range v.Nodes() {
-		if slices.Contains(n.Services, tnsapi.Service) &&
-			(tns.OnDisk(n.Disk, b.Project, b.Branch, job, token) || f.Name == "fence-durable" && tns.FencedOnDisk(n.Disk, b.Project, b.Branch, job, token)) {
-			found++
-		}
-	}
 	if t := c.branch(b); t.newerThan(job, c.keep) || t.later(job, attemptOf(f)) {
 		c.Excused("newer versions may have taken its place")
 		return nil
 	}
+	copies, found := int(f.Int("copies")), 0
+	for _, n := range v.Nodes() {
+		if found >= copies {
+			break // there may be more
+		}
+		if slices.Contains(n.Services, tnsapi.Service) &&
+			(f.Name == "fence-durable" && tns.FencedOnDisk(n.Disk, b.Project, b.Branch, job, token) || tns.OnDisk(n.Disk, b.Project, b.Branch, job, token)) {
+			found++
+		}
+	}
 	c.Evaluated()
-	if copies := int(f.Int("copies")); found < copies {
+	if found < copies {
 		return fmt.Errorf("%s of job %s under attempt %d is said to be on %d disks, it is on %d", f.Name, job, token.Attempt, copies, found)
 	}
 	return nil
