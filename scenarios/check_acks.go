@@ -17,11 +17,13 @@ import (
 type ackIsDurable struct {
 	check.Tally
 	jobPromises
-	jobs rota
-	by   map[string]string // who acknowledged it last, by job
+	answered onDisk
+	jobs     rota
+	by       map[string]string // who acknowledged it last, by job
 	// began is when a job was first accepted, struck when a node's disk last lost
 	// something.
 	began, struck map[string]time.Duration
+	rotted        map[string]bool // whose disks forget whenever they start
 	// fresh are the acknowledgements since the last poll with one copy only.
 	fresh []freshAck
 	// since is when two patricks were first seen connected, with no break.
@@ -50,7 +52,7 @@ func (p *jobPromises) fact(f check.Fact) {
 const steadyAfter = 20 * time.Second
 
 func newAckIsDurable() *ackIsDurable {
-	return &ackIsDurable{jobPromises: newJobPromises(), by: map[string]string{}, since: map[[2]string]time.Duration{}, began: map[string]time.Duration{}, struck: map[string]time.Duration{}}
+	return &ackIsDurable{jobPromises: newJobPromises(), answered: newOnDisk(), rotted: map[string]bool{}, by: map[string]string{}, since: map[[2]string]time.Duration{}, began: map[string]time.Duration{}, struck: map[string]time.Duration{}}
 }
 
 func (*ackIsDurable) Name() string { return "ack-is-durable" }
@@ -63,6 +65,14 @@ func (c *ackIsDurable) Witness(v check.View, f check.Fact) error {
 		return fmt.Errorf("the push of job %s is acknowledged, which no patrick has made durable", job)
 	}
 	c.strikes(f)
+	c.answered.fact(f)
+	judged, err := c.answered.judge(v, f, c.lostSince)
+	if judged {
+		c.Evaluated()
+	}
+	if err != nil {
+		return err
+	}
 	if f.Service != "patrick" || f.Name != "job-acked" {
 		c.fact(f)
 		return nil
@@ -94,9 +104,17 @@ func (c *ackIsDurable) strikes(f check.Fact) {
 			c.began[f.Text("job")] = f.At
 		}
 	case f.Service != "node":
-	case f.Name == "disk-rotted", f.Name == "crashed" && f.Text("disk-lost") == "true":
+	case f.Name == "disk-rotted":
+		c.struck[f.Node], c.rotted[f.Node] = f.At, true
+	case f.Name == "crashed" && f.Text("disk-lost") == "true":
 		c.struck[f.Node] = f.At
 	}
+}
+
+// lostSince reports whether a node's disk may have lost what came after a moment.
+func (c *ackIsDurable) lostSince(node string, since time.Duration) bool {
+	at, struck := c.struck[node]
+	return c.rotted[node] || struck && at >= since
 }
 
 // lostWhile counts those of the nodes that lack a job whose disks may have had it:
@@ -157,6 +175,7 @@ func (c *ackIsDurable) onDisks(v check.View, job string) (record, tree spread) {
 // Poll implements check.OnPoll.
 func (c *ackIsDurable) Poll(v check.View) error {
 	c.look(v)
+	c.answered.look(v)
 	if err := c.alone(v); err != nil {
 		return err
 	}

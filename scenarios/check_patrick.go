@@ -32,7 +32,7 @@ func patrickChecks() []scenario.Check {
 		},
 		{
 			Name: "ack-is-durable",
-			Doc:  "when a job is acknowledged, it and its tree are on as many disks as the acknowledgement says; they survive the loss of fewer patricks than that; and one copy is only enough for a patrick that is alone",
+			Doc:  "when a job is acknowledged, it and its tree are on as many disks as the acknowledgement says; they survive the loss of fewer patricks than that; and one copy is only enough for a patrick that is alone; grants, reports, cancellations and rebuilds are on disks, too, when their answers arrive",
 			New:  func() check.Checker { return newAckIsDurable() },
 		},
 		{

@@ -1,6 +1,7 @@
 package patrick
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -42,6 +43,26 @@ func OnDisk(disk storage.Durable, id string) patrickapi.Job {
 		return patrickapi.Job{}
 	}
 	return state.job(id)
+}
+
+// GrantOnDisk is the same for a grant: it would be known.
+func GrantOnDisk(disk storage.Durable, id string, token Token) bool {
+	return anyOnDisk(disk, id, func(r record) bool {
+		g, is := r.(grant)
+		return is && g.Token == token
+	})
+}
+
+// ReportOnDisk is the same for what was reported of an attempt.
+func ReportOnDisk(disk storage.Durable, id string, attempt uint64) bool {
+	return anyOnDisk(disk, id, func(r record) bool {
+		report, is := r.(result)
+		return is && report.Token.Attempt == attempt
+	})
+}
+
+func anyOnDisk(disk storage.Durable, id string, f func(r record) bool) bool {
+	return slices.ContainsFunc(recordsOnDisk(disk, id), f)
 }
 
 func stateOnDisk(disk storage.Durable, id string) State { return resolve(recordsOnDisk(disk, id)) }
