@@ -21,6 +21,20 @@ type newestIsLive struct {
 	durability
 	branches map[tnsapi.BranchRequest]*eventsOf
 	jobs     map[string]*event
+	// taken is the newest version that each replica itself has accepted of a branch in
+	// its incarnation.
+	taken map[replicaOf]taken
+}
+
+// replicaOf is a branch at a node.
+type replicaOf struct {
+	node   string
+	branch tnsapi.BranchRequest
+}
+
+type taken struct {
+	incarnation int64
+	newest      height
 }
 
 // eventsOf is a branch: its events, and what else was published on it.
@@ -41,7 +55,7 @@ type event struct {
 }
 
 func newNewestIsLive() *newestIsLive {
-	return &newestIsLive{durability: newDurability(tnsapi.Service, publishMax), branches: map[tnsapi.BranchRequest]*eventsOf{}, jobs: map[string]*event{}}
+	return &newestIsLive{durability: newDurability(tnsapi.Service, publishMax), branches: map[tnsapi.BranchRequest]*eventsOf{}, jobs: map[string]*event{}, taken: map[replicaOf]taken{}}
 }
 
 func (*newestIsLive) Name() string { return "newest-success-is-live" }
@@ -63,12 +77,36 @@ func (c *newestIsLive) Fact(f check.Fact) error {
 	case f.Service == "tns" && f.Name == "publish-durable":
 		c.promise(f.Text("job"), int(f.Int("copies")), f.At)
 	case f.Service == "tns" && f.Name == "published":
+		if err := c.took(f); err != nil {
+			return err
+		}
 		if e := c.jobs[f.Text("job")]; e != nil {
 			e.published = true
 		} else if b := c.branch(branchOf(f)); b.other.compare(heightOf(f)) < 0 {
 			b.other = heightOf(f)
 		}
 	}
+	return nil
+}
+
+// took demands of a rollback that it is newer than all that the same replica has
+// accepted: it is to be live.
+func (c *newestIsLive) took(f check.Fact) error {
+	at, is := replicaOf{f.Node, branchOf(f)}, heightOf(f)
+	t := c.taken[at]
+	if t.incarnation != f.Int("incarnation") {
+		t = taken{incarnation: f.Int("incarnation")}
+	}
+	if f.Int("rollback") > 0 {
+		c.Evaluated()
+		if is.compare(t.newest) <= 0 {
+			return fmt.Errorf("%s accepts a rollback of %s/%s to commit %s with order %s, after it accepted a version of order %s", f.Node, at.branch.Project, at.branch.Branch, f.Text("commit"), is, t.newest)
+		}
+	}
+	if t.newest.compare(is) < 0 {
+		t.newest = is
+	}
+	c.taken[at] = t
 	return nil
 }
 

@@ -37,7 +37,10 @@ func (s *Service) publish(ctx context.Context, _ transport.Peer, req tnsapi.Publ
 	if err := checkPublish(req, list); err != nil {
 		return tnsapi.PublishResponse{}, err
 	}
-	return s.accept(ctx, tnsapi.Version{
+	if err := beforeApply.Hit(ctx, s.env); err != nil {
+		return tnsapi.PublishResponse{}, err
+	}
+	return s.apply(ctx, tnsapi.Version{
 		Project: req.Project, Branch: req.Branch, Commit: req.Commit, Job: req.Job,
 		Order: req.Order, Token: req.Token, Artifact: req.Artifact,
 		Count: len(list), Digest: digest(list),
@@ -72,12 +75,16 @@ func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.
 		if err := s.pin(ctx, tnsapi.ArtifactOwner(job), v.Artifact); err != nil {
 			return tnsapi.PublishResponse{}, transport.New(transport.KindOf(err), tnsapi.Rollback.Name, "keep the artifact: "+err.Error())
 		}
-		if kept, err = s.registry.history(req.Project, req.Branch); err != nil || len(kept) == 0 {
-			return tnsapi.PublishResponse{}, err
-		}
+	}
+	if err := beforeApply.Hit(ctx, s.env); err != nil {
+		return tnsapi.PublishResponse{}, err
+	}
+	// What is current may be another version by now.
+	if kept, err = s.registry.history(req.Project, req.Branch); err != nil || len(kept) == 0 {
+		return tnsapi.PublishResponse{}, err
 	}
 	v.Order, v.Rollback = kept[0].Order, kept[0].Rollback+1
-	return s.accept(ctx, v, list)
+	return s.apply(ctx, v, list)
 }
 
 // again makes sure that a version which was published before is durable.
@@ -86,12 +93,9 @@ func (s *Service) again(ctx context.Context, v tnsapi.Version) (tnsapi.PublishRe
 	return tnsapi.PublishResponse{Version: v, Copies: copies, Duplicate: true}, err
 }
 
-// accept writes a version, in the turn in which it was judged, and makes it
-// durable before it returns.
-func (s *Service) accept(ctx context.Context, v tnsapi.Version, list []tnsapi.Entry) (tnsapi.PublishResponse, error) {
-	if err := beforeApply.Hit(ctx, s.env); err != nil {
-		return tnsapi.PublishResponse{}, err
-	}
+// apply writes a version, in the turn in which it is judged, and makes it durable
+// before it returns.
+func (s *Service) apply(ctx context.Context, v tnsapi.Version, list []tnsapi.Entry) (tnsapi.PublishResponse, error) {
 	stored, duplicate, err := s.registry.publish(v, list)
 	if err != nil {
 		return tnsapi.PublishResponse{}, s.refused(v.Job, v.Token, err)
