@@ -2,15 +2,10 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/taucloud/tau/clock"
 )
-
-// errSync says that the disk failed to flush: what was written may be lost, also
-// if the next flush succeeds.
-var errSync = errors.New("storage: sync")
 
 // flush waits until everything that was written to disk before the call
 // survives a crash.
@@ -26,7 +21,7 @@ func flush(ctx context.Context, loop clock.Loop, disk Disk) error {
 		return err
 	}
 	if err := <-result; err != nil {
-		return fmt.Errorf("%w: %w", errSync, err)
+		return fmt.Errorf("storage: sync: %w", err)
 	}
 	return nil
 }

@@ -160,7 +160,7 @@ func (w *world) close() {
 func (w *world) step(i int, which *rapid.Generator[int]) {
 	t, r := w.t, w.replicas[i]
 	w.steps++
-	switch rapid.IntRange(0, 14).Draw(t, "action") {
+	switch rapid.IntRange(0, 13).Draw(t, "action") {
 	default:
 		w.write(r)
 	case 5, 6, 7:
@@ -198,9 +198,6 @@ func (w *world) step(i int, which *rapid.Generator[int]) {
 		require.Empty(t, w.replicas[i].rescue, "a crash damages nothing")
 	case 13:
 		w.side[i] = 1 - w.side[i]
-	case 14:
-		r.overlay.rewrite()
-		require.NoError(t, r.save())
 	}
 }
 

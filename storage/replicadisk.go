@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/ipfs/go-datastore"
 )
@@ -125,35 +123,6 @@ func (o *overlay) write(writes []diskWrite) error {
 		return fmt.Errorf("storage: save replica: %w", err)
 	}
 	return nil
-}
-
-// rewrite has the next commit write everything anew: the disk may have lost what
-// it has acknowledged. The blocks of deltas are not in memory, so they are cut.
-func (o *overlay) rewrite() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.dropBlocks(o.tail.raise(o.vector))
-	var list []*element
-	tell := func() {
-		if len(list) > 0 {
-			o.saveRecord(o.gen, list[0].key, list)
-		}
-	}
-	o.elements.From(func(*element) bool { return false }, func(e *element) bool {
-		if len(list) > 0 && list[0].key != e.key {
-			tell()
-			list = nil
-		}
-		list = append(list, e)
-		return true
-	})
-	tell()
-	for _, id := range slices.Sorted(maps.Keys(o.heads)) {
-		o.setHead(o.heads[id])
-	}
-	for _, d := range o.tail.cut.dots() {
-		o.saveCut(d)
-	}
 }
 
 // diskSums say what there must be on the disk. They are part of each batch, so a

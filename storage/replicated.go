@@ -3,7 +3,6 @@ package storage
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -296,9 +295,9 @@ func (r *Replicated) commit() error {
 	return nil
 }
 
-// Sync implements Store: durable on this node. When the disk fails to flush,
-// everything is written anew by the next Sync or write: what the disk had taken
-// before may be gone even if its next flush succeeds.
+// Sync implements Store: durable on this node. After a flush that failed the disk
+// must not be used any more: what it had taken before may be gone even if its
+// next flush succeeds. Package node sees to that.
 func (r *Replicated) Sync(ctx context.Context) error {
 	if err := r.commit(); err != nil {
 		return err
@@ -306,11 +305,7 @@ func (r *Replicated) Sync(ctx context.Context) error {
 	if err := r.replica.save(); err != nil {
 		return err
 	}
-	err := flush(ctx, r.cfg.Loop, r.cfg.Disk)
-	if errors.Is(err, errSync) {
-		r.replica.overlay.rewrite()
-	}
-	return err
+	return flush(ctx, r.cfg.Loop, r.cfg.Disk)
 }
 
 // Heads names the newest deltas that the replica knows: replicas of equal heads

@@ -151,8 +151,9 @@ func (f *found) takeDeltas(known map[*element]bool, whole map[string]bool) {
 	}
 }
 
-// restoreSize bounds what is written again at once, in bytes.
-const restoreSize = deltaSizeMax / 2
+// restoreSize is how much is written again at once, in bytes: more only if one
+// delta set it together. It is small as each is a turn.
+const restoreSize = 64 << 10
 
 // restore writes again, in the order of history, what of the rescue nobody has:
 // what others have seen and do not have was deleted, and what they have for a

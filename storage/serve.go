@@ -11,6 +11,9 @@ import (
 )
 
 const (
+	// foldPageMax bounds a page of a fold, in bytes: whoever takes it decodes some
+	// 1,500 elements in one turn.
+	foldPageMax = 256 << 10
 	// foldsMax is how many folds are served at a time; another one takes the
 	// place of the one that was asked for least recently.
 	foldsMax = 2
@@ -69,7 +72,7 @@ func partOf(d *delta, at *partCursor, size int) *partPage {
 func (r *Replicated) foldPage(f *foldSource, at foldCursor, size int) *foldPage {
 	f.used = r.cfg.Loop.Elapsed()
 	p := &foldPage{ID: f.id, At: at}
-	p.Bytes, p.Next, p.Done = f.page(at, size)
+	p.Bytes, p.Next, p.Done = f.page(at, min(size, foldPageMax))
 	return p
 }
 
