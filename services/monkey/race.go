@@ -77,12 +77,19 @@ func (s *Service) race(ctx context.Context, o patrickapi.Offer) *lock {
 		}
 		return nil
 	}
+	if grant.Job.ID != o.Job || grant.Lease > grantMax || grant.BuildMax > grantMax {
+		s.env.Log.Info("claim", "job", o.Job, "err", "the answer grants something else")
+		return nil
+	}
 	l := &lock{job: grant.Job, token: grant.Token, lease: grant.Lease, buildMax: grant.BuildMax, good: sent, taken: sent, phase: "fetch"}
 	if !l.valid(s.env.Loop.Elapsed()) || l.token.Holder != s.env.Self {
 		return nil // the answer took longer than the lease
 	}
 	return l
 }
+
+// grantMax bounds what a patrick may grant: more than its settings allow is wrong.
+const grantMax = 24 * time.Hour
 
 // claimTimeout bounds a claim at all patricks together.
 const claimTimeout = 8 * time.Second

@@ -170,9 +170,10 @@ func (l *Ledger) Heal() {
 	}
 }
 
-// ShouldBeUp reports whether a node has been booted and no fault keeps it down.
+// ShouldBeUp reports whether a node has been booted and no fault keeps it down, nor
+// from booting.
 func (l *Ledger) ShouldBeUp(node string) bool {
-	return l.booted[node] && !l.downs.on(node)
+	return l.booted[node] && !l.downs.on(node) && !l.starting[node]
 }
 
 // DiskBad reports whether a fault makes a node's disk slow, full, failing or

@@ -223,6 +223,15 @@ func TestANodeIsDownAsLongAsAnyFaultKeepsItDown(t *testing.T) {
 	require.True(t, l.ShouldBeUp("a"))
 }
 
+func TestANodeThatBootsWhenItWakesShouldNotBeUpBefore(t *testing.T) {
+	m, l := booted()
+	sleep := l.Begin(Suspend{Nodes: []string{"a"}})
+	l.Boot("a")
+	require.False(t, m.up["a"] || l.ShouldBeUp("a"))
+	sleep()
+	require.True(t, m.up["a"] && l.ShouldBeUp("a"))
+}
+
 func TestStartOverrulesAndLateEndsDoNothing(t *testing.T) {
 	m, l := booted("a")
 	crash := l.Begin(Crash{Nodes: []string{"a"}})
