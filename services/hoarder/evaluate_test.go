@@ -136,6 +136,12 @@ func TestSituation(t *testing.T) {
 		require.Equal(t, abandoned, s.situation(it).state)
 		require.True(t, it.ended.on())
 		require.False(t, it.surplus.on() || it.short.on())
+		for _, p := range append(peers, s.env.Self) {
+			s.put(t, gone(claimEntry("r", p)))
+		}
+		it.target = 2
+		s.situation(it)
+		require.False(t, it.short.on(), "nobody wants it")
 	})
 }
 

@@ -25,7 +25,8 @@ type town struct {
 	hoarders []*nodetest.Machine
 	user     *nodetest.Caller
 	client   *hoarderapi.Client
-	blind    bool // no seer answers
+	blind    bool  // no seer answers
+	free     int64 // bytes that seers tell of, 0: they tell nothing
 }
 
 func inTown(t *testing.T, n int, change func(s *Settings), f func(w *town)) {
@@ -58,7 +59,11 @@ func inTown(t *testing.T, n int, change func(s *Settings), f func(w *town)) {
 func (w *town) living() (list []seerapi.Member) {
 	for _, m := range w.hoarders {
 		if m.Up() {
-			list = append(list, seerapi.Member{Peer: m.Peer(), Services: []string{hoarderapi.Service}})
+			member := seerapi.Member{Peer: m.Peer(), Services: []string{hoarderapi.Service}}
+			if w.free > 0 {
+				member.Capacity, member.Usage = map[string]int64{gaugeMax: w.free + 5}, map[string]int64{gaugeUsed: 5}
+			}
+			list = append(list, member)
 		}
 	}
 	return list
