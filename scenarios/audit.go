@@ -55,7 +55,7 @@ type auditor struct {
 	expected  map[string]string // artifact by job
 	running   []string          // jobs that somebody builds
 	items     subjects[string]  // roots that users stored
-	sizes     map[string]int64  // theirs, in bytes
+	sizes     map[string]int64  // of what hoarders keep, in bytes
 	reading   bool              // one of them
 	databases subjects[databaseName]
 	// suspicious is how many of the next looks ask hoarders for their copies, as a
@@ -106,6 +106,8 @@ func (a *auditor) Hear(f check.Fact) {
 		if f.Text("kind") == "database" {
 			a.databases.add(databaseName{f.Text("owner"), f.Text("name")})
 		}
+	case "item-marked":
+		a.sizes[f.Text("root")] = f.Int("bytes")
 	case "job-granted":
 		a.running = append(a.running, f.Text("job"))
 	case "job-finished":

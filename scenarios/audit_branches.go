@@ -160,10 +160,7 @@ func (a *auditor) sweepBranches(ctx context.Context, env node.Env, n int) {
 			return nil
 		})
 		if current.Artifact != "" && a.serves(env, hoarderapi.Service) {
-			_ = bounded(ctx, env, func(ctx context.Context) error {
-				a.fetchArtifact(ctx, env, current.Artifact)
-				return nil
-			})
+			a.fetchArtifact(ctx, env, current.Artifact)
 		}
 	}
 }

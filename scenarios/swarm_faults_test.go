@@ -78,7 +78,7 @@ var swarmFaults = map[string]func(s *story){
 		s.once("disk: {on: %s, %s: %s}, for: %s", s.victim(), s.one("lose-writes", "misdirect", "lose-syncs"), s.one("1%", "5%"), s.span(5, 30))
 	},
 	"duplicate": func(s *story) {
-		s.once("duplicate: {%s, chance: %s, later: %s}, for: %s", strings.Trim(s.links(), "{}"), s.one("5%", "30%", "100%"), s.one("0s..100ms", "0s..5s", "5s..30s"), s.span(10, 90))
+		s.once("duplicate: {%s, chance: %s, later: %s}, for: %s", strings.TrimSuffix(strings.TrimPrefix(s.links(), "{"), "}"), s.one("5%", "30%", "100%"), s.one("0s..100ms", "0s..5s", "5s..30s"), s.span(10, 90))
 	},
 	"liar": func(s *story) {
 		s.once("lie: {on: %s, chance: %s}, for: %s", s.victim(), s.one("10%", "50%", "100%"), s.span(10, 60))
