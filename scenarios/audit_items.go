@@ -121,7 +121,7 @@ func (a *auditor) readItem(_ context.Context, env node.Env) {
 // read allows for what the item takes over the slowest link.
 func (a *auditor) read(ctx context.Context, env node.Env) {
 	root := pick(a, a.items.list)
-	_ = retrieve(ctx, env, root, lookTimeout+hoarderapi.TransferTime(a.sizes[root])) // what came of it is a fact
+	_ = retrieve(ctx, env, root, lookTimeout+transport.TransferTime(a.sizes[root])) // what came of it is a fact
 }
 
 // lookAtDatabase asks one hoarder for the newest snapshot of a database.

@@ -150,7 +150,7 @@ const artifactMax = 16 << 20
 // fetchArtifact allows for what it takes over the slowest link.
 func (a *auditor) fetchArtifact(ctx context.Context, env node.Env, root string) {
 	began := env.Loop.Elapsed()
-	ctx, cancel := clock.WithTimeout(ctx, env.Loop, lookTimeout+hoarderapi.TransferTime(a.sizes[root]))
+	ctx, cancel := clock.WithTimeout(ctx, env.Loop, lookTimeout+transport.TransferTime(a.sizes[root]))
 	defer cancel()
 	id, err := cid.Decode(root)
 	if err != nil {

@@ -32,18 +32,25 @@ type ackIsDurable struct {
 
 type freshAck struct{ job, node string }
 
-// jobPromises is the durability of jobs.
-type jobPromises struct{ durability }
+// jobPromises is the durability of jobs. bytes are the sizes of their trees: a copy
+// of a large one may have been counted long before it is acknowledged.
+type jobPromises struct {
+	durability
+	bytes map[string]int64
+}
 
 func newJobPromises() jobPromises {
-	return jobPromises{newDurability("patrick", patrickapi.PushTimeout)}
+	return jobPromises{newDurability("patrick", patrickapi.PushTimeout), map[string]int64{}}
 }
 
 // fact learns.
 func (p *jobPromises) fact(f check.Fact) {
 	p.durability.fact(f)
-	if f.Name == "job-acked" {
-		p.promise(f.Text("job"), int(f.Int("copies")), f.At)
+	switch job := f.Text("job"); f.Name {
+	case "job-accepted":
+		p.bytes[job] = max(p.bytes[job], f.Int("bytes"))
+	case "job-acked":
+		p.promise(job, int(f.Int("copies")), f.At-patrickapi.PushTime(p.bytes[job])+patrickapi.PushTimeout)
 	}
 }
 

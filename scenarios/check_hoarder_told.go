@@ -80,7 +80,7 @@ func (c *itemsTold) retrieved(v check.View, f check.Fact) error {
 		return nil
 	}
 	took := time.Duration(f.Int("took"))
-	if took >= lookTimeout && took < lookTimeout+hoarderapi.TransferTime(it.bytes) {
+	if took >= lookTimeout && took < lookTimeout+transport.TransferTime(it.bytes) {
 		c.Excused("the user did not wait for as long as a slow link takes")
 		return nil
 	}

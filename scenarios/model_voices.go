@@ -6,6 +6,7 @@ import (
 
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/transport"
 )
 
 // voice is what one owner has said of one item: what it was heard to send, and
@@ -105,7 +106,7 @@ func (v *voice) hear(f check.Fact) {
 // when it was written.
 const ackMax = hoarderapi.MarkTimeout + 5*time.Second
 
-func ackMaxOf(bytes int64) time.Duration { return ackMax + 2*hoarderapi.TransferTime(bytes) }
+func ackMaxOf(bytes int64) time.Duration { return ackMax + 2*transport.TransferTime(bytes) }
 
 // lose makes a withdrawal unsure that may be lost with its writer.
 func (v *voice) lose(node string, diskLost bool, now time.Duration) {

@@ -29,6 +29,20 @@ type call struct {
 // moving: it is what a message of MessageLenMax takes at 8 kB/s.
 const callTotalMax = 10 * time.Minute
 
+// Content may move as slowly as RateMin, in bytes a second, but no longer than
+// TransferMax.
+const (
+	RateMin     = 4 << 10
+	TransferMax = time.Hour
+)
+
+// TransferTime is how long content of a size may be under way, for the limits of
+// calls that wait for it: those do not move meanwhile. A transfer of which nothing
+// moves ends long before that.
+func TransferTime(bytes int64) time.Duration {
+	return min(time.Duration(max(0, bytes)/RateMin), TransferMax/time.Second) * time.Second
+}
+
 // patienceKey finds what Patient has put into a context.
 type patienceKey struct{}
 

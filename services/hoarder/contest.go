@@ -23,7 +23,7 @@ const (
 )
 
 func transferTimeout(bytes int64) time.Duration {
-	return transferTimeoutMin + hoarderapi.TransferTime(bytes)
+	return transferTimeoutMin + transport.TransferTime(bytes)
 }
 
 // contest is this hoarder's part in the competition for one item.

@@ -33,7 +33,7 @@ const (
 // link on which the first copy took long. left is what is left of the mark's own
 // time, if that is bounded.
 func passOnTime(bytes int64, first, left time.Duration, bounded bool) time.Duration {
-	d := passOnTimeout + 2*first + hoarderapi.TransferTime(bytes)
+	d := passOnTimeout + 2*first + transport.TransferTime(bytes)
 	if bounded {
 		d = min(d, left-answerSpare)
 	}

@@ -49,11 +49,12 @@ func (b *logbook) flush() {
 
 // store keeps the whole log as a block, for patrick to fetch. A log that cannot
 // be stored is no reason for a job to fail.
-func (b *logbook) store(ctx context.Context) cid.Cid {
-	root, err := b.s.add(ctx, b.lock, []byte(strings.Join(b.lines, "\n")+"\n"))
+func (b *logbook) store(ctx context.Context) (root cid.Cid, size int64) {
+	text := strings.Join(b.lines, "\n") + "\n"
+	root, err := b.s.add(ctx, b.lock, []byte(text))
 	if err != nil {
 		b.s.env.Log.Warn("cannot store a log", "job", b.lock.job.ID, "err", err)
-		return cid.Undef
+		return cid.Undef, 0
 	}
-	return root
+	return root, int64(len(text))
 }

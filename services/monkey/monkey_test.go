@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
 func TestLockIsValidForALeaseAfterTheLastGoodRequest(t *testing.T) {
@@ -21,5 +22,14 @@ func TestLockIsValidForALeaseAfterTheLastGoodRequest(t *testing.T) {
 		"renewed meanwhile": {lock{lease: 10, good: 12}, 15, true},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, c.lock.valid(c.now)) })
+	}
+}
+
+func TestFetchTimeFollowsTheSize(t *testing.T) {
+	for bytes, want := range map[int64]time.Duration{
+		-1: 10 * time.Second, 0: 10 * time.Second, 8 << 10: 12 * time.Second,
+		patrickapi.TreeLenMax: 266 * time.Second, patrickapi.TreeLenMax * 2: 266 * time.Second,
+	} {
+		require.Equal(t, want, fetchTime(bytes), "%d bytes", bytes)
 	}
 }

@@ -24,7 +24,7 @@ func (s *Service) report(ctx context.Context, l *lock, out outcome) {
 	l.phase = "finish"
 	req := patrickapi.FinishRequest{
 		Job: l.job.ID, Token: l.token, Success: out.succeeded(), Published: out.published,
-		Permanent: IsUserError(out.err), Log: text(out.log),
+		Permanent: IsUserError(out.err), Log: text(out.log), LogSize: out.logSize,
 	}
 	if req.Success {
 		req.Artifact = text(out.artifact)

@@ -211,7 +211,7 @@ func TestAJobFromOfferToReport(t *testing.T) {
 		require.Len(t, y.finished, 1)
 		require.NotEmpty(t, y.finished[0].Log)
 		require.Equal(t, patrickapi.FinishRequest{
-			Job: job(1), Token: patrickapi.Token(token), Success: true, Published: true, Artifact: artifact, Log: y.finished[0].Log,
+			Job: job(1), Token: patrickapi.Token(token), Success: true, Published: true, Artifact: artifact, Log: y.finished[0].Log, LogSize: int64(len("built\n")),
 		}, y.finished[0])
 		require.Equal(t, []patrickapi.LogNote{{Job: job(1), Token: patrickapi.Token(token), Lines: []string{"built"}}}, y.logged)
 		require.Empty(t, y.holding())
@@ -344,6 +344,9 @@ func TestHowAnAttemptIsReported(t *testing.T) {
 				}
 				want := c.want
 				want.Job, want.Token, want.Log = job(1), patrickapi.Token{Attempt: 3, Holder: y.monkey.Peer()}, got.Log
+				for _, line := range y.allLogged() {
+					want.LogSize += int64(len(line) + 1)
+				}
 				require.Equal(t, want, got)
 				require.Equal(t, c.builds, y.builds)
 				require.InDelta(t, c.published, len(y.published), 1)
@@ -353,6 +356,15 @@ func TestHowAnAttemptIsReported(t *testing.T) {
 			})
 		})
 	}
+}
+
+// allLogged are the lines that were streamed, which must come without a gap.
+func (y *yard) allLogged() (lines []string) {
+	for _, note := range y.logged {
+		require.Equal(y, len(lines), note.First)
+		lines = append(lines, note.Lines...)
+	}
+	return lines
 }
 
 func (y *yard) fails(err error) {

@@ -23,7 +23,7 @@ const (
 	insistFor = time.Minute
 	// refusedFor bounds it for a step that is refused for lack of room.
 	refusedFor = 10 * time.Second
-	// fetchTimeout bounds one attempt to fetch the tree.
+	// fetchTimeout bounds one attempt to fetch a tree of no size; see fetchTime.
 	fetchTimeout = 10 * time.Second
 )
 
@@ -31,6 +31,7 @@ const (
 type outcome struct {
 	artifact  cid.Cid
 	log       cid.Cid
+	logSize   int64
 	published bool
 	err       error
 }
@@ -55,7 +56,7 @@ func (s *Service) work(ctx context.Context, l *lock) {
 		book.line("failed: " + out.err.Error())
 	}
 	book.flush()
-	out.log = book.store(ctx)
+	out.log, out.logSize = book.store(ctx)
 	s.report(ctx, l, out)
 	s.letGo(l, out)
 }
@@ -122,6 +123,11 @@ func (s *Service) buildInTime(ctx context.Context, l *lock, req Request) (Result
 	return built, err
 }
 
+// fetchTime bounds one attempt to fetch a tree of so many bytes, as patrick says.
+func fetchTime(bytes int64) time.Duration {
+	return fetchTimeout + transport.TransferTime(min(bytes, patrickapi.TreeLenMax))
+}
+
 func (s *Service) fetchTree(ctx context.Context, l *lock) (patrickapi.Tree, error) {
 	root, err := cid.Decode(l.job.Source)
 	if err != nil {
@@ -129,7 +135,7 @@ func (s *Service) fetchTree(ctx context.Context, l *lock) (patrickapi.Tree, erro
 	}
 	holders := patrickapi.Rank(patrickapi.BranchOf(l.job.ID), s.env.Wire.Directory().Peers("patrick"))
 	err = s.insist(ctx, l, func(ctx context.Context) error {
-		ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, fetchTimeout)
+		ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, fetchTime(l.job.TreeSize))
 		defer cancel()
 		return s.env.Blocks.Fetch(ctx, root, holders, patrickapi.TreeLenMax*2)
 	})

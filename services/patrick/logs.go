@@ -3,7 +3,6 @@ package patrick
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
@@ -15,8 +14,7 @@ import (
 const (
 	tailLinesMax = 200 // per job, in memory, while it runs
 	tailJobsMax  = 256
-	logLenMax    = 1 << 20 // of a whole log, in bytes
-	logTimeout   = 4 * time.Second
+	logLenMax    = patrickapi.LogLenMax
 )
 
 // logs holds the ends of the logs of running jobs, the last tailJobsMax of
@@ -78,7 +76,7 @@ func (s *Service) keepLog(ctx context.Context, req patrickapi.FinishRequest) (co
 		return 0
 	}
 	if !s.HasSource(req.Log) {
-		fetchCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, logTimeout)
+		fetchCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, keepTime(req.LogSize))
 		defer cancel()
 		holders := append([]transport.Peer{req.Token.Holder}, s.peers.others(patrickapi.BranchOf(req.Job))...)
 		if err := s.fetch(fetchCtx, root, holders, logLenMax); err != nil {
@@ -86,7 +84,11 @@ func (s *Service) keepLog(ctx context.Context, req patrickapi.FinishRequest) (co
 			return 0
 		}
 	}
-	return 1 + s.spreadRoot(ctx, req.Job, patrickapi.KeepRequest{Root: req.Log, Size: logLenMax}, s.copies()-1)
+	size, err := s.env.Blocks.Size(root)
+	if err != nil {
+		s.env.Log.Warn("cannot measure a log", "job", req.Job, "err", err)
+	}
+	return 1 + s.spreadRoot(ctx, req.Job, patrickapi.KeepRequest{Root: req.Log, Size: size}, s.copies()-1)
 }
 
 // readLogs returns the whole log of the last attempt that reported, fetching it
@@ -125,7 +127,7 @@ func (s *Service) wholeLog(ctx context.Context, id, log string) (patrickapi.Logs
 		return none, transport.New(transport.Internal, "patrick/logs", err.Error())
 	}
 	if !s.HasSource(log) {
-		fetchCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, logTimeout)
+		fetchCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, keepTime(0))
 		defer cancel()
 		if err := s.fetch(fetchCtx, root, s.peers.others(patrickapi.BranchOf(id)), logLenMax); err != nil {
 			return none, transport.New(transport.Unreachable, "patrick/logs", "the log is not here, and nobody who keeps it can be reached: "+err.Error())

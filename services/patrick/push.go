@@ -13,10 +13,16 @@ import (
 
 const (
 	replicateTimeout = 5 * time.Second
-	keepTimeout      = 4 * time.Second
+	// keepTimeout bounds the fetch of a tree or a log of no size; see keepTime.
+	keepTimeout = 4 * time.Second
 	// keepAskMax is how many patricks are asked to keep a tree.
 	keepAskMax = 5
 )
+
+// keepTime bounds the fetch of a tree or a log of so many bytes, as somebody says.
+func keepTime(bytes int64) time.Duration {
+	return keepTimeout + transport.TransferTime(min(bytes, patrickapi.TreeLenMax))
+}
 
 // push accepts a push and acknowledges it when the job and its tree survive the
 // loss of this node, if another patrick can be reached.
@@ -144,7 +150,7 @@ func (s *Service) accept(id string, req patrickapi.PushRequest, tree cid.Cid) (d
 		return false, err
 	}
 	s.env.Observe("job-accepted", node.F("job", id), node.F("project", req.Project), node.F("branch", req.Branch),
-		node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("order", job.Order))
+		node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("order", job.Order), node.F("bytes", job.TreeSize))
 	for _, older := range s.board.ofBranch(patrickapi.BranchOf(id)) {
 		s.supersede(older)
 	}
@@ -211,7 +217,7 @@ func (s *Service) spreadRoot(ctx context.Context, id string, req patrickapi.Keep
 		if up, _ := s.peers.ask(ctx, p); !up {
 			continue
 		}
-		callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, keepTimeout)
+		callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, keepTime(req.Size))
 		_, err := patrickapi.Keep.Call(callCtx, s.env.Wire, p, req)
 		cancel()
 		if err == nil {

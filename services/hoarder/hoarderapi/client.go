@@ -10,21 +10,8 @@ import (
 
 // MarkTimeout bounds one hoarder's attempt at a mark of content that moves in no
 // time. What is large has the time beside that it takes twice, for two copies,
-// over a slow link, see TransferTime.
+// over a slow link, see transport.TransferTime.
 const MarkTimeout = 20 * time.Second
-
-// Content may move as slowly as RateMin, in bytes a second, but no longer than
-// TransferMax.
-const (
-	RateMin     = 4 << 10
-	TransferMax = time.Hour
-)
-
-// TransferTime is how long content of a size may be under way. A transfer of which
-// nothing moves ends long before that.
-func TransferTime(bytes int64) time.Duration {
-	return min(time.Duration(max(0, bytes)/RateMin), TransferMax/time.Second) * time.Second
-}
 
 // Client speaks to hoarders. It tries them in rendezvous order of the root, so
 // that what is asked of an item tends to go to those that hold it.
@@ -43,7 +30,7 @@ func NewClient(ep *transport.Endpoint) *Client { return &Client{ep: ep, attempts
 // asked has room. Conflict: the owner has withdrawn it with this Seq or a higher
 // one. Marking is idempotent; try again after Timeout or Unreachable.
 func (c *Client) Mark(ctx context.Context, req MarkRequest) (MarkResponse, error) {
-	return try(ctx, c, MarkMethod, req.Root, req, MarkTimeout+2*TransferTime(req.Size))
+	return try(ctx, c, MarkMethod, req.Root, req, MarkTimeout+2*transport.TransferTime(req.Size))
 }
 
 // Unmark withdraws what the owner has marked with Seq or less. It returns when

@@ -8,20 +8,30 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
+// What is large has the time beside that it takes over a slow link, see
+// transport.TransferTime.
 const (
-	// PushTimeout bounds a push at one patrick: it waits for two disks.
+	// PushTimeout bounds a push at one patrick: it waits for two disks. PushTime is
+	// that of a large tree.
 	PushTimeout = 15 * time.Second
-	// RebuildTimeout bounds a rebuild at one patrick: it may fetch the tree.
+	// RebuildTimeout bounds a rebuild at one patrick: it may fetch the tree, and
+	// passes it on.
 	RebuildTimeout = 15 * time.Second
-	// FinishTimeout bounds a report at one patrick: it fetches the log.
+	// FinishTimeout bounds a report at one patrick: it fetches the log, and passes it
+	// on.
 	FinishTimeout = 12 * time.Second
-	// LogsTimeout bounds reading a log at one patrick: it may have to fetch it.
+	// LogsTimeout bounds the silence of one patrick that is to send a log: it may have
+	// to fetch it, and what that has brought is used when it is asked again.
 	LogsTimeout = 8 * time.Second
 	// CallTimeout bounds any other request at one patrick.
 	CallTimeout = 5 * time.Second
 	// avoidFor is how long a patrick that did not answer is asked last.
 	avoidFor = 5 * time.Second
 )
+
+// PushTime bounds a push of so many bytes at one patrick: they cross a link to it,
+// another one to the home, and a third one to who keeps the second copy.
+func PushTime(bytes int64) time.Duration { return PushTimeout + 3*transport.TransferTime(bytes) }
 
 // Client asks patricks, the home of what is asked for first and then the others
 // in the order of rank, until one answers. Make one per service.
@@ -52,7 +62,7 @@ func (c *Client) NewEvent(ctx context.Context, project, repository, branch, id s
 // any error the event may be delivered again: it stays one job. Conflict: it is
 // older than all that is remembered of the branch, see README.
 func (c *Client) Push(ctx context.Context, req PushRequest) (PushResponse, error) {
-	return try(ctx, c, Push, BranchID(req.Repository, req.Branch), PushTimeout, req)
+	return try(ctx, c, Push, BranchID(req.Repository, req.Branch), PushTime(int64(len(req.Tree))), req)
 }
 
 // Claim asks for a job's lock. Conflict means that somebody else has it, or
@@ -69,7 +79,7 @@ func (c *Client) Renew(ctx context.Context, req RenewRequest) (RenewResponse, er
 // Finish reports the end of an attempt. It is idempotent. Conflict means that
 // the attempt does not count.
 func (c *Client) Finish(ctx context.Context, req FinishRequest) (FinishResponse, error) {
-	return try(ctx, c, Finish, BranchOf(req.Job), FinishTimeout, req)
+	return try(ctx, c, Finish, BranchOf(req.Job), FinishTimeout+2*transport.TransferTime(min(req.LogSize, LogLenMax)), req)
 }
 
 // Open lists open jobs, as key's home knows them; key spreads the callers.
@@ -111,13 +121,14 @@ func (c *Client) Rebuild(ctx context.Context, job string) (RebuildResponse, erro
 	if now.Status.Final() {
 		n++
 	}
-	return try(ctx, c, Rebuild, BranchOf(job), RebuildTimeout, RebuildRequest{Job: job, N: n})
+	return try(ctx, c, Rebuild, BranchOf(job), RebuildTimeout+2*transport.TransferTime(min(now.TreeSize, TreeLenMax)), RebuildRequest{Job: job, N: n})
 }
 
 // Logs returns the log of a job as far as it is known. NotFound: there is none
 // yet, or none was kept. Unreachable: whoever keeps it does not answer.
 func (c *Client) Logs(ctx context.Context, job string) (LogsResponse, error) {
-	return try(ctx, c, Logs, BranchOf(job), LogsTimeout, JobRequest{Job: job})
+	ctx = transport.Patient(ctx, LogsTimeout)
+	return try(ctx, c, Logs, BranchOf(job), LogsTimeout+2*transport.TransferTime(LogLenMax), JobRequest{Job: job})
 }
 
 // SendLog streams log lines to the home, best effort.

@@ -6,6 +6,8 @@ import "github.com/taucloud/tau/transport"
 const (
 	// TreeLenMax bounds a pushed tree, in bytes.
 	TreeLenMax = 1 << 20
+	// LogLenMax bounds the log of an attempt, in bytes.
+	LogLenMax = 1 << 20
 	// NameLenMax bounds a project, repository, branch, commit or an event's ID, in
 	// bytes.
 	NameLenMax = 256
@@ -111,7 +113,9 @@ type FinishRequest struct {
 	// Artifact and Log are CIDs, "" if there is none.
 	Artifact string
 	Log      string
-	Error    string
+	// LogSize is the log's, in bytes: a patrick gives a large one more time to come.
+	LogSize int64
+	Error   string
 }
 
 // FinishResponse says what has become of the job.
@@ -184,7 +188,7 @@ type LogsResponse struct {
 }
 
 // KeepRequest asks another patrick to fetch a tree or a log from the caller and
-// to make it durable.
+// to make it durable. Size is its, in bytes.
 type KeepRequest struct {
 	Root string
 	Size int64

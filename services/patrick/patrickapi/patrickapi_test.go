@@ -3,6 +3,7 @@ package patrickapi
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/transport"
@@ -85,4 +86,9 @@ func FuzzDecodeTree(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, tree.Encode(), again.Encode())
 	})
+}
+
+func TestLargePushesTakeTheirTime(t *testing.T) {
+	require.Equal(t, 15*time.Second, PushTime(0))
+	require.Equal(t, 15*time.Second+3*256*time.Second, PushTime(TreeLenMax), "three links at 4 KiB a second")
 }
