@@ -87,12 +87,13 @@ func (s *blockStore) removeRoot(root CID, owner string) error {
 		if err := b.Delete(context.Background(), datastore.RawKey(string(rootKey(root)))); err != nil {
 			return err
 		}
-		return s.deleteBlocks(b, garbage)
+		return deleteBlocks(b, garbage)
 	})
 	if err != nil {
 		s.refer(members, 1)
 		return fmt.Errorf("storage: remove root: %w", err)
 	}
+	s.forget(garbage)
 	delete(s.roots, root)
 	delete(s.owners, root)
 	return nil

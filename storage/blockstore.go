@@ -91,7 +91,11 @@ func (s *blockStore) dropUnreferenced() error {
 		return nil
 	}
 	slices.SortFunc(garbage, compareCIDs)
-	return s.write(func(b datastore.Batch) error { return s.deleteBlocks(b, garbage) })
+	if err := s.write(func(b datastore.Batch) error { return deleteBlocks(b, garbage) }); err != nil {
+		return err
+	}
+	s.forget(garbage)
+	return nil
 }
 
 // put stores blocks and holds all of them, new or not: release them.
@@ -159,7 +163,8 @@ func (s *blockStore) release(cids []CID) {
 		return
 	}
 	// What stays on the disk now is removed by the next open.
-	_ = s.write(func(b datastore.Batch) error { return s.deleteBlocks(b, garbage) })
+	_ = s.write(func(b datastore.Batch) error { return deleteBlocks(b, garbage) })
+	s.forget(garbage)
 }
 
 // refer counts references and returns the blocks that are left without.
@@ -177,18 +182,20 @@ func (s *blockStore) refer(cids []CID, by int) (garbage []CID) {
 	return garbage
 }
 
-// deleteBlocks adds the deletions to batch. That the index forgets at once is
-// right even if the batch fails: the blocks are garbage.
-func (s *blockStore) deleteBlocks(batch datastore.Batch, garbage []CID) error {
+func deleteBlocks(batch datastore.Batch, garbage []CID) error {
 	for _, c := range garbage {
 		if err := batch.Delete(context.Background(), blockKey(c)); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// forget takes blocks out of the index, which are deleted.
+func (s *blockStore) forget(garbage []CID) {
 	for _, c := range garbage {
 		delete(s.index, c)
 	}
-	return nil
 }
 
 func (s *blockStore) write(fill func(b datastore.Batch) error) error {
