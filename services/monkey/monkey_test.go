@@ -1,6 +1,7 @@
 package monkey
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -32,4 +33,16 @@ func TestFetchTimeFollowsTheSize(t *testing.T) {
 	} {
 		require.Equal(t, want, fetchTime(bytes), "%d bytes", bytes)
 	}
+}
+
+func TestDefaults(t *testing.T) {
+	require.Equal(t, &Settings{Slots: 2, RaceWindow: 200 * time.Millisecond, PollInterval: 5 * time.Second}, DefaultSettings())
+}
+
+func TestASuccessIsWhatHasNoErrorOrIsPublished(t *testing.T) {
+	mishap := errors.New("out of luck")
+	require.True(t, outcome{}.succeeded())
+	require.True(t, outcome{published: true}.succeeded())
+	require.True(t, outcome{published: true, err: mishap}.succeeded())
+	require.False(t, outcome{err: mishap}.succeeded())
 }

@@ -106,7 +106,6 @@ func (s *Service) delay(o patrickapi.Offer) time.Duration {
 
 // hold begins to hold a lock.
 func (s *Service) hold(l *lock) {
-	l.abort = func() {}
 	s.held[l.job.ID] = l
 	s.env.Observe("lock-taken", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("holder", l.token.Holder))
 }

@@ -31,19 +31,29 @@ type yard struct {
 	home    node.Env
 	tree    cid.Cid
 
-	claims, renews, finishes, fences, publishes, marks steps
-	claimed                                            []patrickapi.ClaimRequest
-	open                                               []patrickapi.Offer
-	finished                                           []patrickapi.FinishRequest
-	fenced                                             []tnsapi.FenceRequest
-	published                                          []tnsapi.PublishRequest
-	marked                                             []hoarderapi.MarkRequest
-	logged                                             []patrickapi.LogNote
-	logCopies                                          int
+	claims, renews, finishes, fences, publishes, marks, opens steps
+	grant                                                     func(g *patrickapi.Grant) // what patrick grants instead
+	claimed                                                   []patrickapi.ClaimRequest
+	open                                                      []patrickapi.Offer
+	renewed                                                   []renewal
+	asked                                                     int // for open jobs
+	requests                                                  []Request
+	finished                                                  []patrickapi.FinishRequest
+	fenced                                                    []tnsapi.FenceRequest
+	published                                                 []tnsapi.PublishRequest
+	marked                                                    []hoarderapi.MarkRequest
+	logged                                                    []patrickapi.LogNote
+	logCopies                                                 int
 
 	build  func(ctx context.Context, loop clock.Loop, r Request) (Result, error)
 	builds int
 	loop   clock.Loop // the monkey's
+}
+
+// renewal is a request for another lease, and when it came.
+type renewal struct {
+	at  time.Duration
+	req patrickapi.RenewRequest
 }
 
 // steps is how a service answers: after a while, and with an error if there is one.
@@ -94,6 +104,7 @@ func inYard(t *testing.T, lacks without, change func(s *Settings), f func(y *yar
 // Build implements Builder.
 func (y *yard) Build(ctx context.Context, r Request) (Result, error) {
 	y.builds++
+	y.requests = append(y.requests, r)
 	return y.build(ctx, y.loop, r)
 }
 
@@ -101,20 +112,26 @@ func (y *yard) startPatrick(env node.Env) {
 	y.home = env
 	patrickapi.Claim.Serve(env.Wire, func(ctx context.Context, from transport.Peer, req patrickapi.ClaimRequest) (patrickapi.Grant, error) {
 		y.claimed = append(y.claimed, req)
-		return patrickapi.Grant{
+		g := patrickapi.Grant{
 			Job:   patrickapi.Job{ID: req.Job, Project: "p", Repository: "r", Branch: "b", Commit: "c", Source: y.tree.String(), Order: 7},
 			Token: patrickapi.Token{Attempt: 3, Holder: from}, Lease: lease, BuildMax: time.Minute,
-		}, y.claims.take(ctx, env.Loop)
+		}
+		if y.grant != nil {
+			y.grant(&g)
+		}
+		return g, y.claims.take(ctx, env.Loop)
 	})
-	patrickapi.Renew.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ patrickapi.RenewRequest) (patrickapi.RenewResponse, error) {
+	patrickapi.Renew.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req patrickapi.RenewRequest) (patrickapi.RenewResponse, error) {
+		y.renewed = append(y.renewed, renewal{env.Loop.Elapsed(), req})
 		return patrickapi.RenewResponse{}, y.renews.take(ctx, env.Loop)
 	})
 	patrickapi.Finish.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req patrickapi.FinishRequest) (patrickapi.FinishResponse, error) {
 		y.finished = append(y.finished, req)
 		return patrickapi.FinishResponse{Status: patrickapi.Success, LogCopies: y.logCopies}, y.finishes.take(ctx, env.Loop)
 	})
-	patrickapi.OpenJobs.Serve(env.Wire, func(context.Context, transport.Peer, patrickapi.OpenRequest) (patrickapi.Announcement, error) {
-		return patrickapi.Announcement{Jobs: y.open}, nil
+	patrickapi.OpenJobs.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ patrickapi.OpenRequest) (patrickapi.Announcement, error) {
+		y.asked++
+		return patrickapi.Announcement{Jobs: y.open}, y.opens.take(ctx, env.Loop)
 	})
 	patrickapi.Log.Serve(env.Wire, func(_ context.Context, _ transport.Peer, n patrickapi.LogNote) { y.logged = append(y.logged, n) })
 }
@@ -161,6 +178,13 @@ func (y *yard) offer(jobs ...string) {
 	})
 }
 
+// incarnation is which life of the monkey this is, from 1.
+func (y *yard) incarnation() (n uint64) {
+	y.turn(func(s *Service) { n = s.env.Incarnation })
+	require.NotZero(y, n)
+	return n
+}
+
 // turn runs f in a turn of the monkey.
 func (y *yard) turn(f func(s *Service)) {
 	s := y.monkey.Service("monkey").(*Service)
@@ -192,7 +216,7 @@ func TestAJobFromOfferToReport(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.offer(job(1))
 		time.Sleep(time.Second)
-		require.Equal(t, []patrickapi.ClaimRequest{{Job: job(1), Holder: y.monkey.Peer(), Incarnation: y.claimed[0].Incarnation}}, y.claimed)
+		require.Equal(t, []patrickapi.ClaimRequest{{Job: job(1), Holder: y.monkey.Peer(), Incarnation: y.incarnation()}}, y.claimed)
 		token := tnsapi.Token{Attempt: 3, Holder: y.monkey.Peer()}
 		require.Equal(t, []tnsapi.FenceRequest{{Project: "p", Branch: "b", Job: job(1), Token: token}}, y.fenced, "before it builds")
 		require.Equal(t, 1, y.builds)
@@ -317,6 +341,11 @@ func TestHowAnAttemptIsReported(t *testing.T) {
 	}{
 		"a mishap":               {func(y *yard) { y.fails(errors.New("out of luck")) }, time.Second, patrickapi.FinishRequest{Error: "out of luck"}, 1, 0},
 		"the pusher's own fault": {func(y *yard) { y.fails(UserError("nonsense")) }, time.Second, patrickapi.FinishRequest{Error: "nonsense", Permanent: true}, 1, 0},
+		"fenced by nonsense":     {func(y *yard) { y.fences.err = failing(transport.Invalid) }, time.Second, patrickapi.FinishRequest{Error: "test: invalid: as told"}, 0, 0},
+		"refused by tns, and patrick is silent": {func(y *yard) { y.publishes.err, y.renews.err = conflict, failing(transport.Internal) }, 3 * time.Second,
+			patrickapi.FinishRequest{Error: "test: conflict: as told"}, 1, 1},
+		"no tree": {func(y *yard) { y.grant = func(g *patrickapi.Grant) { g.Job.Source = "x" } }, time.Second,
+			patrickapi.FinishRequest{Error: "the job has no tree: invalid cid: cid too short", Permanent: true}, 0, 0},
 		"too long": {func(y *yard) { y.build = forever }, 65 * time.Second,
 			patrickapi.FinishRequest{Error: "the build took longer than 1m0s"}, 1, 0},
 		"fenced by a newer one": {func(y *yard) { y.fences.err = conflict }, time.Second, patrickapi.FinishRequest{Error: "test: conflict: as told"}, 0, 0},
@@ -349,8 +378,13 @@ func TestHowAnAttemptIsReported(t *testing.T) {
 				}
 				require.Equal(t, want, got)
 				require.Equal(t, c.builds, y.builds)
-				require.InDelta(t, c.published, len(y.published), 1)
-				require.Equal(t, c.published > 0, len(y.published) > 0)
+				require.Len(t, y.published, c.published)
+				require.Len(t, y.Facts("published"), 0)
+				require.Equal(t, y.marks.err == nil && got.Artifact != "" || c.published > 0, len(y.Facts("artifact-kept")) == 1)
+				require.Len(t, y.Facts("build-ended"), c.builds)
+				for _, f := range y.Facts("build-ended") {
+					require.Equal(t, len(y.Facts("build-done")) == 1, f.Fields["success"])
+				}
 				require.Zero(t, y.stored())
 				require.Empty(t, y.holding())
 			})
@@ -422,6 +456,7 @@ func TestReportsAreRepeated(t *testing.T) {
 		y.offer(job(1))
 		time.Sleep(5*time.Second + logFor)
 		require.Len(t, y.Facts("outcome-reported"), 1, "it does not wait for ever")
+		require.Len(t, y.finished, int(logFor/retryWait)+1)
 	})
 	inYard(t, without{}, nil, func(y *yard) { // a failure is of no interest after the lease
 		y.fails(errors.New("out of luck"))
@@ -435,12 +470,21 @@ func TestReportsAreRepeated(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.Len(t, y.finished, told)
 	})
-	inYard(t, without{}, nil, func(y *yard) { // a refusal is the last word
-		y.finishes.err = failing(transport.Conflict)
+	for _, kind := range []transport.Kind{transport.Conflict, transport.Invalid} {
+		inYard(t, without{}, nil, func(y *yard) { // a refusal is the last word
+			y.finishes.err = failing(kind)
+			y.offer(job(1))
+			time.Sleep(time.Minute)
+			require.Len(t, y.finished, 1)
+			require.Len(t, y.reasons(), 1)
+		})
+	}
+	inYard(t, without{}, nil, func(y *yard) { // a publication, each second, until ten minutes after the lease that it had
+		y.finishes.err = failing(transport.Internal)
 		y.offer(job(1))
-		time.Sleep(time.Minute)
-		require.Len(t, y.finished, 1)
-		require.Len(t, y.reasons(), 1)
+		time.Sleep(15 * time.Minute)
+		require.Len(t, y.finished, int((lease+reportFor-2*time.Second)/retryWait))
+		require.Zero(t, y.stored())
 	})
 }
 
@@ -562,6 +606,16 @@ func TestACloudWithoutTheOthers(t *testing.T) {
 		y.monkey.Stop()
 		y.monkey.Start()
 		require.Equal(t, artifactsMax, y.stored(), "also after a restart")
+		y.finished = nil
+		y.offer(job(1))
+		time.Sleep(time.Second)
+		require.Len(t, y.finished, 1)
+		require.Equal(t, artifactsMax, y.stored(), "those of an earlier life count")
+		y.turn(func(s *Service) {
+			kept := len(s.kept)
+			s.keepArtifact(s.kept[3])
+			require.Len(t, s.kept, kept, "it is kept already")
+		})
 	})
 }
 
@@ -604,7 +658,23 @@ func TestTreesThatCannotBeBuilt(t *testing.T) {
 		require.Len(t, y.finished, 1)
 		require.False(t, y.finished[0].Permanent)
 		require.False(t, y.finished[0].Success)
+		require.Contains(t, y.finished[0].Error, "not found")
+		require.Zero(t, y.builds)
 		require.Zero(t, y.stored())
+	})
+	inYard(t, without{}, nil, func(y *yard) {
+		y.grant = func(g *patrickapi.Grant) { g.Job.Source = y.tree.String() }
+		y.offer()
+		y.atHome(func(ctx context.Context) {
+			var err error
+			y.tree, err = y.home.Blocks.Add(ctx, make([]byte, patrickapi.TreeLenMax+1))
+			require.NoError(t, err)
+			require.NoError(t, monkeyapi.Offer.Tell(y.home.Wire, y.monkey.Peer(), patrickapi.Announcement{Jobs: []patrickapi.Offer{{Job: job(1)}}}))
+		})
+		time.Sleep(3 * time.Second)
+		require.Len(t, y.finished, 1)
+		require.False(t, y.finished[0].Permanent, "no patrick has accepted that one: it was not pushed")
+		require.Zero(t, y.builds)
 	})
 }
 
@@ -631,7 +701,26 @@ func TestLogbooksAreBounded(t *testing.T) {
 			require.Greater(t, size, logLenMax-2*patrickapi.LogLineLenMax)
 			b.flush()
 			require.Equal(t, len(b.lines), b.sent)
+
+			full := s.newLogbook(&lock{})
+			for range logLenMax / (patrickapi.LogLineLenMax + 1) {
+				full.line(strings.Repeat("x", patrickapi.LogLineLenMax))
+			}
+			full.line("") // to the last byte
+			require.Equal(t, logLenMax, full.size)
+			full.line("")
+			require.Len(t, full.lines, logLenMax/(patrickapi.LogLineLenMax+1)+1)
 		})
+		time.Sleep(time.Second)
+		y.logged = nil
+		y.turn(func(s *Service) {
+			b := s.newLogbook(&lock{job: patrickapi.Job{ID: job(1)}})
+			b.lines = make([]string, 2*patrickapi.LogLinesMax+2)
+			b.flush()
+		})
+		time.Sleep(time.Second)
+		require.Len(t, y.allLogged(), 2*patrickapi.LogLinesMax+2)
+		require.Len(t, y.logged[0].Lines, patrickapi.LogLinesMax)
 	})
 }
 
