@@ -316,7 +316,7 @@ func TestContentsGoWithTheirJobs(t *testing.T) {
 		require.NoError(t, err)
 
 		failed := o.push(aPush("second", 2))
-		resp, err = m.finish(patrickapi.FinishRequest{Job: failed, Token: m.mustClaim(failed), Permanent: true, Error: "e", Log: m.store("failed\n")})
+		_, err = m.finish(patrickapi.FinishRequest{Job: failed, Token: m.mustClaim(failed), Permanent: true, Error: "e", Log: m.store("failed\n")})
 		require.NoError(t, err)
 		time.Sleep(2*sweepInterval + second)
 		require.Equal(t, []int{2, 2}, stored(), "tree and log of what may be rebuilt; the first is forgotten")
