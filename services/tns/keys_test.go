@@ -41,7 +41,7 @@ func TestFencesAreReadFromTheirKeys(t *testing.T) {
 	got, err := parseFence(fenceKey("p", "b", "j", want))
 	require.NoError(t, err)
 	require.Equal(t, want, got)
-	for _, part := range []string{"", "12", "x-00", "12-00", "12-zz", "-" + strings.Repeat("0", 64)} {
+	for _, part := range []string{"", "12", "x-00", "12-00", "12-zz", "-" + strings.Repeat("0", 64), "12-" + strings.Repeat("0", 64) + "z"} {
 		_, err := parseFence(storage.K(fences, "p", "b", "j", part))
 		require.Error(t, err, part)
 	}
