@@ -3,6 +3,7 @@ package tns
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -55,10 +56,10 @@ func TestTheBoundsOfAPublication(t *testing.T) {
 	}
 }
 
-// numbered are n entries with paths of two bytes, in order.
+// numbered are n entries, in order.
 func numbered(n int) (list []tnsapi.Entry) {
 	for i := range n {
-		list = append(list, tnsapi.Entry{Path: string([]byte{byte(1 + i/128), byte(1 + i%128)})})
+		list = append(list, tnsapi.Entry{Path: fmt.Sprintf("%04d", i)})
 	}
 	return list
 }
