@@ -503,3 +503,26 @@ func TestExchangeFromHolders(t *testing.T) {
 		require.Empty(t, inside(r.Blocks.store))
 	})
 }
+
+// TestFetchesEnd with the cause of their context's end.
+func TestFetchesEnd(t *testing.T) {
+	d := manyLeaves(100)
+	withShelves(t, 1, graphOf(d), func(r *reader, shelves []*shelf) {
+		own := fmt.Errorf("a cause of its own")
+		r.in(func(ctx context.Context) {
+			ctx, end := context.WithCancelCause(ctx)
+			shelves[0].say = func(n int, _ getRequest) (getResponse, error, bool) {
+				if n == 3 {
+					return getResponse{}, errSilent, true
+				}
+				return getResponse{}, nil, false
+			}
+			r.member.loop.AfterFunc(time.Second, func() { end(own) })
+			err := r.Fetch(ctx, d.root(), []transport.Peer{shelves[0].peer}, 1<<20)
+			require.Error(t, err)
+			require.ErrorIs(t, r.Fetch(ctx, d.root(), []transport.Peer{shelves[0].peer}, 1<<20), own)
+			require.Len(t, shelves[0].asked, 4)
+			require.ErrorContains(t, r.Fetch(ctx, CID{}, nil, 1), "undefined")
+		})
+	})
+}

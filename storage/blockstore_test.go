@@ -406,3 +406,17 @@ func TestRootLists(t *testing.T) {
 		require.Nil(t, members, name)
 	}
 }
+
+// TestOwnersCostOneRecord: the list of a root is written once.
+func TestOwnersCostOneRecord(t *testing.T) {
+	disk := &brittleDisk{Disk: memdisk.New(), failAt: 1 << 30}
+	s, err := openBlockStore(disk)
+	require.NoError(t, err)
+	d := newDAG2("a")
+	require.NoError(t, s.put(d))
+	for i, records := range []int{2, 1, 0} { // of the first owner, of another, of that again
+		disk.count = 0
+		require.NoError(t, s.addRoot(d.root(), cidsOf(d), fmt.Sprint("owner ", min(i, 1))))
+		require.Equal(t, map[bool]int{true: 2 + records, false: 0}[records > 0], disk.count)
+	}
+}

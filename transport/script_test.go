@@ -32,6 +32,7 @@ type scriptConn struct {
 	sent   [][]byte
 	full   bool
 	closed bool
+	read   int // how many of those a stage has answered
 }
 
 func (c *scriptConn) Remote() transport.Peer { return c.remote }

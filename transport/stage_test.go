@@ -101,6 +101,15 @@ func (c *scriptConn) types(from int) (list []byte) {
 	return list
 }
 
+// answer has a peer answer all questions that it was asked on a conn.
+func (s *stage) answer(c *scriptConn) {
+	for ; c.read < len(c.sent); c.read++ {
+		if f := c.sent[c.read]; f[0] == typeAsk {
+			s.host.handler.Frame(c, append([]byte{typeAck}, f[1:]...))
+		}
+	}
+}
+
 // whole is what a peer makes of the frames sent on a conn, when it answers all
 // questions: complete frames, of any length.
 func (s *stage) whole(c *scriptConn) (list [][]byte) {
@@ -108,16 +117,15 @@ func (s *stage) whole(c *scriptConn) (list [][]byte) {
 		length int
 		data   []byte
 	}
+	s.answer(c)
 	parts := map[uint64]*open{}
-	for i := 0; i < len(c.sent); i++ {
-		f := c.sent[i]
-		switch f[0] {
+	for _, f := range c.sent {
+		switch typ := f[0]; typ {
 		case typeAsk:
-			s.host.handler.Frame(c, append([]byte{typeAck}, f[1:]...))
 		case typeBegin, typePart:
 			number, n := binary.Uvarint(f[1:])
 			f = f[1+n:]
-			if c.sent[i][0] == typeBegin {
+			if typ == typeBegin {
 				length, n := binary.Uvarint(f)
 				f = f[n:]
 				parts[number] = &open{length: int(length)}
