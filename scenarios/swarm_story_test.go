@@ -32,8 +32,8 @@ func swarm(n uint64) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "name: swarm-%d\nseed: %d\nduration: %ds\n", n, n, s.seconds)
 	fmt.Fprintf(&b, "network: {latency: %s%s}\n", s.one("1ms..5ms", "5ms..40ms", "20ms..120ms", "1ms..200ms"), s.bandwidth(n))
-	fmt.Fprintf(&b, "settings:\n  hoarder: {scrub-interval: 15s, capacity: %s, surplus-max: %d}\n", s.one("256MiB", "256MiB", "4MiB"), s.IntN(3))
-	fmt.Fprintf(&b, "  patrick: {lease: %s, copies: %s, losses-max: %s}\n", s.one("5s", "10s", "10s", "20s"), s.one("2", "2", "3"), s.one("10", "3", "1"))
+	fmt.Fprintf(&b, "settings:\n  tns: {history: %[1]s}\n  hoarder: {history: %[1]s, scrub-interval: 15s, capacity: %[2]s, surplus-max: %[3]d}\n", history(n), s.one("256MiB", "256MiB", "4MiB"), s.IntN(3))
+	fmt.Fprintf(&b, "  patrick: {history: %s, lease: %s, copies: %s, losses-max: %s}\n", history(n), s.one("5s", "10s", "10s", "20s"), s.one("2", "2", "3"), s.one("10", "3", "1"))
 	fmt.Fprintf(&b, "  monkey: {slots: %d}\n", 2+s.IntN(3))
 	fmt.Fprintf(&b, "nodes:\n%s\ntimeline:\n%s\n%s", nodes, strings.Join(s.lines, "\n"), s.expect())
 	return b.String()
@@ -48,6 +48,17 @@ func (s *story) bandwidth(n uint64) string {
 	}
 	from := []string{"8kB/s", "16kB/s", "32kB/s", "64kB/s", "256kB/s", "1MB/s"}
 	return ", bandwidth: " + from[rand.New(rand.NewPCG(n, 8)).IntN(len(from))]
+}
+
+// history is what replicas keep of their deltas: in every second scenario so
+// little that whoever was away comes back by whole states. It is drawn apart as
+// well.
+func history(n uint64) string {
+	if n%2 == 0 {
+		return "{}"
+	}
+	draw := rand.New(rand.NewPCG(n, 9))
+	return fmt.Sprintf("{deltas: %d, bytes: %dKiB}", []int{1, 8, 64, 512}[draw.IntN(4)], []int{1, 16, 256}[draw.IntN(3)])
 }
 
 func (s *story) one(from ...string) string { return from[s.IntN(len(from))] }
