@@ -249,9 +249,9 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 		call("first", 3_000_000)
 		call("second", 10)
 		s.sleep(ctx, time.Second)
-		frames := s.whole(conns[0])
+		s.answer(conns[0])
 		s.sleep(ctx, time.Second)
-		frames = s.whole(conns[0])
+		frames := s.whole(conns[0])
 		require.Len(t, frames, 18)
 		var names []string
 		for _, f := range frames[16:] {

@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -173,4 +174,19 @@ func encodeAgain(f frame) []byte {
 		return encodeCredit(f.id, f.credit)
 	}
 	return encodeID(f.typ, f.id)
+}
+
+// TestAnyNumberIsAnID: numbers go up to the end of 64 bits.
+func TestAnyNumberIsAnID(t *testing.T) {
+	const last = math.MaxUint64
+	for _, raw := range [][]byte{
+		encodeRequest(last, time.Second, "m", nil), encodeBegin(last, 100, []byte("x")), encodeOpen(last, "m", nil), encodeCredit(last, credit{}),
+		encodeMessage(frameResponse, last, nil), encodeMessage(frameData, last, nil), encodeMessage(framePart, last, nil),
+		encodeFailure(frameFailure, last, &Error{Kind: Refused}), encodeFailure(frameReset, last, &Error{Kind: Refused}),
+		encodeID(frameCancel, last), encodeID(frameEnd, last), encodeID(frameDrop, last), encodeID(frameAsk, last), encodeID(frameAck, last), encodeID(frameDecline, last),
+	} {
+		f, err := decodeFrame(raw)
+		require.NoError(t, err, "type %d", raw[0])
+		require.EqualValues(t, uint64(last), f.id, "type %d", raw[0])
+	}
 }

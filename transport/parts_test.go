@@ -177,3 +177,32 @@ func TestWhatNobodyWaitsForIsNotKept(t *testing.T) {
 		}
 	})
 }
+
+// TestStalledMessagesAreLookedAfterInTime: whichever of several would be late
+// first.
+func TestStalledMessagesAreLookedAfterInTime(t *testing.T) {
+	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}} {
+		withScript(t, func(_ context.Context, s *script) {
+			conns := make([]*scriptConn, 3)
+			for i := range conns {
+				conns[i] = s.acceptFrom(peerNamed(fmt.Sprint(i)))
+			}
+			for _, i := range order {
+				s.host.handler.Frame(conns[i], begin(1, 1000, 1))
+				s.clock.advance(time.Second)
+			}
+			for _, i := range order { // in the same order once more, all a while later
+				s.clock.advance(5 * time.Second)
+				s.host.handler.Frame(conns[i], part(1, 1))
+			}
+			s.clock.advance(transport.FrameTimeout - 10*time.Second - 1)
+			require.Equal(t, []bool{false, false, false}, []bool{conns[0].closed, conns[1].closed, conns[2].closed})
+			for n, i := range order {
+				s.clock.advance(1)
+				require.True(t, conns[i].closed, "%d of %v", n, order)
+				s.clock.advance(5*time.Second - 1)
+			}
+			require.Empty(t, s.clock.timers)
+		})
+	}
+}
