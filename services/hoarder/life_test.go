@@ -392,3 +392,30 @@ func TestTheRoomThatIsSaidIsTrue(t *testing.T) {
 		gauges(m)
 	})
 }
+
+// A hoarder that leaves the end of a mark to another looks again later: the other
+// may be gone by then.
+func TestTheEndOfAMarkIsLookedAtAgain(t *testing.T) {
+	inTown(t, 2, nil, func(w *town) {
+		time.Sleep(5 * time.Second)
+		req := asset(w.store(1000, 1), "me")
+		req.For = time.Minute
+		_, err := w.mark(req)
+		require.NoError(t, err)
+		time.Sleep(5 * time.Second)
+		best := hoarderapi.Rank(req.Root, []transport.Peer{w.hoarders[0].Peer(), w.hoarders[1].Peer()})[0]
+		gone, left := w.hoarders[0], w.hoarders[1]
+		if best == left.Peer() {
+			gone, left = left, gone
+		}
+		w.turn(left, func(_ context.Context, s *Service) {
+			require.Len(t, s.index.leases.list, 1)
+			s.index.leases.list[0].at = s.env.Loop.Elapsed()
+			s.endLeases()
+			require.Empty(t, w.Facts("mark-withdrawn"), "that is for the best-ranked")
+		})
+		gone.Vanish()
+		time.Sleep(2 * time.Minute)
+		require.Len(t, w.Facts("mark-withdrawn"), 1)
+	})
+}

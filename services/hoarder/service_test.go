@@ -460,6 +460,11 @@ func TestDemandIsCounted(t *testing.T) {
 				require.Empty(t, s.interest)
 			})
 		}
+		require.NoError(t, report(root, 2))
+		time.Sleep(20 * time.Second)
+		w.turn(m, func(_ context.Context, s *Service) {
+			require.Equal(t, uint64(8), s.index.get(root).demandBy(m.Peer()), "what was written before counts on")
+		})
 		require.NoError(t, report(root, hoarderapi.DemandMax))
 		require.NoError(t, report(root, hoarderapi.DemandMax))
 		w.turn(m, func(_ context.Context, s *Service) { require.Equal(t, hoarderapi.DemandMax, s.interest[root]) })

@@ -351,6 +351,8 @@ func TestHowAnAttemptIsReported(t *testing.T) {
 		"fenced by a newer one": {func(y *yard) { y.fences.err = conflict }, time.Second, patrickapi.FinishRequest{Error: "test: conflict: as told"}, 0, 0},
 		"the branch has moved on": {func(y *yard) { y.publishes.err = conflict }, 3 * time.Second,
 			patrickapi.FinishRequest{Success: true, Artifact: "?"}, 1, 1},
+		"refused, and no patrick says that it still holds": {func(y *yard) { y.publishes.err, y.renews.err = conflict, failing(transport.Internal) }, 4 * time.Second,
+			patrickapi.FinishRequest{Error: "test: conflict: as told"}, 1, 1},
 		"the artifact was let go": {func(y *yard) { y.marks.err = conflict }, 3 * time.Second, patrickapi.FinishRequest{Success: true, Artifact: "?"}, 1, 0},
 		"no room": {func(y *yard) { y.marks.err = failing(transport.Refused) }, 3*time.Second + refusedFor,
 			patrickapi.FinishRequest{Error: "test: refused: as told"}, 1, 0},
@@ -748,5 +750,42 @@ func TestClaimsAreSpread(t *testing.T) {
 			s.set.PollInterval = time.Second
 			require.Equal(t, 1600*time.Millisecond, s.pollInterval(), "ten polls a second of all together")
 		})
+	})
+}
+
+// A holder whose lease has ended while it waits for an answer to its renewal does
+// nothing more outside of its node, whoever has told it that or not.
+func TestNothingIsTriedAgainAfterTheLease(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		y.build = func(ctx context.Context, loop clock.Loop, _ Request) (Result, error) {
+			return Result{Artifact: []byte("artifact")}, clock.Sleep(ctx, loop, 2500*time.Millisecond)
+		}
+		y.publishes.err = failing(transport.Internal)
+		y.renews.after = time.Hour
+		y.offer(job(1))
+		began := time.Now()
+		for len(y.published) == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(lease - time.Since(began))
+		n := len(y.published)
+		require.Greater(t, n, 2)
+		time.Sleep(lease)
+		require.Len(t, y.published, n)
+	})
+}
+
+// An offer of what a monkey holds already is none: the home would grant the same
+// attempt to it once more.
+func TestWhatIsHeldIsNotClaimedAgain(t *testing.T) {
+	inYard(t, without{}, func(s *Settings) { s.Slots = 3 }, func(y *yard) {
+		y.build = forever
+		y.offer(job(1))
+		time.Sleep(2 * time.Second)
+		y.offer(job(1))
+		y.offer(job(1))
+		time.Sleep(5 * time.Second)
+		require.Len(t, y.claimed, 1)
+		require.Equal(t, 1, y.builds)
 	})
 }

@@ -212,3 +212,21 @@ func TestCheckPublish(t *testing.T) {
 	require.Error(t, checkPublish(tnsapi.PublishRequest{Project: "p", Branch: "b", Commit: "c", Job: "j"}, nil))
 	require.Error(t, checkPublish(tnsapi.PublishRequest{Branch: "b", Commit: "c", Job: "j", Order: 1}, nil))
 }
+
+// A fence stands as long as anything of its job does: what is dropped of the job
+// may be an outdated outcome only.
+func TestFencesOfWhatIsKeptStay(t *testing.T) {
+	r := newRegistry(t, 2)
+	at := func(attempt uint64) tnsapi.Version { return withEntries(version("job", 1, attempt), nil) }
+	for _, v := range []tnsapi.Version{at(1), at(2)} { // by replicas that were apart
+		require.NoError(t, storage.Put(r.store, versionKey(v), transport.Encode(v)))
+	}
+	require.NoError(t, r.fence(tnsapi.FenceRequest{Project: "p", Branch: "b", Job: "job", Token: tnsapi.Token{Attempt: 4}}))
+	_, _, err := r.publish(withEntries(version("other", 2, 1), nil), nil)
+	require.NoError(t, err)
+	all, err := r.all("p", "b")
+	require.NoError(t, err)
+	require.Len(t, all, 2, "the outdated outcome is dropped")
+	_, _, err = r.publish(at(3), nil)
+	require.Equal(t, transport.Conflict, transport.KindOf(err), "%v", err)
+}

@@ -386,3 +386,22 @@ func TestRanks(t *testing.T) {
 		})
 	})
 }
+
+// What hoarders were not told before all replicas lost power they are told after.
+func TestHoarderChoresSurviveARestart(t *testing.T) {
+	inHallWithStore(t, 2, nil, func(h *hall) {
+		h.store.fails = transport.New(transport.Unreachable, "hoarder", "silent")
+		v := aVersion("job-1", 1, 1)
+		v.Artifact = "a-1"
+		h.mustPublish(v)
+		for _, m := range h.replicas {
+			m.Vanish()
+		}
+		h.store.fails = nil
+		for _, m := range h.replicas {
+			m.Start()
+		}
+		time.Sleep(time.Minute)
+		require.Contains(t, h.store.owners(), "job/job-1 a-1")
+	})
+}
