@@ -79,6 +79,23 @@ func (g *greedy) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// TestTrustGrows: whoever has sent much is believed that it will send as much again.
+func TestTrustGrows(t *testing.T) {
+	for _, row := range []struct {
+		before int64
+		want   int
+	}{
+		{0, firstReadLen}, {trustedPart*firstReadLen + trustedPart - 1, firstReadLen}, {trustedPart * 2 * firstReadLen, 2 * firstReadLen},
+		{trustedPart * transport.FrameLenMax * 10, transport.FrameLenMax},
+	} {
+		g := &greedy{}
+		header := bytes.NewReader(binary.AppendUvarint(nil, transport.FrameLenMax))
+		_, err := readFrame(bufio.NewReaderSize(io.MultiReader(header, g), 16), &deadlines{}, time.Second, row.before)
+		require.Error(t, err)
+		require.Equal(t, row.want, g.offered, "%d before", row.before)
+	}
+}
+
 // FuzzReadFrame: no bytes make it panic or return anything that is out of
 // bounds, and what it returns is what was sent.
 func FuzzReadFrame(f *testing.F) {
