@@ -195,3 +195,25 @@ func TestAStopIsShort(t *testing.T) {
 		require.Len(t, y.claimed, 1)
 	})
 }
+
+// Without hoarders a monkey keeps what was published, and nothing else; and what was
+// built is built, if its builder did not heed the limit.
+func TestWhatFailedIsNotKept(t *testing.T) {
+	inYard(t, without{hoarder: true}, nil, func(y *yard) {
+		y.publishes.err = failing(transport.Invalid)
+		y.offer(job(1))
+		time.Sleep(4 * time.Second)
+		require.Len(t, y.finished, 1)
+		require.False(t, y.finished[0].Success)
+		require.Zero(t, y.stored())
+	})
+	inYard(t, without{}, nil, func(y *yard) {
+		y.build = func(_ context.Context, loop clock.Loop, _ Request) (Result, error) {
+			return Result{Artifact: []byte("late")}, clock.Sleep(context.Background(), loop, time.Minute+time.Second)
+		}
+		y.offer(job(1))
+		time.Sleep(time.Minute + 3*time.Second)
+		require.Len(t, y.finished, 1)
+		require.True(t, y.finished[0].Success)
+	})
+}

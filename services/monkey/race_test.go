@@ -206,6 +206,15 @@ func TestPolls(t *testing.T) {
 		require.Len(t, y.holding(), 2)
 		poll(1)
 		require.Equal(t, 2, y.asked, "there is no room")
+		y.turn(func(s *Service) { s.set.Slots = 8 })
+		y.opens.err = failing(transport.Internal)
+		poll(1)
+		require.Equal(t, 3, y.asked)
+		require.True(t, busy(), "who does not answer has not said that there is nothing")
+		y.open, y.opens.err = []patrickapi.Offer{{Job: job(4)}}, nil
+		y.turn(func(s *Service) { s.busyLately = false })
+		poll(1)
+		require.True(t, busy(), "one is more than nothing")
 	})
 }
 
@@ -275,6 +284,12 @@ func TestReadiness(t *testing.T) {
 					require.ErrorContains(t, err, c.why)
 					require.Equal(t, transport.Refused, transport.KindOf(err))
 				}
+			}
+			token := patrickapi.Token{Attempt: 1}
+			for l, want := range map[*lock]bool{{token: token, lease: lease, good: now}: true, {token: token, lease: lease, good: now, lost: "x"}: false, {lease: lease, good: now}: false} {
+				s.held = map[string]*lock{"a": l}
+				resp, _ := s.holds(context.Background(), y.patrick.Peer(), monkeyapi.HoldsRequest{Job: "a", Token: token})
+				require.Equal(t, want, resp.Holds)
 			}
 			s.set.Slots, s.held, s.stopping = 2, map[string]*lock{}, false
 		})

@@ -432,7 +432,7 @@ func TestReportsAreRepeated(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.finishes.err = failing(transport.Internal)
 		y.offer(job(1))
-		time.Sleep(10 * time.Second)
+		time.Sleep(10*time.Second + retryWait/2) // between two reports
 		require.Greater(t, len(y.finished), 5)
 		y.renews.err = failing(transport.Internal)
 		time.Sleep(time.Minute)
@@ -557,8 +557,7 @@ func TestAMonkeyThatStopsAbandons(t *testing.T) {
 		y.monkey.Stop()
 		told := map[string]bool{}
 		for _, f := range y.finished {
-			require.True(t, f.Abandoned)
-			require.False(t, f.Success)
+			require.Equal(t, patrickapi.FinishRequest{Job: f.Job, Token: patrickapi.Token{Attempt: 3, Holder: y.monkey.Peer()}, Abandoned: true}, f)
 			told[f.Job] = true
 		}
 		require.Len(t, told, 2)
@@ -614,9 +613,12 @@ func TestACloudWithoutTheOthers(t *testing.T) {
 		require.Len(t, y.finished, 1)
 		require.Equal(t, artifactsMax, y.stored(), "those of an earlier life count")
 		y.turn(func(s *Service) {
-			kept := len(s.kept)
-			s.keepArtifact(s.kept[3])
-			require.Len(t, s.kept, kept, "it is kept already")
+			oldest, other := s.kept[0], s.kept[3]
+			s.keepArtifact(other)
+			require.Equal(t, 1, s.uses[other], "it is kept already")
+			s.keepArtifact(y.tree)
+			require.NotContains(t, s.uses, oldest)
+			require.NotContains(t, s.kept, oldest)
 		})
 	})
 }
@@ -692,6 +694,8 @@ func TestLogbooksAreBounded(t *testing.T) {
 			b.line("")
 			b.line("")
 			require.Equal(t, 4, b.sent)
+			b.line("")
+			require.Equal(t, 4, b.sent, "lines travel together")
 			for range 2 * logLenMax / patrickapi.LogLineLenMax {
 				b.line(strings.Repeat("x", patrickapi.LogLineLenMax))
 			}

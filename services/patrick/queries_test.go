@@ -25,6 +25,7 @@ func TestWhatAPatrickLists(t *testing.T) {
 			ids = append(ids, o.push(aPush(fmt.Sprint("c", i), uint64(i+1))))
 		}
 		o.monkeys[0].mustClaim(ids[1])
+		time.Sleep(time.Second) // both patricks have heard of all
 		o.user.Do(func(ctx context.Context) {
 			open := func(limit int) (list []string) {
 				a, err := o.client.Open(ctx, "key", patrickapi.OpenRequest{Limit: limit})
