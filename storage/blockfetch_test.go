@@ -435,6 +435,11 @@ func TestFetchesAreContinued(t *testing.T) {
 		require.Empty(t, inside(r.Blocks.store))
 
 		failing(dags[0])
+		r.in(func(context.Context) { require.NoError(t, r.Remove(dags[0].root())) })
+		require.Zero(t, suspended(), "nobody wants it any more")
+		require.Empty(t, inside(r.Blocks.store))
+
+		failing(dags[0])
 		time.Sleep(suspendedFor + time.Millisecond)
 		require.Zero(t, suspended())
 		require.Empty(t, inside(r.Blocks.store))

@@ -121,9 +121,16 @@ func (b *Blocks) heavy(ctx context.Context, size int64, f func() error) error {
 }
 
 // Remove ends the ownership of the DAG at root. With the last owner it goes,
-// except blocks that another root still needs. What is not owned is removed
-// already.
-func (b *Blocks) Remove(root CID) error { return b.store.removeRoot(root, b.owner) }
+// except blocks that another root still needs, and with it what fetches of it that
+// failed have brought. What is not owned is removed already.
+func (b *Blocks) Remove(root CID) error {
+	for _, f := range slices.Clone(b.suspended) {
+		if f.root == root {
+			b.drop(f)
+		}
+	}
+	return b.store.removeRoot(root, b.owner)
+}
 
 // Roots lists the roots that were added or fetched by this owner and not removed,
 // in order.

@@ -39,8 +39,24 @@ func (s *Service) nextScrub() string {
 			}
 		}
 		s.toScrub = s.ledger.roots()
+		s.scrubRemains()
 	}
 	return ""
+}
+
+// scrubRemains writes the records of remains again that have rotted: without its
+// record nobody would know of the blocks after the next start.
+func (s *Service) scrubRemains() {
+	for _, root := range sortedKeys(s.remains) {
+		if _, err := s.env.Local.Get(remainsKey(root)); !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err := storage.Put(s.env.Local, remainsKey(root), withdrawal); err != nil {
+			s.env.Log.Warn("record of remains not mended", "root", root, "err", err)
+			continue
+		}
+		s.untidy = true
+	}
 }
 
 func (s *Service) scrub(ctx context.Context, root string) {
