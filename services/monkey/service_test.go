@@ -757,28 +757,6 @@ func TestClaimsAreSpread(t *testing.T) {
 	})
 }
 
-// A holder whose lease has ended while it waits for an answer to its renewal does
-// nothing more outside of its node, whoever has told it that or not.
-func TestNothingIsTriedAgainAfterTheLease(t *testing.T) {
-	inYard(t, without{}, nil, func(y *yard) {
-		y.build = func(ctx context.Context, loop clock.Loop, _ Request) (Result, error) {
-			return Result{Artifact: []byte("artifact")}, clock.Sleep(ctx, loop, 2500*time.Millisecond)
-		}
-		y.publishes.err = failing(transport.Internal)
-		y.renews.after = time.Hour
-		y.offer(job(1))
-		began := time.Now()
-		for len(y.published) == 0 {
-			time.Sleep(10 * time.Millisecond)
-		}
-		time.Sleep(lease - time.Since(began))
-		n := len(y.published)
-		require.Greater(t, n, 2)
-		time.Sleep(lease)
-		require.Len(t, y.published, n)
-	})
-}
-
 // An offer of what a monkey holds already is none: the home would grant the same
 // attempt to it once more.
 func TestWhatIsHeldIsNotClaimedAgain(t *testing.T) {
