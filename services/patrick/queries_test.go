@@ -12,6 +12,7 @@ import (
 	"github.com/taucloud/tau/node/fail"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/memdisk"
 	"github.com/taucloud/tau/transport"
 )
@@ -62,6 +63,7 @@ func TestWhatAPatrickLists(t *testing.T) {
 			require.False(t, s.HasTree("nothing"))
 			require.False(t, s.HasSource("nonsense"))
 			require.Equal(t, 10*time.Second, s.Lease())
+			require.Empty(t, s.decodeAll([]storage.Entry{{Key: storage.K("jobs", ids[0], "unheard", "of")}}), "what another release wrote")
 		})
 	})
 }
