@@ -1,0 +1,52 @@
+package monkey
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/transport"
+)
+
+// What fails is tried again only under the lease, and that is looked at before each
+// try: whoever renews it may be waiting for an answer at the moment when it ends.
+func TestNothingIsTriedAgainAfterTheLease(t *testing.T) {
+	silent := failing(transport.Internal)
+	for name, c := range map[string]struct {
+		given func(y *yard)
+		tries func(y *yard) int
+		built time.Duration // when the step begins
+	}{
+		"fence":   {func(y *yard) { y.fences.err = silent }, func(y *yard) int { return len(y.fenced) }, 0},
+		"mark":    {func(y *yard) { y.marks.err = silent }, func(y *yard) int { return len(y.marked) }, 2 * time.Second},
+		"publish": {func(y *yard) { y.publishes.err = silent }, func(y *yard) int { return len(y.published) }, 2 * time.Second},
+		"report": {func(y *yard) {
+			y.fails(errors.New("out of luck"))
+			y.finishes.err = silent
+		}, func(y *yard) (n int) {
+			for _, f := range y.finished {
+				if !f.Abandoned {
+					n++
+				}
+			}
+			return n
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inYard(t, without{}, nil, func(y *yard) {
+				c.given(y)
+				y.renews.after = time.Hour // renewals are under way from 3s to 6s, and from 6.9s to 9.9s
+				y.offer(job(1))
+				time.Sleep(lease - retryWait/2)
+				require.Empty(t, y.reasons())
+				before := c.tries(y)
+				require.Equal(t, int((lease-c.built)/retryWait), before, "each second")
+				time.Sleep(time.Minute)
+				require.Equal(t, before, c.tries(y))
+				require.Equal(t, []any{"the lease has ended"}, y.reasons())
+				require.Empty(t, y.holding())
+			})
+		})
+	}
+}
