@@ -200,6 +200,37 @@ func TestEqualVectorsDifferentContents(t *testing.T) {
 	stillOnDisk(t, b, b.overlay.disk.(*memdisk.Disk))
 }
 
+// TestJoinsHeedWhatHappensMeanwhile: what comes to a replica while it joins a fold
+// that has it too, and is deleted or overwritten there, does not come back.
+func TestJoinsHeedWhatHappensMeanwhile(t *testing.T) {
+	a, b := newReplica(t, memdisk.New()), newReplica(t, memdisk.New())
+	defer a.close()
+	defer b.close()
+	var raws [][]byte
+	for i := range 3 {
+		d, err := a.commit(put(K("k", fmt.Sprint(i)), "v"))
+		require.NoError(t, err)
+		raws = append(raws, d.raw)
+	}
+	pauses := 0
+	b.between = func() {
+		if pauses++; pauses > 1 {
+			return
+		}
+		require.NoError(t, b.ingest(raws))
+		_, err := b.commit(writesOf(write{key: K("k", "1"), delete: true}, write{key: K("k", "2"), value: []byte("new")}))
+		require.NoError(t, err)
+	}
+	b.joinFold(t, a.freeze(1), 1<<20, false)
+	require.Positive(t, pauses)
+	require.Equal(t, map[Key]string{K("k", "0"): "v", K("k", "2"): "new"}, b.contents())
+	require.Equal(t, 2, b.overlay.elements.Len(), "nor does it lie below what has overwritten it")
+	stillOnDisk(t, b, b.overlay.disk.(*memdisk.Disk))
+	a.pullFrom(t, b, 1<<20)
+	require.Equal(t, b.contents(), a.contents())
+	require.Equal(t, a.overlay.sum, b.overlay.sum)
+}
+
 // TestManyKeys joins a large state in turns that do not grow with it.
 func TestManyKeys(t *testing.T) {
 	const keys = 20_000

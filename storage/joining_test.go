@@ -2,10 +2,13 @@ package storage
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/storage/memdisk"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -63,6 +66,7 @@ func TestOpeningWaits(t *testing.T) {
 		"silent":                 {[]answer{nothing, silent}, 0, silentGrace, silentGrace + time.Second, false},
 		"one has, one silent":    {[]answer{silent, has}, 4, 0, time.Second, false},
 		"others catch up":        {[]answer{later(found, time.Minute, has), refuses}, 4, time.Minute, time.Minute + 3*time.Second, false},
+		"others take long":       {[]answer{later(found, stallMax+time.Minute, has), refuses}, 4, stallMax + time.Minute, stallMax + time.Minute + 3*time.Second, false},
 		"they were, and vanish":  {[]answer{later(found, time.Minute, refuses)}, 0, time.Minute + openGrace - 3*time.Second, time.Minute + openGrace + 3*time.Second, false},
 		"it has and gives none":  {[]answer{stingy}, 0, stallMax, stallMax + 5*time.Second, true},
 		"for a while gives none": {[]answer{later(stingy, 4*time.Minute, has)}, 4, 4 * time.Minute, 4*time.Minute + 3*time.Second, false},
@@ -89,6 +93,79 @@ func TestOpeningWaits(t *testing.T) {
 				if x.entries > 0 {
 					require.Equal(t, 1, c.fact("catching-up"))
 				}
+			})
+		})
+	}
+}
+
+// TestRescueAsksFirst: a replica with a damaged disk serves and writes nothing again
+// before it has asked all that can be reached what became of what it still has.
+func TestRescueAsksFirst(t *testing.T) {
+	for name, x := range map[string]struct {
+		others int
+		absent time.Duration
+	}{
+		"each knows of one deletion": {3, 0},
+		"it is starting too":         {1, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, 1+x.others, func(c *cluster) {
+				m := c.members[0]
+				for _, other := range c.members[1:] {
+					other.answers(func(fetchRequest) (fetchResponse, error) { return fetchResponse{}, nil })
+				}
+				m.open()
+				for i := range 1 + x.others {
+					m.put(fmt.Sprint(i), "v")
+				}
+				sources := make([]*testReplica, x.others)
+				for i := range sources {
+					sources[i] = newReplica(t, memdisk.New())
+					defer sources[i].close()
+					m.in(func(context.Context) { sources[i].pullFrom(t, &testReplica{replica: m.r.replica}, 1<<20) })
+					_, err := sources[i].commit(writesOf(write{key: K("k", fmt.Sprint(1+i)), delete: true}))
+					require.NoError(t, err)
+				}
+				m.put("own", "nobody has seen it")
+				m.in(func(ctx context.Context) {
+					require.NoError(t, m.r.Sync(ctx))
+					require.NoError(t, m.r.Close())
+				})
+				m.end()
+				keys := diskKeysOf(t, m.disk)
+				damages["missing"](t, m.disk, K("kv", "test", "main")+diskKeys+"/a"+K("k", "0"), keys)
+				require.Len(t, diskKeysOf(t, m.disk), len(keys)-1)
+				m.boot()
+				time.Sleep(time.Second) // what was asked before has come
+				start := time.Now()
+				var early atomic.Int32
+				for i, other := range c.members[1:] {
+					other.answers(func(request fetchRequest) (fetchResponse, error) {
+						early.Add(int32(c.fact("ready") - 1))
+						switch {
+						case time.Since(start) < x.absent:
+							return fetchResponse{}, transport.New(transport.Refused, "test", "not yet")
+						case request.SizeMax == 0:
+							return fetchResponse{More: true}, nil
+						}
+						have, err := decodeVector(request.Have)
+						require.NoError(t, err)
+						p, err := sources[i].missing(have, 1<<20)
+						if p.fold {
+							whole := &foldPage{ID: 9, Done: true}
+							whole.Bytes, whole.Next, _ = sources[i].freeze(9).page(foldCursor{}, 1<<20)
+							return fetchResponse{Fold: whole}, err
+						}
+						return fetchResponse{Deltas: p.raws, More: p.more}, err
+					})
+				}
+				m.open()
+				require.Equal(t, 1, c.fact("replica-damaged"))
+				require.Equal(t, 1, c.fact("replica-rescued"))
+				require.Equal(t, 2, c.fact("empty"), "it does not know what it knew")
+				require.Equal(t, 2, c.fact("ready"))
+				require.Zero(t, early.Load(), "it is not ready while it asks")
+				require.Equal(t, []string{"/k/0=v", "/k/own=nobody has seen it"}, m.contents())
 			})
 		})
 	}

@@ -101,6 +101,24 @@ func TestFarNodesAreKnownByHearsay(t *testing.T) {
 	})
 }
 
+// TestAllPagesAreHeard: what one seer heard of more nodes than fit into an answer
+// another one knows all of.
+func TestAllPagesAreHeard(t *testing.T) {
+	nodetest.Run(t, func(c *nodetest.Cloud) {
+		all := seers(c, 2)
+		const n = 2*seerapi.PageLenMax + 5
+		turn(c, all[0], func(s *Service) {
+			for i := range n {
+				s.table.hear(s.now(), transport.Peer{byte(i >> 8), byte(i), 1}, full(7, 0, 1), 0)
+			}
+		})
+		time.Sleep(2500 * time.Millisecond)
+		for _, m := range all {
+			turn(c, m, func(s *Service) { require.Len(t, s.Live(), n+len(all)) })
+		}
+	})
+}
+
 // TestEverySeerIsAskedInTime: all others within three rounds, and never itself.
 func TestEverySeerIsAskedInTime(t *testing.T) {
 	for n := 1; n <= 12; n++ {
