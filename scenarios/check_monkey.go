@@ -33,7 +33,7 @@ func monkeyChecks() []scenario.Check {
 		{
 			Name: "incarnations-rise",
 			Doc:  "each start of a node on a disk has a greater number than the one before",
-			New:  func() check.Checker { return &incarnationsRise{last: map[string]int64{}} },
+			New:  func() check.Checker { return &incarnationsRise{last: map[string]int64{}, rotted: map[string]bool{}} },
 		},
 		{
 			Name: "one-holder-per-job",

@@ -79,7 +79,8 @@ func (c *slotsKept) Figures() map[string]float64 {
 // nobody takes what an earlier life said for news.
 type incarnationsRise struct {
 	check.Tally
-	last map[string]int64
+	last   map[string]int64
+	rotted map[string]bool // since the node last ended
 }
 
 func (*incarnationsRise) Name() string { return "incarnations-rise" }
@@ -90,12 +91,14 @@ func (c *incarnationsRise) Fact(f check.Fact) error {
 		return nil
 	}
 	switch f.Name {
-	case "crashed":
-		if f.Text("disk-lost") == "true" {
+	case "crashed", "stopped":
+		if f.Text("disk-lost") == "true" || c.rotted[f.Node] {
 			delete(c.last, f.Node)
+			delete(c.rotted, f.Node)
 		}
-	case "disk-rotted":
+	case "disk-rotted": // also what a start has written that is under way
 		delete(c.last, f.Node)
+		c.rotted[f.Node] = true
 	case "started":
 		now := f.Int("incarnation")
 		c.Evaluated()

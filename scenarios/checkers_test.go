@@ -217,7 +217,7 @@ func TestCheckersFail(t *testing.T) {
 		{"slots", func() check.Checker { return newSlotsKept() }, "2 monkey-1 monkey build-started job=a\n3 monkey-1 monkey build-ended job=a\n4 monkey-1 monkey build-started job=b", map[string]string{
 			"has 1 slots and builds 2": "2 monkey-1 monkey build-started job=a\n4 monkey-1 monkey build-started job=b",
 		}},
-		{"incarnations", func() check.Checker { return &incarnationsRise{last: map[string]int64{}} }, "1 core-1 node started incarnation=1\n2 core-1 node crashed disk-lost=true\n3 core-1 node started incarnation=1", map[string]string{
+		{"incarnations", func() check.Checker { return &incarnationsRise{last: map[string]int64{}, rotted: map[string]bool{}} }, "1 core-1 node started incarnation=1\n2 core-1 node crashed disk-lost=true\n3 core-1 node started incarnation=1", map[string]string{
 			"as incarnation 1 after 1": "1 core-1 node started incarnation=1\n3 core-1 node started incarnation=1",
 		}},
 		{"artifacts", func() check.Checker { return newArtifactsKept() }, "", map[string]string{

@@ -25,6 +25,10 @@ type voice struct {
 	// that nobody knows of it any more.
 	by string
 	at time.Duration
+	// alone acknowledged a mark that no other disk had then, aloneAt. If it loses its
+	// own soon after, nobody may know of the mark any more.
+	alone   string
+	aloneAt time.Duration
 }
 
 // word is what is known of what an owner wants.
@@ -91,6 +95,11 @@ func (v *voice) hear(f check.Fact) {
 			target = hoarderapi.TargetDefault
 		}
 		v.target = max(v.target, target)
+		if f.Name == "item-marked" && f.Int("records") <= 1 {
+			v.alone, v.aloneAt = f.Node, f.At
+		} else if f.Name == "item-marked" {
+			v.alone = ""
+		}
 	case "unmark-sent":
 		v.withdrawing = max(v.withdrawing, seq)
 	case "unmark-acknowledged":
@@ -108,8 +117,12 @@ const ackMax = hoarderapi.MarkTimeout + 5*time.Second
 
 func ackMaxOf(bytes int64) time.Duration { return ackMax + 2*transport.TransferTime(bytes) }
 
-// lose makes a withdrawal unsure that may be lost with its writer.
+// lose makes unsure what may be lost with its writer: a withdrawal, or a mark that
+// no other disk had.
 func (v *voice) lose(node string, diskLost bool, now time.Duration) {
+	if v.alone == node && diskLost && now-v.aloneAt < aloneFor {
+		v.acked, v.alone = 0, ""
+	}
 	if v.by == node && (diskLost || now-v.at < syncedAfter) {
 		v.withdrawn = 0
 	}
@@ -117,3 +130,6 @@ func (v *voice) lose(node string, diskLost bool, now time.Duration) {
 
 // syncedAfter is how long what was written may not be durable anywhere.
 const syncedAfter = 5 * time.Second
+
+// aloneFor is how long a partition may keep a mark on one disk.
+const aloneFor = time.Minute
