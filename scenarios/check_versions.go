@@ -258,6 +258,11 @@ func (c *versions) Witness(v check.View, f check.Fact) error {
 			found++
 		}
 	}
+	for node, l := range c.lost {
+		if l.at > f.At-tnsapi.TryWriteTimeout && c.durability.members[node] {
+			found++ // it may have had it when it was asked
+		}
+	}
 	c.Evaluated()
 	if found < copies {
 		return fmt.Errorf("%s of job %s under attempt %d is said to be on %d disks, it is on %d", f.Name, job, token.Attempt, copies, found)
