@@ -71,6 +71,9 @@ type reader struct {
 
 // withShelves runs a test with a reader and n holders that have some blocks.
 func withShelves(t *testing.T, n int, have graph, f func(r *reader, shelves []*shelf)) {
+	if underRace {
+		t.Skip("looks at its shelves between their turns")
+	}
 	inCluster(t, n+1, func(c *cluster) {
 		r := &reader{member: c.members[0], disk: &brittleDisk{Disk: c.members[0].disk, failAt: 1 << 30}}
 		var err error

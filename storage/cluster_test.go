@@ -55,6 +55,9 @@ func (l *bubbleLoop) Elapsed() time.Duration { return time.Since(l.began) + time
 
 // inCluster runs a test with n members, of which none has a replica yet.
 func inCluster(t *testing.T, n int, f func(c *cluster)) {
+	if underRace {
+		t.Skip("looks at its members between their turns")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		c := &cluster{T: t, net: transporttest.NewPipeNet(), dir: transport.NewStaticDirectory(), facts: map[string]int{}}
 		for i := range n {
