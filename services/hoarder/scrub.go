@@ -48,7 +48,7 @@ func (s *Service) nextScrub() string {
 // record nobody would know of the blocks after the next start.
 func (s *Service) scrubRemains() {
 	for _, root := range sortedKeys(s.remains) {
-		if _, err := s.env.Local.Get(remainsKey(root)); !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNotFound) {
+		if !s.rotted(remainsKey(root)) {
 			continue
 		}
 		if err := storage.Put(s.env.Local, remainsKey(root), withdrawal); err != nil {
@@ -76,7 +76,7 @@ func (s *Service) scrubRecord(root string) {
 	if !s.ledger.holds(root) || s.ledger.mending[root] || s.ledger.releasing[root] {
 		return
 	}
-	if _, err := s.env.Local.Get(heldKey(root)); !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNotFound) {
+	if !s.rotted(heldKey(root)) {
 		return
 	}
 	if err := s.writeHeld(root, s.ledger.held[root]); err != nil {
@@ -85,6 +85,13 @@ func (s *Service) scrubRecord(root string) {
 	}
 	s.untidy = true
 	s.env.Observe("record-mended", node.F("root", root))
+}
+
+// rotted reports whether a record that should be here is corrupt or missing; one
+// that cannot be read just now is not.
+func (s *Service) rotted(record storage.Key) bool {
+	_, err := s.env.Local.Get(record)
+	return errors.Is(err, storage.ErrCorrupt) || errors.Is(err, storage.ErrNotFound)
 }
 
 // mendSoon repairs a copy that was found bad, as a task of its own; it is known
