@@ -18,7 +18,7 @@ type oneHolder struct {
 	check.Tally
 	since  map[string]conflict
 	grants map[string][]grantFact // by job
-	ended  map[string][]attempt   // by job: attempts that some home has ended
+	ended  map[string][]attempt   // by job: attempts that some coordinator has ended
 }
 
 // grantFact is a grant and whether it is known to have ended.
@@ -54,7 +54,7 @@ func (c *oneHolder) Fact(f check.Fact) error {
 			return fmt.Errorf("%s grants attempt %d of job %s to %s, while attempt %d of %s, which it granted, has not ended",
 				f.Node, now.token.number, job, now.token.holder, old.token.number, old.token.holder)
 		}
-		// Two homes that cannot talk may grant the same attempt to the same monkey;
+		// Two coordinators that cannot talk may grant the same attempt to the same monkey;
 		// who ends one of the two ends both.
 		now.ended = slices.Contains(c.ended[job], now.token)
 		c.grants[job] = append(c.grants[job], now)

@@ -56,7 +56,7 @@ func TestOnlyWhatWasAskedForIsALock(t *testing.T) {
 	}
 }
 
-// A race takes a slot, and a home that asks meanwhile must not believe that there is
+// A race takes a slot, and a coordinator that asks meanwhile must not believe that there is
 // nothing: the answer may be under way.
 func TestARaceTakesASlot(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
@@ -117,8 +117,8 @@ func TestAnnouncementsAreHeard(t *testing.T) {
 	inYard(t, without{}, func(s *Settings) { s.Slots = 1 }, func(y *yard) {
 		y.build = forever
 		y.offer()
-		y.atHome(func(context.Context) {
-			monkeyapi.Jobs.Publish(y.home.Wire, patrickapi.Announcement{Jobs: []patrickapi.Offer{{Job: job(1), Attempt: 3}}})
+		y.atCoordinator(func(context.Context) {
+			monkeyapi.Jobs.Publish(y.coordinator.Wire, patrickapi.Announcement{Jobs: []patrickapi.Offer{{Job: job(1), Attempt: 3}}})
 		})
 		time.Sleep(time.Second)
 		require.Len(t, y.holding(), 1)

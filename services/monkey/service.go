@@ -103,7 +103,7 @@ func (s *Service) gauge() {
 	s.env.SetGauge("monkey.slots-free", int64(s.free()))
 }
 
-// holds answers a home that has to know whether a grant is used. A claim that is
+// holds answers a coordinator that has to know whether a grant is used. A claim that is
 // under way may still bring it.
 func (s *Service) holds(_ context.Context, _ transport.Peer, req monkeyapi.HoldsRequest) (monkeyapi.HoldsResponse, error) {
 	l := s.held[req.Job]

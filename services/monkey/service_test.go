@@ -26,10 +26,10 @@ const lease = 9 * time.Second
 type yard struct {
 	*nodetest.Cloud
 	monkey *nodetest.Machine
-	// patrick is where jobs come from; home answers for it.
-	patrick *nodetest.Machine
-	home    node.Env
-	tree    cid.Cid
+	// patrick is where jobs come from; coordinator answers for it.
+	patrick     *nodetest.Machine
+	coordinator node.Env
+	tree        cid.Cid
 
 	claims, renews, finishes, fences, publishes, marks, opens steps
 	grant                                                     func(g *patrickapi.Grant) // what patrick grants instead
@@ -109,7 +109,7 @@ func (y *yard) Build(ctx context.Context, r Request) (Result, error) {
 }
 
 func (y *yard) startPatrick(env node.Env) {
-	y.home = env
+	y.coordinator = env
 	patrickapi.Claim.Serve(env.Wire, func(ctx context.Context, from transport.Peer, req patrickapi.ClaimRequest) (patrickapi.Grant, error) {
 		y.claimed = append(y.claimed, req)
 		g := patrickapi.Grant{
@@ -159,22 +159,22 @@ func job(n int) string {
 	return patrickapi.JobID("r", "b", "c", patrickapi.Event{ID: fmt.Sprint(n), Order: uint64(n)})
 }
 
-// atHome runs f as a task of patrick.
-func (y *yard) atHome(f func(ctx context.Context)) {
-	require.NoError(y, clock.Do(context.Background(), y.home.Loop, f))
+// atCoordinator runs f as a task of patrick.
+func (y *yard) atCoordinator(f func(ctx context.Context)) {
+	require.NoError(y, clock.Do(context.Background(), y.coordinator.Loop, f))
 }
 
 // offer tells the monkey of jobs, whose tree patrick has.
 func (y *yard) offer(jobs ...string) {
-	y.atHome(func(ctx context.Context) {
+	y.atCoordinator(func(ctx context.Context) {
 		var err error
-		y.tree, err = y.home.Blocks.Add(ctx, patrickapi.Tree{Files: []patrickapi.File{{Path: "a", Data: []byte("1")}}}.Encode())
+		y.tree, err = y.coordinator.Blocks.Add(ctx, patrickapi.Tree{Files: []patrickapi.File{{Path: "a", Data: []byte("1")}}}.Encode())
 		require.NoError(y, err)
 		var a patrickapi.Announcement
 		for _, id := range jobs {
 			a.Jobs = append(a.Jobs, patrickapi.Offer{Job: id, Attempt: 3})
 		}
-		require.NoError(y, monkeyapi.Offer.Tell(y.home.Wire, y.monkey.Peer(), a))
+		require.NoError(y, monkeyapi.Offer.Tell(y.coordinator.Wire, y.monkey.Peer(), a))
 	})
 }
 
@@ -416,9 +416,9 @@ func TestTheLogOfAFailure(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		root, err := cid.Decode(y.finished[0].Log)
 		require.NoError(t, err)
-		y.atHome(func(ctx context.Context) {
-			require.NoError(t, y.home.Blocks.Fetch(ctx, root, []transport.Peer{y.monkey.Peer()}, logLenMax), "patrick takes it meanwhile")
-			text, err := y.home.Blocks.Read(ctx, root, logLenMax)
+		y.atCoordinator(func(ctx context.Context) {
+			require.NoError(t, y.coordinator.Blocks.Fetch(ctx, root, []transport.Peer{y.monkey.Peer()}, logLenMax), "patrick takes it meanwhile")
+			text, err := y.coordinator.Blocks.Read(ctx, root, logLenMax)
 			require.NoError(t, err)
 			require.Equal(t, "failed: out of luck\n", string(text))
 		})
@@ -502,16 +502,16 @@ func TestSlotsAreKept(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Len(t, y.claimed, 2)
 		var status monkeyapi.StatusResponse
-		y.atHome(func(ctx context.Context) {
+		y.atCoordinator(func(ctx context.Context) {
 			var err error
-			status, err = monkeyapi.Status.Call(ctx, y.home.Wire, y.monkey.Peer(), monkeyapi.StatusRequest{})
+			status, err = monkeyapi.Status.Call(ctx, y.coordinator.Wire, y.monkey.Peer(), monkeyapi.StatusRequest{})
 			require.NoError(t, err)
 			for id, held := range map[string]bool{job(1): true, job(2): true, job(3): false} {
-				resp, err := monkeyapi.Holds.Call(ctx, y.home.Wire, y.monkey.Peer(), monkeyapi.HoldsRequest{Job: id, Token: patrickapi.Token{Attempt: 3, Holder: y.monkey.Peer()}})
+				resp, err := monkeyapi.Holds.Call(ctx, y.coordinator.Wire, y.monkey.Peer(), monkeyapi.HoldsRequest{Job: id, Token: patrickapi.Token{Attempt: 3, Holder: y.monkey.Peer()}})
 				require.NoError(t, err)
 				require.Equal(t, held, resp.Holds)
 			}
-			resp, err := monkeyapi.Holds.Call(ctx, y.home.Wire, y.monkey.Peer(), monkeyapi.HoldsRequest{Job: job(1), Token: patrickapi.Token{Attempt: 2, Holder: y.monkey.Peer()}})
+			resp, err := monkeyapi.Holds.Call(ctx, y.coordinator.Wire, y.monkey.Peer(), monkeyapi.HoldsRequest{Job: job(1), Token: patrickapi.Token{Attempt: 2, Holder: y.monkey.Peer()}})
 			require.NoError(t, err)
 			require.False(t, resp.Holds)
 		})
@@ -644,11 +644,11 @@ func TestARestartedMonkeyHasNothing(t *testing.T) {
 func TestTreesThatCannotBeBuilt(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.offer()
-		y.atHome(func(ctx context.Context) {
+		y.atCoordinator(func(ctx context.Context) {
 			var err error
-			y.tree, err = y.home.Blocks.Add(ctx, []byte("no tree"))
+			y.tree, err = y.coordinator.Blocks.Add(ctx, []byte("no tree"))
 			require.NoError(t, err)
-			require.NoError(t, monkeyapi.Offer.Tell(y.home.Wire, y.monkey.Peer(), patrickapi.Announcement{Jobs: []patrickapi.Offer{{Job: job(1)}}}))
+			require.NoError(t, monkeyapi.Offer.Tell(y.coordinator.Wire, y.monkey.Peer(), patrickapi.Announcement{Jobs: []patrickapi.Offer{{Job: job(1)}}}))
 		})
 		time.Sleep(time.Second)
 		require.Len(t, y.finished, 1)
@@ -657,7 +657,7 @@ func TestTreesThatCannotBeBuilt(t *testing.T) {
 	})
 	inYard(t, without{}, nil, func(y *yard) {
 		y.offer(job(1))
-		y.atHome(func(ctx context.Context) { require.NoError(t, y.home.Blocks.Remove(y.tree)) })
+		y.atCoordinator(func(ctx context.Context) { require.NoError(t, y.coordinator.Blocks.Remove(y.tree)) })
 		time.Sleep(insistFor + 15*time.Second)
 		require.Len(t, y.finished, 1)
 		require.False(t, y.finished[0].Permanent)
@@ -669,11 +669,11 @@ func TestTreesThatCannotBeBuilt(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.grant = func(g *patrickapi.Grant) { g.Job.Source = y.tree.String() }
 		y.offer()
-		y.atHome(func(ctx context.Context) {
+		y.atCoordinator(func(ctx context.Context) {
 			var err error
-			y.tree, err = y.home.Blocks.Add(ctx, make([]byte, patrickapi.TreeLenMax+1))
+			y.tree, err = y.coordinator.Blocks.Add(ctx, make([]byte, patrickapi.TreeLenMax+1))
 			require.NoError(t, err)
-			require.NoError(t, monkeyapi.Offer.Tell(y.home.Wire, y.monkey.Peer(), patrickapi.Announcement{Jobs: []patrickapi.Offer{{Job: job(1)}}}))
+			require.NoError(t, monkeyapi.Offer.Tell(y.coordinator.Wire, y.monkey.Peer(), patrickapi.Announcement{Jobs: []patrickapi.Offer{{Job: job(1)}}}))
 		})
 		time.Sleep(3 * time.Second)
 		require.Len(t, y.finished, 1)
@@ -757,7 +757,7 @@ func TestClaimsAreSpread(t *testing.T) {
 	})
 }
 
-// An offer of what a monkey holds already is none: the home would grant the same
+// An offer of what a monkey holds already is none: the coordinator would grant the same
 // attempt to it once more.
 func TestWhatIsHeldIsNotClaimedAgain(t *testing.T) {
 	inYard(t, without{}, func(s *Settings) { s.Slots = 3 }, func(y *yard) {

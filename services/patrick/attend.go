@@ -21,7 +21,7 @@ const (
 	holderTimeout = 1500 * time.Millisecond
 )
 
-// watchInterval is how often a patrick that is not the home of a held job looks
+// watchInterval is how often a patrick that is not the coordinator of a held job looks
 // whether it has become that.
 func (s *Service) watchInterval() time.Duration { return s.set.Lease / 4 }
 
@@ -90,18 +90,18 @@ func (s *Service) startAttend(j *active) {
 	})
 }
 
-// attend does what is due for a job if this patrick is its home. It returns
+// attend does what is due for a job if this patrick is its coordinator. It returns
 // when to look again, or 0 for what arm says.
 func (s *Service) attend(ctx context.Context, j *active) time.Duration {
-	_, isHome, err := s.peers.home(ctx, patrickapi.BranchOf(j.id))
+	_, isCoordinator, err := s.peers.coordinator(ctx, patrickapi.BranchOf(j.id))
 	if err != nil || s.board.active[j.id] != j {
 		return attendRetry
 	}
 	was := j.mine
-	j.mine = isHome
+	j.mine = isCoordinator
 	now := s.env.Loop.Elapsed()
 	switch {
-	case !isHome:
+	case !isCoordinator:
 		return s.watchInterval()
 	case j.state.Live && j.state.Cancel != nil:
 		return s.stopHolder(ctx, j)
@@ -117,7 +117,7 @@ func (s *Service) attend(ctx context.Context, j *active) time.Duration {
 	return s.carryOn(ctx, j)
 }
 
-// takeOver begins to measure the lease of a grant that another home has made, or
+// takeOver begins to measure the lease of a grant that another coordinator has made, or
 // this one before it was restarted: a whole lease, since a renewal may have been
 // granted until now. But the holder is asked first: one that has forgotten need
 // not be waited for.

@@ -63,10 +63,10 @@ func (s *Service) mayBePublished(state State) bool {
 }
 
 // auditBranch compares the closed jobs of a branch with what tns has, if this
-// patrick is the branch's home.
+// patrick is the branch's coordinator.
 func (s *Service) auditBranch(ctx context.Context, key string, a *audit) {
-	_, isHome, err := s.peers.home(ctx, key)
-	if err != nil || !isHome {
+	_, isCoordinator, err := s.peers.coordinator(ctx, key)
+	if err != nil || !isCoordinator {
 		return
 	}
 	versions, err := s.tns.History(ctx, a.project, a.branch)

@@ -60,7 +60,7 @@ const givenMax = 4096
 type active struct {
 	id    string
 	state State
-	// mine: this patrick was the home when it last had to know.
+	// mine: this patrick was the coordinator when it last had to know.
 	mine bool
 	// lease is until when the live grant holds without being renewed,
 	// buildMax until when it holds at all.

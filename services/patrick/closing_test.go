@@ -134,7 +134,7 @@ func TestWhatMayBeRebuilt(t *testing.T) {
 	}
 }
 
-// The tree of a job that is to be built anew is fetched by a home that has none;
+// The tree of a job that is to be built anew is fetched by a coordinator that has none;
 // if nobody has it, that is an error and nothing is begun.
 func TestARebuildNeedsTheTree(t *testing.T) {
 	inOffice(t, setup{patricks: 3}, func(o *office) {

@@ -18,7 +18,7 @@ type limits struct {
 	overtaken bool
 }
 
-// verdict is what a home does about a job that is neither final nor held.
+// verdict is what a coordinator does about a job that is neither final nor held.
 type verdict struct {
 	// close ends the job with Failed or Cancelled; Unknown leaves it open.
 	close  patrickapi.Status
@@ -28,7 +28,7 @@ type verdict struct {
 }
 
 // decide says what becomes of a job. It returns a zero verdict for one that is
-// final or held. Only a home decides, and records what it decided: settings
+// final or held. Only a coordinator decides, and records what it decided: settings
 // may differ from patrick to patrick, and what is closed must stay closed.
 func decide(s State, l limits) verdict {
 	switch {

@@ -88,7 +88,7 @@ func (s *Service) renew(_ context.Context, _ transport.Peer, req patrickapi.Rene
 	now := s.env.Loop.Elapsed()
 	switch {
 	case req.Token.Compare(j.state.Top.Token) > 0:
-		// A grant by another home that has not come here: it may still come.
+		// A grant by another coordinator that has not come here: it may still come.
 		return none, transport.New(transport.NotFound, "patrick/renew", "no such grant here yet")
 	case !j.heldBy(req.Token):
 		return none, transport.New(transport.Conflict, "patrick/renew", "the grant has ended")
@@ -97,7 +97,7 @@ func (s *Service) renew(_ context.Context, _ transport.Peer, req patrickapi.Rene
 	case now >= j.buildMax:
 		return none, transport.New(transport.Conflict, "patrick/renew", "the attempt takes too long")
 	}
-	if !j.mine { // this patrick has become the home: it measures from now on
+	if !j.mine { // this patrick has become the coordinator: it measures from now on
 		j.mine = true
 	}
 	j.lease = now + s.set.Lease

@@ -264,7 +264,7 @@ func TestWhatFailsIsTriedAgainAfterAPause(t *testing.T) {
 	})
 }
 
-// A home that was restarted measures one lease from its start, and asks the holder:
+// A coordinator that was restarted measures one lease from its start, and asks the holder:
 // who has forgotten is not waited for.
 func TestARestartedHomeAsksTheHolder(t *testing.T) {
 	for _, holds := range []bool{true, false} {
@@ -272,9 +272,9 @@ func TestARestartedHomeAsksTheHolder(t *testing.T) {
 			job := o.push(aPush("c", 1))
 			token := o.monkeys[0].mustClaim(job)
 			o.monkeys[0].holds = holds
-			home := o.ranked()[0]
-			home.Vanish()
-			home.Start()
+			coordinator := o.ranked()[0]
+			coordinator.Vanish()
+			coordinator.Start()
 			began := o.user.Env.Loop.Elapsed()
 			for len(o.expired()) == 0 {
 				time.Sleep(100 * time.Millisecond)
@@ -294,7 +294,7 @@ func TestARestartedHomeAsksTheHolder(t *testing.T) {
 	}
 }
 
-// When the home dies the next patrick goes on with the lease, and takes renewals.
+// When the coordinator dies the next patrick goes on with the lease, and takes renewals.
 func TestTheNextHomeTakesRenewals(t *testing.T) {
 	inOffice(t, setup{}, func(o *office) {
 		job := o.push(aPush("c", 1))

@@ -12,7 +12,7 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// A new home waits a whole lease from when it notices, however long ago the grant
+// A new coordinator waits a whole lease from when it notices, however long ago the grant
 // was made that it knows of, and also for a holder that does not answer.
 func TestTheNextHomeWaitsAWholeLease(t *testing.T) {
 	for _, answers := range []bool{true, false} {
@@ -30,7 +30,7 @@ func TestTheNextHomeWaitsAWholeLease(t *testing.T) {
 				holder.Vanish()
 			}
 			time.Sleep(9 * second)
-			require.Empty(t, o.expired(), "it may have been renewed until the home died")
+			require.Empty(t, o.expired(), "it may have been renewed until the coordinator died")
 			if answers {
 				require.NoError(t, holder.renew(job, token))
 				return
@@ -45,14 +45,14 @@ func TestTheNextHomeWaitsAWholeLease(t *testing.T) {
 // durable elsewhere when it is delivered again.
 func TestOneCopyIsNotTakenForTwo(t *testing.T) {
 	inOffice(t, setup{}, func(o *office) {
-		home, other := o.ranked()[0], o.ranked()[1]
+		coordinator, other := o.ranked()[0], o.ranked()[1]
 		other.Vanish()
 		time.Sleep(20 * second)
 		job := o.push(aPush("c", 1))
 		other.Start()
 		_, err := o.deliver(aPush("c", 1))
 		require.NoError(t, err)
-		require.Equal(t, 2, o.disksHolding(stateOnDisk(home.Disk, job).Spec.Source))
+		require.Equal(t, 2, o.disksHolding(stateOnDisk(coordinator.Disk, job).Spec.Source))
 		require.Equal(t, 2, o.disksWith(job, func(s State) bool { return s.Status == patrickapi.Open }))
 	})
 }

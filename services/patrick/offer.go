@@ -78,7 +78,7 @@ func (s *Service) startSweep() {
 	})
 }
 
-// sweep offers the oldest open jobs that this patrick is home of, and closes
+// sweep offers the oldest open jobs that this patrick is coordinator of, and closes
 // those that are not to be tried. It reports whether there is anything left.
 func (s *Service) sweep(ctx context.Context) bool {
 	var jobs []*active
@@ -86,12 +86,12 @@ func (s *Service) sweep(ctx context.Context) bool {
 		if len(jobs) == patrickapi.AnnounceLenMax {
 			break
 		}
-		_, isHome, err := s.peers.home(ctx, patrickapi.BranchOf(j.id))
+		_, isCoordinator, err := s.peers.coordinator(ctx, patrickapi.BranchOf(j.id))
 		if err != nil {
 			return false
 		}
-		j.mine = isHome
-		if !isHome || s.board.active[j.id] != j {
+		j.mine = isCoordinator
+		if !isCoordinator || s.board.active[j.id] != j {
 			continue
 		}
 		s.supersede(j)

@@ -150,7 +150,7 @@ func TestFaultsOnTheWay(t *testing.T) {
 	})
 }
 
-// An open job is offered again each interval, in wider rounds, by its home alone and
+// An open job is offered again each interval, in wider rounds, by its coordinator alone and
 // for as long as it is open.
 func TestOpenJobsAreOfferedAgain(t *testing.T) {
 	inOffice(t, setup{}, func(o *office) {

@@ -82,7 +82,7 @@ type cancel struct {
 	By     transport.Peer
 }
 
-// closing is a home's decision that the job ends without success.
+// closing is a coordinator's decision that the job ends without success.
 type closing struct {
 	Rebuild int               // the one that it ends, 0 for none
 	Status  patrickapi.Status // Failed or Cancelled

@@ -14,7 +14,7 @@ import (
 )
 
 // Finished jobs beyond keep-finished of a project are forgotten, oldest first,
-// by the home of their branch: whichever patrick that is. What is left of one is
+// by the coordinator of their branch: whichever patrick that is. What is left of one is
 // an entry of the branch's memory, written in the batch that deletes its
 // records. Records that come later, from the other side of a partition, are
 // deleted when they are seen.
@@ -110,10 +110,10 @@ func (s *Service) toForget() []string {
 	return ids
 }
 
-// retire forgets a job if this patrick is its home, and if it is still final.
+// retire forgets a job if this patrick is its coordinator, and if it is still final.
 func (s *Service) retire(ctx context.Context, id string) {
-	_, isHome, err := s.peers.home(ctx, patrickapi.BranchOf(id))
-	if err != nil || !isHome {
+	_, isCoordinator, err := s.peers.coordinator(ctx, patrickapi.BranchOf(id))
+	if err != nil || !isCoordinator {
 		return
 	}
 	line := s.board.briefs[id]

@@ -91,21 +91,21 @@ func (s *Service) Stop(ctx context.Context) error {
 
 const stopTimeout = 5 * time.Second
 
-// serve registers the handlers. Those that decide are routed to the home of
+// serve registers the handlers. Those that decide are routed to the coordinator of
 // the job's branch.
 func (s *Service) serve() {
 	ep := s.env.Wire
-	serveAtHome(s, patrickapi.Push, func(r patrickapi.PushRequest) string {
+	serveAtCoordinator(s, patrickapi.Push, func(r patrickapi.PushRequest) string {
 		return patrickapi.BranchID(r.Repository, r.Branch)
 	}, s.push)
-	serveAtHome(s, patrickapi.NewEvent, func(r patrickapi.EventRequest) string {
+	serveAtCoordinator(s, patrickapi.NewEvent, func(r patrickapi.EventRequest) string {
 		return patrickapi.BranchID(r.Repository, r.Branch)
 	}, s.newEvent)
-	serveAtHome(s, patrickapi.Rebuild, func(r patrickapi.RebuildRequest) string { return patrickapi.BranchOf(r.Job) }, s.rebuild)
-	serveAtHome(s, patrickapi.Claim, func(r patrickapi.ClaimRequest) string { return patrickapi.BranchOf(r.Job) }, s.claim)
-	serveAtHome(s, patrickapi.Renew, func(r patrickapi.RenewRequest) string { return patrickapi.BranchOf(r.Job) }, s.renew)
-	serveAtHome(s, patrickapi.Finish, func(r patrickapi.FinishRequest) string { return patrickapi.BranchOf(r.Job) }, s.finish)
-	serveAtHome(s, patrickapi.Cancel, func(r patrickapi.CancelRequest) string { return patrickapi.BranchOf(r.Job) }, s.cancel)
+	serveAtCoordinator(s, patrickapi.Rebuild, func(r patrickapi.RebuildRequest) string { return patrickapi.BranchOf(r.Job) }, s.rebuild)
+	serveAtCoordinator(s, patrickapi.Claim, func(r patrickapi.ClaimRequest) string { return patrickapi.BranchOf(r.Job) }, s.claim)
+	serveAtCoordinator(s, patrickapi.Renew, func(r patrickapi.RenewRequest) string { return patrickapi.BranchOf(r.Job) }, s.renew)
+	serveAtCoordinator(s, patrickapi.Finish, func(r patrickapi.FinishRequest) string { return patrickapi.BranchOf(r.Job) }, s.finish)
+	serveAtCoordinator(s, patrickapi.Cancel, func(r patrickapi.CancelRequest) string { return patrickapi.BranchOf(r.Job) }, s.cancel)
 	patrickapi.OpenJobs.Serve(ep, s.openJobs)
 	patrickapi.GetJob.Serve(ep, s.getJob)
 	patrickapi.List.Serve(ep, s.list)

@@ -245,7 +245,7 @@ func (o *office) event(req patrickapi.EventRequest) (order uint64, err error) {
 	return order, err
 }
 
-// ranked are the patricks in the order in which they are the home of branch b.
+// ranked are the patricks in the order in which they are the coordinator of branch b.
 func (o *office) ranked() (list []*nodetest.Machine) {
 	for _, p := range patrickapi.Rank(patrickapi.BranchID("r", "b"), o.Directory.Peers("patrick")) {
 		i := slices.IndexFunc(o.patricks, func(m *nodetest.Machine) bool { return m.Peer() == p })
@@ -380,7 +380,7 @@ func TestAPushIsAcknowledgedWithOneCopyOnlyIfNobodyElseIsThere(t *testing.T) {
 	})
 }
 
-// A home that has become that of a job whose tree it never got keeps the tree of a
+// A coordinator that has become that of a job whose tree it never got keeps the tree of a
 // further delivery before it acknowledges.
 func TestADeliveryBringsTheTreeToWhoHasNone(t *testing.T) {
 	inOffice(t, setup{patricks: 3}, func(o *office) {

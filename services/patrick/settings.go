@@ -23,7 +23,7 @@ type Settings struct {
 	// BackoffMax, and is jittered by a quarter.
 	BackoffMin time.Duration `yaml:"backoff-min" range:"1ms..24h"`
 	BackoffMax time.Duration `yaml:"backoff-max" range:"1ms..24h"`
-	// AnnounceInterval is how often the home offers open jobs again.
+	// AnnounceInterval is how often the coordinator offers open jobs again.
 	AnnounceInterval time.Duration `yaml:"announce-interval" range:"100ms..1h"`
 	// KeepFinished is how many finished jobs of a project are kept; older ones
 	// are forgotten but for their ids, see memory.

@@ -10,7 +10,7 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// A holder that was lost may have published before. So before a home closes
+// A holder that was lost may have published before. So before a coordinator closes
 // such a job without success, it asks tns: first it fences, so that nothing can
 // be published any more, then it looks whether something was. What tns made
 // visible is the outcome, whether or not its holder lived to tell.
@@ -108,7 +108,7 @@ func (s *Service) halt(ctx context.Context, j *active) error {
 // can come: all attempts before next are sealed.
 func (s *Service) publishedVersion(ctx context.Context, id string, state State, next uint64) (*tnsapi.Version, error) {
 	// Nobody's token: below those of all real grants of the next attempt, and the
-	// same for all homes, so that a home which died here leaves no obstacle.
+	// same for all coordinators, so that a coordinator which died here leaves no obstacle.
 	seal := tnsapi.Token{Attempt: next}
 	err := s.tns.Fence(ctx, state.Spec.Project, state.Spec.Branch, id, seal)
 	if err != nil && transport.KindOf(err) != transport.Conflict {

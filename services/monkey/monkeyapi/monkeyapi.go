@@ -40,7 +40,7 @@ type HoldsResponse struct {
 }
 
 var (
-	// Holds is served by each monkey, for patricks that have become a home.
+	// Holds is served by each monkey, for patricks that have become a coordinator.
 	Holds = transport.Method[HoldsRequest, HoldsResponse]{Name: "monkey/holds"}
 	// Status is served by each monkey.
 	Status = transport.Method[StatusRequest, StatusResponse]{Name: "monkey/status"}

@@ -30,10 +30,10 @@ const (
 )
 
 // PushTime bounds a push of so many bytes at one patrick: they cross a link to it,
-// another one to the home, and a third one to who keeps the second copy.
+// another one to the coordinator, and a third one to who keeps the second copy.
 func PushTime(bytes int64) time.Duration { return PushTimeout + 3*transport.TransferTime(bytes) }
 
-// Client asks patricks, the home of what is asked for first and then the others
+// Client asks patricks, the coordinator of what is asked for first and then the others
 // in the order of rank, until one answers. Make one per service.
 type Client struct {
 	ep *transport.Endpoint
@@ -82,7 +82,7 @@ func (c *Client) Finish(ctx context.Context, req FinishRequest) (FinishResponse,
 	return try(ctx, c, Finish, BranchOf(req.Job), FinishTimeout+2*transport.TransferTime(min(req.LogSize, LogLenMax)), req)
 }
 
-// Open lists open jobs, as key's home knows them; key spreads the callers.
+// Open lists open jobs, as key's coordinator knows them; key spreads the callers.
 func (c *Client) Open(ctx context.Context, key string, req OpenRequest) (Announcement, error) {
 	return try(ctx, c, OpenJobs, key, CallTimeout, req)
 }
@@ -131,7 +131,7 @@ func (c *Client) Logs(ctx context.Context, job string) (LogsResponse, error) {
 	return try(ctx, c, Logs, BranchOf(job), LogsTimeout+2*transport.TransferTime(LogLenMax), JobRequest{Job: job})
 }
 
-// SendLog streams log lines to the home, best effort.
+// SendLog streams log lines to the coordinator, best effort.
 func (c *Client) SendLog(note LogNote) {
 	if peers := c.order(BranchOf(note.Job)); len(peers) > 0 {
 		_ = Log.Tell(c.ep, peers[0], note) // the whole log is stored as a block

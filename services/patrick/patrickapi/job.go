@@ -94,7 +94,7 @@ type Job struct {
 }
 
 // BranchID names a branch of a repository. Decisions about all jobs of a
-// branch are made by one patrick, the branch's home.
+// branch are made by one patrick, the branch's coordinator.
 func BranchID(repository, branch string) string { return digest(8, repository, branch) }
 
 // Event is the identity of one push, however often it is delivered. Whoever
@@ -176,8 +176,8 @@ func digest(n int, parts ...string) string {
 }
 
 // Rank orders peers by rendezvous hash (highest random weight) of key: the
-// first one that can be reached is the home of key. Peers that come or go move
-// only the keys that they are home of.
+// first one that can be reached is the coordinator of key. Peers that come or go move
+// only the keys that they are coordinator of.
 func Rank(key string, peers []transport.Peer) []transport.Peer {
 	type scored struct {
 		peer  transport.Peer

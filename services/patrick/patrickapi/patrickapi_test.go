@@ -47,16 +47,16 @@ func TestRankMovesOnlyWhatItMust(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		peers = append(peers, transport.NewIdentity([]byte(name)).Peer())
 	}
-	homes := map[transport.Peer]int{}
+	coordinators := map[transport.Peer]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		key := rapid.String().Draw(t, "key")
 		all := Rank(key, peers)
 		gone := rapid.SampledFrom(peers).Draw(t, "gone")
 		rest := Rank(key, slices.DeleteFunc(slices.Clone(peers), func(p transport.Peer) bool { return p == gone }))
 		require.Equal(t, slices.DeleteFunc(slices.Clone(all), func(p transport.Peer) bool { return p == gone }), rest)
-		homes[all[0]]++
+		coordinators[all[0]]++
 	})
-	require.Len(t, homes, len(peers), "every peer is a home of something")
+	require.Len(t, coordinators, len(peers), "every peer is a coordinator of something")
 }
 
 func TestTreesComeBackClean(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// The home of a branch is the best-ranked patrick that can be reached. Each
+// The coordinator of a branch is the best-ranked patrick that can be reached. Each
 // patrick finds out on demand and remembers for a while; nobody sends
 // heartbeats. Requests are passed on to better-ranked patricks only, so they
 // come to an end.
@@ -94,9 +94,9 @@ func (r *reach) forget(p transport.Peer) {
 	r.known[p] = c
 }
 
-// home finds the home of a branch: a better-ranked patrick that answers, or
+// coordinator finds the coordinator of a branch: a better-ranked patrick that answers, or
 // this one. The error is that of ctx's end.
-func (r *reach) home(ctx context.Context, branchID string) (home transport.Peer, isSelf bool, err error) {
+func (r *reach) coordinator(ctx context.Context, branchID string) (coordinator transport.Peer, isSelf bool, err error) {
 	for _, p := range patrickapi.Rank(branchID, r.env.Wire.Directory().Peers("patrick")) {
 		if p == r.env.Self {
 			break
@@ -108,7 +108,7 @@ func (r *reach) home(ctx context.Context, branchID string) (home transport.Peer,
 	return r.env.Self, true, nil
 }
 
-// others lists the other patricks in the order in which they are the home of a
+// others lists the other patricks in the order in which they are the coordinator of a
 // branch.
 func (r *reach) others(branchID string) []transport.Peer {
 	var list []transport.Peer
@@ -120,12 +120,12 @@ func (r *reach) others(branchID string) []transport.Peer {
 	return list
 }
 
-// serveAtHome serves a method at the home of the branch that a request is
+// serveAtCoordinator serves a method at the coordinator of the branch that a request is
 // about, and passes the request on elsewhere.
-func serveAtHome[Req, Resp any](s *Service, m transport.Method[Req, Resp], branchID func(Req) string, local func(ctx context.Context, from transport.Peer, req Req) (Resp, error)) {
+func serveAtCoordinator[Req, Resp any](s *Service, m transport.Method[Req, Resp], branchID func(Req) string, local func(ctx context.Context, from transport.Peer, req Req) (Resp, error)) {
 	m.Serve(s.env.Wire, func(ctx context.Context, from transport.Peer, req Req) (Resp, error) {
 		for {
-			home, isSelf, err := s.peers.home(ctx, branchID(req))
+			coordinator, isSelf, err := s.peers.coordinator(ctx, branchID(req))
 			if err != nil {
 				var none Resp
 				return none, err
@@ -133,11 +133,11 @@ func serveAtHome[Req, Resp any](s *Service, m transport.Method[Req, Resp], branc
 			if isSelf {
 				return local(ctx, from, req)
 			}
-			resp, err := m.Call(ctx, s.env.Wire, home, req)
+			resp, err := m.Call(ctx, s.env.Wire, coordinator, req)
 			if transport.KindOf(err) != transport.Unreachable {
 				return resp, err
 			}
-			s.peers.note(home, false) // and ask who is next
+			s.peers.note(coordinator, false) // and ask who is next
 		}
 	})
 }
