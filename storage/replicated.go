@@ -216,9 +216,12 @@ func (r *Replicated) Get(k Key) ([]byte, error) {
 	return bytes.Clone(value[len(valueTag):]), nil
 }
 
-// List implements Store. Writes of this turn are seen.
-func (r *Replicated) List(prefix Key) ([]Entry, error) {
-	var list []Entry
+// List implements Store.
+func (r *Replicated) List(prefix Key) ([]Entry, error) { return r.Entries(prefix), nil }
+
+// Entries is List of what cannot fail: a replica reads from memory. Writes of
+// this turn are seen.
+func (r *Replicated) Entries(prefix Key) (list []Entry) {
 	r.replica.overlay.list(prefix, func(k Key, value []byte) {
 		if _, found := r.pending[k]; !found {
 			list = append(list, Entry{Key: k, Value: bytes.Clone(value[len(valueTag):])})
@@ -233,7 +236,7 @@ func (r *Replicated) List(prefix Key) ([]Entry, error) {
 	if len(list) > committed {
 		slices.SortFunc(list, compareEntries)
 	}
-	return list, nil
+	return list
 }
 
 // Apply implements Store. It fails with ErrTooLarge for a batch of over 1 MiB,

@@ -103,12 +103,7 @@ func (s *Service) outdated(it *item, now time.Duration) []string {
 func (s *Service) erase(below ...storage.Key) {
 	var writes []storage.Entry
 	for _, prefix := range below {
-		list, err := s.store.List(prefix)
-		if err != nil {
-			s.env.Log.Warn("not collected", "below", string(prefix), "err", err)
-			return
-		}
-		for _, e := range list {
+		for _, e := range s.store.Entries(prefix) {
 			writes = append(writes, storage.Entry{Key: e.Key})
 		}
 	}

@@ -90,9 +90,7 @@ func (s *Service) Start(ctx context.Context) error {
 	if s.store, err = s.env.OpenReplicated(ctx, "main", s.cfg.History); err != nil {
 		return fmt.Errorf("hoarder: %w", err)
 	}
-	if err := s.load(); err != nil {
-		return err
-	}
+	s.load()
 	if err := s.takeStock(); err != nil {
 		return err
 	}
@@ -134,15 +132,10 @@ func (s *Service) serve() {
 }
 
 // load reads the index from the replica.
-func (s *Service) load() error {
-	entries, err := s.store.List("")
-	if err != nil {
-		return fmt.Errorf("hoarder: %w", err)
-	}
-	for _, e := range entries {
+func (s *Service) load() {
+	for _, e := range s.store.Entries("") {
 		s.note(e.Key, e.Value)
 	}
-	return nil
 }
 
 // note applies an entry to the index. What another hoarder wrote and we cannot
@@ -157,11 +150,7 @@ func (s *Service) note(k storage.Key, value []byte) string {
 
 // changed is told of every entry that was written or deleted, here or elsewhere.
 func (s *Service) changed(k storage.Key) {
-	value, err := s.store.Get(k)
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		s.env.Log.Warn("unreadable entry", "key", string(k), "err", err)
-		return
-	}
+	value, _ := s.store.Get(k) // nil if it was deleted
 	if root := s.note(k, value); root != "" {
 		s.evaluate(root)
 	}

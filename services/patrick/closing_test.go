@@ -270,7 +270,7 @@ func TestOldFinishedJobsAreForgotten(t *testing.T) {
 				require.Equal(t, 3, s.Known())
 				require.True(t, s.Forgot(jobs[1]) && s.Forgot(jobs[2]))
 				require.False(t, s.Forgot(open) || s.Forgot(jobs[3]))
-				require.Empty(t, must(s.store.List(jobKey(jobs[1]))))
+				require.Empty(t, s.store.Entries(jobKey(jobs[1])))
 			})
 		}
 		require.Len(t, o.Facts("job-forgotten"), 2)

@@ -18,9 +18,7 @@ func (s *Service) Replica() *storage.Replicated { return s.store }
 func (s *Service) Jobs() []patrickapi.Job {
 	var list []patrickapi.Job
 	for _, id := range s.board.ids() {
-		if state, err := s.read(id); err == nil && state.Status != patrickapi.Unknown {
-			list = append(list, state.job(id))
-		}
+		list = append(list, s.read(id).job(id))
 	}
 	return list
 }
@@ -28,8 +26,11 @@ func (s *Service) Jobs() []patrickapi.Job {
 // Job returns what this patrick knows of a job; its Status is Unknown if that
 // is nothing.
 func (s *Service) Job(id string) patrickapi.Job {
-	state, err := s.read(id)
-	if err != nil || state.Status == patrickapi.Unknown {
+	return jobOrNone(id, s.read(id))
+}
+
+func jobOrNone(id string, state State) patrickapi.Job {
+	if state.Status == patrickapi.Unknown {
 		return patrickapi.Job{}
 	}
 	return state.job(id)
@@ -38,11 +39,7 @@ func (s *Service) Job(id string) patrickapi.Job {
 // OnDisk is what a patrick would know of a job if its node lost power at this
 // moment and started from its disk alone.
 func OnDisk(disk storage.Durable, id string) patrickapi.Job {
-	state := stateOnDisk(disk, id)
-	if state.Status == patrickapi.Unknown {
-		return patrickapi.Job{}
-	}
-	return state.job(id)
+	return jobOrNone(id, stateOnDisk(disk, id))
 }
 
 // GrantOnDisk is the same for a grant: it would be known.

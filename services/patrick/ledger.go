@@ -5,43 +5,28 @@ import (
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
-	"github.com/taucloud/tau/storage"
 )
 
 // load rebuilds the board from the store.
-func (s *Service) load() error {
-	if err := s.remember(); err != nil {
-		return err
-	}
-	entries, err := s.store.List(jobsKey())
-	if err != nil {
-		return fault("patrick/start", "list jobs", err)
+func (s *Service) load() {
+	for _, e := range s.store.Entries(pastKey()) {
+		s.recall(e.Key)
 	}
 	var ids []string
-	for _, e := range entries {
-		if id, ok := jobOf(e.Key); ok && (len(ids) == 0 || ids[len(ids)-1] != id) {
+	for _, e := range s.store.Entries(jobsKey()) {
+		if id, ok := jobOf(e.Key); ok {
 			ids = append(ids, id)
 		}
 	}
 	for _, id := range slices.Compact(ids) {
 		s.refresh(id)
 	}
-	return nil
 }
 
 // records reads what is stored of a job. What cannot be read is left out: it
 // was written by a newer version, or it is not ours.
-func (s *Service) records(id string) ([]record, error) {
-	entries, err := s.store.List(jobKey(id))
-	if err != nil {
-		return nil, fault("patrick/read", "list "+id, err)
-	}
-	return s.decodeAll(entries), nil
-}
-
-func (s *Service) decodeAll(entries []storage.Entry) []record {
-	list := make([]record, 0, len(entries))
-	for _, e := range entries {
+func (s *Service) records(id string) (list []record) {
+	for _, e := range s.store.Entries(jobKey(id)) {
 		r, err := decodeRecord(e)
 		if err != nil {
 			s.env.Log.Warn("left out a record", "err", err)
@@ -53,19 +38,13 @@ func (s *Service) decodeAll(entries []storage.Entry) []record {
 }
 
 // read resolves the state of a job.
-func (s *Service) read(id string) (State, error) {
-	records, err := s.records(id)
-	return resolve(records), err
-}
+func (s *Service) read(id string) State { return resolve(s.records(id)) }
 
 // record adds records to a job, all or none, together with what follows from
 // them: if the job is neither held nor to be tried again, it is closed, unless
 // tns must be asked first.
 func (s *Service) record(id string, add ...record) error {
-	old, err := s.records(id)
-	if err != nil {
-		return err
-	}
+	old := s.records(id)
 	before, after := resolve(old), resolve(slices.Concat(old, add))
 	if v, ok := s.closable(id, after); ok {
 		c := closing{Rebuild: after.Rebuilds, Status: v.close, Token: after.Top.Token, Reason: v.reason, By: s.env.Self}
@@ -96,11 +75,7 @@ func (s *Service) record(id string, add ...record) error {
 // refresh brings the board in line with the store after a job has changed,
 // here or elsewhere.
 func (s *Service) refresh(id string) {
-	state, err := s.read(id)
-	if err != nil {
-		s.env.Log.Warn("cannot read a job", "job", id, "err", err)
-		return
-	}
+	state := s.read(id)
 	if s.board.memoryOf(id).knows(id) {
 		s.forgetAgain(id)
 		return
@@ -132,7 +107,7 @@ func (s *Service) refresh(id string) {
 func (s *Service) forgetAgain(id string) {
 	s.board.forget(id)
 	delete(s.leftovers, id)
-	if entries, err := s.store.List(jobKey(id)); err != nil || len(entries) > 0 {
+	if len(s.store.Entries(jobKey(id))) > 0 {
 		s.leftovers[id] = true
 		s.startRetiring()
 	}

@@ -107,13 +107,10 @@ func (s *Service) renew(_ context.Context, _ transport.Peer, req patrickapi.Rene
 
 // finish records how an attempt ended. The answer to a repetition is the same.
 func (s *Service) finish(ctx context.Context, _ transport.Peer, req patrickapi.FinishRequest) (patrickapi.FinishResponse, error) {
-	state, err := s.read(req.Job)
-	if err == nil && s.Forgot(req.Job) {
-		err = transport.New(transport.Conflict, "patrick/finish", "the job has ended and is forgotten")
+	if s.Forgot(req.Job) {
+		return patrickapi.FinishResponse{}, transport.New(transport.Conflict, "patrick/finish", "the job has ended and is forgotten")
 	}
-	if err != nil {
-		return patrickapi.FinishResponse{}, err
-	}
+	state := s.read(req.Job)
 	if err := acceptable(state, req); err != nil {
 		return patrickapi.FinishResponse{}, err
 	}
@@ -176,10 +173,8 @@ func bounded(text string) string { return text[:min(len(text), patrickapi.TextLe
 // another matter.
 func (s *Service) cancel(ctx context.Context, _ transport.Peer, req patrickapi.CancelRequest) (patrickapi.CancelResponse, error) {
 	var none patrickapi.CancelResponse
-	state, err := s.read(req.Job)
+	state := s.read(req.Job)
 	switch {
-	case err != nil:
-		return none, err
 	case state.Status == patrickapi.Unknown, req.Rebuild > state.Rebuilds:
 		return none, transport.New(transport.NotFound, "patrick/cancel", "no such job here")
 	case req.Rebuild == state.Rebuilds && !state.Status.Final() && state.Cancel == nil:
@@ -195,17 +190,15 @@ func (s *Service) cancel(ctx context.Context, _ transport.Peer, req patrickapi.C
 	if _, err := s.replicate(ctx, replicateTimeout); err != nil {
 		return none, fault("patrick/cancel", "make it durable", err)
 	}
-	status, err := s.statusOf(req.Job, req.Rebuild)
-	return patrickapi.CancelResponse{Status: status, Rebuild: req.Rebuild}, err
+	return patrickapi.CancelResponse{Status: s.statusOf(req.Job, req.Rebuild), Rebuild: req.Rebuild}, nil
 }
 
 // statusOf is what became of one rebuild of a job, whatever was begun since.
-func (s *Service) statusOf(id string, n int) (patrickapi.Status, error) {
-	records, err := s.records(id)
-	return resolve(slices.DeleteFunc(records, func(r record) bool {
+func (s *Service) statusOf(id string, n int) patrickapi.Status {
+	return resolve(slices.DeleteFunc(s.records(id), func(r record) bool {
 		begun, is := r.(rebuild)
 		return is && begun.N > n
-	})).Status, err
+	})).Status
 }
 
 // find returns an active job.

@@ -24,11 +24,11 @@ func (s *Service) openJobs(_ context.Context, _ transport.Peer, req patrickapi.O
 }
 
 func (s *Service) getJob(_ context.Context, _ transport.Peer, req patrickapi.JobRequest) (patrickapi.Job, error) {
-	state, err := s.read(req.Job)
-	if err == nil && state.Status == patrickapi.Unknown {
-		err = transport.New(transport.NotFound, "patrick/status", "no such job here")
+	state := s.read(req.Job)
+	if state.Status == patrickapi.Unknown {
+		return patrickapi.Job{}, transport.New(transport.NotFound, "patrick/status", "no such job here")
 	}
-	return state.job(req.Job), err
+	return state.job(req.Job), nil
 }
 
 func (s *Service) list(_ context.Context, _ transport.Peer, req patrickapi.ListRequest) (patrickapi.ListResponse, error) {
@@ -38,11 +38,7 @@ func (s *Service) list(_ context.Context, _ transport.Peer, req patrickapi.ListR
 		return resp, transport.New(transport.NotFound, "patrick/list", err.Error())
 	}
 	for _, id := range ids {
-		state, err := s.read(id)
-		if err != nil {
-			return resp, err
-		}
-		resp.Jobs = append(resp.Jobs, state.job(id))
+		resp.Jobs = append(resp.Jobs, s.read(id).job(id))
 	}
 	resp.More = more
 	return resp, nil

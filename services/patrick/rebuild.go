@@ -18,11 +18,8 @@ const rebuildsMax = 100
 // being built changes nothing.
 func (s *Service) rebuild(ctx context.Context, _ transport.Peer, req patrickapi.RebuildRequest) (patrickapi.RebuildResponse, error) {
 	var none patrickapi.RebuildResponse
-	state, err := s.read(req.Job)
-	if err == nil {
-		err = rebuildable(state)
-	}
-	if err != nil {
+	state := s.read(req.Job)
+	if err := rebuildable(state); err != nil {
 		return none, err
 	}
 	if state.Status.Final() && state.Rebuilds < req.N { // else the request comes once more
@@ -34,8 +31,8 @@ func (s *Service) rebuild(ctx context.Context, _ transport.Peer, req patrickapi.
 		return none, err
 	}
 	s.offerNow(req.Job)
-	state, err = s.read(req.Job)
-	return patrickapi.RebuildResponse{Status: state.Status, Rebuilds: state.Rebuilds}, err
+	state = s.read(req.Job)
+	return patrickapi.RebuildResponse{Status: state.Status, Rebuilds: state.Rebuilds}, nil
 }
 
 // rebuildable says whether a job may be begun anew, or is being built anew.
@@ -65,9 +62,9 @@ func (s *Service) rebuildWith(ctx context.Context, id string, state State) error
 			return err
 		}
 	}
-	now, err := s.read(id)
-	if err != nil || now.Rebuilds != state.Rebuilds || !now.Status.Final() || now.Status == patrickapi.Success {
-		return err // somebody was faster
+	now := s.read(id)
+	if now.Rebuilds != state.Rebuilds || !now.Status.Final() || now.Status == patrickapi.Success {
+		return nil // somebody was faster
 	}
 	r := rebuild{N: now.Rebuilds + 1, After: now.nextAttempt() - 1, By: s.env.Self}
 	if err := s.record(id, r); err != nil {

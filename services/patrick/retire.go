@@ -54,18 +54,6 @@ func (s *Service) recall(k storage.Key) {
 	s.refresh(id)
 }
 
-// remember reads the memories of all branches.
-func (s *Service) remember() error {
-	entries, err := s.store.List(pastKey())
-	if err != nil {
-		return fault("patrick/start", "list what was forgotten", err)
-	}
-	for _, e := range entries {
-		s.recall(e.Key)
-	}
-	return nil
-}
-
 // startRetiring starts the task that forgets jobs if there is any to forget.
 func (s *Service) startRetiring() {
 	if s.retiring || !s.anythingToForget() {
@@ -127,12 +115,8 @@ func (s *Service) retire(ctx context.Context, id string) {
 
 // forget replaces a job's records by an entry of the memory.
 func (s *Service) forget(id string, status patrickapi.Status) error {
-	entries, err := s.store.List(jobKey(id))
-	if err != nil {
-		return err
-	}
 	b := new(storage.Batch)
-	for _, e := range entries {
+	for _, e := range s.store.Entries(jobKey(id)) {
 		b.Delete(e.Key)
 	}
 	m, again := s.board.memoryOf(id), s.leftovers[id]

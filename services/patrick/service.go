@@ -61,9 +61,7 @@ func (s *Service) Start(ctx context.Context) error {
 		return fmt.Errorf("patrick: open: %w", err)
 	}
 	s.store = store
-	if err := s.load(); err != nil {
-		return err
-	}
+	s.load()
 	store.Watch(jobsKey(), func(k storage.Key) {
 		if id, ok := jobOf(k); ok {
 			s.refresh(id)
