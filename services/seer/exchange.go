@@ -61,6 +61,9 @@ func (s *Service) pull(ctx context.Context, from transport.Peer) error {
 		if err != nil {
 			return err
 		}
+		if err := transport.CheckPage(seerapi.Digest.Name, after, page.Heard, heardPeer, transport.Peer.Compare); err != nil {
+			return err
+		}
 		if beforeMerge.Hit(ctx, s.env) != nil {
 			return nil
 		}
@@ -81,6 +84,8 @@ func (s *Service) pull(ctx context.Context, from transport.Peer) error {
 	}
 	return nil
 }
+
+func heardPeer(h seerapi.Heard) transport.Peer { return h.Peer }
 
 // learn fetches announcements.
 func (s *Service) learn(ctx context.Context, from transport.Peer, wanted []transport.Peer) error {

@@ -3,6 +3,7 @@ package seer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -151,7 +152,7 @@ func slowSeer(c *nodetest.Cloud, heard func() []seerapi.Heard, records func() []
 				return seerapi.DigestResponse{More: true}, nil // an end all the same: there is nothing
 			}
 			err := clock.Sleep(ctx, env.Loop, time.Second)
-			return seerapi.DigestResponse{Heard: heard(), More: true}, err
+			return seerapi.DigestResponse{Heard: slices.SortedFunc(slices.Values(heard()), func(a, b seerapi.Heard) int { return a.Peer.Compare(b.Peer) }), More: true}, err
 		})
 		seerapi.Records.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req seerapi.RecordsRequest) (seerapi.RecordsResponse, error) {
 			return seerapi.RecordsResponse{Records: records()}, nil
@@ -196,6 +197,27 @@ func TestHearsayIsOlderThanItSays(t *testing.T) {
 		require.LessOrEqual(t, got["alice"], 3500*time.Millisecond)
 		time.Sleep(3500 * time.Millisecond)
 		require.Len(t, ages(), 1, "nobody said more of alice")
+	})
+}
+
+// TestARepeatedPageEndsAPull: a seer that answers with the same page for ever is
+// asked for it twice in a round, not for as long as it likes.
+func TestARepeatedPageEndsAPull(t *testing.T) {
+	nodetest.Run(t, func(c *nodetest.Cloud) {
+		asked := 0
+		c.Add("liar", node.Configured{Spec: nodetest.Part(seerapi.Service, func(env node.Env) {
+			seerapi.Digest.Serve(env.Wire, func(context.Context, transport.Peer, seerapi.DigestRequest) (seerapi.DigestResponse, error) {
+				asked++
+				return seerapi.DigestResponse{Heard: []seerapi.Heard{{Peer: alice, Life: 7, Revision: 1}}, More: true}, nil
+			})
+			seerapi.Records.Serve(env.Wire, func(context.Context, transport.Peer, seerapi.RecordsRequest) (seerapi.RecordsResponse, error) {
+				return seerapi.RecordsResponse{}, nil
+			})
+		})}).Start()
+		seers(c, 1)
+		time.Sleep(10 * time.Second)
+		require.Positive(t, asked)
+		require.LessOrEqual(t, asked, 22, "two pages a second")
 	})
 }
 

@@ -67,10 +67,17 @@ func (c *Client) lookupAt(ctx context.Context, seer transport.Peer, service stri
 		if err != nil {
 			return nil, err
 		}
-		members = append(members, page.Members...)
+		if err := transport.CheckPage(Lookup.Name, after, page.Members, memberPeer, transport.Peer.Compare); err != nil {
+			return nil, err
+		}
+		if members = append(members, page.Members...); len(members) > FollowedMax {
+			return nil, transport.New(transport.Invalid, Lookup.Name, "more members than anybody keeps")
+		}
 		if !page.More || len(page.Members) == 0 {
 			return members, nil
 		}
 		after = page.Members[len(page.Members)-1].Peer
 	}
 }
+
+func memberPeer(m Member) transport.Peer { return m.Peer }

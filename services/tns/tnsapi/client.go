@@ -3,6 +3,7 @@ package tnsapi
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/clock"
@@ -63,7 +64,12 @@ func (c *Client) Lookup(ctx context.Context, project, branch, prefix string) ([]
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page.Entries...)
+		if err := transport.CheckPage(Lookup.Name, req.After, page.Entries, entryPath, strings.Compare); err != nil {
+			return nil, err
+		}
+		if all = append(all, page.Entries...); len(all) > EntriesMax {
+			return nil, transport.New(transport.Invalid, Lookup.Name, "more entries than a version has")
+		}
 		if !page.More || len(page.Entries) == 0 {
 			return all, nil
 		}
@@ -119,3 +125,5 @@ func callWithin[Req, Resp any](ctx context.Context, ep *transport.Endpoint, to t
 	defer cancel()
 	return m.Call(ctx, ep, to, req)
 }
+
+func entryPath(e Entry) string { return e.Path }
