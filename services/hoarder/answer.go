@@ -38,19 +38,19 @@ func (s *Service) have(ctx context.Context, from transport.Peer, req hoarderapi.
 	if err != nil {
 		return resp, transport.New(transport.Invalid, hoarderapi.HaveMethod.Name, "root is not a CID")
 	}
-	if !s.ledger.holds(req.Root) || s.ledger.mending[req.Root] {
+	if !s.holdings.holds(req.Root) || s.holdings.mending[req.Root] {
 		return resp, nil
 	}
-	promised := req.Promise && s.roster.listed(from) && s.ledger.promise(req.Root, s.env.Loop.Elapsed())
+	promised := req.Promise && s.roster.listed(from) && s.holdings.promise(req.Root, s.env.Loop.Elapsed())
 	if err := s.env.Blocks.Verify(ctx, c); err != nil {
 		if ctx.Err() == nil {
 			s.mendSoon(req.Root)
 		}
 		return resp, nil
 	}
-	resp.Has = s.ledger.holds(req.Root)
+	resp.Has = s.holdings.holds(req.Root)
 	if promised && resp.Has {
-		resp.Promise = s.ledger.lease
+		resp.Promise = s.holdings.lease
 	}
 	return resp, nil
 }
@@ -58,11 +58,11 @@ func (s *Service) have(ctx context.Context, from transport.Peer, req hoarderapi.
 func (s *Service) status(context.Context, transport.Peer, hoarderapi.Done) (hoarderapi.StatusResponse, error) {
 	return hoarderapi.StatusResponse{
 		Items:      len(s.index.items),
-		Held:       len(s.ledger.held),
-		BytesUsed:  s.ledger.used,
-		BytesMax:   s.cfg.Capacity,
+		Held:       len(s.holdings.held),
+		BytesUsed:  s.holdings.used,
+		BytesMax:   s.settings.Capacity,
 		Acquiring:  len(s.acquiring),
-		Corrupted:  len(s.ledger.mending),
+		Corrupted:  len(s.holdings.mending),
 		LiveOthers: s.roster.liveCount() - 1,
 	}, nil
 }

@@ -15,7 +15,7 @@ import (
 // told makes a hoarder that knows entries, and answers.
 func told(t *testing.T, entries ...storage.Entry) *Service {
 	x := indexOf(t, entries...)
-	return &Service{cfg: DefaultSettings(), index: x, roster: x.roster, ledger: newLedger(1000, testLease, 0)}
+	return &Service{settings: DefaultSettings(), index: x, roster: x.roster, holdings: newHoldings(1000, testLease, 0)}
 }
 
 func claimEntry(root string, p transport.Peer) storage.Entry {
@@ -55,14 +55,14 @@ func TestDatabaseIsTheNewestThatSomebodyHolds(t *testing.T) {
 func TestStatus(t *testing.T) {
 	s := told(t, claimEntry("r", somePeers(1)[0]))
 	s.roster.know(somePeers(4))
-	s.ledger.admit("a", 30)
-	s.ledger.admit("b", 40)
-	s.ledger.beginMend("b")
+	s.holdings.admit("a", 30)
+	s.holdings.admit("b", 40)
+	s.holdings.beginMend("b")
 	s.acquiring = map[string]bool{"c": true}
 	got, err := s.status(context.Background(), transport.Peer{}, hoarderapi.Done{})
 	require.NoError(t, err)
 	require.Equal(t, hoarderapi.StatusResponse{
-		Items: 1, Held: 2, BytesUsed: 70, BytesMax: s.cfg.Capacity, Acquiring: 1, Corrupted: 1, LiveOthers: 3,
+		Items: 1, Held: 2, BytesUsed: 70, BytesMax: s.settings.Capacity, Acquiring: 1, Corrupted: 1, LiveOthers: 3,
 	}, got)
 }
 
@@ -114,14 +114,14 @@ func TestOwnersAndOwnedInPages(t *testing.T) {
 func TestWhenEntriesAreOver(t *testing.T) {
 	mark := markRecord{Kind: hoarderapi.Asset, Target: 1, Owner: "a"}
 	s := told(t, markEntry("r", mark), withdrawEntry("r", "a", "", 0))
-	s.cfg.ForgetAfter = time.Hour
+	s.settings.ForgetAfter = time.Hour
 	it := s.index.get("r")
 	it.ended.update(true, 0)
 	at, any := s.collectAt(it, 0)
 	require.True(t, any)
 	require.Equal(t, time.Hour, at)
 	peers := somePeers(2)
-	_, err := s.index.set(claimKey("r", peers[0]), transport.Encode(claimRecord{Bytes: 1}), 0)
+	_, err := s.index.apply(claimKey("r", peers[0]), transport.Encode(claimRecord{Bytes: 1}), 0)
 	require.NoError(t, err)
 	s.roster.self = peers[1]
 	require.Empty(t, s.outdated(it, time.Hour-1), "not yet")

@@ -68,8 +68,8 @@ func TestTwoWhoWantTheSame(t *testing.T) {
 				return nil
 			})
 			require.Equal(t, []error{nil, nil, nil}, errs)
-			require.Equal(t, int64(5000), s.ledger.used)
-			require.Zero(t, s.ledger.reserved)
+			require.Equal(t, int64(5000), s.holdings.used)
+			require.Zero(t, s.holdings.reserved)
 			require.Empty(t, s.acquiring)
 		})
 		require.Len(t, w.Facts("item-claimed"), 1)
@@ -77,17 +77,17 @@ func TestTwoWhoWantTheSame(t *testing.T) {
 
 		other := w.store(100, 2)
 		w.turn(m, func(ctx context.Context, s *Service) {
-			for name, busy := range map[string]map[string]bool{"obtained": s.acquiring, "mended": s.ledger.mending} {
+			for name, busy := range map[string]map[string]bool{"obtained": s.acquiring, "mended": s.holdings.mending} {
 				busy[other] = true
 				ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, time.Second)
 				require.Error(t, s.obtain(ctx, other, []transport.Peer{w.user.Peer()}, 100), "it is "+name+" by another task, for too long")
 				cancel()
-				require.False(t, s.ledger.holds(other))
+				require.False(t, s.holdings.holds(other))
 				delete(busy, other)
 			}
 			require.Error(t, s.obtain(ctx, other, nil, 100), "nobody is said to have it")
 			require.False(t, s.index.get(other).claimed(s.env.Self), "what was not obtained is not claimed")
-			require.Zero(t, s.ledger.reserved)
+			require.Zero(t, s.holdings.reserved)
 		})
 		require.Len(t, w.Facts("item-claimed"), 1)
 	})
@@ -118,7 +118,7 @@ func TestAnOldSnapshotIsForgotten(t *testing.T) {
 }
 
 func TestWhatIsNotHeldCannotBeDropped(t *testing.T) {
-	l := newLedger(10, testLease, 0)
+	l := newHoldings(10, testLease, 0)
 	before := l.revision
 	l.drop("r")
 	require.Equal(t, before, l.revision, "nothing has changed")

@@ -20,15 +20,15 @@ func (s *Service) collectAt(it *item, now time.Duration) (at time.Duration, any 
 		}
 	}
 	if it.ended.on() && len(it.claims) == 0 {
-		sooner(it.ended.at() + s.cfg.ForgetAfter)
+		sooner(it.ended.at() + s.settings.ForgetAfter)
 	}
 	for _, w := range it.withdrawn {
-		sooner(w.seen + s.cfg.ForgetAfter)
+		sooner(w.seen + s.settings.ForgetAfter)
 	}
 	if len(it.marks) == 0 && len(it.withdrawn) == 0 && len(it.claims) == 0 {
-		sooner(now + s.cfg.ForgetAfter)
+		sooner(now + s.settings.ForgetAfter)
 	}
-	return max(at, now+s.cfg.ForgetAfter/16), any
+	return max(at, now+s.settings.ForgetAfter/16), any
 }
 
 // dropIdle deletes the marks that no longer count, if this is the best-ranked live
@@ -65,9 +65,9 @@ func (s *Service) collect(it *item) {
 	switch {
 	case len(it.claims) > 0 || s.busy(it.root):
 	case st == superseded:
-		over = it.ended.lasted(now) >= s.cfg.ForgetAfter && len(successor.claims) > 0
+		over = it.ended.lasted(now) >= s.settings.ForgetAfter && len(successor.claims) > 0
 	case st == abandoned:
-		over = it.ended.lasted(now) >= s.cfg.ForgetAfter
+		over = it.ended.lasted(now) >= s.settings.ForgetAfter
 	case st == unknown: // a demand for what was forgotten meanwhile
 		over = true
 	}
@@ -86,13 +86,13 @@ func (s *Service) collect(it *item) {
 // has known for long enough.
 func (s *Service) outdated(it *item, now time.Duration) []string {
 	for _, c := range it.claims {
-		if c.by.peer != s.env.Self && (!c.by.lives() || now-c.by.at < s.cfg.ForgetAfter) {
+		if c.by.peer != s.env.Self && (!c.by.lives() || now-c.by.at < s.settings.ForgetAfter) {
 			return nil
 		}
 	}
 	var owners []string
 	for _, w := range it.withdrawn {
-		if now-w.seen >= s.cfg.ForgetAfter && len(it.claims) > 0 {
+		if now-w.seen >= s.settings.ForgetAfter && len(it.claims) > 0 {
 			owners = append(owners, w.owner)
 		}
 	}

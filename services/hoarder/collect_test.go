@@ -99,7 +99,7 @@ func TestOnlyTheBestCollects(t *testing.T) {
 
 func TestWhenToCollect(t *testing.T) {
 	s := told(t)
-	s.cfg.ForgetAfter = 16 * time.Hour
+	s.settings.ForgetAfter = 16 * time.Hour
 	p := somePeers(1)[0]
 	for _, c := range []struct {
 		name    string

@@ -28,7 +28,7 @@ func TestWhatAnItemCosts(t *testing.T) {
 	before := heapInUse()
 	second := newIndex(newRoster(transport.Peer{}, 0))
 	for _, e := range entries {
-		_, err := second.set(e.Key, e.Value, 0)
+		_, err := second.apply(e.Key, e.Value, 0)
 		require.NoError(t, err)
 	}
 	perItem := (heapInUse() - before) / items

@@ -35,21 +35,21 @@ func (a action) String() string {
 
 // decide is the whole policy. What it never does: release a copy that is among
 // the target best-ranked, or act on an item whose mark it has not seen.
-func decide(s situation, cfg Settings) action {
+func decide(s situation, settings Settings) action {
 	switch s.state {
 	case wanted:
 		switch {
 		case !s.held && s.copies < s.target:
 			return compete
-		case s.held && s.copiesLive > s.target+cfg.SurplusMax && s.ahead >= s.target && s.surplusFor >= cfg.SurplusGrace:
+		case s.held && s.copiesLive > s.target+settings.SurplusMax && s.ahead >= s.target && s.surplusFor >= settings.SurplusGrace:
 			return release
 		}
 	case abandoned:
-		if s.held && s.endedFor >= cfg.SurplusGrace {
+		if s.held && s.endedFor >= settings.SurplusGrace {
 			return discard
 		}
 	case superseded:
-		if s.held && s.endedFor >= cfg.SurplusGrace {
+		if s.held && s.endedFor >= settings.SurplusGrace {
 			return supersede
 		}
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 func TestDecide(t *testing.T) {
-	cfg := DefaultSettings()
-	long := cfg.SurplusGrace
+	settings := DefaultSettings()
+	long := settings.SurplusGrace
 	for _, c := range []struct {
 		name string
 		sit  situation
@@ -35,14 +35,14 @@ func TestDecide(t *testing.T) {
 		{"superseded is not repaired", situation{state: superseded, target: 3, copies: 1}, rest},
 		{"a mark that was not seen", situation{state: unknown, held: true, copies: 9, copiesLive: 9, ahead: 8, surplusFor: long, endedFor: long}, rest},
 	} {
-		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, decide(c.sit, cfg)) })
+		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, decide(c.sit, settings)) })
 	}
 }
 
 // TestWhoReleases compares the decision of each holder with an oracle that
 // sorts all holders and names the ones beyond the target.
 func TestWhoReleases(t *testing.T) {
-	cfg := DefaultSettings()
+	settings := DefaultSettings()
 	rapid.Check(t, func(t *rapid.T) {
 		root := rapid.StringN(1, 8, -1).Draw(t, "root")
 		target := rapid.IntRange(1, 5).Draw(t, "target")
@@ -54,10 +54,10 @@ func TestWhoReleases(t *testing.T) {
 				ahead: hoarderapi.Ahead(root, p, holders), surplusFor: time.Hour,
 			}
 			want := rest
-			if len(holders) > target+cfg.SurplusMax && slices.Index(sorted, p) >= target {
+			if len(holders) > target+settings.SurplusMax && slices.Index(sorted, p) >= target {
 				want = release
 			}
-			require.Equal(t, want, decide(sit, cfg))
+			require.Equal(t, want, decide(sit, settings))
 			yields := mayYield(sit) == release
 			require.Equal(t, len(holders) > target && slices.Index(sorted, p) >= target, yields)
 		}

@@ -23,13 +23,13 @@ func TestWhatWasAnsweredSurvives(t *testing.T) {
 		"mark": {func(w *town, s *Service, ctx context.Context, req hoarderapi.MarkRequest) error {
 			resp, err := s.mark(ctx, w.user.Peer(), req)
 			require.Equal(w, s.env.Self, resp.Holder)
-			require.Equal(w, s.ledger.held[req.Root], resp.Bytes)
+			require.Equal(w, s.holdings.held[req.Root], resp.Bytes)
 			return err
 		}, 1, true, 0},
 		"take": {func(w *town, s *Service, ctx context.Context, req hoarderapi.MarkRequest) error {
 			req.Holders = append(req.Holders, w.user.Peer())
 			resp, err := s.take(ctx, w.hoarders[1].Peer(), req)
-			require.Equal(w, hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: s.ledger.held[req.Root], Copies: 1, Records: 1}, resp)
+			require.Equal(w, hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: s.holdings.held[req.Root], Copies: 1, Records: 1}, resp)
 			return err
 		}, 1, true, 0},
 		"unmark": {func(w *town, s *Service, ctx context.Context, req hoarderapi.MarkRequest) error {
@@ -68,7 +68,7 @@ func TestWhatWasAnsweredSurvives(t *testing.T) {
 					require.Equal(t, c.gone, count(withdrawnPart))
 					require.Equal(t, c.held, s.Holds(req.Root))
 					if c.held {
-						require.Len(t, s.recorded[req.Root], 1, "with the mark that it is held for")
+						require.Len(t, s.recordedPins[req.Root], 1, "with the mark that it is held for")
 					}
 				})
 			})

@@ -39,11 +39,11 @@ func (s *Service) evaluate(root string) {
 	failed := s.mendClaim(it) || s.mendRecord(it)
 	sit := s.situation(it)
 	var again time.Duration
-	switch action := decide(sit, s.cfg); action {
+	switch action := decide(sit, s.settings); action {
 	case compete:
-		again = s.enter(it, sit)
+		again = s.compete(it, sit)
 	default:
-		s.leave(root)
+		s.stopCompeting(root)
 		s.dropRemains(root)
 		if action == release || action == discard || action == supersede {
 			s.yield(root)
@@ -55,7 +55,7 @@ func (s *Service) evaluate(root string) {
 
 // busy reports whether a task works with an item: it must not be forgotten.
 func (s *Service) busy(root string) bool {
-	return s.ledger.holds(root) || s.acquiring[root] || s.contests[root] != nil || s.toYield[root] || s.yielding[root]
+	return s.holdings.holds(root) || s.acquiring[root] || s.acquisitions[root] != nil || s.toYield[root] || s.yielding[root]
 }
 
 // lookAgain puts the item into the queue for the next moment at which there may
@@ -69,22 +69,22 @@ func (s *Service) lookAgain(it *item, sit situation, failed bool, again time.Dur
 		}
 	}
 	if failed {
-		sooner(now + s.cfg.SweepInterval/2)
+		sooner(now + s.settings.SweepInterval/2)
 	}
 	if again > 0 {
 		sooner(again)
 	}
-	if sit.held && it.surplus.on() && sit.surplusFor < s.cfg.SurplusGrace {
-		sooner(it.surplus.at() + s.cfg.SurplusGrace)
+	if sit.held && it.surplus.on() && sit.surplusFor < s.settings.SurplusGrace {
+		sooner(it.surplus.at() + s.settings.SurplusGrace)
 	}
-	if sit.held && it.ended.on() && sit.endedFor < s.cfg.SurplusGrace {
-		sooner(it.ended.at() + s.cfg.SurplusGrace)
+	if sit.held && it.ended.on() && sit.endedFor < s.settings.SurplusGrace {
+		sooner(it.ended.at() + s.settings.SurplusGrace)
 	}
 	if it.short.on() && len(it.claims) == 0 && !it.reportedLost {
-		sooner(max(it.short.at()+lostAfter, now+s.cfg.SweepInterval/2))
+		sooner(max(it.short.at()+lostAfter, now+s.settings.SweepInterval/2))
 	}
 	if len(it.idle()) > 0 {
-		sooner(now + s.cfg.SweepInterval)
+		sooner(now + s.settings.SweepInterval)
 	}
 	if at, any := s.collectAt(it, now); any {
 		sooner(at)
@@ -100,13 +100,13 @@ func (s *Service) lookAgain(it *item, sit situation, failed bool, again time.Dur
 func (s *Service) situation(it *item) situation {
 	now := s.env.Loop.Elapsed()
 	st, _ := s.index.state(it)
-	sit := situation{state: st, target: it.target, held: s.ledger.holds(it.root)}
+	sit := situation{state: st, target: it.target, held: s.holdings.holds(it.root)}
 	sit.copies, sit.copiesLive = it.copies()
 	if sit.held {
 		sit.ahead = s.ahead(it)
 	}
 	it.short.update(st == wanted && sit.copies < sit.target, now)
-	it.surplus.update(st == wanted && sit.copiesLive > sit.target+s.cfg.SurplusMax, now)
+	it.surplus.update(st == wanted && sit.copiesLive > sit.target+s.settings.SurplusMax, now)
 	it.ended.update(st == abandoned || st == superseded, now)
 	it.complete = it.complete || st == wanted && sit.copies >= sit.target
 	it.reportedLost = it.reportedLost && sit.copies == 0
@@ -141,7 +141,7 @@ func (s *Service) best(root string) bool {
 // withdraws them here.
 func (s *Service) mendClaim(it *item) (failed bool) {
 	claimed := it.claimed(s.env.Self)
-	switch held := s.ledger.holds(it.root); {
+	switch held := s.holdings.holds(it.root); {
 	case held == claimed || s.acquiring[it.root]:
 		return false
 	case held:
@@ -158,10 +158,10 @@ func (s *Service) mendClaim(it *item) (failed bool) {
 // mendRecord makes the record of a copy name the marks that stand now, and
 // reports whether that failed.
 func (s *Service) mendRecord(it *item) (failed bool) {
-	if !s.ledger.holds(it.root) || len(it.marks) == 0 || slices.EqualFunc(s.recorded[it.root], it.standing(), (*mark).equal) {
+	if !s.holdings.holds(it.root) || len(it.marks) == 0 || slices.EqualFunc(s.recordedPins[it.root], it.standing(), (*mark).equal) {
 		return false
 	}
-	err := s.writeHeld(it.root, s.ledger.held[it.root])
+	err := s.writeHeld(it.root, s.holdings.held[it.root])
 	if err != nil {
 		s.env.Log.Warn("record not written", "root", it.root, "err", err)
 	}
@@ -170,7 +170,7 @@ func (s *Service) mendRecord(it *item) (failed bool) {
 
 // claim writes the claim of a copy that is held; moved is what was fetched.
 func (s *Service) claim(it *item, moved int64) bool {
-	bytes := s.ledger.held[it.root]
+	bytes := s.holdings.held[it.root]
 	entry := storage.Entry{Key: claimKey(it.root, s.env.Self), Value: transport.Encode(claimRecord{Bytes: bytes})}
 	if err := s.write(entry); err != nil {
 		s.env.Log.Warn("claim not written", "root", it.root, "err", err) // the next evaluation tries again
@@ -189,8 +189,8 @@ func (s *Service) claim(it *item, moved int64) bool {
 // attempts that failed.
 func (s *Service) sweepForever(ctx context.Context) {
 	for {
-		jitter := time.Duration(s.env.Rand.Int64N(int64(s.cfg.SweepInterval) / 2))
-		if clock.Sleep(ctx, s.env.Loop, s.cfg.SweepInterval*3/4+jitter) != nil {
+		jitter := time.Duration(s.env.Rand.Int64N(int64(s.settings.SweepInterval) / 2))
+		if clock.Sleep(ctx, s.env.Loop, s.settings.SweepInterval*3/4+jitter) != nil {
 			return
 		}
 		s.writeInterest()

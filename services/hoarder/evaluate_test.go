@@ -24,7 +24,7 @@ func lone(t *testing.T, change func(s *Settings), f func(ctx context.Context, s 
 // put applies entries as if others had written them.
 func (s *Service) put(t require.TestingT, entries ...storage.Entry) {
 	for _, e := range entries {
-		_, err := s.index.set(e.Key, e.Value, s.env.Loop.Elapsed())
+		_, err := s.index.apply(e.Key, e.Value, s.env.Loop.Elapsed())
 		require.NoError(t, err)
 	}
 }
@@ -122,7 +122,7 @@ func TestSituation(t *testing.T) {
 		s.situation(it)
 		require.False(t, it.surplus.on(), "one more is tolerated")
 		s.put(t, claimEntry("r", peers[3]))
-		s.ledger.admit("r", 5)
+		s.holdings.admit("r", 5)
 		s.put(t, claimEntry("r", s.env.Self))
 		s.roster.saw(peers[3], false, now)
 		sit := s.situation(it)
@@ -167,16 +167,16 @@ func TestAnItemInWorkIsNotForgotten(t *testing.T) {
 	lone(t, nil, func(_ context.Context, s *Service) {
 		for name, change := range map[string]func(on bool){
 			"acquiring": func(on bool) { s.acquiring["r"] = on },
-			"contest": func(on bool) {
-				if delete(s.contests, "r"); on {
-					s.contests["r"] = &contest{root: "r", running: true}
+			"acquisition": func(on bool) {
+				if delete(s.acquisitions, "r"); on {
+					s.acquisitions["r"] = &acquisition{root: "r", running: true}
 				}
 			},
 			"planned":   func(on bool) { s.toYield["r"] = on },
 			"releasing": func(on bool) { s.yielding["r"] = on },
 			"held": func(on bool) {
-				if s.ledger.drop("r"); on {
-					s.ledger.admit("r", 1)
+				if s.holdings.drop("r"); on {
+					s.holdings.admit("r", 1)
 				}
 			},
 		} {

@@ -63,9 +63,9 @@ func (x *index) inOrder() []*item {
 	return x.sorted
 }
 
-// set applies one entry; a nil value is a deletion. It returns the root that
+// apply applies one entry; a nil value is a deletion. It returns the root that
 // it is about.
-func (x *index) set(k storage.Key, value []byte, now time.Duration) (root string, err error) {
+func (x *index) apply(k storage.Key, value []byte, now time.Duration) (root string, err error) {
 	e, err := entries.Of(k, value)
 	if err != nil {
 		return "", err

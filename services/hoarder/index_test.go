@@ -24,7 +24,7 @@ func gone(e storage.Entry) storage.Entry { return storage.Entry{Key: e.Key} }
 func indexOf(t require.TestingT, entries ...storage.Entry) *index {
 	x := newIndex(newRoster(transport.Peer{}, time.Second))
 	for _, e := range entries {
-		_, err := x.set(e.Key, e.Value, 0)
+		_, err := x.apply(e.Key, e.Value, 0)
 		require.NoError(t, err)
 	}
 	return x
@@ -78,7 +78,7 @@ func TestAMarkIsWhereItBelongs(t *testing.T) {
 	x := indexOf(t)
 	e := markEntry("r", markRecord{Kind: hoarderapi.Asset, Target: 3, Owner: "a"})
 	e.Value = transport.Encode(markRecord{Kind: hoarderapi.Asset, Target: 3, Owner: "b"})
-	_, err := x.set(e.Key, e.Value, 0)
+	_, err := x.apply(e.Key, e.Value, 0)
 	require.ErrorContains(t, err, "another's")
 }
 
@@ -94,7 +94,7 @@ func TestNothingIsLeftOfWhatIsDeleted(t *testing.T) {
 	it := x.get("r")
 	require.False(t, it.empty())
 	for _, e := range entries {
-		_, err := x.set(e.Key, nil, 0)
+		_, err := x.apply(e.Key, nil, 0)
 		require.NoError(t, err)
 	}
 	require.True(t, it.empty())
@@ -104,7 +104,7 @@ func TestNothingIsLeftOfWhatIsDeleted(t *testing.T) {
 	require.Empty(t, x.items)
 	require.Empty(t, x.list)
 	for _, e := range entries { // and deleting what is not there makes nothing
-		_, err := x.set(e.Key, nil, 0)
+		_, err := x.apply(e.Key, nil, 0)
 		require.NoError(t, err)
 	}
 	require.Empty(t, x.items)
@@ -140,7 +140,7 @@ func TestOlderSnapshotsAreSuperseded(t *testing.T) {
 		return storage.Entry{Key: claimKey(root, somePeers(1)[0]), Value: transport.Encode(claimRecord{Bytes: 1})}
 	}
 	set := func(k storage.Key, value []byte) {
-		_, err := x.set(k, value, 0)
+		_, err := x.apply(k, value, 0)
 		require.NoError(t, err)
 	}
 	set(claim("r1").Key, claim("r1").Value)
@@ -189,7 +189,7 @@ func TestEntriesInAnyOrder(t *testing.T) {
 		// What no longer counts may be deleted at any time and come back.
 		for _, root := range rootsOf(once) {
 			for _, m := range once.get(root).idle() {
-				_, err := once.set(m.key(root), nil, 0)
+				_, err := once.apply(m.key(root), nil, 0)
 				require.NoError(t, err)
 			}
 			requireSameItem(t, again, once, root)
@@ -223,7 +223,7 @@ func TestUnreadableEntriesAreErrors(t *testing.T) {
 		storage.K("marks", "r"), storage.K("else", "r", "x"), storage.K(claimsPart, "r", "no peer"),
 		storage.K(marksPart, "r", "owner", "no seq", "id"), storage.K(withdrawnPart, "r", "owner", "1"),
 	} {
-		_, err := x.set(k, []byte{1}, 0)
+		_, err := x.apply(k, []byte{1}, 0)
 		require.Error(t, err, k)
 	}
 }

@@ -42,24 +42,24 @@ func (s *Service) Items() []ItemView {
 
 // Held lists the roots that this hoarder says it holds, in order.
 func (s *Service) Held() []string {
-	if s.ledger == nil {
+	if s.holdings == nil {
 		return nil
 	}
-	return s.ledger.roots()
+	return s.holdings.roots()
 }
 
 // Revision changes whenever Held does.
 func (s *Service) Revision() uint64 {
-	if s.ledger == nil {
+	if s.holdings == nil {
 		return 0
 	}
-	return s.ledger.revision
+	return s.holdings.revision
 }
 
 // Holds reports whether the whole content is really on this node's disk.
 func (s *Service) Holds(root string) bool {
 	c, err := cid.Decode(root)
-	if err != nil || s.ledger == nil || !s.ledger.holds(root) {
+	if err != nil || s.holdings == nil || !s.holdings.holds(root) {
 		return false
 	}
 	has, err := s.env.Blocks.Has(c)
@@ -77,7 +77,7 @@ func (s *Service) Intact(ctx context.Context, root string) bool {
 		return false
 	}
 	c, err := cid.Decode(root)
-	if err != nil || s.ledger.held[root] >= intactReadMax {
+	if err != nil || s.holdings.held[root] >= intactReadMax {
 		return err == nil
 	}
 	_, err = s.env.Blocks.Read(ctx, c, intactReadMax)
@@ -86,17 +86,17 @@ func (s *Service) Intact(ctx context.Context, root string) bool {
 
 // Bytes is what is held and the limit of it.
 func (s *Service) Bytes() (used, capacity int64) {
-	if s.ledger == nil {
-		return 0, s.cfg.Capacity
+	if s.holdings == nil {
+		return 0, s.settings.Capacity
 	}
-	return s.ledger.used, s.cfg.Capacity
+	return s.holdings.used, s.settings.Capacity
 }
 
 // Room reports whether an item of as many bytes would be accepted without
 // letting another go.
 func (s *Service) Room(bytes int64) bool {
-	return s.ledger != nil && s.boundOf(max(1, bytes)) <= s.ledger.free()
+	return s.holdings != nil && s.boundOf(max(1, bytes)) <= s.holdings.free()
 }
 
 // SurplusMax is how many copies above target this hoarder tolerates.
-func (s *Service) SurplusMax() int { return s.cfg.SurplusMax }
+func (s *Service) SurplusMax() int { return s.settings.SurplusMax }

@@ -364,9 +364,9 @@ func TestTheRoomThatIsSaidIsTrue(t *testing.T) {
 				g := s.env.Gauges()
 				require.LessOrEqual(t, g[gaugeUsed], int64(capacity))
 				require.Equal(t, int64(capacity), g[gaugeMax])
-				require.Equal(t, s.ledger.used, g[gaugeUsed])
-				require.Zero(t, s.ledger.reserved)
-				used, free = g[gaugeUsed], s.ledger.free()
+				require.Equal(t, s.holdings.used, g[gaugeUsed])
+				require.Zero(t, s.holdings.reserved)
+				used, free = g[gaugeUsed], s.holdings.free()
 			})
 			return used, free
 		}

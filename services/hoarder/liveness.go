@@ -37,8 +37,8 @@ func (s *Service) followLiveness(ctx context.Context) {
 	var listed []transport.Peer
 	agreed := false // the roster says what live does, of all that are listed
 	for {
-		jitter := time.Duration(s.env.Rand.Int64N(int64(s.cfg.LivenessInterval) / 2))
-		if clock.Sleep(ctx, s.env.Loop, s.cfg.LivenessInterval*3/4+jitter) != nil {
+		jitter := time.Duration(s.env.Rand.Int64N(int64(s.settings.LivenessInterval) / 2))
+		if clock.Sleep(ctx, s.env.Loop, s.settings.LivenessInterval*3/4+jitter) != nil {
 			return
 		}
 		if peers := s.env.Wire.Directory().Peers(hoarderapi.Service); !slices.Equal(peers, listed) {

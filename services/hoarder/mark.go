@@ -59,13 +59,13 @@ func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.
 	if err := beforeMarkAck.Hit(ctx, s.env); err != nil {
 		return resp, err
 	}
-	if !s.ledger.holds(req.Root) || s.ledger.mending[req.Root] { // found corrupted meanwhile
+	if !s.holdings.holds(req.Root) || s.holdings.mending[req.Root] { // found corrupted meanwhile
 		return resp, transport.New(transport.NotFound, hoarderapi.MarkMethod.Name, "the copy did not last")
 	}
 	if s.index.get(req.Root).covered(ownerID(req.Owner, req.Name), req.Seq) {
 		return resp, errWithdrawn // it was heard of meanwhile
 	}
-	bytes := s.ledger.held[req.Root]
+	bytes := s.holdings.held[req.Root]
 	s.env.Observe("item-marked", node.F("root", req.Root), node.F("owner", req.Owner), node.F("name", req.Name), node.F("seq", req.Seq),
 		node.F("kind", string(req.Kind)), node.F("version", req.Version), node.F("for", req.For), node.F("target", req.Target), node.F("bytes", bytes),
 		node.F("copies", copies), node.F("records", records))
@@ -83,12 +83,12 @@ func (s *Service) take(ctx context.Context, from transport.Peer, req hoarderapi.
 	if err := s.sync(ctx); err != nil {
 		return resp, err
 	}
-	return hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: s.ledger.held[req.Root], Copies: 1, Records: 1}, nil
+	return hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: s.holdings.held[req.Root], Copies: 1, Records: 1}, nil
 }
 
 // keep makes this hoarder a holder of what is to be marked and writes the mark.
 func (s *Service) keep(ctx context.Context, from transport.Peer, req *hoarderapi.MarkRequest) error {
-	if err := validateMark(req, s.cfg); err != nil {
+	if err := validateMark(req, s.settings); err != nil {
 		return err
 	}
 	if s.marking >= marksMax {
@@ -116,7 +116,7 @@ func (s *Service) keep(ctx context.Context, from transport.Peer, req *hoarderapi
 // makeSure has the content on this disk, verified: what is acknowledged has been
 // read, also if it was here before.
 func (s *Service) makeSure(ctx context.Context, req *hoarderapi.MarkRequest, holders []transport.Peer) error {
-	if s.ledger.holds(req.Root) && !s.ledger.mending[req.Root] {
+	if s.holdings.holds(req.Root) && !s.holdings.mending[req.Root] {
 		s.scrub(ctx, req.Root)
 	}
 	return s.obtain(ctx, req.Root, holders, req.Size)
@@ -136,7 +136,7 @@ func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderap
 	req.Holders = req.Holders[:min(len(req.Holders), hoarderapi.HoldersMax)]
 	for _, p := range s.passOnTo(it) {
 		left, bounded := clock.Remaining(ctx)
-		limit := passOnTime(s.ledger.held[req.Root], first, left, bounded)
+		limit := passOnTime(s.holdings.held[req.Root], first, left, bounded)
 		if limit <= 0 {
 			break
 		}
@@ -184,7 +184,7 @@ func (s *Service) othersOf(peers []transport.Peer) []transport.Peer {
 	return list
 }
 
-func validateMark(req *hoarderapi.MarkRequest, cfg Settings) error {
+func validateMark(req *hoarderapi.MarkRequest, settings Settings) error {
 	invalid := func(text string) error { return transport.New(transport.Invalid, hoarderapi.MarkMethod.Name, text) }
 	if req.Target == 0 {
 		req.Target = hoarderapi.TargetDefault
@@ -207,7 +207,7 @@ func validateMark(req *hoarderapi.MarkRequest, cfg Settings) error {
 		return invalid("too many holders")
 	case req.For < 0 || req.For > hoarderapi.ForMax:
 		return invalid("for out of bounds")
-	case req.Size < 0 || req.Size > cfg.ItemSizeMax:
+	case req.Size < 0 || req.Size > settings.ItemSizeMax:
 		return invalid("size out of bounds")
 	}
 	req.Demand = max(1, req.Demand)
@@ -232,14 +232,14 @@ func validateOwner(op, root, owner, name string) error {
 // What counts less than the new mark goes in the same delta.
 func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transport.Peer) error {
 	m := newMark(markRecord{
-		Kind: req.Kind, Target: req.Target, Seq: req.Seq, For: req.For, Size: s.ledger.held[it.root],
+		Kind: req.Kind, Target: req.Target, Seq: req.Seq, For: req.For, Size: s.holdings.held[it.root],
 		Demand: req.Demand, Sources: sources, Owner: req.Owner, Name: req.Name, Version: req.Version,
 	})
 	if err := s.admits(it, m); err != nil {
 		return err
 	}
 	if said := it.says(m.owner); said != nil && !m.after(said) {
-		return s.writeHeld(it.root, s.ledger.held[it.root])
+		return s.writeHeld(it.root, s.holdings.held[it.root])
 	}
 	writes := []storage.Entry{{Key: m.key(it.root), Value: transport.Encode(m.markRecord)}}
 	for _, old := range it.marks {
@@ -252,7 +252,7 @@ func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transpo
 	}
 	s.env.Observe("mark-written", node.F("root", it.root), node.F("kind", string(m.Kind)), node.F("target", m.Target),
 		node.F("owner", m.Owner), node.F("name", m.Name), node.F("seq", m.Seq), node.F("version", m.Version), node.F("for", m.For))
-	return s.writeHeld(it.root, s.ledger.held[it.root])
+	return s.writeHeld(it.root, s.holdings.held[it.root])
 }
 
 var errWithdrawn = transport.New(transport.Conflict, hoarderapi.MarkMethod.Name, "the owner has withdrawn it: marking again needs a higher seq")

@@ -14,7 +14,7 @@ import (
 const someRoot = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 
 func TestValidateMark(t *testing.T) {
-	cfg := DefaultSettings()
+	settings := DefaultSettings()
 	good := func(change func(r *hoarderapi.MarkRequest)) *hoarderapi.MarkRequest {
 		r := &hoarderapi.MarkRequest{Root: someRoot, Kind: hoarderapi.Asset, Owner: "me"}
 		change(r)
@@ -24,23 +24,23 @@ func TestValidateMark(t *testing.T) {
 	for name, change := range map[string]func(r *hoarderapi.MarkRequest){
 		"nothing": func(r *hoarderapi.MarkRequest) {},
 		"at bounds": func(r *hoarderapi.MarkRequest) {
-			r.Target, r.Demand, r.For, r.Size = hoarderapi.TargetMax, hoarderapi.DemandMax, hoarderapi.ForMax, cfg.ItemSizeMax
+			r.Target, r.Demand, r.For, r.Size = hoarderapi.TargetMax, hoarderapi.DemandMax, hoarderapi.ForMax, settings.ItemSizeMax
 		},
 		"holders":  func(r *hoarderapi.MarkRequest) { r.Holders = make([]transport.Peer, hoarderapi.HoldersMax) },
 		"texts":    func(r *hoarderapi.MarkRequest) { r.Owner, r.Name, r.Kind = long, long, hoarderapi.Database },
 		"database": func(r *hoarderapi.MarkRequest) { r.Name, r.Kind, r.Version = "db", hoarderapi.Database, 3 },
 	} {
 		r := good(change)
-		require.NoError(t, validateMark(r, cfg), name)
+		require.NoError(t, validateMark(r, settings), name)
 		require.Positive(t, r.Demand)
 		require.Positive(t, r.Target)
 	}
 	r := good(func(r *hoarderapi.MarkRequest) {})
-	require.NoError(t, validateMark(r, cfg))
+	require.NoError(t, validateMark(r, settings))
 	require.Equal(t, 3, r.Target)
 	require.Equal(t, 1, r.Demand)
 	r = good(func(r *hoarderapi.MarkRequest) { r.Target, r.Demand = 5, 7 })
-	require.NoError(t, validateMark(r, cfg))
+	require.NoError(t, validateMark(r, settings))
 	require.Equal(t, []int{5, 7}, []int{r.Target, r.Demand})
 	for name, change := range map[string]func(r *hoarderapi.MarkRequest){
 		"kind": func(r *hoarderapi.MarkRequest) { r.Kind = "x" }, "no name": func(r *hoarderapi.MarkRequest) { r.Kind = hoarderapi.Database },
@@ -49,12 +49,12 @@ func TestValidateMark(t *testing.T) {
 		"demand": func(r *hoarderapi.MarkRequest) { r.Demand = hoarderapi.DemandMax + 1 }, "negative demand": func(r *hoarderapi.MarkRequest) { r.Demand = -1 },
 		"holders": func(r *hoarderapi.MarkRequest) { r.Holders = make([]transport.Peer, hoarderapi.HoldersMax+1) },
 		"for":     func(r *hoarderapi.MarkRequest) { r.For = hoarderapi.ForMax + 1 }, "negative for": func(r *hoarderapi.MarkRequest) { r.For = -1 },
-		"size": func(r *hoarderapi.MarkRequest) { r.Size = cfg.ItemSizeMax + 1 }, "negative size": func(r *hoarderapi.MarkRequest) { r.Size = -1 },
+		"size": func(r *hoarderapi.MarkRequest) { r.Size = settings.ItemSizeMax + 1 }, "negative size": func(r *hoarderapi.MarkRequest) { r.Size = -1 },
 		"root": func(r *hoarderapi.MarkRequest) { r.Root = "x" }, "other form": func(r *hoarderapi.MarkRequest) { r.Root = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG" },
 		"no owner": func(r *hoarderapi.MarkRequest) { r.Owner = "" }, "owner": func(r *hoarderapi.MarkRequest) { r.Owner = long + "x" },
 		"name": func(r *hoarderapi.MarkRequest) { r.Name, r.Kind = long+"x", hoarderapi.Database },
 	} {
-		require.Equal(t, transport.Invalid, transport.KindOf(validateMark(good(change), cfg)), name)
+		require.Equal(t, transport.Invalid, transport.KindOf(validateMark(good(change), settings)), name)
 	}
 }
 
@@ -118,7 +118,7 @@ func TestPassOnTimeFollowsTheLink(t *testing.T) {
 }
 
 func TestFailedContestWaits(t *testing.T) {
-	var c contest
+	var c acquisition
 	for _, want := range []time.Duration{2, 4, 8, 15, 15} {
 		c.failed(false, time.Minute)
 		require.Equal(t, time.Minute+want*time.Second, c.notBefore)

@@ -44,11 +44,11 @@ func TestAMarkThatDidNotLastIsNotAcknowledged(t *testing.T) {
 			require.True(t, s.release(ctx, root, func(situation) action { return discard }))
 		}), transport.NotFound, "the copy did not last"},
 		"the copy rots": {on(func(_ context.Context, s *Service, root string) {
-			require.True(t, s.ledger.beginMend(root))
+			require.True(t, s.holdings.beginMend(root))
 		}), transport.NotFound, "the copy did not last"},
 		"the copy rots and is mended": {on(func(_ context.Context, s *Service, root string) {
-			require.True(t, s.ledger.beginMend(root))
-			s.ledger.endMend(root)
+			require.True(t, s.holdings.beginMend(root))
+			s.holdings.endMend(root)
 		}), 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestConfirmationsAgeFromTheQuestion(t *testing.T) {
 					began := s.env.Loop.Elapsed()
 					require.Equal(t, c.goes, s.release(ctx, root, mayYield))
 					require.Equal(t, c.after, s.env.Loop.Elapsed()-began)
-					require.Equal(t, !c.goes, s.ledger.holds(root))
+					require.Equal(t, !c.goes, s.holdings.holds(root))
 				})
 				require.Equal(t, 1, asked)
 				if c.goes {

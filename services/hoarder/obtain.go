@@ -17,7 +17,7 @@ const opObtain = "hoarder/obtain"
 // in this order. A claim is never written before its content would survive a
 // crash. It returns nil at once if the item is held already.
 func (s *Service) obtain(ctx context.Context, root string, from []transport.Peer, size int64) error {
-	if err := s.awaitOther(ctx, root); err != nil || s.ledger.holds(root) {
+	if err := s.awaitOther(ctx, root); err != nil || s.holdings.holds(root) {
 		return err
 	}
 	c, err := cid.Decode(root)
@@ -31,7 +31,7 @@ func (s *Service) obtain(ctx context.Context, root string, from []transport.Peer
 		return err
 	}
 	moved, err := s.acquire(ctx, root, c, from, bound)
-	s.ledger.unreserve(bound)
+	s.holdings.unreserve(bound)
 	if err == nil {
 		s.claim(s.index.get(root), moved)
 	}
@@ -39,7 +39,7 @@ func (s *Service) obtain(ctx context.Context, root string, from []transport.Peer
 	return err
 }
 
-// acquire brings a copy to this disk and into the ledger; it returns how much of
+// acquire brings a copy to this disk and into the holdings; it returns how much of
 // it was not here before.
 func (s *Service) acquire(ctx context.Context, root string, c storage.CID, from []transport.Peer, bound int64) (moved int64, err error) {
 	hadIt, err := s.env.Blocks.Has(c)
@@ -52,7 +52,7 @@ func (s *Service) acquire(ctx context.Context, root string, c storage.CID, from 
 		return 0, err
 	}
 	delete(s.remains, root)
-	s.ledger.admit(root, bytes)
+	s.holdings.admit(root, bytes)
 	if hadIt {
 		return 0, nil
 	}
@@ -61,7 +61,7 @@ func (s *Service) acquire(ctx context.Context, root string, c storage.CID, from 
 
 // awaitOther waits while another task obtains or mends the same item.
 func (s *Service) awaitOther(ctx context.Context, root string) error {
-	for s.acquiring[root] || s.ledger.mending[root] {
+	for s.acquiring[root] || s.holdings.mending[root] {
 		if err := clock.Sleep(ctx, s.env.Loop, 50*time.Millisecond); err != nil {
 			return err
 		}
@@ -73,18 +73,18 @@ func (s *Service) awaitOther(ctx context.Context, root string) error {
 // little more for its inner nodes. Of an unknown one it is what is likely to do.
 func (s *Service) boundOf(size int64) int64 {
 	if size <= 0 {
-		return min(s.cfg.ItemSizeMax, max(s.ledger.free()/4, 1<<20))
+		return min(s.settings.ItemSizeMax, max(s.holdings.free()/4, 1<<20))
 	}
 	return size + size/10 + 1<<10
 }
 
 // reserve speaks for room, letting surplus copies go if there is none.
 func (s *Service) reserve(ctx context.Context, bytes int64) error {
-	if s.ledger.reserve(bytes) {
+	if s.holdings.reserve(bytes) {
 		return nil
 	}
 	s.makeRoom(ctx, bytes)
-	if s.ledger.reserve(bytes) {
+	if s.holdings.reserve(bytes) {
 		return nil
 	}
 	return transport.New(transport.Refused, opObtain, "no room")
@@ -151,7 +151,7 @@ func (s *Service) writeHeld(root string, bytes int64) error {
 	b := new(storage.Batch).Put(heldKey(root), transport.Encode(rec)).Delete(remainsKey(root))
 	err := s.env.Local.Apply(b)
 	if err == nil {
-		s.recorded[root] = marks
+		s.recordedPins[root] = marks
 	}
 	return err
 }
@@ -175,7 +175,7 @@ func (s *Service) giveUp(root string) error {
 // dropRemains removes the blocks of a copy that was given up, once enough
 // others hold the item or nobody wants it.
 func (s *Service) dropRemains(root string) {
-	if !s.remains[root] || s.acquiring[root] || s.ledger.holds(root) {
+	if !s.remains[root] || s.acquiring[root] || s.holdings.holds(root) {
 		return
 	}
 	c, err := cid.Decode(root)
@@ -188,8 +188,8 @@ func (s *Service) dropRemains(root string) {
 
 // drop forgets that a copy is held.
 func (s *Service) drop(root string) {
-	s.ledger.drop(root)
-	delete(s.recorded, root)
+	s.holdings.drop(root)
+	delete(s.recordedPins, root)
 }
 
 // forget removes the record of a copy and its blocks.

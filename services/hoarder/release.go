@@ -43,7 +43,7 @@ func (s *Service) releaseAll(ctx context.Context) {
 		root := sortedKeys(s.toYield)[0]
 		delete(s.toYield, root)
 		s.yielding[root] = true
-		s.release(ctx, root, func(sit situation) action { return decide(sit, s.cfg) })
+		s.release(ctx, root, func(sit situation) action { return decide(sit, s.settings) })
 		delete(s.yielding, root)
 	}
 	s.tidy(ctx)
@@ -55,7 +55,7 @@ func (s *Service) releaseAll(ctx context.Context) {
 func (s *Service) makeRoom(ctx context.Context, bytes int64) {
 	for range roomAttemptsMax {
 		root := s.leastNeeded()
-		if root == "" || s.ledger.free() >= bytes {
+		if root == "" || s.holdings.free() >= bytes {
 			return
 		}
 		s.yielding[root] = true
@@ -75,10 +75,10 @@ func (s *Service) leastNeeded() string {
 		demand  int64
 	}
 	var list []candidate
-	for _, root := range s.ledger.roots() {
+	for _, root := range s.holdings.roots() {
 		it := s.index.get(root)
 		sit := s.situation(it)
-		if mayYield(sit) == rest || s.yielding[root] || !s.ledger.mayRelease(root, s.env.Loop.Elapsed()) {
+		if mayYield(sit) == rest || s.yielding[root] || !s.holdings.mayRelease(root, s.env.Loop.Elapsed()) {
 			continue
 		}
 		list = append(list, candidate{root, sit.state == wanted, sit.copiesLive - sit.target, it.totalDemand()})
@@ -102,10 +102,10 @@ func (s *Service) leastNeeded() string {
 func (s *Service) release(ctx context.Context, root string, policy func(situation) action) bool {
 	it := s.index.get(root)
 	act := policy(s.situation(it))
-	if act != release && act != discard && act != supersede || !s.ledger.beginRelease(root, s.env.Loop.Elapsed()) {
+	if act != release && act != discard && act != supersede || !s.holdings.beginRelease(root, s.env.Loop.Elapsed()) {
 		return false
 	}
-	defer s.ledger.endRelease(root)
+	defer s.holdings.endRelease(root)
 	what, need, others := s.guarantors(it, act)
 	askedAt := s.env.Loop.Elapsed()
 	confirmed := s.confirm(ctx, what, others, need)
@@ -116,7 +116,7 @@ func (s *Service) release(ctx context.Context, root string, policy func(situatio
 	// the copy goes.
 	again, needNow, _ := s.guarantors(it, act)
 	if policy(s.situation(it)) != act || again != what || needNow > need ||
-		!s.ledger.mayFinish(root, askedAt, confirmed, need, s.env.Loop.Elapsed()) {
+		!s.holdings.mayFinish(root, askedAt, confirmed, need, s.env.Loop.Elapsed()) {
 		return false
 	}
 	return s.letGo(it, act, confirmed, s.env.Loop.Elapsed()-askedAt)
@@ -145,7 +145,7 @@ func (s *Service) guarantors(it *item, act action) (what string, need int, other
 			others = append(others, p)
 		}
 	}
-	if act == supersede && s.ledger.holds(what) {
+	if act == supersede && s.holdings.holds(what) {
 		need--
 	}
 	return what, need, others
@@ -155,7 +155,7 @@ func (s *Service) guarantors(it *item, act action) (what string, need int, other
 // its target, if there are so many hoarders. A hoarder that lacks it and has no
 // room for it does with one: it may be the old one that it has to make way for.
 func (s *Service) supersededAt(newest *item) int {
-	if !s.ledger.holds(newest.root) && s.ledger.free() < newest.size() {
+	if !s.holdings.holds(newest.root) && s.holdings.free() < newest.size() {
 		return 1
 	}
 	return min(newest.target, s.roster.liveCount())
@@ -175,7 +175,7 @@ func (s *Service) confirm(ctx context.Context, root string, others []transport.P
 		if err != nil {
 			return err
 		}
-		if !resp.Has || resp.Promise < s.cfg.PromiseLease {
+		if !resp.Has || resp.Promise < s.settings.PromiseLease {
 			return transport.New(transport.NotFound, hoarderapi.HaveMethod.Name, "not held, or not for long")
 		}
 		confirmed++
@@ -195,7 +195,7 @@ func (s *Service) letGo(it *item, act action, confirmed int, asked time.Duration
 		s.env.Log.Warn("not released", "root", it.root, "err", err)
 		return false // it is still here, and will be claimed again
 	}
-	bytes := s.ledger.held[it.root]
+	bytes := s.holdings.held[it.root]
 	s.drop(it.root)
 	s.env.Observe("item-released", node.F("root", it.root), node.F("why", act.String()),
 		node.F("copies", confirmed), node.F("asked", asked), node.F("bytes", bytes))

@@ -58,16 +58,16 @@ func TestWhatAReleaseRestsOn(t *testing.T) {
 					if root == "new" {
 						e.Value = transport.Encode(claimRecord{Bytes: c.size})
 					}
-					_, err := s.index.set(e.Key, e.Value, 0)
+					_, err := s.index.apply(e.Key, e.Value, 0)
 					require.NoError(t, err)
 				}
 				if !live[p] {
 					s.roster.saw(p, false, 0)
 				}
 			}
-			s.ledger.admit("old", 5)
+			s.holdings.admit("old", 5)
 			if c.held {
-				s.ledger.admit("new", c.size)
+				s.holdings.admit("new", c.size)
 			}
 			what, need, others := s.guarantors(s.index.get("old"), c.act)
 			require.Equal(t, c.what, what)
@@ -102,7 +102,7 @@ func TestWhatMakesRoomFirst(t *testing.T) {
 			for _, p := range peers[:others] {
 				s.put(t, claimEntry(root, p))
 			}
-			s.ledger.admit(root, 5)
+			s.holdings.admit(root, 5)
 			s.put(t, claimEntry(root, s.env.Self))
 		}
 		require.Empty(t, s.leastNeeded())
@@ -129,7 +129,7 @@ func TestWhatMakesRoomFirst(t *testing.T) {
 		require.Empty(t, s.leastNeeded(), "what goes already, and what is needed, make no room")
 		clear(s.yielding)
 		now := s.env.Loop.Elapsed()
-		require.True(t, s.ledger.promise(roots[6], now))
+		require.True(t, s.holdings.promise(roots[6], now))
 		require.Equal(t, roots[5], s.leastNeeded(), "what is promised stays")
 	})
 }
@@ -164,13 +164,13 @@ func confirming(t *testing.T, f func(w *town, root string, last int)) {
 func TestASurplusCopyGoes(t *testing.T) {
 	confirming(t, func(w *town, root string, last int) {
 		w.turn(w.hoarders[last], func(ctx context.Context, s *Service) {
-			used := s.ledger.used
+			used := s.holdings.used
 			require.True(t, s.release(ctx, root, mayYield))
-			require.False(t, s.ledger.holds(root))
+			require.False(t, s.holdings.holds(root))
 			require.False(t, s.index.get(root).claimed(s.env.Self))
-			require.Equal(t, s.ledger.used, s.env.Gauges()[gaugeUsed], "what is free is told")
-			require.Less(t, s.ledger.used, used)
-			require.False(t, s.ledger.releasing[root])
+			require.Equal(t, s.holdings.used, s.env.Gauges()[gaugeUsed], "what is free is told")
+			require.Less(t, s.holdings.used, used)
+			require.False(t, s.holdings.releasing[root])
 			require.False(t, s.release(ctx, root, mayYield), "it is gone")
 		})
 		time.Sleep(time.Second)
@@ -182,8 +182,8 @@ func TestASurplusCopyGoes(t *testing.T) {
 		for i, m := range w.hoarders {
 			w.turn(m, func(_ context.Context, s *Service) {
 				// Two have promised to stay; with them the item is at its target.
-				if i != last && s.ledger.promised(root, s.env.Loop.Elapsed()) {
-					require.False(t, s.ledger.beginRelease(root, s.env.Loop.Elapsed()))
+				if i != last && s.holdings.promised(root, s.env.Loop.Elapsed()) {
+					require.False(t, s.holdings.beginRelease(root, s.env.Loop.Elapsed()))
 				}
 			})
 		}
@@ -200,9 +200,9 @@ func TestACopyStays(t *testing.T) {
 				}
 				w.turn(w.hoarders[last], func(ctx context.Context, s *Service) {
 					require.False(t, s.release(ctx, root, policy(w, s, root)))
-					require.True(t, s.ledger.holds(root))
+					require.True(t, s.holdings.holds(root))
 					require.True(t, s.index.get(root).claimed(s.env.Self))
-					require.False(t, s.ledger.releasing[root], "it may be promised again")
+					require.False(t, s.holdings.releasing[root], "it may be promised again")
 				})
 			})
 		})
@@ -229,7 +229,7 @@ func TestACopyStays(t *testing.T) {
 		}
 	}, nil)
 	stays("it was promised", plain, func(w *town, root string, last int) {
-		w.turn(w.hoarders[last], func(_ context.Context, s *Service) { require.True(t, s.ledger.promise(root, s.env.Loop.Elapsed())) })
+		w.turn(w.hoarders[last], func(_ context.Context, s *Service) { require.True(t, s.holdings.promise(root, s.env.Loop.Elapsed())) })
 	})
 	stays("two others have lost theirs", plain, func(w *town, root string, last int) {
 		for i := range 2 {
@@ -239,7 +239,7 @@ func TestACopyStays(t *testing.T) {
 	stays("two others are about to let go themselves", plain, func(w *town, root string, last int) {
 		for i := range 2 {
 			w.turn(w.hoarders[(last+1+i)%4], func(_ context.Context, s *Service) {
-				require.True(t, s.ledger.beginRelease(root, s.env.Loop.Elapsed()))
+				require.True(t, s.holdings.beginRelease(root, s.env.Loop.Elapsed()))
 			})
 		}
 	})
@@ -260,7 +260,7 @@ func TestConfirmStopsWhenItIsEnough(t *testing.T) {
 			require.Equal(t, 2, s.confirm(ctx, root, others[:2], 2))
 			require.GreaterOrEqual(t, s.confirm(ctx, root, others, 2), 2)
 			require.Zero(t, s.confirm(ctx, someRoot, others, 1), "which nobody has")
-			s.cfg.PromiseLease = time.Hour
+			s.settings.PromiseLease = time.Hour
 			require.Zero(t, s.confirm(ctx, root, others, 1), "they promise less than is needed")
 		})
 	})

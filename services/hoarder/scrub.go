@@ -19,7 +19,7 @@ const scrubStepsMin = 16
 // turn within ScrubInterval: content that nobody reads rots unnoticed.
 func (s *Service) scrubForever(ctx context.Context) {
 	for {
-		pause := s.cfg.ScrubInterval / time.Duration(max(scrubStepsMin, len(s.ledger.held)))
+		pause := s.settings.ScrubInterval / time.Duration(max(scrubStepsMin, len(s.holdings.held)))
 		if clock.Sleep(ctx, s.env.Loop, max(pause, 100*time.Millisecond)) != nil {
 			return
 		}
@@ -34,11 +34,11 @@ func (s *Service) nextScrub() string {
 	for range 2 {
 		for len(s.toScrub) > 0 {
 			root := s.toScrub[0]
-			if s.toScrub = s.toScrub[1:]; s.ledger.holds(root) {
+			if s.toScrub = s.toScrub[1:]; s.holdings.holds(root) {
 				return root
 			}
 		}
-		s.toScrub = s.ledger.roots()
+		s.toScrub = s.holdings.roots()
 		s.scrubRemains()
 	}
 	return ""
@@ -73,13 +73,13 @@ func (s *Service) scrub(ctx context.Context, root string) {
 // scrubRecord writes a copy's record again if it has rotted: with it the next
 // start would miss the copy, or not know its marks.
 func (s *Service) scrubRecord(root string) {
-	if !s.ledger.holds(root) || s.ledger.mending[root] || s.ledger.releasing[root] {
+	if !s.holdings.holds(root) || s.holdings.mending[root] || s.holdings.releasing[root] {
 		return
 	}
 	if !s.rotted(heldKey(root)) {
 		return
 	}
-	if err := s.writeHeld(root, s.ledger.held[root]); err != nil {
+	if err := s.writeHeld(root, s.holdings.held[root]); err != nil {
 		s.env.Log.Warn("record not mended", "root", root, "err", err)
 		return
 	}
@@ -97,7 +97,7 @@ func (s *Service) rotted(record storage.Key) bool {
 // mendSoon repairs a copy that was found bad, as a task of its own; it is known
 // to be bad from now on.
 func (s *Service) mendSoon(root string) {
-	if s.ledger.beginMend(root) {
+	if s.holdings.beginMend(root) {
 		s.env.Observe("item-corrupted", node.F("root", root))
 		s.env.Loop.Go("hoarder mend", func(ctx context.Context) { s.mend(ctx, root) })
 	}
@@ -108,12 +108,12 @@ func (s *Service) mendSoon(root string) {
 // last, and the competition for the item begins anew with them.
 func (s *Service) mend(ctx context.Context, root string) {
 	err := s.refetch(ctx, root)
-	s.ledger.endMend(root)
+	s.holdings.endMend(root)
 	if err == nil {
 		s.env.Observe("copy-mended", node.F("root", root))
 		return
 	}
-	if ctx.Err() != nil || !s.ledger.holds(root) {
+	if ctx.Err() != nil || !s.holdings.holds(root) {
 		return
 	}
 	// While the record stands the copy does: the next start would count it.
@@ -133,9 +133,9 @@ func (s *Service) refetch(ctx context.Context, root string) error {
 	if err != nil {
 		return err
 	}
-	fetchCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, transferTimeout(s.ledger.held[root]))
+	fetchCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, transferTimeout(s.holdings.held[root]))
 	defer cancel()
-	if err := s.bring(fetchCtx, c, s.whoHas(s.index.get(root)), s.boundOf(s.ledger.held[root])); err != nil {
+	if err := s.bring(fetchCtx, c, s.whoHas(s.index.get(root)), s.boundOf(s.holdings.held[root])); err != nil {
 		return err
 	}
 	return s.env.Blocks.Sync(fetchCtx)

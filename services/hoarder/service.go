@@ -33,29 +33,29 @@ func Spec() node.Spec {
 
 // Service is one hoarder.
 type Service struct {
-	env  node.Env
-	cfg  Settings
-	seer *seerapi.Client
+	env      node.Env
+	settings Settings
+	seer     *seerapi.Client
 	// seed makes this hoarder's draws its own.
 	seed uint64
 
-	store   *storage.Replicated
-	unwatch func()
-	index   *index
-	ledger  *ledger
-	roster  *roster
+	store    *storage.Replicated
+	unwatch  func()
+	index    *index
+	holdings *holdings
+	roster   *roster
 
-	contests  map[string]*contest
-	fetching  int // contests that run
-	acquiring map[string]bool
-	toYield   map[string]bool    // releases that are planned
-	yielding  map[string]bool    // and those that run
-	releasing int                // tasks that do the planned ones
-	marking   int                // marks that are being served
-	interest  map[string]int     // demand reported and not yet written
-	recorded  map[string][]*mark // of what is held, the marks that its record names
-	remains   map[string]bool    // copies that were given up, of which some blocks may still be here
-	untidy    bool               // something was removed from the disk and not synced since
+	acquisitions map[string]*acquisition
+	fetching     int // acquisitions that run
+	acquiring    map[string]bool
+	toYield      map[string]bool    // releases that are planned
+	yielding     map[string]bool    // and those that run
+	releasing    int                // tasks that do the planned ones
+	marking      int                // marks that are being served
+	interest     map[string]int     // demand reported and not yet written
+	recordedPins map[string][]*mark // of what is held, the marks that its record names
+	remains      map[string]bool    // copies that were given up, of which some blocks may still be here
+	untidy       bool               // something was removed from the disk and not synced since
 
 	cursor  int      // of the sweep, in index.list
 	probed  int      // of the probe, in roster.all
@@ -63,20 +63,20 @@ type Service struct {
 }
 
 // New returns a hoarder that does nothing before Start.
-func New(env node.Env, cfg Settings) *Service {
-	roster := newRoster(env.Self, cfg.RepairGrace)
+func New(env node.Env, settings Settings) *Service {
+	roster := newRoster(env.Self, settings.RepairGrace)
 	return &Service{
-		env:       env,
-		cfg:       cfg,
-		index:     newIndex(roster),
-		roster:    roster,
-		contests:  map[string]*contest{},
-		acquiring: map[string]bool{},
-		toYield:   map[string]bool{},
-		yielding:  map[string]bool{},
-		interest:  map[string]int{},
-		recorded:  map[string][]*mark{},
-		remains:   map[string]bool{},
+		env:          env,
+		settings:     settings,
+		index:        newIndex(roster),
+		roster:       roster,
+		acquisitions: map[string]*acquisition{},
+		acquiring:    map[string]bool{},
+		toYield:      map[string]bool{},
+		yielding:     map[string]bool{},
+		interest:     map[string]int{},
+		recordedPins: map[string][]*mark{},
+		remains:      map[string]bool{},
 	}
 }
 
@@ -84,14 +84,14 @@ func New(env node.Env, cfg Settings) *Service {
 func (s *Service) Start(ctx context.Context) error {
 	s.seer = seerapi.NewClient(s.env.Wire)
 	s.seed = s.env.Rand.Uint64()
-	s.ledger = newLedger(s.cfg.Capacity, s.cfg.PromiseLease, s.env.Loop.Elapsed())
+	s.holdings = newHoldings(s.settings.Capacity, s.settings.PromiseLease, s.env.Loop.Elapsed())
 	s.roster.know(append([]transport.Peer{s.env.Self}, s.env.Wire.Directory().Peers(hoarderapi.Service)...))
 	var err error
-	if s.store, err = s.env.OpenReplicated(ctx, "main", s.cfg.History); err != nil {
+	if s.store, err = s.env.OpenReplicated(ctx, "main", s.settings.History); err != nil {
 		return fmt.Errorf("hoarder: %w", err)
 	}
 	s.load()
-	if err := s.takeStock(); err != nil {
+	if err := s.takeInventory(); err != nil {
 		return err
 	}
 	s.unwatch = s.store.Watch("", s.changed)
@@ -110,8 +110,8 @@ func (s *Service) Stop(ctx context.Context) error {
 	if s.unwatch != nil {
 		s.unwatch()
 	}
-	for _, root := range sortedKeys(s.contests) {
-		s.contests[root].cancel()
+	for _, root := range sortedKeys(s.acquisitions) {
+		s.acquisitions[root].cancel()
 	}
 	s.writeInterest()
 	return errors.Join(s.store.Sync(ctx), s.store.Close())
@@ -134,14 +134,14 @@ func (s *Service) serve() {
 // load reads the index from the replica.
 func (s *Service) load() {
 	for _, e := range s.store.Entries("") {
-		s.note(e.Key, e.Value)
+		s.apply(e.Key, e.Value)
 	}
 }
 
-// note applies an entry to the index. What another hoarder wrote and we cannot
+// apply applies an entry to the index. What another hoarder wrote and we cannot
 // read is left out: it may be newer than we are.
-func (s *Service) note(k storage.Key, value []byte) string {
-	root, err := s.index.set(k, value, s.env.Loop.Elapsed())
+func (s *Service) apply(k storage.Key, value []byte) string {
+	root, err := s.index.apply(k, value, s.env.Loop.Elapsed())
 	if err != nil {
 		s.env.Log.Warn("unreadable entry", "key", string(k), "err", err)
 	}
@@ -151,7 +151,7 @@ func (s *Service) note(k storage.Key, value []byte) string {
 // changed is told of every entry that was written or deleted, here or elsewhere.
 func (s *Service) changed(k storage.Key) {
 	value, _ := s.store.Get(k) // nil if it was deleted
-	if root := s.note(k, value); root != "" {
+	if root := s.apply(k, value); root != "" {
 		s.evaluate(root)
 	}
 }
@@ -170,15 +170,15 @@ func (s *Service) write(writes ...storage.Entry) error {
 		return fmt.Errorf("hoarder: %w", err)
 	}
 	for _, w := range writes {
-		s.note(w.Key, w.Value)
+		s.apply(w.Key, w.Value)
 	}
 	return nil
 }
 
 // announce tells the others, through seer, how much room there is.
 func (s *Service) announce() {
-	s.env.SetGauge(gaugeMax, s.cfg.Capacity)
-	s.env.SetGauge(gaugeUsed, s.ledger.used+s.ledger.reserved)
+	s.env.SetGauge(gaugeMax, s.settings.Capacity)
+	s.env.SetGauge(gaugeUsed, s.holdings.used+s.holdings.reserved)
 }
 
 // The gauges, as seer shows them.

@@ -101,7 +101,7 @@ func (w *town) holders(root string) (list []string) {
 		w.turn(m, func(ctx context.Context, s *Service) {
 			has, err := s.env.Blocks.Has(c)
 			require.NoError(w, err)
-			require.Equal(w, s.Holds(root), s.ledger.holds(root) && has)
+			require.Equal(w, s.Holds(root), s.holdings.holds(root) && has)
 			if s.Holds(root) {
 				require.True(w, s.Intact(ctx, root))
 				require.Contains(w, s.Held(), root)
@@ -302,7 +302,7 @@ func TestCapacityIsKept(t *testing.T) {
 			require.Equal(t, int64(20_000), capacity)
 			require.InDelta(t, 9000, used, 200)
 			free := capacity - used
-			require.Equal(t, free, s.ledger.free(), "nothing is reserved any more")
+			require.Equal(t, free, s.holdings.free(), "nothing is reserved any more")
 			fits := (free - 1024) * 10 / 11
 			require.True(t, s.Room(fits-20))
 			require.False(t, s.Room(fits+20))
@@ -340,11 +340,11 @@ func TestHaveReadsWhatItConfirms(t *testing.T) {
 		})
 		w.turn(b, func(ctx context.Context, s *Service) {
 			now := s.env.Loop.Elapsed()
-			require.True(t, s.ledger.promised(root, now+20*time.Second-time.Millisecond))
-			require.False(t, s.ledger.promised(root, now+21*time.Second))
+			require.True(t, s.holdings.promised(root, now+20*time.Second-time.Millisecond))
+			require.False(t, s.holdings.promised(root, now+21*time.Second))
 			status, err := s.status(ctx, a.Peer(), hoarderapi.Done{})
 			require.NoError(t, err)
-			require.Equal(t, hoarderapi.StatusResponse{Items: 1, Held: 1, BytesUsed: s.ledger.used, BytesMax: 10 << 30, LiveOthers: 1}, status)
+			require.Equal(t, hoarderapi.StatusResponse{Items: 1, Held: 1, BytesUsed: s.holdings.used, BytesMax: 10 << 30, LiveOthers: 1}, status)
 			c, err := cid.Decode(root)
 			require.NoError(t, err)
 			require.NoError(t, s.env.Blocks.Remove(c)) // as rot would
@@ -374,7 +374,7 @@ func TestARestartCountsItsDisk(t *testing.T) {
 			c, err := cid.Decode(gone)
 			require.NoError(t, err)
 			require.NoError(t, s.env.Blocks.Remove(c))
-			used -= s.ledger.held[gone]
+			used -= s.holdings.held[gone]
 		})
 		m.Stop()
 		m.Start()

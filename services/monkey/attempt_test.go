@@ -172,8 +172,8 @@ func TestARefusedPublicationIsAFact(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) { // no room: a try each second
 		y.marks.err = failing(transport.Refused)
 		y.offer(job(1))
-		time.Sleep(lease + refusedFor)
-		require.Len(t, y.marked, int(refusedFor/retryWait)+1)
+		time.Sleep(lease + refusedRetryMax)
+		require.Len(t, y.marked, int(refusedRetryMax/retryWait)+1)
 		require.Empty(t, y.Facts("publish-refused"))
 	})
 }

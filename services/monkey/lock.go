@@ -20,8 +20,8 @@ type lock struct {
 	lease time.Duration
 	// buildMax bounds the time from taken to the end of the build.
 	buildMax time.Duration
-	// good is when the last granted request was sent, taken when the first was.
-	good, taken time.Duration
+	// renewedAt is when the last granted request was sent, taken when the first was.
+	renewedAt, takenAt time.Duration
 	// lost is why the lock is over before its lease, "" while it is not.
 	lost  string
 	phase string
@@ -32,7 +32,7 @@ type lock struct {
 }
 
 // valid reports whether the lock is held at the moment now.
-func (l *lock) valid(now time.Duration) bool { return l.lost == "" && now-l.good < l.lease }
+func (l *lock) valid(now time.Duration) bool { return l.lost == "" && now-l.renewedAt < l.lease }
 
 // check is valid as an error, for the moments before an effect.
 func (s *Service) check(l *lock) error {
@@ -58,7 +58,7 @@ func (s *Service) lose(l *lock, why string) {
 func (s *Service) renewals(ctx context.Context, l *lock) {
 	for ctx.Err() == nil {
 		wait := l.lease / 3
-		if s.env.Loop.Elapsed()-l.good > wait {
+		if s.env.Loop.Elapsed()-l.renewedAt > wait {
 			wait = l.lease / 10
 		}
 		if clock.Sleep(ctx, s.env.Loop, wait) != nil || s.check(l) != nil {
@@ -78,7 +78,7 @@ func (s *Service) renew(ctx context.Context, l *lock) {
 	switch transport.KindOf(err) {
 	case 0:
 		if l.valid(s.env.Loop.Elapsed()) {
-			l.good = sent
+			l.renewedAt = sent
 		}
 	case transport.Conflict, transport.Invalid:
 		s.lose(l, err.Error())

@@ -40,7 +40,7 @@ func (s *Service) free() int {
 	if s.stopping {
 		return 0
 	}
-	return max(0, s.set.Slots-len(s.held)-len(s.racing))
+	return max(0, s.settings.Slots-len(s.held)-len(s.racing))
 }
 
 // compete starts the race for a job: the claim is sent after a delay that
@@ -81,7 +81,7 @@ func (s *Service) race(ctx context.Context, o patrickapi.Offer) *lock {
 		s.env.Log.Info("claim", "job", o.Job, "err", "the answer grants something else")
 		return nil
 	}
-	l := &lock{job: grant.Job, token: grant.Token, lease: grant.Lease, buildMax: grant.BuildMax, good: sent, taken: sent, phase: "fetch"}
+	l := &lock{job: grant.Job, token: grant.Token, lease: grant.Lease, buildMax: grant.BuildMax, renewedAt: sent, takenAt: sent, phase: "fetch"}
 	if !l.valid(s.env.Loop.Elapsed()) || l.token.Holder != s.env.Self {
 		return nil // the answer took longer than the lease
 	}
@@ -99,9 +99,9 @@ func (s *Service) delay(o patrickapi.Offer) time.Duration {
 	monkeys := s.env.Wire.Directory().Peers("monkey")
 	place := slices.Index(patrickapi.Rank(o.RankKey(), monkeys), s.env.Self)
 	if place < 0 {
-		return s.set.RaceWindow
+		return s.settings.RaceWindow
 	}
-	return s.set.RaceWindow * time.Duration(place) / time.Duration(max(len(monkeys), 8))
+	return s.settings.RaceWindow * time.Duration(place) / time.Duration(max(len(monkeys), 8))
 }
 
 // hold begins to hold a lock.
@@ -177,5 +177,5 @@ func (s *Service) polls(ctx context.Context) {
 
 func (s *Service) pollInterval() time.Duration {
 	n := len(s.env.Wire.Directory().Peers("monkey"))
-	return max(s.set.PollInterval, time.Duration(n)*time.Second/PollsPerSecondMax)
+	return max(s.settings.PollInterval, time.Duration(n)*time.Second/PollsPerSecondMax)
 }

@@ -206,7 +206,7 @@ func TestPolls(t *testing.T) {
 		require.Len(t, y.holding(), 2)
 		poll(1)
 		require.Equal(t, 2, y.asked, "there is no room")
-		y.turn(func(s *Service) { s.set.Slots = 8 })
+		y.turn(func(s *Service) { s.settings.Slots = 8 })
 		y.opens.err = failing(transport.Internal)
 		poll(1)
 		require.Equal(t, 3, y.asked)
@@ -263,7 +263,7 @@ func TestReadiness(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.turn(func(s *Service) {
 			now := s.env.Loop.Elapsed()
-			good, lost := &lock{lease: lease, good: now}, &lock{lease: lease, good: now, lost: "conflict"}
+			good, lost := &lock{lease: lease, renewedAt: now}, &lock{lease: lease, renewedAt: now, lost: "conflict"}
 			for _, c := range []struct {
 				slots    int
 				held     map[string]*lock
@@ -277,7 +277,7 @@ func TestReadiness(t *testing.T) {
 				{1, map[string]*lock{"a": lost}, false, "all slots"},
 				{2, nil, true, "stops"},
 			} {
-				s.set.Slots, s.held, s.stopping = c.slots, c.held, c.stopping
+				s.settings.Slots, s.held, s.stopping = c.slots, c.held, c.stopping
 				if err := s.Ready(); c.why == "" {
 					require.NoError(t, err)
 				} else {
@@ -286,12 +286,12 @@ func TestReadiness(t *testing.T) {
 				}
 			}
 			token := patrickapi.Token{Attempt: 1}
-			for l, want := range map[*lock]bool{{token: token, lease: lease, good: now}: true, {token: token, lease: lease, good: now, lost: "x"}: false, {lease: lease, good: now}: false} {
+			for l, want := range map[*lock]bool{{token: token, lease: lease, renewedAt: now}: true, {token: token, lease: lease, renewedAt: now, lost: "x"}: false, {lease: lease, renewedAt: now}: false} {
 				s.held = map[string]*lock{"a": l}
 				resp, _ := s.holds(context.Background(), y.patrick.Peer(), monkeyapi.HoldsRequest{Job: "a", Token: token})
 				require.Equal(t, want, resp.Holds)
 			}
-			s.set.Slots, s.held, s.stopping = 2, map[string]*lock{}, false
+			s.settings.Slots, s.held, s.stopping = 2, map[string]*lock{}, false
 		})
 	})
 }

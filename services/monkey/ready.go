@@ -14,7 +14,7 @@ func (s *Service) Ready() error {
 			lost++
 		}
 	}
-	if lost > 0 && lost >= s.set.Slots {
+	if lost > 0 && lost >= s.settings.Slots {
 		return transport.New(transport.Refused, "monkey", "all slots are taken by locks that it has lost")
 	}
 	return nil

@@ -32,7 +32,7 @@ func (s *Service) report(ctx context.Context, l *lock, out outcome) {
 		req.Error = out.err.Error()
 	}
 	logUntil := s.env.Loop.Elapsed() + logFor
-	for until := l.good + l.lease + reportFor; s.env.Loop.Elapsed() < until; {
+	for until := l.renewedAt + l.lease + reportFor; s.env.Loop.Elapsed() < until; {
 		if !out.published && s.check(l) != nil {
 			s.abandon(ctx, l)
 			return

@@ -37,21 +37,21 @@ func Spec(builder func(node.Env) Builder) node.Spec {
 }
 
 // New returns a monkey that builds with builder.
-func New(env node.Env, set Settings, builder Builder) *Service {
+func New(env node.Env, settings Settings, builder Builder) *Service {
 	return &Service{
-		env: env, set: set, builder: builder,
+		env: env, settings: settings, builder: builder,
 		held: map[string]*lock{}, racing: map[string]bool{}, uses: map[cid.Cid]int{},
 	}
 }
 
 // Service is a running monkey.
 type Service struct {
-	env     node.Env
-	set     Settings
-	builder Builder
-	patrick *patrickapi.Client
-	tns     *tnsapi.Client
-	hoarder *hoarderapi.Client
+	env      node.Env
+	settings Settings
+	builder  Builder
+	patrick  *patrickapi.Client
+	tns      *tnsapi.Client
+	hoarder  *hoarderapi.Client
 	// held are the locks by job, racing the jobs that were or are about to be
 	// claimed. Both take slots, and are forgotten in a crash.
 	held    map[string]*lock
@@ -99,7 +99,7 @@ const stopTimeout = 3 * time.Second
 
 // gauge announces the slots.
 func (s *Service) gauge() {
-	s.env.SetGauge("monkey.slots", int64(s.set.Slots))
+	s.env.SetGauge("monkey.slots", int64(s.settings.Slots))
 	s.env.SetGauge("monkey.slots-free", int64(s.free()))
 }
 
@@ -112,9 +112,9 @@ func (s *Service) holds(_ context.Context, _ transport.Peer, req monkeyapi.Holds
 }
 
 func (s *Service) status(context.Context, transport.Peer, monkeyapi.StatusRequest) (monkeyapi.StatusResponse, error) {
-	resp := monkeyapi.StatusResponse{Slots: s.set.Slots}
+	resp := monkeyapi.StatusResponse{Slots: s.settings.Slots}
 	for _, l := range s.locks() {
-		resp.Work = append(resp.Work, monkeyapi.Work{Job: l.job.ID, Token: l.token, Phase: l.phase, For: s.env.Loop.Elapsed() - l.taken})
+		resp.Work = append(resp.Work, monkeyapi.Work{Job: l.job.ID, Token: l.token, Phase: l.phase, For: s.env.Loop.Elapsed() - l.takenAt})
 	}
 	return resp, nil
 }
@@ -150,7 +150,7 @@ func (s *Service) Holding() []Held {
 	now := s.env.Loop.Elapsed()
 	for _, l := range s.locks() {
 		if l.valid(now) {
-			list = append(list, Held{Job: l.job.ID, Token: l.token, Renewed: now - l.good})
+			list = append(list, Held{Job: l.job.ID, Token: l.token, Renewed: now - l.renewedAt})
 		}
 	}
 	return list

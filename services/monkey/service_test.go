@@ -278,7 +278,7 @@ func TestALeaseIsCountedFromTheRequest(t *testing.T) {
 		y.offer(job(1))
 		time.Sleep(6 * time.Second)
 		require.Len(t, y.Facts("lock-taken"), 1)
-		lost := &lock{lease: lease, good: 0}
+		lost := &lock{lease: lease, renewedAt: 0}
 		require.True(t, lost.valid(lease-1))
 		require.False(t, lost.valid(lease))
 	})
@@ -354,11 +354,11 @@ func TestHowAnAttemptIsReported(t *testing.T) {
 		"refused, and no patrick says that it still holds": {func(y *yard) { y.publishes.err, y.renews.err = conflict, failing(transport.Internal) }, 4 * time.Second,
 			patrickapi.FinishRequest{Error: "test: conflict: as told"}, 1, 1},
 		"the artifact was let go": {func(y *yard) { y.marks.err = conflict }, 3 * time.Second, patrickapi.FinishRequest{Success: true, Artifact: "?"}, 1, 0},
-		"no room": {func(y *yard) { y.marks.err = failing(transport.Refused) }, 3*time.Second + refusedFor,
+		"no room": {func(y *yard) { y.marks.err = failing(transport.Refused) }, 3*time.Second + refusedRetryMax,
 			patrickapi.FinishRequest{Error: "test: refused: as told"}, 1, 0},
-		"no hoarder answers": {func(y *yard) { y.marks.err = failing(transport.Internal) }, 4*time.Second + insistFor,
+		"no hoarder answers": {func(y *yard) { y.marks.err = failing(transport.Internal) }, 4*time.Second + retryMax,
 			patrickapi.FinishRequest{Error: "test: internal: as told"}, 1, 0},
-		"tns is silent": {func(y *yard) { y.publishes.err = failing(transport.Internal) }, 4*time.Second + insistFor,
+		"tns is silent": {func(y *yard) { y.publishes.err = failing(transport.Internal) }, 4*time.Second + retryMax,
 			patrickapi.FinishRequest{Error: "tns/publish: unreachable: test: internal: as told"}, 1, 61},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -658,7 +658,7 @@ func TestTreesThatCannotBeBuilt(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.offer(job(1))
 		y.atCoordinator(func(ctx context.Context) { require.NoError(t, y.coordinator.Blocks.Remove(y.tree)) })
-		time.Sleep(insistFor + 15*time.Second)
+		time.Sleep(retryMax + 15*time.Second)
 		require.Len(t, y.finished, 1)
 		require.False(t, y.finished[0].Permanent)
 		require.False(t, y.finished[0].Success)
@@ -751,7 +751,7 @@ func TestClaimsAreSpread(t *testing.T) {
 				require.LessOrEqual(t, s.delay(offers[i]), s.delay(offers[i+1]))
 			}
 			require.Equal(t, time.Hour, s.pollInterval())
-			s.set.PollInterval = time.Second
+			s.settings.PollInterval = time.Second
 			require.Equal(t, 1600*time.Millisecond, s.pollInterval(), "ten polls a second of all together")
 		})
 	})

@@ -18,11 +18,11 @@ import (
 
 const (
 	retryWait = time.Second
-	// insistFor bounds how long one step of an attempt is tried again. Then the
+	// retryMax bounds how long one step of an attempt is tried again. Then the
 	// attempt has failed, and another monkey may have more luck.
-	insistFor = time.Minute
-	// refusedFor bounds it for a step that is refused for lack of room.
-	refusedFor = 10 * time.Second
+	retryMax = time.Minute
+	// refusedRetryMax bounds it for a step that is refused for lack of room.
+	refusedRetryMax = 10 * time.Second
 	// fetchTimeout bounds one attempt to fetch a tree of no size; see fetchTime.
 	fetchTimeout = 10 * time.Second
 )
@@ -74,7 +74,7 @@ func (s *Service) attempt(ctx context.Context, l *lock, book *logbook) (out outc
 		out.err = err
 		return out
 	}
-	if out.artifact, out.err = s.deposit(ctx, l, built); out.err != nil {
+	if out.artifact, out.err = s.storeArtifact(ctx, l, built); out.err != nil {
 		// A conflict: the job was published, nobody heard of it, and the branch has
 		// moved on so far that tns has let the artifact go. That is a success.
 		out.err = s.refused(ctx, l, out.err)
@@ -90,7 +90,7 @@ func (s *Service) fence(ctx context.Context, l *lock) error {
 	if !s.offered(tnsapi.Service) {
 		return nil
 	}
-	return s.insist(ctx, l, func(ctx context.Context) error {
+	return s.retryWhileLeased(ctx, l, func(ctx context.Context) error {
 		return s.tns.Fence(ctx, l.job.Project, l.job.Branch, l.job.ID, tnsapi.Token(l.token))
 	})
 }
@@ -114,7 +114,7 @@ func (s *Service) build(ctx context.Context, l *lock, book *logbook) (Result, er
 // buildInTime ends a build that takes longer than patrick allows. That is a
 // failure like others, which is reported: the lock is held all the time.
 func (s *Service) buildInTime(ctx context.Context, l *lock, req Request) (Result, error) {
-	limited, cancel := clock.WithTimeout(ctx, s.env.Loop, max(0, l.taken+l.buildMax-s.env.Loop.Elapsed()))
+	limited, cancel := clock.WithTimeout(ctx, s.env.Loop, max(0, l.takenAt+l.buildMax-s.env.Loop.Elapsed()))
 	defer cancel()
 	built, err := s.builder.Build(limited, req)
 	if err != nil && ctx.Err() == nil && limited.Err() != nil {
@@ -134,7 +134,7 @@ func (s *Service) fetchTree(ctx context.Context, l *lock) (patrickapi.Tree, erro
 		return patrickapi.Tree{}, UserError("the job has no tree: " + err.Error())
 	}
 	holders := patrickapi.Rank(patrickapi.BranchOf(l.job.ID), s.env.Wire.Directory().Peers("patrick"))
-	err = s.insist(ctx, l, func(ctx context.Context) error {
+	err = s.retryWhileLeased(ctx, l, func(ctx context.Context) error {
 		ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, fetchTime(l.job.TreeSize))
 		defer cancel()
 		return s.env.Blocks.Fetch(ctx, root, holders, patrickapi.TreeLenMax*2)
@@ -154,8 +154,8 @@ func (s *Service) fetchTree(ctx context.Context, l *lock) (patrickapi.Tree, erro
 	return tree, nil
 }
 
-// deposit stores the artifact as blocks and has a hoarder keep it.
-func (s *Service) deposit(ctx context.Context, l *lock, built Result) (cid.Cid, error) {
+// storeArtifact stores the artifact as blocks and has a hoarder keep it.
+func (s *Service) storeArtifact(ctx context.Context, l *lock, built Result) (cid.Cid, error) {
 	l.phase = "mark"
 	root, err := s.add(ctx, l, built.Artifact)
 	if err != nil {
@@ -165,7 +165,7 @@ func (s *Service) deposit(ctx context.Context, l *lock, built Result) (cid.Cid, 
 	if !s.offered(hoarderapi.Service) {
 		return root, nil
 	}
-	return root, s.insist(ctx, l, func(ctx context.Context) error {
+	return root, s.retryWhileLeased(ctx, l, func(ctx context.Context) error {
 		kept, err := s.hoarder.Mark(ctx, hoarderapi.MarkRequest{
 			Root: root.String(), Kind: hoarderapi.Asset, Size: int64(len(built.Artifact)),
 			Holders: []transport.Peer{s.env.Self}, Owner: tnsapi.ArtifactOwner(l.job.ID), Seq: l.token.Attempt, For: s.markFor(),
@@ -205,7 +205,7 @@ func (s *Service) publish(ctx context.Context, l *lock, built Result, root cid.C
 	for _, path := range slices.Sorted(maps.Keys(built.Entries)) {
 		req.Entries = append(req.Entries, tnsapi.Entry{Path: path, Value: []byte(built.Entries[path])})
 	}
-	if err := s.insist(ctx, l, func(ctx context.Context) error {
+	if err := s.retryWhileLeased(ctx, l, func(ctx context.Context) error {
 		_, err := s.tns.Publish(ctx, req)
 		return err
 	}); err != nil {
@@ -225,19 +225,19 @@ func (s *Service) refused(ctx context.Context, l *lock, err error) error {
 		return err
 	}
 	s.env.Observe("publish-refused", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("holder", l.token.Holder))
-	before := l.good
+	before := l.renewedAt
 	s.renew(ctx, l)
-	if l.valid(s.env.Loop.Elapsed()) && l.good > before {
+	if l.valid(s.env.Loop.Elapsed()) && l.renewedAt > before {
 		return nil
 	}
 	return err
 }
 
-// insist repeats what may succeed another time, while the lock is held and for
+// retryWhileLeased repeats what may succeed another time, while the lock is held and for
 // at most insistFor. It checks the lease before each try.
-func (s *Service) insist(ctx context.Context, l *lock, f func(ctx context.Context) error) error {
+func (s *Service) retryWhileLeased(ctx context.Context, l *lock, f func(ctx context.Context) error) error {
 	began := s.env.Loop.Elapsed()
-	for until := began + insistFor; ; {
+	for until := began + retryMax; ; {
 		if err := s.check(l); err != nil {
 			return err
 		}
@@ -246,7 +246,7 @@ func (s *Service) insist(ctx context.Context, l *lock, f func(ctx context.Contex
 		case 0, transport.Conflict, transport.Invalid:
 			return err
 		case transport.Refused: // no room; it may come, but others wait for this slot
-			until = min(until, began+refusedFor)
+			until = min(until, began+refusedRetryMax)
 		}
 		if s.env.Loop.Elapsed() >= until || clock.Sleep(ctx, s.env.Loop, retryWait) != nil {
 			return err

@@ -79,16 +79,16 @@ func (s *Service) auditBranch(ctx context.Context, key string, a *audit) {
 	for _, v := range versions {
 		switch s.board.briefs[v.Job].status {
 		case patrickapi.Failed, patrickapi.Cancelled:
-			if err := s.adopt(v); err != nil {
+			if err := s.acceptPublished(v); err != nil {
 				s.env.Log.Warn("cannot correct a job", "job", v.Job, "err", err)
 			}
 		}
 	}
 }
 
-// adopt makes a publication the outcome of its job.
-func (s *Service) adopt(v tnsapi.Version) error {
-	err := s.record(v.Job, result{Token: Token(v.Token), Success: true, Published: true, Artifact: v.Artifact})
+// acceptPublished makes a publication the outcome of its job.
+func (s *Service) acceptPublished(v tnsapi.Version) error {
+	err := s.addRecords(v.Job, result{Token: Token(v.Token), Success: true, Published: true, Artifact: v.Artifact})
 	if err == nil {
 		s.env.Observe("job-settled", node.F("job", v.Job), node.F("attempt", v.Token.Attempt), node.F("holder", v.Token.Holder))
 	}

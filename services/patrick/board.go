@@ -71,13 +71,13 @@ type active struct {
 	round int
 	// secured: it is durable on enough patricks.
 	secured bool
-	// sealed counts how often tns knew of a newer attempt than this patrick.
-	sealed int
-	// settled: tns was asked and knows of no publication, and accepts none below
+	// fenceConflicts counts how often tns knew of a newer attempt than this patrick.
+	fenceConflicts int
+	// fencedBelow: tns was asked and knows of no publication, and accepts none below
 	// this attempt. 0 is no.
-	settled   uint64
-	timer     clock.Timer
-	attending bool
+	fencedBelow uint64
+	timer       clock.Timer
+	reconciling bool
 }
 
 func newBoard() *board {
@@ -118,8 +118,8 @@ func compareAge(a, b *active) int {
 	return cmp.Or(cmp.Compare(a.state.Spec.Order, b.state.Spec.Order), cmp.Compare(a.id, b.id))
 }
 
-// note records a line about a job.
-func (b *board) note(id string, s State) {
+// update records a line about a job.
+func (b *board) update(id string, s State) {
 	old := b.briefs[id]
 	b.briefs[id] = brief{project: s.Spec.Project, branch: s.Spec.Branch, order: s.Spec.Order, at: s.Spec.At, status: s.Status, log: s.Outcome.Log}
 	if s.Status != patrickapi.Success { // a success is not built again

@@ -30,7 +30,7 @@ func TestOrdersOfABranchGrow(t *testing.T) {
 			switch seen := rapid.Uint64Range(0, 50).Draw(t, "seen"); step {
 			case 0: // somebody else has accepted what another patrick gave
 				id := branch + patrickapi.JobID("", "", "", patrickapi.Event{ID: fmt.Sprint(i), Order: seen})[16:]
-				b.note(id, jobWith("p", "b", seen, patrickapi.Open))
+				b.update(id, jobWith("p", "b", seen, patrickapi.Open))
 				last[branch] = max(last[branch], seen)
 			default:
 				order := b.giveOrder(branch, seen)
@@ -64,7 +64,7 @@ func TestPagesListEveryJobOnceNewestFirst(t *testing.T) {
 				want++
 			}
 			order := rapid.Uint64Range(1, 9).Draw(t, "order")
-			b.note(jobNamed(project, fmt.Sprint(i), order), jobWith(project, "b", order, patrickapi.Open))
+			b.update(jobNamed(project, fmt.Sprint(i), order), jobWith(project, "b", order, patrickapi.Open))
 		}
 		limit := rapid.IntRange(1, 5).Draw(t, "limit")
 		seen := map[string]bool{}
@@ -94,7 +94,7 @@ func TestOnlyTheOldestFinishedJobsAreForgotten(t *testing.T) {
 		if i%3 == 0 {
 			status = patrickapi.Open
 		}
-		b.note(jobNamed("p", fmt.Sprint(i), uint64(i+1)), jobWith("p", "b", uint64(i+1), status))
+		b.update(jobNamed("p", fmt.Sprint(i), uint64(i+1)), jobWith("p", "b", uint64(i+1), status))
 	}
 	require.Empty(t, b.oldestFinished("p", 6), "six are final")
 	require.Equal(t, []string{jobNamed("p", "1", 2), jobNamed("p", "2", 3)}, b.oldestFinished("p", 4))
@@ -108,14 +108,14 @@ func TestOnlyTheOldestFinishedJobsAreForgotten(t *testing.T) {
 func TestANewerJobSupersedesOnlyIfItWantsTo(t *testing.T) {
 	b := newBoard()
 	older := &active{id: jobNamed("r", "1", 1), state: jobWith("p", "b", 1, patrickapi.Open)}
-	b.note(older.id, older.state)
+	b.update(older.id, older.state)
 	plain := jobWith("p", "b", 2, patrickapi.Open)
-	b.note(jobNamed("r", "2", 2), plain)
+	b.update(jobNamed("r", "2", 2), plain)
 	require.Empty(t, b.supersededBy(older))
 	newest := jobWith("p", "b", 3, patrickapi.Open)
 	newest.Spec.NewestWins = true
 	id := jobNamed("r", "3", 3)
-	b.note(id, newest)
+	b.update(id, newest)
 	require.Equal(t, id, b.supersededBy(older))
 	require.Empty(t, b.supersededBy(&active{id: id, state: newest}), "not itself")
 	require.Empty(t, b.supersededBy(&active{id: patrickapi.JobID("r", "other", "c", patrickapi.Event{ID: "1", Order: 1}), state: older.state}))

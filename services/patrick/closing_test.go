@@ -14,7 +14,7 @@ import (
 
 func onlyOneLoss(s *Settings) { s.LossesMax = 1 }
 
-// Before a job is closed whose holder said nothing, tns is asked, and sealed, so
+// Before a job is closed whose holder said nothing, tns is asked, and fenced, so
 // that nothing can be published afterwards.
 func TestALostJobIsClosedWhenTNSHasBeenAsked(t *testing.T) {
 	inOffice(t, setup{change: onlyOneLoss}, func(o *office) {
@@ -26,7 +26,7 @@ func TestALostJobIsClosedWhenTNSHasBeenAsked(t *testing.T) {
 		_, err := o.monkeys[1].claim(lost)
 		requireKind(t, transport.Conflict, err, "about to be closed")
 		o.registry.silent = false
-		time.Sleep(settleRetry + second)
+		time.Sleep(tnsRetry + second)
 		require.Equal(t, patrickapi.Failed, o.job(lost).Status)
 		require.Equal(t, "1 attempts were lost", o.job(lost).Error)
 		require.Equal(t, tnsapi.Token{Attempt: 2}, o.registry.fences[lost])
@@ -48,9 +48,9 @@ func TestAttemptsThatNobodyTellsOfAreGoneBeyond(t *testing.T) {
 		job := o.push(aPush("c", 1))
 		o.monkeys[0].mustClaim(job)
 		o.registry.fences[job] = tnsapi.Token{Attempt: 3, Holder: transport.Peer{1}}
-		time.Sleep(10*second + sealPatience*settleRetry - second)
+		time.Sleep(10*second + fenceConflictsMax*tnsRetry - second)
 		require.Equal(t, patrickapi.Open, o.job(job).Status)
-		time.Sleep(2*sealPatience*settleRetry + 10*second)
+		time.Sleep(2*fenceConflictsMax*tnsRetry + 10*second)
 		require.Equal(t, patrickapi.Failed, o.job(job).Status)
 		require.EqualValues(t, 4, o.registry.fences[job].Attempt)
 	})

@@ -40,8 +40,8 @@ func newReach(env node.Env) *reach {
 	return &reach{env: env, known: map[transport.Peer]contact{}}
 }
 
-// note records that a peer did or did not answer.
-func (r *reach) note(p transport.Peer, up bool) {
+// learn records that a peer did or did not answer.
+func (r *reach) learn(p transport.Peer, up bool) {
 	c := r.known[p]
 	c.up, c.until = up, r.env.Loop.Elapsed()+doubtFor
 	if up {
@@ -84,7 +84,7 @@ func (r *reach) probe(ctx context.Context, p transport.Peer) {
 	ctx, cancel := clock.WithTimeout(ctx, r.env.Loop, pingTimeout)
 	defer cancel()
 	_, err := patrickapi.Ping.Call(ctx, r.env.Wire, p, patrickapi.PingRequest{})
-	r.note(p, err == nil)
+	r.learn(p, err == nil)
 }
 
 // forget makes the next ask ping anew.
@@ -137,7 +137,7 @@ func serveAtCoordinator[Req, Resp any](s *Service, m transport.Method[Req, Resp]
 			if transport.KindOf(err) != transport.Unreachable {
 				return resp, err
 			}
-			s.peers.note(coordinator, false) // and ask who is next
+			s.peers.learn(coordinator, false) // and ask who is next
 		}
 	})
 }

@@ -50,7 +50,7 @@ func decide(s State, l limits) verdict {
 
 // verdict is decide for a job of this patrick.
 func (s *Service) verdict(id string, state State) verdict {
-	l := s.set.limits()
+	l := s.settings.limits()
 	l.overtaken = s.board.memoryOf(id).covers(id)
 	return decide(state, l)
 }

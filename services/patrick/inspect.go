@@ -127,4 +127,4 @@ func (s *Service) HasSource(source string) bool {
 }
 
 // Lease is for how long a grant holds without being renewed.
-func (s *Service) Lease() time.Duration { return s.set.Lease }
+func (s *Service) Lease() time.Duration { return s.settings.Lease }

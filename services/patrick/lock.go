@@ -27,7 +27,7 @@ func (s *Service) claim(ctx context.Context, from transport.Peer, req patrickapi
 	token := Token{Attempt: j.state.nextAttempt(), Holder: req.Holder}
 	if j.state.Live { // the same holder asks again
 		token = j.state.Top.Token
-		j.lease = s.env.Loop.Elapsed() + s.set.Lease
+		j.lease = s.env.Loop.Elapsed() + s.settings.Lease
 	} else if err := s.grant(j, token, req.Incarnation); err != nil {
 		return none, err
 	}
@@ -40,7 +40,7 @@ func (s *Service) claim(ctx context.Context, from transport.Peer, req patrickapi
 	if !j.heldBy(token) || s.board.active[req.Job] != j {
 		return none, transport.New(transport.Conflict, "patrick/claim", "lost while it became durable")
 	}
-	return patrickapi.Grant{Job: j.state.job(j.id), Token: token, Lease: s.set.Lease, BuildMax: s.set.BuildMax}, nil
+	return patrickapi.Grant{Job: j.state.job(j.id), Token: token, Lease: s.settings.Lease, BuildMax: s.settings.BuildMax}, nil
 }
 
 // claimable finds the job if the claimant may have it now.
@@ -69,7 +69,7 @@ func (s *Service) claimable(req patrickapi.ClaimRequest) (*active, error) {
 }
 
 func (s *Service) grant(j *active, token Token, incarnation uint64) error {
-	if err := s.record(j.id, grant{Token: token, Incarnation: incarnation, By: s.env.Self}); err != nil {
+	if err := s.addRecords(j.id, grant{Token: token, Incarnation: incarnation, By: s.env.Self}); err != nil {
 		return err
 	}
 	j.mine = true
@@ -100,7 +100,7 @@ func (s *Service) renew(_ context.Context, _ transport.Peer, req patrickapi.Rene
 	if !j.mine { // this patrick has become the coordinator: it measures from now on
 		j.mine = true
 	}
-	j.lease = now + s.set.Lease
+	j.lease = now + s.settings.Lease
 	s.arm(j)
 	return none, nil
 }
@@ -115,7 +115,7 @@ func (s *Service) finish(ctx context.Context, _ transport.Peer, req patrickapi.F
 		return patrickapi.FinishResponse{}, err
 	}
 	if !answers(state, req) {
-		if err := s.record(req.Job, s.resultOf(req)); err != nil {
+		if err := s.addRecords(req.Job, s.resultOf(req)); err != nil {
 			return patrickapi.FinishResponse{}, err
 		}
 		s.env.Observe("job-released", node.F("job", req.Job), node.F("attempt", req.Token.Attempt), node.F("holder", req.Token.Holder),
@@ -178,7 +178,7 @@ func (s *Service) cancel(ctx context.Context, _ transport.Peer, req patrickapi.C
 	case state.Status == patrickapi.Unknown, req.Rebuild > state.Rebuilds:
 		return none, transport.New(transport.NotFound, "patrick/cancel", "no such job here")
 	case req.Rebuild == state.Rebuilds && !state.Status.Final() && state.Cancel == nil:
-		if err := s.record(req.Job, cancel{Rebuild: state.Rebuilds, Cause: "request", Reason: "cancelled on request", By: s.env.Self}); err != nil {
+		if err := s.addRecords(req.Job, cancel{Rebuild: state.Rebuilds, Cause: "request", Reason: "cancelled on request", By: s.env.Self}); err != nil {
 			return none, err
 		}
 	}

@@ -199,7 +199,7 @@ func TestCancelAsksTNSWhatWasPublished(t *testing.T) {
 		require.True(t, o.job(job).Cancelling)
 		requireKind(t, transport.Conflict, o.monkeys[0].renew(job, token), "cancelled on request")
 		o.registry.silent = false
-		time.Sleep(settleRetry + second)
+		time.Sleep(tnsRetry + second)
 		require.Equal(t, patrickapi.Cancelled, o.job(job).Status)
 	})
 }

@@ -61,7 +61,7 @@ func (l *logs) add(note patrickapi.LogNote) {
 	t.lines = t.lines[max(0, len(t.lines)-tailLinesMax):]
 }
 
-func (s *Service) takeLog(_ context.Context, from transport.Peer, note patrickapi.LogNote) {
+func (s *Service) receiveLog(_ context.Context, from transport.Peer, note patrickapi.LogNote) {
 	if j := s.board.active[note.Job]; j != nil && j.heldBy(note.Token) && note.Token.Holder == from {
 		s.logs.add(note)
 	}

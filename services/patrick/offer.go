@@ -74,7 +74,7 @@ func (s *Service) startSweep() {
 	s.sweeping = true
 	s.env.Loop.Go("sweep", func(ctx context.Context) {
 		defer func() { s.sweeping = false }()
-		_ = clock.Every(ctx, s.env.Loop, s.set.AnnounceInterval, s.sweep) // ends when nothing is open, or with the loop
+		_ = clock.Every(ctx, s.env.Loop, s.settings.AnnounceInterval, s.sweep) // ends when nothing is open, or with the loop
 	})
 }
 

@@ -146,7 +146,7 @@ func (s *Service) accept(id string, req patrickapi.PushRequest, tree cid.Cid) (d
 		Source: tree.String(), TreeSize: int64(len(req.Tree)), NewestWins: req.NewestWins,
 		Event: req.Event.ID, Order: req.Event.Order, At: s.env.Loop.Now().UnixNano(), By: s.env.Self,
 	}
-	if err := s.record(id, job); err != nil {
+	if err := s.addRecords(id, job); err != nil {
 		return false, err
 	}
 	s.env.Observe("job-accepted", node.F("job", id), node.F("project", req.Project), node.F("branch", req.Branch),

@@ -67,7 +67,7 @@ func (s *Service) rebuildWith(ctx context.Context, id string, state State) error
 		return nil // somebody was faster
 	}
 	r := rebuild{N: now.Rebuilds + 1, After: now.nextAttempt() - 1, By: s.env.Self}
-	if err := s.record(id, r); err != nil {
+	if err := s.addRecords(id, r); err != nil {
 		return err
 	}
 	s.env.Observe("job-rebuilt", node.F("job", id), node.F("rebuilds", r.N))

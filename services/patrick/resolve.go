@@ -11,14 +11,14 @@ import (
 // history is everything that is known of one job, as sets: adding records in
 // any order, any number of times, gives the same history.
 type history struct {
-	spec     *spec
-	grants   map[Token]grant
-	losses   map[Token]loss
-	results  map[Token]result
-	rebuilds map[int]rebuild
-	cancels  map[int]cancel
-	closings map[int]closing
-	sealed   uint64 // the greatest of all closings
+	spec        *spec
+	grants      map[Token]grant
+	losses      map[Token]loss
+	results     map[Token]result
+	rebuilds    map[int]rebuild
+	cancels     map[int]cancel
+	closings    map[int]closing
+	fencedBelow uint64 // the greatest of all closings
 }
 
 // resolve is the state of a job: a pure function of its records. Adding records
@@ -90,7 +90,7 @@ func (r cancel) into(h *history) {
 }
 
 func (r closing) into(h *history) {
-	h.sealed = max(h.sealed, r.Sealed)
+	h.fencedBelow = max(h.fencedBelow, r.FencedBelow)
 	keepGreaterIn(h.closings, r.Rebuild, r, func(a, b closing) int {
 		return cmp.Or(cmp.Compare(a.Status, b.Status), a.Token.Compare(b.Token), cmp.Compare(a.Reason, b.Reason), a.By.Compare(b.By))
 	})
@@ -122,8 +122,8 @@ type State struct {
 	Halted bool
 	// Rebuilds is how often the job was begun anew.
 	Rebuilds int
-	// Sealed is the attempt below which tns accepts nothing of the job.
-	Sealed uint64
+	// FencedBelow is the attempt below which tns accepts nothing of the job.
+	FencedBelow uint64
 	// Permanent is the reason of a failure that makes another attempt useless.
 	Permanent string
 	// Cancel is why the job is to be cancelled, nil if it is not.
@@ -139,7 +139,7 @@ func (h *history) state() State {
 	if h.spec == nil {
 		return s // Unknown: the rest has come before the beginning
 	}
-	s.Spec, s.Grants, s.Sealed = *h.spec, len(h.grants), h.sealed
+	s.Spec, s.Grants, s.FencedBelow = *h.spec, len(h.grants), h.fencedBelow
 	after := h.begun(&s)
 	for _, t := range slices.SortedFunc(maps.Keys(h.grants), Token.Compare) {
 		s.Top = h.grants[t]
@@ -170,8 +170,8 @@ func (h *history) begun(s *State) (after uint64) {
 	return after
 }
 
-// nextAttempt is the number of the next grant: tns accepts it, if it was sealed.
-func (s State) nextAttempt() uint64 { return max(s.Top.Token.Attempt+1, s.Sealed) }
+// nextAttempt is the number of the next grant: tns accepts it, if it was told a fence.
+func (s State) nextAttempt() uint64 { return max(s.Top.Token.Attempt+1, s.FencedBelow) }
 
 // tally goes through the results in the order of tokens. Failures up to the
 // attempt after count no more.

@@ -40,7 +40,7 @@ func drawRecord(t *rapid.T) record {
 	case 5:
 		return rebuild{N: 1 + rebuilt, After: token.Attempt, By: peer("by")}
 	default:
-		return closing{Rebuild: rebuilt, Sealed: token.Attempt + 1, Status: rapid.SampledFrom([]patrickapi.Status{patrickapi.Failed, patrickapi.Cancelled}).Draw(t, "status"), Token: token, By: peer("by")}
+		return closing{Rebuild: rebuilt, FencedBelow: token.Attempt + 1, Status: rapid.SampledFrom([]patrickapi.Status{patrickapi.Failed, patrickapi.Cancelled}).Draw(t, "status"), Token: token, By: peer("by")}
 	}
 }
 
@@ -134,13 +134,13 @@ func TestResolveAgreesWithTheRules(t *testing.T) {
 	})
 }
 
-// What tns was sealed for is below every grant that comes after it.
+// What tns was fenced for is below every grant that comes after it.
 func TestAttemptsAfterARebuildAreAboveTheSeal(t *testing.T) {
 	grants := []record{spec{Order: 1}, grant{Token: Token{Attempt: 2, Holder: testPeers[0]}}}
 	require.EqualValues(t, 3, resolve(grants).nextAttempt())
-	sealed := append(grants, closing{Status: patrickapi.Failed, Sealed: 5}, rebuild{N: 1, After: 4})
-	require.EqualValues(t, 5, resolve(sealed).nextAttempt())
-	require.Equal(t, 0, resolve(sealed).Failures)
+	fenced := append(grants, closing{Status: patrickapi.Failed, FencedBelow: 5}, rebuild{N: 1, After: 4})
+	require.EqualValues(t, 5, resolve(fenced).nextAttempt())
+	require.Equal(t, 0, resolve(fenced).Failures)
 }
 
 func TestRecordsSurviveTheStore(t *testing.T) {

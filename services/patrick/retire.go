@@ -86,7 +86,7 @@ func (s *Service) anythingToForget() bool {
 	return false
 }
 
-func (s *Service) keepFinished() int { return max(1, s.set.KeepFinished) }
+func (s *Service) keepFinished() int { return max(1, s.settings.KeepFinished) }
 
 // toForget lists the jobs to be forgotten: leftovers, and what is beyond
 // keep-finished of each project.

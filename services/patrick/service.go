@@ -26,21 +26,21 @@ func Spec() node.Spec {
 		Doc:      "takes pushes, keeps jobs, grants them to monkeys",
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
-			set := settings.(*Settings)
-			return &Service{env: env, set: *set, board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire), audits: map[string]*audit{}, wants: map[string]*want{}, leftovers: map[string]bool{}}, nil
+			given := settings.(*Settings)
+			return &Service{env: env, settings: *given, board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire), audits: map[string]*audit{}, wants: map[string]*want{}, leftovers: map[string]bool{}}, nil
 		},
 	}
 }
 
 // Service is a running patrick.
 type Service struct {
-	env   node.Env
-	set   Settings
-	store *storage.Replicated
-	board *board
-	peers *reach
-	logs  *logs
-	tns   *tnsapi.Client
+	env      node.Env
+	settings Settings
+	store    *storage.Replicated
+	board    *board
+	peers    *reach
+	logs     *logs
+	tns      *tnsapi.Client
 	// audits are the branches about which tns is to be asked, by BranchID
 	audits map[string]*audit
 	// tnsSilentUntil is until when tns is not asked for what is live
@@ -56,7 +56,7 @@ type Service struct {
 
 // Start implements node.Service.
 func (s *Service) Start(ctx context.Context) error {
-	store, err := s.env.OpenReplicated(ctx, "main", s.set.History)
+	store, err := s.env.OpenReplicated(ctx, "main", s.settings.History)
 	if err != nil {
 		return fmt.Errorf("patrick: open: %w", err)
 	}
@@ -108,7 +108,7 @@ func (s *Service) serve() {
 	patrickapi.GetJob.Serve(ep, s.getJob)
 	patrickapi.List.Serve(ep, s.list)
 	patrickapi.Logs.Serve(ep, s.readLogs)
-	patrickapi.Log.Serve(ep, s.takeLog)
+	patrickapi.Log.Serve(ep, s.receiveLog)
 	patrickapi.Keep.Serve(ep, s.keep)
 	patrickapi.Ping.Serve(ep, func(context.Context, transport.Peer, patrickapi.PingRequest) (patrickapi.PingResponse, error) {
 		return patrickapi.PingResponse{}, nil
@@ -117,5 +117,5 @@ func (s *Service) serve() {
 
 // copies is on how many patricks something can be at most.
 func (s *Service) copies() int {
-	return max(1, min(s.set.Copies, len(s.env.Wire.Directory().Peers("patrick"))))
+	return max(1, min(s.settings.Copies, len(s.env.Wire.Directory().Peers("patrick"))))
 }

@@ -330,7 +330,7 @@ func TestWhatIsAnsweredIsOnTwoDisks(t *testing.T) {
 			resp, err := o.cancel(job)
 			require.Equal(o, patrickapi.Cancelled, resp.Status)
 			return err
-		}, func(s State) bool { return s.Status == patrickapi.Cancelled && s.Sealed == 2 }},
+		}, func(s State) bool { return s.Status == patrickapi.Cancelled && s.FencedBelow == 2 }},
 		{"rebuild", func(o *office, job string) {
 			_, err := o.cancel(job)
 			require.NoError(o, err)

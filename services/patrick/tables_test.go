@@ -142,7 +142,7 @@ func TestTheBoard(t *testing.T) {
 		id := jobNamed("r", "e", order)
 		state := jobWith("p", "b", order, patrickapi.Open)
 		state.Spec.At, state.Spec.Source, state.Outcome.Log = int64(10-i), "tree", "log"
-		b.note(id, state)
+		b.update(id, state)
 		b.active[id] = &active{id: id, state: state}
 	}
 	id := func(order uint64) string { return jobNamed("r", "e", order) }
@@ -171,17 +171,17 @@ func TestTheBoard(t *testing.T) {
 
 	done := jobWith("p", "b", 1, patrickapi.Success)
 	done.Spec.Source = "tree"
-	b.note(id(1), done)
+	b.update(id(1), done)
 	require.Empty(t, b.briefs[id(1)].source, "a success is not built again")
-	b.note(id(1), done)
+	b.update(id(1), done)
 	require.Equal(t, 1, b.finished["p"], "it has ended once")
 	b.forget(id(1))
 	require.Equal(t, 0, b.finished["p"])
 	require.NotContains(t, b.briefs, id(1))
 	require.NotContains(t, b.active, id(1))
 	require.Equal(t, id(2), b.oldestActive(patrickapi.BranchID("r", "b")))
-	b.note(id(2), jobWith("p", "b", 2, patrickapi.Failed))
-	b.note(id(2), jobWith("p", "b", 2, patrickapi.Open))
+	b.update(id(2), jobWith("p", "b", 2, patrickapi.Failed))
+	b.update(id(2), jobWith("p", "b", 2, patrickapi.Open))
 	require.Equal(t, 0, b.finished["p"], "it is built anew")
 	b.forget(id(2))
 	require.Equal(t, 0, b.finished["p"])

@@ -109,7 +109,7 @@ func (s *Service) repairContent(ctx context.Context, w *want) error {
 // job.
 func (s *Service) keeps(id string) bool {
 	ranked := patrickapi.Rank(patrickapi.BranchOf(id), s.env.Wire.Directory().Peers("patrick"))
-	return slices.Contains(ranked[:min(len(ranked), max(1, s.set.Copies))], s.env.Self)
+	return slices.Contains(ranked[:min(len(ranked), max(1, s.settings.Copies))], s.env.Self)
 }
 
 // sweeps is the task that lets go of what no job needs.

@@ -16,47 +16,47 @@ import (
 // visible is the outcome, whether or not its holder lived to tell.
 
 const (
-	// settleRetry is when tns is asked again that did not answer.
-	settleRetry = 3 * time.Second
-	// sealPatience is how many times in a row tns may know of a newer attempt
+	// tnsRetry is when tns is asked again that did not answer.
+	tnsRetry = 3 * time.Second
+	// fenceConflictsMax is how many times in a row tns may know of a newer attempt
 	// before that is taken for one that no patrick will ever tell of: all that
 	// knew have lost their disks.
-	sealPatience = 20
+	fenceConflictsMax = 20
 )
 
-// mustSettle reports whether tns may know more of a job that is to be closed.
-func (s *Service) mustSettle(id string, state State) bool {
-	if j := s.board.active[id]; j != nil && j.settled > 0 {
+// mustAskTNS reports whether tns may know more of a job that is to be closed.
+func (s *Service) mustAskTNS(id string, state State) bool {
+	if j := s.board.active[id]; j != nil && j.fencedBelow > 0 {
 		return false
 	}
 	return s.mayBePublished(state)
 }
 
-// settle asks tns, and closes the job if nothing was published.
-func (s *Service) settle(ctx context.Context, j *active) time.Duration {
+// closeUnlessPublished asks tns, and closes the job if nothing was published.
+func (s *Service) closeUnlessPublished(ctx context.Context, j *active) time.Duration {
 	top := j.state.Top.Token
-	next := j.state.nextAttempt() + uint64(j.sealed/sealPatience)
+	next := j.state.nextAttempt() + uint64(j.fenceConflicts/fenceConflictsMax)
 	published, err := s.publishedVersion(ctx, j.id, j.state, next)
 	if transport.KindOf(err) == transport.Conflict {
-		j.sealed++
+		j.fenceConflicts++
 	}
 	if err != nil {
 		s.env.Log.Info("a job waits for tns before it is closed", "job", j.id, "err", err)
-		return settleRetry
+		return tnsRetry
 	}
 	if s.board.active[j.id] != j || j.state.Live || j.state.Top.Token != top {
 		return 0 // things have moved on
 	}
 	if published == nil {
-		j.settled = next
-		err = s.record(j.id)
-		j.settled = 0
+		j.fencedBelow = next
+		err = s.addRecords(j.id)
+		j.fencedBelow = 0
 	} else {
-		err = s.adopt(*published)
+		err = s.acceptPublished(*published)
 	}
 	if err != nil {
 		s.env.Log.Warn("cannot close a job", "job", j.id, "err", err)
-		return attendRetry
+		return reconcileRetry
 	}
 	return 0
 }
@@ -70,20 +70,20 @@ const haltedReason = "the job was cancelled"
 func (s *Service) stopHolder(ctx context.Context, j *active) time.Duration {
 	if err := s.halt(ctx, j); err != nil {
 		s.env.Log.Info("a job waits for tns before it is cancelled", "job", j.id, "err", err)
-		return settleRetry
+		return tnsRetry
 	}
 	return 0
 }
 
 func (s *Service) halt(ctx context.Context, j *active) error {
 	top := j.state.Top.Token
-	next := j.state.nextAttempt() + uint64(j.sealed/sealPatience)
+	next := j.state.nextAttempt() + uint64(j.fenceConflicts/fenceConflictsMax)
 	var published *tnsapi.Version
 	if len(s.env.Wire.Directory().Peers(tnsapi.Service)) > 0 {
 		var err error
 		published, err = s.publishedVersion(ctx, j.id, j.state, next)
 		if transport.KindOf(err) == transport.Conflict {
-			j.sealed++
+			j.fenceConflicts++
 		}
 		if err != nil {
 			return err
@@ -93,11 +93,11 @@ func (s *Service) halt(ctx context.Context, j *active) error {
 	case s.board.active[j.id] != j || !j.heldBy(top):
 		return nil // things have moved on
 	case published != nil:
-		return s.adopt(*published)
+		return s.acceptPublished(*published)
 	}
-	j.settled = next
-	defer func() { j.settled = 0 }()
-	err := s.record(j.id, loss{Token: top, Reason: haltedReason, By: s.env.Self})
+	j.fencedBelow = next
+	defer func() { j.fencedBelow = 0 }()
+	err := s.addRecords(j.id, loss{Token: top, Reason: haltedReason, By: s.env.Self})
 	if err == nil {
 		s.env.Observe("job-expired", node.F("job", j.id), node.F("attempt", top.Attempt), node.F("holder", top.Holder), node.F("reason", haltedReason))
 	}
@@ -105,12 +105,12 @@ func (s *Service) halt(ctx context.Context, j *active) error {
 }
 
 // publishedVersion is the job's version in tns, nil if there is none and none
-// can come: all attempts before next are sealed.
+// can come: all attempts before next are fenced off.
 func (s *Service) publishedVersion(ctx context.Context, id string, state State, next uint64) (*tnsapi.Version, error) {
 	// Nobody's token: below those of all real grants of the next attempt, and the
 	// same for all coordinators, so that a coordinator which died here leaves no obstacle.
-	seal := tnsapi.Token{Attempt: next}
-	err := s.tns.Fence(ctx, state.Spec.Project, state.Spec.Branch, id, seal)
+	fence := tnsapi.Token{Attempt: next}
+	err := s.tns.Fence(ctx, state.Spec.Project, state.Spec.Branch, id, fence)
 	if err != nil && transport.KindOf(err) != transport.Conflict {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (s *Service) publishedVersion(ctx context.Context, id string, state State, 
 		}
 	}
 	if !fenced {
-		return nil, transport.New(transport.Conflict, "patrick/settle", "tns knows of a newer attempt that is not known here yet")
+		return nil, transport.New(transport.Conflict, "patrick/close", "tns knows of a newer attempt that is not known here yet")
 	}
 	return nil, nil
 }
@@ -133,5 +133,5 @@ func (s *Service) publishedVersion(ctx context.Context, id string, state State, 
 // closable is decide's verdict if it can be carried out without asking tns.
 func (s *Service) closable(id string, state State) (v verdict, ok bool) {
 	v = s.verdict(id, state)
-	return v, v.close != patrickapi.Unknown && !s.mustSettle(id, state)
+	return v, v.close != patrickapi.Unknown && !s.mustAskTNS(id, state)
 }

@@ -14,7 +14,7 @@ import (
 const testLease = 20 * time.Second
 
 func TestLedger(t *testing.T) {
-	l := newLedger(100, testLease, 0)
+	l := newHoldings(100, testLease, 0)
 	require.False(t, l.reserve(101))
 	require.True(t, l.reserve(60))
 	require.Equal(t, int64(40), l.free())
@@ -43,7 +43,7 @@ func TestLedger(t *testing.T) {
 }
 
 func TestWhatIsMendedStays(t *testing.T) {
-	l := newLedger(100, testLease, 0)
+	l := newHoldings(100, testLease, 0)
 	require.False(t, l.beginMend("a"), "what is not here is not mended")
 	l.admit("a", 50)
 	now := 2 * testLease
@@ -71,9 +71,9 @@ func TestNoInterleavingDropsTheLastCopies(t *testing.T) {
 		w := &ledgerWorld{now: 2 * testLease, target: rapid.IntRange(1, 3).Draw(t, "target")}
 		for i, p := range somePeers(n) {
 			h := &holder{peer: p, rate: rapid.IntRange(90, 110).Draw(t, fmt.Sprint("rate ", i)), up: true}
-			h.ledger = newLedger(1<<20, testLease, 0)
-			h.ledger.admit("x", 1)
-			h.ledger.stocked()
+			h.holdings = newHoldings(1<<20, testLease, 0)
+			h.holdings.admit("x", 1)
+			h.holdings.stocked()
 			w.holders = append(w.holders, h)
 		}
 		w.floor = min(n, w.target)
@@ -91,10 +91,10 @@ func TestNoInterleavingDropsTheLastCopies(t *testing.T) {
 	})
 }
 
-// holder is a hoarder reduced to its ledger and at most one release.
+// holder is a hoarder reduced to its holdings and at most one release.
 type holder struct {
 	peer      transport.Peer
-	ledger    *ledger
+	holdings  *holdings
 	rate      int // of its clock, in percent
 	started   time.Duration
 	up        bool
@@ -123,7 +123,7 @@ func (w *ledgerWorld) any(t *rapid.T, ok func(*holder) bool) *holder {
 }
 
 func (w *ledgerWorld) ask(t *rapid.T) {
-	h := w.any(t, func(h *holder) bool { return h.up && !h.asking && h.ledger.beginRelease("x", w.clock(h)) })
+	h := w.any(t, func(h *holder) bool { return h.up && !h.asking && h.holdings.beginRelease("x", w.clock(h)) })
 	h.asking, h.askedAt, h.confirmed = true, w.clock(h), map[transport.Peer]bool{}
 }
 
@@ -131,7 +131,7 @@ func (w *ledgerWorld) ask(t *rapid.T) {
 func (w *ledgerWorld) answer(t *rapid.T) {
 	h := w.any(t, func(h *holder) bool { return h.up && h.asking })
 	for _, from := range w.holders {
-		if from.up && mayVouch(from.peer, h.peer) && rapid.Bool().Draw(t, "answers") && from.ledger.promise("x", w.clock(from)) {
+		if from.up && mayVouch(from.peer, h.peer) && rapid.Bool().Draw(t, "answers") && from.holdings.promise("x", w.clock(from)) {
 			h.confirmed[from.peer] = true
 		}
 	}
@@ -141,16 +141,16 @@ func mayVouch(from, to transport.Peer) bool { return hoarderapi.Better("x", from
 
 func (w *ledgerWorld) finish(t *rapid.T) {
 	h := w.any(t, func(h *holder) bool { return h.up && h.asking })
-	if h.ledger.mayFinish("x", h.askedAt, len(h.confirmed), w.target, w.clock(h)) {
-		h.ledger.drop("x")
+	if h.holdings.mayFinish("x", h.askedAt, len(h.confirmed), w.target, w.clock(h)) {
+		h.holdings.drop("x")
 	}
-	h.ledger.endRelease("x")
+	h.holdings.endRelease("x")
 	h.asking = false
 }
 
 func (w *ledgerWorld) giveUp(t *rapid.T) {
 	h := w.any(t, func(h *holder) bool { return h.up && h.asking })
-	h.ledger.endRelease("x")
+	h.holdings.endRelease("x")
 	h.asking = false
 }
 
@@ -165,21 +165,21 @@ func (w *ledgerWorld) crash(t *rapid.T) {
 
 func (w *ledgerWorld) restart(t *rapid.T) {
 	h := w.any(t, func(h *holder) bool { return !h.up })
-	held := h.ledger.holds("x")
+	held := h.holdings.holds("x")
 	h.up, h.started = true, w.now
-	h.ledger = newLedger(1<<20, testLease, w.clock(h))
+	h.holdings = newHoldings(1<<20, testLease, w.clock(h))
 	if held {
-		h.ledger.admit("x", 1)
-		h.ledger.stocked()
+		h.holdings.admit("x", 1)
+		h.holdings.stocked()
 	}
 }
 
 // loseDisk takes a copy away from outside: the floor sinks with it. A holder
 // that it has confirmed to may count on it for half a lease: so does the floor.
 func (w *ledgerWorld) loseDisk(t *rapid.T) {
-	h := w.any(t, func(h *holder) bool { return h.up && h.ledger.holds("x") })
+	h := w.any(t, func(h *holder) bool { return h.up && h.holdings.holds("x") })
 	h.up, h.asking = false, false
-	h.ledger = newLedger(1<<20, testLease, 0)
+	h.holdings = newHoldings(1<<20, testLease, 0)
 	deceived := 0
 	for _, o := range w.holders {
 		if o.asking && o.confirmed[h.peer] {
@@ -192,7 +192,7 @@ func (w *ledgerWorld) loseDisk(t *rapid.T) {
 func (w *ledgerWorld) copies() int {
 	n := 0
 	for _, h := range w.holders {
-		if h.ledger.holds("x") {
+		if h.holdings.holds("x") {
 			n++
 		}
 	}

@@ -40,16 +40,16 @@ func (s *Service) records(id string) (list []record) {
 // read resolves the state of a job.
 func (s *Service) read(id string) State { return resolve(s.records(id)) }
 
-// record adds records to a job, all or none, together with what follows from
+// addRecords adds records to a job, all or none, together with what follows from
 // them: if the job is neither held nor to be tried again, it is closed, unless
 // tns must be asked first.
-func (s *Service) record(id string, add ...record) error {
+func (s *Service) addRecords(id string, add ...record) error {
 	old := s.records(id)
 	before, after := resolve(old), resolve(slices.Concat(old, add))
 	if v, ok := s.closable(id, after); ok {
 		c := closing{Rebuild: after.Rebuilds, Status: v.close, Token: after.Top.Token, Reason: v.reason, By: s.env.Self}
 		if j := s.board.active[id]; j != nil {
-			c.Sealed = j.settled
+			c.FencedBelow = j.fencedBelow
 		}
 		add = append(add, c)
 		after = resolve(slices.Concat(old, add))
@@ -84,7 +84,7 @@ func (s *Service) refresh(id string) {
 		s.board.forget(id)
 		return
 	}
-	s.board.note(id, state)
+	s.board.update(id, state)
 	if state.Status.Final() {
 		s.board.drop(id)
 		s.startRetiring()

@@ -14,9 +14,9 @@ import (
 // that errs now and then must not keep a hoarder from starting.
 const listRetries = 3
 
-// takeStock finds out, from the disk alone, what this hoarder really holds, and
+// takeInventory finds out, from the disk alone, what this hoarder really holds, and
 // says of each copy that is gone that it is.
-func (s *Service) takeStock() error {
+func (s *Service) takeInventory() error {
 	entries, err := s.env.Local.List(storage.K(heldPart))
 	for range listRetries {
 		if err != nil {
@@ -39,16 +39,16 @@ func (s *Service) takeStock() error {
 			return fmt.Errorf("hoarder: %s: %w", k, err)
 		}
 	}
-	s.ledger.stocked()
+	s.holdings.stocked()
 	if err := s.findRemains(); err != nil {
 		return err
 	}
-	s.env.Observe("inventory", node.F("items", len(s.ledger.held)), node.F("bytes", s.ledger.used))
+	s.env.Observe("inventory", node.F("items", len(s.holdings.held)), node.F("bytes", s.holdings.used))
 	s.announce()
 	for _, it := range s.index.inOrder() {
 		s.mendClaim(it)
 	}
-	for _, root := range s.ledger.roots() {
+	for _, root := range s.holdings.roots() {
 		s.mendClaim(s.index.get(root))
 	}
 	return nil
@@ -62,7 +62,7 @@ func (s *Service) findRemains() error {
 		return fmt.Errorf("hoarder: %w", err)
 	}
 	for _, e := range list {
-		if root := e.Key.Parts()[1]; !s.ledger.holds(root) {
+		if root := e.Key.Parts()[1]; !s.holdings.holds(root) {
 			s.remains[root] = true
 			s.index.due.set(s.index.get(root), s.env.Loop.Elapsed())
 		}
@@ -87,9 +87,9 @@ func (s *Service) admitRecorded(e storage.Entry) error {
 		return s.missing(root)
 	}
 	// What cannot be read just now is not gone: the scrub will tell.
-	s.ledger.admit(root, rec.Bytes)
+	s.holdings.admit(root, rec.Bytes)
 	for _, m := range rec.Marks {
-		s.recorded[root] = append(s.recorded[root], newMark(m))
+		s.recordedPins[root] = append(s.recordedPins[root], newMark(m))
 	}
 	return s.mendMarks(root, rec.Marks)
 }
@@ -110,7 +110,7 @@ func (s *Service) admitUnrecorded(k storage.Key) error {
 		s.env.Log.Debug("record not mended", "root", root, "err", err)
 		return s.missing(root)
 	}
-	s.ledger.admit(root, bytes)
+	s.holdings.admit(root, bytes)
 	s.env.Observe("record-mended", node.F("root", root))
 	return nil
 }

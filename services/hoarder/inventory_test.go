@@ -55,14 +55,14 @@ func TestAStartFindsOutWhatIsThere(t *testing.T) {
 		m.Start()
 		w.turn(m, func(_ context.Context, s *Service) {
 			require.ElementsMatch(t, []string{whole, norecord}, s.Held())
-			require.Equal(t, int64(300), s.ledger.used)
+			require.Equal(t, int64(300), s.holdings.used)
 			require.Equal(t, int64(300), s.env.Gauges()[gaugeUsed])
-			require.Len(t, s.recorded[norecord], 1, "with the marks that the store knows")
+			require.Len(t, s.recordedPins[norecord], 1, "with the marks that the store knows")
 			require.Equal(t, map[string]bool{noblocks: true, neither: true}, s.remains)
 			require.True(t, s.index.get(whole).claimed(m.Peer()))
 			require.False(t, s.index.get(noblocks).claimed(m.Peer()))
-			require.True(t, s.ledger.stock[whole])
-			require.False(t, s.ledger.mayRelease(whole, s.env.Loop.Elapsed()), "it may have been promised")
+			require.True(t, s.holdings.stock[whole])
+			require.False(t, s.holdings.mayRelease(whole, s.env.Loop.Elapsed()), "it may have been promised")
 		})
 		inventory := w.Facts("inventory")
 		require.Equal(t, 2, inventory[len(inventory)-1].Fields["items"])
@@ -105,14 +105,14 @@ func TestScrubGoesRound(t *testing.T) {
 	s := told(t)
 	require.Empty(t, s.nextScrub())
 	for i := range 3 {
-		s.ledger.admit(fmt.Sprint(i), 1)
+		s.holdings.admit(fmt.Sprint(i), 1)
 	}
 	var turns []string
 	for range 2 {
 		turns = append(turns, s.nextScrub())
 	}
-	s.ledger.drop("2")
-	s.ledger.admit("3", 1)
+	s.holdings.drop("2")
+	s.holdings.admit("3", 1)
 	for range 4 {
 		turns = append(turns, s.nextScrub())
 	}
@@ -136,23 +136,23 @@ func TestARottenRecordIsWrittenAgain(t *testing.T) {
 			}
 			s.scrubRecord(req.Root)
 			require.Empty(t, w.Facts("record-mended"))
-			s.ledger.mending[req.Root] = true
+			s.holdings.mending[req.Root] = true
 			lose()
 			require.False(t, has(), "a copy that is bad is not recorded")
-			delete(s.ledger.mending, req.Root)
-			s.ledger.releasing[req.Root] = true
+			delete(s.holdings.mending, req.Root)
+			s.holdings.releasing[req.Root] = true
 			lose()
 			require.False(t, has(), "nor one that goes")
-			delete(s.ledger.releasing, req.Root)
+			delete(s.holdings.releasing, req.Root)
 			s.untidy = false
 			lose()
 			require.True(t, has())
 			require.True(t, s.untidy, "it is synced with the next sweep")
 			require.Len(t, w.Facts("record-mended"), 1)
-			s.ledger.drop(req.Root)
+			s.holdings.drop(req.Root)
 			lose()
 			require.False(t, has(), "nor one that has gone")
-			s.ledger.admit(req.Root, 100)
+			s.holdings.admit(req.Root, 100)
 		})
 	})
 }
@@ -177,7 +177,7 @@ func TestACopyThatCannotBeMendedIsGivenUp(t *testing.T) {
 			require.False(t, s.index.get(req.Root).claimed(s.env.Self))
 			require.True(t, s.remains[req.Root])
 			require.Zero(t, s.env.Gauges()[gaugeUsed])
-			require.False(t, s.ledger.mending[req.Root])
+			require.False(t, s.holdings.mending[req.Root])
 			_, err := s.env.Local.Get(remainsKey(req.Root))
 			require.NoError(t, err)
 			s.acquiring[req.Root] = true
@@ -198,36 +198,36 @@ func TestTheRosterKnowsWhoClaimsWhat(t *testing.T) {
 	peers := somePeers(2)
 	x := indexOf(t, claimEntry("b", peers[0]), claimEntry("a", peers[0]), claimEntry("c", peers[1]))
 	require.Equal(t, []string{"a", "b"}, x.roster.member(peers[0]).roots())
-	_, err := x.set(claimKey("a", peers[0]), nil, 0)
+	_, err := x.apply(claimKey("a", peers[0]), nil, 0)
 	require.NoError(t, err)
 	require.Equal(t, []string{"b"}, x.roster.member(peers[0]).roots())
 }
 
 func TestRoom(t *testing.T) {
 	s := told(t)
-	require.Equal(t, int64(1000), s.ledger.free())
-	s.ledger.capacity = 1<<10 + 1100
+	require.Equal(t, int64(1000), s.holdings.free())
+	s.holdings.capacity = 1<<10 + 1100
 	require.True(t, s.Room(1000), "a tenth and a KiB beside it")
 	require.False(t, s.Room(1001))
-	s.ledger.capacity = 1025
+	s.holdings.capacity = 1025
 	require.True(t, s.Room(0))
-	s.ledger.capacity = 1024
+	s.holdings.capacity = 1024
 	require.False(t, s.Room(0))
-	s.cfg.ItemSizeMax = 3 << 20
+	s.settings.ItemSizeMax = 3 << 20
 	for free, want := range map[int64]int64{1 << 10: 1 << 20, 4 << 20: 1 << 20, 8 << 20: 2 << 20, 1 << 30: 3 << 20} {
-		s.ledger.capacity = free
+		s.holdings.capacity = free
 		require.Equal(t, want, s.boundOf(0), free)
 		require.Equal(t, int64(11+1024), s.boundOf(10))
 	}
 	used, capacity := s.Bytes()
 	require.Zero(t, used)
-	require.Equal(t, s.cfg.Capacity, capacity)
-	fresh := &Service{cfg: s.cfg}
+	require.Equal(t, s.settings.Capacity, capacity)
+	fresh := &Service{settings: s.settings}
 	require.Zero(t, fresh.Revision())
 	require.Empty(t, fresh.Held())
 	require.False(t, fresh.Room(1) || fresh.Holds(someRoot))
 	before := s.Revision()
-	s.ledger.admit("r", 1)
+	s.holdings.admit("r", 1)
 	require.Greater(t, s.Revision(), before)
 }
 

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// attendRetry is when something is tried again that the disk refused.
-	attendRetry = time.Second
+	// reconcileRetry is when something is tried again that the disk refused.
+	reconcileRetry = time.Second
 	// attemptSlack is what an attempt may take beside the build: to fetch the tree,
 	// to have the artifact kept and to publish it.
 	attemptSlack = 3 * time.Minute
@@ -23,22 +23,22 @@ const (
 
 // watchInterval is how often a patrick that is not the coordinator of a held job looks
 // whether it has become that.
-func (s *Service) watchInterval() time.Duration { return s.set.Lease / 4 }
+func (s *Service) watchInterval() time.Duration { return s.settings.Lease / 4 }
 
 // follow starts the clocks that a change of state starts.
 func (s *Service) follow(j *active, state State) {
 	now := s.env.Loop.Elapsed()
 	if state.Live && j.state.Top.Token != state.Top.Token {
-		j.lease, j.buildMax = now+s.set.Lease, now+s.set.BuildMax+attemptSlack
+		j.lease, j.buildMax = now+s.settings.Lease, now+s.settings.BuildMax+attemptSlack
 	}
 	if state.Halted && state.Rebuilds != j.state.Rebuilds { // its last holder may not know yet
-		j.notBefore = now + s.set.Lease
+		j.notBefore = now + s.settings.Lease
 	}
 	if state.Failures > j.state.Failures {
 		j.notBefore = now + s.jittered(s.verdict(j.id, state).wait)
 	}
 	if state.Grants != j.state.Grants {
-		j.round, j.sealed = 0, 0
+		j.round, j.fenceConflicts = 0, 0
 	}
 	j.state = state
 	if state.Status == patrickapi.Open {
@@ -68,34 +68,34 @@ func (s *Service) arm(j *active) {
 	case s.verdict(j.id, j.state).close != patrickapi.Unknown, j.notBefore > now:
 		due = j.notBefore
 	}
-	if due >= 0 && !j.attending {
-		j.timer = s.env.Loop.AfterFunc(max(0, due-now), func() { s.startAttend(j) })
+	if due >= 0 && !j.reconciling {
+		j.timer = s.env.Loop.AfterFunc(max(0, due-now), func() { s.startReconcile(j) })
 	}
 }
 
-func (s *Service) startAttend(j *active) {
-	j.attending = true
-	s.env.Loop.Go("attend", func(ctx context.Context) {
-		retry := s.attend(ctx, j)
-		j.attending = false
+func (s *Service) startReconcile(j *active) {
+	j.reconciling = true
+	s.env.Loop.Go("reconcile", func(ctx context.Context) {
+		retry := s.reconcile(ctx, j)
+		j.reconciling = false
 		if s.board.active[j.id] != j {
 			return
 		}
 		if retry > 0 {
 			j.stopTimer()
-			j.timer = s.env.Loop.AfterFunc(retry, func() { s.startAttend(j) })
+			j.timer = s.env.Loop.AfterFunc(retry, func() { s.startReconcile(j) })
 			return
 		}
 		s.arm(j)
 	})
 }
 
-// attend does what is due for a job if this patrick is its coordinator. It returns
+// reconcile does what is due for a job if this patrick is its coordinator. It returns
 // when to look again, or 0 for what arm says.
-func (s *Service) attend(ctx context.Context, j *active) time.Duration {
+func (s *Service) reconcile(ctx context.Context, j *active) time.Duration {
 	_, isCoordinator, err := s.peers.coordinator(ctx, patrickapi.BranchOf(j.id))
 	if err != nil || s.board.active[j.id] != j {
-		return attendRetry
+		return reconcileRetry
 	}
 	was := j.mine
 	j.mine = isCoordinator
@@ -123,7 +123,7 @@ func (s *Service) attend(ctx context.Context, j *active) time.Duration {
 // not be waited for.
 func (s *Service) takeOver(ctx context.Context, j *active) time.Duration {
 	now, token := s.env.Loop.Elapsed(), j.state.Top.Token
-	j.lease = now + s.set.Lease
+	j.lease = now + s.settings.Lease
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, holderTimeout)
 	defer cancel()
 	resp, err := monkeyapi.Holds.Call(ctx, s.env.Wire, token.Holder, monkeyapi.HoldsRequest{Job: j.id, Token: token})
@@ -138,7 +138,7 @@ func (s *Service) takeOver(ctx context.Context, j *active) time.Duration {
 func (s *Service) expire(j *active) time.Duration {
 	token := j.state.Top.Token
 	if s.env.Loop.Elapsed() >= j.buildMax {
-		text := fmt.Sprintf("the attempt took longer than %v", s.set.BuildMax+attemptSlack)
+		text := fmt.Sprintf("the attempt took longer than %v", s.settings.BuildMax+attemptSlack)
 		return s.end(j, result{Token: token, Error: text}, "took too long")
 	}
 	return s.end(j, loss{Token: token, Reason: "not renewed", By: s.env.Self}, "not renewed")
@@ -147,9 +147,9 @@ func (s *Service) expire(j *active) time.Duration {
 // end records how a grant ended of which its holder says nothing.
 func (s *Service) end(j *active, how record, reason string) time.Duration {
 	token := j.state.Top.Token
-	if err := s.record(j.id, how); err != nil {
+	if err := s.addRecords(j.id, how); err != nil {
 		s.env.Log.Warn("cannot expire a grant", "job", j.id, "err", err)
-		return attendRetry
+		return reconcileRetry
 	}
 	s.env.Observe("job-expired", node.F("job", j.id), node.F("attempt", token.Attempt), node.F("holder", token.Holder), node.F("reason", reason))
 	s.offerNow(j.id)
@@ -158,12 +158,12 @@ func (s *Service) end(j *active, how record, reason string) time.Duration {
 
 // carryOn closes an open job that is not to be tried again, or offers it.
 func (s *Service) carryOn(ctx context.Context, j *active) time.Duration {
-	if s.verdict(j.id, j.state).close != patrickapi.Unknown && s.mustSettle(j.id, j.state) {
-		return s.settle(ctx, j)
+	if s.verdict(j.id, j.state).close != patrickapi.Unknown && s.mustAskTNS(j.id, j.state) {
+		return s.closeUnlessPublished(ctx, j)
 	}
-	if err := s.record(j.id); err != nil {
+	if err := s.addRecords(j.id); err != nil {
 		s.env.Log.Warn("cannot close a job", "job", j.id, "err", err)
-		return attendRetry
+		return reconcileRetry
 	}
 	s.offerNow(j.id)
 	return 0
@@ -175,7 +175,7 @@ func (s *Service) supersede(j *active) {
 	if by == "" || j.state.Cancel != nil || s.board.active[j.id] != j {
 		return
 	}
-	if err := s.record(j.id, cancel{Rebuild: j.state.Rebuilds, Cause: by, Reason: "superseded by a newer push", By: s.env.Self}); err != nil {
+	if err := s.addRecords(j.id, cancel{Rebuild: j.state.Rebuilds, Cause: by, Reason: "superseded by a newer push", By: s.env.Self}); err != nil {
 		s.env.Log.Warn("cannot supersede a job", "job", j.id, "err", err)
 	}
 }

@@ -26,8 +26,8 @@ func transferTimeout(bytes int64) time.Duration {
 	return transferTimeoutMin + transport.TransferTime(bytes)
 }
 
-// contest is this hoarder's part in the competition for one item.
-type contest struct {
+// acquisition is this hoarder's part in the competition for one item.
+type acquisition struct {
 	root     string
 	timer    clock.Timer // until due
 	due      bool
@@ -38,18 +38,18 @@ type contest struct {
 	noRoom    bool
 }
 
-func (c *contest) cancel() {
+func (c *acquisition) cancel() {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
 	c.timer, c.due = nil, false
 }
 
-// enter takes part in the competition for an item, or adapts to news about it.
+// compete takes part in the competition for an item, or adapts to news about it.
 // It reports when to look again if this hoarder's time is far away: those before
 // it will have acted by then.
-func (s *Service) enter(it *item, sit situation) (again time.Duration) {
-	c := s.contests[it.root]
+func (s *Service) compete(it *item, sit situation) (again time.Duration) {
+	c := s.acquisitions[it.root]
 	if c != nil && (c.running || c.due) {
 		return 0
 	}
@@ -58,12 +58,12 @@ func (s *Service) enter(it *item, sit situation) (again time.Duration) {
 	if c != nil {
 		c.cancel()
 		at = max(at, c.notBefore)
-	} else if far := now + 2*s.cfg.SweepInterval; at > far {
+	} else if far := now + 2*s.settings.SweepInterval; at > far {
 		return far
 	}
 	if c == nil {
-		c = &contest{root: it.root}
-		s.contests[it.root] = c
+		c = &acquisition{root: it.root}
+		s.acquisitions[it.root] = c
 	}
 	c.timer = s.env.Loop.AfterFunc(at-now, func() {
 		c.timer, c.due = nil, true
@@ -77,7 +77,7 @@ func (s *Service) competeDelay(it *item, sit situation) time.Duration {
 	score := rarity(it.totalDemand(), sit.target, sit.copies, size)
 	order := hoarderapi.OrderOf(it.root)
 	// Beyond so many its time is far away, however many more there are.
-	aheadMax := lack + int(3*s.cfg.SweepInterval/competeStep)
+	aheadMax := lack + int(3*s.settings.SweepInterval/competeStep)
 	ahead := 0
 	for _, m := range s.roster.all {
 		if ahead < aheadMax && m.peer != s.env.Self && order.Better(m.peer, s.env.Self) && s.canHold(m, it, size) {
@@ -105,19 +105,19 @@ func (s *Service) canHold(m *member, it *item, size int64) bool {
 	return m.lives() && m.hasRoom(size) && !it.claimed(m.peer)
 }
 
-// leave ends this hoarder's part, unless a transfer runs.
-func (s *Service) leave(root string) {
-	c := s.contests[root]
+// stopCompeting ends this hoarder's part, unless a transfer runs.
+func (s *Service) stopCompeting(root string) {
+	c := s.acquisitions[root]
 	if c == nil || c.running {
 		return
 	}
 	c.cancel()
-	delete(s.contests, root)
+	delete(s.acquisitions, root)
 }
 
 // launch starts transfers, the rarest item first, while there are slots.
 func (s *Service) launch() {
-	for s.fetching < s.cfg.TransfersMax {
+	for s.fetching < s.settings.TransfersMax {
 		c := s.rarestDue()
 		if c == nil {
 			return
@@ -128,10 +128,10 @@ func (s *Service) launch() {
 	}
 }
 
-func (s *Service) rarestDue() *contest {
-	var best *contest
+func (s *Service) rarestDue() *acquisition {
+	var best *acquisition
 	var bestScore int64
-	for _, c := range s.contests { // the maximum of a total order: any order will do
+	for _, c := range s.acquisitions { // the maximum of a total order: any order will do
 		if !c.due {
 			continue
 		}
@@ -146,10 +146,10 @@ func (s *Service) rarestDue() *contest {
 }
 
 // run is one attempt. It competes only for what is still short of copies.
-func (s *Service) run(ctx context.Context, c *contest) {
+func (s *Service) run(ctx context.Context, c *acquisition) {
 	it := s.index.items[c.root]
 	var err error
-	if decide(s.situation(it), s.cfg) == compete {
+	if decide(s.situation(it), s.settings) == compete {
 		fetchCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, transferTimeout(it.size()))
 		err = s.obtain(fetchCtx, c.root, s.whoHas(it), it.size())
 		cancel()
@@ -165,7 +165,7 @@ func (s *Service) run(ctx context.Context, c *contest) {
 }
 
 // failed sets when to try again.
-func (c *contest) failed(noRoom bool, now time.Duration) {
+func (c *acquisition) failed(noRoom bool, now time.Duration) {
 	delay := min(failureDelayMin<<min(c.failures, 10), failureDelayMax)
 	if noRoom {
 		delay = noRoomDelay
@@ -176,7 +176,7 @@ func (c *contest) failed(noRoom bool, now time.Duration) {
 
 // roomCame lets those try again soon that found no room.
 func (s *Service) roomCame() {
-	for _, c := range s.contests {
+	for _, c := range s.acquisitions {
 		if c.noRoom {
 			c.noRoom, c.notBefore = false, 0
 		}

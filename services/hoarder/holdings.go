@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// ledger is what this hoarder holds, what it has promised to keep, and what it
+// holdings is what this hoarder holds, what it has promised to keep, and what it
 // is about to release. It is the core of the promise that a last copy is never
 // dropped; the argument is in the README. Times are on one monotonic clock.
-type ledger struct {
+type holdings struct {
 	capacity int64
 	lease    time.Duration
 	// quietUntil: promises made before a restart are forgotten, so none of the copies
@@ -28,8 +28,8 @@ type ledger struct {
 	revision uint64
 }
 
-func newLedger(capacity int64, lease, now time.Duration) *ledger {
-	return &ledger{
+func newHoldings(capacity int64, lease, now time.Duration) *holdings {
+	return &holdings{
 		capacity:   capacity,
 		lease:      lease,
 		quietUntil: now + lease,
@@ -41,18 +41,18 @@ func newLedger(capacity int64, lease, now time.Duration) *ledger {
 	}
 }
 
-func (l *ledger) holds(root string) bool {
+func (l *holdings) holds(root string) bool {
 	_, ok := l.held[root]
 	return ok
 }
 
-func (l *ledger) roots() []string { return slices.Sorted(maps.Keys(l.held)) }
+func (l *holdings) roots() []string { return slices.Sorted(maps.Keys(l.held)) }
 
 // free is the room that is neither used nor spoken for.
-func (l *ledger) free() int64 { return l.capacity - l.used - l.reserved }
+func (l *holdings) free() int64 { return l.capacity - l.used - l.reserved }
 
 // reserve speaks for room, if there is as much.
-func (l *ledger) reserve(bytes int64) bool {
+func (l *holdings) reserve(bytes int64) bool {
 	if bytes > l.free() {
 		return false
 	}
@@ -60,24 +60,24 @@ func (l *ledger) reserve(bytes int64) bool {
 	return true
 }
 
-func (l *ledger) unreserve(bytes int64) { l.reserved -= bytes }
+func (l *holdings) unreserve(bytes int64) { l.reserved -= bytes }
 
 // admit records a copy that is on the disk.
-func (l *ledger) admit(root string, bytes int64) {
+func (l *holdings) admit(root string, bytes int64) {
 	l.used += bytes - l.held[root]
 	l.held[root] = bytes
 	l.revision++
 }
 
 // stocked says that all copies of a life before this one have been admitted.
-func (l *ledger) stocked() {
+func (l *holdings) stocked() {
 	for root := range l.held {
 		l.stock[root] = true
 	}
 }
 
 // drop forgets a copy and everything about it.
-func (l *ledger) drop(root string) {
+func (l *holdings) drop(root string) {
 	if !l.holds(root) {
 		return
 	}
@@ -91,7 +91,7 @@ func (l *ledger) drop(root string) {
 // promise keeps a copy for the lease from now on. It refuses when the copy is
 // not here, rotten or about to go. Give it before verifying, and tell the other only
 // after.
-func (l *ledger) promise(root string, now time.Duration) bool {
+func (l *holdings) promise(root string, now time.Duration) bool {
 	if !l.holds(root) || l.releasing[root] || l.mending[root] {
 		return false
 	}
@@ -99,18 +99,18 @@ func (l *ledger) promise(root string, now time.Duration) bool {
 	return true
 }
 
-func (l *ledger) promised(root string, now time.Duration) bool { return now < l.promises[root] }
+func (l *holdings) promised(root string, now time.Duration) bool { return now < l.promises[root] }
 
 // mayRelease reports whether a copy is neither promised, nor may have been before
 // the start, nor in work.
-func (l *ledger) mayRelease(root string, now time.Duration) bool {
+func (l *holdings) mayRelease(root string, now time.Duration) bool {
 	quiet := l.stock[root] && now < l.quietUntil
 	return l.holds(root) && !l.releasing[root] && !l.mending[root] && !l.promised(root, now) && !quiet
 }
 
 // beginRelease marks a copy as about to go: from now on it is promised to
 // nobody.
-func (l *ledger) beginRelease(root string, now time.Duration) bool {
+func (l *holdings) beginRelease(root string, now time.Duration) bool {
 	if !l.mayRelease(root, now) {
 		return false
 	}
@@ -118,12 +118,12 @@ func (l *ledger) beginRelease(root string, now time.Duration) bool {
 	return true
 }
 
-func (l *ledger) endRelease(root string) { delete(l.releasing, root) }
+func (l *holdings) endRelease(root string) { delete(l.releasing, root) }
 
 // beginMend marks a copy as rotten until it is mended or given up. Nobody else
 // may drop it meanwhile: the mending would bring back the blocks of a copy that
 // is no longer held. A release that runs already does not get to its end.
-func (l *ledger) beginMend(root string) bool {
+func (l *holdings) beginMend(root string) bool {
 	if !l.holds(root) || l.mending[root] {
 		return false
 	}
@@ -131,10 +131,10 @@ func (l *ledger) beginMend(root string) bool {
 	return true
 }
 
-func (l *ledger) endMend(root string) { delete(l.mending, root) }
+func (l *holdings) endMend(root string) { delete(l.mending, root) }
 
 // mayFinish reports whether a release that asked at askedAt and has that many
 // confirmations may happen now. Half the lease is left for the drift of clocks.
-func (l *ledger) mayFinish(root string, askedAt time.Duration, confirmed, need int, now time.Duration) bool {
+func (l *holdings) mayFinish(root string, askedAt time.Duration, confirmed, need int, now time.Duration) bool {
 	return l.holds(root) && l.releasing[root] && !l.mending[root] && confirmed >= need && now-askedAt < l.lease/2
 }

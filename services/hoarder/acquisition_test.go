@@ -27,7 +27,7 @@ func TestWhoHas(t *testing.T) {
 	require.ElementsMatch(t, []transport.Peer{peers[6], peers[7]}, list[2:4])
 	require.ElementsMatch(t, []transport.Peer{peers[2], peers[3]}, list[4:])
 	for _, p := range peers {
-		_, err := s.index.set(claimKey("r", p), transport.Encode(claimRecord{Bytes: 5}), 0)
+		_, err := s.index.apply(claimKey("r", p), transport.Encode(claimRecord{Bytes: 5}), 0)
 		require.NoError(t, err)
 	}
 	require.Len(t, s.whoHas(it), hoarderapi.HoldersMax)
@@ -61,7 +61,7 @@ func TestWhenAHoarderCompetes(t *testing.T) {
 		require.Less(t, at, time.Duration(behind)*competeStep+competeWithin)
 		// Those ahead who hold it already are not waited for.
 		for _, p := range hoarderapi.Rank("r", peers)[:ahead] {
-			_, err := s.index.set(claimKey("r", p), transport.Encode(claimRecord{Bytes: 5}), 0)
+			_, err := s.index.apply(claimKey("r", p), transport.Encode(claimRecord{Bytes: 5}), 0)
 			require.NoError(t, err)
 		}
 		require.Less(t, s.competeDelay(it, situation{target: 3}), competeWithin)
@@ -74,25 +74,25 @@ func TestAFarTurnIsNotATimer(t *testing.T) {
 		s.put(t, wantedBy("r", "a", 1))
 		it := s.index.get("r")
 		it.short = since(now + 1)
-		require.Zero(t, s.enter(it, situation{target: 1}), "its turn is near")
-		c := s.contests["r"]
+		require.Zero(t, s.compete(it, situation{target: 1}), "its turn is near")
+		c := s.acquisitions["r"]
 		require.NotNil(t, c.timer)
-		require.Zero(t, s.enter(it, situation{target: 1}))
-		require.Same(t, c, s.contests["r"], "it takes part once")
+		require.Zero(t, s.compete(it, situation{target: 1}))
+		require.Same(t, c, s.acquisitions["r"], "it takes part once")
 		c.failed(false, now)
 		c.due = true
 		timer := c.timer
-		require.Zero(t, s.enter(it, situation{target: 1}))
+		require.Zero(t, s.compete(it, situation{target: 1}))
 		require.Equal(t, timer, c.timer, "one that waits for a slot goes on waiting")
 		c.due = false
 		c.running = true
-		s.leave("r")
-		require.Contains(t, s.contests, "r", "a transfer that runs comes to its end")
+		s.stopCompeting("r")
+		require.Contains(t, s.acquisitions, "r", "a transfer that runs comes to its end")
 		c.running = false
-		s.leave("r")
-		require.NotContains(t, s.contests, "r")
+		s.stopCompeting("r")
+		require.NotContains(t, s.acquisitions, "r")
 		require.Nil(t, c.timer)
-		s.leave("r")
+		s.stopCompeting("r")
 
 		var peers []transport.Peer
 		for _, p := range somePeers(60) {
@@ -105,8 +105,8 @@ func TestAFarTurnIsNotATimer(t *testing.T) {
 		for _, p := range peers {
 			s.roster.saw(p, true, 0)
 		}
-		require.Equal(t, now+2*s.cfg.SweepInterval, s.enter(it, situation{target: 1}), "those ahead will have acted by then")
-		require.NotContains(t, s.contests, "r")
+		require.Equal(t, now+2*s.settings.SweepInterval, s.compete(it, situation{target: 1}), "those ahead will have acted by then")
+		require.NotContains(t, s.acquisitions, "r")
 	})
 }
 
@@ -116,9 +116,9 @@ func TestTheRarestIsFetchedFirst(t *testing.T) {
 		for i, demand := range []int{1, 50, 7, 50} {
 			root := fmt.Sprint("root-", i)
 			s.put(t, markEntry(root, markRecord{Kind: hoarderapi.Asset, Owner: "a", Target: 2, Demand: demand}))
-			s.contests[root] = &contest{root: root, due: true}
+			s.acquisitions[root] = &acquisition{root: root, due: true}
 		}
-		s.contests["root-9"] = &contest{root: "root-9"}
+		s.acquisitions["root-9"] = &acquisition{root: "root-9"}
 		var order []string
 		for c := s.rarestDue(); c != nil; c = s.rarestDue() {
 			order = append(order, c.root)
@@ -126,23 +126,23 @@ func TestTheRarestIsFetchedFirst(t *testing.T) {
 		}
 		require.Equal(t, []string{"root-1", "root-3", "root-2", "root-0"}, order)
 		for _, root := range order {
-			s.contests[root].due = true
+			s.acquisitions[root].due = true
 		}
 		s.launch()
 		require.Equal(t, 2, s.fetching)
-		require.True(t, s.contests["root-1"].running && s.contests["root-3"].running)
-		require.False(t, s.contests["root-1"].due)
-		require.True(t, s.contests["root-2"].due)
-		s.fetching, s.contests = 0, map[string]*contest{}
+		require.True(t, s.acquisitions["root-1"].running && s.acquisitions["root-3"].running)
+		require.False(t, s.acquisitions["root-1"].due)
+		require.True(t, s.acquisitions["root-2"].due)
+		s.fetching, s.acquisitions = 0, map[string]*acquisition{}
 	})
 }
 
 func TestRoomThatComesIsUsed(t *testing.T) {
 	s := told(t)
-	full, broken := &contest{root: "f"}, &contest{root: "b"}
+	full, broken := &acquisition{root: "f"}, &acquisition{root: "b"}
 	full.failed(true, 0)
 	broken.failed(false, 0)
-	s.contests = map[string]*contest{"f": full, "b": broken}
+	s.acquisitions = map[string]*acquisition{"f": full, "b": broken}
 	s.roomCame()
 	require.Zero(t, full.notBefore)
 	require.False(t, full.noRoom)
@@ -166,7 +166,7 @@ func TestACompetitorTriesAgain(t *testing.T) {
 			}
 		}
 		// Nobody has it whom the other could ask, for a while.
-		w.turn(w.hoarders[has], func(_ context.Context, s *Service) { s.ledger.mending[req.Root] = true })
+		w.turn(w.hoarders[has], func(_ context.Context, s *Service) { s.holdings.mending[req.Root] = true })
 		w.hoarders[has].Stop()
 		w.turn(w.hoarders[lacks], func(_ context.Context, s *Service) {
 			s.put(t, wantedBy(req.Root, "b", 2))
@@ -174,18 +174,18 @@ func TestACompetitorTriesAgain(t *testing.T) {
 		})
 		time.Sleep(40 * time.Second)
 		w.turn(w.hoarders[lacks], func(_ context.Context, s *Service) {
-			c := s.contests[req.Root]
+			c := s.acquisitions[req.Root]
 			require.NotNil(t, c)
 			require.Positive(t, c.failures)
 			require.False(t, c.noRoom)
 			require.Zero(t, s.fetching)
-			require.Zero(t, s.ledger.reserved, "what was spoken for is free")
+			require.Zero(t, s.holdings.reserved, "what was spoken for is free")
 			require.False(t, s.acquiring[req.Root])
 		})
 		w.hoarders[has].Start()
 		time.Sleep(time.Minute)
 		require.Len(t, w.holders(req.Root), 2)
-		w.turn(w.hoarders[lacks], func(_ context.Context, s *Service) { require.Empty(t, s.contests) })
+		w.turn(w.hoarders[lacks], func(_ context.Context, s *Service) { require.Empty(t, s.acquisitions) })
 		// A copy that was competed for is on record, too.
 		m := w.hoarders[lacks]
 		m.Vanish()

@@ -87,11 +87,11 @@ type closing struct {
 	Rebuild int               // the one that it ends, 0 for none
 	Status  patrickapi.Status // Failed or Cancelled
 	Token   Token             // of the last grant, zero if there was none
-	// Sealed is the attempt below which tns accepts nothing of the job any more,
+	// FencedBelow is the attempt below which tns accepts nothing of the job any more,
 	// 0 if it was not asked.
-	Sealed uint64
-	Reason string
-	By     transport.Peer
+	FencedBelow uint64
+	Reason      string
+	By          transport.Peer
 }
 
 // jobsKey is above all jobs, jobKey above all records of one.
