@@ -133,11 +133,11 @@ func (b *Blocks) Remove(root CID) error {
 }
 
 // Roots lists the roots that were added or fetched by this owner and not removed,
-// in order.
-func (b *Blocks) Roots() ([]CID, error) {
+// in order. It reads memory, and cannot fail.
+func (b *Blocks) Roots() []CID {
 	roots := b.store.rootList(b.owner)
 	slices.SortFunc(roots, compareCIDs)
-	return roots, nil
+	return roots
 }
 
 // Sync waits until everything stored before survives a crash.

@@ -270,9 +270,7 @@ func TestUnmarkLetsGo(t *testing.T) {
 				used, capacity := s.Bytes()
 				require.Zero(t, used)
 				require.Equal(t, int64(10<<30), capacity)
-				roots, err := s.env.Blocks.Roots()
-				require.NoError(t, err)
-				require.Empty(t, roots, "nothing is left on the disk")
+				require.Empty(t, s.env.Blocks.Roots(), "nothing is left on the disk")
 			})
 		}
 		require.Len(t, w.Facts("item-released"), 2)

@@ -70,12 +70,7 @@ func (s *Service) keepArtifact(root cid.Cid) {
 // forgetBlocks lets go of what an earlier life of this monkey has left: it has
 // forgotten its attempts.
 func (s *Service) forgetBlocks() {
-	roots, err := s.env.Blocks.Roots()
-	if err != nil {
-		s.env.Log.Warn("cannot list blocks", "err", err)
-		return
-	}
-	for _, root := range roots {
+	for _, root := range s.env.Blocks.Roots() {
 		if !s.offered(hoarderapi.Service) {
 			s.keepArtifact(root)
 			continue

@@ -145,7 +145,7 @@ func TestARebuildNeedsTheTree(t *testing.T) {
 		second, third := o.ranked()[1], o.ranked()[2]
 		time.Sleep(5 * time.Second)
 		o.turn(second, func(_ context.Context, s *Service) {
-			for _, root := range must(s.env.Blocks.Roots()) {
+			for _, root := range s.env.Blocks.Roots() {
 				require.NoError(t, s.env.Blocks.Remove(root))
 			}
 		})

@@ -78,13 +78,7 @@ func recordsOnDisk(disk storage.Durable, id string) (list []record) {
 func (s *Service) Status(id string) patrickapi.Status { return s.board.briefs[id].status }
 
 // Stored is how many trees and logs are on this node's disk for this patrick.
-func (s *Service) Stored() int {
-	roots, err := s.env.Blocks.Roots()
-	if err != nil {
-		return 0
-	}
-	return len(roots)
-}
+func (s *Service) Stored() int { return len(s.env.Blocks.Roots()) }
 
 // Known is how many jobs this patrick knows of.
 func (s *Service) Known() int { return len(s.board.briefs) }

@@ -124,16 +124,12 @@ func (s *Service) sweeps(ctx context.Context) {
 // sweepContents removes what nobody needs now and nobody needed at the last
 // look, and returns what nobody needs now.
 func (s *Service) sweepContents(before map[cid.Cid]bool) map[cid.Cid]bool {
-	roots, err := s.env.Blocks.Roots()
-	if err != nil {
-		return before
-	}
 	needed := map[string]bool{}
 	for _, line := range s.board.briefs {
 		needed[line.source], needed[line.log] = true, true
 	}
 	idle := map[cid.Cid]bool{}
-	for _, root := range roots {
+	for _, root := range s.env.Blocks.Roots() {
 		switch {
 		case needed[root.String()]:
 		case !before[root]:
