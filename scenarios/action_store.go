@@ -98,7 +98,7 @@ func (p *storeParams) one(ctx context.Context, client node.Env, n, i int) error 
 	if err != nil {
 		return err
 	}
-	req := hoarderapi.MarkRequest{
+	req := hoarderapi.PinRequest{
 		Root: root.String(), Kind: hoarderapi.Kind(p.Kind), Target: p.Target, Demand: p.Demand,
 		Size: size, Holders: []transport.Peer{client.Self}, For: p.For,
 	}
@@ -131,7 +131,7 @@ func contentDigest(content []byte) string { return fmt.Sprintf("%x", sha256.Sum2
 
 // remember notes, on the client's disk, what it has stored: a database's newest
 // snapshot only.
-func remember(client node.Env, req hoarderapi.MarkRequest, it storedItem) error {
+func remember(client node.Env, req hoarderapi.PinRequest, it storedItem) error {
 	b := new(storage.Batch).Put(storedKey(req.Root), transport.Encode(it))
 	if req.Kind == hoarderapi.Database {
 		k := storage.K("snapshot", req.Owner, req.Name)
@@ -165,13 +165,13 @@ func randomBytes(client node.Env, size int64) []byte {
 func storedKey(root string) storage.Key { return storage.K("stored", root) }
 
 // deliver marks until it is acknowledged or the client gives up.
-func (p *storeParams) deliver(ctx context.Context, client node.Env, req hoarderapi.MarkRequest, digest string) error {
+func (p *storeParams) deliver(ctx context.Context, client node.Env, req hoarderapi.PinRequest, digest string) error {
 	hoarders := hoarderapi.NewClient(client.Wire)
 	begin := client.Loop.Elapsed()
 	client.Observe("store-sent", append(markFields(req), node.F("digest", digest))...)
 	for {
 		sent := client.Loop.Elapsed()
-		resp, err := hoarders.Mark(ctx, req)
+		resp, err := hoarders.Pin(ctx, req)
 		if err == nil {
 			client.Observe("store-acknowledged", append(markFields(req), node.F("took", client.Loop.Elapsed()-sent), node.F("holder", resp.Holder),
 				node.F("bytes", resp.Bytes), node.F("copies", resp.Copies), node.F("records", resp.Records))...)
@@ -191,7 +191,7 @@ func (p *storeParams) deliver(ctx context.Context, client node.Env, req hoardera
 	}
 }
 
-func markFields(req hoarderapi.MarkRequest) []node.Field {
+func markFields(req hoarderapi.PinRequest) []node.Field {
 	return []node.Field{
 		node.F("root", req.Root), node.F("owner", req.Owner), node.F("name", req.Name), node.F("seq", req.Seq), node.F("kind", string(req.Kind)),
 		node.F("target", req.Target), node.F("version", req.Version), node.F("for", req.For), node.F("size", req.Size),
@@ -316,11 +316,11 @@ func unmark(ctx context.Context, client node.Env, root string, p *itemsParams) e
 	hoarders := hoarderapi.NewClient(client.Wire)
 	for range n {
 		last := len(it.Owners) - 1
-		req := hoarderapi.UnmarkRequest{Root: root, Owner: it.Owners[last], Name: it.Name, Seq: it.Seq}
+		req := hoarderapi.UnpinRequest{Root: root, Owner: it.Owners[last], Name: it.Name, Seq: it.Seq}
 		fields := []node.Field{node.F("root", root), node.F("owner", req.Owner), node.F("name", req.Name), node.F("seq", req.Seq)}
 		began := client.Loop.Elapsed()
 		client.Observe("unmark-sent", fields...)
-		if err := hoarders.Unmark(ctx, req); err != nil {
+		if err := hoarders.Unpin(ctx, req); err != nil {
 			return err
 		}
 		client.Observe("unmark-acknowledged", append(fields, node.F("took", client.Loop.Elapsed()-began))...)
@@ -337,11 +337,11 @@ func unmark(ctx context.Context, client node.Env, root string, p *itemsParams) e
 
 // afterUnmark marks once more. Late: that nothing comes of it is what is to be
 // seen, not an error.
-func afterUnmark(ctx context.Context, client node.Env, req hoarderapi.UnmarkRequest, it storedItem, then string) error {
+func afterUnmark(ctx context.Context, client node.Env, req hoarderapi.UnpinRequest, it storedItem, then string) error {
 	if then == "" || it.Name != "" {
 		return nil
 	}
-	again := hoarderapi.MarkRequest{Root: req.Root, Kind: hoarderapi.Asset, Owner: req.Owner, Seq: req.Seq}
+	again := hoarderapi.PinRequest{Root: req.Root, Kind: hoarderapi.Asset, Owner: req.Owner, Seq: req.Seq}
 	if then == "again" {
 		again.Seq++
 	}

@@ -106,7 +106,7 @@ func (a *auditor) Hear(f check.Fact) {
 		if f.Text("kind") == "database" {
 			a.databases.add(databaseName{f.Text("owner"), f.Text("name")})
 		}
-	case "item-marked":
+	case "item-pinned":
 		a.sizes[f.Text("root")] = f.Int("bytes")
 	case "job-granted":
 		a.running = append(a.running, f.Text("job"))

@@ -91,7 +91,7 @@ func (a *auditor) lookAtOwned(ctx context.Context, env node.Env) {
 	}
 	began := env.Loop.Elapsed()
 	resp, err := hoarderapi.OwnedMethod.Call(ctx, env.Wire, by, hoarderapi.OwnedRequest{Prefix: "client", After: after})
-	itemAnswered(env, "owned-told", by, after, began, err, node.F("owned", joinOwned(resp.Marks)), node.F("next", resp.Next))
+	itemAnswered(env, "owned-told", by, after, began, err, node.F("owned", joinOwned(resp.Pins)), node.F("next", resp.Next))
 }
 
 // lookAtHoarder asks one hoarder about itself.

@@ -27,7 +27,7 @@ type artifactsKept struct {
 
 func newArtifactsKept() *artifactsKept {
 	return &artifactsKept{
-		durability: newDurability(hoarderapi.Service, hoarderapi.MarkTimeout), current: map[tnsapi.BranchRequest]string{}, sweeping: map[string]bool{},
+		durability: newDurability(hoarderapi.Service, hoarderapi.PinTimeout), current: map[tnsapi.BranchRequest]string{}, sweeping: map[string]bool{},
 	}
 }
 

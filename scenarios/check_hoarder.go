@@ -63,7 +63,7 @@ func (c *lastCopyKept) Witness(v check.View, f check.Fact) error {
 	c.calm.fact(f)
 	before := c.model.items[f.Text("root")]
 	held := before != nil && before.holders[f.Node]
-	if f.Name == "mark-withdrawn" {
+	if f.Name == "pin-withdrawn" {
 		if err := c.withdrawal(f); err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (c *lastCopyKept) Witness(v check.View, f check.Fact) error {
 		err := c.released(v, f)
 		c.model.release(f)
 		return err
-	case "item-marked", "store-acknowledged":
+	case "item-pinned", "store-acknowledged":
 		return c.acknowledged(v, f)
 	case "unmark-acknowledged":
 		return c.unmarked(v, f)

@@ -114,7 +114,7 @@ func (c *itemsTold) note(f check.Fact) {
 	case "store-sent":
 		c.flying++
 		fallthrough
-	case "mark-written", "unmark-sent", "unmark-acknowledged", "mark-withdrawn":
+	case "pin-written", "unmark-sent", "unmark-acknowledged", "pin-withdrawn":
 		c.said[root] = f.At
 	case "store-acknowledged":
 		c.said[root], c.flying = f.At, c.flying-1

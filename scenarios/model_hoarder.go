@@ -78,7 +78,7 @@ func (h *hoard) hear(f check.Fact) {
 		h.item(f.Text("root")).holders[f.Node] = true
 	case "item-corrupted", "copy-missing", "claim-withdrawn":
 		h.lose(h.item(f.Text("root")), f.Node)
-	case "store-sent", "mark-written", "item-marked", "store-acknowledged", "unmark-sent", "unmark-acknowledged", "mark-withdrawn":
+	case "store-sent", "pin-written", "item-pinned", "store-acknowledged", "unmark-sent", "unmark-acknowledged", "pin-withdrawn":
 		h.said(f)
 	}
 }
@@ -92,11 +92,11 @@ func (h *hoard) said(f check.Fact) {
 	case "store-sent":
 		it.digest = f.Text("digest")
 		return
-	case "store-acknowledged", "item-marked":
+	case "store-acknowledged", "item-pinned":
 		it.acked = true
 		it.copies = max(it.copies, int(f.Int("copies")))
 		it.bytes = max(it.bytes, f.Int("bytes"))
-	case "mark-written":
+	case "pin-written":
 	default:
 		return
 	}

@@ -77,9 +77,9 @@ func (v *voice) hear(f check.Fact) {
 	case "store-sent":
 		v.client = true
 		v.sent = max(v.sent, seq)
-	case "mark-written":
+	case "pin-written":
 		v.sent = max(v.sent, seq)
-	case "store-acknowledged", "item-marked":
+	case "store-acknowledged", "item-pinned":
 		v.sent = max(v.sent, seq)
 		if seq < v.acked {
 			return
@@ -95,16 +95,16 @@ func (v *voice) hear(f check.Fact) {
 			target = hoarderapi.TargetDefault
 		}
 		v.target = max(v.target, target)
-		if f.Name == "item-marked" && f.Int("records") <= 1 {
+		if f.Name == "item-pinned" && f.Int("records") <= 1 {
 			v.alone, v.aloneAt = f.Node, f.At
-		} else if f.Name == "item-marked" {
+		} else if f.Name == "item-pinned" {
 			v.alone = ""
 		}
 	case "unmark-sent":
 		v.withdrawing = max(v.withdrawing, seq)
 	case "unmark-acknowledged":
 		v.withdrawing, v.withdrawn = max(v.withdrawing, seq), max(v.withdrawn, seq)
-	case "mark-withdrawn":
+	case "pin-withdrawn":
 		if v.withdrawing = max(v.withdrawing, seq); seq > v.withdrawn && !v.client {
 			v.withdrawn, v.by, v.at = seq, f.Node, f.At
 		}
@@ -113,7 +113,7 @@ func (v *voice) hear(f check.Fact) {
 
 // ackMax is how long an acknowledgement takes at most: the time of a mark began
 // when it was written.
-const ackMax = hoarderapi.MarkTimeout + 5*time.Second
+const ackMax = hoarderapi.PinTimeout + 5*time.Second
 
 func ackMaxOf(bytes int64) time.Duration { return ackMax + 2*transport.TransferTime(bytes) }
 

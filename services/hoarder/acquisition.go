@@ -184,7 +184,7 @@ func (s *Service) roomCame() {
 }
 
 // whoHas lists whom to fetch from: live claimants, the best first, and then
-// those that the marks named. A claimant believed dead is asked last of all: it
+// those that the pins named. A claimant believed dead is asked last of all: it
 // may be the only one, and the belief wrong.
 func (s *Service) whoHas(it *item) []transport.Peer {
 	live := hoarderapi.Rank(it.root, it.claimants((*member).lives))

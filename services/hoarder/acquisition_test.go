@@ -11,12 +11,12 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// TestWhoHas: live claimants, the best first, then those that marks named, then
+// TestWhoHas: live claimants, the best first, then those that pins named, then
 // claimants that are missing; nobody twice, not oneself, and no more than a
 // request may name.
 func TestWhoHas(t *testing.T) {
 	peers := somePeers(30)
-	s := told(t, markEntry("r", markRecord{Kind: hoarderapi.Asset, Owner: "a", Target: 2, Sources: []transport.Peer{peers[7], peers[0], peers[6]}}),
+	s := told(t, pinEntry("r", pinRecord{Kind: hoarderapi.Asset, Owner: "a", Target: 2, Sources: []transport.Peer{peers[7], peers[0], peers[6]}}),
 		claimEntry("r", peers[0]), claimEntry("r", peers[1]), claimEntry("r", peers[2]), claimEntry("r", peers[3]), claimEntry("r", peers[9]))
 	s.env.Self = peers[9]
 	s.roster.saw(peers[2], false, 0)
@@ -35,7 +35,7 @@ func TestWhoHas(t *testing.T) {
 
 func TestWhoCouldHold(t *testing.T) {
 	peers := somePeers(5)
-	s := told(t, markEntry("r", markRecord{Kind: hoarderapi.Asset, Owner: "a", Target: 3, Size: 100}), claimEntry("r", peers[0]))
+	s := told(t, pinEntry("r", pinRecord{Kind: hoarderapi.Asset, Owner: "a", Target: 3, Size: 100}), claimEntry("r", peers[0]))
 	s.roster.know(peers)
 	s.roster.saw(peers[1], false, 0)
 	for i, free := range map[int]int64{2: 99, 3: 100} {
@@ -50,7 +50,7 @@ func TestWhoCouldHold(t *testing.T) {
 func TestWhenAHoarderCompetes(t *testing.T) {
 	peers := somePeers(8)
 	for self := range peers {
-		s := told(t, markEntry("r", markRecord{Kind: hoarderapi.Asset, Owner: "a", Target: 3}))
+		s := told(t, pinEntry("r", pinRecord{Kind: hoarderapi.Asset, Owner: "a", Target: 3}))
 		s.env.Self, s.seed = peers[self], 7
 		s.roster.know(peers)
 		it := s.index.get("r")
@@ -115,7 +115,7 @@ func TestTheRarestIsFetchedFirst(t *testing.T) {
 	lone(t, func(s *Settings) { s.TransfersMax = 2 }, func(_ context.Context, s *Service) {
 		for i, demand := range []int{1, 50, 7, 50} {
 			root := fmt.Sprint("root-", i)
-			s.put(t, markEntry(root, markRecord{Kind: hoarderapi.Asset, Owner: "a", Target: 2, Demand: demand}))
+			s.put(t, pinEntry(root, pinRecord{Kind: hoarderapi.Asset, Owner: "a", Target: 2, Demand: demand}))
 			s.acquisitions[root] = &acquisition{root: root, due: true}
 		}
 		s.acquisitions["root-9"] = &acquisition{root: "root-9"}
@@ -154,7 +154,7 @@ func TestACompetitorTriesAgain(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		req := asset(w.store(500, 1), "me")
 		req.Target = 1
-		_, err := w.mark(req)
+		_, err := w.pin(req)
 		require.NoError(t, err)
 		holder := w.holders(req.Root)
 		require.Len(t, holder, 1)

@@ -41,10 +41,10 @@ func TestLocateNamesLivingClaimantsInOrder(t *testing.T) {
 
 func TestDatabaseIsTheNewestThatSomebodyHolds(t *testing.T) {
 	p := somePeers(1)[0]
-	mark := func(root string, version uint64) storage.Entry {
-		return markEntry(root, markRecord{Kind: hoarderapi.Database, Target: 1, Owner: "o", Name: "d", Version: version})
+	pin := func(root string, version uint64) storage.Entry {
+		return pinEntry(root, pinRecord{Kind: hoarderapi.Database, Target: 1, Owner: "o", Name: "d", Version: version})
 	}
-	s := told(t, mark("r1", 1), mark("r2", 2), mark("r3", 3), claimEntry("r1", p), claimEntry("r2", p))
+	s := told(t, pin("r1", 1), pin("r2", 2), pin("r3", 3), claimEntry("r1", p), claimEntry("r2", p))
 	resp, err := s.database(context.Background(), transport.Peer{}, hoarderapi.DatabaseRequest{Owner: "o", Name: "d"})
 	require.NoError(t, err)
 	require.Equal(t, hoarderapi.DatabaseResponse{Root: "r2", Version: 2, Holders: []transport.Peer{p}}, resp)
@@ -72,10 +72,10 @@ func TestOwnersAndOwnedInPages(t *testing.T) {
 	for i := range hoarderapi.OwnedPage + 5 {
 		owner := fmt.Sprintf("tns/%04d", i)
 		entries = append(entries,
-			markEntry("shared", markRecord{Kind: hoarderapi.Asset, Target: 2, Owner: owner, Seq: 3, For: time.Hour}),
-			markEntry(fmt.Sprintf("own-%04d", i), markRecord{Kind: hoarderapi.Asset, Target: 2, Owner: owner}))
+			pinEntry("shared", pinRecord{Kind: hoarderapi.Asset, Target: 2, Owner: owner, Seq: 3, For: time.Hour}),
+			pinEntry(fmt.Sprintf("own-%04d", i), pinRecord{Kind: hoarderapi.Asset, Target: 2, Owner: owner}))
 	}
-	entries = append(entries, markEntry("mine", markRecord{Kind: hoarderapi.Asset, Owner: "user"}),
+	entries = append(entries, pinEntry("mine", pinRecord{Kind: hoarderapi.Asset, Owner: "user"}),
 		withdrawEntry("own-0002", "tns/0002", "", hoarderapi.Forever))
 	s := told(t, entries...)
 
@@ -97,7 +97,7 @@ func TestOwnersAndOwnedInPages(t *testing.T) {
 		require.Less(t, pages, 10)
 		resp, err := s.owned(ctx, transport.Peer{}, req)
 		require.NoError(t, err)
-		for _, o := range resp.Marks {
+		for _, o := range resp.Pins {
 			seen[o.Root]++
 		}
 		if req.After = resp.Next; req.After == "" {
@@ -112,8 +112,8 @@ func TestOwnersAndOwnedInPages(t *testing.T) {
 }
 
 func TestWhenEntriesAreOver(t *testing.T) {
-	mark := markRecord{Kind: hoarderapi.Asset, Target: 1, Owner: "a"}
-	s := told(t, markEntry("r", mark), withdrawEntry("r", "a", "", 0))
+	pin := pinRecord{Kind: hoarderapi.Asset, Target: 1, Owner: "a"}
+	s := told(t, pinEntry("r", pin), withdrawEntry("r", "a", "", 0))
 	s.settings.ForgetAfter = time.Hour
 	it := s.index.get("r")
 	it.ended.update(true, 0)
@@ -127,7 +127,7 @@ func TestWhenEntriesAreOver(t *testing.T) {
 	require.Empty(t, s.outdated(it, time.Hour-1), "not yet")
 	require.Equal(t, []string{ownerID("a", "")}, s.outdated(it, time.Hour))
 	s.roster.saw(peers[0], false, time.Minute)
-	require.Empty(t, s.outdated(it, 2*time.Hour), "a claimant that is gone may bring the mark back")
+	require.Empty(t, s.outdated(it, 2*time.Hour), "a claimant that is gone may bring the pin back")
 	s.roster.saw(peers[0], true, 2*time.Hour)
 	require.Empty(t, s.outdated(it, 3*time.Hour-1), "it has not been back for long enough")
 	require.NotEmpty(t, s.outdated(it, 3*time.Hour))

@@ -7,7 +7,7 @@ import (
 )
 
 // What is remembered of items that nobody wants any more is bounded in time. A
-// withdrawal has to outlast every mark of its owner that may still come; after
+// withdrawal has to outlast every pin of its owner that may still come; after
 // forget-after, and once no hoarder claims the item or all that do have lived all
 // that time and so know of it, it is deleted. So are snapshots that a newer one has
 // replaced and nobody holds.
@@ -25,13 +25,13 @@ func (s *Service) collectAt(it *item, now time.Duration) (at time.Duration, any 
 	for _, w := range it.withdrawn {
 		sooner(w.seen + s.settings.ForgetAfter)
 	}
-	if len(it.marks) == 0 && len(it.withdrawn) == 0 && len(it.claims) == 0 {
+	if len(it.pins) == 0 && len(it.withdrawn) == 0 && len(it.claims) == 0 {
 		sooner(now + s.settings.ForgetAfter)
 	}
 	return max(at, now+s.settings.ForgetAfter/16), any
 }
 
-// dropIdle deletes the marks that no longer count, if this is the best-ranked live
+// dropIdle deletes the pins that no longer count, if this is the best-ranked live
 // hoarder, and reports whether none is left. Who made them so has deleted those it
 // knew of; one that was written elsewhere at the same time has outlived that.
 func (s *Service) dropIdle(it *item) bool {
@@ -48,13 +48,13 @@ func (s *Service) dropIdle(it *item) bool {
 	}
 	err := s.write(writes...)
 	if err != nil {
-		s.env.Log.Warn("idle marks not deleted", "root", it.root, "err", err)
+		s.env.Log.Warn("idle pins not deleted", "root", it.root, "err", err)
 	}
 	return err == nil
 }
 
 // collect deletes what is over of an item, if this is the best-ranked live hoarder.
-// No withdrawal goes before the marks that it covers: they would stand again.
+// No withdrawal goes before the pins that it covers: they would stand again.
 func (s *Service) collect(it *item) {
 	if !s.dropIdle(it) {
 		return
@@ -72,7 +72,7 @@ func (s *Service) collect(it *item) {
 		over = true
 	}
 	if over && s.best(it.root) {
-		s.erase(storage.K(marksPart, it.root), storage.K(withdrawnPart, it.root), storage.K(demandPart, it.root))
+		s.erase(storage.K(pinsPart, it.root), storage.K(withdrawnPart, it.root), storage.K(demandPart, it.root))
 		return
 	}
 	for _, owner := range s.outdated(it, now) {

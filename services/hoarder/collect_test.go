@@ -25,20 +25,20 @@ func TestCollect(t *testing.T) {
 			ended   time.Duration // ago
 			seen    time.Duration // ago, of withdrawals
 			change  func(it *item)
-			marks   int
+			pins    int
 			gone    int
 			demand  int
 		}{
-			{name: "wanted", entries: []storage.Entry{wantedBy("r", "a", 1)}, marks: 1},
+			{name: "wanted", entries: []storage.Entry{wantedBy("r", "a", 1)}, pins: 1},
 			{name: "withdrawn just now", entries: []storage.Entry{withdrawEntry("r", "a", "", 1)}, ended: forget - 2, seen: forget - 2, gone: 1},
 			{name: "withdrawn long ago", entries: []storage.Entry{withdrawEntry("r", "a", "", 1), demandEntry("r", other)}, ended: forget, seen: forget},
 			{name: "withdrawn long ago, and in work", entries: []storage.Entry{withdrawEntry("r", "a", "", 1)}, ended: forget, seen: forget, gone: 1,
 				change: func(*item) { s.acquiring["r"] = true }},
 			{name: "claimed by one that is missing", entries: []storage.Entry{withdrawEntry("r", "a", "", 1), claimEntry("r", other)}, ended: forget, seen: forget, gone: 1},
 			{name: "a demand for what was forgotten", entries: []storage.Entry{demandEntry("r", other)}},
-			{name: "of another owner long ago", entries: []storage.Entry{withdrawEntry("r", "b", "", 1), wantedBy("r", "a", 1), claimEntry("r", s.env.Self)}, seen: forget, marks: 1},
-			{name: "of another owner just now", entries: []storage.Entry{withdrawEntry("r", "b", "", 1), wantedBy("r", "a", 1), claimEntry("r", s.env.Self)}, seen: forget - 1, marks: 1, gone: 1},
-			{name: "a covered mark goes first", entries: []storage.Entry{withdrawEntry("r", "a", "", 1), wantedBy("r", "a", 1)}, ended: forget, seen: forget},
+			{name: "of another owner long ago", entries: []storage.Entry{withdrawEntry("r", "b", "", 1), wantedBy("r", "a", 1), claimEntry("r", s.env.Self)}, seen: forget, pins: 1},
+			{name: "of another owner just now", entries: []storage.Entry{withdrawEntry("r", "b", "", 1), wantedBy("r", "a", 1), claimEntry("r", s.env.Self)}, seen: forget - 1, pins: 1, gone: 1},
+			{name: "a covered pin goes first", entries: []storage.Entry{withdrawEntry("r", "a", "", 1), wantedBy("r", "a", 1)}, ended: forget, seen: forget},
 		} {
 			require.NoError(t, s.write(c.entries...), c.name)
 			it := s.index.get("r")
@@ -58,9 +58,9 @@ func TestCollect(t *testing.T) {
 				require.NoError(t, err)
 				return len(list)
 			}
-			require.Equal(t, []int{c.marks, c.gone, c.demand}, []int{count(marksPart), count(withdrawnPart), count(demandPart)}, c.name)
+			require.Equal(t, []int{c.pins, c.gone, c.demand}, []int{count(pinsPart), count(withdrawnPart), count(demandPart)}, c.name)
 			delete(s.acquiring, "r")
-			s.erase(storage.K(marksPart), storage.K(withdrawnPart), storage.K(demandPart), storage.K(claimsPart))
+			s.erase(storage.K(pinsPart), storage.K(withdrawnPart), storage.K(demandPart), storage.K(claimsPart))
 			require.True(t, it.empty(), c.name)
 		}
 	})
@@ -89,7 +89,7 @@ func TestOnlyTheBestCollects(t *testing.T) {
 			it.withdrawn[i].seen = now - 9*time.Hour
 		}
 		s.collect(it)
-		require.Len(t, it.marks, 1)
+		require.Len(t, it.pins, 1)
 		require.Len(t, it.withdrawn, 2)
 		s.roster.saw(better, false, 0)
 		s.collect(it)
@@ -108,7 +108,7 @@ func TestWhenToCollect(t *testing.T) {
 		now     time.Duration
 		want    time.Duration // 0: never
 	}{
-		{"a mark", []storage.Entry{wantedBy("r", "a", 1)}, 0, 5 * time.Hour, 0},
+		{"a pin", []storage.Entry{wantedBy("r", "a", 1)}, 0, 5 * time.Hour, 0},
 		{"ended", []storage.Entry{wantedBy("r", "a", 1)}, since(2*time.Hour + 1), 5 * time.Hour, 18 * time.Hour},
 		{"ended, and claimed", []storage.Entry{wantedBy("r", "a", 1), claimEntry("r", p)}, since(2*time.Hour + 1), 5 * time.Hour, 0},
 		{"withdrawn", []storage.Entry{withdrawEntry("r", "a", "", 1), claimEntry("r", p)}, 0, 5 * time.Hour, 16 * time.Hour},

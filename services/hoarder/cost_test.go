@@ -12,14 +12,14 @@ import (
 )
 
 // TestWhatAnItemCosts bounds what one more hoarder of a process pays for an item
-// with a mark and three claims: what is read of the entries is shared.
+// with a pin and three claims: what is read of the entries is shared.
 func TestWhatAnItemCosts(t *testing.T) {
 	const items, bytesMax = 2000, 500
 	peers := somePeers(20)
 	var entries []storage.Entry
 	for i := range items {
 		root := fmt.Sprintf("bafkreiexample%045d", i)
-		entries = append(entries, markEntry(root, markRecord{Kind: hoarderapi.Asset, Target: 3, Owner: "client", Sources: peers[:1]}))
+		entries = append(entries, pinEntry(root, pinRecord{Kind: hoarderapi.Asset, Target: 3, Owner: "client", Sources: peers[:1]}))
 		for j := range 3 {
 			entries = append(entries, claimEntry(root, peers[(i+j)%len(peers)]))
 		}
@@ -34,7 +34,7 @@ func TestWhatAnItemCosts(t *testing.T) {
 	perItem := (heapInUse() - before) / items
 	t.Logf("%d bytes an item", perItem)
 	require.Less(t, perItem, int64(bytesMax))
-	require.Same(t, first.items[first.list[0].root].marks[0], second.items[first.list[0].root].marks[0], "read once")
+	require.Same(t, first.items[first.list[0].root].pins[0], second.items[first.list[0].root].pins[0], "read once")
 	runtime.KeepAlive(second)
 	runtime.KeepAlive(entries)
 }

@@ -34,7 +34,7 @@ func (a action) String() string {
 }
 
 // decide is the whole policy. What it never does: release a copy that is among
-// the target best-ranked, or act on an item whose mark it has not seen.
+// the target best-ranked, or act on an item whose pin it has not seen.
 func decide(s situation, settings Settings) action {
 	switch s.state {
 	case wanted:

@@ -33,7 +33,7 @@ func TestDecide(t *testing.T) {
 		{"withdrawn and not here", situation{state: abandoned, endedFor: long}, rest},
 		{"superseded", situation{state: superseded, target: 3, copies: 1, held: true, endedFor: long}, supersede},
 		{"superseded is not repaired", situation{state: superseded, target: 3, copies: 1}, rest},
-		{"a mark that was not seen", situation{state: unknown, held: true, copies: 9, copiesLive: 9, ahead: 8, surplusFor: long, endedFor: long}, rest},
+		{"a pin that was not seen", situation{state: unknown, held: true, copies: 9, copiesLive: 9, ahead: 8, surplusFor: long, endedFor: long}, rest},
 	} {
 		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, decide(c.sit, settings)) })
 	}

@@ -15,31 +15,31 @@ import (
 // answered: all others are gone when it starts again.
 func TestWhatWasAnsweredSurvives(t *testing.T) {
 	for name, c := range map[string]struct {
-		ask   func(w *town, s *Service, ctx context.Context, req hoarderapi.MarkRequest) error
-		marks int
-		held  bool
-		gone  int // withdrawals
+		ask  func(w *town, s *Service, ctx context.Context, req hoarderapi.PinRequest) error
+		pins int
+		held bool
+		gone int // withdrawals
 	}{
-		"mark": {func(w *town, s *Service, ctx context.Context, req hoarderapi.MarkRequest) error {
-			resp, err := s.mark(ctx, w.user.Peer(), req)
+		"pin": {func(w *town, s *Service, ctx context.Context, req hoarderapi.PinRequest) error {
+			resp, err := s.pin(ctx, w.user.Peer(), req)
 			require.Equal(w, s.env.Self, resp.Holder)
 			require.Equal(w, s.holdings.held[req.Root], resp.Bytes)
 			return err
 		}, 1, true, 0},
-		"take": {func(w *town, s *Service, ctx context.Context, req hoarderapi.MarkRequest) error {
+		"take": {func(w *town, s *Service, ctx context.Context, req hoarderapi.PinRequest) error {
 			req.Holders = append(req.Holders, w.user.Peer())
-			resp, err := s.take(ctx, w.hoarders[1].Peer(), req)
-			require.Equal(w, hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: s.holdings.held[req.Root], Copies: 1, Records: 1}, resp)
+			resp, err := s.pinCopy(ctx, w.hoarders[1].Peer(), req)
+			require.Equal(w, hoarderapi.PinResponse{Holder: s.env.Self, Bytes: s.holdings.held[req.Root], Copies: 1, Records: 1}, resp)
 			return err
 		}, 1, true, 0},
-		"unmark": {func(w *town, s *Service, ctx context.Context, req hoarderapi.MarkRequest) error {
-			_, err := s.unmark(ctx, w.user.Peer(), hoarderapi.UnmarkRequest{Root: req.Root, Owner: req.Owner, Seq: 3})
+		"unpin": {func(w *town, s *Service, ctx context.Context, req hoarderapi.PinRequest) error {
+			_, err := s.unpin(ctx, w.user.Peer(), hoarderapi.UnpinRequest{Root: req.Root, Owner: req.Owner, Seq: 3})
 			return err
 		}, 0, false, 1},
-		"unmark again": {func(w *town, s *Service, ctx context.Context, req hoarderapi.MarkRequest) error {
+		"unpin again": {func(w *town, s *Service, ctx context.Context, req hoarderapi.PinRequest) error {
 			// What the store has not made durable yet is, when it is acknowledged again.
 			require.NoError(w, s.withdraw(s.index.get(req.Root), ownerID(req.Owner, ""), 3))
-			_, err := s.unmark(ctx, w.user.Peer(), hoarderapi.UnmarkRequest{Root: req.Root, Owner: req.Owner, Seq: 2})
+			_, err := s.unpin(ctx, w.user.Peer(), hoarderapi.UnpinRequest{Root: req.Root, Owner: req.Owner, Seq: 2})
 			return err
 		}, 0, false, 1},
 	} {
@@ -64,11 +64,11 @@ func TestWhatWasAnsweredSurvives(t *testing.T) {
 						require.NoError(t, err)
 						return len(list)
 					}
-					require.Equal(t, c.marks, count(marksPart))
+					require.Equal(t, c.pins, count(pinsPart))
 					require.Equal(t, c.gone, count(withdrawnPart))
 					require.Equal(t, c.held, s.Holds(req.Root))
 					if c.held {
-						require.Len(t, s.recordedPins[req.Root], 1, "with the mark that it is held for")
+						require.Len(t, s.recordedPins[req.Root], 1, "with the pin that it is held for")
 					}
 				})
 			})
@@ -82,7 +82,7 @@ func TestWhatIsMendedSurvives(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		req := asset(w.store(3000, 1), "me")
 		req.Target = 2
-		_, err := w.mark(req)
+		_, err := w.pin(req)
 		require.NoError(t, err)
 		m := w.hoarders[0]
 		w.rot(m, req.Root)

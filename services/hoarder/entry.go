@@ -14,10 +14,10 @@ type entry struct {
 	part  string
 	root  string
 	peer  transport.Peer // of a claim or a demand
-	owner string         // of a mark or a withdrawal
+	owner string         // of a pin or a withdrawal
 	seq   uint64         // likewise
-	id    string         // of a mark
-	mark  *mark          // nil: it is deleted
+	id    string         // of a pin
+	pin   *pin           // nil: it is deleted
 	bytes int64          // of a claim
 	total uint64         // of a demand
 }
@@ -47,8 +47,8 @@ func readEntry(k storage.Key, value []byte) (*entry, error) {
 	case e.part == withdrawnPart && len(parts) == 4:
 		e.owner = parts[2]
 		e.seq, err = parseSeq(parts[3])
-	case e.part == marksPart && len(parts) == 5:
-		err = e.readMark(k, parts, value)
+	case e.part == pinsPart && len(parts) == 5:
+		err = e.readPin(k, parts, value)
 	default:
 		err = errors.New("no key of ours")
 	}
@@ -65,19 +65,19 @@ func (e *entry) readPeer(text string, value []byte, record any) (err error) {
 	return transport.Decode(value, record)
 }
 
-// readMark takes a mark only where it belongs: its key is made of it.
-func (e *entry) readMark(k storage.Key, parts []string, value []byte) (err error) {
+// readPin takes a pin only where it belongs: its key is made of it.
+func (e *entry) readPin(k storage.Key, parts []string, value []byte) (err error) {
 	e.owner, e.id = parts[2], parts[4]
 	if e.seq, err = parseSeq(parts[3]); err != nil || len(value) == 0 {
 		return err
 	}
-	var rec markRecord
+	var rec pinRecord
 	if err := transport.Decode(value, &rec); err != nil {
 		return err
 	}
-	e.mark = newMark(rec)
-	if e.mark.key(e.root) != k {
-		return errors.New("the mark is another's")
+	e.pin = newPin(rec)
+	if e.pin.key(e.root) != k {
+		return errors.New("the pin is another's")
 	}
 	return nil
 }

@@ -155,10 +155,10 @@ func (s *Service) mendClaim(it *item) (failed bool) {
 	return false
 }
 
-// mendRecord makes the record of a copy name the marks that stand now, and
+// mendRecord makes the record of a copy name the pins that stand now, and
 // reports whether that failed.
 func (s *Service) mendRecord(it *item) (failed bool) {
-	if !s.holdings.holds(it.root) || len(it.marks) == 0 || slices.EqualFunc(s.recordedPins[it.root], it.standing(), (*mark).equal) {
+	if !s.holdings.holds(it.root) || len(it.pins) == 0 || slices.EqualFunc(s.recordedPins[it.root], it.standing(), (*pin).equal) {
 		return false
 	}
 	err := s.writeHeld(it.root, s.holdings.held[it.root])

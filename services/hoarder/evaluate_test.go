@@ -30,7 +30,7 @@ func (s *Service) put(t require.TestingT, entries ...storage.Entry) {
 }
 
 func wantedBy(root, owner string, target int) storage.Entry {
-	return markEntry(root, markRecord{Kind: hoarderapi.Asset, Owner: owner, Target: target})
+	return pinEntry(root, pinRecord{Kind: hoarderapi.Asset, Owner: owner, Target: target})
 }
 
 func TestWhenAnItemIsLookedAtAgain(t *testing.T) {
@@ -74,8 +74,8 @@ func TestWhenAnItemIsLookedAtAgain(t *testing.T) {
 				entries: func(r string) []storage.Entry { return []storage.Entry{wantedBy(r, "a", 1)} }},
 			{name: "short, and claimed", change: func(it *item) { it.short = since(now - 10*s + 1) },
 				entries: func(r string) []storage.Entry { return []storage.Entry{wantedBy(r, "a", 2), claimEntry(r, one)} }},
-			{name: "a mark that counts no more", want: 10 * s, entries: func(r string) []storage.Entry {
-				return []storage.Entry{wantedBy(r, "a", 1), markEntry(r, markRecord{Kind: hoarderapi.Asset, Owner: "a", Target: 1, Seq: 2}), claimEntry(r, one)}
+			{name: "a pin that counts no more", want: 10 * s, entries: func(r string) []storage.Entry {
+				return []storage.Entry{wantedBy(r, "a", 1), pinEntry(r, pinRecord{Kind: hoarderapi.Asset, Owner: "a", Target: 1, Seq: 2}), claimEntry(r, one)}
 			}},
 			{name: "a withdrawal to forget", want: 12 * time.Hour, entries: func(r string) []storage.Entry {
 				return []storage.Entry{withdrawEntry(r, "a", "", 1), claimEntry(r, one)}

@@ -10,5 +10,5 @@ var (
 	beforeRelease = fail.Register("hoarder/before-release",
 		"enough other holders have confirmed and promised; the copy is still here")
 	beforeMarkAck = fail.Register("hoarder/before-mark-ack",
-		"content, claim and mark are durable, the caller has not been told")
+		"content, claim and pin are durable, the caller has not been told")
 )

@@ -12,6 +12,6 @@ func TestGolden(t *testing.T) {
 		claimRecord{},
 		demandRecord{},
 		heldRecord{},
-		markRecord{},
+		pinRecord{},
 	)
 }

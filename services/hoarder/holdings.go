@@ -108,7 +108,7 @@ func (l *holdings) mayRelease(root string, now time.Duration) bool {
 	return l.holds(root) && !l.releasing[root] && !l.mending[root] && !l.promised(root, now) && !quiet
 }
 
-// beginRelease marks a copy as about to go: from now on it is promised to
+// beginRelease notes that a copy is about to go: from now on it is promised to
 // nobody.
 func (l *holdings) beginRelease(root string, now time.Duration) bool {
 	if !l.mayRelease(root, now) {
@@ -120,7 +120,7 @@ func (l *holdings) beginRelease(root string, now time.Duration) bool {
 
 func (l *holdings) endRelease(root string) { delete(l.releasing, root) }
 
-// beginMend marks a copy as rotten until it is mended or given up. Nobody else
+// beginMend notes that a copy is rotten until it is mended or given up. Nobody else
 // may drop it meanwhile: the mending would bring back the blocks of a copy that
 // is no longer held. A release that runs already does not get to its end.
 func (l *holdings) beginMend(root string) bool {

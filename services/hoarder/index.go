@@ -16,7 +16,7 @@ type index struct {
 	list      []*item // all, in the order of their arrival; item.at is its place
 	sorted    []*item // all, by root, if it is as long as list
 	roster    *roster
-	databases map[database]map[*item]uint64 // marks that stand: item to version
+	databases map[database]map[*item]uint64 // pins that stand: item to version
 	leases    leases
 	due       dueQueue
 }
@@ -85,8 +85,8 @@ func (x *index) apply(k storage.Key, value []byte, now time.Duration) (root stri
 		it.setDemand(e, deleted)
 	case withdrawnPart:
 		x.around(it, func() { it.setWithdrawn(e, deleted, now) })
-	case marksPart:
-		x.around(it, func() { x.setMark(it, e, deleted, now) })
+	case pinsPart:
+		x.around(it, func() { x.setPin(it, e, deleted, now) })
 	}
 	return e.root, nil
 }
@@ -105,11 +105,11 @@ func (x *index) setClaim(it *item, e *entry, deleted bool) {
 	}
 }
 
-func (x *index) setMark(it *item, e *entry, deleted bool, now time.Duration) {
+func (x *index) setPin(it *item, e *entry, deleted bool, now time.Duration) {
 	if deleted {
-		it.marks = slices.DeleteFunc(it.marks, func(m *mark) bool { return m.owner == e.owner && m.Seq == e.seq && m.id == e.id })
-	} else if it.putMark(e.mark) {
-		x.leases.add(it.root, e.mark, now)
+		it.pins = slices.DeleteFunc(it.pins, func(m *pin) bool { return m.owner == e.owner && m.Seq == e.seq && m.id == e.id })
+	} else if it.putPin(e.pin) {
+		x.leases.add(it.root, e.pin, now)
 	}
 }
 
@@ -155,10 +155,10 @@ func (x *index) newest(db database) (newest *item, version uint64) {
 type state uint8
 
 const (
-	unknown    state = iota // claims without a mark: a mark that has not arrived yet
+	unknown    state = iota // claims without a pin: a pin that has not arrived yet
 	wanted                  // somebody wants it kept
 	abandoned               // all who wanted it have said that they no longer do
-	superseded              // a newer snapshot of the same database is marked
+	superseded              // a newer snapshot of the same database is pinned
 )
 
 func (s state) String() string {
@@ -167,11 +167,11 @@ func (s state) String() string {
 
 // state returns an item's state and, if it is superseded, by what.
 func (x *index) state(it *item) (s state, successor *item) {
-	if len(it.marks) == 0 && len(it.withdrawn) == 0 {
+	if len(it.pins) == 0 && len(it.withdrawn) == 0 {
 		return unknown, nil
 	}
 	s = abandoned
-	for i, m := range it.marks {
+	for i, m := range it.pins {
 		if !it.stands(i) {
 			continue
 		}

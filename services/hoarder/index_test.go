@@ -11,8 +11,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-func markEntry(root string, m markRecord) storage.Entry {
-	return storage.Entry{Key: newMark(m).key(root), Value: transport.Encode(m)}
+func pinEntry(root string, m pinRecord) storage.Entry {
+	return storage.Entry{Key: newPin(m).key(root), Value: transport.Encode(m)}
 }
 
 func withdrawEntry(root, owner, name string, seq uint64) storage.Entry {
@@ -39,10 +39,10 @@ func stateOf(x *index, root string) (state, string) {
 }
 
 func TestAnItemIsKeptWhileItHasAnOwner(t *testing.T) {
-	asset := func(owner string, seq uint64, target int) markRecord {
-		return markRecord{Kind: hoarderapi.Asset, Target: target, Owner: owner, Seq: seq}
+	asset := func(owner string, seq uint64, target int) pinRecord {
+		return pinRecord{Kind: hoarderapi.Asset, Target: target, Owner: owner, Seq: seq}
 	}
-	ours, theirs := markEntry("r", asset("a", 0, 3)), markEntry("r", asset("b", 0, 2))
+	ours, theirs := pinEntry("r", asset("a", 0, 3)), pinEntry("r", asset("b", 0, 2))
 	claim := storage.Entry{Key: claimKey("r", somePeers(1)[0]), Value: transport.Encode(claimRecord{Bytes: 7})}
 	for _, c := range []struct {
 		name    string
@@ -51,19 +51,19 @@ func TestAnItemIsKeptWhileItHasAnOwner(t *testing.T) {
 		target  int
 	}{
 		{"a claim alone", []storage.Entry{claim}, unknown, 0},
-		{"a mark", []storage.Entry{ours}, wanted, 3},
+		{"a pin", []storage.Entry{ours}, wanted, 3},
 		{"withdrawn", []storage.Entry{ours, withdrawEntry("r", "a", "", 0)}, abandoned, 0},
-		{"withdrawn before the mark came", []storage.Entry{withdrawEntry("r", "a", "", 0), ours}, abandoned, 0},
-		{"withdrawn, and the mark deleted", []storage.Entry{ours, withdrawEntry("r", "a", "", 0), gone(ours)}, abandoned, 0},
-		{"an old mark that comes late", []storage.Entry{withdrawEntry("r", "a", "", 7), markEntry("r", asset("a", 6, 3))}, abandoned, 0},
-		{"withdrawn for ever", []storage.Entry{withdrawEntry("r", "a", "", hoarderapi.Forever), markEntry("r", asset("a", 1<<62, 3))}, abandoned, 0},
-		{"an old withdrawal that comes late", []storage.Entry{markEntry("r", asset("a", 2, 3)), withdrawEntry("r", "a", "", 1)}, wanted, 3},
-		{"a low withdrawal after a high one", []storage.Entry{withdrawEntry("r", "a", "", 5), withdrawEntry("r", "a", "", 1), markEntry("r", asset("a", 4, 3))}, abandoned, 0},
-		{"marked again", []storage.Entry{ours, withdrawEntry("r", "a", "", 0), markEntry("r", asset("a", 1, 1))}, wanted, 1},
-		{"the other's mark stands", []storage.Entry{ours, withdrawEntry("r", "a", "", hoarderapi.Forever), theirs}, wanted, 2},
+		{"withdrawn before the pin came", []storage.Entry{withdrawEntry("r", "a", "", 0), ours}, abandoned, 0},
+		{"withdrawn, and the pin deleted", []storage.Entry{ours, withdrawEntry("r", "a", "", 0), gone(ours)}, abandoned, 0},
+		{"an old pin that comes late", []storage.Entry{withdrawEntry("r", "a", "", 7), pinEntry("r", asset("a", 6, 3))}, abandoned, 0},
+		{"withdrawn for ever", []storage.Entry{withdrawEntry("r", "a", "", hoarderapi.Forever), pinEntry("r", asset("a", 1<<62, 3))}, abandoned, 0},
+		{"an old withdrawal that comes late", []storage.Entry{pinEntry("r", asset("a", 2, 3)), withdrawEntry("r", "a", "", 1)}, wanted, 3},
+		{"a low withdrawal after a high one", []storage.Entry{withdrawEntry("r", "a", "", 5), withdrawEntry("r", "a", "", 1), pinEntry("r", asset("a", 4, 3))}, abandoned, 0},
+		{"pinned again", []storage.Entry{ours, withdrawEntry("r", "a", "", 0), pinEntry("r", asset("a", 1, 1))}, wanted, 1},
+		{"the other's pin stands", []storage.Entry{ours, withdrawEntry("r", "a", "", hoarderapi.Forever), theirs}, wanted, 2},
 		{"another name of the same owner", []storage.Entry{ours, withdrawEntry("r", "a", "n", hoarderapi.Forever)}, wanted, 3},
 		{"of all owners the highest target counts", []storage.Entry{ours, theirs}, wanted, 3},
-		{"of one owner the last word counts", []storage.Entry{ours, markEntry("r", asset("a", 1, 1))}, wanted, 1},
+		{"of one owner the last word counts", []storage.Entry{ours, pinEntry("r", asset("a", 1, 1))}, wanted, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := indexOf(t, c.entries...)
@@ -74,19 +74,19 @@ func TestAnItemIsKeptWhileItHasAnOwner(t *testing.T) {
 	}
 }
 
-func TestAMarkIsWhereItBelongs(t *testing.T) {
+func TestAPinIsWhereItBelongs(t *testing.T) {
 	x := indexOf(t)
-	e := markEntry("r", markRecord{Kind: hoarderapi.Asset, Target: 3, Owner: "a"})
-	e.Value = transport.Encode(markRecord{Kind: hoarderapi.Asset, Target: 3, Owner: "b"})
+	e := pinEntry("r", pinRecord{Kind: hoarderapi.Asset, Target: 3, Owner: "a"})
+	e.Value = transport.Encode(pinRecord{Kind: hoarderapi.Asset, Target: 3, Owner: "b"})
 	_, err := x.apply(e.Key, e.Value, 0)
 	require.ErrorContains(t, err, "another's")
 }
 
 func TestNothingIsLeftOfWhatIsDeleted(t *testing.T) {
-	m := markRecord{Kind: hoarderapi.Database, Target: 3, Owner: "a", Name: "d", Version: 1}
+	m := pinRecord{Kind: hoarderapi.Database, Target: 3, Owner: "a", Name: "d", Version: 1}
 	p := somePeers(1)[0]
 	entries := []storage.Entry{
-		markEntry("r", m), withdrawEntry("r", "a", "d", 3),
+		pinEntry("r", m), withdrawEntry("r", "a", "d", 3),
 		{Key: claimKey("r", p), Value: transport.Encode(claimRecord{Bytes: 5})},
 		{Key: demandKey("r", p), Value: transport.Encode(demandRecord{Total: 5})},
 	}
@@ -112,12 +112,12 @@ func TestNothingIsLeftOfWhatIsDeleted(t *testing.T) {
 
 func TestLeasesEndInTheirOrder(t *testing.T) {
 	var l leases
-	mark := func(seq uint64, d time.Duration) *mark {
-		return newMark(markRecord{Kind: hoarderapi.Asset, Owner: "a", Seq: seq, For: d})
+	pin := func(seq uint64, d time.Duration) *pin {
+		return newPin(pinRecord{Kind: hoarderapi.Asset, Owner: "a", Seq: seq, For: d})
 	}
-	l.add("r", mark(1, 0), 0)
-	l.add("r", mark(2, 3*time.Minute), 0)
-	l.add("r", mark(3, time.Minute), time.Minute)
+	l.add("r", pin(1, 0), 0)
+	l.add("r", pin(2, 3*time.Minute), 0)
+	l.add("r", pin(3, time.Minute), time.Minute)
 	require.Empty(t, l.ended(2*time.Minute-1))
 	over := l.ended(2 * time.Minute)
 	require.Len(t, over, 1)
@@ -127,10 +127,10 @@ func TestLeasesEndInTheirOrder(t *testing.T) {
 }
 
 func TestOlderSnapshotsAreSuperseded(t *testing.T) {
-	db := func(owner string, version uint64) markRecord {
-		return markRecord{Kind: hoarderapi.Database, Target: 3, Owner: owner, Name: "users", Version: version}
+	db := func(owner string, version uint64) pinRecord {
+		return pinRecord{Kind: hoarderapi.Database, Target: 3, Owner: owner, Name: "users", Version: version}
 	}
-	x := indexOf(t, markEntry("r2", db("p", 2)), markEntry("r1", db("p", 1)), markEntry("r9", db("q", 9)))
+	x := indexOf(t, pinEntry("r2", db("p", 2)), pinEntry("r1", db("p", 1)), pinEntry("r9", db("q", 9)))
 	got, successor := stateOf(x, "r1")
 	require.Equal(t, superseded, got)
 	require.Equal(t, "r2", successor)
@@ -161,7 +161,7 @@ func TestEntriesInAnyOrder(t *testing.T) {
 		var entries []storage.Entry
 		for range rapid.IntRange(1, 20).Draw(t, "n") {
 			root := rapid.SampledFrom([]string{"r1", "r2", "r3"}).Draw(t, "root")
-			m := markRecord{
+			m := pinRecord{
 				Kind: hoarderapi.Asset, Target: rapid.IntRange(1, 4).Draw(t, "target"), Owner: rapid.SampledFrom([]string{"o", "p"}).Draw(t, "owner"),
 				Seq: uint64(rapid.IntRange(0, 3).Draw(t, "seq")),
 			}
@@ -171,7 +171,7 @@ func TestEntriesInAnyOrder(t *testing.T) {
 			p := rapid.SampledFrom(peers).Draw(t, "peer")
 			switch rapid.IntRange(0, 3).Draw(t, "what") {
 			case 0:
-				entries = append(entries, markEntry(root, m))
+				entries = append(entries, pinEntry(root, m))
 			case 1:
 				entries = append(entries, withdrawEntry(root, m.Owner, m.Name, m.Seq))
 			case 2:
@@ -220,8 +220,8 @@ func requireSameItem(t *rapid.T, x, y *index, root string) {
 func TestUnreadableEntriesAreErrors(t *testing.T) {
 	x := indexOf(t)
 	for _, k := range []storage.Key{
-		storage.K("marks", "r"), storage.K("else", "r", "x"), storage.K(claimsPart, "r", "no peer"),
-		storage.K(marksPart, "r", "owner", "no seq", "id"), storage.K(withdrawnPart, "r", "owner", "1"),
+		storage.K("pins", "r"), storage.K("else", "r", "x"), storage.K(claimsPart, "r", "no peer"),
+		storage.K(pinsPart, "r", "owner", "no seq", "id"), storage.K(withdrawnPart, "r", "owner", "1"),
 	} {
 		_, err := x.apply(k, []byte{1}, 0)
 		require.Error(t, err, k)

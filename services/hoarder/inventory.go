@@ -88,14 +88,14 @@ func (s *Service) admitRecorded(e storage.Entry) error {
 	}
 	// What cannot be read just now is not gone: the scrub will tell.
 	s.holdings.admit(root, rec.Bytes)
-	for _, m := range rec.Marks {
-		s.recordedPins[root] = append(s.recordedPins[root], newMark(m))
+	for _, m := range rec.Pins {
+		s.recordedPins[root] = append(s.recordedPins[root], newPin(m))
 	}
-	return s.mendMarks(root, rec.Marks)
+	return s.mendPins(root, rec.Pins)
 }
 
 // admitUnrecorded takes over a copy of which the record has rotted, if its
-// blocks are here, with the marks that the store knows.
+// blocks are here, with the pins that the store knows.
 func (s *Service) admitUnrecorded(k storage.Key) error {
 	root := k.Parts()[1]
 	c, err := cid.Decode(root)
@@ -122,19 +122,19 @@ func (s *Service) missing(root string) error {
 	return s.giveUp(root)
 }
 
-// mendMarks writes again the marks of a copy that the store knows nothing of. A
-// mark that was withdrawn stays so: its withdrawal is an entry of its own.
-func (s *Service) mendMarks(root string, marks []markRecord) error {
+// mendPins writes again the pins of a copy that the store knows nothing of. A
+// pin that was withdrawn stays so: its withdrawal is an entry of its own.
+func (s *Service) mendPins(root string, pins []pinRecord) error {
 	it := s.index.get(root)
-	for _, rec := range marks {
-		m := newMark(rec)
+	for _, rec := range pins {
+		m := newPin(rec)
 		if said := it.says(m.owner); it.covered(m.owner, m.Seq) || said != nil && !m.after(said) {
 			continue
 		}
 		if err := s.write(storage.Entry{Key: m.key(root), Value: transport.Encode(rec)}); err != nil {
 			return err
 		}
-		s.env.Observe("mark-mended", node.F("root", root))
+		s.env.Observe("pin-mended", node.F("root", root))
 	}
 	return nil
 }

@@ -35,14 +35,14 @@ func TestAStartFindsOutWhatIsThere(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
 		time.Sleep(5 * time.Second)
 		m := w.hoarders[0]
-		mark := func(of byte, size int) string {
+		pin := func(of byte, size int) string {
 			req := asset(w.store(size, of), "me")
 			req.Target = 1
-			_, err := w.mark(req)
+			_, err := w.pin(req)
 			require.NoError(t, err)
 			return req.Root
 		}
-		whole, norecord, noblocks, neither := mark(1, 100), mark(2, 200), mark(3, 300), mark(4, 400)
+		whole, norecord, noblocks, neither := pin(1, 100), pin(2, 200), pin(3, 300), pin(4, 400)
 		w.turn(m, func(ctx context.Context, s *Service) {
 			for _, root := range []string{noblocks, neither} {
 				require.NoError(t, s.env.Blocks.Remove(cidOf(t, root)))
@@ -57,7 +57,7 @@ func TestAStartFindsOutWhatIsThere(t *testing.T) {
 			require.ElementsMatch(t, []string{whole, norecord}, s.Held())
 			require.Equal(t, int64(300), s.holdings.used)
 			require.Equal(t, int64(300), s.env.Gauges()[gaugeUsed])
-			require.Len(t, s.recordedPins[norecord], 1, "with the marks that the store knows")
+			require.Len(t, s.recordedPins[norecord], 1, "with the pins that the store knows")
 			require.Equal(t, map[string]bool{noblocks: true, neither: true}, s.remains)
 			require.True(t, s.index.get(whole).claimed(m.Peer()))
 			require.False(t, s.index.get(noblocks).claimed(m.Peer()))
@@ -80,23 +80,23 @@ func TestAStartFindsOutWhatIsThere(t *testing.T) {
 	})
 }
 
-// TestMarksAreWrittenAgain from the record of a copy, if the store has lost them and
+// TestPinsAreWrittenAgain from the record of a copy, if the store has lost them and
 // nobody has withdrawn them.
-func TestMarksAreWrittenAgain(t *testing.T) {
+func TestPinsAreWrittenAgain(t *testing.T) {
 	lone(t, nil, func(_ context.Context, s *Service) {
-		rec := func(seq uint64) markRecord {
-			return markRecord{Kind: hoarderapi.Asset, Owner: "a", Target: 2, Seq: seq}
+		rec := func(seq uint64) pinRecord {
+			return pinRecord{Kind: hoarderapi.Asset, Owner: "a", Target: 2, Seq: seq}
 		}
 		it := s.index.get("r")
-		require.NoError(t, s.mendMarks("r", []markRecord{rec(3)}))
-		require.Len(t, it.marks, 1)
-		require.NoError(t, s.mendMarks("r", []markRecord{rec(3), rec(2)}))
-		require.Len(t, it.marks, 1, "what the store knows, or knows better, is left alone")
+		require.NoError(t, s.mendPins("r", []pinRecord{rec(3)}))
+		require.Len(t, it.pins, 1)
+		require.NoError(t, s.mendPins("r", []pinRecord{rec(3), rec(2)}))
+		require.Len(t, it.pins, 1, "what the store knows, or knows better, is left alone")
 		require.NoError(t, s.write(withdrawEntry("q", "a", "", 3)))
-		require.NoError(t, s.mendMarks("q", []markRecord{rec(3)}))
-		require.Empty(t, s.index.get("q").marks, "withdrawn")
-		require.NoError(t, s.mendMarks("q", []markRecord{rec(4)}))
-		require.Len(t, s.index.get("q").marks, 1)
+		require.NoError(t, s.mendPins("q", []pinRecord{rec(3)}))
+		require.Empty(t, s.index.get("q").pins, "withdrawn")
+		require.NoError(t, s.mendPins("q", []pinRecord{rec(4)}))
+		require.Len(t, s.index.get("q").pins, 1)
 	})
 }
 
@@ -123,7 +123,7 @@ func TestARottenRecordIsWrittenAgain(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
 		time.Sleep(5 * time.Second)
 		req := asset(w.store(100, 1), "me")
-		_, err := w.mark(req)
+		_, err := w.pin(req)
 		require.NoError(t, err)
 		w.turn(w.hoarders[0], func(_ context.Context, s *Service) {
 			has := func() bool {
@@ -164,7 +164,7 @@ func TestACopyThatCannotBeMendedIsGivenUp(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		req := asset(w.store(100, 1), "me")
 		req.Target = 1
-		_, err := w.mark(req)
+		_, err := w.pin(req)
 		require.NoError(t, err)
 		w.user.Stop()
 		m := w.hoarders[0]
@@ -273,7 +273,7 @@ func TestSeerIsBelieved(t *testing.T) {
 	inTown(t, 3, nil, func(w *town) {
 		time.Sleep(10 * time.Second)
 		req := asset(w.store(100, 1), "me")
-		_, err := w.mark(req)
+		_, err := w.pin(req)
 		require.NoError(t, err)
 		time.Sleep(10 * time.Second)
 		require.Len(t, w.holders(req.Root), 3)

@@ -13,7 +13,7 @@ import (
 // item costs a hoarder is some 380 bytes.
 type item struct {
 	root      string
-	marks     []*mark     // by owner, then in the order that counts
+	pins      []*pin      // by owner, then in the order that counts
 	withdrawn []withdrawn // by owner, one each
 	claims    []claim     // by peer
 	demand    []demandOf  // by peer
@@ -77,18 +77,18 @@ func (s since) lasted(now time.Duration) time.Duration {
 	return now - s.at()
 }
 
-// putMark adds a mark or replaces an equal one; it reports whether it is new.
-func (it *item) putMark(m *mark) bool {
-	i, found := slices.BinarySearchFunc(it.marks, m, compareMarks)
+// putPin adds a pin or replaces an equal one; it reports whether it is new.
+func (it *item) putPin(m *pin) bool {
+	i, found := slices.BinarySearchFunc(it.pins, m, comparePins)
 	if found {
-		it.marks[i] = m
+		it.pins[i] = m
 	} else {
-		it.marks = slices.Insert(it.marks, i, m)
+		it.pins = slices.Insert(it.pins, i, m)
 	}
 	return !found
 }
 
-func compareMarks(a, b *mark) int {
+func comparePins(a, b *pin) int {
 	switch {
 	case a.owner != b.owner:
 		return strings.Compare(a.owner, b.owner)
@@ -150,18 +150,18 @@ func (it *item) covered(owner string, seq uint64) bool {
 	return w != nil && w.seq >= seq
 }
 
-// stands reports whether a mark is what its owner says: it is the greatest and not
+// stands reports whether a pin is what its owner says: it is the greatest and not
 // withdrawn.
 func (it *item) stands(i int) bool {
-	m := it.marks[i]
-	last := i+1 == len(it.marks) || it.marks[i+1].owner != m.owner
+	m := it.pins[i]
+	last := i+1 == len(it.pins) || it.pins[i+1].owner != m.owner
 	return last && !it.covered(m.owner, m.Seq)
 }
 
-// standing lists the marks that stand, by owner.
-func (it *item) standing() []*mark {
-	var live []*mark
-	for i, m := range it.marks {
+// standing lists the pins that stand, by owner.
+func (it *item) standing() []*pin {
+	var live []*pin
+	for i, m := range it.pins {
 		if it.stands(i) {
 			live = append(live, m)
 		}
@@ -169,9 +169,9 @@ func (it *item) standing() []*mark {
 	return live
 }
 
-// says is the mark of an owner that stands, nil if there is none.
-func (it *item) says(owner string) *mark {
-	for i, m := range it.marks {
+// says is the pin of an owner that stands, nil if there is none.
+func (it *item) says(owner string) *pin {
+	for i, m := range it.pins {
 		if m.owner == owner && it.stands(i) {
 			return m
 		}
@@ -179,11 +179,11 @@ func (it *item) says(owner string) *mark {
 	return nil
 }
 
-// idle lists the marks that no longer count: withdrawn, or followed by a greater
+// idle lists the pins that no longer count: withdrawn, or followed by a greater
 // one of their owner.
-func (it *item) idle() []*mark {
-	var idle []*mark
-	for i, m := range it.marks {
+func (it *item) idle() []*pin {
+	var idle []*pin
+	for i, m := range it.pins {
 		if !it.stands(i) {
 			idle = append(idle, m)
 		}
@@ -191,10 +191,10 @@ func (it *item) idle() []*mark {
 	return idle
 }
 
-// retarget computes the number of copies wanted: the highest of the marks.
+// retarget computes the number of copies wanted: the highest of the pins.
 func (it *item) retarget() {
 	it.target = 0
-	for i, m := range it.marks {
+	for i, m := range it.pins {
 		if it.stands(i) {
 			it.target = max(it.target, m.Target)
 		}
@@ -207,16 +207,16 @@ func (it *item) size() int64 {
 	for _, c := range it.claims {
 		n = max(n, c.bytes)
 	}
-	for _, m := range it.marks {
+	for _, m := range it.pins {
 		n = max(n, m.Size)
 	}
 	return n
 }
 
-// totalDemand is what the marks expect and what was reported, at least 1.
+// totalDemand is what the pins expect and what was reported, at least 1.
 func (it *item) totalDemand() int64 {
 	var n uint64
-	for _, m := range it.marks {
+	for _, m := range it.pins {
 		n = max(n, uint64(m.Demand))
 	}
 	for _, d := range it.demand {
@@ -270,10 +270,10 @@ func (it *item) claimants(accept func(*member) bool) []transport.Peer {
 }
 
 // sources lists peers that may have the content besides the claimants: those
-// that the marks named.
+// that the pins named.
 func (it *item) sources() []transport.Peer {
 	var list []transport.Peer
-	for _, m := range it.marks {
+	for _, m := range it.pins {
 		list = append(list, m.Sources...)
 	}
 	slices.SortFunc(list, transport.Peer.Compare)
@@ -282,5 +282,5 @@ func (it *item) sources() []transport.Peer {
 
 // empty: no entry is left.
 func (it *item) empty() bool {
-	return len(it.marks) == 0 && len(it.withdrawn) == 0 && len(it.claims) == 0 && len(it.demand) == 0
+	return len(it.pins) == 0 && len(it.withdrawn) == 0 && len(it.claims) == 0 && len(it.demand) == 0
 }

@@ -15,18 +15,18 @@ import (
 // What hoarders share, one entry a key, no key with two writers that could
 // disagree:
 //
-//	/marks/<root>/<owner>/<seq>/<mark>  markRecord; equal marks have equal keys
-//	/withdrawn/<root>/<owner>/<seq>     covers that owner's marks up to seq
+//	/pins/<root>/<owner>/<seq>/<pin>  pinRecord; equal pins have equal keys
+//	/withdrawn/<root>/<owner>/<seq>     covers that owner's pins up to seq
 //	/claims/<root>/<peer>               claimRecord, written by that peer alone
 //	/demand/<root>/<peer>               demandRecord, written by that peer alone
 //
 // Of what one owner says of a root the highest seq counts, and of equal ones the
 // withdrawal. So an entry that comes late changes nothing, in whatever order; what
 // a higher one covers may be deleted, and does no harm if it comes back. That a
-// mark is withdrawn is an entry of its own: a replica that has not seen a mark
+// pin is withdrawn is an entry of its own: a replica that has not seen a pin
 // yet cannot take it for withdrawn.
 const (
-	marksPart     = "marks"
+	pinsPart      = "pins"
 	withdrawnPart = "withdrawn"
 	claimsPart    = "claims"
 	demandPart    = "demand"
@@ -41,17 +41,17 @@ const heldPart = "held"
 // transfer, so that no crash leaves blocks of which nobody knows.
 const remainsPart = "remains"
 
-// heldRecord is a copy and the marks that it is kept for: should the replicated
+// heldRecord is a copy and the pins that it is kept for: should the replicated
 // store lose those (a rotten disk that had the only record), they are written
 // again.
 type heldRecord struct {
 	Bytes int64
-	Marks []markRecord
+	Pins  []pinRecord
 }
 
-// markRecord is a mark as stored. Of marks with one key the one that wins may
+// pinRecord is a pin as stored. Of pins with one key the one that wins may
 // differ from the others in Size, Demand and Sources only: all three are hints.
-type markRecord struct {
+type pinRecord struct {
 	Kind    hoarderapi.Kind
 	Target  int
 	Seq     uint64
@@ -71,27 +71,27 @@ type demandRecord struct{ Total uint64 }
 // withdrawal is the value of a withdrawn entry: not empty, since nil is absence.
 var withdrawal = []byte{1}
 
-// mark is a markRecord and its place. It is never changed.
-type mark struct {
-	markRecord
+// pin is a pinRecord and its place. It is never changed.
+type pin struct {
+	pinRecord
 	owner string // ownerID
-	id    string // markID
+	id    string // pinID
 }
 
-func newMark(rec markRecord) *mark {
-	return &mark{markRecord: rec, owner: ownerID(rec.Owner, rec.Name), id: markID(rec)}
+func newPin(rec pinRecord) *pin {
+	return &pin{pinRecord: rec, owner: ownerID(rec.Owner, rec.Name), id: pinID(rec)}
 }
 
-// equal reports whether two marks have the same key.
-func (m *mark) equal(o *mark) bool { return m.owner == o.owner && m.Seq == o.Seq && m.id == o.id }
+// equal reports whether two pins have the same key.
+func (m *pin) equal(o *pin) bool { return m.owner == o.owner && m.Seq == o.Seq && m.id == o.id }
 
 // after is the order of what one owner says: the greatest counts.
-func (m *mark) after(o *mark) bool {
+func (m *pin) after(o *pin) bool {
 	return cmp.Or(cmp.Compare(m.Seq, o.Seq), cmp.Compare(m.Version, o.Version), cmp.Compare(m.Target, o.Target), cmp.Compare(m.id, o.id)) > 0
 }
 
-func (m *mark) key(root string) storage.Key {
-	return storage.K(marksPart, root, m.owner, seqPart(m.Seq), m.id)
+func (m *pin) key(root string) storage.Key {
+	return storage.K(pinsPart, root, m.owner, seqPart(m.Seq), m.id)
 }
 
 func withdrawnKey(root, owner string, seq uint64) storage.Key {
@@ -108,14 +108,14 @@ func parseSeq(part string) (uint64, error) {
 }
 
 // ownerID names an owner within a root, in 16 letters: 96 bits, so that nobody
-// makes a name that withdraws what another has marked.
+// makes a name that withdraws what another has pinned.
 func ownerID(owner, name string) string {
 	return base64.RawURLEncoding.EncodeToString(storage.NewIdentity().Text(owner).Text(name).Sum()[:12])
 }
 
-// markID names a mark within its owner, who alone could make two alike. It is of
+// pinID names a pin within its owner, who alone could make two alike. It is of
 // these fields for ever.
-func markID(m markRecord) string {
+func pinID(m pinRecord) string {
 	id := storage.NewIdentity().Text(string(m.Kind)).Number(uint64(m.Target)).Number(m.Seq).Number(uint64(m.For)).
 		Text(m.Owner).Text(m.Name).Number(m.Version)
 	return base64.RawURLEncoding.EncodeToString(id.Sum()[:6])

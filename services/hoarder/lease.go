@@ -8,9 +8,9 @@ import (
 	"github.com/taucloud/tau/node"
 )
 
-// lease is a mark that ends by itself, seen from this hoarder: at is on its own
-// monotonic clock, counted from when it first saw the mark in this life. So a
-// mark never ends too early.
+// lease is a pin that ends by itself, seen from this hoarder: at is on its own
+// monotonic clock, counted from when it first saw the pin in this life. So a
+// pin never ends too early.
 type lease struct {
 	at          time.Duration
 	root, owner string
@@ -21,12 +21,12 @@ func (a lease) compare(b lease) int {
 	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.root, b.root), cmp.Compare(a.owner, b.owner), cmp.Compare(a.seq, b.seq))
 }
 
-// leases are in the order of their ends. One whose mark has gone is dropped when
+// leases are in the order of their ends. One whose pin has gone is dropped when
 // its time comes.
 type leases struct{ list []lease }
 
-// add is called when a mark has been seen that was not known before.
-func (l *leases) add(root string, m *mark, now time.Duration) {
+// add is called when a pin has been seen that was not known before.
+func (l *leases) add(root string, m *pin, now time.Duration) {
 	if m.For > 0 {
 		e := lease{now + m.For, root, m.owner, m.Seq}
 		i, _ := slices.BinarySearchFunc(l.list, e, lease.compare)
@@ -45,7 +45,7 @@ func (l *leases) ended(now time.Duration) []lease {
 	return over
 }
 
-// endLeases withdraws the marks whose time is over. The best-ranked live hoarder
+// endLeases withdraws the pins whose time is over. The best-ranked live hoarder
 // does it; the others look again later, should it have gone.
 func (s *Service) endLeases() {
 	now := s.env.Loop.Elapsed()
@@ -61,11 +61,11 @@ func (s *Service) endLeases() {
 		if s.best(e.root) {
 			err := s.withdraw(it, e.owner, e.seq)
 			if err == nil {
-				s.env.Observe("mark-withdrawn", node.F("root", e.root), node.F("owner", m.Owner), node.F("name", m.Name),
+				s.env.Observe("pin-withdrawn", node.F("root", e.root), node.F("owner", m.Owner), node.F("name", m.Name),
 					node.F("seq", e.seq), node.F("why", "ended"))
 				continue
 			}
-			s.env.Log.Warn("mark not ended", "root", e.root, "err", err)
+			s.env.Log.Warn("pin not ended", "root", e.root, "err", err)
 		}
 		e.at = now + leaseRetry
 		i, _ := slices.BinarySearchFunc(s.index.leases.list, e, lease.compare)
@@ -73,5 +73,5 @@ func (s *Service) endLeases() {
 	}
 }
 
-// leaseRetry is when a hoarder that did not end a mark looks at it again.
+// leaseRetry is when a hoarder that did not end a pin looks at it again.
 const leaseRetry = 30 * time.Second

@@ -14,16 +14,16 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-func (w *town) unmark(root, owner string, seq uint64) {
+func (w *town) unpin(root, owner string, seq uint64) {
 	w.user.Do(func(ctx context.Context) {
-		require.NoError(w, w.client.Unmark(ctx, hoarderapi.UnmarkRequest{Root: root, Owner: owner, Seq: seq}))
+		require.NoError(w, w.client.Unpin(ctx, hoarderapi.UnpinRequest{Root: root, Owner: owner, Seq: seq}))
 	})
 }
 
 // entries counts what the store of a hoarder remembers of an item.
 func (w *town) entries(m *nodetest.Machine, root string) (n int) {
 	w.turn(m, func(_ context.Context, s *Service) {
-		for _, part := range []string{marksPart, withdrawnPart, demandPart} {
+		for _, part := range []string{pinsPart, withdrawnPart, demandPart} {
 			list, err := s.store.List(storage.K(part, root))
 			require.NoError(w, err)
 			n += len(list)
@@ -32,7 +32,7 @@ func (w *town) entries(m *nodetest.Machine, root string) (n int) {
 	return n
 }
 
-// TestWhatNobodyWantsIsForgotten: the withdrawal outlasts late marks, and then
+// TestWhatNobodyWantsIsForgotten: the withdrawal outlasts late pins, and then
 // goes with everything else.
 func TestWhatNobodyWantsIsForgotten(t *testing.T) {
 	inTown(t, 3, func(s *Settings) { s.ForgetAfter = 2 * time.Minute }, func(w *town) {
@@ -40,9 +40,9 @@ func TestWhatNobodyWantsIsForgotten(t *testing.T) {
 		root := w.store(300, 1)
 		req := asset(root, "me")
 		req.Target = 2
-		_, err := w.mark(req)
+		_, err := w.pin(req)
 		require.NoError(t, err)
-		w.unmark(root, "me", 0)
+		w.unpin(root, "me", 0)
 		time.Sleep(100 * time.Second)
 		require.Empty(t, w.holders(root))
 		require.Equal(t, 1, w.entries(w.hoarders[0], root), "the withdrawal")
@@ -63,25 +63,25 @@ func TestOldWithdrawalsAreForgotten(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		root := w.store(300, 1)
 		for _, owner := range []string{"one", "two"} {
-			_, err := w.mark(asset(root, owner))
+			_, err := w.pin(asset(root, owner))
 			require.NoError(t, err)
 		}
-		w.unmark(root, "one", 0)
+		w.unpin(root, "one", 0)
 		time.Sleep(100 * time.Second)
 		require.Equal(t, 2, w.entries(w.hoarders[0], root))
 		time.Sleep(3 * time.Minute)
-		require.Equal(t, 1, w.entries(w.hoarders[0], root), "the mark of the other")
+		require.Equal(t, 1, w.entries(w.hoarders[0], root), "the pin of the other")
 		require.Len(t, w.holders(root), 2)
 	})
 }
 
-func TestAMarkReplacesTheOwnersLastOne(t *testing.T) {
+func TestAPinReplacesTheOwnersLastOne(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
 		time.Sleep(5 * time.Second)
 		req := asset(w.store(300, 1), "me")
 		for seq := range uint64(3) {
 			req.Seq, req.Target, req.Demand = seq, 2+int(seq), 3
-			_, err := w.mark(req)
+			_, err := w.pin(req)
 			require.NoError(t, err)
 		}
 		time.Sleep(time.Second)
@@ -89,7 +89,7 @@ func TestAMarkReplacesTheOwnersLastOne(t *testing.T) {
 			require.Equal(t, 1, w.entries(m, req.Root))
 			w.turn(m, func(_ context.Context, s *Service) {
 				it := s.index.get(req.Root)
-				require.Len(t, it.marks, 1)
+				require.Len(t, it.pins, 1)
 				require.Equal(t, uint64(2), it.says(ownerID("me", "")).Seq)
 				require.Equal(t, 4, it.target)
 				require.Equal(t, int64(3), it.totalDemand())
@@ -111,7 +111,7 @@ func TestOwnersComeInPages(t *testing.T) {
 		root := w.store(30, 1)
 		const owners = hoarderapi.OwnedPage + 3
 		for i := range owners {
-			_, err := w.mark(asset(root, fmt.Sprintf("owner/%04d", i)))
+			_, err := w.pin(asset(root, fmt.Sprintf("owner/%04d", i)))
 			require.NoError(t, err)
 		}
 		m := w.hoarders[0]
@@ -131,16 +131,16 @@ func TestOwnersComeInPages(t *testing.T) {
 			for prefix, want := range map[string]int{"owner/": owners, "owner/000": 10, "x": 0} {
 				all, err := s.owned(ctx, m.Peer(), hoarderapi.OwnedRequest{Prefix: prefix})
 				require.NoError(t, err)
-				require.Len(t, all.Marks, want, prefix)
+				require.Len(t, all.Pins, want, prefix)
 				require.Empty(t, all.Next, "all of one root are on one page")
 			}
 			it := s.index.get(root)
-			require.NoError(t, s.admits(it, &mark{owner: ownerID("one more", "")}))
-			for len(it.marks) < hoarderapi.OwnersMax {
-				it.putMark(&mark{owner: fmt.Sprintf("z%05d", len(it.marks))})
+			require.NoError(t, s.admits(it, &pin{owner: ownerID("one more", "")}))
+			for len(it.pins) < hoarderapi.OwnersMax {
+				it.putPin(&pin{owner: fmt.Sprintf("z%05d", len(it.pins))})
 			}
-			require.Equal(t, transport.Refused, transport.KindOf(s.admits(it, &mark{owner: ownerID("one more", "")})))
-			require.NoError(t, s.admits(it, it.marks[5]), "who has one may change it")
+			require.Equal(t, transport.Refused, transport.KindOf(s.admits(it, &pin{owner: ownerID("one more", "")})))
+			require.NoError(t, s.admits(it, it.pins[5]), "who has one may change it")
 		})
 	})
 }
@@ -151,33 +151,33 @@ func TestOwnedGoesThroughRoots(t *testing.T) {
 		var roots []string
 		for i := range 4 {
 			roots = append(roots, w.store(30, byte(i)))
-			_, err := w.mark(asset(roots[i], "me"))
+			_, err := w.pin(asset(roots[i], "me"))
 			require.NoError(t, err)
 		}
 		w.turn(w.hoarders[0], func(ctx context.Context, s *Service) {
 			all, err := s.owned(ctx, s.env.Self, hoarderapi.OwnedRequest{Prefix: "me"})
 			require.NoError(t, err)
-			require.Len(t, all.Marks, 4)
-			rest, err := s.owned(ctx, s.env.Self, hoarderapi.OwnedRequest{Prefix: "me", After: all.Marks[1].Root})
+			require.Len(t, all.Pins, 4)
+			rest, err := s.owned(ctx, s.env.Self, hoarderapi.OwnedRequest{Prefix: "me", After: all.Pins[1].Root})
 			require.NoError(t, err)
-			require.Equal(t, all.Marks[2:], rest.Marks)
+			require.Equal(t, all.Pins[2:], rest.Pins)
 		})
 	})
 }
 
-func TestTooManyMarksAtOnce(t *testing.T) {
+func TestTooManyPinsAtOnce(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
 		time.Sleep(5 * time.Second)
 		m, req := w.hoarders[0], asset(w.store(300, 1), "me")
-		w.turn(m, func(_ context.Context, s *Service) { s.marking = marksMax })
-		_, err := w.mark(req)
+		w.turn(m, func(_ context.Context, s *Service) { s.pinning = pinsMax })
+		_, err := w.pin(req)
 		require.Equal(t, transport.Refused, transport.KindOf(err))
-		w.turn(m, func(_ context.Context, s *Service) { s.marking = marksMax - 1 })
-		resp, err := w.mark(req)
+		w.turn(m, func(_ context.Context, s *Service) { s.pinning = pinsMax - 1 })
+		resp, err := w.pin(req)
 		require.NoError(t, err)
 		require.Equal(t, 1, resp.Copies, "there is no other")
 		require.Equal(t, 1, resp.Records)
-		w.turn(m, func(_ context.Context, s *Service) { require.Equal(t, marksMax-1, s.marking) })
+		w.turn(m, func(_ context.Context, s *Service) { require.Equal(t, pinsMax-1, s.pinning) })
 	})
 }
 
@@ -188,7 +188,7 @@ func TestScrubFindsWhatNobodyReads(t *testing.T) {
 		var roots []string
 		for i := range 3 {
 			roots = append(roots, w.store(1000, byte(i)))
-			_, err := w.mark(asset(roots[i], "me"))
+			_, err := w.pin(asset(roots[i], "me"))
 			require.NoError(t, err)
 		}
 		w.turn(w.hoarders[0], func(_ context.Context, s *Service) {
@@ -211,7 +211,7 @@ func TestALossIsReportedOnce(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		req := asset(w.store(1000, 1), "me")
 		req.Target = 1
-		_, err := w.mark(req)
+		_, err := w.pin(req)
 		require.NoError(t, err)
 		time.Sleep(time.Second)
 		w.user.Stop()
@@ -262,7 +262,7 @@ func TestLargeContentIsIntact(t *testing.T) {
 		})
 		small := w.store(1000, 2)
 		for _, root := range []string{large, small} {
-			_, err := w.mark(asset(root, "me"))
+			_, err := w.pin(asset(root, "me"))
 			require.NoError(t, err)
 		}
 		w.turn(w.hoarders[0], func(ctx context.Context, s *Service) {
@@ -272,22 +272,22 @@ func TestLargeContentIsIntact(t *testing.T) {
 	})
 }
 
-// TestWithdrawnMarksGo also if they are written by one hoarder while another one
+// TestWithdrawnPinsGo also if they are written by one hoarder while another one
 // deletes them.
-func TestWithdrawnMarksGo(t *testing.T) {
+func TestWithdrawnPinsGo(t *testing.T) {
 	inTown(t, 3, func(s *Settings) { s.ForgetAfter = 2 * time.Minute }, func(w *town) {
 		time.Sleep(5 * time.Second)
 		root := w.store(300, 1)
-		_, err := w.mark(asset(root, "me"))
+		_, err := w.pin(asset(root, "me"))
 		require.NoError(t, err)
 		time.Sleep(time.Second)
-		var m *mark
+		var m *pin
 		w.turn(w.hoarders[1], func(_ context.Context, s *Service) { m = s.index.get(root).says(ownerID("me", "")) })
 		w.turn(w.hoarders[0], func(_ context.Context, s *Service) {
 			require.NoError(t, s.withdraw(s.index.get(root), ownerID("me", ""), 0))
 		})
 		w.turn(w.hoarders[1], func(_ context.Context, s *Service) {
-			require.NoError(t, s.write(storage.Entry{Key: m.key(root), Value: transport.Encode(m.markRecord)}))
+			require.NoError(t, s.write(storage.Entry{Key: m.key(root), Value: transport.Encode(m.pinRecord)}))
 		})
 		time.Sleep(time.Second)
 		require.Equal(t, 2, w.entries(w.hoarders[2], root), "what is written at the same time wins")
@@ -298,17 +298,17 @@ func TestWithdrawnMarksGo(t *testing.T) {
 	})
 }
 
-// TestWithdrawnMarksAreRefused by whomever the user asks, as long as one of those
+// TestWithdrawnPinsAreRefused by whomever the user asks, as long as one of those
 // who take part knows of the withdrawal.
-func TestWithdrawnMarksAreRefused(t *testing.T) {
+func TestWithdrawnPinsAreRefused(t *testing.T) {
 	inTown(t, 3, nil, func(w *town) {
 		time.Sleep(5 * time.Second)
 		for i := range 16 {
 			req := asset(w.store(300, byte(i)), "me")
-			_, err := w.mark(req)
+			_, err := w.pin(req)
 			require.NoError(t, err)
-			w.unmark(req.Root, "me", 0)
-			_, err = w.mark(req)
+			w.unpin(req.Root, "me", 0)
+			_, err = w.pin(req)
 			require.Equal(t, transport.Conflict, transport.KindOf(err), "%v", err)
 		}
 	})
@@ -321,7 +321,7 @@ func TestLargerThanSaid(t *testing.T) {
 		for i, size := range []int{20_000, 3 << 20} {
 			req := asset(w.store(size, byte(i)), "me")
 			req.Size = 1000
-			_, err := w.mark(req)
+			_, err := w.pin(req)
 			require.Equal(t, transport.Refused, transport.KindOf(err), "%v", err)
 			require.Empty(t, w.holders(req.Root))
 		}
@@ -336,12 +336,12 @@ func TestAFullHoarderMakesRoom(t *testing.T) {
 		add := func(of byte, target int) string {
 			req := asset(w.store(9000, of), "me")
 			req.Target, req.Size = target, 9000
-			_, err := w.mark(req)
+			_, err := w.pin(req)
 			require.NoError(t, err, "%d", of)
 			return req.Root
 		}
 		needed, unwanted, other := add(1, 2), add(2, 2), add(3, 2)
-		w.unmark(unwanted, "me", 0)
+		w.unpin(unwanted, "me", 0)
 		time.Sleep(time.Second)
 		require.Len(t, w.holders(unwanted), 2, "there is no hurry")
 		last := add(4, 2)
@@ -373,7 +373,7 @@ func TestTheRoomThatIsSaidIsTrue(t *testing.T) {
 		for i, size := range []int{40 << 10, 20 << 10, 20 << 10} {
 			req := asset(w.store(size, byte(i+1)), "me")
 			req.Target, req.Size = 2, int64(size)
-			_, err := w.mark(req)
+			_, err := w.pin(req)
 			require.Equal(t, i == 2, err != nil, "the third does not fit")
 			for _, m := range w.hoarders {
 				used, free := gauges(m)
@@ -393,14 +393,14 @@ func TestTheRoomThatIsSaidIsTrue(t *testing.T) {
 	})
 }
 
-// A hoarder that leaves the end of a mark to another looks again later: the other
+// A hoarder that leaves the end of a pin to another looks again later: the other
 // may be gone by then.
-func TestTheEndOfAMarkIsLookedAtAgain(t *testing.T) {
+func TestTheEndOfAPinIsLookedAtAgain(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
 		time.Sleep(5 * time.Second)
 		req := asset(w.store(1000, 1), "me")
 		req.For = time.Minute
-		_, err := w.mark(req)
+		_, err := w.pin(req)
 		require.NoError(t, err)
 		time.Sleep(5 * time.Second)
 		best := hoarderapi.Rank(req.Root, []transport.Peer{w.hoarders[0].Peer(), w.hoarders[1].Peer()})[0]
@@ -412,10 +412,10 @@ func TestTheEndOfAMarkIsLookedAtAgain(t *testing.T) {
 			require.Len(t, s.index.leases.list, 1)
 			s.index.leases.list[0].at = s.env.Loop.Elapsed()
 			s.endLeases()
-			require.Empty(t, w.Facts("mark-withdrawn"), "that is for the best-ranked")
+			require.Empty(t, w.Facts("pin-withdrawn"), "that is for the best-ranked")
 		})
 		gone.Vanish()
 		time.Sleep(2 * time.Minute)
-		require.Len(t, w.Facts("mark-withdrawn"), 1)
+		require.Len(t, w.Facts("pin-withdrawn"), 1)
 	})
 }

@@ -14,32 +14,32 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// What is acknowledged is so at that moment: a mark that was withdrawn, or a copy
+// What is acknowledged is so at that moment: a pin that was withdrawn, or a copy
 // that was lost, while it became durable is not.
-func TestAMarkThatDidNotLastIsNotAcknowledged(t *testing.T) {
-	on := func(f func(ctx context.Context, s *Service, root string)) func(*town, hoarderapi.MarkRequest) {
-		return func(w *town, req hoarderapi.MarkRequest) {
+func TestAPinThatDidNotLastIsNotAcknowledged(t *testing.T) {
+	on := func(f func(ctx context.Context, s *Service, root string)) func(*town, hoarderapi.PinRequest) {
+		return func(w *town, req hoarderapi.PinRequest) {
 			w.user.Do(func(context.Context) { // nobody can bring it back
 				require.NoError(w, w.user.Env.Blocks.Remove(cidOf(w, req.Root)))
 			})
 			w.turn(w.hoarders[0], func(ctx context.Context, s *Service) { f(ctx, s, req.Root) })
 		}
 	}
-	unmark := func(seq uint64) func(*town, hoarderapi.MarkRequest) {
-		return func(w *town, req hoarderapi.MarkRequest) {
+	unpin := func(seq uint64) func(*town, hoarderapi.PinRequest) {
+		return func(w *town, req hoarderapi.PinRequest) {
 			w.user.Do(func(ctx context.Context) {
-				require.NoError(w, w.client.Unmark(ctx, hoarderapi.UnmarkRequest{Root: req.Root, Owner: req.Owner, Seq: seq}))
+				require.NoError(w, w.client.Unpin(ctx, hoarderapi.UnpinRequest{Root: req.Root, Owner: req.Owner, Seq: seq}))
 			})
 		}
 	}
 	for name, c := range map[string]struct {
-		meanwhile func(w *town, req hoarderapi.MarkRequest)
+		meanwhile func(w *town, req hoarderapi.PinRequest)
 		want      transport.Kind
 		text      string
 	}{
-		"nothing happens":           {func(*town, hoarderapi.MarkRequest) {}, 0, ""},
-		"an older one is withdrawn": {unmark(3), 0, ""},
-		"it is withdrawn":           {unmark(4), transport.Conflict, "the owner has withdrawn it"},
+		"nothing happens":           {func(*town, hoarderapi.PinRequest) {}, 0, ""},
+		"an older one is withdrawn": {unpin(3), 0, ""},
+		"it is withdrawn":           {unpin(4), transport.Conflict, "the owner has withdrawn it"},
 		"the copy is let go": {on(func(ctx context.Context, s *Service, root string) {
 			require.True(t, s.release(ctx, root, func(situation) action { return discard }))
 		}), transport.NotFound, "the copy did not last"},
@@ -61,7 +61,7 @@ func TestAMarkThatDidNotLastIsNotAcknowledged(t *testing.T) {
 				defer disable()
 				answered := make(chan error, 1)
 				go w.user.Do(func(ctx context.Context) {
-					_, err := hoarderapi.MarkMethod.Call(ctx, w.user.Env.Wire, w.hoarders[0].Peer(), req)
+					_, err := hoarderapi.PinMethod.Call(ctx, w.user.Env.Wire, w.hoarders[0].Peer(), req)
 					answered <- err
 				})
 				time.Sleep(time.Second / 2)
@@ -73,7 +73,7 @@ func TestAMarkThatDidNotLastIsNotAcknowledged(t *testing.T) {
 				if err != nil {
 					require.ErrorContains(t, err, c.text)
 				}
-				require.Equal(t, err == nil, len(w.Facts("item-marked")) == 1)
+				require.Equal(t, err == nil, len(w.Facts("item-pinned")) == 1)
 			})
 		})
 	}
@@ -103,7 +103,7 @@ func TestConfirmationsAgeFromTheQuestion(t *testing.T) {
 				}
 				req := asset(root, "me")
 				req.Target = 1
-				_, err := w.mark(req)
+				_, err := w.pin(req)
 				require.NoError(t, err)
 				w.turn(self, func(ctx context.Context, s *Service) {
 					s.roster.know([]transport.Peer{other.Peer()})

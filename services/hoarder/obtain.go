@@ -140,18 +140,18 @@ func (s *Service) bring(ctx context.Context, c storage.CID, from []transport.Pee
 	return s.env.Blocks.Verify(ctx, c)
 }
 
-// writeHeld records a copy on the local disk, with the marks that are known now.
+// writeHeld records a copy on the local disk, with the pins that are known now.
 func (s *Service) writeHeld(root string, bytes int64) error {
 	rec := heldRecord{Bytes: bytes}
 	it := s.index.get(root)
-	marks := it.standing()
-	for _, m := range marks {
-		rec.Marks = append(rec.Marks, m.markRecord)
+	pins := it.standing()
+	for _, m := range pins {
+		rec.Pins = append(rec.Pins, m.pinRecord)
 	}
 	b := new(storage.Batch).Put(heldKey(root), transport.Encode(rec)).Delete(remainsKey(root))
 	err := s.env.Local.Apply(b)
 	if err == nil {
-		s.recordedPins[root] = marks
+		s.recordedPins[root] = pins
 	}
 	return err
 }

@@ -30,7 +30,7 @@ func (s *Service) owners(_ context.Context, _ transport.Peer, req hoarderapi.Own
 	return resp, nil
 }
 
-// owned lists a page of what owners with a prefix have marked. All marks of one
+// owned lists a page of what owners with a prefix have pinned. All pins of one
 // root are on one page.
 func (s *Service) owned(_ context.Context, _ transport.Peer, req hoarderapi.OwnedRequest) (resp hoarderapi.OwnedResponse, err error) {
 	items := s.index.inOrder()
@@ -39,20 +39,20 @@ func (s *Service) owned(_ context.Context, _ transport.Peer, req hoarderapi.Owne
 		at++
 	}
 	for n, it := range items[at:] {
-		if n == ownedScanMax || len(resp.Marks) >= hoarderapi.OwnedPage {
+		if n == ownedScanMax || len(resp.Pins) >= hoarderapi.OwnedPage {
 			resp.Next = items[at+n-1].root
 			return resp, nil
 		}
 		for _, m := range it.standing() {
 			if strings.HasPrefix(m.Owner, req.Prefix) {
-				resp.Marks = append(resp.Marks, owned(it, m))
+				resp.Pins = append(resp.Pins, owned(it, m))
 			}
 		}
 	}
 	return resp, nil
 }
 
-func owned(it *item, m *mark) hoarderapi.Owned {
+func owned(it *item, m *pin) hoarderapi.Owned {
 	return hoarderapi.Owned{
 		Root: it.root, Owner: m.Owner, Name: m.Name, Kind: m.Kind,
 		Seq: m.Seq, Version: m.Version, Target: m.Target, For: m.For,

@@ -7,12 +7,12 @@ import (
 )
 
 // Ready implements node.Readier: a hoarder that has not caught up, or serves as
-// many marks as it may, refuses others.
+// many pins as it may, refuses others.
 func (s *Service) Ready() error {
 	switch {
 	case s.store == nil || s.store.State() != storage.ReplicaReady:
 		return transport.New(transport.Refused, hoarderapi.Service, "the replica has not caught up")
-	case s.marking >= marksMax:
+	case s.pinning >= pinsMax:
 		return transport.New(transport.Refused, hoarderapi.Service, "busy")
 	}
 	return nil

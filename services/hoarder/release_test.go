@@ -13,7 +13,7 @@ import (
 )
 
 func snapshot(root string, version uint64, target int) storage.Entry {
-	return markEntry(root, markRecord{Kind: hoarderapi.Database, Owner: "o", Name: "d", Version: version, Target: target})
+	return pinEntry(root, pinRecord{Kind: hoarderapi.Database, Owner: "o", Name: "d", Version: version, Target: target})
 }
 
 // TestWhatAReleaseRestsOn: whose copies count, and how many of them there must be.
@@ -98,7 +98,7 @@ func TestWhatMakesRoomFirst(t *testing.T) {
 			s.roster.saw(p, true, 0)
 		}
 		hold := func(root string, target, others, demand int) {
-			s.put(t, markEntry(root, markRecord{Kind: hoarderapi.Asset, Owner: "a", Target: target, Demand: demand}))
+			s.put(t, pinEntry(root, pinRecord{Kind: hoarderapi.Asset, Owner: "a", Target: target, Demand: demand}))
 			for _, p := range peers[:others] {
 				s.put(t, claimEntry(root, p))
 			}
@@ -140,12 +140,12 @@ func confirming(t *testing.T, f func(w *town, root string, last int)) {
 		time.Sleep(time.Minute)
 		req := asset(w.store(500, 1), "me")
 		req.Target = 4
-		_, err := w.mark(req)
+		_, err := w.pin(req)
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
 		require.Len(t, w.holders(req.Root), 4)
 		req.Target, req.Seq = 2, 1
-		_, err = w.mark(req)
+		_, err = w.pin(req)
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
 		var peers []transport.Peer

@@ -71,7 +71,7 @@ func (s *Service) scrub(ctx context.Context, root string) {
 }
 
 // scrubRecord writes a copy's record again if it has rotted: with it the next
-// start would miss the copy, or not know its marks.
+// start would miss the copy, or not know its pins.
 func (s *Service) scrubRecord(root string) {
 	if !s.holdings.holds(root) || s.holdings.mending[root] || s.holdings.releasing[root] {
 		return

@@ -1,7 +1,7 @@
 // Package hoarder is the service that keeps content alive: it holds copies of
-// what others have marked, competes for what is rare, repairs what was lost and
+// what others have pinned, competes for what is rare, repairs what was lost and
 // lets go of what there is too much of, but never of a last copy. It decides
-// nothing about what is worth keeping; those who mark do.
+// nothing about what is worth keeping; those who pin do.
 package hoarder
 
 import (
@@ -20,7 +20,7 @@ import (
 func Spec() node.Spec {
 	return node.Spec{
 		Name: hoarderapi.Service,
-		Doc:  "keeps copies of what was marked and repairs what was lost",
+		Doc:  "keeps copies of what was pinned and repairs what was lost",
 		Settings: func() any {
 			s := DefaultSettings()
 			return &s
@@ -48,14 +48,14 @@ type Service struct {
 	acquisitions map[string]*acquisition
 	fetching     int // acquisitions that run
 	acquiring    map[string]bool
-	toYield      map[string]bool    // releases that are planned
-	yielding     map[string]bool    // and those that run
-	releasing    int                // tasks that do the planned ones
-	marking      int                // marks that are being served
-	interest     map[string]int     // demand reported and not yet written
-	recordedPins map[string][]*mark // of what is held, the marks that its record names
-	remains      map[string]bool    // copies that were given up, of which some blocks may still be here
-	untidy       bool               // something was removed from the disk and not synced since
+	toYield      map[string]bool   // releases that are planned
+	yielding     map[string]bool   // and those that run
+	releasing    int               // tasks that do the planned ones
+	pinning      int               // pins that are being served
+	interest     map[string]int    // demand reported and not yet written
+	recordedPins map[string][]*pin // of what is held, the pins that its record names
+	remains      map[string]bool   // copies that were given up, of which some blocks may still be here
+	untidy       bool              // something was removed from the disk and not synced since
 
 	cursor  int      // of the sweep, in index.list
 	probed  int      // of the probe, in roster.all
@@ -75,7 +75,7 @@ func New(env node.Env, settings Settings) *Service {
 		toYield:      map[string]bool{},
 		yielding:     map[string]bool{},
 		interest:     map[string]int{},
-		recordedPins: map[string][]*mark{},
+		recordedPins: map[string][]*pin{},
 		remains:      map[string]bool{},
 	}
 }
@@ -119,9 +119,9 @@ func (s *Service) Stop(ctx context.Context) error {
 
 func (s *Service) serve() {
 	ep := s.env.Wire
-	hoarderapi.MarkMethod.Serve(ep, s.mark)
-	hoarderapi.TakeMethod.Serve(ep, s.take)
-	hoarderapi.UnmarkMethod.Serve(ep, s.unmark)
+	hoarderapi.PinMethod.Serve(ep, s.pin)
+	hoarderapi.PinCopyMethod.Serve(ep, s.pinCopy)
+	hoarderapi.UnpinMethod.Serve(ep, s.unpin)
 	hoarderapi.OwnersMethod.Serve(ep, s.owners)
 	hoarderapi.OwnedMethod.Serve(ep, s.owned)
 	hoarderapi.DemandMethod.Serve(ep, s.demand)

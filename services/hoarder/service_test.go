@@ -85,8 +85,8 @@ func (w *town) store(size int, of byte) (root string) {
 	return root
 }
 
-func (w *town) mark(req hoarderapi.MarkRequest) (resp hoarderapi.MarkResponse, err error) {
-	w.user.Do(func(ctx context.Context) { resp, err = w.client.Mark(ctx, req) })
+func (w *town) pin(req hoarderapi.PinRequest) (resp hoarderapi.PinResponse, err error) {
+	w.user.Do(func(ctx context.Context) { resp, err = w.client.Pin(ctx, req) })
 	return resp, err
 }
 
@@ -114,15 +114,15 @@ func (w *town) holders(root string) (list []string) {
 	return list
 }
 
-func asset(root, owner string) hoarderapi.MarkRequest {
-	return hoarderapi.MarkRequest{Root: root, Kind: hoarderapi.Asset, Owner: owner}
+func asset(root, owner string) hoarderapi.PinRequest {
+	return hoarderapi.PinRequest{Root: root, Kind: hoarderapi.Asset, Owner: owner}
 }
 
-func TestMarkIsOnTwoDisks(t *testing.T) {
+func TestPinIsOnTwoDisks(t *testing.T) {
 	inTown(t, 5, nil, func(w *town) {
 		time.Sleep(5 * time.Second)
 		root := w.store(5000, 1)
-		resp, err := w.mark(asset(root, "me"))
+		resp, err := w.pin(asset(root, "me"))
 		require.NoError(t, err)
 		require.Equal(t, 2, resp.Copies)
 		require.Equal(t, 2, resp.Records)
@@ -135,10 +135,10 @@ func TestMarkIsOnTwoDisks(t *testing.T) {
 			})
 			require.Equal(t, slices.Contains(w.holders(root), m.Name), found, "what was acknowledged was synced")
 		}
-		marked := w.Facts("item-marked")
-		require.Len(t, marked, 1)
+		pinned := w.Facts("item-pinned")
+		require.Len(t, pinned, 1)
 		for name, want := range map[string]any{"root": root, "target": 3, "bytes": resp.Bytes, "copies": 2, "records": 2} {
-			require.Equal(t, want, marked[0].Fields[name], name)
+			require.Equal(t, want, pinned[0].Fields[name], name)
 		}
 		require.GreaterOrEqual(t, resp.Bytes, int64(5000))
 		require.Less(t, resp.Bytes, int64(5500))
@@ -155,7 +155,7 @@ func TestMarkIsOnTwoDisks(t *testing.T) {
 		require.Len(t, located, 3)
 		require.Equal(t, hoarderapi.Rank(root, located), located, "the best first")
 
-		again, err := w.mark(asset(root, "me"))
+		again, err := w.pin(asset(root, "me"))
 		require.NoError(t, err)
 		require.Equal(t, resp.Bytes, again.Bytes)
 		time.Sleep(2 * time.Minute)
@@ -175,14 +175,14 @@ func TestOneCopyIfOneIsWanted(t *testing.T) {
 		root := w.store(100, 1)
 		req := asset(root, "me")
 		req.Target = 1
-		resp, err := w.mark(req)
+		resp, err := w.pin(req)
 		require.NoError(t, err)
 		require.Equal(t, 1, resp.Copies)
-		require.Equal(t, 2, resp.Records, "the mark itself is on two")
+		require.Equal(t, 2, resp.Records, "the pin itself is on two")
 		time.Sleep(time.Minute)
 		require.Len(t, w.holders(root), 1)
 		req.Target, req.Seq = 2, 1
-		resp, err = w.mark(req)
+		resp, err = w.pin(req)
 		require.NoError(t, err)
 		require.Equal(t, 2, resp.Copies)
 	})
@@ -192,7 +192,7 @@ func TestLostCopiesAreRestored(t *testing.T) {
 	inTown(t, 5, nil, func(w *town) {
 		time.Sleep(5 * time.Second)
 		root := w.store(3000, 1)
-		_, err := w.mark(asset(root, "me"))
+		_, err := w.pin(asset(root, "me"))
 		require.NoError(t, err)
 		time.Sleep(20 * time.Second)
 		w.user.Stop()
@@ -221,19 +221,19 @@ func TestLostCopiesAreRestored(t *testing.T) {
 	})
 }
 
-func TestUnmarkLetsGo(t *testing.T) {
+func TestUnpinLetsGo(t *testing.T) {
 	inTown(t, 3, nil, func(w *town) {
 		time.Sleep(5 * time.Second)
 		root := w.store(300, 1)
 		for _, owner := range []string{"one", "two"} {
 			req := asset(root, owner)
 			req.Seq, req.Target = 4, 2
-			_, err := w.mark(req)
+			_, err := w.pin(req)
 			require.NoError(t, err)
 		}
-		unmark := func(owner string, seq uint64) {
+		unpin := func(owner string, seq uint64) {
 			w.user.Do(func(ctx context.Context) {
-				require.NoError(t, w.client.Unmark(ctx, hoarderapi.UnmarkRequest{Root: root, Owner: owner, Seq: seq}))
+				require.NoError(t, w.client.Unpin(ctx, hoarderapi.UnpinRequest{Root: root, Owner: owner, Seq: seq}))
 			})
 		}
 		owners := func() (names []string) {
@@ -250,17 +250,17 @@ func TestUnmarkLetsGo(t *testing.T) {
 			})
 			return names
 		}
-		unmark("one", 3)
+		unpin("one", 3)
 		require.Equal(t, []string{"one", "two"}, owners(), "an older word")
-		unmark("one", 4)
+		unpin("one", 4)
 		require.Equal(t, []string{"two"}, owners())
 		req := asset(root, "one")
 		req.Seq = 4
-		_, err := w.mark(req)
+		_, err := w.pin(req)
 		require.Equal(t, transport.Conflict, transport.KindOf(err))
 		time.Sleep(time.Minute)
 		require.Len(t, w.holders(root), 2, "somebody wants it")
-		unmark("two", hoarderapi.Forever)
+		unpin("two", hoarderapi.Forever)
 		time.Sleep(10 * time.Second)
 		require.Len(t, w.holders(root), 2, "for a while")
 		time.Sleep(30 * time.Second)
@@ -282,18 +282,18 @@ func TestCapacityIsKept(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		req := asset(w.store(9000, 1), "me")
 		req.Size = 9000
-		_, err := w.mark(req)
+		_, err := w.pin(req)
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
 		require.Len(t, w.holders(req.Root), 3)
 		second := asset(w.store(12_000, 2), "me")
 		second.Size = 12_000
-		_, err = w.mark(second)
+		_, err = w.pin(second)
 		require.Equal(t, transport.Refused, transport.KindOf(err), "%v", err)
 		require.Empty(t, w.holders(second.Root))
 		liar := asset(w.store(12_000, 3), "me")
 		liar.Size = 100
-		_, err = w.mark(liar)
+		_, err = w.pin(liar)
 		require.Error(t, err, "it is larger than was said")
 		w.turn(w.hoarders[0], func(_ context.Context, s *Service) {
 			used, capacity := s.Bytes()
@@ -307,7 +307,7 @@ func TestCapacityIsKept(t *testing.T) {
 		})
 		third := asset(w.store(5000, 4), "me")
 		third.Size = 5000
-		_, err = w.mark(third)
+		_, err = w.pin(third)
 		require.NoError(t, err)
 	})
 }
@@ -316,7 +316,7 @@ func TestHaveReadsWhatItConfirms(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
 		time.Sleep(5 * time.Second)
 		root := w.store(3000, 1)
-		_, err := w.mark(asset(root, "me"))
+		_, err := w.pin(asset(root, "me"))
 		require.NoError(t, err)
 		require.Len(t, w.holders(root), 2)
 		ask := func(from *Service, ctx context.Context, of *nodetest.Machine, promise bool) hoarderapi.HaveResponse {
@@ -362,7 +362,7 @@ func TestARestartCountsItsDisk(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		kept, gone := w.store(3000, 1), w.store(2000, 2)
 		for _, root := range []string{kept, gone} {
-			_, err := w.mark(asset(root, "me"))
+			_, err := w.pin(asset(root, "me"))
 			require.NoError(t, err)
 		}
 		m := w.hoarders[0]
@@ -392,8 +392,8 @@ func TestDatabasesNewestSnapshotCounts(t *testing.T) {
 	inTown(t, 3, nil, func(w *town) {
 		time.Sleep(5 * time.Second)
 		snapshot := func(version uint64) string {
-			req := hoarderapi.MarkRequest{Root: w.store(1000, byte(version)), Kind: hoarderapi.Database, Owner: "me", Name: "db", Version: version, Target: 2}
-			_, err := w.mark(req)
+			req := hoarderapi.PinRequest{Root: w.store(1000, byte(version)), Kind: hoarderapi.Database, Owner: "me", Name: "db", Version: version, Target: 2}
+			_, err := w.pin(req)
 			require.NoError(t, err)
 			return req.Root
 		}
@@ -414,18 +414,18 @@ func TestDatabasesNewestSnapshotCounts(t *testing.T) {
 	})
 }
 
-func TestAMarkWithATimeEnds(t *testing.T) {
+func TestAPinWithATimeEnds(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
 		time.Sleep(5 * time.Second)
 		req := asset(w.store(1000, 1), "me")
 		req.For = time.Minute
-		_, err := w.mark(req)
+		_, err := w.pin(req)
 		require.NoError(t, err)
 		time.Sleep(59 * time.Second)
-		require.Empty(t, w.Facts("mark-withdrawn"))
+		require.Empty(t, w.Facts("pin-withdrawn"))
 		require.Len(t, w.holders(req.Root), 2)
 		time.Sleep(50 * time.Second)
-		ended := w.Facts("mark-withdrawn")
+		ended := w.Facts("pin-withdrawn")
 		require.Len(t, ended, 1, "one of them says so")
 		require.Equal(t, "ended", ended[0].Fields["why"])
 		require.Empty(t, w.holders(req.Root))
@@ -436,7 +436,7 @@ func TestDemandIsCounted(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
 		time.Sleep(5 * time.Second)
 		root := w.store(1000, 1)
-		_, err := w.mark(asset(root, "me"))
+		_, err := w.pin(asset(root, "me"))
 		require.NoError(t, err)
 		m := w.hoarders[0]
 		report := func(root string, n int) (err error) {
@@ -454,7 +454,7 @@ func TestDemandIsCounted(t *testing.T) {
 		for _, h := range w.hoarders {
 			w.turn(h, func(_ context.Context, s *Service) {
 				require.Equal(t, uint64(6), s.index.get(root).demandBy(m.Peer()))
-				require.Equal(t, int64(7), s.index.get(root).totalDemand(), "the mark expects one")
+				require.Equal(t, int64(7), s.index.get(root).totalDemand(), "the pin expects one")
 				require.Empty(t, s.interest)
 			})
 		}

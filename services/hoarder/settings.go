@@ -30,7 +30,7 @@ type Settings struct {
 	LivenessInterval time.Duration `yaml:"liveness-interval" range:"100ms..1h"`
 	// SweepInterval is how often it looks again at what no event has told it.
 	SweepInterval time.Duration `yaml:"sweep-interval" range:"1s..24h"`
-	// ForgetAfter is how long a withdrawal is remembered, at least: a mark that was
+	// ForgetAfter is how long a withdrawal is remembered, at least: a pin that was
 	// made before it and comes later than that undoes it.
 	ForgetAfter time.Duration `yaml:"forget-after" range:"1m..8760h"`
 	// ScrubInterval is how long one round of verifying all held content takes.

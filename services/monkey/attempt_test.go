@@ -18,11 +18,11 @@ import (
 // Whoever asks a monkey what it does hears of each phase, under one token.
 func TestPhases(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
-		y.fences.after, y.marks.after, y.publishes.after, y.finishes.after = 2*time.Second, 2*time.Second, 2*time.Second, 2*time.Second
+		y.fences.after, y.pins.after, y.publishes.after, y.finishes.after = 2*time.Second, 2*time.Second, 2*time.Second, 2*time.Second
 		y.offer(job(1))
 		token := patrickapi.Token{Attempt: 3, Holder: y.monkey.Peer()}
 		time.Sleep(time.Second)
-		for i, phase := range []string{"fetch", "build", "mark", "publish", "finish"} {
+		for i, phase := range []string{"fetch", "build", "pin", "publish", "finish"} {
 			var status monkeyapi.StatusResponse
 			y.turn(func(s *Service) {
 				status, _ = s.status(context.Background(), y.patrick.Peer(), monkeyapi.StatusRequest{})
@@ -83,8 +83,8 @@ func TestWhatALostLockEnds(t *testing.T) {
 	}{
 		"a fence that fails": {func(y *yard) { y.fences.err, y.renews.err = silent, silent }, ended, 0, 0},
 		"a build":            {func(y *yard) { y.build, y.renews.err = forever, silent }, "failed: context canceled", 1, 0},
-		"a mark that takes until then, unnoticed": {func(y *yard) {
-			y.renews.after, y.marks.after = time.Hour, 7500*time.Millisecond
+		"a pin that takes until then, unnoticed": {func(y *yard) {
+			y.renews.after, y.pins.after = time.Hour, 7500*time.Millisecond
 		}, ended, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestWhatALostLockEnds(t *testing.T) {
 // publication undoes it.
 func TestWhereAnAttemptGoesWrong(t *testing.T) {
 	for point, c := range map[string]struct {
-		fenced, builds, marked, published int
+		fenced, builds, pinned, published int
 		success                           bool
 	}{
 		"monkey/after-lock":     {0, 0, 0, 0, false},
@@ -125,7 +125,7 @@ func TestWhereAnAttemptGoesWrong(t *testing.T) {
 			inYard(t, without{}, nil, func(y *yard) {
 				y.offer(job(1))
 				time.Sleep(4 * time.Second)
-				require.Equal(t, []int{c.fenced, c.builds, c.marked, c.published}, []int{len(y.fenced), y.builds, len(y.marked), len(y.published)})
+				require.Equal(t, []int{c.fenced, c.builds, c.pinned, c.published}, []int{len(y.fenced), y.builds, len(y.pinned), len(y.published)})
 				require.Len(t, y.finished, 1)
 				require.Equal(t, c.success, y.finished[0].Success)
 				require.Equal(t, c.success, y.finished[0].Published)
@@ -157,7 +157,7 @@ func TestADiskThatTakesNothing(t *testing.T) {
 		require.Contains(t, y.finished[0].Error, "full")
 		require.Empty(t, y.finished[0].Log)
 		require.Zero(t, y.finished[0].LogSize)
-		require.Empty(t, y.marked)
+		require.Empty(t, y.pinned)
 	})
 }
 
@@ -170,10 +170,10 @@ func TestARefusedPublicationIsAFact(t *testing.T) {
 		require.Len(t, y.Facts("publish-refused"), 1)
 	})
 	inYard(t, without{}, nil, func(y *yard) { // no room: a try each second
-		y.marks.err = failing(transport.Refused)
+		y.pins.err = failing(transport.Refused)
 		y.offer(job(1))
 		time.Sleep(lease + refusedRetryMax)
-		require.Len(t, y.marked, int(refusedRetryMax/retryWait)+1)
+		require.Len(t, y.pinned, int(refusedRetryMax/retryWait)+1)
 		require.Empty(t, y.Facts("publish-refused"))
 	})
 }

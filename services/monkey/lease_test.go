@@ -19,7 +19,7 @@ func TestNothingIsTriedAgainAfterTheLease(t *testing.T) {
 		built time.Duration // when the step begins
 	}{
 		"fence":   {func(y *yard) { y.fences.err = silent }, func(y *yard) int { return len(y.fenced) }, 0},
-		"mark":    {func(y *yard) { y.marks.err = silent }, func(y *yard) int { return len(y.marked) }, 2 * time.Second},
+		"pin":     {func(y *yard) { y.pins.err = silent }, func(y *yard) int { return len(y.pinned) }, 2 * time.Second},
 		"publish": {func(y *yard) { y.publishes.err = silent }, func(y *yard) int { return len(y.published) }, 2 * time.Second},
 		"report": {func(y *yard) {
 			y.fails(errors.New("out of luck"))

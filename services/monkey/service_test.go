@@ -31,19 +31,19 @@ type yard struct {
 	coordinator node.Env
 	tree        cid.Cid
 
-	claims, renews, finishes, fences, publishes, marks, opens steps
-	grant                                                     func(g *patrickapi.Grant) // what patrick grants instead
-	claimed                                                   []patrickapi.ClaimRequest
-	open                                                      []patrickapi.Offer
-	renewed                                                   []renewal
-	asked                                                     int // for open jobs
-	requests                                                  []Request
-	finished                                                  []patrickapi.FinishRequest
-	fenced                                                    []tnsapi.FenceRequest
-	published                                                 []tnsapi.PublishRequest
-	marked                                                    []hoarderapi.MarkRequest
-	logged                                                    []patrickapi.LogNote
-	logCopies                                                 int
+	claims, renews, finishes, fences, publishes, pins, opens steps
+	grant                                                    func(g *patrickapi.Grant) // what patrick grants instead
+	claimed                                                  []patrickapi.ClaimRequest
+	open                                                     []patrickapi.Offer
+	renewed                                                  []renewal
+	asked                                                    int // for open jobs
+	requests                                                 []Request
+	finished                                                 []patrickapi.FinishRequest
+	fenced                                                   []tnsapi.FenceRequest
+	published                                                []tnsapi.PublishRequest
+	pinned                                                   []hoarderapi.PinRequest
+	logged                                                   []patrickapi.LogNote
+	logCopies                                                int
 
 	build  func(ctx context.Context, loop clock.Loop, r Request) (Result, error)
 	builds int
@@ -148,9 +148,9 @@ func (y *yard) startTNS(env node.Env) {
 }
 
 func (y *yard) startHoarder(env node.Env) {
-	hoarderapi.MarkMethod.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req hoarderapi.MarkRequest) (hoarderapi.MarkResponse, error) {
-		y.marked = append(y.marked, req)
-		return hoarderapi.MarkResponse{Copies: 2}, y.marks.take(ctx, env.Loop)
+	hoarderapi.PinMethod.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req hoarderapi.PinRequest) (hoarderapi.PinResponse, error) {
+		y.pinned = append(y.pinned, req)
+		return hoarderapi.PinResponse{Copies: 2}, y.pins.take(ctx, env.Loop)
 	})
 }
 
@@ -221,13 +221,13 @@ func TestAJobFromOfferToReport(t *testing.T) {
 		require.Equal(t, []tnsapi.FenceRequest{{Project: "p", Branch: "b", Job: job(1), Token: token}}, y.fenced, "before it builds")
 		require.Equal(t, 1, y.builds)
 		require.Len(t, y.holding(), 1)
-		require.Empty(t, y.marked)
+		require.Empty(t, y.pinned)
 		time.Sleep(2 * time.Second)
 		artifact := y.published[0].Artifact
-		require.Equal(t, []hoarderapi.MarkRequest{{
+		require.Equal(t, []hoarderapi.PinRequest{{
 			Root: artifact, Kind: hoarderapi.Asset, Size: int64(len("artifact")), Holders: []transport.Peer{y.monkey.Peer()},
-			Owner: tnsapi.ArtifactOwner(job(1)), Seq: 3, For: tnsapi.MarkFor,
-		}}, y.marked)
+			Owner: tnsapi.ArtifactOwner(job(1)), Seq: 3, For: tnsapi.PinFor,
+		}}, y.pinned)
 		require.Equal(t, []tnsapi.PublishRequest{{
 			Project: "p", Branch: "b", Commit: "c", Job: job(1), Order: 7, Token: token, Artifact: artifact,
 			Entries: []tnsapi.Entry{{Path: "a", Value: []byte("1")}, {Path: "b", Value: []byte("2")}},
@@ -353,10 +353,10 @@ func TestHowAnAttemptIsReported(t *testing.T) {
 			patrickapi.FinishRequest{Success: true, Artifact: "?"}, 1, 1},
 		"refused, and no patrick says that it still holds": {func(y *yard) { y.publishes.err, y.renews.err = conflict, failing(transport.Internal) }, 4 * time.Second,
 			patrickapi.FinishRequest{Error: "test: conflict: as told"}, 1, 1},
-		"the artifact was let go": {func(y *yard) { y.marks.err = conflict }, 3 * time.Second, patrickapi.FinishRequest{Success: true, Artifact: "?"}, 1, 0},
-		"no room": {func(y *yard) { y.marks.err = failing(transport.Refused) }, 3*time.Second + refusedRetryMax,
+		"the artifact was let go": {func(y *yard) { y.pins.err = conflict }, 3 * time.Second, patrickapi.FinishRequest{Success: true, Artifact: "?"}, 1, 0},
+		"no room": {func(y *yard) { y.pins.err = failing(transport.Refused) }, 3*time.Second + refusedRetryMax,
 			patrickapi.FinishRequest{Error: "test: refused: as told"}, 1, 0},
-		"no hoarder answers": {func(y *yard) { y.marks.err = failing(transport.Internal) }, 4*time.Second + retryMax,
+		"no hoarder answers": {func(y *yard) { y.pins.err = failing(transport.Internal) }, 4*time.Second + retryMax,
 			patrickapi.FinishRequest{Error: "test: internal: as told"}, 1, 0},
 		"tns is silent": {func(y *yard) { y.publishes.err = failing(transport.Internal) }, 4*time.Second + retryMax,
 			patrickapi.FinishRequest{Error: "tns/publish: unreachable: test: internal: as told"}, 1, 61},
@@ -382,7 +382,7 @@ func TestHowAnAttemptIsReported(t *testing.T) {
 				require.Equal(t, c.builds, y.builds)
 				require.Len(t, y.published, c.published)
 				require.Len(t, y.Facts("published"), 0)
-				require.Equal(t, y.marks.err == nil && got.Artifact != "" || c.published > 0, len(y.Facts("artifact-kept")) == 1)
+				require.Equal(t, y.pins.err == nil && got.Artifact != "" || c.published > 0, len(y.Facts("artifact-kept")) == 1)
 				require.Len(t, y.Facts("build-ended"), c.builds)
 				for _, f := range y.Facts("build-ended") {
 					require.Equal(t, len(y.Facts("build-done")) == 1, f.Fields["success"])
@@ -590,7 +590,7 @@ func TestACloudWithoutTheOthers(t *testing.T) {
 		require.Len(t, y.finished, 1)
 		require.True(t, y.finished[0].Success)
 		require.False(t, y.finished[0].Published)
-		require.Zero(t, y.marked[0].For, "nobody says what is needed no more")
+		require.Zero(t, y.pinned[0].For, "nobody says what is needed no more")
 	})
 	inYard(t, without{hoarder: true}, nil, func(y *yard) {
 		n := 0

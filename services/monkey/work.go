@@ -156,7 +156,7 @@ func (s *Service) fetchTree(ctx context.Context, l *lock) (patrickapi.Tree, erro
 
 // storeArtifact stores the artifact as blocks and has a hoarder keep it.
 func (s *Service) storeArtifact(ctx context.Context, l *lock, built Result) (cid.Cid, error) {
-	l.phase = "mark"
+	l.phase = "pin"
 	root, err := s.add(ctx, l, built.Artifact)
 	if err != nil {
 		return root, err
@@ -166,9 +166,9 @@ func (s *Service) storeArtifact(ctx context.Context, l *lock, built Result) (cid
 		return root, nil
 	}
 	return root, s.retryWhileLeased(ctx, l, func(ctx context.Context) error {
-		kept, err := s.hoarder.Mark(ctx, hoarderapi.MarkRequest{
+		kept, err := s.hoarder.Pin(ctx, hoarderapi.PinRequest{
 			Root: root.String(), Kind: hoarderapi.Asset, Size: int64(len(built.Artifact)),
-			Holders: []transport.Peer{s.env.Self}, Owner: tnsapi.ArtifactOwner(l.job.ID), Seq: l.token.Attempt, For: s.markFor(),
+			Holders: []transport.Peer{s.env.Self}, Owner: tnsapi.ArtifactOwner(l.job.ID), Seq: l.token.Attempt, For: s.pinFor(),
 		})
 		if err == nil {
 			s.env.Observe("artifact-kept", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("artifact", root.String()), node.F("copies", kept.Copies))
@@ -177,13 +177,13 @@ func (s *Service) storeArtifact(ctx context.Context, l *lock, built Result) (cid
 	})
 }
 
-// markFor is how long the mark holds if nobody publishes. In a cloud without tns
+// pinFor is how long the pin holds if nobody publishes. In a cloud without tns
 // nobody does, and nobody says what is needed no more.
-func (s *Service) markFor() time.Duration {
+func (s *Service) pinFor() time.Duration {
 	if !s.offered(tnsapi.Service) {
 		return 0
 	}
-	return tnsapi.MarkFor
+	return tnsapi.PinFor
 }
 
 // publish makes the version visible under the token.

@@ -17,12 +17,12 @@ import (
 
 // What hoarders are to be told of artifacts is written in the batch of the publish
 // that it follows from, and done by a task: the artifact of what is published is
-// marked for good, and that of a version which is not among the newest any more
+// pinned for good, and that of a version which is not among the newest any more
 // is let go. A replica does what it finds after a pause that grows with its rank
 // for the job, so that mostly one of them does it; twice does no harm.
 
 const (
-	// artifactGrace is how long an artifact stays marked that is to be let go:
+	// artifactGrace is how long an artifact stays pinned that is to be let go:
 	// whoever reads may still be about to ask for it.
 	artifactGrace = 10 * time.Second
 	// artifactStep is the pause between two ranks.
@@ -176,7 +176,7 @@ func (s *Service) do(ctx context.Context, c chore) error {
 	owner := tnsapi.ArtifactOwner(c.job)
 	var err error
 	if c.kind == dropChore {
-		err = s.hoarder.Unmark(ctx, hoarderapi.UnmarkRequest{Root: c.root, Owner: owner, Seq: hoarderapi.Forever})
+		err = s.hoarder.Unpin(ctx, hoarderapi.UnpinRequest{Root: c.root, Owner: owner, Seq: hoarderapi.Forever})
 	} else {
 		err = s.pin(ctx, owner, c.root)
 	}
@@ -195,7 +195,7 @@ func (s *Service) pin(ctx context.Context, owner, root string) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.hoarder.Mark(ctx, hoarderapi.MarkRequest{
+	_, err = s.hoarder.Pin(ctx, hoarderapi.PinRequest{
 		Root: root, Kind: hoarderapi.Asset, Holders: holders[:min(len(holders), hoarderapi.HoldersMax)], Owner: owner, Seq: tnsapi.PinSeq,
 	})
 	return err

@@ -58,23 +58,23 @@ func fillHall(c *nodetest.Cloud, h *hall, n int, change func(s *Settings), f fun
 // storeroom stands in for hoarders.
 type storeroom struct {
 	*nodetest.Machine
-	fails  error // what everybody is answered
-	marks  []hoarderapi.MarkRequest
-	gone   []hoarderapi.UnmarkRequest
-	onMark func()
+	fails error // what everybody is answered
+	pins  []hoarderapi.PinRequest
+	gone  []hoarderapi.UnpinRequest
+	onPin func()
 }
 
 func (s *storeroom) start(env node.Env) {
-	hoarderapi.MarkMethod.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req hoarderapi.MarkRequest) (hoarderapi.MarkResponse, error) {
-		if s.onMark != nil {
-			s.onMark()
+	hoarderapi.PinMethod.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req hoarderapi.PinRequest) (hoarderapi.PinResponse, error) {
+		if s.onPin != nil {
+			s.onPin()
 		}
 		if s.fails == nil {
-			s.marks = append(s.marks, req)
+			s.pins = append(s.pins, req)
 		}
-		return hoarderapi.MarkResponse{Copies: 2}, s.fails
+		return hoarderapi.PinResponse{Copies: 2}, s.fails
 	})
-	hoarderapi.UnmarkMethod.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req hoarderapi.UnmarkRequest) (hoarderapi.Done, error) {
+	hoarderapi.UnpinMethod.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req hoarderapi.UnpinRequest) (hoarderapi.Done, error) {
 		if s.fails == nil {
 			s.gone = append(s.gone, req)
 		}
@@ -85,9 +85,9 @@ func (s *storeroom) start(env node.Env) {
 	})
 }
 
-// owners of what was marked for good, oldest first.
+// owners of what was pinned for good, oldest first.
 func (s *storeroom) owners() (list []string) {
-	for _, m := range s.marks {
+	for _, m := range s.pins {
 		list = append(list, m.Owner+" "+m.Root)
 	}
 	return list
@@ -279,7 +279,7 @@ func TestEachRollbackIsNewerThanWhatItReplaces(t *testing.T) {
 	})
 }
 
-// The artifact of what is made live again is marked for good before anybody is told
+// The artifact of what is made live again is pinned for good before anybody is told
 // to use it; if it cannot be kept, nothing happens.
 func TestARollbackKeepsItsArtifactFirst(t *testing.T) {
 	inHallWithStore(t, 1, nil, func(h *hall) {
@@ -287,8 +287,8 @@ func TestARollbackKeepsItsArtifactFirst(t *testing.T) {
 		one.Artifact, two.Artifact = "a-one", "a-two"
 		h.mustPublish(one, two)
 		time.Sleep(2 * time.Second)
-		h.store.marks = nil
-		h.store.onMark = func() {
+		h.store.pins = nil
+		h.store.onPin = func() {
 			h.turn(h.replicas[0], func(_ context.Context, s *Service) {
 				v, err := s.Current("p", "b")
 				require.NoError(t, err)
@@ -297,10 +297,10 @@ func TestARollbackKeepsItsArtifactFirst(t *testing.T) {
 		}
 		resp, err := h.rollbackAt(h.replicas[0], "id", "c-one")
 		require.NoError(t, err)
-		h.store.onMark = nil
-		require.Equal(t, []hoarderapi.MarkRequest{{
+		h.store.onPin = nil
+		require.Equal(t, []hoarderapi.PinRequest{{
 			Root: "a-one", Kind: hoarderapi.Asset, Holders: []transport.Peer{h.store.Peer()}, Owner: tnsapi.ArtifactOwner("rollback-id"), Seq: tnsapi.PinSeq,
-		}}, h.store.marks)
+		}}, h.store.pins)
 		require.Equal(t, "a-one", resp.Version.Artifact)
 
 		h.store.fails = transport.New(transport.NotFound, "hoarder", "gone")
@@ -317,7 +317,7 @@ func TestARollbackKeepsItsArtifactFirst(t *testing.T) {
 	})
 }
 
-// What is published is marked for good at once, what is overtaken is let go after
+// What is published is pinned for good at once, what is overtaken is let go after
 // the grace, by one replica. Nothing is forgotten while no hoarder answers.
 func TestHoarders(t *testing.T) {
 	inHallWithStore(t, 2, func(s *Settings) { s.KeepArtifacts = 2 }, func(h *hall) {
@@ -334,7 +334,7 @@ func TestHoarders(t *testing.T) {
 		time.Sleep(artifactGrace - 2*time.Second)
 		require.Empty(t, h.store.gone, "a grace")
 		time.Sleep(artifactStep + 5*time.Second)
-		require.Equal(t, []hoarderapi.UnmarkRequest{{Root: "a-1", Owner: "job/job-1", Seq: hoarderapi.Forever}}, h.store.gone)
+		require.Equal(t, []hoarderapi.UnpinRequest{{Root: "a-1", Owner: "job/job-1", Seq: hoarderapi.Forever}}, h.store.gone)
 		require.Len(t, h.Facts("artifact-let-go"), 1)
 
 		h.store.fails = transport.New(transport.Unreachable, "hoarder", "silent")

@@ -12,7 +12,7 @@ import (
 const Service = "hoarder"
 
 // Kind says what an item is. Both are kept alike; a database is the content of
-// a name that changes, see MarkRequest.Version.
+// a name that changes, see PinRequest.Version.
 type Kind string
 
 // The kinds of item.
@@ -21,7 +21,7 @@ const (
 	Database Kind = "database"
 )
 
-// TargetDefault is how many copies an item gets when its mark does not say.
+// TargetDefault is how many copies an item gets when its pin does not say.
 const TargetDefault = 3
 
 // Bounds of a request; what exceeds them is Invalid.
@@ -34,17 +34,17 @@ const (
 	// OwnersMax bounds the owners of one item, and what is remembered of former
 	// ones; the next is Refused.
 	OwnersMax = 1024
-	// OwnedPage is how many marks one answer to Owned or Owners lists at most.
+	// OwnedPage is how many pins one answer to Owned or Owners lists at most.
 	OwnedPage = 256
 )
 
-// Forever is the Seq of an Unmark that no later mark of the same owner undoes:
+// Forever is the Seq of an Unpin that no later pin of the same owner undoes:
 // for owners that come once, such as a version of a branch.
 const Forever = ^uint64(0)
 
-// MarkRequest asks that content be kept for an owner. An item is kept while it
-// has an owner, whatever others withdraw. Marking again what is marked is free.
-type MarkRequest struct {
+// PinRequest asks that content be kept for an owner. An item is kept while it
+// has an owner, whatever others withdraw. Pinning again what is pinned is free.
+type PinRequest struct {
 	// Root is the CID of the content's DAG.
 	Root string
 	Kind Kind
@@ -60,15 +60,15 @@ type MarkRequest struct {
 	Holders []transport.Peer
 	// Owner is who wants it, never empty: "tns/site/main/000042". Name is a
 	// database's name, unique within its owner and empty for an asset. Owner and
-	// Name together are one voice about a root: one mark or one withdrawal.
+	// Name together are one voice about a root: one pin or one withdrawal.
 	Owner string
 	Name  string
 	// Seq is the owner's own counter. Of all that one owner says of one root the
-	// highest Seq counts, and of equal ones the withdrawal: so a mark that comes
-	// late, or again, never undoes an Unmark of the same or a higher Seq; it is a
-	// Conflict. An owner that never marks a root again leaves it 0.
+	// highest Seq counts, and of equal ones the withdrawal: so a pin that comes
+	// late, or again, never undoes an Unpin of the same or a higher Seq; it is a
+	// Conflict. An owner that never pins a root again leaves it 0.
 	Seq uint64
-	// For ends the mark by itself after at least that long, unless the owner marks
+	// For ends the pin by itself after at least that long, unless the owner pins
 	// with a higher Seq meanwhile: for those who may die before they can withdraw.
 	// 0: until it is withdrawn. It is measured by the hoarders, anew after a start.
 	For time.Duration
@@ -77,8 +77,8 @@ type MarkRequest struct {
 	Version uint64
 }
 
-// MarkResponse says what is durable.
-type MarkResponse struct {
+// PinResponse says what is durable.
+type PinResponse struct {
 	// Holder has fetched, verified and synced the content.
 	Holder transport.Peer
 	// Bytes is the content's stored size.
@@ -86,7 +86,7 @@ type MarkResponse struct {
 	// Copies is on how many hoarders the content is durable: 1 only if one is
 	// wanted, or no other that has room answered.
 	Copies int
-	// Records is the same for the mark itself.
+	// Records is the same for the pin itself.
 	Records int
 }
 
@@ -103,9 +103,9 @@ type DemandRequest struct {
 	N    int
 }
 
-// UnmarkRequest withdraws what the owner has marked with Seq or less, or will
-// have: a mark that arrives later is covered too. Others' marks stand.
-type UnmarkRequest struct {
+// UnpinRequest withdraws what the owner has pinned with Seq or less, or will
+// have: a pin that arrives later is covered too. Others' pins stand.
+type UnpinRequest struct {
 	Root, Owner, Name string
 	Seq               uint64
 }
@@ -121,18 +121,18 @@ type OwnersResponse struct {
 	More bool
 }
 
-// OwnedRequest asks for what owners have marked whose text begins with Prefix, in
+// OwnedRequest asks for what owners have pinned whose text begins with Prefix, in
 // the order of roots, after a root.
 type OwnedRequest struct{ Prefix, After string }
 
 // OwnedResponse is one page. Next is the After of the next one, empty at the end;
 // a page may be empty and not the last.
 type OwnedResponse struct {
-	Marks []Owned
-	Next  string
+	Pins []Owned
+	Next string
 }
 
-// Owned is one owner's mark that stands.
+// Owned is one owner's pin that stands.
 type Owned struct {
 	Root, Owner, Name string
 	Kind              Kind
@@ -181,11 +181,11 @@ type StatusResponse struct {
 
 // The methods.
 var (
-	MarkMethod = transport.Method[MarkRequest, MarkResponse]{Name: "hoarder/mark"}
-	// TakeMethod is a mark passed on by the hoarder that was asked first: the
+	PinMethod = transport.Method[PinRequest, PinResponse]{Name: "hoarder/pin"}
+	// PinCopyMethod is a pin passed on by the hoarder that was asked first: the
 	// second copy.
-	TakeMethod     = transport.Method[MarkRequest, MarkResponse]{Name: "hoarder/take"}
-	UnmarkMethod   = transport.Method[UnmarkRequest, Done]{Name: "hoarder/unmark"}
+	PinCopyMethod  = transport.Method[PinRequest, PinResponse]{Name: "hoarder/pin-copy"}
+	UnpinMethod    = transport.Method[UnpinRequest, Done]{Name: "hoarder/unpin"}
 	OwnersMethod   = transport.Method[OwnersRequest, OwnersResponse]{Name: "hoarder/owners"}
 	OwnedMethod    = transport.Method[OwnedRequest, OwnedResponse]{Name: "hoarder/owned"}
 	LocateMethod   = transport.Method[RootRequest, LocateResponse]{Name: "hoarder/locate"}

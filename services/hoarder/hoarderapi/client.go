@@ -8,10 +8,10 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// MarkTimeout bounds one hoarder's attempt at a mark of content that moves in no
+// PinTimeout bounds one hoarder's attempt at a pin of content that moves in no
 // time. What is large has the time beside that it takes twice, for two copies,
 // over a slow link, see transport.TransferTime.
-const MarkTimeout = 20 * time.Second
+const PinTimeout = 20 * time.Second
 
 // Client speaks to hoarders. It tries them in rendezvous order of the root, so
 // that what is asked of an item tends to go to those that hold it.
@@ -24,21 +24,21 @@ type Client struct {
 // NewClient returns a client on the loop of ep.
 func NewClient(ep *transport.Endpoint) *Client { return &Client{ep: ep, attemptsMax: 6} }
 
-// Mark asks that content be kept. It returns when content and mark are on the
+// Pin asks that content be kept. It returns when content and pin are on the
 // disk of a hoarder and, if a second one with room is reachable and wanted, on
 // that one's too; so the caller may go away then. Refused: no hoarder that was
 // asked has room. Conflict: the owner has withdrawn it with this Seq or a higher
-// one. Marking is idempotent; try again after Timeout or Unreachable.
-func (c *Client) Mark(ctx context.Context, req MarkRequest) (MarkResponse, error) {
-	return try(ctx, c, MarkMethod, req.Root, req, MarkTimeout+2*transport.TransferTime(req.Size))
+// one. Pinning is idempotent; try again after Timeout or Unreachable.
+func (c *Client) Pin(ctx context.Context, req PinRequest) (PinResponse, error) {
+	return try(ctx, c, PinMethod, req.Root, req, PinTimeout+2*transport.TransferTime(req.Size))
 }
 
-// Unmark withdraws what the owner has marked with Seq or less. It returns when
+// Unpin withdraws what the owner has pinned with Seq or less. It returns when
 // that is on the disks of two hoarders, or of one if no other answers. The
 // content is let go when it has no owner left. It is idempotent, and no error if
-// nothing was marked: a mark that is still on its way is covered.
-func (c *Client) Unmark(ctx context.Context, req UnmarkRequest) error {
-	_, err := try(ctx, c, UnmarkMethod, req.Root, req, callTimeout)
+// nothing was pinned: a pin that is still on its way is covered.
+func (c *Client) Unpin(ctx context.Context, req UnpinRequest) error {
+	_, err := try(ctx, c, UnpinMethod, req.Root, req, callTimeout)
 	return err
 }
 
@@ -47,7 +47,7 @@ func (c *Client) Owners(ctx context.Context, req OwnersRequest) (OwnersResponse,
 	return try(ctx, c, OwnersMethod, req.Root, req, callTimeout)
 }
 
-// Owned lists a page of what owners with a prefix have marked, for an owner that
+// Owned lists a page of what owners with a prefix have pinned, for an owner that
 // compares what is kept for it with what it still wants.
 func (c *Client) Owned(ctx context.Context, req OwnedRequest) (OwnedResponse, error) {
 	return try(ctx, c, OwnedMethod, req.Prefix, req, callTimeout)

@@ -17,14 +17,14 @@ func TestGolden(t *testing.T) {
 		hoarderapi.HaveRequest{},
 		hoarderapi.HaveResponse{},
 		hoarderapi.LocateResponse{},
-		hoarderapi.MarkRequest{},
-		hoarderapi.MarkResponse{},
+		hoarderapi.PinRequest{},
+		hoarderapi.PinResponse{},
 		hoarderapi.OwnedRequest{},
 		hoarderapi.OwnedResponse{},
 		hoarderapi.OwnersRequest{},
 		hoarderapi.OwnersResponse{},
 		hoarderapi.RootRequest{},
 		hoarderapi.StatusResponse{},
-		hoarderapi.UnmarkRequest{},
+		hoarderapi.UnpinRequest{},
 	)
 }

@@ -7,13 +7,13 @@ import (
 )
 
 // An artifact is kept by hoarders for the job that it is of. Whoever builds it
-// marks it for a while, MarkFor, with the attempt as Seq; tns marks it for good
+// pins it for a while, PinFor, with the attempt as Seq; tns pins it for good
 // when it is published, and withdraws that when the version is dropped.
 
-// MarkFor is how long the mark of a builder holds that never comes to publish.
-const MarkFor = 24 * time.Hour
+// PinFor is how long the pin of a builder holds that never comes to publish.
+const PinFor = 24 * time.Hour
 
-// PinSeq is the Seq of tns's mark: above that of all attempts.
+// PinSeq is the Seq of tns's pin: above that of all attempts.
 const PinSeq = 1 << 40
 
 // ArtifactOwner is for whom hoarders keep the artifact of a job. It has at most 70

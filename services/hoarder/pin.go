@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// marksMax bounds the marks that are served at once.
-	marksMax = 64
-	// recordsMin is on how many hoarders a mark is durable before it is
+	// pinsMax bounds the pins that are served at once.
+	pinsMax = 64
+	// recordsMin is on how many hoarders a pin is durable before it is
 	// acknowledged, if as many answer within replicateTimeout.
 	recordsMin       = 2
 	replicateTimeout = 3 * time.Second
@@ -24,13 +24,13 @@ const (
 	// passOnTimeout and the time that the bytes take, see passOnTime.
 	passOnTriesMax = 3
 	passOnTimeout  = 2 * time.Second
-	// answerSpare is left of a mark's time to answer with one copy if a second one
+	// answerSpare is left of a pin's time to answer with one copy if a second one
 	// takes too long.
 	answerSpare = replicateTimeout + time.Second
 )
 
 // passOnTime is how long one hoarder may take for the second copy: longer on a
-// link on which the first copy took long. left is what is left of the mark's own
+// link on which the first copy took long. left is what is left of the pin's own
 // time, if that is bounded.
 func passOnTime(bytes int64, first, left time.Duration, bounded bool) time.Duration {
 	d := passOnTimeout + 2*first + transport.TransferTime(bytes)
@@ -40,9 +40,9 @@ func passOnTime(bytes int64, first, left time.Duration, bounded bool) time.Durat
 	return d
 }
 
-// mark takes the content first and acknowledges only what survives: here, and on
+// pin takes the content first and acknowledges only what survives: here, and on
 // a second hoarder if one can be had.
-func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest) (resp hoarderapi.MarkResponse, err error) {
+func (s *Service) pin(ctx context.Context, from transport.Peer, req hoarderapi.PinRequest) (resp hoarderapi.PinResponse, err error) {
 	began := s.env.Loop.Elapsed()
 	if err := s.keep(ctx, from, &req); err != nil {
 		return resp, err
@@ -60,22 +60,22 @@ func (s *Service) mark(ctx context.Context, from transport.Peer, req hoarderapi.
 		return resp, err
 	}
 	if !s.holdings.holds(req.Root) || s.holdings.mending[req.Root] { // found corrupted meanwhile
-		return resp, transport.New(transport.NotFound, hoarderapi.MarkMethod.Name, "the copy did not last")
+		return resp, transport.New(transport.NotFound, hoarderapi.PinMethod.Name, "the copy did not last")
 	}
 	if s.index.get(req.Root).covered(ownerID(req.Owner, req.Name), req.Seq) {
 		return resp, errWithdrawn // it was heard of meanwhile
 	}
 	bytes := s.holdings.held[req.Root]
-	s.env.Observe("item-marked", node.F("root", req.Root), node.F("owner", req.Owner), node.F("name", req.Name), node.F("seq", req.Seq),
+	s.env.Observe("item-pinned", node.F("root", req.Root), node.F("owner", req.Owner), node.F("name", req.Name), node.F("seq", req.Seq),
 		node.F("kind", string(req.Kind)), node.F("version", req.Version), node.F("for", req.For), node.F("target", req.Target), node.F("bytes", bytes),
 		node.F("copies", copies), node.F("records", records))
-	return hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: bytes, Copies: copies, Records: records}, nil
+	return hoarderapi.PinResponse{Holder: s.env.Self, Bytes: bytes, Copies: copies, Records: records}, nil
 }
 
-// take is the second copy of what another hoarder was asked to keep.
-func (s *Service) take(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest) (resp hoarderapi.MarkResponse, err error) {
+// pinCopy is the second copy of what another hoarder was asked to keep.
+func (s *Service) pinCopy(ctx context.Context, from transport.Peer, req hoarderapi.PinRequest) (resp hoarderapi.PinResponse, err error) {
 	if !s.roster.listed(from) {
-		return resp, transport.New(transport.Refused, hoarderapi.TakeMethod.Name, "not a hoarder")
+		return resp, transport.New(transport.Refused, hoarderapi.PinCopyMethod.Name, "not a hoarder")
 	}
 	if err := s.keep(ctx, from, &req); err != nil {
 		return resp, err
@@ -83,19 +83,19 @@ func (s *Service) take(ctx context.Context, from transport.Peer, req hoarderapi.
 	if err := s.sync(ctx); err != nil {
 		return resp, err
 	}
-	return hoarderapi.MarkResponse{Holder: s.env.Self, Bytes: s.holdings.held[req.Root], Copies: 1, Records: 1}, nil
+	return hoarderapi.PinResponse{Holder: s.env.Self, Bytes: s.holdings.held[req.Root], Copies: 1, Records: 1}, nil
 }
 
-// keep makes this hoarder a holder of what is to be marked and writes the mark.
-func (s *Service) keep(ctx context.Context, from transport.Peer, req *hoarderapi.MarkRequest) error {
-	if err := validateMark(req, s.settings); err != nil {
+// keep makes this hoarder a holder of what is to be pinned and writes the pin.
+func (s *Service) keep(ctx context.Context, from transport.Peer, req *hoarderapi.PinRequest) error {
+	if err := validatePin(req, s.settings); err != nil {
 		return err
 	}
-	if s.marking >= marksMax {
-		return transport.New(transport.Refused, hoarderapi.MarkMethod.Name, "busy")
+	if s.pinning >= pinsMax {
+		return transport.New(transport.Refused, hoarderapi.PinMethod.Name, "busy")
 	}
-	s.marking++
-	defer func() { s.marking-- }()
+	s.pinning++
+	defer func() { s.pinning-- }()
 	named := append([]transport.Peer{from}, req.Holders...)
 	holders := named
 	if it := s.index.items[req.Root]; it != nil {
@@ -110,12 +110,12 @@ func (s *Service) keep(ctx context.Context, from transport.Peer, req *hoarderapi
 		}
 		return err
 	}
-	return s.record(s.index.get(req.Root), *req, s.othersOf(named))
+	return s.writePin(s.index.get(req.Root), *req, s.othersOf(named))
 }
 
 // makeSure has the content on this disk, verified: what is acknowledged has been
 // read, also if it was here before.
-func (s *Service) makeSure(ctx context.Context, req *hoarderapi.MarkRequest, holders []transport.Peer) error {
+func (s *Service) makeSure(ctx context.Context, req *hoarderapi.PinRequest, holders []transport.Peer) error {
 	if s.holdings.holds(req.Root) && !s.holdings.mending[req.Root] {
 		s.scrub(ctx, req.Root)
 	}
@@ -124,10 +124,10 @@ func (s *Service) makeSure(ctx context.Context, req *hoarderapi.MarkRequest, hol
 
 // passOn has another hoarder take the content too, one that claims it or else the
 // best of those with room, and returns how many others have it then. A claim is
-// hearsay: only who says so itself, with the mark before it, is counted. It is an
-// error if one of them knows that the owner has withdrawn the mark. first is how
+// hearsay: only who says so itself, with the pin before it, is counted. It is an
+// error if one of them knows that the owner has withdrawn the pin. first is how
 // long the first copy took.
-func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderapi.MarkRequest, first time.Duration) (copies int, err error) {
+func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderapi.PinRequest, first time.Duration) (copies int, err error) {
 	if req.Target < 2 {
 		return 0, nil
 	}
@@ -141,7 +141,7 @@ func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderap
 			break
 		}
 		callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, limit)
-		_, err := hoarderapi.TakeMethod.Call(callCtx, s.env.Wire, p, req)
+		_, err := hoarderapi.PinCopyMethod.Call(callCtx, s.env.Wire, p, req)
 		cancel()
 		switch transport.KindOf(err) {
 		case 0:
@@ -155,7 +155,7 @@ func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderap
 
 // passOnTo lists whom to ask for a second copy: live claimants, then those who
 // live and may have room, each group in its order, and last one who is believed to
-// be missing. That belief may be old when many were, and it is no excuse for a mark
+// be missing. That belief may be old when many were, and it is no excuse for a pin
 // with one copy.
 func (s *Service) passOnTo(it *item) (list []transport.Peer) {
 	list = append(hoarderapi.Rank(it.root, it.claimants((*member).lives)), hoarderapi.Rank(it.root, s.candidates(it))...)
@@ -184,12 +184,12 @@ func (s *Service) othersOf(peers []transport.Peer) []transport.Peer {
 	return list
 }
 
-func validateMark(req *hoarderapi.MarkRequest, settings Settings) error {
-	invalid := func(text string) error { return transport.New(transport.Invalid, hoarderapi.MarkMethod.Name, text) }
+func validatePin(req *hoarderapi.PinRequest, settings Settings) error {
+	invalid := func(text string) error { return transport.New(transport.Invalid, hoarderapi.PinMethod.Name, text) }
 	if req.Target == 0 {
 		req.Target = hoarderapi.TargetDefault
 	}
-	if err := validateOwner(hoarderapi.MarkMethod.Name, req.Root, req.Owner, req.Name); err != nil {
+	if err := validateOwner(hoarderapi.PinMethod.Name, req.Root, req.Owner, req.Name); err != nil {
 		return err
 	}
 	switch {
@@ -214,7 +214,7 @@ func validateMark(req *hoarderapi.MarkRequest, settings Settings) error {
 	return nil
 }
 
-// validateOwner checks what names a mark.
+// validateOwner checks what names a pin.
 func validateOwner(op, root, owner, name string) error {
 	c, err := cid.Decode(root)
 	switch {
@@ -228,10 +228,10 @@ func validateOwner(op, root, owner, name string) error {
 	return nil
 }
 
-// record writes the mark, unless it is there already, here and beside the copy.
-// What counts less than the new mark goes in the same delta.
-func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transport.Peer) error {
-	m := newMark(markRecord{
+// writePin writes the pin, unless it is there already, here and beside the copy.
+// What counts less than the new pin goes in the same delta.
+func (s *Service) writePin(it *item, req hoarderapi.PinRequest, sources []transport.Peer) error {
+	m := newPin(pinRecord{
 		Kind: req.Kind, Target: req.Target, Seq: req.Seq, For: req.For, Size: s.holdings.held[it.root],
 		Demand: req.Demand, Sources: sources, Owner: req.Owner, Name: req.Name, Version: req.Version,
 	})
@@ -241,8 +241,8 @@ func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transpo
 	if said := it.says(m.owner); said != nil && !m.after(said) {
 		return s.writeHeld(it.root, s.holdings.held[it.root])
 	}
-	writes := []storage.Entry{{Key: m.key(it.root), Value: transport.Encode(m.markRecord)}}
-	for _, old := range it.marks {
+	writes := []storage.Entry{{Key: m.key(it.root), Value: transport.Encode(m.pinRecord)}}
+	for _, old := range it.pins {
 		if old.owner == m.owner {
 			writes = append(writes, storage.Entry{Key: old.key(it.root)})
 		}
@@ -250,21 +250,21 @@ func (s *Service) record(it *item, req hoarderapi.MarkRequest, sources []transpo
 	if err := s.write(writes...); err != nil {
 		return err
 	}
-	s.env.Observe("mark-written", node.F("root", it.root), node.F("kind", string(m.Kind)), node.F("target", m.Target),
+	s.env.Observe("pin-written", node.F("root", it.root), node.F("kind", string(m.Kind)), node.F("target", m.Target),
 		node.F("owner", m.Owner), node.F("name", m.Name), node.F("seq", m.Seq), node.F("version", m.Version), node.F("for", m.For))
 	return s.writeHeld(it.root, s.holdings.held[it.root])
 }
 
-var errWithdrawn = transport.New(transport.Conflict, hoarderapi.MarkMethod.Name, "the owner has withdrawn it: marking again needs a higher seq")
+var errWithdrawn = transport.New(transport.Conflict, hoarderapi.PinMethod.Name, "the owner has withdrawn it: pinning again needs a higher seq")
 
-// admits reports whether a mark may be written: its owner has not withdrawn it,
+// admits reports whether a pin may be written: its owner has not withdrawn it,
 // and the item has not too many owners.
-func (s *Service) admits(it *item, m *mark) error {
+func (s *Service) admits(it *item, m *pin) error {
 	if it.covered(m.owner, m.Seq) {
 		return errWithdrawn
 	}
-	if it.says(m.owner) == nil && len(it.marks)+len(it.withdrawn) >= hoarderapi.OwnersMax {
-		return transport.New(transport.Refused, hoarderapi.MarkMethod.Name, "the item has too many owners")
+	if it.says(m.owner) == nil && len(it.pins)+len(it.withdrawn) >= hoarderapi.OwnersMax {
+		return transport.New(transport.Refused, hoarderapi.PinMethod.Name, "the item has too many owners")
 	}
 	return nil
 }
@@ -292,12 +292,12 @@ func (s *Service) sync(ctx context.Context) error {
 	return s.env.Local.Sync(ctx)
 }
 
-// unmark records the owner's withdrawal, also of what it has not marked yet as
-// far as is known here: its mark may be on the way. What is covered goes in the
+// unpin records the owner's withdrawal, also of what it has not pinned yet as
+// far as is known here: its pin may be on the way. What is covered goes in the
 // same delta.
-func (s *Service) unmark(ctx context.Context, _ transport.Peer, req hoarderapi.UnmarkRequest) (hoarderapi.Done, error) {
+func (s *Service) unpin(ctx context.Context, _ transport.Peer, req hoarderapi.UnpinRequest) (hoarderapi.Done, error) {
 	var done hoarderapi.Done
-	if err := validateOwner(hoarderapi.UnmarkMethod.Name, req.Root, req.Owner, req.Name); err != nil {
+	if err := validateOwner(hoarderapi.UnpinMethod.Name, req.Root, req.Owner, req.Name); err != nil {
 		return done, err
 	}
 	it, owner := s.index.get(req.Root), ownerID(req.Owner, req.Name)
@@ -305,25 +305,25 @@ func (s *Service) unmark(ctx context.Context, _ transport.Peer, req hoarderapi.U
 		_, err := s.replicate(ctx)
 		return done, err
 	}
-	if it.withdrawnOf(owner) == nil && it.says(owner) == nil && len(it.marks)+len(it.withdrawn) >= hoarderapi.OwnersMax {
-		return done, transport.New(transport.Refused, hoarderapi.UnmarkMethod.Name, "the item has too many owners")
+	if it.withdrawnOf(owner) == nil && it.says(owner) == nil && len(it.pins)+len(it.withdrawn) >= hoarderapi.OwnersMax {
+		return done, transport.New(transport.Refused, hoarderapi.UnpinMethod.Name, "the item has too many owners")
 	}
 	if err := s.withdraw(it, owner, req.Seq); err != nil {
 		return done, err
 	}
-	s.env.Observe("mark-withdrawn", node.F("root", req.Root), node.F("owner", req.Owner), node.F("name", req.Name),
-		node.F("seq", req.Seq), node.F("why", "unmarked"))
+	s.env.Observe("pin-withdrawn", node.F("root", req.Root), node.F("owner", req.Owner), node.F("name", req.Name),
+		node.F("seq", req.Seq), node.F("why", "unpinned"))
 	_, err := s.replicate(ctx)
 	return done, err
 }
 
-// withdraw writes that an owner no longer wants what it marked up to seq.
+// withdraw writes that an owner no longer wants what it pinned up to seq.
 func (s *Service) withdraw(it *item, owner string, seq uint64) error {
 	writes := []storage.Entry{{Key: withdrawnKey(it.root, owner, seq), Value: withdrawal}}
 	if w := it.withdrawnOf(owner); w != nil {
 		writes = append(writes, storage.Entry{Key: withdrawnKey(it.root, owner, w.seq)})
 	}
-	for _, m := range it.marks {
+	for _, m := range it.pins {
 		if m.owner == owner && m.Seq <= seq {
 			writes = append(writes, storage.Entry{Key: m.key(it.root)})
 		}

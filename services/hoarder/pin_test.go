@@ -13,48 +13,48 @@ import (
 
 const someRoot = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 
-func TestValidateMark(t *testing.T) {
+func TestValidatePin(t *testing.T) {
 	settings := DefaultSettings()
-	good := func(change func(r *hoarderapi.MarkRequest)) *hoarderapi.MarkRequest {
-		r := &hoarderapi.MarkRequest{Root: someRoot, Kind: hoarderapi.Asset, Owner: "me"}
+	good := func(change func(r *hoarderapi.PinRequest)) *hoarderapi.PinRequest {
+		r := &hoarderapi.PinRequest{Root: someRoot, Kind: hoarderapi.Asset, Owner: "me"}
 		change(r)
 		return r
 	}
 	long := strings.Repeat("x", hoarderapi.TextLenMax)
-	for name, change := range map[string]func(r *hoarderapi.MarkRequest){
-		"nothing": func(r *hoarderapi.MarkRequest) {},
-		"at bounds": func(r *hoarderapi.MarkRequest) {
+	for name, change := range map[string]func(r *hoarderapi.PinRequest){
+		"nothing": func(r *hoarderapi.PinRequest) {},
+		"at bounds": func(r *hoarderapi.PinRequest) {
 			r.Target, r.Demand, r.For, r.Size = hoarderapi.TargetMax, hoarderapi.DemandMax, hoarderapi.ForMax, settings.ItemSizeMax
 		},
-		"holders":  func(r *hoarderapi.MarkRequest) { r.Holders = make([]transport.Peer, hoarderapi.HoldersMax) },
-		"texts":    func(r *hoarderapi.MarkRequest) { r.Owner, r.Name, r.Kind = long, long, hoarderapi.Database },
-		"database": func(r *hoarderapi.MarkRequest) { r.Name, r.Kind, r.Version = "db", hoarderapi.Database, 3 },
+		"holders":  func(r *hoarderapi.PinRequest) { r.Holders = make([]transport.Peer, hoarderapi.HoldersMax) },
+		"texts":    func(r *hoarderapi.PinRequest) { r.Owner, r.Name, r.Kind = long, long, hoarderapi.Database },
+		"database": func(r *hoarderapi.PinRequest) { r.Name, r.Kind, r.Version = "db", hoarderapi.Database, 3 },
 	} {
 		r := good(change)
-		require.NoError(t, validateMark(r, settings), name)
+		require.NoError(t, validatePin(r, settings), name)
 		require.Positive(t, r.Demand)
 		require.Positive(t, r.Target)
 	}
-	r := good(func(r *hoarderapi.MarkRequest) {})
-	require.NoError(t, validateMark(r, settings))
+	r := good(func(r *hoarderapi.PinRequest) {})
+	require.NoError(t, validatePin(r, settings))
 	require.Equal(t, 3, r.Target)
 	require.Equal(t, 1, r.Demand)
-	r = good(func(r *hoarderapi.MarkRequest) { r.Target, r.Demand = 5, 7 })
-	require.NoError(t, validateMark(r, settings))
+	r = good(func(r *hoarderapi.PinRequest) { r.Target, r.Demand = 5, 7 })
+	require.NoError(t, validatePin(r, settings))
 	require.Equal(t, []int{5, 7}, []int{r.Target, r.Demand})
-	for name, change := range map[string]func(r *hoarderapi.MarkRequest){
-		"kind": func(r *hoarderapi.MarkRequest) { r.Kind = "x" }, "no name": func(r *hoarderapi.MarkRequest) { r.Kind = hoarderapi.Database },
-		"named asset": func(r *hoarderapi.MarkRequest) { r.Name = "x" }, "asset of a version": func(r *hoarderapi.MarkRequest) { r.Version = 1 },
-		"target": func(r *hoarderapi.MarkRequest) { r.Target = hoarderapi.TargetMax + 1 }, "negative target": func(r *hoarderapi.MarkRequest) { r.Target = -1 },
-		"demand": func(r *hoarderapi.MarkRequest) { r.Demand = hoarderapi.DemandMax + 1 }, "negative demand": func(r *hoarderapi.MarkRequest) { r.Demand = -1 },
-		"holders": func(r *hoarderapi.MarkRequest) { r.Holders = make([]transport.Peer, hoarderapi.HoldersMax+1) },
-		"for":     func(r *hoarderapi.MarkRequest) { r.For = hoarderapi.ForMax + 1 }, "negative for": func(r *hoarderapi.MarkRequest) { r.For = -1 },
-		"size": func(r *hoarderapi.MarkRequest) { r.Size = settings.ItemSizeMax + 1 }, "negative size": func(r *hoarderapi.MarkRequest) { r.Size = -1 },
-		"root": func(r *hoarderapi.MarkRequest) { r.Root = "x" }, "other form": func(r *hoarderapi.MarkRequest) { r.Root = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG" },
-		"no owner": func(r *hoarderapi.MarkRequest) { r.Owner = "" }, "owner": func(r *hoarderapi.MarkRequest) { r.Owner = long + "x" },
-		"name": func(r *hoarderapi.MarkRequest) { r.Name, r.Kind = long+"x", hoarderapi.Database },
+	for name, change := range map[string]func(r *hoarderapi.PinRequest){
+		"kind": func(r *hoarderapi.PinRequest) { r.Kind = "x" }, "no name": func(r *hoarderapi.PinRequest) { r.Kind = hoarderapi.Database },
+		"named asset": func(r *hoarderapi.PinRequest) { r.Name = "x" }, "asset of a version": func(r *hoarderapi.PinRequest) { r.Version = 1 },
+		"target": func(r *hoarderapi.PinRequest) { r.Target = hoarderapi.TargetMax + 1 }, "negative target": func(r *hoarderapi.PinRequest) { r.Target = -1 },
+		"demand": func(r *hoarderapi.PinRequest) { r.Demand = hoarderapi.DemandMax + 1 }, "negative demand": func(r *hoarderapi.PinRequest) { r.Demand = -1 },
+		"holders": func(r *hoarderapi.PinRequest) { r.Holders = make([]transport.Peer, hoarderapi.HoldersMax+1) },
+		"for":     func(r *hoarderapi.PinRequest) { r.For = hoarderapi.ForMax + 1 }, "negative for": func(r *hoarderapi.PinRequest) { r.For = -1 },
+		"size": func(r *hoarderapi.PinRequest) { r.Size = settings.ItemSizeMax + 1 }, "negative size": func(r *hoarderapi.PinRequest) { r.Size = -1 },
+		"root": func(r *hoarderapi.PinRequest) { r.Root = "x" }, "other form": func(r *hoarderapi.PinRequest) { r.Root = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG" },
+		"no owner": func(r *hoarderapi.PinRequest) { r.Owner = "" }, "owner": func(r *hoarderapi.PinRequest) { r.Owner = long + "x" },
+		"name": func(r *hoarderapi.PinRequest) { r.Name, r.Kind = long+"x", hoarderapi.Database },
 	} {
-		require.Equal(t, transport.Invalid, transport.KindOf(validateMark(good(change), settings)), name)
+		require.Equal(t, transport.Invalid, transport.KindOf(validatePin(good(change), settings)), name)
 	}
 }
 
