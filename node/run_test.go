@@ -27,7 +27,7 @@ type alone struct {
 
 func (h *alone) ID() transport.Peer           { return h.id }
 func (h *alone) Handle(transport.HostHandler) {}
-func (h *alone) Open(_ transport.Peer, opened func(transport.Conn, error)) {
+func (h *alone) Open(_ transport.Peer, _ transport.Class, opened func(transport.Conn, error)) {
 	opened(nil, errors.New("there is no network"))
 }
 func (h *alone) Close() error { h.closed++; return nil }

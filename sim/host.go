@@ -42,7 +42,7 @@ type dial struct {
 }
 
 // Open implements transport.Host.
-func (h *host) Open(to transport.Peer, opened func(transport.Conn, error)) {
+func (h *host) Open(to transport.Peer, _ transport.Class, opened func(transport.Conn, error)) {
 	w := h.net.w
 	d := &dial{host: h, opened: opened}
 	target := w.byPeer[to]

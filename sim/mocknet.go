@@ -82,7 +82,7 @@ func (m *mocknetWire) connect(c *conn) error {
 		err  error
 	}
 	opened := make(chan result, 1)
-	m.hosts[from].Open(to.identity.Peer(), func(conn transport.Conn, err error) { opened <- result{conn, err} })
+	m.hosts[from].Open(to.identity.Peer(), transport.Control, func(conn transport.Conn, err error) { opened <- result{conn, err} })
 	r := <-opened
 	if r.err != nil {
 		return fmt.Errorf("sim: mocknet dial %s-%s: %w", from.name, to.name, r.err)

@@ -60,7 +60,7 @@ func withLine(t *testing.T, network sim.Network, before func(w *sim.World), body
 				if before != nil {
 					before(w)
 				}
-				na.Host.Open(nb.Host.ID(), func(c transport.Conn, err error) { l.conn, l.err, l.at = c, err, w.Now() })
+				na.Host.Open(nb.Host.ID(), transport.Control, func(c transport.Conn, err error) { l.conn, l.err, l.at = c, err, w.Now() })
 				if err := w.RunUntil(6 * time.Second); err != nil {
 					return err
 				}

@@ -31,7 +31,7 @@ const (
 const BlocksMethod = "blocks/get"
 
 // getBlocks asks a node for blocks.
-var getBlocks = transport.Method[getRequest, getResponse]{Name: BlocksMethod}
+var getBlocks = transport.Method[getRequest, getResponse]{Name: BlocksMethod, Class: transport.Bulk}
 
 type (
 	// getRequest asks for up to SizeMax bytes of blocks, of the first one from

@@ -14,6 +14,7 @@ type call struct {
 	id       uint64
 	name     string
 	to       Peer
+	class    Class
 	frame    []byte        // until it is sent
 	session  *session      // nil until there is a conn
 	deadline time.Duration // in ep.loop.Elapsed
@@ -69,6 +70,11 @@ func Patient(ctx context.Context, d time.Duration) context.Context {
 // when the peer does not serve the method or is busy, Invalid when the request
 // is longer than MessageLenMax, or whatever the handler returned.
 func (ep *Endpoint) Call(ctx context.Context, to Peer, method string, request []byte) ([]byte, error) {
+	return ep.CallOn(ctx, Control, to, method, request)
+}
+
+// CallOn is Call over the conn of a class.
+func (ep *Endpoint) CallOn(ctx context.Context, class Class, to Peer, method string, request []byte) ([]byte, error) {
 	patience, patient := ctx.Value(patienceKey{}).(time.Duration)
 	left, bounded := clock.Remaining(ctx)
 	if !patient {
@@ -84,7 +90,7 @@ func (ep *Endpoint) Call(ctx context.Context, to Peer, method string, request []
 		return nil, err
 	}
 	now := ep.loop.Elapsed()
-	c := &call{ep: ep, name: method, to: to, deadline: now + left, moved: ep.engine.loop.Elapsed()}
+	c := &call{ep: ep, name: method, to: to, class: ep.engine.classTo(to, class), deadline: now + left, moved: ep.engine.loop.Elapsed()}
 	ep.engine.prepare(c, left, request)
 	if !bounded || patient {
 		stop := ep.engine.watchSilence(c, patience, now+callTotalMax)
@@ -147,7 +153,7 @@ func (e *Engine) trySend(c *call, a *actions) {
 	err := stoppedError
 	if !c.ep.closed {
 		setLeft(c.frame, c.deadline-c.ep.loop.Elapsed())
-		err = e.originate(c.to, outbound{frame: c.frame, flow: requestFlow(c), call: c}, a)
+		err = e.originate(c.to, c.class, outbound{frame: c.frame, flow: requestFlow(c), call: c}, a)
 	}
 	switch err {
 	case nil:
@@ -155,7 +161,7 @@ func (e *Engine) trySend(c *call, a *actions) {
 		c.moved = e.loop.Elapsed()
 		e.calls[c.id] = c
 	case errNoRoom:
-		e.waiting = append(e.waiting, waiting{session: e.links[c.to].current, call: c, size: len(c.frame)})
+		e.waiting = append(e.waiting, waiting{session: e.linkTo(c.to, c.class).current, call: c, size: len(c.frame)})
 	default:
 		e.finish(c, nil, err, a)
 	}
@@ -224,6 +230,9 @@ func (e *Engine) finish(c *call, response []byte, err *Error, a *actions) {
 		return
 	}
 	c.done, c.response, c.err = true, response, err
+	if c.session != nil {
+		c.session.calls--
+	}
 	delete(e.calls, c.id)
 	if c.wake != nil {
 		a.add(c.wake)

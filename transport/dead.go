@@ -8,12 +8,15 @@ import (
 // failed remembers that a peer could not be dialed: who wants to call it is told
 // so at once, and does not wait for the next dial, which finds out whether the
 // peer is back. So a dead peer costs one wait, not one for each call.
-func (e *Engine) failed(l *link, a *actions) {
+func (e *Engine) failed(r *remote, cause *Error, a *actions) {
 	now := e.loop.Elapsed()
-	l.backoff = min(max(2*l.backoff, backoffMin), backoffMax)
-	l.retryAt, l.failedAt = now+l.backoff, now
-	e.dead = slices.DeleteFunc(e.dead, func(d *link) bool { return d == l })
-	e.dead = append(e.dead, l)
+	r.backoff = min(max(2*r.backoff, backoffMin), backoffMax)
+	r.retryAt, r.failedAt, r.refusal = now+r.backoff, now, nil
+	if cause.Kind == Refused {
+		r.refusal = cause
+	}
+	e.dead = slices.DeleteFunc(e.dead, func(d *remote) bool { return d == r })
+	e.dead = append(e.dead, r)
 	for len(e.dead) > deadLenMax {
 		e.forgetOldest()
 	}
@@ -24,20 +27,18 @@ func (e *Engine) failed(l *link, a *actions) {
 }
 
 // alive forgets that a peer was dead.
-func (e *Engine) alive(l *link) {
-	if l.backoff > 0 {
-		e.dead = slices.DeleteFunc(e.dead, func(d *link) bool { return d == l })
+func (e *Engine) alive(r *remote) {
+	if r.backoff > 0 {
+		e.dead = slices.DeleteFunc(e.dead, func(d *remote) bool { return d == r })
 	}
-	l.backoff, l.retryAt = 0, 0
+	r.backoff, r.retryAt, r.refusal = 0, 0, nil
 }
 
 // forgetOldest forgets the peer whose last dial failed longest ago.
 func (e *Engine) forgetOldest() {
-	l := e.dead[0]
-	e.alive(l)
-	if l.idle() && e.links[l.peer] == l {
-		delete(e.links, l.peer)
-	}
+	r := e.dead[0]
+	e.alive(r)
+	e.forgetIdle(r)
 }
 
 // forgetDead forgets those who have been dead for long, and comes back for the

@@ -58,6 +58,9 @@
 // What waits for a dial is bounded, too. After a dial that failed, calls fail at
 // once, until another one, which they cause, has succeeded. A peer that breaks the protocol loses its conn.
 //
+// A peer has at most 16 conns. The bounds of what is served and sent hold for each
+// class of traffic (see below) by itself.
+//
 // Over all peers, a node holds at most 64 MiB of messages that have not arrived
 // at their receivers (16 MiB for one peer; each may have 64 KiB whatever the
 // others use) and 64 MiB of messages that have come in part (8 MiB from one
@@ -67,9 +70,19 @@
 // no part has come for [FrameTimeout] costs its sender the conn. A decoded value
 // takes at most 8 times its length on the wire: see [Decode].
 //
+// # Conns
+//
+// Between two nodes there is a conn for each [Class] of traffic that they use: one
+// for control, which stays open, and one for bulk, which is opened when a method of
+// that class is called, and closed when it has not been used for [BulkIdleTime] to
+// twice that. They share nothing, so that a bulk conn that is slow or stalled costs no
+// call, note or beacon anything. Each end begins with a [Hello] and sends nothing
+// else before that of the other end has come: a conn speaks the highest version of
+// the protocol that both ends do, and if there is none, calls fail with Refused.
+//
 // # Sharing a conn
 //
-// All traffic between two nodes shares one conn. Messages of up to 2 KiB (beacons,
+// All traffic of a class shares a conn. Messages of up to 2 KiB (beacons,
 // renewals, most calls) go before longer ones and stream messages, and leave them
 // a fifth. Longer ones are cut, and take turns. No more is given to the socket
 // than the link carries in about a quarter of a second, so that what is urgent

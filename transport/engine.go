@@ -28,7 +28,7 @@ const (
 )
 
 // Engine is the protocol of one node: it multiplexes the calls, notes, streams
-// and publications of all its services over one conn per peer and direction of
+// and publications of all its services over one conn per peer, class and direction of
 // dialing.
 //
 // It has no goroutines of its own: it acts when the host reports or a service
@@ -45,19 +45,21 @@ type Engine struct {
 	publisher Publisher
 	meddler   Meddler // nil in the real world
 
+	versionMin, versionMax uint64
+
 	mu           sync.Mutex
 	closed       bool
-	links        map[Peer]*link
+	remotes      map[Peer]*remote
 	sessions     map[Conn]*session
 	sessionCount uint64
 	calls        map[uint64]*call
-	outbound     int       // bytes that have not arrived, over all sessions
-	inbound      int       // bytes of frames that are not complete
-	waiting      []waiting // for room, in order
-	watching     bool      // dropStalled will look
-	serving      int       // bytes of requests that handlers are at
-	dead         []*link   // whose last dial failed, in the order of that
-	forgetting   bool      // forgetDead will look
+	outbound     [classCount]int // bytes that have not arrived, over all sessions of a class
+	inbound      int             // bytes of frames that are not complete
+	waiting      []waiting       // for room, in order
+	watching     bool            // dropStalled will look
+	serving      int             // bytes of requests that handlers are at
+	dead         []*remote       // whose last dial failed, in the order of that
+	forgetting   bool            // forgetDead will look
 	callCount    uint64
 	methods      map[string]*method
 	topics       map[string]*subscription
@@ -80,11 +82,13 @@ func NewEngine(host Host, loop clock.Loop, dir Directory, options ...Option) *En
 	e := &Engine{
 		host: host, loop: loop, dir: dir, self: host.ID(),
 		admit:    func(Peer) bool { return true },
-		links:    map[Peer]*link{},
+		remotes:  map[Peer]*remote{},
 		sessions: map[Conn]*session{},
-		calls:    map[uint64]*call{},
-		methods:  map[string]*method{},
-		topics:   map[string]*subscription{},
+
+		versionMin: VersionMin, versionMax: VersionMax,
+		calls:   map[uint64]*call{},
+		methods: map[string]*method{},
+		topics:  map[string]*subscription{},
 	}
 	e.publisher = fanOut{e}
 	e.meddler, _ = host.(Meddler)
@@ -147,9 +151,14 @@ func (e *Engine) sessionsInOrder() []*session {
 	return slices.SortedFunc(maps.Values(e.sessions), func(s, t *session) int { return cmp.Compare(s.number, t.number) })
 }
 
-// linksInOrder are the links in the order of their peers.
-func (e *Engine) linksInOrder() []*link {
-	return slices.SortedFunc(maps.Values(e.links), func(l, m *link) int { return l.peer.Compare(m.peer) })
+// linksInOrder are the links in the order of their peers and classes.
+func (e *Engine) linksInOrder() (list []*link) {
+	for _, r := range slices.SortedFunc(maps.Values(e.remotes), func(r, q *remote) int { return r.peer.Compare(q.peer) }) {
+		for class := range r.links {
+			list = append(list, &r.links[class])
+		}
+	}
+	return list
 }
 
 // receiver is the engine as the host sees it.
@@ -204,6 +213,10 @@ func (e *Engine) receive(s *session, f frame, a *actions) error {
 	if f.typ >= frameUnknown {
 		return nil
 	}
+	if !s.greeted {
+		return e.greeted(s, f, a)
+	}
+	s.moves++
 	if e.meddler != nil {
 		e.again(s, f, a)
 	}
@@ -220,13 +233,17 @@ func (e *Engine) receive(s *session, f frame, a *actions) error {
 	case frameDecline:
 		e.declined(s, f.id, a)
 	case frameNote, framePublication:
-		e.hear(s.link.peer, f, a)
+		e.hear(s.remote.peer, f, a)
 	case frameBegin:
 		return e.beginParts(s, f, a)
 	case framePart:
 		return e.part(s, f, a)
 	case frameDrop:
 		e.forgetPart(s, f.id)
+	case frameRetire:
+		e.retiredByPeer(s, a)
+	case frameHello:
+		return fmt.Errorf("a second hello")
 	case frameAsk:
 		e.urgent(s, encodeID(frameAck, f.id), a)
 	case frameAck:

@@ -22,9 +22,9 @@ type node struct {
 	loop   *clock.Live
 }
 
-func newNode(t testing.TB, net *transporttest.PipeNet, name string, dir transport.Directory) *node {
+func newNode(t testing.TB, net *transporttest.PipeNet, name string, dir transport.Directory, options ...transport.Option) *node {
 	loop := clock.NewLive()
-	engine := transport.NewEngine(net.Host(peerNamed(name)), loop, dir)
+	engine := transport.NewEngine(net.Host(peerNamed(name)), loop, dir, options...)
 	t.Cleanup(func() {
 		require.NoError(t, engine.Close())
 		require.True(t, loop.Stop(time.Second))
@@ -80,6 +80,7 @@ func TestMalformedFrameCostsTheConn(t *testing.T) {
 		raw := net.Host(peerNamed("raw"))
 		conn, err := raw.Dial(a.Self())
 		require.NoError(t, err)
+		require.NoError(t, conn.Send(helloFrame(transport.Hello{VersionMin: 1, VersionMax: 1})))
 		require.NoError(t, conn.Send(data))
 		require.Error(t, conn.Send([]byte{4, 1}), "still open after %v", data[:min(len(data), 10)])
 	}

@@ -4,5 +4,15 @@ package transport
 func (e *Engine) Links() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.links)
+	return len(e.remotes)
+}
+
+// SpokenVersions are those of the open conns.
+func (e *Engine) SpokenVersions() (list []uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range e.sessionsInOrder() {
+		list = append(list, s.version)
+	}
+	return list
 }

@@ -30,6 +30,8 @@ import (
 //	decline     id
 //	ask         position
 //	ack         position
+//	hello       message (see Hello)
+//	retire
 //
 // A frame that is longer than what its sender likes to send at once comes in
 // parts: its length and first part, then the others, with other frames between
@@ -40,6 +42,9 @@ import (
 //
 // Cancel ends the handler of a request; decline only says that nobody waits for
 // the response any more: what has not been sent of it need not be.
+//
+// Each end's first frame is its hello. Retire says that its sender begins nothing
+// new on this conn.
 //
 // Call ids are chosen by the caller, stream ids by the opener: odd on the side
 // that dialed the conn, even on the other.
@@ -70,6 +75,8 @@ const (
 	frameAsk
 	frameAck
 	frameDecline
+	frameHello
+	frameRetire
 	frameUnknown // and above: of a later release
 )
 
@@ -145,6 +152,10 @@ func decodeFrame(data []byte) (frame, error) {
 		f.id = r.uvarint(math.MaxUint64)
 		f.name = r.name()
 		f.message = r.message()
+	case frameHello:
+		f.message = r.message()
+		r.bad = r.bad || len(f.message) > greetingLenMax
+	case frameRetire:
 	case frameCredit:
 		f.id = r.uvarint(math.MaxUint64)
 		f.credit.messages = int(r.uvarint(StreamWindowMessages))
@@ -284,6 +295,8 @@ func encodeNamed(typ frameType, name string, message []byte) []byte {
 	b := newFrame(typ, 2+len(name)+len(message))
 	return append(appendBytes(b, name), message...)
 }
+
+func encodeHello(hello []byte) []byte { return append(newFrame(frameHello, len(hello)), hello...) }
 
 func encodeOpen(id uint64, method string, hello []byte) []byte {
 	b := newFrame(frameOpen, 2+binary.MaxVarintLen64+len(method)+len(hello))

@@ -38,6 +38,8 @@ var frames = []struct {
 	{"ask", encodeID(frameAsk, 1<<40), frame{typ: frameAsk, id: 1 << 40}},
 	{"ack", encodeID(frameAck, 1<<40), frame{typ: frameAck, id: 1 << 40}},
 	{"reset", encodeFailure(frameReset, 4, &Error{Kind: Refused}), frame{typ: frameReset, id: 4, kind: Refused, name: []byte{}, text: []byte{}}},
+	{"hello", encodeHello(Encode(Hello{VersionMin: 1, VersionMax: 2, Class: Bulk})), frame{typ: frameHello, message: Encode(Hello{VersionMin: 1, VersionMax: 2, Class: Bulk})}},
+	{"retire", []byte{byte(frameRetire)}, frame{typ: frameRetire}},
 }
 
 func TestFrames(t *testing.T) {
@@ -89,6 +91,7 @@ func TestMalformedFrames(t *testing.T) {
 		"negative credit":    encodeCredit(1, credit{bytes: -1}),
 		"message of 4 MiB":   encodeMessage(frameData, 1, make([]byte, MessageLenMax+1)),
 		"frame above bounds": make([]byte, wholeLenMax+1),
+		"hello of 16 KiB":    encodeHello(make([]byte, greetingLenMax+1)),
 		"endless frame":      encodeBegin(1, wholeLenMax+1, nil),
 	} {
 		_, err := decodeFrame(data)
@@ -172,6 +175,10 @@ func encodeAgain(f frame) []byte {
 		return encodeOpen(f.id, string(f.name), f.message)
 	case frameCredit:
 		return encodeCredit(f.id, f.credit)
+	case frameHello:
+		return encodeHello(f.message)
+	case frameRetire:
+		return []byte{byte(frameRetire)}
 	}
 	return encodeID(f.typ, f.id)
 }

@@ -7,10 +7,11 @@ import "time"
 type Host interface {
 	// ID is this node.
 	ID() Peer
-	// Open makes a conn to a peer and reports exactly once, with the conn or
+	// Open makes a new conn to a peer and reports exactly once, with the conn or
 	// with an error of Kind Unreachable. The report precedes the conn's first
-	// Frame. It does not wait.
-	Open(to Peer, opened func(Conn, error))
+	// Frame. It does not wait. Class says what the conn is for: traffic of one
+	// class should not have to wait for that of another below the port either.
+	Open(to Peer, class Class, opened func(Conn, error))
 	// Handle sets the receiver of all that arrives. It is called once, before
 	// anything is opened.
 	Handle(h HostHandler)

@@ -25,15 +25,38 @@ const (
 	staleAfter = 10 * time.Second
 )
 
-// link is all that there is between this node and a peer: at most one conn in
-// each direction of dialing, what waits for a dial, and the memory of dials
-// that failed.
+// remote is another node: how to reach it, and a link to it for each class.
+type remote struct {
+	peer     Peer
+	links    [classCount]link
+	sessions int // all that are not over
+
+	// The memory of dials that failed, of whatever class.
+	backoff  time.Duration // 0: the last dial did not fail
+	retryAt  time.Duration // in the engine's loop.Elapsed
+	failedAt time.Duration
+	refusal  *Error // why the peer will not have us, if that is known
+}
+
+// idle remotes need not be remembered.
+func (r *remote) idle() bool {
+	for i := range r.links {
+		if l := &r.links[i]; l.dialing || l.handlers > 0 {
+			return false
+		}
+	}
+	return r.sessions == 0 && r.backoff == 0
+}
+
+// link is all that there is of one class between this node and a peer: at most
+// one conn in each direction of dialing, and what waits for a dial.
 //
 // What we originate goes over current: the first conn that was established, for
 // as long as it lasts, so that notes stay in order. Responses go over the conn
 // of their request.
 type link struct {
-	peer     Peer
+	remote   *remote
+	class    Class
 	current  *session
 	accepted *session
 	dialed   *session
@@ -42,26 +65,8 @@ type link struct {
 	waiting      []outbound
 	waitingBytes int
 
-	backoff  time.Duration // 0: the last dial did not fail
-	retryAt  time.Duration // in the engine's loop.Elapsed
-	failedAt time.Duration
-
 	handlers int // calls and streams of the peer that we serve
 	serving  int // the bytes of their requests
-}
-
-func (e *Engine) linkTo(p Peer) *link {
-	l := e.links[p]
-	if l == nil {
-		l = &link{peer: p}
-		e.links[p] = l
-	}
-	return l
-}
-
-// idle links need not be remembered.
-func (l *link) idle() bool {
-	return l.accepted == nil && l.dialed == nil && !l.dialing && l.handlers == 0 && l.backoff == 0
 }
 
 // forget takes a session out of the link.
@@ -81,11 +86,11 @@ func (l *link) forget(s *session) {
 }
 
 // originate sends a frame of ours to a peer, dialing it if need be.
-func (e *Engine) originate(to Peer, o outbound, a *actions) *Error {
+func (e *Engine) originate(to Peer, class Class, o outbound, a *actions) *Error {
 	if e.closed {
 		return stoppedError
 	}
-	l := e.linkTo(to)
+	l := e.linkTo(to, e.classTo(to, class))
 	if l.current == nil && to == e.self {
 		e.loopback(l)
 	}
@@ -96,18 +101,12 @@ func (e *Engine) originate(to Peer, o outbound, a *actions) *Error {
 		e.bind(s, o, a)
 		return nil
 	}
-	if !l.dialing {
-		if !e.admit(to) {
-			return unreachable("not admitted")
-		}
-		if e.loop.Elapsed() < l.retryAt {
-			return unreachable("a dial failed just now")
-		}
-		l.dialing = true
-		a.add(func() { e.host.Open(to, func(c Conn, err error) { e.opened(l, c, err) }) })
+	if err := e.dial(l, a); err != nil {
+		e.forgetIdle(l.remote)
+		return err
 	}
-	if l.backoff > 0 && !o.oneWay() {
-		return unreachable("the last dial failed, and the next one goes on")
+	if l.remote.backoff > 0 && !o.oneWay() {
+		return l.remote.failure("the last dial failed, and the next one goes on")
 	}
 	size := len(o.frame)
 	if len(l.waiting) >= dialQueueLenMax || l.waitingBytes+size > dialQueueBytesMax {
@@ -118,6 +117,30 @@ func (e *Engine) originate(to Peer, o outbound, a *actions) *Error {
 	return nil
 }
 
+// dial makes a conn to be, unless that makes no sense now.
+func (e *Engine) dial(l *link, a *actions) *Error {
+	r := l.remote
+	switch {
+	case l.dialing:
+		return nil
+	case !e.admit(r.peer):
+		return unreachable("not admitted")
+	case e.loop.Elapsed() < r.retryAt:
+		return r.failure("a dial failed just now")
+	}
+	l.dialing = true
+	a.add(func() { e.host.Open(r.peer, l.class, func(c Conn, err error) { e.opened(l, c, err) }) })
+	return nil
+}
+
+// failure is why the peer cannot be reached.
+func (r *remote) failure(text string) *Error {
+	if r.refusal != nil {
+		return r.refusal
+	}
+	return unreachable(text)
+}
+
 // errNoRoom: too much waits for this peer or for all of them.
 var errNoRoom = &Error{Kind: Refused, Text: "too much waits to be sent"}
 
@@ -125,6 +148,7 @@ var errNoRoom = &Error{Kind: Refused, Text: "too much waits to be sent"}
 func (e *Engine) bind(s *session, o outbound, a *actions) {
 	if o.call != nil {
 		o.call.session = s
+		s.calls++
 	}
 	if o.stream != nil {
 		o.frame = o.stream.bind(s, o.frame, a)
@@ -135,41 +159,43 @@ func (e *Engine) bind(s *session, o outbound, a *actions) {
 // opened is the end of a dial.
 func (e *Engine) opened(l *link, c Conn, err error) {
 	e.do(func(a *actions) {
-		l.dialing = false
 		switch {
 		case err != nil:
-			e.failed(l, a)
-			e.dropWaiting(l, unreachable(err.Error()), a)
+			e.dialFailed(l, unreachable(err.Error()), a)
 		case e.closed:
 			a.add(c.Close)
 		default:
-			s := e.newSession(l, c, true)
-			l.dialed = s
-			e.established(s, a)
+			s := e.newSession(l.remote, c, true)
+			s.link = l
+			e.greet(s, l.class, a)
 		}
 	})
 }
 
-// accepted is a conn that a peer dialed. Its predecessors are dead: the peer
-// would have used them.
+// dialFailed ends a dial, before there was a conn or before the peer has said hello.
+func (e *Engine) dialFailed(l *link, cause *Error, a *actions) {
+	l.dialing = false
+	e.failed(l.remote, cause, a)
+	e.dropWaiting(l, cause, a)
+}
+
+// accepted is a conn that a peer dialed. What for is in its hello.
 func (e *Engine) accepted(c Conn, a *actions) {
-	l := e.linkTo(c.Remote())
-	if l.accepted != nil {
-		e.drop(l.accepted, unreachable("the peer opened another conn"), a)
+	r := e.remoteOf(c.Remote())
+	if r.sessions >= sessionsPerPeerMax {
+		a.add(c.Close)
+		return
 	}
-	if l.dialed != nil && e.loop.Elapsed()-l.dialed.since > staleAfter {
-		e.drop(l.dialed, unreachable("the peer opened another conn"), a)
-	}
-	e.links[l.peer] = l // it may have been idle for a moment
-	s := e.newSession(l, c, false)
-	l.accepted = s
-	e.established(s, a)
+	e.greet(e.newSession(r, c, false), Control, a)
 }
 
 // established lets a new session carry what waits for the link.
 func (e *Engine) established(s *session, a *actions) {
 	l := s.link
-	e.alive(l)
+	e.alive(l.remote)
+	if l.class == Bulk {
+		e.watchIdle(s, a)
+	}
 	if l.current == nil {
 		l.current = s
 	}
@@ -206,8 +232,11 @@ func (e *Engine) dropWaiting(l *link, cause *Error, a *actions) {
 func (e *Engine) loopback(l *link) {
 	near, far := &loopConn{engine: e}, &loopConn{engine: e}
 	near.other, far.other = far, near
-	l.dialed = e.newSession(l, near, true)
-	l.accepted = e.newSession(l, far, false)
+	l.dialed = e.newSession(l.remote, near, true)
+	l.accepted = e.newSession(l.remote, far, false)
+	for _, s := range []*session{l.dialed, l.accepted} {
+		s.link, s.greeted, s.version = l, true, e.versionMax
+	}
 	l.current = l.dialed
 }
 

@@ -38,7 +38,7 @@ func (e *Engine) again(s *session, f frame, a *actions) {
 	if f.typ != frameRequest && f.typ != frameNote && f.typ != framePublication {
 		return
 	}
-	later, again := e.meddler.Again(s.link.peer)
+	later, again := e.meddler.Again(s.remote.peer)
 	if !again {
 		return
 	}
@@ -49,7 +49,7 @@ func (e *Engine) again(s *session, f frame, a *actions) {
 		case f.typ == frameRequest:
 			e.serveAgain(s, f, a)
 		default:
-			e.hear(s.link.peer, f, a)
+			e.hear(s.remote.peer, f, a)
 		}
 	}
 	a.add(func() { e.loop.AfterFunc(later, func() { e.do(second) }) })
@@ -72,5 +72,5 @@ func (e *Engine) meddled(sv *serving, response []byte, err error) []byte {
 	if e.meddler == nil || err != nil || sv.declined {
 		return response
 	}
-	return e.meddler.Answer(sv.session.link.peer, sv.method.name, response)
+	return e.meddler.Answer(sv.session.remote.peer, sv.method.name, response)
 }

@@ -23,7 +23,7 @@ func (ep *Endpoint) send(to Peer, name string, frame []byte) (err *Error) {
 	ep.engine.do(func(a *actions) {
 		err = stoppedError
 		if !ep.closed {
-			err = ep.engine.originate(to, outbound{frame: frame, flow: flowKey{lane: laneNamed, name: name}}, a)
+			err = ep.engine.originate(to, Control, outbound{frame: frame, flow: flowKey{lane: laneNamed, name: name}}, a)
 		}
 	})
 	return err

@@ -153,7 +153,8 @@ func (e *Engine) stalest() (stalest *session) {
 	return stalest
 }
 
-// watchParts has somebody look after unfinished frames as long as there are any.
+// watchParts has somebody look after unfinished frames and conns without a hello
+// as long as there are any.
 func (e *Engine) watchParts(a *actions) {
 	if !e.watching {
 		e.watching = true
@@ -161,13 +162,18 @@ func (e *Engine) watchParts(a *actions) {
 	}
 }
 
-// dropStalled drops the sessions with a frame that has not moved in time, and
-// comes back when the next one may be late.
+// dropStalled drops the sessions with a frame that has not moved in time, or
+// whose peer has not said hello, and comes back when the next one may be late.
 func (e *Engine) dropStalled() {
 	e.do(func(a *actions) {
 		now := e.loop.Elapsed()
 		next := time.Duration(-1)
 		for _, s := range e.sessionsInOrder() {
+			if left := s.since + FrameTimeout - now; !s.greeted && left <= 0 {
+				e.drop(s, unreachable(fmt.Sprintf("no hello for %s", FrameTimeout)), a)
+			} else if !s.greeted && (next < 0 || left < next) {
+				next = left
+			}
 			for _, p := range s.in.open {
 				if left := p.moved + FrameTimeout - now; left <= 0 {
 					e.drop(s, unreachable(fmt.Sprintf("no part of a message for %s", FrameTimeout)), a)

@@ -115,7 +115,7 @@ func (f fanOut) Publish(topic string, message []byte) {
 		for _, p := range audience {
 			if p != e.self {
 				o := outbound{frame: encodeNamed(framePublication, topic, message), flow: flowKey{lane: laneNamed, name: topic}}
-				_ = e.originate(p, o, a)
+				_ = e.originate(p, Control, o, a)
 			}
 		}
 	})

@@ -3,8 +3,8 @@ package transport
 import "slices"
 
 const (
-	// outboundBytesMax bounds what a node holds, over all peers, of frames that
-	// have not arrived yet, so that peers that do not read cost no more.
+	// outboundBytesMax bounds what a node holds of one class, over all peers, of
+	// frames that have not arrived yet, so that peers that do not read cost no more.
 	outboundBytesMax = 64 << 20
 	// sessionBytesMax bounds the same for one session, and sessionBytesMin is
 	// what each session may have whatever the others use.
@@ -20,7 +20,7 @@ const (
 // becomes a refusal.
 func (e *Engine) fits(s *session, size int) bool {
 	weight := s.out.weight() + size
-	return weight <= sessionBytesMin || weight <= sessionBytesMax && e.outbound+size <= outboundBytesMax
+	return weight <= sessionBytesMin || weight <= sessionBytesMax && e.outbound[s.class()]+size <= outboundBytesMax
 }
 
 // waiting is a call or a stream with something to send for which there was no

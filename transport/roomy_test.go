@@ -13,7 +13,7 @@ func TestWhatFits(t *testing.T) {
 		s := &session{}
 		s.out = newOutbox()
 		s.out.bytes = waits
-		return (&Engine{outbound: node}).fits(s, size)
+		return (&Engine{outbound: [classCount]int{node}}).fits(s, size)
 	}
 	require.True(t, with(sessionBytesMin-10, outboundBytesMax, 10))
 	require.False(t, with(sessionBytesMin-10, outboundBytesMax, 11))

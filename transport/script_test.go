@@ -18,14 +18,32 @@ import (
 type scriptHost struct {
 	handler transport.HostHandler
 	dials   []func(transport.Conn, error)
+	classes []transport.Class // that were dialed
 }
 
 func (h *scriptHost) ID() transport.Peer { return peerNamed("self") }
-func (h *scriptHost) Open(_ transport.Peer, opened func(transport.Conn, error)) {
+func (h *scriptHost) Open(_ transport.Peer, class transport.Class, opened func(transport.Conn, error)) {
+	h.classes = append(h.classes, class)
 	h.dials = append(h.dials, opened)
 }
 func (h *scriptHost) Handle(handler transport.HostHandler) { h.handler = handler }
 func (h *scriptHost) Close() error                         { return nil }
+
+// open reports a conn that was opened, and has the peer say hello on it. Our own
+// hello is taken out of what was sent.
+func (h *scriptHost) open(t require.TestingT, c *scriptConn, class transport.Class, report func()) {
+	report()
+	require.Len(t, c.sent, 1)
+	require.EqualValues(t, helloType, c.sent[0][0])
+	c.sent = nil
+	h.handler.Frame(c, helloFrame(transport.Hello{VersionMin: 1, VersionMax: 1, Class: class}))
+}
+
+const helloType = 18
+
+func helloFrame(h transport.Hello) []byte {
+	return append([]byte{helloType}, transport.Encode(h)...)
+}
 
 type scriptConn struct {
 	remote transport.Peer
@@ -98,6 +116,7 @@ func (c *scriptConn) notes() (n int) {
 // script is an engine on a scriptHost. All runs in one task.
 type script struct {
 	*transport.Endpoint
+	t      *testing.T
 	host   *scriptHost
 	engine *transport.Engine
 	clock  *scriptLoop
@@ -107,7 +126,7 @@ type script struct {
 
 func withScript(t *testing.T, f func(ctx context.Context, s *script)) {
 	loop := clock.NewLive()
-	s := &script{host: &scriptHost{}, loop: loop, clock: &scriptLoop{Live: loop}, peer: peerNamed("peer")}
+	s := &script{t: t, host: &scriptHost{}, loop: loop, clock: &scriptLoop{Live: loop}, peer: peerNamed("peer")}
 	s.engine = transport.NewEngine(s.host, s.clock, transport.NewStaticDirectory())
 	s.Endpoint = s.engine.Endpoint(loop)
 	require.NoError(t, clock.Do(context.Background(), loop, func(ctx context.Context) { f(ctx, s) }))
@@ -125,7 +144,7 @@ func (s *script) dial(err error) *scriptConn {
 		return nil
 	}
 	c := &scriptConn{remote: s.peer}
-	opened(c, nil)
+	s.host.open(s.t, c, transport.Control, func() { opened(c, nil) })
 	return c
 }
 
@@ -133,7 +152,7 @@ func (s *script) accept() *scriptConn { return s.acceptFrom(s.peer) }
 
 func (s *script) acceptFrom(p transport.Peer) *scriptConn {
 	c := &scriptConn{remote: p}
-	s.host.handler.Accepted(c)
+	s.host.open(s.t, c, transport.Control, func() { s.host.handler.Accepted(c) })
 	return c
 }
 

@@ -92,7 +92,7 @@ func (e *Engine) take(m *method, s *session, f frame) *serving {
 func (e *Engine) runRequest(ctx context.Context, sv *serving, left time.Duration, request []byte) {
 	ctx, cancel := clock.WithTimeout(ctx, sv.method.ep.loop, left)
 	if e.begin(sv, cancel) {
-		response, err := sv.method.request(ctx, sv.session.link.peer, request)
+		response, err := sv.method.request(ctx, sv.session.remote.peer, request)
 		answer := encodeAnswer(sv, e.meddled(sv, response, err), err)
 		e.do(func(a *actions) { e.complete(sv, answer, a) })
 	}
@@ -164,9 +164,7 @@ func (e *Engine) uncount(sv *serving) {
 	l.handlers--
 	l.serving -= sv.bytes
 	e.serving -= sv.bytes
-	if l.idle() && e.links[l.peer] == l {
-		delete(e.links, l.peer)
-	}
+	e.forgetIdle(l.remote)
 }
 
 // cancelServing ends the context of a handler whose caller is gone, in a turn

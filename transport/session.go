@@ -8,12 +8,21 @@ import (
 
 // session is the protocol's state over one conn.
 type session struct {
-	link   *link
+	remote *remote
+	link   *link // nil until a peer that has dialed has said hello
 	conn   Conn
 	number uint64
 	dialed bool
 	since  time.Duration
 	over   bool
+
+	greeted bool   // the peer has said hello
+	version uint64 // that both speak
+	refused bool   // there is none: the peer will close the conn
+	retired bool   // nothing new is sent on it
+	calls   int    // of ours that wait on it
+	moves   uint64 // counts frames in and out,
+	seen    uint64 // up to when it was last looked at
 
 	out      outbox
 	in       inparts
@@ -47,10 +56,12 @@ func (o outbound) oneWay() bool {
 	return t == frameNote || t == framePublication
 }
 
-func (e *Engine) newSession(l *link, c Conn, dialed bool) *session {
+func (e *Engine) newSession(r *remote, c Conn, dialed bool) *session {
 	e.sessionCount++
+	e.remotes[r.peer] = r // it may have been idle for a moment
+	r.sessions++
 	s := &session{
-		link: l, conn: c, number: e.sessionCount, dialed: dialed, since: e.loop.Elapsed(),
+		remote: r, conn: c, number: e.sessionCount, dialed: dialed, since: e.loop.Elapsed(),
 		out:             newOutbox(),
 		serving:         map[uint64]*serving{},
 		streams:         map[uint64]*Stream{},
@@ -69,7 +80,7 @@ func (e *Engine) queue(s *session, o outbound, a *actions) {
 	}
 	before := s.out.weight()
 	s.out.push(o)
-	e.outbound += s.out.weight() - before
+	e.weigh(s, before)
 	if s.out.urgentBytes > urgentBytesMax {
 		e.drop(s, unreachable("the peer asks and does not read"), a)
 		return
@@ -87,6 +98,17 @@ func (e *Engine) named(s *session, name string, frame []byte, a *actions) {
 	e.queue(s, outbound{frame: frame, flow: flowKey{lane: laneNamed, name: name}}, a)
 }
 
+// class is what the conn is for, as far as we know.
+func (s *session) class() Class {
+	if s.link == nil {
+		return Control
+	}
+	return s.link.class
+}
+
+// weigh counts by how much a session's weight has changed.
+func (e *Engine) weigh(s *session, before int) { e.outbound[s.class()] += s.out.weight() - before }
+
 func (e *Engine) flushSoon(s *session, a *actions) {
 	if !s.flushing {
 		s.flushing = true
@@ -98,7 +120,7 @@ func (e *Engine) flushSoon(s *session, a *actions) {
 func (e *Engine) takeBack(s *session, key flowKey, a *actions) (wasSent bool) {
 	before := s.out.weight()
 	wasSent = s.out.drop(key)
-	e.outbound += s.out.weight() - before
+	e.weigh(s, before)
 	if !wasSent && !s.over {
 		e.flushSoon(s, a)
 		e.wakeWaiting(a)
@@ -147,8 +169,9 @@ func (e *Engine) takeBatch(s *session, batch *[passLen][]byte) (n int, others bo
 		n++
 	}
 	s.flushing = n > 0
+	s.moves += uint64(n)
 	if !s.over {
-		e.outbound += s.out.weight() - before
+		e.weigh(s, before)
 	}
 	return n, len(e.waiting) > 0
 }
@@ -157,7 +180,7 @@ func (e *Engine) takeBatch(s *session, batch *[passLen][]byte) (n int, others bo
 func (e *Engine) answeredTo(s *session, position uint64, a *actions) error {
 	before := s.out.weight()
 	err := s.out.window.answer(position, e.loop.Elapsed())
-	e.outbound += s.out.weight() - before
+	e.weigh(s, before)
 	if s.out.bytes > 0 || len(s.out.urgent) > 0 {
 		e.flushSoon(s, a)
 	}
@@ -171,14 +194,21 @@ func (e *Engine) drop(s *session, cause *Error, a *actions) {
 		return
 	}
 	s.over = true
-	e.outbound -= s.out.weight()
+	before := s.out.weight()
 	s.out = outbox{}
+	e.weigh(s, before)
 	for _, number := range slices.Sorted(maps.Keys(s.in.open)) {
 		e.forgetPart(s, number)
 	}
 	delete(e.sessions, s.conn)
-	s.link.forget(s)
+	s.remote.sessions--
 	a.add(s.conn.Close)
+	if s.link != nil {
+		s.link.forget(s)
+		if !s.greeted && !e.closed {
+			e.dialFailed(s.link, cause, a)
+		}
+	}
 	for _, id := range slices.Sorted(maps.Keys(e.calls)) {
 		if c := e.calls[id]; c != nil && c.session == s {
 			e.finish(c, nil, cause, a)
@@ -191,7 +221,5 @@ func (e *Engine) drop(s *session, cause *Error, a *actions) {
 		s.streams[id].end(cause, a)
 	}
 	e.wakeWaiting(a)
-	if s.link.idle() {
-		delete(e.links, s.link.peer)
-	}
+	e.forgetIdle(s.remote)
 }

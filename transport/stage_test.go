@@ -64,8 +64,20 @@ func (s *stage) sleep(ctx context.Context, d time.Duration) {
 
 // accept is a conn that a peer opens.
 func (s *stage) accept(p transport.Peer) *scriptConn {
+	return s.acceptOn(p, transport.Control)
+}
+
+func (s *stage) acceptOn(p transport.Peer, class transport.Class) *scriptConn {
 	c := &scriptConn{remote: p}
-	s.host.handler.Accepted(c)
+	s.host.open(s.t, c, class, func() { s.host.handler.Accepted(c) })
+	return c
+}
+
+// dialed is a conn to a peer that the last dial makes.
+func (s *stage) dialed(p transport.Peer, class transport.Class) *scriptConn {
+	c := &scriptConn{remote: p}
+	opened := s.host.dials[len(s.host.dials)-1]
+	s.host.open(s.t, c, class, func() { opened(c, nil) })
 	return c
 }
 

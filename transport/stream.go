@@ -59,6 +59,11 @@ func newStream(ep *Endpoint, remote Peer, method string) *Stream {
 // waits for the conn, not for the handler: that the peer refuses is the error of
 // a later Recv or Send.
 func (ep *Endpoint) OpenStream(ctx context.Context, to Peer, method string, hello []byte) (*Stream, error) {
+	return ep.OpenStreamOn(ctx, Control, to, method, hello)
+}
+
+// OpenStreamOn is OpenStream over the conn of a class.
+func (ep *Endpoint) OpenStreamOn(ctx context.Context, class Class, to Peer, method string, hello []byte) (*Stream, error) {
 	if err := checkMessage(method, hello); err != nil {
 		return nil, err
 	}
@@ -71,7 +76,7 @@ func (ep *Endpoint) OpenStream(ctx context.Context, to Peer, method string, hell
 		refused = stoppedError
 		if !ep.closed {
 			// The frame is complete only when there is a session: see bind.
-			refused = ep.engine.originate(to, outbound{frame: encodeOpen(0, method, hello), flow: flowKey{lane: laneUrgent}, stream: s}, a)
+			refused = ep.engine.originate(to, class, outbound{frame: encodeOpen(0, method, hello), flow: flowKey{lane: laneUrgent}, stream: s}, a)
 		}
 	})
 	if refused != nil {

@@ -59,9 +59,8 @@ func TestStreamsAreOpened(t *testing.T) {
 		}
 		s.sleep(ctx, time.Second)
 		require.Zero(t, opened)
-		dialed := &scriptConn{remote: other}
 		require.Len(t, s.host.dials, 1)
-		s.host.dials[0](dialed, nil)
+		dialed := s.dialed(other, transport.Control)
 		s.sleep(ctx, time.Second)
 		require.Equal(t, 3, opened)
 		require.Equal(t, [][]byte{openFrame(1, "t/s"), openFrame(3, "t/s"), openFrame(5, "t/s")}, dialed.sent)
@@ -372,8 +371,7 @@ func TestWaitsOnStreamsEnd(t *testing.T) {
 		defer cancel()
 		_, err = s.OpenStream(short, peerNamed("other"), "t/s", nil)
 		require.Equal(t, transport.Timeout, transport.KindOf(err), "%v", err)
-		late := &scriptConn{remote: peerNamed("other")}
-		s.host.dials[0](late, nil)
+		late := s.dialed(peerNamed("other"), transport.Control)
 		require.Empty(t, late.sent, "nobody wants it any more")
 		s.host.handler.Frame(c, openFrame(3, "none"))
 		require.Equal(t, resetFrame(3, transport.Refused, "none", "not served here"), c.sent[len(c.sent)-1])

@@ -118,7 +118,7 @@ func (e *Engine) openedByPeer(s *session, f frame, a *actions) error {
 	if sv == nil {
 		return nil
 	}
-	st := newStream(m.ep, s.link.peer, m.name)
+	st := newStream(m.ep, s.remote.peer, m.name)
 	st.session, st.id, st.serving = s, f.id, sv
 	s.streams[f.id] = st
 	a.add(func() {

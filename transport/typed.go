@@ -48,11 +48,16 @@ func Decode(data []byte, v any) error {
 // Method is a typed call. Declare one per method in a service's xapi package:
 //
 //	var Push = transport.Method[PushRequest, PushResponse]{Name: "patrick/push"}
-type Method[Req, Resp any] struct{ Name string }
+//
+// Its calls travel over the conn of its Class.
+type Method[Req, Resp any] struct {
+	Name  string
+	Class Class
+}
 
 // Call sends a request to a peer and waits for its response.
 func (m Method[Req, Resp]) Call(ctx context.Context, ep *Endpoint, to Peer, req Req) (resp Resp, err error) {
-	raw, err := ep.Call(ctx, to, m.Name, ep.Written(Encode(req)))
+	raw, err := ep.CallOn(ctx, m.Class, to, m.Name, ep.Written(Encode(req)))
 	if err != nil {
 		return resp, err
 	}

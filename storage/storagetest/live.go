@@ -130,7 +130,7 @@ type cutHost struct {
 }
 
 // Open implements transport.Host.
-func (h *cutHost) Open(to transport.Peer, opened func(transport.Conn, error)) {
+func (h *cutHost) Open(to transport.Peer, class transport.Class, opened func(transport.Conn, error)) {
 	h.world.mu.Lock()
 	cut := h.world.group != nil && h.world.group[h.ID()] != h.world.group[to]
 	h.world.mu.Unlock()
@@ -138,7 +138,7 @@ func (h *cutHost) Open(to transport.Peer, opened func(transport.Conn, error)) {
 		opened(nil, transport.New(transport.Unreachable, "open", "partition"))
 		return
 	}
-	h.PipeHost.Open(to, func(c transport.Conn, err error) {
+	h.PipeHost.Open(to, class, func(c transport.Conn, err error) {
 		if err == nil {
 			h.world.mu.Lock()
 			h.world.conns = append(h.world.conns, cutConn{c, h.ID()})

@@ -135,7 +135,7 @@ func TestFullQueueIsAnError(t *testing.T) {
 	a := newHost(t, "a", b.Addrs()...)
 	newRecorder(a)
 	opened := make(chan transport.Conn, 1)
-	a.Open(b.ID(), func(c transport.Conn, err error) {
+	a.Open(b.ID(), transport.Control, func(c transport.Conn, err error) {
 		require.NoError(t, err)
 		opened <- c
 	})
@@ -162,12 +162,12 @@ func TestNothingIsReportedAfterClose(t *testing.T) {
 	a := newHost(t, "a", b.Addrs()...)
 	ra := newRecorder(a)
 	opened := make(chan transport.Conn, 1)
-	a.Open(b.ID(), func(c transport.Conn, err error) { opened <- c })
+	a.Open(b.ID(), transport.Control, func(c transport.Conn, err error) { opened <- c })
 	require.NoError(t, (<-opened).Send([]byte("hi")))
 	require.Equal(t, "hi", string(<-rb.frames))
 	require.NoError(t, a.Close())
 	require.Error(t, <-rb.closed, "the peer hears of it")
-	a.Open(b.ID(), func(transport.Conn, error) { t.Error("reported") })
+	a.Open(b.ID(), transport.Control, func(transport.Conn, error) { t.Error("reported") })
 	require.Empty(t, ra.closed)
 }
 
@@ -176,7 +176,7 @@ func TestOpenNobody(t *testing.T) {
 	newRecorder(a)
 	opened := make(chan error, 1)
 	began := time.Now()
-	a.Open(transport.NewIdentity([]byte("nobody")).Peer(), func(_ transport.Conn, err error) { opened <- err })
+	a.Open(transport.NewIdentity([]byte("nobody")).Peer(), transport.Control, func(_ transport.Conn, err error) { opened <- err })
 	require.Equal(t, transport.Unreachable, transport.KindOf(<-opened))
 	require.Less(t, time.Since(began), libp2p.OpenTimeout)
 }

@@ -98,7 +98,7 @@ func (h *Host) incoming(s network.Stream) {
 }
 
 // Open implements transport.Host.
-func (h *Host) Open(to transport.Peer, opened func(transport.Conn, error)) {
+func (h *Host) Open(to transport.Peer, _ transport.Class, opened func(transport.Conn, error)) {
 	if h.enter() {
 		go func() {
 			defer h.reports.Done()

@@ -33,7 +33,7 @@ func beyondLoopback(t *testing.T) string {
 func reach(t *testing.T, from *libp2p.Host, to *libp2p.Host) error {
 	newRecorder(from)
 	opened := make(chan error, 1)
-	from.Open(to.ID(), func(c transport.Conn, err error) {
+	from.Open(to.ID(), transport.Control, func(c transport.Conn, err error) {
 		if err == nil {
 			err = c.Send([]byte("hi"))
 		}
@@ -119,7 +119,7 @@ func TestDeadNodeIsNotWaitedFor(t *testing.T) {
 	newRecorder(a)
 	for range 3 {
 		opened, began := make(chan error, 1), time.Now()
-		a.Open(gone.ID(), func(_ transport.Conn, err error) { opened <- err })
+		a.Open(gone.ID(), transport.Control, func(_ transport.Conn, err error) { opened <- err })
 		require.Equal(t, transport.Unreachable, transport.KindOf(<-opened))
 		require.Less(t, time.Since(began), libp2p.OpenTimeout/2)
 	}

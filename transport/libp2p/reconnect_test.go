@@ -37,7 +37,7 @@ func TestReconnectsLeaveNothing(t *testing.T) {
 			reconnect := func(times int) {
 				for range times {
 					opened := make(chan transport.Conn, 1)
-					a.Open(b.ID(), func(c transport.Conn, err error) {
+					a.Open(b.ID(), transport.Control, func(c transport.Conn, err error) {
 						require.NoError(t, err)
 						opened <- c
 					})

@@ -54,7 +54,7 @@ func (h *PipeHost) Handle(handler transport.HostHandler) {
 }
 
 // Open implements transport.Host.
-func (h *PipeHost) Open(to transport.Peer, opened func(transport.Conn, error)) {
+func (h *PipeHost) Open(to transport.Peer, _ transport.Class, opened func(transport.Conn, error)) {
 	conn, err := h.Dial(to)
 	if err != nil {
 		opened(nil, err)

@@ -68,8 +68,8 @@ func (s *shaper) host(h transport.Host) *shapedHost {
 }
 
 // Open implements transport.Host.
-func (h *shapedHost) Open(to transport.Peer, opened func(transport.Conn, error)) {
-	h.Host.Open(to, func(c transport.Conn, err error) {
+func (h *shapedHost) Open(to transport.Peer, class transport.Class, opened func(transport.Conn, error)) {
+	h.Host.Open(to, class, func(c transport.Conn, err error) {
 		if err != nil {
 			opened(nil, err)
 			return
