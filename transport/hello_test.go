@@ -186,4 +186,3 @@ func TestHelloOnTheWire(t *testing.T) {
 	require.Equal(t, "12a3"+"65"+hex.EncodeToString([]byte("Class"))+"01"+
 		"6a"+hex.EncodeToString([]byte("VersionMax"))+"02"+"6a"+hex.EncodeToString([]byte("VersionMin"))+"01", hex.EncodeToString(frame))
 }
-
