@@ -25,7 +25,7 @@ race: ## the packages with real concurrency, under the race detector (needs gcc)
 	CGO_ENABLED=1 go test -race -timeout 25m ./clock/... ./transport/... ./storage/... ./node/...
 
 bench: ## the figures of the README
-	go test -run '^$$' -bench . -benchtime 1s -cpu 1 ./sim ./scenarios
+	go test -run '^$$' -bench . -benchtime 1s -cpu 1 ./sim ./scenarios/...
 	go test -run '^$$' -bench . -benchtime 1s ./storage/... ./transport/...
 
 long: build ## scenarios of weeks (a few minutes)
@@ -37,7 +37,7 @@ sweep: build ## SEEDS seeds (200) of every scenario on the direct wire
 
 SWARM ?= 1..200
 swarm: ## scenarios made by chance, SWARM=FIRST..LAST (1..200)
-	SWARM=$(SWARM) go test -timeout 3h -count 1 -run TestSwarm -v ./scenarios
+	SWARM=$(SWARM) go test -timeout 3h -count 1 -run TestSwarm -v ./scenarios/swarm
 
 RUNS ?= 20
 JOBS ?= 2
@@ -45,7 +45,7 @@ LOAD ?= 2
 SCENARIOS ?= scenarios/*.yaml bin/swarm/*.yaml
 determinism: build ## every event of RUNS runs (20) of SCENARIOS under changing conditions, with LOAD (2) busy threads beside
 	@mkdir -p bin/swarm
-	SWARM=1..10 SWARM_FILES=$(CURDIR)/bin/swarm go test -count 1 -run TestSwarm ./scenarios
+	SWARM=1..10 SWARM_FILES=$(CURDIR)/bin/swarm go test -count 1 -run TestSwarm ./scenarios/swarm
 	bin/dreamland determinism --runs $(RUNS) --jobs $(JOBS) --load $(LOAD) $(SCENARIOS)
 
 mutants: ## break the code on purpose and see the scenarios fail

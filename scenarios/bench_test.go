@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/scenarios/words"
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/run"
 	"github.com/taucloud/tau/sim/scenario"
@@ -63,13 +64,13 @@ func BenchmarkCloud(b *testing.B) {
 		{"busy", busy, 1000, scenario.Direct}, {"busy", busy, 5000, scenario.Direct},
 	} {
 		b.Run(fmt.Sprintf("%s/%d-nodes/%s", c.name, c.nodes, c.wire), func(b *testing.B) {
-			s, err := scenario.Parse("cloud.yaml", []byte(c.story(c.nodes)), Vocabulary())
+			s, err := scenario.Parse("cloud.yaml", []byte(c.story(c.nodes)), words.Vocabulary())
 			require.NoError(b, err)
 			var events uint64
 			var virtual time.Duration
 			var bytesMax uint64
 			for b.Loop() {
-				r := run.Run(s, Vocabulary(), run.Options{Seed: 1, Wire: c.wire, Progress: func(at time.Duration, n uint64) {
+				r := run.Run(s, words.Vocabulary(), run.Options{Seed: 1, Wire: c.wire, Progress: func(at time.Duration, n uint64) {
 					if n == 1<<14 || n%(1<<18) == 0 {
 						bytesMax = max(bytesMax, memory())
 					}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/scenarios/words"
 )
 
 // promised is a row of promises/promises.yaml.
@@ -120,7 +121,7 @@ func apiOf(t *testing.T, service string) (names, clients []string) {
 // how its loss would be noticed.
 func TestPromisesNameWhatThereIs(t *testing.T) {
 	var checks []string
-	for _, c := range Vocabulary().Checks {
+	for _, c := range words.Vocabulary().Checks {
 		checks = append(checks, c.Name)
 	}
 	tests := testNames(t)
@@ -149,10 +150,10 @@ func TestPromisesNameWhatThereIs(t *testing.T) {
 	}
 }
 
-// testNames lists the tests of this folder and of the services.
+// testNames lists the tests of this folder, of those below it and of the services.
 func testNames(t *testing.T) (names []string) {
 	pattern := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	for _, glob := range []string{"*_test.go", "../services/*/*_test.go"} {
+	for _, glob := range []string{"*_test.go", "*/*_test.go", "words/*/*_test.go", "../services/*/*_test.go"} {
 		files, err := filepath.Glob(glob)
 		require.NoError(t, err)
 		for _, file := range files {

@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/scenarios/words"
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/run"
 	"github.com/taucloud/tau/sim/scenario"
@@ -28,7 +28,7 @@ func load(t testing.TB) []*scenario.Scenario {
 	for _, file := range files {
 		raw, err := os.ReadFile(file)
 		require.NoError(t, err)
-		s, err := scenario.Parse(file, raw, Vocabulary())
+		s, err := scenario.Parse(file, raw, words.Vocabulary())
 		require.NoError(t, err)
 		all = append(all, s)
 	}
@@ -88,9 +88,9 @@ func runWires(t *testing.T, s *scenario.Scenario, readme string) {
 		if i == 3 {
 			o.Perturb = 1
 		}
-		r := run.Run(s, Vocabulary(), o)
+		r := run.Run(s, words.Vocabulary(), o)
 		used.add(fail.Hits())
-		require.Empty(t, broken(r), "%s", r.Replay)
+		require.Empty(t, r.Broken(), "%s", r.Replay)
 		if i == 0 {
 			first = r
 		}
@@ -115,8 +115,8 @@ func TestOtherSeeds(t *testing.T) {
 			}
 			digests := map[string]bool{}
 			for seed := range uint64(seeds) {
-				r := run.Run(s, Vocabulary(), run.Options{Seed: 1000 + seed, Wire: scenario.Direct})
-				require.Empty(t, broken(r), "%s", r.Replay)
+				r := run.Run(s, words.Vocabulary(), run.Options{Seed: 1000 + seed, Wire: scenario.Direct})
+				require.Empty(t, r.Broken(), "%s", r.Replay)
 				require.NotContains(t, digests, r.Digest, "each seed has a digest of its own")
 				digests[r.Digest] = true
 				if r.Events > tinyMax {
@@ -127,30 +127,14 @@ func TestOtherSeeds(t *testing.T) {
 	}
 }
 
-// broken lists what did not hold.
-func broken(r report.Result) (list []string) {
-	for _, e := range r.Expectations {
-		if !e.Held {
-			list = append(list, fmt.Sprintf("%s: %s", e.Name, e.Detail))
-		}
-		if r.Strict && e.Unproven != "" {
-			list = append(list, fmt.Sprintf("%s: %s", e.Name, e.Unproven))
-		}
-	}
-	if len(list) == 0 && r.Verdict != report.Held {
-		list = append(list, "verdict "+string(r.Verdict))
-	}
-	return list
-}
-
 // TestTraceIsCanonical: the digest is that of the trace, whose lines are JSON
 // without anything that differs from run to run.
 func TestTraceIsCanonical(t *testing.T) {
 	all := load(t)
 	s := all[slices.IndexFunc(all, func(s *scenario.Scenario) bool { return s.Name == "monkey-paused" })]
 	var a, b bytes.Buffer
-	ra := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Direct, Trace: &a})
-	rb := run.Run(s, Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Mocknet, Trace: &b})
+	ra := run.Run(s, words.Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Direct, Trace: &a})
+	rb := run.Run(s, words.Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Mocknet, Trace: &b})
 	require.Equal(t, ra.Digest, rb.Digest)
 	require.Equal(t, a.String(), b.String())
 	require.NotContains(t, a.String(), "0xc0", "an address")

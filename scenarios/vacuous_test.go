@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/scenarios/words"
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/run"
 	"github.com/taucloud/tau/sim/scenario"
@@ -88,9 +89,9 @@ expect: {always: [caught-up-before-serving, no-stale-publish]}
 `, "", "caught-up-before-serving"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := scenario.Parse("vacuous.yaml", []byte(one.text), Vocabulary())
+			s, err := scenario.Parse("vacuous.yaml", []byte(one.text), words.Vocabulary())
 			require.NoError(t, err)
-			r := run.Run(s, Vocabulary(), run.Options{Seed: 1, Wire: scenario.Direct, Strict: true})
+			r := run.Run(s, words.Vocabulary(), run.Options{Seed: 1, Wire: scenario.Direct, Strict: true})
 			require.Equal(t, report.Failed, r.Verdict)
 			found := map[string]report.Expectation{}
 			for _, e := range r.Expectations {
@@ -110,9 +111,9 @@ func TestFiguresOfServicesThatDoNotRunAreLeftOut(t *testing.T) {
 duration: 5s
 nodes: [{name: a, count: 2, services: [seer]}]
 expect: {report: {tns.refused: 0}}
-`), Vocabulary())
+`), words.Vocabulary())
 	require.NoError(t, err)
-	r := run.Run(s, Vocabulary(), run.Options{Seed: 1, Wire: scenario.Direct})
+	r := run.Run(s, words.Vocabulary(), run.Options{Seed: 1, Wire: scenario.Direct})
 	require.Equal(t, report.Held, r.Verdict)
 	require.Contains(t, r.Figures, "seer.members-gone")
 	require.Contains(t, r.Figures, "tns.refused")

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"github.com/taucloud/tau/scenarios/words"
 	"github.com/taucloud/tau/sim/report"
 	simrun "github.com/taucloud/tau/sim/run"
 )
@@ -46,7 +47,7 @@ func runHere(j job, progress *progress) (report.Result, error) {
 		options.Trace = trace
 	}
 	stop := progress.watch(&options, j.scenario.Duration)
-	result := simrun.Run(j.scenario, words(), options)
+	result := simrun.Run(j.scenario, words.Vocabulary(), options)
 	stop()
 	if trace != nil {
 		if err := trace.close(); err != nil {

@@ -9,7 +9,6 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-	"github.com/taucloud/tau/scenarios"
 	"github.com/taucloud/tau/sim/scenario"
 )
 
@@ -71,6 +70,3 @@ are simulated, so that a seed fixes everything that happens.`,
 	root.AddCommand(simCommand(), determinismCommand(), scenarioCommand(), failpointsCommand(), versionCommand())
 	return root
 }
-
-// words is what the scenarios of this tool may speak of.
-func words() scenario.Vocabulary { return scenarios.Vocabulary() }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/scenarios/words"
 	"github.com/taucloud/tau/sim/scenario"
 )
 
@@ -75,7 +76,7 @@ func listCommand() *cobra.Command {
 			}
 			slices.Sort(files)
 			for _, file := range files {
-				s, err := scenario.Load(file, words())
+				s, err := scenario.Load(file, words.Vocabulary())
 				about := ""
 				switch {
 				case errors.As(err, new(scenario.Errors)):
@@ -112,13 +113,13 @@ func wordsCommand() *cobra.Command {
   dreamland scenario words crash push nodes`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var names []string
-			for _, w := range scenario.Words(words()) {
+			for _, w := range scenario.Words(words.Vocabulary()) {
 				names = append(names, w.Name)
 			}
 			return names, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, names []string) error {
-			all := scenario.Words(words())
+			all := scenario.Words(words.Vocabulary())
 			if len(names) > 0 {
 				all = slices.DeleteFunc(all, func(w scenario.Word) bool { return !slices.Contains(names, w.Name) })
 			}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/taucloud/tau/scenarios/words"
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/scenario"
 )
@@ -211,7 +212,7 @@ func load(files []string) ([]*scenario.Scenario, error) {
 	var stories []*scenario.Scenario
 	var bad scenario.Errors
 	for _, file := range files {
-		s, err := scenario.Load(file, words())
+		s, err := scenario.Load(file, words.Vocabulary())
 		var some scenario.Errors
 		switch {
 		case errors.As(err, &some):

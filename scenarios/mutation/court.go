@@ -51,8 +51,8 @@ func (c *court) try(ctx context.Context, m *mutation) (finding, error) {
 	return f, nil
 }
 
-// worldTests is the folder whose tests run whole clouds.
-const worldTests = "scenarios"
+// worldTests are the folders whose tests run whole clouds.
+var worldTests = []string{"scenarios", "scenarios/words/jobs", "scenarios/words/versions"}
 
 // byTests asks the tests of the package first, then those of its importers in
 // the same room.
@@ -119,8 +119,14 @@ func (c *court) stories(ctx context.Context) ([]*trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	tests, err := c.tests(ctx, worldTests)
-	return append(files, tests...), err
+	for _, folder := range worldTests {
+		tests, err := c.tests(ctx, folder)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, tests...)
+	}
+	return files, nil
 }
 
 // cheapFirst orders scenarios by what they cost, divided by how often they have

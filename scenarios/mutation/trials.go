@@ -171,13 +171,14 @@ func (b *build) scenarios() ([]*trial, error) {
 
 // swarm lists the first scenarios that nobody wrote as trials.
 func (b *build) swarm(seeds int) ([]*trial, error) {
-	binary, err := b.binary("scenarios", true)
+	const folder = "scenarios/swarm"
+	binary, err := b.binary(folder, true)
 	if err != nil {
 		return nil, err
 	}
 	var all []*trial
 	for n := 1; n <= seeds; n++ {
-		c := command{binary: binary, dir: filepath.Join(b.root, "scenarios"), args: chosen("^TestSwarm$"), env: []string{fmt.Sprintf("SWARM=%d..%d", n, n)}}
+		c := command{binary: binary, dir: filepath.Join(b.root, folder), args: chosen("^TestSwarm$"), env: []string{fmt.Sprintf("SWARM=%d..%d", n, n)}}
 		all = append(all, &trial{name: fmt.Sprint("swarm ", n), command: c})
 	}
 	return all, nil

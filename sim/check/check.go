@@ -1,8 +1,8 @@
 // Package check is what a simulated world is judged by: checkers that listen to
 // every fact that services report, that look at the whole world from outside
 // between two turns, and that say after all faults have healed whether the
-// cloud has recovered. It knows no service: those that do live in package
-// scenarios, one file per service.
+// cloud has recovered. It knows no service: those that do live below
+// scenarios/words, one package for each kind of thing.
 package check
 
 import (

@@ -97,4 +97,20 @@ func (r *Result) Judge() {
 
 func (r *Result) failed(e *Expectation) bool { return !e.Held || r.Strict && e.Unproven != "" }
 
+// Broken lists what makes the run fail, one line each.
+func (r *Result) Broken() (list []string) {
+	for _, e := range r.Expectations {
+		if !e.Held {
+			list = append(list, e.Name+": "+e.Detail)
+		}
+		if r.Strict && e.Unproven != "" {
+			list = append(list, e.Name+": "+e.Unproven)
+		}
+	}
+	if len(list) == 0 && r.Verdict != Held {
+		list = append(list, "verdict "+r.Verdict)
+	}
+	return list
+}
+
 func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

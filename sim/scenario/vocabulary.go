@@ -10,8 +10,8 @@ import (
 	"github.com/taucloud/tau/sim/check"
 )
 
-// Vocabulary is what a scenario may speak of beside faults. Package scenarios
-// holds the one that the tools use.
+// Vocabulary is what a scenario may speak of beside faults. Package
+// scenarios/words holds the one that the tools use.
 type Vocabulary struct {
 	// Services is the catalogue, in the order in which a node starts them.
 	Services []node.Spec

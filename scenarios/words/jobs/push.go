@@ -1,0 +1,277 @@
+// Package jobs are the words about jobs: users push, cancel and rebuild; patricks
+// and monkeys must see each push to one outcome.
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/fixtures"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/scenarios/ports"
+	"github.com/taucloud/tau/scenarios/words/evidence"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/transport"
+)
+
+// pushParams is what a push in a timeline may say.
+type pushParams struct {
+	// Project is a fixture's name. Repository is the same if it is "".
+	Project    string `yaml:"project" range:"1..256"`
+	Repository string `yaml:"repository" range:"..256"`
+	Branch     string `yaml:"branch" range:"1..256"`
+	// Commit names the commit; "" makes a new one for each push.
+	Commit string `yaml:"commit" range:"..256"`
+	// Event names the push: any later one of the same name delivers the same
+	// once more, whatever else it says. "" makes a new event for each push, also
+	// of a commit that was pushed before.
+	Event string `yaml:"event" range:"..256"`
+	// NewestWins supersedes older jobs of the branch.
+	NewestWins bool `yaml:"newest-wins"`
+	// Deliveries is how often the push is delivered, all at once.
+	Deliveries int `yaml:"deliveries" range:"1..100"`
+	// Fail is how the build goes: "", "once" or "permanent". BuildTime is how
+	// long it takes. They replace the project's build.yaml.
+	Fail      string        `yaml:"fail"`
+	BuildTime time.Duration `yaml:"build-time" range:"0s..24h"`
+	// ArtifactSize is the least size of what is built, TreeSize that of what is
+	// pushed, in bytes.
+	ArtifactSize int64 `yaml:"artifact-size" range:"0..8MiB"`
+	TreeSize     int64 `yaml:"tree-size" range:"0..960KiB"`
+	// RetryFor is how long an unacknowledged push is delivered again.
+	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
+}
+
+// pushRetryWait is the pause between two deliveries of one push.
+const pushRetryWait = time.Second
+
+// Actions are what users do about jobs.
+func Actions() []scenario.Action {
+	return []scenario.Action{pushAction(), cancelAction(), rebuildAction(), logsAction()}
+}
+
+func pushAction() scenario.Action {
+	return scenario.Action{
+		Name: "push",
+		Doc:  "a user pushes a commit of a fixture project, and delivers it again until it is acknowledged",
+		Params: func() any {
+			return &pushParams{Project: "hello", Branch: "main", Deliveries: 1, RetryFor: 2 * time.Minute}
+		},
+		Validate: func(params any) error { return params.(*pushParams).validate() },
+		Run: func(ctx context.Context, client node.Env, params any, n int) error {
+			p := *params.(*pushParams)
+			scenario.Numbered(n, &p.Repository, &p.Branch, &p.Commit, &p.Event)
+			return p.run(ctx, client)
+		},
+	}
+}
+
+func (p *pushParams) validate() error {
+	if _, err := fixtures.Project(p.Project); err != nil {
+		return err
+	}
+	if p.Fail != "" && p.Fail != "once" && p.Fail != "permanent" {
+		return fmt.Errorf("fail is %q, not once or permanent", p.Fail)
+	}
+	return nil
+}
+
+// run delivers the push. The fact push-acknowledged is what the cloud must
+// stand by from then on.
+func (p *pushParams) run(ctx context.Context, client node.Env) error {
+	forge, began := forge{env: client}, client.Loop.Elapsed()
+	req, err := forge.notice(ctx, p)
+	if err != nil {
+		return err
+	}
+	if err := observePush(client, req, p.Deliveries, client.Loop.Elapsed()-began); err != nil {
+		return err
+	}
+	return clock.First(ctx, client.Loop, p.Deliveries, p.Deliveries, func(ctx context.Context, _ int) error {
+		return deliver(ctx, client, req, p.RetryFor)
+	})
+}
+
+func jobOf(req patrickapi.PushRequest) string {
+	return patrickapi.JobID(req.Repository, req.Branch, req.Commit, req.Event)
+}
+
+// observePush tells the checks what is pushed, and what must become of it.
+// took is how long it took to notice it.
+func observePush(client node.Env, req patrickapi.PushRequest, deliveries int, took time.Duration) error {
+	b, err := evidence.BuildOf(req.Tree)
+	client.Observe("push-sent", node.F("job", jobOf(req)), node.F("project", req.Project), node.F("repository", req.Repository),
+		node.F("branch", req.Branch), node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("order", req.Event.Order),
+		node.F("deliveries", deliveries), node.F("took", took), node.F("newest-wins", req.NewestWins),
+		node.F("source", b.Source), node.F("artifact", b.Artifact), node.F("entries", b.Entries), node.F("fail", b.Fail))
+	return err
+}
+
+func (p *pushParams) request(client node.Env) (patrickapi.PushRequest, error) {
+	req := patrickapi.PushRequest{Project: p.Project, Repository: p.Repository, Branch: p.Branch, Commit: p.Commit, NewestWins: p.NewestWins}
+	if req.Repository == "" {
+		req.Repository = p.Project
+	}
+	if req.Commit == "" {
+		req.Commit = forge{env: client}.draw()
+	}
+	files, err := fixtures.Project(p.Project)
+	if err != nil {
+		return req, err
+	}
+	files[".commit"] = []byte(req.Commit + "\n") // no two commits have one tree
+	if p.TreeSize > 0 {
+		files["padding"] = evidence.Padded([]byte(req.Commit), int(p.TreeSize))
+	}
+	if p.Fail != "" || p.BuildTime > 0 || p.ArtifactSize > 0 {
+		files[ports.ManifestPath] = p.manifest()
+	}
+	var tree patrickapi.Tree
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		tree.Files = append(tree.Files, patrickapi.File{Path: name, Data: files[name]})
+	}
+	req.Tree = tree.Encode()
+	return req, nil
+}
+
+func (p *pushParams) manifest() []byte {
+	var b strings.Builder
+	if p.Fail != "" {
+		fmt.Fprintf(&b, "fail: %s\n", p.Fail)
+	}
+	if p.BuildTime > 0 {
+		fmt.Fprintf(&b, "time: %s\n", p.BuildTime)
+	}
+	if p.ArtifactSize > 0 {
+		fmt.Fprintf(&b, "size: %d\n", p.ArtifactSize)
+	}
+	return []byte(b.String())
+}
+
+// deliver sends a push until it is acknowledged or the user gives up.
+func deliver(ctx context.Context, client node.Env, req patrickapi.PushRequest, retryFor time.Duration) error {
+	patricks := patrickapi.NewClient(client.Wire)
+	begin := client.Loop.Elapsed()
+	for tries := 1; ; tries++ {
+		resp, err := patricks.Push(ctx, req)
+		if err == nil {
+			client.Observe("push-acknowledged", node.F("job", resp.Job), node.F("project", req.Project), node.F("repository", req.Repository),
+				node.F("branch", req.Branch), node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("duplicate", resp.Duplicate),
+				node.F("forgotten", resp.Forgotten), node.F("tries", tries))
+			return nil
+		}
+		if kind := transport.KindOf(err); kind == transport.Invalid || kind == transport.Conflict || client.Loop.Elapsed()-begin >= retryFor {
+			client.Observe("push-given-up", node.F("commit", req.Commit), node.F("error", err.Error()))
+			return err
+		}
+		if err := clock.Sleep(ctx, client.Loop, pushRetryWait); err != nil {
+			return err
+		}
+	}
+}
+
+// jobParams is what the timeline says of a job that something is done with.
+type jobParams struct {
+	Project    string        `yaml:"project" range:"1..256"`
+	Repository string        `yaml:"repository" range:"..256"`
+	Branch     string        `yaml:"branch" range:"1..256"`
+	Commit     string        `yaml:"commit" range:"..256"`
+	RetryFor   time.Duration `yaml:"retry-for" range:"0s..24h"`
+}
+
+func cancelAction() scenario.Action {
+	return jobAction("cancel", "a user cancels the job of a commit, or the newest job of a branch", time.Minute, cancelOnce)
+}
+
+func rebuildAction() scenario.Action {
+	return jobAction("rebuild", "a user has a job built anew that failed or was cancelled: the newest one of a commit, or of a branch", time.Minute, rebuildOnce)
+}
+
+func logsAction() scenario.Action {
+	return jobAction("logs", "a user reads the log of the newest job of a commit, or of a branch, and tries until all of it is there", 10*time.Second, logsOnce)
+}
+
+// jobOnce does something with a job, once.
+type jobOnce func(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error
+
+// jobAction is an action on a job that exists.
+func jobAction(name, doc string, retryFor time.Duration, once jobOnce) scenario.Action {
+	return scenario.Action{
+		Name:   name,
+		Doc:    doc,
+		Params: func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: retryFor} },
+		Run: func(ctx context.Context, client node.Env, params any, n int) error {
+			return params.(*jobParams).run(ctx, client, n, once)
+		},
+	}
+}
+
+// run does something with a job, until it succeeds or is refused for good.
+func (p jobParams) run(ctx context.Context, client node.Env, n int, once jobOnce) error {
+	scenario.Numbered(n, &p.Repository, &p.Branch, &p.Commit)
+	patricks := patrickapi.NewClient(client.Wire)
+	begin := client.Loop.Elapsed()
+	for {
+		job, err := p.job(ctx, patricks)
+		if err == nil {
+			err = once(ctx, client, patricks, job)
+		}
+		if err == nil || client.Loop.Elapsed()-begin >= p.RetryFor {
+			return err
+		}
+		if err := clock.Sleep(ctx, client.Loop, pushRetryWait); err != nil {
+			return err
+		}
+	}
+}
+
+func cancelOnce(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error {
+	client.Observe("cancel-sent", node.F("job", job))
+	resp, err := patricks.Cancel(ctx, job)
+	if err == nil {
+		client.Observe("cancel-acknowledged", node.F("job", job), node.F("status", resp.Status.String()), node.F("rebuild", resp.Rebuild))
+	}
+	return err
+}
+
+func rebuildOnce(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error {
+	client.Observe("rebuild-sent", node.F("job", job))
+	resp, err := patricks.Rebuild(ctx, job)
+	if err == nil {
+		client.Observe("rebuild-acknowledged", node.F("job", job), node.F("rebuilds", resp.Rebuilds))
+	}
+	return err
+}
+
+func logsOnce(ctx context.Context, _ node.Env, patricks *patrickapi.Client, job string) error {
+	resp, err := patricks.Logs(ctx, job)
+	if err == nil && !resp.Full {
+		err = transport.New(transport.NotFound, "logs", "the attempt is running")
+	}
+	return err
+}
+
+// job is the newest job of the branch, or of a commit in it.
+func (p *jobParams) job(ctx context.Context, patricks *patrickapi.Client) (string, error) {
+	req := patrickapi.ListRequest{Project: p.Project, Branch: p.Branch}
+	for more := true; more; {
+		page, err := patricks.List(ctx, req)
+		if err != nil {
+			return "", err
+		}
+		for _, j := range page.Jobs {
+			req.After = j.ID
+			if (p.Commit == "" || p.Commit == j.Commit) && (p.Repository == "" || p.Repository == j.Repository) {
+				return j.ID, nil
+			}
+		}
+		more = page.More && len(page.Jobs) > 0
+	}
+	return "", transport.New(transport.NotFound, "job", "the branch has no such job")
+}

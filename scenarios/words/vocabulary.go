@@ -1,0 +1,41 @@
+// Package words is the vocabulary of scenarios about the cloud: what users do
+// (actions) and what is demanded (checks). The words about one kind of thing -
+// jobs, versions, items, members, replicas - are a package each.
+package words
+
+import (
+	"slices"
+
+	"github.com/taucloud/tau/scenarios/ports"
+	"github.com/taucloud/tau/scenarios/words/audit"
+	"github.com/taucloud/tau/scenarios/words/items"
+	"github.com/taucloud/tau/scenarios/words/jobs"
+	"github.com/taucloud/tau/scenarios/words/members"
+	"github.com/taucloud/tau/scenarios/words/replicas"
+	"github.com/taucloud/tau/scenarios/words/versions"
+	"github.com/taucloud/tau/services"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// Vocabulary is all that a scenario may speak of.
+func Vocabulary() scenario.Vocabulary {
+	return scenario.Vocabulary{
+		Services: services.Catalogue(ports.Simulated()),
+		Always:   services.Always(),
+		Actions:  slices.Concat(jobs.Actions(), versions.Actions(), items.Actions()),
+		Auditors: audit.Auditors(),
+		Measures: replicas.Measures(),
+		Checks: slices.Concat(
+			about(members.Checks(), "seer"), about(replicas.Checks(), replicas.Services...), about(versions.Checks(), "tns"),
+			about(jobs.PatrickChecks(), "patrick"), about(jobs.MonkeyChecks(), "monkey"), about(items.Checks(), "hoarder"),
+		),
+	}
+}
+
+// about says which services the figures of checks are about.
+func about(list []scenario.Check, services ...string) []scenario.Check {
+	for i := range list {
+		list[i].Of = services
+	}
+	return list
+}
