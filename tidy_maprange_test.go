@@ -15,6 +15,7 @@ var effectful = map[string]bool{
 	module + "/transport.Method": true, module + "/transport.Note": true, module + "/transport.Topic": true,
 	module + "/storage.Local": true, module + "/storage.Replicated": true, module + "/storage.Store": true,
 	module + "/storage.Batch": true, module + "/storage.Blocks": true,
+	module + "/storage/localkv.Store": true, module + "/storage/replicated.Store": true, module + "/storage/blocks.Store": true,
 	module + "/clock.Loop": true, module + "/clock.Clock": true, module + "/clock.Queue": true,
 	module + "/node.Env": true, "log/slog.Logger": true, "math/rand/v2.Rand": true,
 }
@@ -24,7 +25,7 @@ var effectful = map[string]bool{
 func TestNoEffectInMapRange(t *testing.T) {
 	pkgs, err := packages.Load(&packages.Config{
 		Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports,
-	}, "./services/...", "./transport", "./storage", "./node/...", "./sim/...", "./scenarios")
+	}, "./services/...", "./transport", "./storage/...", "./node/...", "./sim/...", "./scenarios")
 	require.NoError(t, err)
 	ranges := 0
 	for _, p := range pkgs {

@@ -106,6 +106,31 @@ func TestImportDirection(t *testing.T) {
 	}
 }
 
+// TestStoresMeetAtTheirContracts: the stores know package storage and what they
+// share in storage/internal, not each other. Services name the contracts only; which
+// store keeps them is wired by node. What checks read from a disk, in inspect.go, is
+// the store's own format.
+func TestStoresMeetAtTheirContracts(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test {
+			continue
+		}
+		for _, imp := range s.file.Imports {
+			path, _ := strconv.Unquote(imp.Path.Value)
+			room, _ := strings.CutPrefix(path, module+"/")
+			store := under(room, "storage/localkv") || under(room, "storage/replicated") || under(room, "storage/blocks")
+			switch {
+			case s.dir == "storage":
+				require.False(t, store || under(room, "storage/internal"), "%s imports %s: package storage is contracts only", s.at(imp), room)
+			case under(s.dir, "storage") && s.dir != "storage/storagetest":
+				require.False(t, store, "%s imports %s: stores know package storage and storage/internal, not each other", s.at(imp), room)
+			case under(s.dir, "services") && filepath.Base(s.path) != "inspect.go":
+				require.False(t, store, "%s imports %s: use the interface in package storage that Env gives", s.at(imp), room)
+			}
+		}
+	}
+}
+
 // testMayImport lets tests of a room use the conformance suites of others.
 func testMayImport(room string) bool {
 	return strings.HasSuffix(room, "test") || strings.HasSuffix(room, "memdisk") || room == "transport/libp2p"

@@ -12,6 +12,7 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/replicated"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -26,9 +27,9 @@ type Env struct {
 	// Wire is the network as seen from Loop.
 	Wire *transport.Endpoint
 	// Local is the service's own part of the disk.
-	Local *storage.Local
+	Local storage.Local
 	// Blocks is the node's block store, seen from Loop.
-	Blocks *storage.Blocks
+	Blocks storage.Blocks
 	// Rand is the service's own: forked by node, service and incarnation.
 	Rand *rand.Rand
 	// Incarnation counts the starts of this node, from 1. It survives a crash,
@@ -101,8 +102,8 @@ func (e Env) Crash() { e.world.Crash() }
 // OpenReplicated opens a replicated store whose replicas are held by every node
 // that runs this service. history, zero for the default, bounds what it keeps for
 // replicas that lag behind.
-func (e Env) OpenReplicated(ctx context.Context, namespace string, history storage.History) (*storage.Replicated, error) {
-	return storage.OpenReplicated(ctx, storage.ReplicatedConfig{
+func (e Env) OpenReplicated(ctx context.Context, namespace string, history storage.History) (storage.Replicated, error) {
+	store, err := replicated.Open(ctx, replicated.Config{
 		Loop:      e.Loop,
 		Endpoint:  e.Wire,
 		Disk:      e.world.Disk,
@@ -118,4 +119,8 @@ func (e Env) OpenReplicated(ctx context.Context, namespace string, history stora
 			e.Observe(fact, fields...)
 		},
 	})
+	if err != nil {
+		return nil, err // and no interface that holds a nil store
+	}
+	return store, nil
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/blocks"
+	"github.com/taucloud/tau/storage/localkv"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -42,7 +44,7 @@ type Node struct {
 	cfg      Config
 	loop     clock.Loop
 	engine   *transport.Engine
-	blocks   *storage.Blocks
+	blocks   *blocks.Store
 	running  []*instance
 	byName   map[string]Service
 	incarnat uint64
@@ -70,7 +72,7 @@ func Start(ctx context.Context, loop clock.Loop, cfg Config) (*Node, error) {
 	}
 	n.engine = transport.NewEngine(cfg.World.Host, loop, cfg.World.Directory)
 	var err error
-	if n.blocks, err = storage.OpenBlocks(n.engine.Endpoint(loop), cfg.World.Disk); err != nil {
+	if n.blocks, err = blocks.Open(n.engine.Endpoint(loop), cfg.World.Disk); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Name, errors.Join(err, n.Stop(ctx)))
 	}
 	for _, c := range cfg.Services {
@@ -83,7 +85,7 @@ func Start(ctx context.Context, loop clock.Loop, cfg Config) (*Node, error) {
 
 // countIncarnation reads how often this node has started and writes one more.
 func (n *Node) countIncarnation(ctx context.Context) error {
-	local, err := storage.OpenLocal(n.loop, n.cfg.World.Disk, storage.K("node"))
+	local, err := localkv.Open(n.loop, n.cfg.World.Disk, storage.K("node"))
 	if err != nil {
 		return err
 	}
@@ -113,7 +115,7 @@ func (n *Node) startService(ctx context.Context, c Configured) error {
 			in.end()
 		}
 	}()
-	local, err := storage.OpenLocal(loop, n.cfg.World.Disk, storage.K("local", name))
+	local, err := localkv.Open(loop, n.cfg.World.Disk, storage.K("local", name))
 	if err != nil {
 		return err
 	}

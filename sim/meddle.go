@@ -7,7 +7,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/taucloud/tau/sim/fault"
-	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/blocks"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -94,7 +94,7 @@ func (h *host) Answer(to transport.Peer, method string, response []byte) []byte 
 		return response
 	}
 	n := h.node
-	if n.lies.Chance == 0 || !n.lies.All && method != storage.BlocksMethod {
+	if n.lies.Chance == 0 || !n.lies.All && method != blocks.Method {
 		return response
 	}
 	n.answers++

@@ -11,7 +11,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/sim"
 	"github.com/taucloud/tau/sim/fault"
-	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/blocks"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -100,7 +100,7 @@ func TestLiesAreAboutBlocksOrEverything(t *testing.T) {
 		b, err := w.AddBare("b")
 		require.NoError(t, err)
 		truth := []byte("the truth")
-		for _, method := range []string{storage.BlocksMethod, "t/call"} {
+		for _, method := range []string{blocks.Method, "t/call"} {
 			b.Endpoint.Handle(method, func(context.Context, transport.Peer, []byte) ([]byte, error) { return truth, nil })
 		}
 		told := func(method string) string {
@@ -112,7 +112,7 @@ func TestLiesAreAboutBlocksOrEverything(t *testing.T) {
 			return string(answer)
 		}
 		w.SetLies("b", fault.Lies{Chance: 1})
-		require.NotEqual(t, string(truth), told(storage.BlocksMethod))
+		require.NotEqual(t, string(truth), told(blocks.Method))
 		require.Equal(t, string(truth), told("t/call"))
 		w.SetLies("b", fault.Lies{Chance: 1, All: true})
 		require.NotEqual(t, string(truth), told("t/call"))

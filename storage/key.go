@@ -48,9 +48,10 @@ func (k Key) Has(prefix Key) bool {
 
 // Compare is the order of keys: by part, so that a key is followed by the keys
 // below it and then by its siblings.
-func (k Key) Compare(other Key) int { return compareKeys(string(k), string(other)) }
+func (k Key) Compare(other Key) int { return CompareKeys(string(k), string(other)) }
 
-func compareKeys(a, b string) int {
+// CompareKeys is Key.Compare of the texts of two keys.
+func CompareKeys(a, b string) int {
 	n := min(len(a), len(b))
 	for i := range n {
 		if a[i] == b[i] {
@@ -64,15 +65,16 @@ func compareKeys(a, b string) int {
 	return len(a) - len(b)
 }
 
-// mustBeKey panics for a key that K cannot have built: datastores would clean
+// MustBeKey panics for a key that K cannot have built: datastores would clean
 // it to another key behind our back.
-func mustBeKey(k Key) {
-	if !isKey(string(k)) {
+func MustBeKey(k Key) {
+	if !IsKey(string(k)) {
 		panic(fmt.Sprintf("storage: %q is not a key: build it with K", string(k)))
 	}
 }
 
-func isKey(s string) bool {
+// IsKey reports whether K can have built a text.
+func IsKey(s string) bool {
 	if s == "" || s[0] != '/' {
 		return false
 	}

@@ -19,14 +19,14 @@ func TestKey(t *testing.T) {
 	require.False(t, K("a", "bc").Has(K("a", "b")))
 	require.False(t, K("a").Has(K("a", "b")))
 	for _, bad := range []Key{"", "/", "a", "/a/", "//a", "/a//b", "/./a", "/a/.."} {
-		require.Panics(t, func() { mustBeKey(bad) }, bad)
+		require.Panics(t, func() { MustBeKey(bad) }, bad)
 	}
 }
 
 func TestKeyPartsInvertK(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		parts := rapid.SliceOfN(rapid.OneOf(rapid.String(), rapid.StringMatching(`[./%a\- ]*`)), 1, 5).Draw(t, "parts")
-		mustBeKey(K(parts...))
+		MustBeKey(K(parts...))
 		require.Equal(t, parts, K(parts...).Parts())
 	})
 }

@@ -1,11 +1,13 @@
-// Package storage is what survives: a local key-value store over go-datastore,
-// a replicated one over go-ds-crdt, and content-addressed blocks over boxo.
+// Package storage is what survives, as services see it: a local key-value store
+// ([Local]), a replicated one ([Replicated]) and content-addressed blocks ([Blocks]),
+// over the port to a node's disk ([Disk]). It holds the contracts and the little that
+// all of them share; packages localkv, replicated and blocks hold what they promise.
 //
 // Functions without a context are atomic (they do not give up the turn): reads
 // and writes hit memory or the page cache. Sync takes a context: it waits for
 // the disk, and only what was synced survives a crash.
 //
-// Last-writer-wins has rules, and [Replicated] does not enforce them: one key
+// Last-writer-wins has rules, and Replicated does not enforce them: one key
 // per entry and never a contended key; never a collection as a value; conflicts
 // become two entries and are resolved by whoever reads; reading before writing
 // is courtesy, not safety; numbers in keys are zero-padded.
@@ -34,6 +36,9 @@ type Entry struct {
 	Value []byte
 }
 
+// Compare orders entries by their keys.
+func (e Entry) Compare(other Entry) int { return e.Key.Compare(other.Key) }
+
 // Disk is the port to one node's disk. Reads and writes do not wait. A Batch is
 // atomic. After a crash, a prefix of what was written since the last Flush may
 // be there, and the last write of it, if it was no batch, may be torn.
@@ -58,26 +63,30 @@ type Store interface {
 
 // Batch collects writes that belong together. The zero value is ready.
 type Batch struct {
-	writes []write
+	writes []Write
 }
 
-type write struct {
-	key    Key
-	value  []byte
-	delete bool
+// Write puts a value, or deletes the one that there is.
+type Write struct {
+	Key    Key
+	Value  []byte
+	Delete bool
 }
 
 // Put adds a write. The batch owns value from now on.
 func (b *Batch) Put(k Key, value []byte) *Batch {
-	b.writes = append(b.writes, write{key: k, value: value})
+	b.writes = append(b.writes, Write{Key: k, Value: value})
 	return b
 }
 
 // Delete adds a deletion.
 func (b *Batch) Delete(k Key) *Batch {
-	b.writes = append(b.writes, write{key: k, delete: true})
+	b.writes = append(b.writes, Write{Key: k, Delete: true})
 	return b
 }
+
+// Writes are the writes in the order in which they were added, lent.
+func (b *Batch) Writes() []Write { return b.writes }
 
 // Len is the number of writes.
 func (b *Batch) Len() int { return len(b.writes) }

@@ -12,7 +12,7 @@ import (
 // service between its turns.
 
 // Replica is the replicated store, nil before Start.
-func (s *Service) Replica() *storage.Replicated { return s.store }
+func (s *Service) Replica() storage.Replicated { return s.store }
 
 // ItemView is what a hoarder knows of an item.
 type ItemView struct {

@@ -39,7 +39,7 @@ type Service struct {
 	// seed makes this hoarder's draws its own.
 	seed uint64
 
-	store    *storage.Replicated
+	store    storage.Replicated
 	unwatch  func()
 	index    *index
 	holdings *holdings

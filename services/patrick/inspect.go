@@ -7,12 +7,13 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/replicated"
 )
 
 // What checkers may look at between two turns.
 
 // Replica is the replicated store, nil before Start.
-func (s *Service) Replica() *storage.Replicated { return s.store }
+func (s *Service) Replica() storage.Replicated { return s.store }
 
 // Jobs lists all jobs that this patrick knows of, by id.
 func (s *Service) Jobs() []patrickapi.Job {
@@ -65,7 +66,7 @@ func anyOnDisk(disk storage.Durable, id string, f func(r record) bool) bool {
 func stateOnDisk(disk storage.Durable, id string) State { return resolve(recordsOnDisk(disk, id)) }
 
 func recordsOnDisk(disk storage.Durable, id string) (list []record) {
-	for _, e := range storage.ReplicaOnDisk(disk, "patrick", "main", jobKey(id)) {
+	for _, e := range replicated.OnDisk(disk, "patrick", "main", jobKey(id)) {
 		if r, err := decodeRecord(e); err == nil {
 			list = append(list, r)
 		}

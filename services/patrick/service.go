@@ -36,7 +36,7 @@ func Spec() node.Spec {
 type Service struct {
 	env      node.Env
 	settings Settings
-	store    *storage.Replicated
+	store    storage.Replicated
 	board    *board
 	peers    *reach
 	logs     *logs

@@ -16,7 +16,7 @@ import (
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
-	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/blocks"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -276,7 +276,7 @@ func (o *office) disksHolding(root string) (n int) {
 	c, err := cid.Decode(root)
 	require.NoError(o, err)
 	for _, m := range o.patricks {
-		if _, err := storage.BlocksOnDisk(m.Disk, c, patrickapi.TreeLenMax); err == nil {
+		if _, err := blocks.OnDisk(m.Disk, c, patrickapi.TreeLenMax); err == nil {
 			n++
 		}
 	}

@@ -6,10 +6,11 @@ import (
 
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/replicated"
 )
 
 // Replica is the replicated store, nil before Start. It is for checkers.
-func (s *Service) Replica() *storage.Replicated { return s.store }
+func (s *Service) Replica() storage.Replicated { return s.store }
 
 // KeepVersions is how many versions of a branch are kept.
 func (s *Service) KeepVersions() int { return s.settings.KeepVersions }
@@ -45,15 +46,15 @@ func (s *Service) History(project, branch string) ([]tnsapi.Version, error) {
 // OnDisk reports whether a replica would have a version of a job, whole, if its
 // node lost power at this moment and started from its disk alone.
 func OnDisk(disk storage.Durable, project, branch, job string, token tnsapi.Token) bool {
-	headers := decodeVersions(storage.ReplicaOnDisk(disk, tnsapi.Service, namespace, storage.K(versions, project, branch)))
+	headers := decodeVersions(replicated.OnDisk(disk, tnsapi.Service, namespace, storage.K(versions, project, branch)))
 	return slices.ContainsFunc(headers, func(v tnsapi.Version) bool {
-		return v.Job == job && v.Token == token && whole(v, entriesOf(storage.ReplicaOnDisk(disk, tnsapi.Service, namespace, entriesKey(v))))
+		return v.Job == job && v.Token == token && whole(v, entriesOf(replicated.OnDisk(disk, tnsapi.Service, namespace, entriesKey(v))))
 	})
 }
 
 // FencedOnDisk is the same for a token: it, or a greater one, would be known.
 func FencedOnDisk(disk storage.Durable, project, branch, job string, token tnsapi.Token) bool {
-	for _, e := range storage.ReplicaOnDisk(disk, tnsapi.Service, namespace, storage.K(fences, project, branch, job)) {
+	for _, e := range replicated.OnDisk(disk, tnsapi.Service, namespace, storage.K(fences, project, branch, job)) {
 		if t, err := parseFence(e.Key); err == nil && t.Compare(token) >= 0 {
 			return true
 		}

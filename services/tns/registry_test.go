@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/localkv"
 	"github.com/taucloud/tau/storage/memdisk"
 	"github.com/taucloud/tau/transport"
 	"pgregory.net/rapid"
@@ -17,7 +18,7 @@ import (
 
 // newRegistry returns one on a disk in memory.
 func newRegistry(t require.TestingT, keep int) registry {
-	store, err := storage.OpenLocal(nil, memdisk.New(), storage.K("test"))
+	store, err := localkv.Open(nil, memdisk.New(), storage.K("test"))
 	require.NoError(t, err)
 	return registry{store: store, keep: keep}
 }

@@ -37,7 +37,7 @@ const namespace = "main"
 type Service struct {
 	env      node.Env
 	settings Settings
-	store    *storage.Replicated // nil until Start
+	store    storage.Replicated // nil until Start
 	registry registry
 	watchers []*watcher
 	hoarder  *hoarderapi.Client

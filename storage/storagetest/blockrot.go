@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/blocks"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -43,7 +44,7 @@ func (s *suite) first(i int, wanted func(key string) bool, change func(raw []byt
 }
 
 // reopen restarts node i, which forgets nothing, and opens its blocks.
-func (s *suite) reopen(i int) *storage.Blocks {
+func (s *suite) reopen(i int) *blocks.Store {
 	s.Restart(i, 1000)
 	return s.openBlocks(i)
 }

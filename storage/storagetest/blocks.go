@@ -3,17 +3,15 @@ package storagetest
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"testing"
-	"testing/iotest"
 
 	"github.com/ipfs/go-datastore"
 	"github.com/stretchr/testify/assert"
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/blocks"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -42,10 +40,10 @@ func RunBlocks(t *testing.T, make Maker) {
 
 const big = 100 << 20 // more than any DAG here
 
-func (s *suite) openBlocks(i int) (b *storage.Blocks) {
+func (s *suite) openBlocks(i int) (b *blocks.Store) {
 	s.Do(i, func(context.Context) {
 		var err error
-		b, err = storage.OpenBlocks(s.Node(i).Endpoint, s.Node(i).Disk)
+		b, err = blocks.Open(s.Node(i).Endpoint, s.Node(i).Disk)
 		assert.NoError(s, err)
 	})
 	return b
@@ -60,7 +58,7 @@ func content(size int, salt byte) []byte {
 	return data
 }
 
-func (s *suite) add(i int, b *storage.Blocks, data []byte) (root storage.CID) {
+func (s *suite) add(i int, b *blocks.Store, data []byte) (root storage.CID) {
 	s.Do(i, func(ctx context.Context) {
 		var err error
 		root, err = b.Add(ctx, data)
@@ -69,7 +67,7 @@ func (s *suite) add(i int, b *storage.Blocks, data []byte) (root storage.CID) {
 	return root
 }
 
-func (s *suite) reads(i int, b *storage.Blocks, root storage.CID, data []byte) {
+func (s *suite) reads(i int, b *blocks.Store, root storage.CID, data []byte) {
 	s.Do(i, func(ctx context.Context) {
 		got, err := b.Read(ctx, root, len(data))
 		assert.NoError(s, err)
@@ -293,11 +291,11 @@ func blocksCrash(s *suite) {
 // it, also when the node starts again in between.
 func ownersKeepWhatTheyWant(s *suite) {
 	data := content(600<<10, 5)
-	open := func() (a, b *storage.Blocks) {
+	open := func() (a, b *blocks.Store) {
 		all, endpoint := s.openBlocks(0), s.Node(0).Endpoint
 		return all.On("a", endpoint.Loop(), endpoint), all.On("b", endpoint.Loop(), endpoint)
 	}
-	roots := func(b *storage.Blocks) (list []storage.CID) {
+	roots := func(b *blocks.Store) (list []storage.CID) {
 		s.Do(0, func(context.Context) { list = b.Roots() })
 		return list
 	}
@@ -325,7 +323,7 @@ func ownersKeepWhatTheyWant(s *suite) {
 	assert.Zero(s, s.diskSize(0))
 }
 
-func removeAll(b *storage.Blocks, list []storage.CID) error {
+func removeAll(b *blocks.Store, list []storage.CID) error {
 	for _, root := range list {
 		if err := b.Remove(root); err != nil {
 			return err
@@ -352,61 +350,4 @@ func exchangeGets(s *suite) {
 		_, more := <-found
 		assert.False(s, more)
 	})
-}
-
-// contentStreams: what is added from a reader has the name that Add gives it, and
-// is read from any place, whatever the sizes of the pieces.
-func contentStreams(s *suite) {
-	a, b := s.openBlocks(0), s.openBlocks(1)
-	for _, size := range []int{0, 1, 1000, 256<<10 - 1, 256 << 10, 256<<10 + 1, 10<<20 + 3} {
-		data := content(size, byte(size))
-		var root storage.CID
-		s.Do(0, func(ctx context.Context) {
-			var err error
-			root, err = a.AddReader(ctx, iotest.HalfReader(bytes.NewReader(data)), int64(size))
-			assert.NoError(s, err)
-			same, err := a.Add(ctx, data)
-			assert.NoError(s, err)
-			assert.Equal(s, same, root)
-		})
-		s.reads(0, a, root, data)
-		s.Do(1, func(ctx context.Context) {
-			assert.NoError(s, b.Fetch(ctx, root, []transport.Peer{s.Node(0).Endpoint.Self()}, big))
-			c, err := b.Open(root)
-			if !assert.NoError(s, err) {
-				return
-			}
-			assert.NoError(s, iotest.TestReader(c, data))
-			assert.NoError(s, b.Remove(root))
-			for _, at := range []int{0, size / 2, size - 1, size} {
-				_, err := c.Seek(int64(max(0, at)), io.SeekStart)
-				assert.NoError(s, err)
-				rest, err := io.ReadAll(c)
-				assert.NoError(s, err, "an open content was removed")
-				assert.True(s, bytes.Equal(data[max(0, at):], rest), "%d from %d", size, at)
-			}
-			assert.NoError(s, c.Close())
-			_, err = c.Read(make([]byte, 1))
-			assert.Error(s, err)
-			_, err = b.Open(root)
-			assert.ErrorIs(s, err, storage.ErrNotFound, "it went when it was closed")
-		})
-	}
-}
-
-// streamBounds: nothing stays of what is too large or fails.
-func streamBounds(s *suite) {
-	a := s.openBlocks(0)
-	before := s.diskSize(0)
-	data := content(5<<20, 1)
-	s.Do(0, func(ctx context.Context) {
-		_, err := a.AddReader(ctx, bytes.NewReader(data), int64(len(data)-1))
-		assert.ErrorIs(s, err, storage.ErrTooLarge)
-		broken := errors.New("broken")
-		_, err = a.AddReader(ctx, io.MultiReader(bytes.NewReader(data), iotest.ErrReader(broken)), big)
-		assert.ErrorIs(s, err, broken)
-		roots := a.Roots()
-		assert.Empty(s, roots)
-	})
-	assert.Equal(s, before, s.diskSize(0))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/replicated"
 )
 
 func conflictsEndEqual(s *suite) {
@@ -77,7 +78,7 @@ func bigHistoriesArePaged(s *suite) {
 	for i := range 10 {
 		s.put(0, first, storage.K("k", fmt.Sprint(i)), string(make([]byte, 400<<10)))
 	}
-	rs := []*storage.Replicated{first, s.open(1)}
+	rs := []*replicated.Store{first, s.open(1)}
 	assert.Len(s, s.converge(rs), 10)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/localkv"
 )
 
 // RunLocal checks storage.Local in the worlds of make.
@@ -23,10 +24,10 @@ func RunLocal(t *testing.T, make Maker) {
 	}
 }
 
-func (s *suite) openLocal(namespace string) (l *storage.Local) {
+func (s *suite) openLocal(namespace string) (l *localkv.Store) {
 	s.Do(0, func(context.Context) {
 		var err error
-		l, err = storage.OpenLocal(s.Node(0).Loop, s.Node(0).Disk, storage.K(namespace))
+		l, err = localkv.Open(s.Node(0).Loop, s.Node(0).Disk, storage.K(namespace))
 		assert.NoError(s, err)
 	})
 	return l

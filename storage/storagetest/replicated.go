@@ -10,6 +10,7 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/replicated"
 )
 
 // RunReplicated checks storage.Replicated in the worlds of make.
@@ -40,11 +41,11 @@ var replicatedCases = []testCase{
 }
 
 // open opens the replica of node i.
-func (s *suite) open(i int) (r *storage.Replicated) {
+func (s *suite) open(i int) (r *replicated.Store) {
 	s.Do(i, func(ctx context.Context) {
 		n := s.Node(i)
 		var err error
-		r, err = storage.OpenReplicated(ctx, storage.ReplicatedConfig{
+		r, err = replicated.Open(ctx, replicated.Config{
 			Loop: n.Loop, Endpoint: n.Endpoint, Disk: n.Disk, Rand: n.Rand,
 			Service: Service, Namespace: "main", AntiEntropyInterval: interval,
 		})
@@ -53,7 +54,7 @@ func (s *suite) open(i int) (r *storage.Replicated) {
 	return r
 }
 
-func (s *suite) openAll(n int) (rs []*storage.Replicated) {
+func (s *suite) openAll(n int) (rs []*replicated.Store) {
 	for i := range n {
 		rs = append(rs, s.open(i))
 	}
@@ -63,7 +64,7 @@ func (s *suite) openAll(n int) (rs []*storage.Replicated) {
 // converge waits until all replicas have equal heads and contents. It syncs
 // before it looks: what was applied shows in the contents at once, but in the
 // heads only when the turn's delta is made.
-func (s *suite) converge(rs []*storage.Replicated) []storage.Entry {
+func (s *suite) converge(rs []*replicated.Store) []storage.Entry {
 	heads := make([][]string, len(rs))
 	look := func(i int) {
 		s.Do(i, func(ctx context.Context) {

@@ -12,7 +12,7 @@ import (
 	"github.com/taucloud/tau/scenarios/ports"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
-	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/blocks"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -27,7 +27,7 @@ type Built struct {
 
 // BuildOf is the oracle for the tree of a push.
 func BuildOf(raw []byte) (Built, error) {
-	source, err := storage.RootOf(raw)
+	source, err := blocks.RootOf(raw)
 	if err != nil {
 		return Built{}, err
 	}
@@ -45,7 +45,7 @@ func BuildOf(raw []byte) (Built, error) {
 	if m.Fail == "permanent" {
 		return out, nil
 	}
-	artifact, err := storage.RootOf(Padded(raw, m.Size))
+	artifact, err := blocks.RootOf(Padded(raw, m.Size))
 	out.Artifact, out.Entries = artifact.String(), EntriesDigest(entriesOfTree(tree))
 	return out, err
 }

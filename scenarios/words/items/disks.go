@@ -7,6 +7,9 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/blocks"
+	"github.com/taucloud/tau/storage/localkv"
+	"github.com/taucloud/tau/storage/replicated"
 )
 
 // What hoarders really hold is read from their disks: what would survive a power
@@ -22,7 +25,7 @@ var (
 func heldOnDisk(n check.NodeView) []string { return rootsOnDisk(n, heldAt) }
 
 func rootsOnDisk(n check.NodeView, below storage.Key) (roots []string) {
-	for _, e := range storage.LocalOnDisk(n.Disk, hoarderLocal, below) {
+	for _, e := range localkv.OnDisk(n.Disk, hoarderLocal, below) {
 		roots = append(roots, e.Key.Parts()[1])
 	}
 	return roots
@@ -30,7 +33,7 @@ func rootsOnDisk(n check.NodeView, below storage.Key) (roots []string) {
 
 // recordedOnDisk reports whether a hoarder would know of a copy after a power cut.
 func recordedOnDisk(n check.NodeView, root string) bool {
-	return storage.HasLocalOnDisk(n.Disk, hoarderLocal, heldAt+storage.K(root))
+	return localkv.HasOnDisk(n.Disk, hoarderLocal, heldAt+storage.K(root))
 }
 
 // wholeOnDisk reports whether all of a content lies on a disk, and how large it
@@ -40,7 +43,7 @@ func wholeOnDisk(n check.NodeView, root string) (bytes int64, whole bool) {
 	if err != nil {
 		return 0, false
 	}
-	_, bytes, err = storage.DAGOnDisk(n.Disk, c)
+	_, bytes, err = blocks.DAGOnDisk(n.Disk, c)
 	return bytes, err == nil
 }
 
@@ -53,7 +56,7 @@ func holdsOnDisk(n check.NodeView, root string) bool {
 // anyOnDisk reports whether there is an entry below a key that a hoarder's replica
 // would have after a power cut.
 func anyOnDisk(n check.NodeView, below storage.Key) bool {
-	return len(storage.ReplicaOnDisk(n.Disk, hoarderapi.Service, "main", below)) > 0
+	return len(replicated.OnDisk(n.Disk, hoarderapi.Service, "main", below)) > 0
 }
 
 // usedOnDisk is how many bytes the copies of a hoarder really have. sizes
@@ -75,13 +78,13 @@ func usedOnDisk(n check.NodeView, sizes map[string]int64) (used int64) {
 // leftOnDisk lists blocks that belong to no copy and to nothing that is known to
 // be left of one.
 func leftOnDisk(n check.NodeView) (left []cid.Cid) {
-	all := storage.AllBlocksOnDisk(n.Disk)
+	all := blocks.AllOnDisk(n.Disk)
 	for _, root := range slices.Concat(heldOnDisk(n), rootsOnDisk(n, remainsAt)) {
 		c, err := cid.Decode(root)
 		if err != nil {
 			continue
 		}
-		blocks, _, _ := storage.DAGOnDisk(n.Disk, c)
+		blocks, _, _ := blocks.DAGOnDisk(n.Disk, c)
 		for _, b := range blocks {
 			delete(all, b)
 		}

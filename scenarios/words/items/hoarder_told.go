@@ -8,6 +8,7 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/replicated"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -144,7 +145,7 @@ func (c *itemsTold) Settled(v check.View) error {
 func demandOnDisks(v check.View, root string) (most uint64) {
 	for _, n := range check.Expected(v, hoarderapi.Service) {
 		var total uint64
-		for _, e := range storage.ReplicaOnDisk(n.Disk, hoarderapi.Service, "main", storage.K("demand", root)) {
+		for _, e := range replicated.OnDisk(n.Disk, hoarderapi.Service, "main", storage.K("demand", root)) {
 			var record struct{ Total uint64 }
 			if transport.Decode(e.Value, &record) == nil {
 				total += record.Total

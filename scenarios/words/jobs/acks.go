@@ -11,7 +11,7 @@ import (
 	"github.com/taucloud/tau/services/patrick"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/sim/check"
-	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/blocks"
 )
 
 // ackIsDurable follows each acknowledgement by patrick itself.
@@ -170,7 +170,7 @@ func (c *ackIsDurable) onDisks(v check.View, job string) (record, tree spread) {
 		return record, record
 	}
 	for _, n := range nodes {
-		_, err := storage.BlocksOnDisk(n.Disk, root, patrickapi.TreeLenMax)
+		_, err := blocks.OnDisk(n.Disk, root, patrickapi.TreeLenMax)
 		tree.add(n.Name, err == nil)
 	}
 	return record, tree

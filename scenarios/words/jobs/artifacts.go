@@ -10,7 +10,7 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/sim/check"
-	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/blocks"
 )
 
 // artifactsKept: what is published can be fetched, whatever becomes of its
@@ -71,7 +71,7 @@ func (c *artifactsKept) onDisk(v check.View, f check.Fact, copies int) error {
 		if !slices.Contains(n.Services, hoarderapi.Service) {
 			continue
 		}
-		if _, err := storage.BlocksOnDisk(n.Disk, root, evidence.ArtifactMax); err == nil {
+		if _, err := blocks.OnDisk(n.Disk, root, evidence.ArtifactMax); err == nil {
 			found++
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/taucloud/tau/storage/blocks"
+
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
@@ -13,7 +15,6 @@ import (
 	"github.com/taucloud/tau/scenarios/words/evidence"
 	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
-	"github.com/taucloud/tau/storage"
 )
 
 // TestPushSizes: what a push says of sizes is so at both ends.
@@ -36,7 +37,7 @@ func TestPushSizes(t *testing.T) {
 	}))
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(got.Artifact), 90_000)
-	root, err := storage.RootOf(got.Artifact)
+	root, err := blocks.RootOf(got.Artifact)
 	require.NoError(t, err)
 	require.Equal(t, want.Artifact, root.String())
 }

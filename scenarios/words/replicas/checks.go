@@ -130,7 +130,7 @@ func (c *caughtUp) Figures() map[string]float64 {
 
 // Owner is a service whose state is a replicated store.
 type Owner interface {
-	Replica() *storage.Replicated
+	Replica() storage.Replicated
 }
 
 // Services are the services whose stores must be equal in the end.

@@ -190,7 +190,7 @@ type replicasConverged struct {
 // seenReplica is the content of a replica as it was read last: as long as its
 // heads are the same it is not read again.
 type seenReplica struct {
-	replica *storage.Replicated
+	replica storage.Replicated
 	heads   []string
 	sum     []byte
 }

@@ -1,0 +1,277 @@
+package blocks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+const (
+	// getLenMax bounds the blocks of a request.
+	getLenMax = 64
+	// wantsMax is how many we ask for at once; how many of them come follows the
+	// link, see pace.
+	wantsMax = 8
+	// lanesMax is how many holders are asked at once.
+	lanesMax = 4
+	// silencesMax is how often nothing may come from a holder, asked for less each
+	// time, until it is left out.
+	silencesMax = 4
+	// servedMax is how many blocks are kept that are served in parts.
+	servedMax = 4
+)
+
+// Method is the method that gives out blocks, the one whose answers whoever
+// asks can verify.
+const Method = "blocks/get"
+
+// getBlocks asks a node for blocks.
+var getBlocks = transport.Method[getRequest, getResponse]{Name: Method, Class: transport.Bulk}
+
+type (
+	// getRequest asks for up to SizeMax bytes of blocks, of the first one from
+	// Offset on.
+	getRequest struct {
+		CIDs    [][]byte `cbor:"1,keyasint"`
+		Offset  int      `cbor:"2,keyasint"`
+		SizeMax int      `cbor:"3,keyasint"`
+	}
+	// getResponse answers the first CIDs of the request, in their order.
+	getResponse struct {
+		Items []getItem `cbor:"1,keyasint"`
+	}
+	// getItem is a block or, if it is alone, a part of one.
+	getItem struct {
+		Found bool   `cbor:"1,keyasint"`
+		Raw   []byte `cbor:"2,keyasint"`
+		Size  int    `cbor:"3,keyasint"` // of the whole block
+	}
+)
+
+// Fetch implements storage.Blocks.
+func (b *Store) Fetch(ctx context.Context, root storage.CID, holders []transport.Peer, sizeMax int64) error {
+	if err := checkCID(root); err != nil {
+		return err
+	}
+	f := b.resume(root)
+	f.sizeMax = sizeMax
+	for _, p := range holders {
+		if p != b.endpoint.Self() {
+			f.holders = append(f.holders, &holder{peer: p, lacks: map[storage.CID]bool{}})
+		}
+	}
+	members, err := f.run(ctx, root)
+	f.over = true
+	if err != nil {
+		b.suspend(f)
+		return err
+	}
+	defer b.store.release(f.held)
+	return b.store.addRoot(root, members, b.owner)
+}
+
+// fetch is one Fetch: it goes down the DAG level by level.
+type fetch struct {
+	blocks  *Store
+	root    storage.CID
+	holders []*holder
+	links   map[storage.CID][]storage.CID // of the blocks that are here by now
+	parts   map[storage.CID]*blockPart    // of blocks of which the beginning is here
+	held    []storage.CID
+	size    int64
+	sizeMax int64
+	failed  error // that no holder can mend
+	over    bool  // Fetch has returned; requests may still come back
+	// suspensions counts, so that a timer knows which of them it is for.
+	suspensions int
+}
+
+type holder struct {
+	peer     transport.Peer
+	failed   error
+	lacks    map[storage.CID]bool
+	silences int // in a row
+}
+
+func (f *fetch) run(ctx context.Context, root storage.CID) (members []storage.CID, err error) {
+	seen := map[storage.CID]bool{root: true}
+	for level := []storage.CID{root}; len(level) > 0; {
+		members = append(members, level...)
+		if len(members) > blocksLenMax {
+			return nil, fmt.Errorf("%w: a DAG of over %d blocks", storage.ErrTooLarge, blocksLenMax)
+		}
+		if err := f.fetchLevel(ctx, level); err != nil {
+			return nil, err
+		}
+		var next []storage.CID
+		for _, c := range level {
+			for _, l := range f.links[c] {
+				if !seen[l] {
+					seen[l] = true
+					next = append(next, l)
+				}
+			}
+		}
+		level = next
+	}
+	return members, nil
+}
+
+// fetchLevel makes blocks local: it asks again for what a holder did not have
+// until all are here or nobody has one.
+func (f *fetch) fetchLevel(ctx context.Context, level []storage.CID) error {
+	need := slices.Clone(level)
+	for {
+		need = slices.DeleteFunc(need, f.takeLocal)
+		switch {
+		case f.failed != nil:
+			return f.failed
+		case len(need) == 0:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+		for _, c := range need {
+			if err := f.available(c); err != nil {
+				return err
+			}
+		}
+		if err := f.ask(ctx, slices.Clone(need)); err != nil {
+			return err
+		}
+	}
+}
+
+// takeLocal reports whether a block is here, and then holds it and knows its
+// links.
+func (f *fetch) takeLocal(c storage.CID) bool {
+	if _, done := f.links[c]; done {
+		return true
+	}
+	size, here := f.blocks.store.hold(c)
+	if !here {
+		return false
+	}
+	if c.Type() == cid.Raw { // it has no links: reading it is for Verify
+		f.held = append(f.held, c)
+		f.links[c] = nil
+		f.count(size)
+		return true
+	}
+	raw, err := f.blocks.store.readBlock(c)
+	if err != nil {
+		f.blocks.store.release([]storage.CID{c})
+		f.blocks.store.discard(c)
+		return false
+	}
+	f.held = append(f.held, c)
+	f.learn(block{cid: c, raw: raw})
+	return true
+}
+
+// learn notes the links and the size of a block that is here.
+func (f *fetch) learn(b block) {
+	links, _, err := linksOf(b)
+	if err != nil {
+		f.failed = err
+		return
+	}
+	f.links[b.cid] = links
+	f.count(len(b.raw))
+}
+
+func (f *fetch) count(size int) {
+	if f.size += int64(size); f.size > f.sizeMax {
+		f.failed = fmt.Errorf("%w: a DAG of over %d bytes", storage.ErrTooLarge, f.sizeMax)
+	}
+}
+
+// available returns nil if some holder may have c.
+func (f *fetch) available(c storage.CID) error {
+	err := error(transport.New(transport.Unreachable, getBlocks.Name, "no holders"))
+	for _, h := range f.holders {
+		switch {
+		case h.failed == nil && !h.lacks[c]:
+			return nil
+		case h.failed == nil:
+			err = fmt.Errorf("%w: block %s", storage.ErrNotFound, c)
+		case !errors.Is(err, storage.ErrNotFound):
+			err = h.failed
+		}
+	}
+	return err
+}
+
+// ask has holders, some at a time, work on a queue of blocks. Each goes on
+// until it fails or nothing is left that it may have.
+func (f *fetch) ask(ctx context.Context, queue []storage.CID) error {
+	nextHolder := 0
+	lanes := min(lanesMax, len(f.holders), len(queue))
+	return clock.First(ctx, f.blocks.loop, lanes, lanes, func(ctx context.Context, _ int) error {
+		for nextHolder < len(f.holders) && f.failed == nil {
+			h := f.holders[nextHolder]
+			nextHolder++
+			for h.failed == nil && f.failed == nil {
+				wants := takeFor(h, &queue)
+				if len(wants) == 0 {
+					break
+				}
+				h.failed = f.get(ctx, h, wants)
+				for _, c := range wants {
+					if _, got := f.links[c]; !got {
+						queue = append(queue, c)
+					}
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// takeFor removes from queue what h may have, up to one request.
+func takeFor(h *holder, queue *[]storage.CID) (wants []storage.CID) {
+	*queue = slices.DeleteFunc(*queue, func(c storage.CID) bool {
+		take := len(wants) < wantsMax && !h.lacks[c]
+		if take {
+			wants = append(wants, c)
+		}
+		return take
+	})
+	return wants
+}
+
+// verified returns the blocks before the first that is wrong.
+func verified(list []block) ([]block, error) {
+	for i, b := range list {
+		if len(b.raw) > blockSizeMax {
+			return list[:i], fmt.Errorf("%w: a block of %d bytes", storage.ErrTooLarge, len(b.raw))
+		}
+		if err := verifyBlock(b.cid, b.raw); err != nil {
+			return list[:i], err
+		}
+	}
+	return list, nil
+}
+
+// store puts blocks on the disk. That it fails is not the holder's fault.
+func (f *fetch) store(list []block) error {
+	if len(list) == 0 || f.over {
+		return nil
+	}
+	if err := f.blocks.store.put(list); err != nil {
+		f.failed = err
+		return err
+	}
+	f.held = append(f.held, cidsOf(list)...)
+	for _, b := range list {
+		delete(f.parts, b.cid)
+		f.learn(b)
+	}
+	return nil
+}

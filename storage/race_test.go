@@ -1,8 +1,0 @@
-//go:build race
-
-package storage
-
-// underRace: tests whose stand-ins write to variables of the test in turns of
-// their own, which the test reads between two of them, are no races in virtual
-// time, but the detector does not know.
-const underRace = true

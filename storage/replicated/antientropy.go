@@ -1,0 +1,94 @@
+package replicated
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/transport"
+)
+
+// rumoursLen is how many peers a replica tells at once of what came by
+// anti-entropy: that heals a partition in round trips, not in intervals.
+const rumoursLen = 2
+
+// startAntiEntropy compares heads with one peer after the other, for ever.
+func (r *Store) startAntiEntropy() {
+	r.cfg.Loop.Go("anti-entropy", func(context.Context) {
+		for {
+			// 75% to 125% of the interval, so that replicas do not march in step.
+			half := int64(r.cfg.AntiEntropyInterval / 2)
+			wait := r.cfg.AntiEntropyInterval*3/4 + time.Duration(r.cfg.Rand.Int64N(half+1))
+			if err := clock.Sleep(r.ctx, r.cfg.Loop, wait); err != nil {
+				return
+			}
+			r.expireFolds()
+			r.tellNext()
+		}
+	})
+}
+
+// tellNext tells the next peer of the round our heads.
+func (r *Store) tellNext() {
+	if len(r.rounds) == 0 {
+		r.rounds = r.shuffledOthers()
+	}
+	if len(r.rounds) > 0 {
+		r.tellHeads(r.rounds[0], false)
+		r.rounds = r.rounds[1:]
+	}
+}
+
+// spread tells a few more: what was new to us is new to others.
+func (r *Store) spread() {
+	for range min(rumoursLen, len(r.others())) {
+		r.tellNext()
+	}
+}
+
+// onHeads is half of anti-entropy: whoever lacks a head of the other pulls. Who
+// has processed the same deltas and holds other contents is damaged, or the
+// other is.
+func (r *Store) onHeads(_ context.Context, from transport.Peer, m headsNote) {
+	if r.ctx.Err() != nil || r.standing().joins() {
+		return
+	}
+	o := r.replica.overlay
+	if m.Context == o.vector.sum {
+		if m.Contents != o.sum {
+			r.pullLater(lag{from: from, whole: true})
+			r.answer(from, m)
+		}
+		return
+	}
+	theirs, err := decodeHeads(m.Heads)
+	if err != nil {
+		return
+	}
+	if !r.hasAll(theirs) {
+		r.pullLater(lag{from: from, rumour: true})
+	}
+	if slices.ContainsFunc(o.headList(), func(h *head) bool {
+		return !slices.ContainsFunc(theirs, func(t namedHead) bool { return t.cid == h.cid })
+	}) {
+		r.answer(from, m)
+	}
+}
+
+// answer tells our heads to whoever has told its.
+func (r *Store) answer(to transport.Peer, m headsNote) {
+	if !m.Answer {
+		r.tellHeads(to, true)
+	}
+}
+
+func (r *Store) tellHeads(to transport.Peer, answer bool) {
+	m := headsNote{
+		Heads:    r.encodedHeads(),
+		Context:  r.replica.overlay.vector.sum,
+		Contents: r.replica.overlay.sum,
+		Answer:   answer,
+	}
+	_ = r.exchange.heads.Tell(r.cfg.Endpoint, to, m) // the next round tells again
+}

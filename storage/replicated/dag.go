@@ -1,0 +1,93 @@
+package replicated
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ipfs/go-cid"
+	"github.com/ipfs/go-ds-crdt/pb"
+	ipld "github.com/ipfs/go-ipld-format"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/internal/ondisk"
+)
+
+// dag gives go-ds-crdt its deltas, those of the operation in memory: it needs no
+// others. When it wants to compare the elements of a key it asks for the deltas
+// that set it, and looks at nothing in them but that key and their height; what
+// it gets then is made of the elements themselves.
+type dag struct {
+	overlay *overlay
+}
+
+var _ ipld.DAGService = (*dag)(nil)
+
+// readDelta reads a delta from the disk and verifies it.
+func readDelta(disk storage.Disk, k storage.Key, c storage.CID) (d *delta, err error) {
+	err = ondisk.ReadSound(disk, k, func(raw []byte) error {
+		d, err = decodeDelta(raw)
+		if err != nil || d.cid != c {
+			return fmt.Errorf("%w: delta %s", storage.ErrCorrupt, c)
+		}
+		return nil
+	})
+	return d, err
+}
+
+// Add implements ipld.DAGService: go-ds-crdt made a delta.
+func (g *dag) Add(_ context.Context, node ipld.Node) error {
+	d, err := newDelta(node)
+	if err != nil {
+		return err
+	}
+	deltas.keep(d)
+	return g.overlay.made(d)
+}
+
+// AddMany implements ipld.DAGService.
+func (g *dag) AddMany(ctx context.Context, nodes []ipld.Node) error {
+	for _, n := range nodes {
+		if err := g.Add(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Get implements ipld.DAGService. Only of the elements that are compared the
+// value is asked for, of others the height.
+func (g *dag) Get(_ context.Context, c storage.CID) (ipld.Node, error) {
+	id := deltaID(c)
+	if e := g.overlay.compared(id); e != nil {
+		return lightNode(&pb.Delta{
+			Elements: []*pb.Element{{Key: e.key, Value: e.value}},
+			Priority: e.height,
+		})
+	}
+	if d := g.overlay.delta(id); d != nil {
+		return d.light, nil
+	}
+	return nil, fmt.Errorf("storage: delta %s is not of the operation", c)
+}
+
+// GetMany implements ipld.DAGService, in the order of cids. It ends with the
+// first error: go-ds-crdt stops listening then, and whoever passes more on to it
+// would wait for ever.
+func (g *dag) GetMany(_ context.Context, cids []cid.Cid) <-chan *ipld.NodeOption {
+	options := make(chan *ipld.NodeOption, len(cids))
+	defer close(options)
+	for _, c := range cids {
+		d := g.overlay.delta(deltaID(c))
+		if d == nil {
+			options <- &ipld.NodeOption{Err: fmt.Errorf("storage: delta %s is not of the operation", c)}
+			break
+		}
+		options <- &ipld.NodeOption{Node: d.node}
+	}
+	return options
+}
+
+// Remove implements ipld.DAGService; it is the tail that is cut.
+func (g *dag) Remove(context.Context, cid.Cid) error { return nil }
+
+// RemoveMany implements ipld.DAGService.
+func (g *dag) RemoveMany(context.Context, []cid.Cid) error { return nil }

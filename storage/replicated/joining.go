@@ -1,0 +1,211 @@
+package replicated
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// A replica that has nothing - a new one, or one that lost its disk or found it
+// damaged - neither serves nor writes before it has caught up with one that is
+// ready, or has been told by all that can be reached that there is nothing.
+// Otherwise it would write on top of nothing, and lose.
+const (
+	// openGrace is how long members that refuse, or are not there, are tried
+	// again: they may be starting too.
+	openGrace = 2 * time.Second
+	// silentGrace is how long a member may leave a question unanswered before it
+	// counts as out of reach. It is as long as the transport believes in a conn.
+	silentGrace = 10 * time.Second
+	// stallMax bounds how long opening goes on while there is something to be had
+	// and nothing comes. Then it fails, and whoever supervises the node tries again.
+	stallMax = 5 * time.Minute
+	// askPause is between two questions to one member.
+	askPause = 250 * time.Millisecond
+	// askedLen is how many members are asked at first; as many more follow when
+	// these know nothing.
+	askedLen = 16
+	// catchUpPeersMax is how many peers a replica tries that has something itself.
+	catchUpPeersMax = 6
+)
+
+// standing is what a replica says of itself.
+type standing int
+
+const (
+	standingReady   standing = iota // it serves and writes
+	standingNothing                 // it has nothing and is looking for somebody who has
+	standingFound                   // it is taking over what somebody has
+)
+
+// joins reports whether the replica is not ready yet.
+func (s standing) joins() bool { return s != standingReady }
+
+// State is how far the replica has come; Open returns those that are
+// ready. Each change is also a fact, "replica-state".
+func (r *Store) State() storage.ReplicaState { return r.state }
+
+func (r *Store) standing() standing {
+	switch r.state {
+	case storage.ReplicaEmpty:
+		return standingNothing
+	case storage.ReplicaCatchingUp:
+		return standingFound
+	}
+	return standingReady
+}
+
+func (r *Store) setState(s storage.ReplicaState) {
+	if r.state == s {
+		return
+	}
+	r.state = s
+	r.observe("replica-state", "state", string(s), "deltas", r.replica.overlay.tail.len, "entries", r.replica.overlay.elements.Len())
+}
+
+// catchUp makes the replica ready.
+func (r *Store) catchUp(ctx context.Context) error {
+	if !r.replica.isEmpty() {
+		// What it has is sound, if old: one attempt, and it serves.
+		ctx, cancel := clock.WithTimeout(ctx, r.cfg.Loop, r.openGrace())
+		defer cancel()
+		r.tryCatchUp(ctx, r.shuffledOthers(), catchUpPeersMax)
+	} else if err := r.findOthers(ctx); err != nil {
+		return err
+	}
+	if len(r.replica.rescue) > 0 {
+		// Who else can be reached may know what became of it.
+		r.pullAll(ctx)
+		r.observe("replica-rescued", "keys", len(r.replica.rescue))
+		if err := r.replica.restore(r.pause); err != nil {
+			return err
+		}
+	}
+	r.setState(storage.ReplicaReady)
+	return nil
+}
+
+func (r *Store) openGrace() time.Duration { return min(openGrace, r.cfg.AntiEntropyInterval) }
+
+// tryCatchUp pulls from the first of some peers that serves.
+func (r *Store) tryCatchUp(ctx context.Context, peers []transport.Peer, most int) bool {
+	for _, peer := range peers[:min(len(peers), most)] {
+		if r.pull(ctx, peer) == nil {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+	}
+	return false
+}
+
+// pullAll pulls from each of a few members that can be reached.
+func (r *Store) pullAll(ctx context.Context) {
+	ctx, cancel := clock.WithTimeout(ctx, r.cfg.Loop, silentGrace)
+	defer cancel()
+	peers := r.shuffledOthers()
+	for _, peer := range peers[:min(len(peers), askedLen)] {
+		_ = r.pull(ctx, peer)
+	}
+}
+
+// findOthers asks the members until it has caught up with one, or all say that
+// there is nothing.
+func (r *Store) findOthers(ctx context.Context) error {
+	s := &survey{asked: map[transport.Peer]answer{}, self: r.cfg.Endpoint.Self(), members: r.others()}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	news := clock.NewQueue[struct{}](r.cfg.Loop, 1)
+	start := r.cfg.Loop.Elapsed()
+	r.progress = start
+	for {
+		for _, p := range s.extend() {
+			r.cfg.Loop.Go("ask", func(context.Context) { r.keepAsking(ctx, p, s, news) })
+		}
+		now := r.cfg.Loop.Elapsed()
+		switch v := s.verdict(now-max(start, s.heard), r.openGrace()); {
+		case v == verdictReady:
+			return nil
+		case v == verdictPull:
+			r.setState(storage.ReplicaCatchingUp)
+			if r.catchUpWith(ctx, s) {
+				return nil
+			}
+		case v == verdictWaitForOther:
+			r.setState(storage.ReplicaCatchingUp)
+			r.progress = max(r.progress, s.heard) // that is bounded there
+		}
+		if now-r.progress > stallMax {
+			return fmt.Errorf("storage: open replica: nothing has come for %v: %w", stallMax, context.DeadlineExceeded)
+		}
+		wait, cancel := clock.WithTimeout(ctx, r.cfg.Loop, askPause)
+		_, _ = news.Pop(wait)
+		cancel()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// catchUpWith pulls from the members that have something, in an order of our own.
+func (r *Store) catchUpWith(ctx context.Context, s *survey) bool {
+	peers := s.whoHave()
+	r.cfg.Rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
+	if i := slices.Index(peers, r.sinkFrom); i > 0 { // it has begun to send
+		peers[0], peers[i] = peers[i], peers[0]
+	}
+	for _, p := range peers {
+		err := r.pull(ctx, p)
+		if err == nil {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		if kind := transport.KindOf(err); kind == transport.Unreachable || kind == transport.Timeout {
+			s.note(p, answerOf(err), r.cfg.Loop.Elapsed())
+		} // else it is there and has something, if not for us now
+	}
+	return false
+}
+
+// keepAsking asks one member for its standing, again and again: more often than
+// grace, within which whoever is not heard of counts as gone.
+func (r *Store) keepAsking(ctx context.Context, p transport.Peer, s *survey, news *clock.Queue[struct{}]) {
+	longest := max(askPause, r.openGrace()/2)
+	for pause := askPause; ctx.Err() == nil && r.ctx.Err() == nil; pause = min(2*pause, longest) {
+		bounded, cancel := clock.WithTimeout(ctx, r.cfg.Loop, silentGrace)
+		response, err := r.exchange.fetch.Call(bounded, r.cfg.Endpoint, p, fetchRequest{})
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		a := answerOf(err)
+		if err == nil {
+			a = response.answer()
+		}
+		s.note(p, a, r.cfg.Loop.Elapsed())
+		_ = news.TryPush(struct{}{})
+		if clock.Sleep(ctx, r.cfg.Loop, pause) != nil {
+			return
+		}
+	}
+}
+
+func (p *fetchResponse) answer() answer {
+	switch {
+	case p.Standing == standingNothing:
+		return answerNothing
+	case p.Standing == standingFound:
+		return answerFound
+	case p.More:
+		return answerHas
+	}
+	return answerReady
+}

@@ -1,0 +1,120 @@
+package replicated
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/taucloud/tau/storage"
+)
+
+// What go-ds-crdt makes of a delta depends on nothing but the delta and the
+// elements of the keys that it touches. So where many replicas run in one
+// process, as in a simulated world, it merges each delta once: the others take
+// over what came of it if their elements were the same. Which replica of a
+// process merges makes no difference to any of them.
+
+// outcomesMax bounds the outcomes that are kept of a delta.
+const outcomesMax = 4
+
+// outcome is what came of merging a delta: of each key that it touches, in order,
+// the elements before and after. It never changes.
+type outcome []*merged
+
+type merged struct {
+	key           string
+	before, after []*element
+	record        shared // of the key, after
+}
+
+// shared is a write to the disk that the replicas of a process have in common, so
+// that its key and its value are in memory once.
+type shared struct{ last atomic.Pointer[sharedWrite] }
+
+type sharedWrite struct {
+	at    storage.Key // of the replica
+	gen   generation
+	write diskWrite
+}
+
+// of returns what f makes for a replica, or what was made for another one.
+func (s *shared) of(at storage.Key, gen generation, f func() diskWrite) diskWrite {
+	if w := s.last.Load(); w != nil && w.at == at && w.gen == gen {
+		return w.write
+	}
+	w := f()
+	w.full = string(at) + w.key
+	s.last.Store(&sharedWrite{at, gen, w})
+	return w
+}
+
+// remember keeps what has come of merging a delta, which was the whole operation.
+func (d *delta) remember(op *operation) {
+	list := make(outcome, 0, len(op.cells))
+	for key, c := range op.cells {
+		list = append(list, &merged{key: key, before: c.before, after: c.list})
+	}
+	slices.SortFunc(list, func(a, b *merged) int { return storage.CompareKeys(a.key, b.key) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.outcomes) < outcomesMax {
+		d.outcomes = append(d.outcomes, list)
+	}
+}
+
+// recalled lists what is remembered of a delta.
+func (d *delta) recalled() []outcome {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.outcomes
+}
+
+// recall does an operation with what is remembered of its sorted deltas. It
+// reports whether all of them were; otherwise the operation is as it was.
+func (o *overlay) recall(sorted []*delta) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, d := range sorted {
+		if !o.recallOne(d) {
+			return false
+		}
+	}
+	return true
+}
+
+func (o *overlay) recallOne(d *delta) bool {
+	for _, out := range d.recalled() {
+		if !o.fits(out) {
+			continue
+		}
+		for _, m := range out {
+			o.cell(m.key).recall(m)
+		}
+		o.op.bring(d)
+		o.op.processed[d.id] = true
+		for _, id := range d.linkIDs {
+			o.op.heads[id] = nil
+		}
+		o.op.heads[d.id] = d.head
+		return true
+	}
+	return false
+}
+
+// fits reports whether the elements are those of before.
+func (o *overlay) fits(out outcome) bool {
+	for _, m := range out {
+		if !slices.Equal(o.cell(m.key).list, m.before) {
+			return false
+		}
+	}
+	return true
+}
+
+// recall makes the elements those after a merge, and what go-ds-crdt says of them
+// what follows.
+func (c *cell) recall(m *merged) {
+	c.from, c.list, c.value, c.priority = m, m.after, nil, nil
+	if best := winner(c.list); best != nil {
+		c.value, c.priority = best.value, priorityOf(best)
+	}
+}

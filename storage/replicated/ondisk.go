@@ -1,0 +1,52 @@
+package replicated
+
+import (
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/internal/ondisk"
+)
+
+// OnDisk lists what the next incarnation of a node finds of a replicated
+// store at or below a key without asking anybody, in key order. What is corrupt
+// is left out.
+func OnDisk(disk storage.Durable, service, namespace string, below storage.Key) []storage.Entry {
+	var list []storage.Entry
+	place := storage.K("kv", service, namespace)
+	at := place + diskKeys + storage.Key(generationOnDisk(disk, place))
+	disk.DurableBelow(string(at+below), func(k string, sealed []byte) bool {
+		key := storage.Key(k[len(at):])
+		if !key.Has(below) { // "/ab" begins with "/a" and is not below it
+			return true
+		}
+		if value, present := presentIn(k, string(key), sealed); present {
+			list = append(list, storage.Entry{Key: key, Value: value})
+		}
+		return true
+	})
+	return list
+}
+
+// generationOnDisk is the one that is in use.
+func generationOnDisk(disk storage.Durable, place storage.Key) generation {
+	key := string(place) + diskState
+	if sealed, found := disk.Durable(key); found {
+		if raw, err := ondisk.Unseal(key, sealed); err == nil {
+			if sums, err := decodeSums(raw); err == nil {
+				return sums.gen
+			}
+		}
+	}
+	return generationA
+}
+
+// presentIn is the value in a record as it lies on a disk.
+func presentIn(diskKey, key string, sealed []byte) (value []byte, present bool) {
+	raw, err := ondisk.Unseal(diskKey, sealed)
+	if err != nil {
+		return nil, false
+	}
+	list, err := decodeRecord(key, raw)
+	if err != nil {
+		return nil, false
+	}
+	return winner(list).value[len(valueTag):], true
+}

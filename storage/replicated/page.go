@@ -1,0 +1,81 @@
+package replicated
+
+import (
+	"fmt"
+
+	"github.com/taucloud/tau/storage"
+)
+
+// page is a part of what another replica lacks.
+type page struct {
+	raws [][]byte // ancestors first
+	more bool
+	// large is the next delta, if it does not fit into a page of its own.
+	large *delta
+	// fold: what is lacking reaches further back than the tail.
+	fold bool
+}
+
+// pageLenMax bounds the deltas of a page: whoever takes it needs some 50 us for
+// each, in one turn.
+const pageLenMax = 256
+
+// missing returns what a replica with a context lacks, up to sizeMax bytes. The
+// context is the cursor: the next page is what is lacking with this one.
+func (r *replica) missing(have *vector, sizeMax int) (p page, err error) {
+	t := r.overlay.tail
+	if !have.covers(t.cut) || len(have.last) == 0 && !r.isEmpty() {
+		return page{fold: true}, nil
+	}
+	size := 0
+	var lost *stub
+	t.after(have, func(s *stub) bool {
+		if len(p.raws) == pageLenMax || len(p.raws) > 0 && size+s.size > sizeMax {
+			p.more = true
+			return false
+		}
+		d, readErr := r.block(s)
+		if readErr != nil {
+			lost, err = s, readErr
+			return false
+		}
+		if s.size > sizeMax {
+			p.large, p.more = d, true
+			return false
+		}
+		p.raws, size = append(p.raws, d.raw), size+s.size
+		return true
+	})
+	if lost != nil {
+		r.forgetUpTo(lost)
+		return page{}, fmt.Errorf("storage: serve deltas: %w", err)
+	}
+	return p, nil
+}
+
+// block reads a delta of the tail.
+func (r *replica) block(s *stub) (*delta, error) {
+	if d := deltas.get(s.cid); d != nil {
+		return d, nil
+	}
+	at := diskDeltas + s.id
+	for _, w := range r.overlay.unsaved {
+		if w.key == at && !w.delete {
+			return decodeDelta(w.value)
+		}
+	}
+	return readDelta(r.overlay.disk, r.overlay.at+storage.Key(at), s.cid)
+}
+
+// forgetUpTo cuts the tail after a delta whose block is damaged: nothing else is
+// lost by that, as all that it did is in the index. Whoever lacks it is given
+// the whole state.
+func (r *replica) forgetUpTo(s *stub) {
+	context := newVector()
+	r.overlay.tail.after(r.overlay.tail.cut, func(t *stub) bool {
+		context.add(t.dot)
+		return t != s
+	})
+	r.overlay.raiseCut(context)
+	_ = r.save() // kept, and tried again
+}

@@ -1,0 +1,204 @@
+package replicated
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/internal/ondisk"
+)
+
+// salvage empties a damaged disk. What is sound of it becomes the replica's
+// rescue, which stays on the disk until it is written again. It may be done
+// anew after a crash at any point: once diskSalvaged is there, the rescue is
+// complete and all else is garbage.
+func (r *replica) salvage(f *found, pause yield) error {
+	o := r.overlay
+	r.rescue = f.rescue
+	if !f.salvaged {
+		r.rescue = f.sound()
+		if err := o.writeParts(len(r.rescue), pause, func(i int) diskWrite {
+			at := diskRescue + r.rescue[i][0].key
+			return diskWrite{key: at, value: ondisk.Seal(string(o.at)+at, encodeRecord(r.rescue[i]))}
+		}); err != nil {
+			return err
+		}
+		if err := o.write([]diskWrite{{key: diskSalvaged, value: ondisk.Seal(string(o.at)+diskSalvaged, nil)}}); err != nil {
+			return err
+		}
+	}
+	o.salvaged = true
+	return o.clear(pause)
+}
+
+// writeParts writes n things, some hundred of them at once.
+func (o *overlay) writeParts(n int, pause yield, at func(i int) diskWrite) error {
+	var part []diskWrite
+	for i := range n {
+		part = append(part, at(i))
+		if len(part) < readEach && i < n-1 {
+			continue
+		}
+		if err := o.write(part); err != nil {
+			return err
+		}
+		part = part[:0]
+		if err := pause(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clear removes everything but the rescue.
+func (o *overlay) clear(pause yield) error {
+	var keys []string
+	err := ondisk.Scan(o.disk, o.at, func(k storage.Key, _ []byte) error {
+		if key := string(k[len(o.at):]); key != diskSalvaged && !strings.HasPrefix(key, diskRescue+"/") {
+			keys = append(keys, key)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("storage: clear replica: %w", err)
+	}
+	return o.sweep(keys, pause)
+}
+
+// sweep removes keys from the disk.
+func (o *overlay) sweep(keys []string, pause yield) error {
+	return o.writeParts(len(keys), pause, func(i int) diskWrite { return diskWrite{key: keys[i], delete: true} })
+}
+
+// stale are the records of the generation that is not in use.
+func (f *found) stale() (keys []string) {
+	for _, list := range f.records[f.sums.gen.other()] {
+		keys = append(keys, diskKeys+string(f.sums.gen.other())+list[0].key)
+	}
+	return keys
+}
+
+// sound is what is known to have been in a damaged replica, by key. What one
+// delta set is in it as a whole or not at all, as far as it was still there: if
+// something is missing of which nothing is known, then an element whose delta
+// set other keys too is left out, unless they are all here or the delta is.
+func (f *found) sound() [][]*element {
+	known := map[*element]bool{}
+	for _, lists := range [][][]*element{f.records[generationA], f.records[generationB], f.rescue} {
+		for _, list := range lists {
+			for _, e := range list {
+				known[e] = true
+			}
+		}
+	}
+	exact := f.exact(known)
+	whole := map[string]bool{} // ids of deltas of which all is known
+	if !exact {
+		f.takeDeltas(known, whole)
+	}
+	of := map[string]uint32{}
+	for e := range known {
+		of[e.id]++
+	}
+	byKey := map[string][]*element{}
+	for e := range known {
+		if exact || whole[e.id] || of[e.id] == e.of {
+			byKey[e.key] = append(byKey[e.key], e)
+		}
+	}
+	list := make([][]*element, 0, len(byKey))
+	for _, key := range slices.SortedFunc(maps.Keys(byKey), storage.CompareKeys) {
+		slices.SortFunc(byKey[key], compareElements)
+		list = append(list, byKey[key])
+	}
+	return list
+}
+
+// exact reports whether these are all elements that there were.
+func (f *found) exact(known map[*element]bool) bool {
+	var c count
+	for e := range known {
+		c.add(e.hash)
+	}
+	return f.known && c == f.sums.elements
+}
+
+// takeDeltas adds what the sound deltas set and did not delete, of keys of which
+// there is no sound record. What deletes an element of a delta that was not cut
+// was not cut either.
+func (f *found) takeDeltas(known map[*element]bool, whole map[string]bool) {
+	present := map[string]bool{}
+	for e := range known {
+		present[e.key] = true
+	}
+	dead := map[string]bool{}
+	for _, d := range f.deltas {
+		whole[d.id] = true
+		content, err := contentOf(d.node)
+		if err != nil {
+			continue // it was decoded before
+		}
+		for _, t := range content.GetTombstones() {
+			dead[t.GetKey()+t.GetId()] = true
+		}
+	}
+	for _, d := range f.deltas {
+		for _, e := range d.elements {
+			if !present[e.key] && !dead[e.key+e.id] {
+				known[e] = true
+			}
+		}
+	}
+}
+
+// restoreSize is how much is written again at once, in bytes: more only if one
+// delta set it together. It is small as each is a turn.
+const restoreSize = 64 << 10
+
+// restore writes again, in the order of history, what of the rescue nobody has:
+// what others have seen and do not have was deleted, and what they have for a
+// key stands. What one delta set stays together.
+func (r *replica) restore(pause yield) error {
+	var list []*element
+	for _, record := range r.rescue {
+		if _, present := r.overlay.value(storage.Key(record[0].key)); !present {
+			if e := winner(record); !r.has(e.dot) {
+				list = append(list, e)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b *element) int {
+		return cmp.Or(cmp.Compare(a.height, b.height), strings.Compare(a.id, b.id), storage.CompareKeys(a.key, b.key))
+	})
+	part, size := map[storage.Key]storage.Write{}, 0
+	for i, e := range list {
+		part[storage.Key(e.key)] = storage.Write{Key: storage.Key(e.key), Value: e.value[len(valueTag):]}
+		size += len(e.key) + len(e.value) + writeOverhead
+		last := i == len(list)-1
+		if ends := last || list[i+1].id != e.id; !ends || size < restoreSize && !last {
+			continue
+		}
+		for _, k := range slices.SortedFunc(maps.Keys(part), storage.Key.Compare) {
+			r.overlay.erase(diskRescue + string(k)) // in the same batch
+		}
+		if _, err := r.commit(part); err != nil {
+			return err
+		}
+		part, size = map[storage.Key]storage.Write{}, 0
+		if err := pause(); err != nil {
+			return err
+		}
+	}
+	if err := r.save(); err != nil {
+		return err
+	}
+	keys := make([]string, len(r.rescue))
+	for i, record := range r.rescue {
+		keys[i] = diskRescue + record[0].key
+	}
+	r.rescue = nil
+	return r.overlay.sweep(keys, pause)
+}
