@@ -8,6 +8,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 const (
@@ -75,7 +76,7 @@ func (s *Service) compete(it *item, sit situation) (again time.Duration) {
 func (s *Service) competeDelay(it *item, sit situation) time.Duration {
 	size, lack := it.size(), sit.target-sit.copies
 	score := rarity(it.totalDemand(), sit.target, sit.copies, size)
-	order := hoarderapi.OrderOf(it.root)
+	order := rendezvous.Of(it.root)
 	// Beyond so many its time is far away, however many more there are.
 	aheadMax := lack + int(3*s.settings.SweepInterval/competeStep)
 	ahead := 0
@@ -187,7 +188,7 @@ func (s *Service) roomCame() {
 // those that the pins named. A claimant believed dead is asked last of all: it
 // may be the only one, and the belief wrong.
 func (s *Service) whoHas(it *item) []transport.Peer {
-	live := hoarderapi.Rank(it.root, it.claimants((*member).lives))
+	live := rendezvous.Rank(it.root, it.claimants((*member).lives))
 	dead := it.claimants(func(m *member) bool { return !m.lives() })
 	var list []transport.Peer
 	seen := map[transport.Peer]bool{s.env.Self: true}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // TestWhoHas: live claimants, the best first, then those that pins named, then
@@ -23,7 +24,7 @@ func TestWhoHas(t *testing.T) {
 	s.roster.saw(peers[3], false, 0)
 	it := s.index.get("r")
 	list := s.whoHas(it)
-	require.Equal(t, hoarderapi.Rank("r", peers[:2]), list[:2])
+	require.Equal(t, rendezvous.Rank("r", peers[:2]), list[:2])
 	require.ElementsMatch(t, []transport.Peer{peers[6], peers[7]}, list[2:4])
 	require.ElementsMatch(t, []transport.Peer{peers[2], peers[3]}, list[4:])
 	for _, p := range peers {
@@ -54,13 +55,13 @@ func TestWhenAHoarderCompetes(t *testing.T) {
 		s.env.Self, s.seed = peers[self], 7
 		s.roster.know(peers)
 		it := s.index.get("r")
-		ahead := hoarderapi.Ahead("r", peers[self], peers)
+		ahead := rendezvous.Of("r").Ahead(peers[self], peers)
 		behind := max(0, ahead-2)
 		at := s.competeDelay(it, situation{target: 3})
 		require.GreaterOrEqual(t, at, time.Duration(behind)*competeStep)
 		require.Less(t, at, time.Duration(behind)*competeStep+competeWithin)
 		// Those ahead who hold it already are not waited for.
-		for _, p := range hoarderapi.Rank("r", peers)[:ahead] {
+		for _, p := range rendezvous.Rank("r", peers)[:ahead] {
 			_, err := s.index.apply(claimKey("r", p), transport.Encode(claimRecord{Bytes: 5}), 0)
 			require.NoError(t, err)
 		}
@@ -96,7 +97,7 @@ func TestAFarTurnIsNotATimer(t *testing.T) {
 
 		var peers []transport.Peer
 		for _, p := range somePeers(60) {
-			if hoarderapi.Better("r", p, s.env.Self) {
+			if rendezvous.Of("r").Better(p, s.env.Self) {
 				peers = append(peers, p)
 			}
 		}

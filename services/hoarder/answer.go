@@ -8,12 +8,13 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // locate says who claims an item and lives.
 func (s *Service) locate(_ context.Context, _ transport.Peer, req hoarderapi.RootRequest) (resp hoarderapi.LocateResponse, err error) {
 	if it := s.index.items[req.Root]; it != nil {
-		resp.Holders = hoarderapi.Rank(req.Root, it.claimants((*member).lives))
+		resp.Holders = rendezvous.Rank(req.Root, it.claimants((*member).lives))
 	}
 	if len(resp.Holders) == 0 {
 		err = transport.New(transport.NotFound, hoarderapi.LocateMethod.Name, "nobody claims it")
@@ -27,7 +28,7 @@ func (s *Service) database(_ context.Context, _ transport.Peer, req hoarderapi.D
 		return resp, transport.New(transport.NotFound, hoarderapi.DatabaseMethod.Name, "no such database")
 	}
 	resp.Root, resp.Version = it.root, version
-	resp.Holders = hoarderapi.Rank(it.root, it.claimants((*member).lives))
+	resp.Holders = rendezvous.Rank(it.root, it.claimants((*member).lives))
 	return resp, nil
 }
 

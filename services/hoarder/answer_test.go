@@ -10,6 +10,7 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // told makes a hoarder that knows entries, and answers.
@@ -33,7 +34,7 @@ func TestLocateNamesLivingClaimantsInOrder(t *testing.T) {
 	s.roster.saw(peers[2], false, 0)
 	resp, err := s.locate(context.Background(), transport.Peer{}, hoarderapi.RootRequest{Root: "r"})
 	require.NoError(t, err)
-	want := hoarderapi.Rank("r", append(peers[:2:2], peers[3:]...))
+	want := rendezvous.Rank("r", append(peers[:2:2], peers[3:]...))
 	require.Equal(t, want, resp.Holders)
 	_, err = s.locate(context.Background(), transport.Peer{}, hoarderapi.RootRequest{Root: "other"})
 	require.Equal(t, transport.NotFound, transport.KindOf(err))

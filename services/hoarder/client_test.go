@@ -10,6 +10,7 @@ import (
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // ranked are the hoarders in the order in which a client asks them.
@@ -18,7 +19,7 @@ func (w *town) ranked(root string) (list []*nodetest.Machine) {
 	for _, m := range w.hoarders {
 		peers = append(peers, m.Peer())
 	}
-	for _, p := range hoarderapi.Rank(root, peers) {
+	for _, p := range rendezvous.Rank(root, peers) {
 		for _, m := range w.hoarders {
 			if m.Peer() == p {
 				list = append(list, m)

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // TestCollect: what of an item is deleted, and when.
@@ -75,7 +75,7 @@ func TestOnlyTheBestCollects(t *testing.T) {
 	lone(t, func(s *Settings) { s.ForgetAfter = time.Hour }, func(_ context.Context, s *Service) {
 		var better transport.Peer
 		for _, p := range somePeers(20) {
-			if hoarderapi.Better("r", p, s.env.Self) {
+			if rendezvous.Of("r").Better(p, s.env.Self) {
 				better = p
 			}
 		}

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 	"pgregory.net/rapid"
 )
 
@@ -47,11 +47,11 @@ func TestWhoReleases(t *testing.T) {
 		root := rapid.StringN(1, 8, -1).Draw(t, "root")
 		target := rapid.IntRange(1, 5).Draw(t, "target")
 		holders := somePeers(rapid.IntRange(1, 12).Draw(t, "holders"))
-		sorted := hoarderapi.Rank(root, holders)
+		sorted := rendezvous.Rank(root, holders)
 		for _, p := range holders {
 			sit := situation{
 				state: wanted, target: target, held: true, copies: len(holders), copiesLive: len(holders),
-				ahead: hoarderapi.Ahead(root, p, holders), surplusFor: time.Hour,
+				ahead: rendezvous.Of(root).Ahead(p, holders), surplusFor: time.Hour,
 			}
 			want := rest
 			if len(holders) > target+settings.SurplusMax && slices.Index(sorted, p) >= target {

@@ -7,9 +7,9 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
-	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 const (
@@ -116,7 +116,7 @@ func (s *Service) situation(it *item) situation {
 
 // ahead counts the live claimants that rank before this hoarder.
 func (s *Service) ahead(it *item) int {
-	n, order := 0, hoarderapi.OrderOf(it.root)
+	n, order := 0, rendezvous.Of(it.root)
 	for _, c := range it.claims {
 		if c.by.lives() && c.by.peer != s.env.Self && order.Better(c.by.peer, s.env.Self) {
 			n++
@@ -127,7 +127,7 @@ func (s *Service) ahead(it *item) int {
 
 // best reports whether no live hoarder ranks before this one.
 func (s *Service) best(root string) bool {
-	order := hoarderapi.OrderOf(root)
+	order := rendezvous.Of(root)
 	for _, m := range s.roster.all {
 		if m.lives() && m.peer != s.env.Self && order.Better(m.peer, s.env.Self) {
 			return false

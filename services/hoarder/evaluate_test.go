@@ -10,6 +10,7 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // lone runs f in one turn of a hoarder that has nothing, an hour and a minute
@@ -130,7 +131,7 @@ func TestSituation(t *testing.T) {
 		require.Equal(t, 5, sit.copies, "who is missing counts for a while")
 		require.Equal(t, 4, sit.copiesLive)
 		require.True(t, sit.held)
-		require.Equal(t, hoarderapi.Ahead("r", s.env.Self, peers[:3]), sit.ahead)
+		require.Equal(t, rendezvous.Of("r").Ahead(s.env.Self, peers[:3]), sit.ahead)
 		s.put(t, withdrawEntry("r", "a", "", 0))
 		it.ended = 0
 		require.Equal(t, abandoned, s.situation(it).state)
@@ -154,7 +155,7 @@ func TestBestIsTheBestRankedOfThoseWhoLive(t *testing.T) {
 		}
 		for i := range 40 {
 			root := fmt.Sprint("root-", i)
-			require.Equal(t, hoarderapi.Ahead(root, s.env.Self, peers) == 0, s.best(root))
+			require.Equal(t, rendezvous.Of(root).Ahead(s.env.Self, peers) == 0, s.best(root))
 		}
 		for _, p := range peers {
 			s.roster.saw(p, false, 0)
@@ -210,7 +211,7 @@ func TestALossIsReportedByTheBestAlone(t *testing.T) {
 			s.put(t, gone(claimEntry("r", somePeers(1)[0])))
 			var better transport.Peer
 			for _, p := range somePeers(9) {
-				if hoarderapi.Better("r", p, s.env.Self) {
+				if rendezvous.Of("r").Better(p, s.env.Self) {
 					better = p
 				}
 			}

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 	"pgregory.net/rapid"
 )
 
@@ -137,7 +137,7 @@ func (w *ledgerWorld) answer(t *rapid.T) {
 	}
 }
 
-func mayVouch(from, to transport.Peer) bool { return hoarderapi.Better("x", from, to) }
+func mayVouch(from, to transport.Peer) bool { return rendezvous.Of("x").Better(from, to) }
 
 func (w *ledgerWorld) finish(t *rapid.T) {
 	h := w.any(t, func(h *holder) bool { return h.up && h.asking })

@@ -12,6 +12,7 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 func (w *town) unpin(root, owner string, seq uint64) {
@@ -403,7 +404,7 @@ func TestTheEndOfAPinIsLookedAtAgain(t *testing.T) {
 		_, err := w.pin(req)
 		require.NoError(t, err)
 		time.Sleep(5 * time.Second)
-		best := hoarderapi.Rank(req.Root, []transport.Peer{w.hoarders[0].Peer(), w.hoarders[1].Peer()})[0]
+		best := rendezvous.Rank(req.Root, []transport.Peer{w.hoarders[0].Peer(), w.hoarders[1].Peer()})[0]
 		gone, left := w.hoarders[0], w.hoarders[1]
 		if best == left.Peer() {
 			gone, left = left, gone

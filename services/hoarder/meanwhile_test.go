@@ -12,6 +12,7 @@ import (
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // What is acknowledged is so at that moment: a pin that was withdrawn, or a copy
@@ -98,7 +99,7 @@ func TestConfirmationsAgeFromTheQuestion(t *testing.T) {
 					})
 				})}).Start()
 				root := w.store(500, 0)
-				for of := byte(1); !hoarderapi.Better(root, other.Peer(), self.Peer()); of++ {
+				for of := byte(1); !rendezvous.Of(root).Better(other.Peer(), self.Peer()); of++ {
 					root = w.store(500, of)
 				}
 				req := asset(root, "me")

@@ -11,6 +11,7 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 const (
@@ -158,7 +159,7 @@ func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderap
 // be missing. That belief may be old when many were, and it is no excuse for a pin
 // with one copy.
 func (s *Service) passOnTo(it *item) (list []transport.Peer) {
-	list = append(hoarderapi.Rank(it.root, it.claimants((*member).lives)), hoarderapi.Rank(it.root, s.candidates(it))...)
+	list = append(rendezvous.Rank(it.root, it.claimants((*member).lives)), rendezvous.Rank(it.root, s.candidates(it))...)
 	var missing []transport.Peer
 	for _, m := range s.roster.all {
 		if !m.lives() {
@@ -168,7 +169,7 @@ func (s *Service) passOnTo(it *item) (list []transport.Peer) {
 	list = slices.DeleteFunc(list, func(p transport.Peer) bool { return p == s.env.Self })
 	list = list[:min(len(list), passOnTriesMax)]
 	if len(missing) > 0 && len(list) < passOnTriesMax {
-		list = append(list, hoarderapi.Rank(it.root, missing)[0])
+		list = append(list, rendezvous.Rank(it.root, missing)[0])
 	}
 	return list
 }

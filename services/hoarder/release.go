@@ -12,6 +12,7 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 const (
@@ -140,8 +141,8 @@ func (s *Service) guarantors(it *item, act action) (what string, need int, other
 	case release:
 		need = it.target
 	}
-	for _, p := range hoarderapi.Rank(what, s.index.get(what).claimants((*member).lives)) {
-		if p != s.env.Self && (act == supersede || hoarderapi.Better(what, p, s.env.Self)) && len(others) < need+confirmSpare {
+	for _, p := range rendezvous.Rank(what, s.index.get(what).claimants((*member).lives)) {
+		if p != s.env.Self && (act == supersede || rendezvous.Of(what).Better(p, s.env.Self)) && len(others) < need+confirmSpare {
 			others = append(others, p)
 		}
 	}

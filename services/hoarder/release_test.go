@@ -10,6 +10,7 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 func snapshot(root string, version uint64, target int) storage.Entry {
@@ -19,7 +20,7 @@ func snapshot(root string, version uint64, target int) storage.Entry {
 // TestWhatAReleaseRestsOn: whose copies count, and how many of them there must be.
 func TestWhatAReleaseRestsOn(t *testing.T) {
 	peers := somePeers(9)
-	self := hoarderapi.Rank("old", peers)[3]
+	self := rendezvous.Rank("old", peers)[3]
 	for _, c := range []struct {
 		name         string
 		live         int   // of the claimants of both, the best
@@ -45,7 +46,7 @@ func TestWhatAReleaseRestsOn(t *testing.T) {
 			s := told(t, snapshot("old", 1, 2), snapshot("new", 2, c.target))
 			s.env.Self, s.roster.self = self, self
 			s.roster.know(peers)
-			ranked := hoarderapi.Rank(map[bool]string{true: "new", false: "old"}[c.act == supersede], peers)
+			ranked := rendezvous.Rank(map[bool]string{true: "new", false: "old"}[c.act == supersede], peers)
 			live := map[transport.Peer]bool{self: true}
 			for _, p := range ranked {
 				if p != self && len(live) <= c.live {
@@ -76,8 +77,8 @@ func TestWhatAReleaseRestsOn(t *testing.T) {
 			require.NotContains(t, others, self)
 			for i, p := range others {
 				require.True(t, live[p], "who is missing cannot confirm")
-				require.True(t, c.act == supersede || hoarderapi.Better("old", p, self), "only those ahead")
-				require.True(t, i == 0 || hoarderapi.Better(what, others[i-1], p), "the best first")
+				require.True(t, c.act == supersede || rendezvous.Of("old").Better(p, self), "only those ahead")
+				require.True(t, i == 0 || rendezvous.Of(what).Better(others[i-1], p), "the best first")
 			}
 		})
 	}
@@ -109,7 +110,7 @@ func TestWhatMakesRoomFirst(t *testing.T) {
 		// Roots for which all others rank before this hoarder.
 		var roots []string
 		for i := 0; len(roots) < 7; i++ {
-			if root := fmt.Sprintf("root-%05d", i); hoarderapi.Ahead(root, s.env.Self, peers) == len(peers) {
+			if root := fmt.Sprintf("root-%05d", i); rendezvous.Of(root).Ahead(s.env.Self, peers) == len(peers) {
 				roots = append(roots, root)
 			}
 		}
@@ -152,7 +153,7 @@ func confirming(t *testing.T, f func(w *town, root string, last int)) {
 		for _, m := range w.hoarders {
 			peers = append(peers, m.Peer())
 		}
-		worst := hoarderapi.Rank(req.Root, peers)[3]
+		worst := rendezvous.Rank(req.Root, peers)[3]
 		for i, m := range w.hoarders {
 			if m.Peer() == worst {
 				f(w, req.Root, i)

@@ -16,6 +16,7 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/seer/seerapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // town is some hoarders, something that tells them at once who lives, and a
@@ -153,7 +154,7 @@ func TestPinIsOnTwoDisks(t *testing.T) {
 			require.Equal(t, transport.NotFound, transport.KindOf(err))
 		})
 		require.Len(t, located, 3)
-		require.Equal(t, hoarderapi.Rank(root, located), located, "the best first")
+		require.Equal(t, rendezvous.Rank(root, located), located, "the best first")
 
 		again, err := w.pin(asset(root, "me"))
 		require.NoError(t, err)
@@ -485,14 +486,14 @@ func TestWhoIsBelievedToBeMissingIsAsked(t *testing.T) {
 	for _, p := range peers[1:] {
 		s.roster.saw(p, false, 0)
 	}
-	missing := hoarderapi.Rank("r", peers[1:])
+	missing := rendezvous.Rank("r", peers[1:])
 	require.Equal(t, []transport.Peer{peers[0], missing[0]}, s.passOnTo(it), "who claims it, and one that is missing")
 	s.roster.saw(peers[2], true, 0)
-	require.Equal(t, []transport.Peer{peers[0], peers[2], hoarderapi.Rank("r", append(peers[1:2:2], peers[3:]...))[0]}, s.passOnTo(it))
+	require.Equal(t, []transport.Peer{peers[0], peers[2], rendezvous.Rank("r", append(peers[1:2:2], peers[3:]...))[0]}, s.passOnTo(it))
 	s.roster.saw(peers[3], true, 0)
-	require.Equal(t, append(peers[:1:1], hoarderapi.Rank("r", peers[2:4])...), s.passOnTo(it), "three at most")
+	require.Equal(t, append(peers[:1:1], rendezvous.Rank("r", peers[2:4])...), s.passOnTo(it), "three at most")
 	s.roster.saw(peers[1], true, 0)
-	require.Equal(t, append(hoarderapi.Rank("r", peers[:2]), hoarderapi.Rank("r", peers[2:4])[0]), s.passOnTo(it))
+	require.Equal(t, append(rendezvous.Rank("r", peers[:2]), rendezvous.Rank("r", peers[2:4])[0]), s.passOnTo(it))
 	m := s.roster.member(peers[2])
 	m.said, m.free = true, 4
 	require.NotContains(t, s.passOnTo(it), peers[2], "it has no room")

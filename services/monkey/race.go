@@ -9,6 +9,7 @@ import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 const (
@@ -97,7 +98,7 @@ const claimTimeout = 8 * time.Second
 // delay spreads the claims over the window, in the order of rank.
 func (s *Service) delay(o patrickapi.Offer) time.Duration {
 	monkeys := s.env.Wire.Directory().Peers("monkey")
-	place := slices.Index(patrickapi.Rank(o.RankKey(), monkeys), s.env.Self)
+	place := slices.Index(rendezvous.Rank(o.RankKey(), monkeys), s.env.Self)
 	if place < 0 {
 		return s.settings.RaceWindow
 	}
@@ -157,7 +158,7 @@ func (s *Service) favourites(offers []patrickapi.Offer) []patrickapi.Offer {
 	monkeys := s.env.Wire.Directory().Peers("monkey")
 	place := map[string]int{}
 	for _, o := range offers {
-		place[o.Job] = slices.Index(patrickapi.Rank(o.RankKey(), monkeys), s.env.Self)
+		place[o.Job] = slices.Index(rendezvous.Rank(o.RankKey(), monkeys), s.env.Self)
 	}
 	slices.SortStableFunc(offers, func(a, b patrickapi.Offer) int { return place[a.Job] - place[b.Job] })
 	return offers[:min(len(offers), raceTriesMax)]

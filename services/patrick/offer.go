@@ -7,6 +7,7 @@ import (
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // A job is offered to a few monkeys first, the best-ranked for this attempt,
@@ -62,7 +63,7 @@ func shortlistLen(round int) int {
 
 // Shortlist is the monkeys that an offer goes to, best-ranked first.
 func Shortlist(o patrickapi.Offer, monkeys []transport.Peer) []transport.Peer {
-	ranked := patrickapi.Rank(o.RankKey(), monkeys)
+	ranked := rendezvous.Rank(o.RankKey(), monkeys)
 	return ranked[:min(shortlistLen(o.Round), len(ranked))]
 }
 

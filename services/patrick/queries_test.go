@@ -15,6 +15,7 @@ import (
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/memdisk"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // What a patrick lists: open jobs that can be claimed, oldest first, and pages of
@@ -189,7 +190,7 @@ func TestAnOfferGoesToItsShortlist(t *testing.T) {
 		o.turn(o.ranked()[0], func(_ context.Context, s *Service) {
 			offer := patrickapi.Offer{Job: jobNamed("r", "e", 1), Attempt: 1}
 			monkeys := s.env.Wire.Directory().Peers("monkey")
-			require.Equal(t, patrickapi.Rank(offer.RankKey(), monkeys)[:offerFirst], Shortlist(offer, monkeys))
+			require.Equal(t, rendezvous.Rank(offer.RankKey(), monkeys)[:offerFirst], Shortlist(offer, monkeys))
 			offer.Round = 5
 			require.Len(t, Shortlist(offer, monkeys), 12)
 		})

@@ -18,6 +18,7 @@ import (
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage/blocks"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // office is some patricks, a registry and monkeys that do what a test says, and a
@@ -247,7 +248,7 @@ func (o *office) event(req patrickapi.EventRequest) (order uint64, err error) {
 
 // ranked are the patricks in the order in which they are the coordinator of branch b.
 func (o *office) ranked() (list []*nodetest.Machine) {
-	for _, p := range patrickapi.Rank(patrickapi.BranchID("r", "b"), o.Directory.Peers("patrick")) {
+	for _, p := range rendezvous.Rank(patrickapi.BranchID("r", "b"), o.Directory.Peers("patrick")) {
 		i := slices.IndexFunc(o.patricks, func(m *nodetest.Machine) bool { return m.Peer() == p })
 		list = append(list, o.patricks[i])
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // The tree of a job that may still be built, also anew, and the log of its last
@@ -108,7 +109,7 @@ func (s *Service) repairContent(ctx context.Context, w *want) error {
 // keeps reports whether this patrick is one of those that keep what belongs to a
 // job.
 func (s *Service) keeps(id string) bool {
-	ranked := patrickapi.Rank(patrickapi.BranchOf(id), s.env.Wire.Directory().Peers("patrick"))
+	ranked := rendezvous.Rank(patrickapi.BranchOf(id), s.env.Wire.Directory().Peers("patrick"))
 	return slices.Contains(ranked[:min(len(ranked), max(1, s.settings.Copies))], s.env.Self)
 }
 

@@ -1,12 +1,10 @@
 package seer
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"maps"
-	"math"
 	"slices"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/seer/seerapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // BeaconName is the beacon agent's name among the services of a node.
@@ -151,7 +150,7 @@ func (a *Agent) chosen() (regular, others []transport.Peer) {
 	all := a.env.Wire.Directory().Peers(seerapi.Service)
 	if !slices.Equal(all, a.directory) {
 		a.directory = slices.Clone(all)
-		a.ranked = rendezvous(a.env.Self, all)
+		a.ranked = ranked(a.env.Self, all)
 	}
 	regularMax := beaconSeersMax - 1
 	if len(a.ranked) > 0 && a.ranked[0] == a.env.Self {
@@ -163,19 +162,12 @@ func (a *Agent) chosen() (regular, others []transport.Peer) {
 	return a.ranked[:regularMax], a.ranked[regularMax:]
 }
 
-// rendezvous orders candidates by their hash together with self, highest first
-// (Thaler and Ravishankar's highest random weight). One that is self comes before
-// all others: a seer believes nobody else about its own node.
-func rendezvous(self transport.Peer, candidates []transport.Peer) []transport.Peer {
-	weights := make(map[transport.Peer]uint64, len(candidates))
-	for _, p := range candidates {
-		sum := sha256.Sum256(append(self[:], p[:]...))
-		weights[p] = binary.BigEndian.Uint64(sum[:])
+// ranked is the rendezvous order of seers for a node. One that is the node's own
+// comes before all others: a seer believes nobody else about its own node.
+func ranked(self transport.Peer, seers []transport.Peer) []transport.Peer {
+	list := rendezvous.Rank(string(self[:]), seers)
+	if i := slices.Index(list, self); i > 0 {
+		list = slices.Insert(slices.Delete(list, i, i+1), 0, self)
 	}
-	ranked := slices.Clone(candidates)
-	weights[self] = math.MaxUint64
-	slices.SortFunc(ranked, func(p, q transport.Peer) int {
-		return cmp.Or(cmp.Compare(weights[q], weights[p]), p.Compare(q))
-	})
-	return ranked
+	return list
 }

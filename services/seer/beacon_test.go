@@ -181,17 +181,17 @@ func TestRendezvous(t *testing.T) {
 	first := map[transport.Peer]int{}
 	for i := range 200 {
 		self := transport.Peer{0xff, byte(i)}
-		ranked := rendezvous(self, all)
-		require.ElementsMatch(t, all, ranked)
+		list := ranked(self, all)
+		require.ElementsMatch(t, all, list)
 		turned := slices.Clone(all)
 		slices.Reverse(turned)
-		require.Equal(t, ranked, rendezvous(self, turned), "whatever the order")
-		require.Equal(t, slices.DeleteFunc(slices.Clone(ranked), func(p transport.Peer) bool { return p == all[4] }),
-			rendezvous(self, slices.Concat(all[:4], all[5:])), "one less moves nobody else")
-		first[ranked[0]]++
+		require.Equal(t, list, ranked(self, turned), "whatever the order")
+		require.Equal(t, slices.DeleteFunc(slices.Clone(list), func(p transport.Peer) bool { return p == all[4] }),
+			ranked(self, slices.Concat(all[:4], all[5:])), "one less moves nobody else")
+		first[list[0]]++
 	}
 	for _, p := range all {
 		require.InDelta(t, 200/9, first[p], 15, "the load is even")
 	}
-	require.Equal(t, all[6], rendezvous(all[6], all)[0], "self comes first")
+	require.Equal(t, all[6], ranked(all[6], all)[0], "self comes first")
 }

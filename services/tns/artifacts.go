@@ -1,9 +1,7 @@
 package tns
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"slices"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // What hoarders are to be told of artifacts is written in the batch of the publish
@@ -162,13 +161,7 @@ func (s *Service) pauseBefore(c chore) time.Duration {
 
 // rank is this replica's place among all, another one for each job.
 func (s *Service) rank(job string) (place int) {
-	mine := sha256.Sum256(append([]byte(job), s.env.Self[:]...))
-	for _, p := range s.env.Wire.Directory().Peers(tnsapi.Service) {
-		if other := sha256.Sum256(append([]byte(job), p[:]...)); bytes.Compare(other[:], mine[:]) < 0 {
-			place++
-		}
-	}
-	return place
+	return rendezvous.Of(job).Ahead(s.env.Self, s.env.Wire.Directory().Peers(tnsapi.Service))
 }
 
 // do tells hoarders, and then forgets the chore.

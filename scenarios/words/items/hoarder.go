@@ -218,7 +218,7 @@ func (c *lastCopyKept) acknowledged(v check.View, f check.Fact) error {
 	copies, records, excused := 0, 0, 0
 	look := func(n check.NodeView) {
 		holds := it.holders[n.Name] && holdsOnDisk(n, it.root)
-		knows := anyOnDisk(n, storage.K("marks", it.root)) || anyOnDisk(n, storage.K("withdrawn", it.root))
+		knows := anyOnDisk(n, storage.K("pins", it.root)) || anyOnDisk(n, storage.K("withdrawn", it.root))
 		if holds {
 			copies++
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // itemsTold compares what hoarders tell users with what users said, and with the
@@ -162,7 +163,7 @@ func (c *itemsTold) holders(v check.View, f check.Fact) error {
 		return nil
 	}
 	c.Evaluated()
-	if !slices.Equal(peers, hoarderapi.Rank(it.root, peers)) {
+	if !slices.Equal(peers, rendezvous.Rank(it.root, peers)) {
 		return fmt.Errorf("%s does not name the holders of %s in their order", by, it.root)
 	}
 	for _, p := range peers {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // PinTimeout bounds one hoarder's attempt at a pin of content that moves in no
@@ -86,7 +87,7 @@ const callTimeout = 3 * time.Second
 // a replica that lags, so it is believed only when all say so. A Conflict is
 // believed at once: the next one may not have heard yet of what it rests on.
 func try[Req, Resp any](ctx context.Context, c *Client, m transport.Method[Req, Resp], root string, req Req, limit time.Duration) (resp Resp, err error) {
-	peers := Rank(root, c.ep.Directory().Peers(Service))
+	peers := rendezvous.Rank(root, c.ep.Directory().Peers(Service))
 	err = transport.New(transport.Unreachable, m.Name, "there is no hoarder")
 	for i, p := range peers {
 		if i == c.attemptsMax {

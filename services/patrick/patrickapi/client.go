@@ -6,6 +6,7 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // What is large has the time beside that it takes over a slow link, see
@@ -140,7 +141,7 @@ func (c *Client) SendLog(note LogNote) {
 
 // order is the rank for key, with the peers to avoid at the end.
 func (c *Client) order(key string) []transport.Peer {
-	ranked := Rank(key, c.ep.Directory().Peers("patrick"))
+	ranked := rendezvous.Rank(key, c.ep.Directory().Peers("patrick"))
 	now := c.ep.Loop().Elapsed()
 	good := make([]transport.Peer, 0, len(ranked))
 	var bad []transport.Peer

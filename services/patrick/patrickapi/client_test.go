@@ -12,6 +12,7 @@ import (
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // A client asks the patricks of a job in the order of rank until one answers, with
@@ -34,7 +35,7 @@ func TestAClientAsksOnUntilOneAnswers(t *testing.T) {
 			})}).Start()
 		}
 		user := c.Caller("user")
-		ranked := patrickapi.Rank(patrickapi.BranchOf(job), c.Directory.Peers("patrick"))
+		ranked := rendezvous.Rank(patrickapi.BranchOf(job), c.Directory.Peers("patrick"))
 		client := patrickapi.NewClient(user.Env.Wire)
 		ask := func(want transport.Kind, by ...transport.Peer) {
 			t.Helper()

@@ -3,13 +3,11 @@
 package patrickapi
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -173,28 +171,6 @@ func digest(n int, parts ...string) string {
 		h.Write([]byte(p))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:n])
-}
-
-// Rank orders peers by rendezvous hash (highest random weight) of key: the
-// first one that can be reached is the coordinator of key. Peers that come or go move
-// only the keys that they are coordinator of.
-func Rank(key string, peers []transport.Peer) []transport.Peer {
-	type scored struct {
-		peer  transport.Peer
-		score [sha256.Size]byte
-	}
-	list := make([]scored, len(peers))
-	for i, p := range peers {
-		list[i] = scored{p, sha256.Sum256(append([]byte(key), p[:]...))}
-	}
-	slices.SortFunc(list, func(a, b scored) int {
-		return cmp.Or(bytes.Compare(b.score[:], a.score[:]), a.peer.Compare(b.peer))
-	})
-	out := make([]transport.Peer, len(list))
-	for i, s := range list {
-		out[i] = s.peer
-	}
-	return out
 }
 
 // Grant is the right to build a job until the lease ends. The holder counts

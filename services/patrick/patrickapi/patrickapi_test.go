@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 	"pgregory.net/rapid"
 )
 
@@ -50,9 +51,9 @@ func TestRankMovesOnlyWhatItMust(t *testing.T) {
 	coordinators := map[transport.Peer]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		key := rapid.String().Draw(t, "key")
-		all := Rank(key, peers)
+		all := rendezvous.Rank(key, peers)
 		gone := rapid.SampledFrom(peers).Draw(t, "gone")
-		rest := Rank(key, slices.DeleteFunc(slices.Clone(peers), func(p transport.Peer) bool { return p == gone }))
+		rest := rendezvous.Rank(key, slices.DeleteFunc(slices.Clone(peers), func(p transport.Peer) bool { return p == gone }))
 		require.Equal(t, slices.DeleteFunc(slices.Clone(all), func(p transport.Peer) bool { return p == gone }), rest)
 		coordinators[all[0]]++
 	})
