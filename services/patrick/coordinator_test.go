@@ -18,8 +18,10 @@ import (
 type neighbour struct {
 	*nodetest.Machine
 	pings, renews int
+	kept          []patrickapi.KeepRequest
 	takes         time.Duration
 	err, renewErr error
+	keepErr       error
 }
 
 func (n *neighbour) start(env node.Env) {
@@ -29,6 +31,10 @@ func (n *neighbour) start(env node.Env) {
 			return patrickapi.PingResponse{}, err
 		}
 		return patrickapi.PingResponse{}, n.err
+	})
+	patrickapi.Keep.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req patrickapi.KeepRequest) (patrickapi.KeepResponse, error) {
+		n.kept = append(n.kept, req)
+		return patrickapi.KeepResponse{}, n.keepErr
 	})
 	patrickapi.Renew.Serve(env.Wire, func(context.Context, transport.Peer, patrickapi.RenewRequest) (patrickapi.RenewResponse, error) {
 		n.renews++

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
@@ -280,7 +281,7 @@ func TestARestartedHomeAsksTheHolder(t *testing.T) {
 				time.Sleep(100 * time.Millisecond)
 			}
 			waited := o.user.Env.Loop.Elapsed() - began
-			require.Positive(t, o.monkeys[0].asked)
+			require.Contains(t, o.monkeys[0].asked, monkeyapi.HoldsRequest{Job: job, Token: token})
 			if holds {
 				require.Equal(t, []any{"not renewed"}, o.expired())
 				require.GreaterOrEqual(t, waited, 10*second)

@@ -71,11 +71,13 @@ func inOffice(t *testing.T, set setup, f func(o *office)) {
 
 // registry stands in for tns.
 type registry struct {
-	env      node.Env
-	silent   bool
-	versions []tnsapi.Version
-	fences   map[string]tnsapi.Token
-	asked    int // for the current version
+	env    node.Env
+	silent bool
+	// noHistory, silentHistory: tns knows nothing of any branch, or does not say
+	noHistory, silentHistory bool
+	versions                 []tnsapi.Version
+	fences                   map[string]tnsapi.Token
+	asked                    int // for the current version
 }
 
 func (r *registry) start(env node.Env) {
@@ -96,6 +98,12 @@ func (r *registry) start(env node.Env) {
 		return tnsapi.FenceResponse{}, down()
 	})
 	tnsapi.History.Serve(env.Wire, func(context.Context, transport.Peer, tnsapi.BranchRequest) (tnsapi.HistoryResponse, error) {
+		switch {
+		case r.noHistory:
+			return tnsapi.HistoryResponse{}, transport.New(transport.NotFound, "tns", "nothing")
+		case r.silentHistory:
+			return tnsapi.HistoryResponse{}, transport.New(transport.Internal, "tns", "silent")
+		}
 		return tnsapi.HistoryResponse{Versions: r.versions}, down()
 	})
 	tnsapi.Current.Serve(env.Wire, func(context.Context, transport.Peer, tnsapi.BranchRequest) (tnsapi.Version, error) {
@@ -122,14 +130,14 @@ type worker struct {
 	env    node.Env
 	client *patrickapi.Client
 	holds  bool
-	asked  int // whether it holds
+	asked  []monkeyapi.HoldsRequest
 	offers []patrickapi.Offer
 }
 
 func (w *worker) start(env node.Env) {
 	w.env, w.client = env, patrickapi.NewClient(env.Wire)
-	monkeyapi.Holds.Serve(env.Wire, func(context.Context, transport.Peer, monkeyapi.HoldsRequest) (monkeyapi.HoldsResponse, error) {
-		w.asked++
+	monkeyapi.Holds.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req monkeyapi.HoldsRequest) (monkeyapi.HoldsResponse, error) {
+		w.asked = append(w.asked, req)
 		return monkeyapi.HoldsResponse{Holds: w.holds}, nil
 	})
 	hear := func(_ context.Context, _ transport.Peer, a patrickapi.Announcement) {
