@@ -164,7 +164,7 @@ func (s *blockStore) release(cids []storage.CID) {
 	if len(garbage) == 0 {
 		return
 	}
-	// What stays on the disk now is removed by the next open.
+	// Blocks that this leaves on the disk are removed by the next open.
 	_ = s.write(func(b datastore.Batch) error { return deleteBlocks(b, garbage) })
 	s.forget(garbage)
 }

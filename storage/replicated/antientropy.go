@@ -54,7 +54,7 @@ func (r *Store) onHeads(_ context.Context, from transport.Peer, m headsNote) {
 	if r.ctx.Err() != nil || r.standing().joins() {
 		return
 	}
-	o := r.replica.overlay
+	o := r.replica.index
 	if m.Context == o.vector.sum {
 		if m.Contents != o.sum {
 			r.pullLater(lag{from: from, whole: true})
@@ -86,8 +86,8 @@ func (r *Store) answer(to transport.Peer, m headsNote) {
 func (r *Store) tellHeads(to transport.Peer, answer bool) {
 	m := headsNote{
 		Heads:    r.encodedHeads(),
-		Context:  r.replica.overlay.vector.sum,
-		Contents: r.replica.overlay.sum,
+		Context:  r.replica.index.vector.sum,
+		Contents: r.replica.index.sum,
 		Answer:   answer,
 	}
 	_ = r.exchange.heads.Tell(r.cfg.Endpoint, to, m) // the next round tells again

@@ -24,7 +24,7 @@ func TestContentsAreCompared(t *testing.T) {
 		}
 		c.converge()
 		b.In(func(context.Context) {
-			o := b.r.replica.overlay
+			o := b.r.replica.index
 			o.setRecord("/k/1", o.record("/k/1"), nil, nil)
 			require.NoError(t, b.r.replica.save())
 			require.Equal(t, a.r.Heads(), b.r.Heads())

@@ -122,7 +122,7 @@ func (c *cluster) converge() {
 // state is what replicas that are equal have in common.
 func (m *member) state() (s string) {
 	m.In(func(context.Context) {
-		s = fmt.Sprint(m.r.replica.overlay.vector.sum, m.r.replica.overlay.sum, m.r.Heads())
+		s = fmt.Sprint(m.r.replica.index.vector.sum, m.r.replica.index.sum, m.r.Heads())
 	})
 	return s
 }

@@ -13,7 +13,7 @@ import (
 func TestHeadCodec(t *testing.T) {
 	source, raws := sourceOf(t)
 	defer source.close()
-	for _, h := range source.overlay.headList() {
+	for _, h := range source.index.headList() {
 		raw := h.encode()
 		got, rest, err := cutHead(append(bytes.Clone(raw), 7))
 		require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestHeadCodec(t *testing.T) {
 func TestElementCodec(t *testing.T) {
 	source, _ := sourceOf(t)
 	defer source.close()
-	list := source.overlay.record("/k/1")
+	list := source.index.record("/k/1")
 	require.Len(t, list, 1)
 	raw := encodeRecord(list)
 	got, err := decodeRecord("/k/1", raw)

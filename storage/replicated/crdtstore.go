@@ -69,7 +69,7 @@ func parseEntry(k string) entry {
 	return e
 }
 
-func (o *overlay) get(k string) ([]byte, bool) {
+func (o *stagedIndex) get(k string) ([]byte, bool) {
 	if e := parseEntry(k); e.part != partNone {
 		if e.key == dotKey {
 			return nil, false
@@ -92,7 +92,7 @@ func cutPart(k, part string) (id string, ok bool) {
 }
 
 // Get implements datastore.Read.
-func (o *overlay) Get(_ context.Context, key datastore.Key) ([]byte, error) {
+func (o *stagedIndex) Get(_ context.Context, key datastore.Key) ([]byte, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if value, found := o.get(key.String()); found {
@@ -102,7 +102,7 @@ func (o *overlay) Get(_ context.Context, key datastore.Key) ([]byte, error) {
 }
 
 // Has implements datastore.Read.
-func (o *overlay) Has(_ context.Context, key datastore.Key) (bool, error) {
+func (o *stagedIndex) Has(_ context.Context, key datastore.Key) (bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	_, found := o.get(key.String())
@@ -110,12 +110,12 @@ func (o *overlay) Has(_ context.Context, key datastore.Key) (bool, error) {
 }
 
 // GetSize implements datastore.Read.
-func (o *overlay) GetSize(ctx context.Context, key datastore.Key) (int, error) {
+func (o *stagedIndex) GetSize(ctx context.Context, key datastore.Key) (int, error) {
 	return datastore.GetBackedSize(ctx, o, key)
 }
 
 // Put implements datastore.Write.
-func (o *overlay) Put(_ context.Context, key datastore.Key, value []byte) error {
+func (o *stagedIndex) Put(_ context.Context, key datastore.Key, value []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	k := key.String()
@@ -126,7 +126,7 @@ func (o *overlay) Put(_ context.Context, key datastore.Key, value []byte) error 
 	case e.key == dotKey:
 		return nil
 	case o.op == nil:
-		return fmt.Errorf("storage: overlay: %s is written outside of an operation", k)
+		return fmt.Errorf("storage: staged index: %s is written outside of an operation", k)
 	}
 	c := o.cell(e.key)
 	switch e.part {
@@ -135,7 +135,7 @@ func (o *overlay) Put(_ context.Context, key datastore.Key, value []byte) error 
 	case partElement:
 		d := o.op.byID[e.id]
 		if d == nil || d.element(e.key) == nil {
-			return fmt.Errorf("storage: overlay: element %s of no delta", k)
+			return fmt.Errorf("storage: staged index: element %s of no delta", k)
 		}
 		c.insert(d.element(e.key))
 	case partValue:
@@ -147,7 +147,7 @@ func (o *overlay) Put(_ context.Context, key datastore.Key, value []byte) error 
 }
 
 // putRest takes what is not of a key.
-func (o *overlay) putRest(k string, value []byte) error {
+func (o *stagedIndex) putRest(k string, value []byte) error {
 	if id, ok := cutPart(k, crdtProcessed); ok && o.op != nil {
 		o.op.processed[id] = true
 		return nil
@@ -155,7 +155,7 @@ func (o *overlay) putRest(k string, value []byte) error {
 	if id, ok := cutPart(k, crdtHeads); ok && o.op != nil {
 		d := o.op.byID[id]
 		if d == nil {
-			return fmt.Errorf("storage: overlay: head %s of no delta", id)
+			return fmt.Errorf("storage: staged index: head %s of no delta", id)
 		}
 		o.op.heads[id] = d.head
 		return nil
@@ -165,7 +165,7 @@ func (o *overlay) putRest(k string, value []byte) error {
 }
 
 // Delete implements datastore.Write.
-func (o *overlay) Delete(_ context.Context, key datastore.Key) error {
+func (o *stagedIndex) Delete(_ context.Context, key datastore.Key) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	k := key.String()
@@ -179,7 +179,7 @@ func (o *overlay) Delete(_ context.Context, key datastore.Key) error {
 		delete(o.rest, k)
 	case e.key == dotKey:
 	case o.op == nil:
-		return fmt.Errorf("storage: overlay: %s is deleted outside of an operation", k)
+		return fmt.Errorf("storage: staged index: %s is deleted outside of an operation", k)
 	case e.part == partValue:
 		o.cell(e.key).value = nil
 	case e.part == partPriority:
@@ -190,23 +190,23 @@ func (o *overlay) Delete(_ context.Context, key datastore.Key) error {
 
 // Batch implements datastore.Batching. Its writes are seen at once; finish
 // decides what is one batch.
-func (o *overlay) Batch(context.Context) (datastore.Batch, error) { return overlayBatch{o}, nil }
+func (o *stagedIndex) Batch(context.Context) (datastore.Batch, error) { return stagedBatch{o}, nil }
 
-type overlayBatch struct{ *overlay }
+type stagedBatch struct{ *stagedIndex }
 
-func (overlayBatch) Commit(context.Context) error { return nil }
+func (stagedBatch) Commit(context.Context) error { return nil }
 
 // Sync implements datastore.Datastore; it is Disk.Flush that syncs.
-func (o *overlay) Sync(context.Context, datastore.Key) error { return nil }
+func (o *stagedIndex) Sync(context.Context, datastore.Key) error { return nil }
 
 // Close implements datastore.Datastore.
-func (o *overlay) Close() error { return nil }
+func (o *stagedIndex) Close() error { return nil }
 
-var errUnsupportedQuery = errors.New("storage: overlay: unsupported query")
+var errUnsupportedQuery = errors.New("storage: staged index: unsupported query")
 
 // Query implements datastore.Read as far as go-ds-crdt needs it: the heads, the
 // elements of a key, and the tombstones, which there are none.
-func (o *overlay) Query(_ context.Context, q query.Query) (query.Results, error) {
+func (o *stagedIndex) Query(_ context.Context, q query.Query) (query.Results, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(q.Filters)+len(q.Orders)+q.Limit+q.Offset > 0 {

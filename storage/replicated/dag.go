@@ -16,7 +16,7 @@ import (
 // that set it, and looks at nothing in them but that key and their height; what
 // it gets then is made of the elements themselves.
 type dag struct {
-	overlay *overlay
+	index *stagedIndex
 }
 
 var _ ipld.DAGService = (*dag)(nil)
@@ -40,7 +40,7 @@ func (g *dag) Add(_ context.Context, node ipld.Node) error {
 		return err
 	}
 	deltas.keep(d)
-	return g.overlay.made(d)
+	return g.index.made(d)
 }
 
 // AddMany implements ipld.DAGService.
@@ -57,13 +57,13 @@ func (g *dag) AddMany(ctx context.Context, nodes []ipld.Node) error {
 // value is asked for, of others the height.
 func (g *dag) Get(_ context.Context, c storage.CID) (ipld.Node, error) {
 	id := deltaID(c)
-	if e := g.overlay.compared(id); e != nil {
+	if e := g.index.compared(id); e != nil {
 		return lightNode(&pb.Delta{
 			Elements: []*pb.Element{{Key: e.key, Value: e.value}},
 			Priority: e.height,
 		})
 	}
-	if d := g.overlay.delta(id); d != nil {
+	if d := g.index.delta(id); d != nil {
 		return d.light, nil
 	}
 	return nil, fmt.Errorf("storage: delta %s is not of the operation", c)
@@ -76,7 +76,7 @@ func (g *dag) GetMany(_ context.Context, cids []cid.Cid) <-chan *ipld.NodeOption
 	options := make(chan *ipld.NodeOption, len(cids))
 	defer close(options)
 	for _, c := range cids {
-		d := g.overlay.delta(deltaID(c))
+		d := g.index.delta(deltaID(c))
 		if d == nil {
 			options <- &ipld.NodeOption{Err: fmt.Errorf("storage: delta %s is not of the operation", c)}
 			break

@@ -15,7 +15,7 @@ import (
 // headsLenMax bounds the heads in a message.
 const headsLenMax = 256
 
-// What replicas say to each other.
+// The messages between replicas.
 type (
 	// newsNote is a delta that was just made or, if that is long, the heads by
 	// which others see that they lack it.
@@ -150,7 +150,7 @@ func (r *Store) hasAll(heads []namedHead) bool {
 // encodedHeads are enough of our heads: with one more than it can name, the
 // others find out about the rest when they pull.
 func (r *Store) encodedHeads() (raws [][]byte) {
-	heads := r.replica.overlay.headList()
+	heads := r.replica.index.headList()
 	for _, h := range heads[:min(len(heads), headsLenMax)] {
 		raws = append(raws, appendDot(h.cid.Bytes(), h.dot))
 	}

@@ -40,7 +40,7 @@ type foldCursor struct {
 
 // freeze costs no more than a pointer for some hundred elements.
 func (r *replica) freeze(id uint64) *foldSource {
-	o := r.overlay
+	o := r.index
 	heads := o.headList()
 	o.mu.Lock()
 	defer o.mu.Unlock()

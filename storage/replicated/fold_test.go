@@ -47,7 +47,7 @@ func FuzzFold(f *testing.F) {
 		r := newReplica(t, memdisk.New())
 		defer r.close()
 		require.NoError(t, r.join(sink, false, noPause))
-		require.Equal(t, int(sink.len), r.overlay.elements.Len())
+		require.Equal(t, int(sink.len), r.index.elements.Len())
 	})
 }
 
@@ -64,8 +64,8 @@ func FuzzDelta(f *testing.F) {
 		r := newReplica(t, memdisk.New())
 		defer r.close()
 		if r.ingest([][]byte{raw}) == nil {
-			require.Equal(t, 1, r.overlay.tail.len)
-			stillOnDisk(t, r, r.overlay.disk.(*memdisk.Disk))
+			require.Equal(t, 1, r.index.tail.len)
+			stillOnDisk(t, r, r.index.disk.(*memdisk.Disk))
 		} else {
 			require.True(t, r.isEmpty())
 		}
@@ -190,15 +190,15 @@ func TestEqualVectorsDifferentContents(t *testing.T) {
 		require.NoError(t, err)
 	}
 	b.pullFrom(t, a, 1<<20)
-	b.overlay.setRecord("/k/1", b.overlay.record("/k/1"), nil, nil)
-	require.Equal(t, a.overlay.vector.sum, b.overlay.vector.sum)
-	require.NotEqual(t, a.overlay.sum, b.overlay.sum)
+	b.index.setRecord("/k/1", b.index.record("/k/1"), nil, nil)
+	require.Equal(t, a.index.vector.sum, b.index.vector.sum)
+	require.NotEqual(t, a.index.sum, b.index.sum)
 	b.joinFold(t, a.freeze(1), 100, true)
 	a.joinFold(t, b.freeze(1), 100, true)
 	require.Equal(t, a.contents(), b.contents())
 	require.Len(t, b.contents(), 3)
-	require.Equal(t, a.overlay.sum, b.overlay.sum)
-	stillOnDisk(t, b, b.overlay.disk.(*memdisk.Disk))
+	require.Equal(t, a.index.sum, b.index.sum)
+	stillOnDisk(t, b, b.index.disk.(*memdisk.Disk))
 }
 
 // TestJoinsHeedWhatHappensMeanwhile: what comes to a replica while it joins a fold
@@ -225,11 +225,11 @@ func TestJoinsHeedWhatHappensMeanwhile(t *testing.T) {
 	b.joinFold(t, a.freeze(1), 1<<20, false)
 	require.Positive(t, pauses)
 	require.Equal(t, map[storage.Key]string{storage.K("k", "0"): "v", storage.K("k", "2"): "new"}, b.contents())
-	require.Equal(t, 2, b.overlay.elements.Len(), "nor does it lie below what has overwritten it")
-	stillOnDisk(t, b, b.overlay.disk.(*memdisk.Disk))
+	require.Equal(t, 2, b.index.elements.Len(), "nor does it lie below what has overwritten it")
+	stillOnDisk(t, b, b.index.disk.(*memdisk.Disk))
 	a.pullFrom(t, b, 1<<20)
 	require.Equal(t, b.contents(), a.contents())
-	require.Equal(t, a.overlay.sum, b.overlay.sum)
+	require.Equal(t, a.index.sum, b.index.sum)
 }
 
 // TestManyKeys joins a large state in turns that do not grow with it.
@@ -251,6 +251,6 @@ func TestManyKeys(t *testing.T) {
 	b.between = func() { turns++ }
 	b.pullFrom(t, a, 1<<20)
 	require.GreaterOrEqual(t, turns, keys/readEach)
-	require.Equal(t, a.overlay.state().elements, b.overlay.state().elements)
+	require.Equal(t, a.index.state().elements, b.index.state().elements)
 	require.Equal(t, a.headIDs(), b.headIDs())
 }

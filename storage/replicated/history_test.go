@@ -65,11 +65,11 @@ func (h history) oracle(t require.TestingT, v *vector) (map[storage.Key]string, 
 
 // check compares a replica with the oracle, and its parts with each other.
 func (h history) check(t require.TestingT, r *testReplica) {
-	o := r.overlay
+	o := r.index
 	contents, heads := h.oracle(t, o.vector)
 	require.Equal(t, contents, r.contents())
 	require.Equal(t, heads, r.headIDs())
-	for _, head := range r.overlay.headList() {
+	for _, head := range r.index.headList() {
 		require.Equal(t, h[head.dot].height, head.height)
 	}
 	require.True(t, o.vector.covers(o.tail.cut))
@@ -96,11 +96,11 @@ func stillOnDisk(t require.TestingT, r *testReplica, disk *memdisk.Disk) {
 	require.NoError(t, r.save())
 	again := newReplica(t, disk.Clone())
 	defer again.close()
-	require.Empty(t, again.rescue, "nothing was damaged")
+	require.Empty(t, again.recovered, "nothing was damaged")
 	require.Equal(t, r.contents(), again.contents())
 	require.Equal(t, r.headIDs(), again.headIDs())
-	require.Equal(t, r.overlay.vector, again.overlay.vector)
-	require.Equal(t, r.overlay.state(), again.overlay.state())
+	require.Equal(t, r.index.vector, again.index.vector)
+	require.Equal(t, r.index.state(), again.index.state())
 }
 
 // TestFoldsAreInvisible writes, exchanges, cuts, partitions, crashes and wipes
@@ -132,8 +132,8 @@ func TestFoldsAreInvisible(t *testing.T) {
 			w.history.check(t, r)
 			require.Equal(t, w.replicas[0].headIDs(), r.headIDs())
 			require.Equal(t, w.replicas[0].contents(), r.contents())
-			require.Equal(t, w.replicas[0].overlay.vector, r.overlay.vector)
-			require.Equal(t, w.replicas[0].overlay.sum, r.overlay.sum)
+			require.Equal(t, w.replicas[0].index.vector, r.index.vector)
+			require.Equal(t, w.replicas[0].index.sum, r.index.sum)
 			stillOnDisk(t, r, w.disks[i])
 			folds += r.joined
 		}
@@ -184,7 +184,7 @@ func (w *world) step(i int, which *rapid.Generator[int]) {
 			_ = r.ingest([][]byte{rapid.SampledFrom(all).Draw(t, "news").raw})
 		}
 	case 9, 10:
-		r.overlay.prune(rapid.IntRange(0, 3).Draw(t, "keep"), 1<<30)
+		r.index.prune(rapid.IntRange(0, 3).Draw(t, "keep"), 1<<30)
 		require.NoError(t, r.save())
 	case 11:
 		w.disks[i].Flush(func(err error) { require.NoError(t, err) })
@@ -196,7 +196,7 @@ func (w *world) step(i int, which *rapid.Generator[int]) {
 			w.disks[i] = memdisk.New()
 		}
 		w.replicas[i] = newReplica(t, w.disks[i])
-		require.Empty(t, w.replicas[i].rescue, "a crash damages nothing")
+		require.Empty(t, w.replicas[i].recovered, "a crash damages nothing")
 	case 13:
 		w.side[i] = 1 - w.side[i]
 	}

@@ -32,7 +32,7 @@ type join struct {
 
 // join joins a fold of which all is there. One at a time may be under way.
 func (r *replica) join(f *foldSink, union bool, pause yield) error {
-	if r.overlay.vector.covers(f.vector) && !union {
+	if r.index.vector.covers(f.vector) && !union {
 		return nil
 	}
 	j, err := r.beginJoin(f, union)
@@ -57,15 +57,15 @@ func (r *replica) join(f *foldSink, union bool, pause yield) error {
 	if err := r.save(); err != nil {
 		return nil // it is kept, and tried again; the next opening sweeps
 	}
-	// What is left of this the next opening sweeps.
-	_ = r.overlay.writeParts(old.Len(), pause, func(i int) diskWrite {
+	// The next opening sweeps what is left of this.
+	_ = r.index.writeParts(old.Len(), pause, func(i int) diskWrite {
 		return diskWrite{key: diskKeys + string(j.gen.other()) + old.At(i).key, delete: true}
 	})
 	return nil
 }
 
 func (r *replica) beginJoin(f *foldSink, union bool) (*join, error) {
-	o := r.overlay
+	o := r.index
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err := o.commitState(); err != nil { // it says that the other generation is not in use
@@ -103,11 +103,11 @@ func (j *join) step(n int) (done bool, err error) {
 			}
 			j.sum += sumOf(list)
 			j.written = append(j.written, key)
-			writes = append(writes, j.replica.overlay.recordWrite(j.gen, key, list))
+			writes = append(writes, j.replica.index.recordWrite(j.gen, key, list))
 		}
 	}
 	if len(writes) > 0 {
-		err = j.replica.overlay.write(writes)
+		err = j.replica.index.write(writes)
 	}
 	return done, err
 }
@@ -158,10 +158,10 @@ func contains(list []*element, e *element) bool {
 // finish takes the merged state into use, in memory, with its batch of the disk
 // to come. It returns what is on the disk of the old one.
 func (j *join) finish() (old ordered.Snapshot[*element], err error) {
-	if err := j.replica.overlay.commit(); err != nil {
+	if err := j.replica.index.commit(); err != nil {
 		return old, err
 	}
-	o := j.replica.overlay
+	o := j.replica.index
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	j.mergeTouched()
@@ -179,7 +179,7 @@ func (j *join) finish() (old ordered.Snapshot[*element], err error) {
 
 // mergeTouched merges again what the replica has changed since it was merged.
 func (j *join) mergeTouched() {
-	o := j.replica.overlay
+	o := j.replica.index
 	for _, key := range slices.SortedFunc(maps.Keys(o.touched), storage.CompareKeys) {
 		at, _ := slices.BinarySearchFunc(j.fold.elements, key, func(e *element, key string) int { return storage.CompareKeys(e.key, key) })
 		end := at
@@ -212,7 +212,7 @@ func (j *join) mergeTouched() {
 
 // joinHeads: heads are elements too, which a delta removes by linking to them.
 func (j *join) joinHeads() {
-	o := j.replica.overlay
+	o := j.replica.index
 	theirs := map[string]bool{}
 	for _, h := range j.fold.heads {
 		theirs[h.id] = true
@@ -231,7 +231,7 @@ func (j *join) joinHeads() {
 
 // cancel forgets a join that did not come to its end.
 func (j *join) cancel(pause yield) {
-	o := j.replica.overlay
+	o := j.replica.index
 	o.mu.Lock()
 	o.touched = nil
 	o.mu.Unlock()

@@ -65,23 +65,23 @@ func (r *Store) setState(s storage.ReplicaState) {
 		return
 	}
 	r.state = s
-	r.observe("replica-state", "state", string(s), "deltas", r.replica.overlay.tail.len, "entries", r.replica.overlay.elements.Len())
+	r.observe("replica-state", "state", string(s), "deltas", r.replica.index.tail.len, "entries", r.replica.index.elements.Len())
 }
 
 // catchUp makes the replica ready.
 func (r *Store) catchUp(ctx context.Context) error {
 	if !r.replica.isEmpty() {
-		// What it has is sound, if old: one attempt, and it serves.
+		// Its contents are sound, if old: it makes one attempt to catch up, and serves.
 		ctx, cancel := clock.WithTimeout(ctx, r.cfg.Loop, r.openGrace())
 		defer cancel()
 		r.tryCatchUp(ctx, r.shuffledOthers(), catchUpPeersMax)
 	} else if err := r.findOthers(ctx); err != nil {
 		return err
 	}
-	if len(r.replica.rescue) > 0 {
-		// Who else can be reached may know what became of it.
+	if len(r.replica.recovered) > 0 {
+		// The other members that can be reached may know what became of it.
 		r.pullAll(ctx)
-		r.observe("replica-rescued", "keys", len(r.replica.rescue))
+		r.observe("replica-rescued", "keys", len(r.replica.recovered))
 		if err := r.replica.restore(r.pause); err != nil {
 			return err
 		}

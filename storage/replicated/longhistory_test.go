@@ -75,11 +75,11 @@ func longHistory(b *testing.B, deltas, keys int) {
 
 	damaged := joiner.disk.Clone()
 	damageOne(b, damaged)
-	rescued := openLong(b, hosts[1], alone, damaged)
-	defer rescued.close()
-	require.Equal(b, keys, rescued.r.Stats().Entries)
-	b.ReportMetric(float64(rescued.took.Milliseconds()), "rescue-ms")
-	b.ReportMetric(ms(rescued.loop.Turns().Longest), "rescue-turn-ms")
+	recovered := openLong(b, hosts[1], alone, damaged)
+	defer recovered.close()
+	require.Equal(b, keys, recovered.r.Stats().Entries)
+	b.ReportMetric(float64(recovered.took.Milliseconds()), "recovery-ms")
+	b.ReportMetric(ms(recovered.loop.Turns().Longest), "recovery-turn-ms")
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -7,7 +7,7 @@ import (
 	"github.com/taucloud/tau/storage"
 )
 
-// What go-ds-crdt makes of a delta depends on nothing but the delta and the
+// The result that go-ds-crdt makes of a delta depends on nothing but the delta and the
 // elements of the keys that it touches. So where many replicas run in one
 // process, as in a simulated world, it merges each delta once: the others take
 // over what came of it if their elements were the same. Which replica of a
@@ -70,7 +70,7 @@ func (d *delta) recalled() []outcome {
 
 // recall does an operation with what is remembered of its sorted deltas. It
 // reports whether all of them were; otherwise the operation is as it was.
-func (o *overlay) recall(sorted []*delta) bool {
+func (o *stagedIndex) recall(sorted []*delta) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, d := range sorted {
@@ -81,7 +81,7 @@ func (o *overlay) recall(sorted []*delta) bool {
 	return true
 }
 
-func (o *overlay) recallOne(d *delta) bool {
+func (o *stagedIndex) recallOne(d *delta) bool {
 	for _, out := range d.recalled() {
 		if !o.fits(out) {
 			continue
@@ -101,7 +101,7 @@ func (o *overlay) recallOne(d *delta) bool {
 }
 
 // fits reports whether the elements are those of before.
-func (o *overlay) fits(out outcome) bool {
+func (o *stagedIndex) fits(out outcome) bool {
 	for _, m := range out {
 		if !slices.Equal(o.cell(m.key).list, m.before) {
 			return false

@@ -43,7 +43,7 @@ func TestWhatIsRecalledIsWhatIsMerged(t *testing.T) {
 
 // readBoth has both take what a writer has, and compares them.
 func readBoth(t require.TestingT, from, recaller, merger *testReplica) (recalled int) {
-	have := merger.overlay.vector.clone()
+	have := merger.index.vector.clone()
 	have.add(dot{writer: 1, seq: 1}) // one that has nothing would be given the whole state
 	p, err := from.missing(have, 1<<20)
 	require.NoError(t, err)
@@ -51,7 +51,7 @@ func readBoth(t require.TestingT, from, recaller, merger *testReplica) (recalled
 		d, err := decodeDelta(raw)
 		require.NoError(t, err)
 		require.NoError(t, merger.check([]*delta{d}))
-		merger.overlay.begin()
+		merger.index.begin()
 		require.NoError(t, merger.merge([]*delta{d}))
 		require.NoError(t, merger.finish(nil))
 
@@ -59,10 +59,10 @@ func readBoth(t require.TestingT, from, recaller, merger *testReplica) (recalled
 		if recaller.crdt == nil {
 			recalled++
 		}
-		require.Equal(t, merger.overlay.state(), recaller.overlay.state())
+		require.Equal(t, merger.index.state(), recaller.index.state())
 		require.Equal(t, merger.headIDs(), recaller.headIDs())
 		require.Equal(t, merger.contents(), recaller.contents())
-		require.Equal(t, merger.overlay.takeChanged(), recaller.overlay.takeChanged())
+		require.Equal(t, merger.index.takeChanged(), recaller.index.takeChanged())
 	}
 	return recalled
 }

@@ -30,7 +30,7 @@ type operation struct {
 type cell struct {
 	before []*element
 	list   []*element
-	// What go-ds-crdt says about the value, and of which height it is.
+	// The value as go-ds-crdt has written it, and its height.
 	value    []byte
 	priority []byte
 	// from is the merge that list was taken over from, if it was.
@@ -38,7 +38,7 @@ type cell struct {
 }
 
 // begin starts an operation.
-func (o *overlay) begin() {
+func (o *stagedIndex) begin() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.op = &operation{
@@ -51,7 +51,7 @@ func (o *overlay) begin() {
 }
 
 // abort ends an operation that has changed nothing.
-func (o *overlay) abort() {
+func (o *stagedIndex) abort() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.op = nil
@@ -59,7 +59,7 @@ func (o *overlay) abort() {
 
 // bring says that a delta is part of the operation. Its parents are in the
 // context, which was checked, also those of which nothing else is known.
-func (o *overlay) bring(d *delta) {
+func (o *stagedIndex) bring(d *delta) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.op.bring(d)
@@ -76,7 +76,7 @@ func (op *operation) bring(d *delta) {
 }
 
 // made is bring for the delta that go-ds-crdt makes of a write.
-func (o *overlay) made(d *delta) error {
+func (o *stagedIndex) made(d *delta) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.op == nil || o.op.made != nil {
@@ -88,7 +88,7 @@ func (o *overlay) made(d *delta) error {
 }
 
 // delta returns a delta of the operation.
-func (o *overlay) delta(id string) *delta {
+func (o *stagedIndex) delta(id string) *delta {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.op == nil {
@@ -99,7 +99,7 @@ func (o *overlay) delta(id string) *delta {
 
 // compared returns the element that a delta set, of the key whose elements
 // go-ds-crdt compares.
-func (o *overlay) compared(id string) *element {
+func (o *stagedIndex) compared(id string) *element {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.op == nil || o.op.comparing == "" {
@@ -114,7 +114,7 @@ func (o *overlay) compared(id string) *element {
 }
 
 // cell is the cell of a key; between operations it is one that nobody keeps.
-func (o *overlay) cell(key string) *cell {
+func (o *stagedIndex) cell(key string) *cell {
 	if o.op != nil {
 		if c := o.op.cells[key]; c != nil {
 			return c
@@ -175,7 +175,7 @@ func (c *cell) check() error {
 
 // finish makes the operation part of the index. It fails, and changes nothing,
 // if go-ds-crdt has not done all that it should.
-func (o *overlay) finish() error {
+func (o *stagedIndex) finish() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	op := o.op

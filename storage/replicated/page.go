@@ -23,7 +23,7 @@ const pageLenMax = 256
 // missing returns what a replica with a context lacks, up to sizeMax bytes. The
 // context is the cursor: the next page is what is lacking with this one.
 func (r *replica) missing(have *vector, sizeMax int) (p page, err error) {
-	t := r.overlay.tail
+	t := r.index.tail
 	if !have.covers(t.cut) || len(have.last) == 0 && !r.isEmpty() {
 		return page{fold: true}, nil
 	}
@@ -59,12 +59,12 @@ func (r *replica) block(s *stub) (*delta, error) {
 		return d, nil
 	}
 	at := diskDeltas + s.id
-	for _, w := range r.overlay.unsaved {
+	for _, w := range r.index.unsaved {
 		if w.key == at && !w.delete {
 			return decodeDelta(w.value)
 		}
 	}
-	return readDelta(r.overlay.disk, r.overlay.at+storage.Key(at), s.cid)
+	return readDelta(r.index.disk, r.index.at+storage.Key(at), s.cid)
 }
 
 // forgetUpTo cuts the tail after a delta whose block is damaged: nothing else is
@@ -72,10 +72,10 @@ func (r *replica) block(s *stub) (*delta, error) {
 // the whole state.
 func (r *replica) forgetUpTo(s *stub) {
 	context := newVector()
-	r.overlay.tail.after(r.overlay.tail.cut, func(t *stub) bool {
+	r.index.tail.after(r.index.tail.cut, func(t *stub) bool {
 		context.add(t.dot)
 		return t != s
 	})
-	r.overlay.raiseCut(context)
+	r.index.raiseCut(context)
 	_ = r.save() // kept, and tried again
 }

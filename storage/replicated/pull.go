@@ -38,13 +38,13 @@ func (r *Store) pullLater(next lag) {
 		for len(r.lagging) > 0 && r.ctx.Err() == nil {
 			next := r.lagging[0]
 			r.lagging = r.lagging[1:]
-			before := r.replica.overlay.vector.sum
+			before := r.replica.index.vector.sum
 			if next.whole {
 				_ = r.mend(r.ctx, next.from) // the next round sees whether it helped
 				continue
 			}
 			// If it fails, anti-entropy tries again.
-			if r.pull(r.ctx, next.from) == nil && next.rumour && before != r.replica.overlay.vector.sum {
+			if r.pull(r.ctx, next.from) == nil && next.rumour && before != r.replica.index.vector.sum {
 				r.spread()
 			}
 		}
@@ -69,12 +69,12 @@ func (r *Store) pull(ctx context.Context, from transport.Peer) error {
 		case response.Part != nil:
 			err = r.takePart(response.Part)
 		default:
-			before := r.replica.overlay.vector.sum
+			before := r.replica.index.vector.sum
 			err = r.take(response.Deltas)
 			if err == nil && !response.More {
 				return nil
 			}
-			if err == nil && before == r.replica.overlay.vector.sum {
+			if err == nil && before == r.replica.index.vector.sum {
 				err = r.pageError("a page that brings nothing", from)
 			}
 		}
@@ -90,7 +90,7 @@ func (r *Store) pageError(text string, from transport.Peer) error {
 
 // pullPage asks for the next page.
 func (r *Store) pullPage(ctx context.Context, from transport.Peer) (fetchResponse, error) {
-	request := fetchRequest{Have: r.replica.overlay.vector.encode()}
+	request := fetchRequest{Have: r.replica.index.vector.encode()}
 	if r.sink != nil && r.sinkFrom == from {
 		request.Fold = &foldRequest{ID: r.sink.id, At: r.sink.at}
 	}
@@ -149,11 +149,11 @@ func (r *Store) takePart(p *partPage) error {
 	}
 	raw := r.part.Bytes
 	r.part = partPage{}
-	before := r.replica.overlay.vector.sum
+	before := r.replica.index.vector.sum
 	if err := r.take([][]byte{raw}); err != nil {
 		return err
 	}
-	if before == r.replica.overlay.vector.sum {
+	if before == r.replica.index.vector.sum {
 		return transport.New(transport.Invalid, r.exchange.fetch.Name, "a delta that brings nothing")
 	}
 	return nil
@@ -198,14 +198,14 @@ func (r *Store) releaseSink(me *int) {
 
 // joinFold joins a whole fold while the replica goes on.
 func (r *Store) joinFold(from transport.Peer, sink *foldSink, union bool) error {
-	before := r.replica.overlay.vector.sum
+	before := r.replica.index.vector.sum
 	if union && sink.vector.sum != before {
 		return nil // it is not what was compared any more
 	}
 	if err := r.replica.join(sink, union, r.pause); err != nil {
 		return err
 	}
-	if !union && before == r.replica.overlay.vector.sum {
+	if !union && before == r.replica.index.vector.sum {
 		return r.pageError("a fold that brings nothing", from)
 	}
 	if union {
@@ -227,7 +227,7 @@ func (r *Store) pause() error { return clock.Sleep(r.ctx, r.cfg.Loop, 0) }
 func (r *Store) mend(ctx context.Context, from transport.Peer) error {
 	me := new(int)
 	defer r.releaseSink(me)
-	request := fetchRequest{Have: r.replica.overlay.vector.encode(), Whole: true}
+	request := fetchRequest{Have: r.replica.index.vector.encode(), Whole: true}
 	for {
 		response, err := r.ask(ctx, from, request)
 		if err != nil {

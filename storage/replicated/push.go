@@ -87,8 +87,8 @@ func (r *Store) rotatedPeers() []transport.Peer {
 func (r *Store) pushRequest() pushRequest {
 	request := pushRequest{Heads: r.encodedHeads()}
 	size := 0
-	for _, h := range r.replica.overlay.headList() {
-		s := r.replica.overlay.tail.get(h.dot)
+	for _, h := range r.replica.index.headList() {
+		s := r.replica.index.tail.get(h.dot)
 		if s == nil || size+s.size > pushSizeMax {
 			continue // whoever lacks it asks
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/taucloud/tau/storage"
 )
 
-// year is as good as never for go-ds-crdt's own rebroadcasts; we compare heads
+// year turns off go-ds-crdt's own rebroadcasts, which cannot be disabled; we compare heads
 // ourselves, on our clock.
 const year = 365 * 24 * time.Hour
 
@@ -29,13 +29,13 @@ var (
 // operations only, each one batch of the disk. It knows no network and nothing
 // waits in it, except for go-ds-crdt's own goroutines, which work in memory.
 type replica struct {
-	overlay *overlay
+	index *stagedIndex
 	// newWriter draws the name of an opening; writer is what it drew, 0 as long
 	// as this one has not written.
 	newWriter func() uint64
 	writer    uint64
-	// rescue is what a damaged disk still had, by key, until it is written again.
-	rescue [][]*element
+	// recovered is what a damaged disk still had, by key, until it is written again.
+	recovered [][]*element
 
 	history storage.History // bounds the tail
 
@@ -48,27 +48,27 @@ type replica struct {
 
 // openReplica opens what is on the disk below at. If part of it is damaged the
 // replica is empty: it cannot say what it knows of, so it is new, and what is
-// sound of it is in rescue. pause is called now and then.
+// sound of it is in recovered. pause is called now and then.
 func openReplica(disk storage.Disk, at storage.Key, newWriter func() uint64, pause yield) (*replica, error) {
 	r := &replica{newWriter: newWriter, history: storage.DefaultHistory()}
-	r.overlay = newOverlay(disk, at)
+	r.index = newStagedIndex(disk, at)
 	f, err := readReplica(disk, at, pause)
 	if err != nil {
 		return nil, err
 	}
 	if !f.damaged && !f.empty {
-		if err = r.overlay.load(f, pause); errors.Is(err, storage.ErrCorrupt) {
+		if err = r.index.load(f, pause); errors.Is(err, storage.ErrCorrupt) {
 			f.damaged = true
-			r.overlay = newOverlay(disk, at)
+			r.index = newStagedIndex(disk, at)
 		} else if err != nil {
 			return nil, err
 		}
 	}
 	if f.damaged {
-		err = r.salvage(f, pause)
+		err = r.beginRecovery(f, pause)
 	} else {
-		r.rescue = f.rescue
-		err = r.overlay.sweep(f.stale(), pause)
+		r.recovered = f.recovered
+		err = r.index.sweep(f.stale(), pause)
 	}
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func openReplica(disk storage.Disk, at storage.Key, newWriter func() uint64, pau
 	return r, nil
 }
 
-// start has a go-ds-crdt work on the overlay, if none does.
+// start has a go-ds-crdt work on the index, if none does.
 func (r *replica) start() error {
 	if r.closed {
 		return clock.ErrStopped
@@ -85,7 +85,7 @@ func (r *replica) start() error {
 		return nil
 	}
 	r.feed = newFeed()
-	store, err := crdt.New(r.overlay, datastore.RawKey("/"), &dag{r.overlay}, r.feed, &crdt.Options{
+	store, err := crdt.New(r.index, datastore.RawKey("/"), &dag{r.index}, r.feed, &crdt.Options{
 		Logger:              quiet{},
 		RebroadcastInterval: year,
 		NumWorkers:          1,
@@ -120,10 +120,10 @@ func (r *replica) close() {
 }
 
 // has reports whether a delta is part of the state.
-func (r *replica) has(d dot) bool { return r.overlay.vector.has(d) }
+func (r *replica) has(d dot) bool { return r.index.vector.has(d) }
 
 // isEmpty reports whether the replica knows of nothing that was ever written.
-func (r *replica) isEmpty() bool { return len(r.overlay.vector.last) == 0 }
+func (r *replica) isEmpty() bool { return len(r.index.vector.last) == 0 }
 
 // ingest makes deltas of other replicas part of the state, all or none: it
 // returns errMissing if one builds on what is neither here nor among them. A
@@ -159,7 +159,7 @@ func (r *replica) check(sorted []*delta) error {
 		before := dot{d.dot.writer, d.dot.seq - 1}
 		previous := last[before.writer]
 		if previous == nil && before.seq > 0 {
-			previous = r.overlay.tail.get(before)
+			previous = r.index.tail.get(before)
 		}
 		if previous == nil && !r.has(before) || previous != nil && previous.dot != before {
 			return errMissing
@@ -174,7 +174,7 @@ func (r *replica) check(sorted []*delta) error {
 			among[d.dot] = d.stub
 		}
 	}
-	writers := len(r.overlay.vector.last)
+	writers := len(r.index.vector.last)
 	for w := range last {
 		if !r.has(dot{w, 1}) {
 			writers++
@@ -230,10 +230,10 @@ func (r *replica) checkHeight(d *delta, among map[dot]*stub) error {
 
 // parent is what is known of a delta, nil if that is no more than its dot.
 func (r *replica) parent(d dot, id string) *stub {
-	if s := r.overlay.tail.get(d); s != nil {
+	if s := r.index.tail.get(d); s != nil {
 		return s
 	}
-	if h := r.overlay.heads[id]; h != nil && h.dot == d {
+	if h := r.index.heads[id]; h != nil && h.dot == d {
 		return &stub{cid: h.cid, id: h.id, dot: h.dot, height: h.height}
 	}
 	return nil
@@ -244,12 +244,12 @@ func (r *replica) process(sorted []*delta) error {
 	if r.closed {
 		return clock.ErrStopped
 	}
-	r.overlay.begin()
-	if r.overlay.recall(sorted) {
+	r.index.begin()
+	if r.index.recall(sorted) {
 		r.stop() // it does not know of the new heads
 		return r.finish(nil)
 	}
-	r.overlay.begin()
+	r.index.begin()
 	if err := r.merge(sorted); err != nil {
 		return r.fail(err)
 	}
@@ -262,8 +262,8 @@ func (r *replica) process(sorted []*delta) error {
 // finish ends an operation; merged is the delta that go-ds-crdt has merged in it,
 // if it is one alone.
 func (r *replica) finish(merged *delta) error {
-	op := r.overlay.op
-	if err := r.overlay.finish(); err != nil {
+	op := r.index.op
+	if err := r.index.finish(); err != nil {
 		return r.fail(err)
 	}
 	if merged != nil {
@@ -280,10 +280,10 @@ func (r *replica) merge(sorted []*delta) error {
 	}
 	cids := make([]storage.CID, len(sorted))
 	for i, d := range sorted {
-		r.overlay.bring(d)
+		r.index.bring(d)
 		cids[i] = d.cid
 	}
-	if len(r.overlay.heads) == 0 {
+	if len(r.index.heads) == 0 {
 		// Without heads go-ds-crdt takes all that it is told of for heads.
 		if !r.feed.process(cids[:1]) {
 			return clock.ErrStopped
@@ -300,7 +300,7 @@ func (r *replica) merge(sorted []*delta) error {
 // On an error nothing has changed.
 func (r *replica) commit(writes map[storage.Key]storage.Write) (*delta, error) {
 	if r.writer == 0 {
-		if len(r.overlay.vector.last) >= writersMax {
+		if len(r.index.vector.last) >= writersMax {
 			return nil, fmt.Errorf("%w: %d writers", storage.ErrTooLarge, writersMax)
 		}
 		r.writer = max(1, r.newWriter())
@@ -308,13 +308,13 @@ func (r *replica) commit(writes map[storage.Key]storage.Write) (*delta, error) {
 	if err := r.start(); err != nil {
 		return nil, err
 	}
-	r.overlay.begin()
+	r.index.begin()
 	if err := r.write(writes); err != nil {
 		return nil, r.fail(err)
 	}
-	d := r.overlay.op.made
+	d := r.index.op.made
 	if d == nil {
-		r.overlay.abort()
+		r.index.abort()
 		return nil, nil
 	}
 	if err := r.finish(d); err != nil {
@@ -323,10 +323,10 @@ func (r *replica) commit(writes map[storage.Key]storage.Write) (*delta, error) {
 	return d, nil
 }
 
-// fail ends an operation that go-ds-crdt did not do as it should. The overlay is
+// fail ends an operation that go-ds-crdt did not do as it should. The index is
 // as before; go-ds-crdt may have half of it in its own memory.
 func (r *replica) fail(cause error) error {
-	r.overlay.abort()
+	r.index.abort()
 	r.stop()
 	return cause
 }
@@ -334,12 +334,12 @@ func (r *replica) fail(cause error) error {
 // save writes to the disk what is not on it, as one batch, and cuts the tail
 // when it has grown too long.
 func (r *replica) save() error {
-	if r.overlay.tail.exceeds(r.history) {
-		if r.overlay.prune(r.history.Deltas, r.history.Bytes) {
+	if r.index.tail.exceeds(r.history) {
+		if r.index.prune(r.history.Deltas, r.history.Bytes) {
 			r.stop()
 		}
 	}
-	return r.overlay.commit()
+	return r.index.commit()
 }
 
 // valueTag begins every value within go-ds-crdt, to which an empty one is none.
@@ -356,7 +356,7 @@ func (r *replica) write(writes map[storage.Key]storage.Write) error {
 	something := false
 	for _, k := range slices.SortedFunc(maps.Keys(writes), storage.Key.Compare) {
 		w, key := writes[k], datastore.RawKey(string(k))
-		if r.overlay.present(k) {
+		if r.index.present(k) {
 			something = true
 			if err := batch.Delete(ctx, key); err != nil {
 				return fmt.Errorf("storage: write delta: %w", err)
@@ -385,8 +385,8 @@ func (r *replica) write(writes map[storage.Key]storage.Write) error {
 
 // dots are what a new delta says of itself: its own, and those of its links.
 func (r *replica) dots() []byte {
-	raw := appendDot(nil, dot{r.writer, r.overlay.vector.last[r.writer] + 1})
-	for _, h := range r.overlay.headList() {
+	raw := appendDot(nil, dot{r.writer, r.index.vector.last[r.writer] + 1})
+	for _, h := range r.index.headList() {
 		raw = appendDot(raw, h.dot)
 	}
 	return raw

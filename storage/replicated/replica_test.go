@@ -43,7 +43,7 @@ func (r *testReplica) pause() error {
 // which there are pagesMax, or as many as it takes.
 func (r *testReplica) pullFrom(t require.TestingT, other *testReplica, sizeMax int, pagesMax ...int) {
 	for n := 0; len(pagesMax) == 0 || n < pagesMax[0]; n++ {
-		have, err := decodeVector(r.overlay.vector.encode())
+		have, err := decodeVector(r.index.vector.encode())
 		require.NoError(t, err)
 		p, err := other.missing(have, sizeMax)
 		require.NoError(t, err)
@@ -87,12 +87,12 @@ func put(k storage.Key, value string) map[storage.Key]storage.Write {
 
 func (r *testReplica) contents() map[storage.Key]string {
 	m := map[storage.Key]string{}
-	r.overlay.list("", func(k storage.Key, value []byte) { m[k] = string(value[len(valueTag):]) })
+	r.index.list("", func(k storage.Key, value []byte) { m[k] = string(value[len(valueTag):]) })
 	return m
 }
 
 func (r *testReplica) headIDs() (ids []string) {
-	for _, h := range r.overlay.headList() {
+	for _, h := range r.index.headList() {
 		ids = append(ids, h.id)
 	}
 	slices.Sort(ids)

@@ -36,7 +36,7 @@ func TestReplicasAreOpenedOnABrittleDisk(t *testing.T) {
 			return "", err
 		}
 		defer r.close()
-		return fmt.Sprint(r.overlay.vector.sum, r.overlay.sum, r.overlay.tail.len, len(r.overlay.heads)), nil
+		return fmt.Sprint(r.index.vector.sum, r.index.sum, r.index.tail.len, len(r.index.heads)), nil
 	}
 	want, err := state(start.Clone())
 	require.NoError(t, err)

@@ -12,15 +12,15 @@ import (
 
 // On the disk, below a replica's place. All but the deltas is sealed.
 const (
-	diskKeys   = "/k" // of each generation: a record, which is its elements, for each key
-	diskHeads  = "/h" // for each head, by id
-	diskDeltas = "/n" // the deltas themselves, by id
-	diskCut    = "/p" // for each writer, how far the deltas were cut
-	diskState  = "/s" // how many of all that there must be, and their sums
-	diskRescue = "/r" // what was sound of a damaged replica and is to be written again, by key
-	// diskSalvaged says that the rescue is complete and all else, if there is
+	diskKeys      = "/k" // of each generation: a record, which is its elements, for each key
+	diskHeads     = "/h" // for each head, by id
+	diskDeltas    = "/n" // the deltas themselves, by id
+	diskCut       = "/p" // for each writer, how far the deltas were cut
+	diskState     = "/s" // how many of all that there must be, and their sums
+	diskRecovered = "/r" // what was sound of a damaged replica and is to be written again, by key
+	// diskRecovering says that what was recovered is complete and all else, if there is
 	// any, garbage. It goes when there is a state again.
-	diskSalvaged = "/q"
+	diskRecovering = "/q"
 )
 
 // generation is one of the two places for records. A whole state that comes from
@@ -40,29 +40,29 @@ func (g generation) other() generation {
 	return generationA
 }
 
-// diskWrite is one write to come, with its place below the overlay's.
+// diskWrite is one write to come, with its place below the index's.
 type diskWrite struct {
 	key    string
-	full   string // with the overlay's place, if somebody has made that already
+	full   string // with the index's place, if somebody has made that already
 	value  []byte
 	delete bool
 }
 
 func cutKey(writer uint64) string { return diskCut + fmt.Sprintf("/%016x", writer) }
 
-func (o *overlay) save(key string, value []byte) {
+func (o *stagedIndex) save(key string, value []byte) {
 	o.unsaved = append(o.unsaved, diskWrite{key: key, value: ondisk.Seal(string(o.at)+key, value)})
 }
 
-func (o *overlay) erase(key string) {
+func (o *stagedIndex) erase(key string) {
 	o.unsaved = append(o.unsaved, diskWrite{key: key, delete: true})
 }
 
-func (o *overlay) saveRecord(g generation, key string, list []*element) {
+func (o *stagedIndex) saveRecord(g generation, key string, list []*element) {
 	o.unsaved = append(o.unsaved, o.recordWrite(g, key, list))
 }
 
-func (o *overlay) recordWrite(g generation, key string, list []*element) diskWrite {
+func (o *stagedIndex) recordWrite(g generation, key string, list []*element) diskWrite {
 	at := diskKeys + string(g) + key
 	if len(list) == 0 {
 		return diskWrite{key: at, delete: true}
@@ -73,7 +73,7 @@ func (o *overlay) recordWrite(g generation, key string, list []*element) diskWri
 // commit writes the operations to the disk, as one batch. What the disk refuses
 // stays for the next commit: memory runs ahead, and still no state of the disk
 // is half done.
-func (o *overlay) commit() error {
+func (o *stagedIndex) commit() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.unsaved) == 0 {
@@ -83,24 +83,24 @@ func (o *overlay) commit() error {
 }
 
 // commitState is commit also if there is nothing else to write.
-func (o *overlay) commitState() error {
+func (o *stagedIndex) commitState() error {
 	n := len(o.unsaved)
-	if o.salvaged {
-		o.erase(diskSalvaged)
+	if o.recovering {
+		o.erase(diskRecovering)
 	}
 	o.save(diskState, o.state().encode())
 	if err := o.write(o.unsaved); err != nil {
 		o.unsaved = o.unsaved[:n]
 		return err
 	}
-	o.salvaged = false
+	o.recovering = false
 	clear(o.unsaved)
 	o.unsaved = o.unsaved[:0]
 	return nil
 }
 
 // write makes writes one batch of the disk.
-func (o *overlay) write(writes []diskWrite) error {
+func (o *stagedIndex) write(writes []diskWrite) error {
 	ctx := context.Background()
 	batch, err := o.disk.Batch(ctx)
 	if err != nil {
@@ -142,7 +142,7 @@ func (c *count) add(hash uint64) {
 	c.sum += hash
 }
 
-func (o *overlay) state() diskSums {
+func (o *stagedIndex) state() diskSums {
 	s := diskSums{
 		gen:      o.gen,
 		elements: count{uint64(o.elements.Len()), o.sum},

@@ -16,14 +16,14 @@ type found struct {
 	known   bool // sums were there and sound
 	empty   bool // there was nothing at all
 	damaged bool // something was not sound
-	// salvaged: it was damaged, and the rescue is all that counts.
-	salvaged bool
-	records  map[generation][][]*element // by key, in the disk's order
-	corrupt  map[string]bool             // keys of records that were not sound
-	heads    []*head
-	cut      *vector
-	deltas   []*delta
-	rescue   [][]*element // by key
+	// recovering: it was damaged, and only what was recovered counts.
+	recovering bool
+	records    map[generation][][]*element // by key, in the disk's order
+	corrupt    map[string]bool             // keys of records that were not sound
+	heads      []*head
+	cut        *vector
+	deltas     []*delta
+	recovered  [][]*element // by key
 }
 
 // yield gives up the turn now and then while much is read or written.
@@ -56,7 +56,7 @@ func readReplica(disk storage.Disk, at storage.Key, pause yield) (*found, error)
 	if err != nil {
 		return nil, fmt.Errorf("storage: open replica: %w", err)
 	}
-	f.damaged = f.damaged || f.salvaged || !f.empty && !f.whole()
+	f.damaged = f.damaged || f.recovering || !f.empty && !f.whole()
 	return f, nil
 }
 
@@ -78,8 +78,8 @@ func (f *found) take(k storage.Key, key string, raw []byte) (err error) {
 	if raw, err = ondisk.Unseal(string(k), raw); err != nil {
 		return err
 	}
-	if key == diskSalvaged {
-		f.salvaged = true
+	if key == diskRecovering {
+		f.recovering = true
 		return nil
 	}
 	if key == diskState {
@@ -113,10 +113,10 @@ func (f *found) takeRecord(key string, raw []byte) error {
 		f.records[g] = append(f.records[g], list)
 		return nil
 	}
-	if k, ok := cutPart(key, diskRescue); ok {
+	if k, ok := cutPart(key, diskRecovered); ok {
 		list, err := decodeRecord(k, raw)
 		if err == nil {
-			f.rescue = append(f.rescue, list)
+			f.recovered = append(f.recovered, list)
 		}
 		return err
 	}
@@ -161,8 +161,8 @@ func (f *found) whole() bool {
 }
 
 // load makes what was found, all of it sound, the index. Nobody else may use the
-// overlay meanwhile.
-func (o *overlay) load(f *found, pause yield) error {
+// index meanwhile.
+func (o *stagedIndex) load(f *found, pause yield) error {
 	o.gen = f.sums.gen
 	o.sum = f.sums.elements.sum
 	for i, list := range f.records[o.gen] {

@@ -111,8 +111,8 @@ func (r *Store) open(ctx context.Context) (err error) {
 	if r.ctx.Err() != nil { // the loop has stopped meanwhile
 		return clock.ErrStopped
 	}
-	if len(r.replica.rescue) > 0 {
-		r.observe("replica-damaged", "keys", len(r.replica.rescue))
+	if len(r.replica.recovered) > 0 {
+		r.observe("replica-damaged", "keys", len(r.replica.recovered))
 	}
 	r.state = storage.ReplicaReady
 	if r.replica.isEmpty() {
@@ -122,7 +122,7 @@ func (r *Store) open(ctx context.Context) (err error) {
 	if err := r.catchUp(ctx); err != nil {
 		return err
 	}
-	r.replica.overlay.takeChanged()
+	r.replica.index.takeChanged()
 	return nil
 }
 
@@ -174,7 +174,7 @@ func (r *Store) Get(k storage.Key) ([]byte, error) {
 		}
 		return bytes.Clone(w.Value), nil
 	}
-	value, found := r.replica.overlay.value(k)
+	value, found := r.replica.index.value(k)
 	if !found {
 		return nil, storage.ErrNotFound
 	}
@@ -186,7 +186,7 @@ func (r *Store) List(prefix storage.Key) ([]storage.Entry, error) { return r.Ent
 
 // Entries implements storage.Replicated.
 func (r *Store) Entries(prefix storage.Key) (list []storage.Entry) {
-	r.replica.overlay.list(prefix, func(k storage.Key, value []byte) {
+	r.replica.index.list(prefix, func(k storage.Key, value []byte) {
 		if _, found := r.pending[k]; !found {
 			list = append(list, storage.Entry{Key: k, Value: bytes.Clone(value[len(valueTag):])})
 		}
@@ -279,7 +279,7 @@ func (r *Store) Sync(ctx context.Context) error {
 // have equal contents, but for what this turn has written. For checks and status.
 func (r *Store) Heads() []string {
 	var list []string
-	for _, h := range r.replica.overlay.headList() {
+	for _, h := range r.replica.index.headList() {
 		list = append(list, h.cid.String())
 	}
 	return list
@@ -287,7 +287,7 @@ func (r *Store) Heads() []string {
 
 // Stats is for checks, figures and status.
 func (r *Store) Stats() storage.ReplicaStats {
-	o := r.replica.overlay
+	o := r.replica.index
 	return storage.ReplicaStats{
 		Entries:    o.elements.Len(),
 		Deltas:     o.tail.len,

@@ -93,7 +93,7 @@ func (r *Store) foldAsked(request *foldRequest) *foldSource {
 func (r *Store) offerFold(now bool) *foldSource {
 	for _, f := range r.folds {
 		young := r.cfg.Loop.Elapsed()-f.frozen < foldFresh
-		if !now && young && f.vector.covers(r.replica.overlay.tail.cut) {
+		if !now && young && f.vector.covers(r.replica.index.tail.cut) {
 			return f
 		}
 	}

@@ -22,7 +22,7 @@ func (m *member) fetch(request fetchRequest) (response fetchResponse, err error)
 
 // vector is the context of a member's replica.
 func (m *member) vector() (v *vector) {
-	m.In(func(context.Context) { v = m.r.replica.overlay.vector.clone() })
+	m.In(func(context.Context) { v = m.r.replica.index.vector.clone() })
 	return v
 }
 
@@ -117,7 +117,7 @@ func TestFetchServesPages(t *testing.T) {
 
 // longCID is that of the one long delta.
 func (fetchResponse) longCID(m *member) []byte {
-	return m.r.replica.overlay.tail.get(dot{m.r.replica.writer, 11}).cid.Bytes()
+	return m.r.replica.index.tail.get(dot{m.r.replica.writer, 11}).cid.Bytes()
 }
 
 // TestFoldsAreServed: newcomers get the same one while it is fresh, two at most

@@ -28,7 +28,7 @@ const notifyEach = 512
 
 // notify schedules a turn for the watchers if an operation changed something.
 func (r *Store) notify() {
-	r.changed = append(r.changed, r.replica.overlay.takeChanged()...)
+	r.changed = append(r.changed, r.replica.index.takeChanged()...)
 	if len(r.changed) == 0 || r.notifying {
 		return
 	}

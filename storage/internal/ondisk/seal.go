@@ -13,7 +13,7 @@ import (
 	"github.com/taucloud/tau/storage"
 )
 
-// What lies on the disk is sealed: 4 bytes of CRC-32C over the key and the
+// Every value on the disk is sealed: 4 bytes of CRC-32C over the key and the
 // value, then the value. The key is part of it so that a value that turns up
 // under another key is noticed too.
 const sealLen = 4

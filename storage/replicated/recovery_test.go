@@ -57,7 +57,7 @@ func TestEveryDamageIsFoundAndMended(t *testing.T) {
 	}
 	_, err := source.commit(writesOf(storage.Write{Key: storage.K("k", "0"), Delete: true}))
 	require.NoError(t, err)
-	source.overlay.prune(4, 1<<20)
+	source.index.prune(4, 1<<20)
 	require.NoError(t, source.save())
 	whole := source.contents()
 	keys := diskKeysOf(t, disk)
@@ -71,7 +71,7 @@ func TestEveryDamageIsFoundAndMended(t *testing.T) {
 			require.True(t, alone.isEmpty(), "it does not know what it knew: %s", name)
 			require.NoError(t, alone.restore(noPause))
 			require.Equal(t, whole, alone.contents(), "nothing is lost though nobody else has it: %s", name)
-			stillOnDisk(t, alone, alone.overlay.disk.(*memdisk.Disk))
+			stillOnDisk(t, alone, alone.index.disk.(*memdisk.Disk))
 			alone.close()
 
 			r := newReplica(t, damaged)
@@ -79,7 +79,7 @@ func TestEveryDamageIsFoundAndMended(t *testing.T) {
 			require.NoError(t, r.restore(noPause))
 			require.Equal(t, whole, r.contents(), name)
 			require.Equal(t, source.headIDs(), r.headIDs(), "nothing was written again: %s", name)
-			require.Equal(t, source.overlay.sum, r.overlay.sum, name)
+			require.Equal(t, source.index.sum, r.index.sum, name)
 			stillOnDisk(t, r, damaged)
 			r.close()
 		}
@@ -134,7 +134,7 @@ func TestSalvageIsWhole(t *testing.T) {
 			_, err := source.commit(writes)
 			require.NoError(t, err)
 		}
-		source.overlay.prune(rapid.IntRange(0, batches).Draw(t, "tail"), 1<<20)
+		source.index.prune(rapid.IntRange(0, batches).Draw(t, "tail"), 1<<20)
 		require.NoError(t, source.save())
 		keys := diskKeysOf(t, disk)
 		damaged := disk.Clone()
@@ -200,14 +200,14 @@ func TestDamagedBlocksAreNotServed(t *testing.T) {
 	}
 	have := newVector()
 	have.add(dot{r.writer, 1})
-	damaged := r.overlay.tail.lanes[r.writer][2]
+	damaged := r.index.tail.lanes[r.writer][2]
 	damages["flipped"](t, disk, storage.K("kv", "test")+diskDeltas+storage.Key(damaged.id), nil)
 	_, err := r.missing(have, 1<<20)
 	require.ErrorIs(t, err, storage.ErrCorrupt)
 	p, err := r.missing(have, 1<<20)
 	require.NoError(t, err)
 	require.True(t, p.fold)
-	require.Equal(t, 1, r.overlay.tail.len)
+	require.Equal(t, 1, r.index.tail.len)
 	stillOnDisk(t, r, disk)
 	other := newReplica(t, memdisk.New())
 	defer other.close()

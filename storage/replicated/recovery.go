@@ -11,31 +11,31 @@ import (
 	"github.com/taucloud/tau/storage/internal/ondisk"
 )
 
-// salvage empties a damaged disk. What is sound of it becomes the replica's
-// rescue, which stays on the disk until it is written again. It may be done
-// anew after a crash at any point: once diskSalvaged is there, the rescue is
-// complete and all else is garbage.
-func (r *replica) salvage(f *found, pause yield) error {
-	o := r.overlay
-	r.rescue = f.rescue
-	if !f.salvaged {
-		r.rescue = f.sound()
-		if err := o.writeParts(len(r.rescue), pause, func(i int) diskWrite {
-			at := diskRescue + r.rescue[i][0].key
-			return diskWrite{key: at, value: ondisk.Seal(string(o.at)+at, encodeRecord(r.rescue[i]))}
+// beginRecovery empties a damaged disk. The sound elements are kept apart, in
+// r.recovered and on the disk, until restore has written them again. It may be
+// repeated after a crash at any point: once diskRecovering is there, the recovered
+// elements are complete and everything else is garbage.
+func (r *replica) beginRecovery(f *found, pause yield) error {
+	o := r.index
+	r.recovered = f.recovered
+	if !f.recovering {
+		r.recovered = f.sound()
+		if err := o.writeParts(len(r.recovered), pause, func(i int) diskWrite {
+			at := diskRecovered + r.recovered[i][0].key
+			return diskWrite{key: at, value: ondisk.Seal(string(o.at)+at, encodeRecord(r.recovered[i]))}
 		}); err != nil {
 			return err
 		}
-		if err := o.write([]diskWrite{{key: diskSalvaged, value: ondisk.Seal(string(o.at)+diskSalvaged, nil)}}); err != nil {
+		if err := o.write([]diskWrite{{key: diskRecovering, value: ondisk.Seal(string(o.at)+diskRecovering, nil)}}); err != nil {
 			return err
 		}
 	}
-	o.salvaged = true
+	o.recovering = true
 	return o.clear(pause)
 }
 
 // writeParts writes n things, some hundred of them at once.
-func (o *overlay) writeParts(n int, pause yield, at func(i int) diskWrite) error {
+func (o *stagedIndex) writeParts(n int, pause yield, at func(i int) diskWrite) error {
 	var part []diskWrite
 	for i := range n {
 		part = append(part, at(i))
@@ -53,11 +53,11 @@ func (o *overlay) writeParts(n int, pause yield, at func(i int) diskWrite) error
 	return nil
 }
 
-// clear removes everything but the rescue.
-func (o *overlay) clear(pause yield) error {
+// clear removes everything but the recovered elements.
+func (o *stagedIndex) clear(pause yield) error {
 	var keys []string
 	err := ondisk.Scan(o.disk, o.at, func(k storage.Key, _ []byte) error {
-		if key := string(k[len(o.at):]); key != diskSalvaged && !strings.HasPrefix(key, diskRescue+"/") {
+		if key := string(k[len(o.at):]); key != diskRecovering && !strings.HasPrefix(key, diskRecovered+"/") {
 			keys = append(keys, key)
 		}
 		return nil
@@ -69,7 +69,7 @@ func (o *overlay) clear(pause yield) error {
 }
 
 // sweep removes keys from the disk.
-func (o *overlay) sweep(keys []string, pause yield) error {
+func (o *stagedIndex) sweep(keys []string, pause yield) error {
 	return o.writeParts(len(keys), pause, func(i int) diskWrite { return diskWrite{key: keys[i], delete: true} })
 }
 
@@ -87,7 +87,7 @@ func (f *found) stale() (keys []string) {
 // set other keys too is left out, unless they are all here or the delta is.
 func (f *found) sound() [][]*element {
 	known := map[*element]bool{}
-	for _, lists := range [][][]*element{f.records[generationA], f.records[generationB], f.rescue} {
+	for _, lists := range [][][]*element{f.records[generationA], f.records[generationB], f.recovered} {
 		for _, list := range lists {
 			for _, e := range list {
 				known[e] = true
@@ -158,13 +158,13 @@ func (f *found) takeDeltas(known map[*element]bool, whole map[string]bool) {
 // delta set it together. It is small as each is a turn.
 const restoreSize = 64 << 10
 
-// restore writes again, in the order of history, what of the rescue nobody has:
+// restore writes again, in the order of history, the recovered elements that nobody has:
 // what others have seen and do not have was deleted, and what they have for a
 // key stands. What one delta set stays together.
 func (r *replica) restore(pause yield) error {
 	var list []*element
-	for _, record := range r.rescue {
-		if _, present := r.overlay.value(storage.Key(record[0].key)); !present {
+	for _, record := range r.recovered {
+		if _, present := r.index.value(storage.Key(record[0].key)); !present {
 			if e := winner(record); !r.has(e.dot) {
 				list = append(list, e)
 			}
@@ -182,7 +182,7 @@ func (r *replica) restore(pause yield) error {
 			continue
 		}
 		for _, k := range slices.SortedFunc(maps.Keys(part), storage.Key.Compare) {
-			r.overlay.erase(diskRescue + string(k)) // in the same batch
+			r.index.erase(diskRecovered + string(k)) // in the same batch
 		}
 		if _, err := r.commit(part); err != nil {
 			return err
@@ -195,10 +195,10 @@ func (r *replica) restore(pause yield) error {
 	if err := r.save(); err != nil {
 		return err
 	}
-	keys := make([]string, len(r.rescue))
-	for i, record := range r.rescue {
-		keys[i] = diskRescue + record[0].key
+	keys := make([]string, len(r.recovered))
+	for i, record := range r.recovered {
+		keys[i] = diskRecovered + record[0].key
 	}
-	r.rescue = nil
-	return r.overlay.sweep(keys, pause)
+	r.recovered = nil
+	return r.index.sweep(keys, pause)
 }

@@ -13,21 +13,21 @@ import (
 	"github.com/taucloud/tau/storage/internal/ordered"
 )
 
-// overlay stands between go-ds-crdt and the disk. It holds the whole index in
-// memory, so reads do not touch the disk; an entry costs a pointer, and what it
-// points to is shared with the other replicas of the process.
+// stagedIndex is the datastore that go-ds-crdt works on. It holds the whole index
+// in memory, so reads do not touch the disk; an entry costs a pointer, and the
+// element that it points to is shared with the other replicas of the process.
 //
-// What go-ds-crdt reads and writes during an operation goes to a scratch pad,
-// which becomes part of the index, and one batch of the disk, as a whole or not
-// at all. So no crash leaves half an operation, and no failure either.
+// The writes of an operation are staged. They become part of the index, and one
+// batch of the disk, as a whole or not at all. So no crash leaves half an operation,
+// and no failure either.
 //
 // Our replicas process every delta once and after all its ancestors, so neither
 // a superseded element nor its tombstone is looked at again: both are dropped.
-// What keeps an old delta from being processed twice is the vector.
+// The vector keeps an old delta from being processed twice.
 //
 // The lock is for go-ds-crdt's own goroutines, of which one takes statistics
-// now and then; otherwise only one goroutine at a time works on an overlay.
-type overlay struct {
+// now and then; otherwise only one goroutine at a time works on an index.
+type stagedIndex struct {
 	disk storage.Disk
 	at   storage.Key
 
@@ -40,10 +40,10 @@ type overlay struct {
 	rest     map[string][]byte // go-ds-crdt's marks about itself, in memory only
 	op       *operation        // nil between operations
 
-	gen      generation
-	salvaged bool // the disk has diskSalvaged
-	unsaved  []diskWrite
-	changed  []storage.Key // since takeChanged
+	gen        generation
+	recovering bool // the disk has diskRecovering
+	unsaved    []diskWrite
+	changed    []storage.Key // since takeChanged
 	// touched, if it is not nil, gathers the keys that operations change.
 	touched map[string]bool
 }
@@ -87,8 +87,8 @@ func cutHead(raw []byte) (h *head, rest []byte, err error) {
 	return newHead(h.cid, h.id, h.dot, h.height), rest, nil
 }
 
-func newOverlay(disk storage.Disk, at storage.Key) *overlay {
-	return &overlay{
+func newStagedIndex(disk storage.Disk, at storage.Key) *stagedIndex {
+	return &stagedIndex{
 		disk:     disk,
 		at:       at,
 		elements: ordered.NewSet(compareElements),
@@ -103,7 +103,7 @@ func newOverlay(disk storage.Disk, at storage.Key) *overlay {
 var errBadHead = errors.New("storage: malformed head")
 
 // record returns the elements of a key, in order.
-func (o *overlay) record(key string) (list []*element) {
+func (o *stagedIndex) record(key string) (list []*element) {
 	o.elements.From(func(e *element) bool { return storage.CompareKeys(e.key, key) < 0 }, func(e *element) bool {
 		if e.key != key {
 			return false
@@ -115,7 +115,7 @@ func (o *overlay) record(key string) (list []*element) {
 }
 
 // value returns the value of a key.
-func (o *overlay) value(k storage.Key) ([]byte, bool) {
+func (o *stagedIndex) value(k storage.Key) ([]byte, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if e := winner(o.record(string(k))); e != nil {
@@ -125,15 +125,15 @@ func (o *overlay) value(k storage.Key) ([]byte, bool) {
 }
 
 // present reports whether a key has a value, also within an operation.
-func (o *overlay) present(k storage.Key) bool {
+func (o *stagedIndex) present(k storage.Key) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.cell(string(k)).list) > 0
 }
 
 // list calls f for the keys below prefix that have a value, in order. f must
-// not call the overlay.
-func (o *overlay) list(prefix storage.Key, f func(k storage.Key, value []byte)) {
+// not call the index.
+func (o *stagedIndex) list(prefix storage.Key, f func(k storage.Key, value []byte)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if prefix == "/" {
@@ -161,7 +161,7 @@ func (o *overlay) list(prefix storage.Key, f func(k storage.Key, value []byte)) 
 }
 
 // headList are the heads, in go-ds-crdt's order.
-func (o *overlay) headList() []*head {
+func (o *stagedIndex) headList() []*head {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.SortedFunc(maps.Values(o.heads), func(a, b *head) int { return storage.CompareCIDs(a.cid, b.cid) })
@@ -169,7 +169,7 @@ func (o *overlay) headList() []*head {
 
 // takeChanged returns the user's keys that were written since it was last
 // called, some perhaps more than once.
-func (o *overlay) takeChanged() []storage.Key {
+func (o *stagedIndex) takeChanged() []storage.Key {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	changed := o.changed
@@ -179,7 +179,7 @@ func (o *overlay) takeChanged() []storage.Key {
 
 // setRecord replaces the elements of a key; from is the merge that they were taken
 // over from, if they were.
-func (o *overlay) setRecord(key string, old, list []*element, from *merged) {
+func (o *stagedIndex) setRecord(key string, old, list []*element, from *merged) {
 	for _, e := range old {
 		if !slices.Contains(list, e) {
 			o.elements.Delete(e)
@@ -203,7 +203,7 @@ func (o *overlay) setRecord(key string, old, list []*element, from *merged) {
 }
 
 // setHead adds a head.
-func (o *overlay) setHead(h *head) {
+func (o *stagedIndex) setHead(h *head) {
 	o.heads[h.id] = h
 	o.unsaved = append(o.unsaved, h.saved.of(o.at, "", func() diskWrite {
 		at := diskHeads + h.id
@@ -211,7 +211,7 @@ func (o *overlay) setHead(h *head) {
 	}))
 }
 
-func (o *overlay) dropHead(id string) {
+func (o *stagedIndex) dropHead(id string) {
 	if _, found := o.heads[id]; found {
 		delete(o.heads, id)
 		o.erase(diskHeads + id)
@@ -219,14 +219,14 @@ func (o *overlay) dropHead(id string) {
 }
 
 // prune cuts the tail to its bounds and reports whether that did anything.
-func (o *overlay) prune(lenMax, bytesMax int) bool {
+func (o *stagedIndex) prune(lenMax, bytesMax int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.dropBlocks(o.tail.prune(lenMax, bytesMax))
 }
 
 // raiseCut forgets the blocks of all that context includes.
-func (o *overlay) raiseCut(context *vector) bool {
+func (o *stagedIndex) raiseCut(context *vector) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	before := o.tail.cut.sum
@@ -238,7 +238,7 @@ func (o *overlay) raiseCut(context *vector) bool {
 }
 
 // dropBlocks follows a cut of the tail on the disk.
-func (o *overlay) dropBlocks(cut []*stub) bool {
+func (o *stagedIndex) dropBlocks(cut []*stub) bool {
 	writers := newVector()
 	for _, s := range cut {
 		o.erase(diskDeltas + s.id)
@@ -250,6 +250,6 @@ func (o *overlay) dropBlocks(cut []*stub) bool {
 	return len(cut) > 0
 }
 
-func (o *overlay) saveCut(d dot) {
+func (o *stagedIndex) saveCut(d dot) {
 	o.save(cutKey(d.writer), binary.AppendUvarint(nil, o.tail.cut.last[d.writer]))
 }
