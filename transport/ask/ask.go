@@ -1,0 +1,149 @@
+// Package ask puts a question to the peers that offer a service, one after the
+// other, until one has answered. Every client of a replicated service does that;
+// what differs is in its Policy: whom it asks first, which errors end it, and
+// which one is told when nobody has answered.
+package ask
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
+)
+
+// Policy says how a client asks. The zero value of each field is the plain choice.
+type Policy struct {
+	// Service is what the peers offer.
+	Service string
+	// Final are the kinds of error that every peer would answer with: the others are
+	// not asked.
+	Final []transport.Kind
+	// Telling are the kinds that say more than the errors of those who are asked
+	// later: one of them is what is told at the end, if nobody answers.
+	Telling []transport.Kind
+	// AsTheyAre are the kinds that are told as they are when nobody has answered; any
+	// other becomes Unreachable. None: all are.
+	AsTheyAre []transport.Kind
+	// PeersMax bounds how many are asked, 0: all.
+	PeersMax int
+	// StayWithLast: the peer that answered last is asked first, so that a client
+	// reads what it wrote; else it is the one that ranks first for the key.
+	StayWithLast bool
+	// AvoidFor is how long a peer that did not answer is asked last.
+	AvoidFor time.Duration
+}
+
+// Asker asks for one client. It is not safe for concurrent use, like all that
+// belongs to one loop.
+type Asker struct {
+	ep     *transport.Endpoint
+	policy Policy
+	last   transport.Peer
+	// avoid says until when, in Elapsed, a peer is asked last. It has at most as many
+	// entries as the service has had peers.
+	avoid map[transport.Peer]time.Duration
+}
+
+// New returns an Asker that calls through ep.
+func New(ep *transport.Endpoint, policy Policy) *Asker {
+	return &Asker{ep: ep, policy: policy, avoid: map[transport.Peer]time.Duration{}}
+}
+
+// Endpoint is what the questions go through.
+func (a *Asker) Endpoint() *transport.Endpoint { return a.ep }
+
+// Order lists the peers in the order in which they are asked about key: by
+// rendezvous, or, if the client stays with the last, that one, this node itself,
+// and then the others in an order that differs from node to node. Those to avoid
+// come at the end.
+func (a *Asker) Order(key string) []transport.Peer {
+	if a.policy.StayWithLast {
+		self := a.ep.Self()
+		key = string(self[:])
+	}
+	list := rendezvous.Rank(key, a.ep.Directory().Peers(a.policy.Service))
+	if a.policy.StayWithLast {
+		list = first(a.last, first(a.ep.Self(), list))
+	}
+	now := a.ep.Loop().Elapsed()
+	var avoided []transport.Peer
+	list = slices.DeleteFunc(list, func(p transport.Peer) bool {
+		until, known := a.avoid[p]
+		if avoid := known && now < until; !avoid {
+			return false
+		}
+		avoided = append(avoided, p)
+		return true
+	})
+	return append(list, avoided...)
+}
+
+// first moves p to the front, if it is there.
+func first(p transport.Peer, list []transport.Peer) []transport.Peer {
+	if i := slices.Index(list, p); i > 0 {
+		list = slices.Insert(slices.Delete(list, i, i+1), 0, p)
+	}
+	return list
+}
+
+// Put asks the peers in turn, limit for each, until one has answered: with nil, or
+// with an error of a final kind. method is for the error that is told when nobody
+// is there to be asked. When ctx ends, the error is that of the question that was
+// under way.
+func (a *Asker) Put(ctx context.Context, method, key string, limit time.Duration, put func(ctx context.Context, peer transport.Peer) error) error {
+	told := transport.New(transport.Unreachable, method, "no "+a.policy.Service+" in the directory")
+	for i, peer := range a.Order(key) {
+		if a.policy.PeersMax > 0 && i == a.policy.PeersMax {
+			break
+		}
+		err := a.once(ctx, peer, limit, put)
+		kind := transport.KindOf(err)
+		switch {
+		case err == nil:
+			a.last = peer
+			delete(a.avoid, peer)
+			return nil
+		case slices.Contains(a.policy.Final, kind):
+			delete(a.avoid, peer)
+			return err
+		case ctx.Err() != nil:
+			return err
+		}
+		if a.policy.AvoidFor > 0 {
+			a.avoid[peer] = a.ep.Loop().Elapsed() + a.policy.AvoidFor
+		}
+		if i == 0 || a.telling(kind) || !a.telling(transport.KindOf(told)) {
+			told = err
+		}
+	}
+	if len(a.policy.AsTheyAre) > 0 && !slices.Contains(a.policy.AsTheyAre, transport.KindOf(told)) {
+		told = transport.New(transport.Unreachable, method, told.Error())
+	}
+	return told
+}
+
+func (a *Asker) telling(kind transport.Kind) bool { return slices.Contains(a.policy.Telling, kind) }
+
+func (a *Asker) once(ctx context.Context, peer transport.Peer, limit time.Duration, put func(context.Context, transport.Peer) error) error {
+	ctx, cancel := clock.WithTimeout(ctx, a.ep.Loop(), limit)
+	defer cancel()
+	return put(ctx, peer)
+}
+
+// Call calls a method at the peers in turn, see Put. After an error the response is
+// that of no peer: its zero value.
+func Call[Req, Resp any](ctx context.Context, a *Asker, m transport.Method[Req, Resp], key string, limit time.Duration, req Req) (Resp, error) {
+	var resp Resp
+	err := a.Put(ctx, m.Name, key, limit, func(ctx context.Context, peer transport.Peer) (err error) {
+		resp, err = m.Call(ctx, a.ep, peer, req)
+		return err
+	})
+	if err != nil {
+		var none Resp
+		return none, err
+	}
+	return resp, nil
+}
