@@ -12,6 +12,7 @@ import (
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // neighbour stands in for another patrick: it answers pings as a test says.
@@ -57,7 +58,7 @@ func amongNeighbours(t *testing.T, before, n int, f func(c *nodetest.Caller, r *
 		cloud.Directory.Add(self.Peer(), "patrick")
 		for i := 0; ; i++ {
 			branch, list := patrickapi.BranchID("r", fmt.Sprint(i)), []*neighbour{}
-			for _, p := range patrickapi.Rank(branch, cloud.Directory.Peers("patrick")) {
+			for _, p := range rendezvous.Rank(branch, cloud.Directory.Peers("patrick")) {
 				if p == self.Peer() && len(list) != before {
 					break
 				}
