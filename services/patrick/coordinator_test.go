@@ -60,13 +60,14 @@ func amongNeighbours(t *testing.T, before, n int, f func(c *nodetest.Caller, r *
 			branch, list := patrickapi.BranchID("r", fmt.Sprint(i)), []*neighbour{}
 			for _, p := range rendezvous.Rank(branch, cloud.Directory.Peers("patrick")) {
 				if p == self.Peer() && len(list) != before {
+					list = nil
 					break
 				}
 				if p != self.Peer() {
 					list = append(list, byPeer[p])
 				}
 			}
-			if len(list) == n {
+			if len(list) == n && list != nil {
 				f(self, newReach(self.Env), branch, list)
 				return
 			}
