@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -198,8 +197,7 @@ func (r *runner) run(w *World) {
 		}
 		// a task of a crashed node exits the goroutine, one that panics ends the run
 		if v := recover(); v != nil {
-			w.Fail(fmt.Errorf("sim: panic in task %q of %s at %v: %v\n%s",
-				running.name, running.loop.life.node.name, w.Now(), v, debug.Stack()))
+			w.Fail(w.panicked(v))
 		}
 		running.end()
 	}()

@@ -15,11 +15,11 @@ package sim
 
 import (
 	"container/heap"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -54,8 +54,12 @@ type Config struct {
 	// EventsMax ends a run that does not end; 0 means 500 million.
 	EventsMax uint64
 	// StallTimeout is the real time without any event after which the world is
-	// taken for stuck: goroutines are dumped and the process exits. 0 means 10 s.
+	// taken for stuck. 0 means 10 s.
 	StallTimeout time.Duration
+	// Stuck is told of a breakdown after which the bubble cannot be left, and of
+	// what the run came to; it must end the process. It may be called on any
+	// goroutine. nil prints all goroutines and exits with 70.
+	Stuck func(Outcome, *Breakdown)
 	// Progress, if set, is called about every 1,000 events on the world's thread.
 	Progress func(virtual time.Duration, events uint64)
 	// Perturb, if not 0, disturbs goroutines in real time, in a way drawn from
@@ -78,6 +82,7 @@ type World struct {
 	virtual atomic.Int64 // nanoseconds since the start
 	events  eventHeap
 	current *task     // the one that runs now, nil between turns
+	firing  *event    // the one that fires now
 	idle    []*runner // goroutines without a task
 
 	pendingMu sync.Mutex
@@ -141,14 +146,27 @@ func Run(cfg Config, body func(w *World) error) (out Outcome, err error) {
 	// The T is a vessel for the bubble only: nothing is ever reported on it.
 	synctest.Test(&testing.T{}, func(*testing.T) {
 		defer func() {
-			if r := recover(); r != nil {
-				err = fmt.Errorf("sim: panic at %v: %v\n%s", w.Now(), r, debug.Stack())
+			if v := recover(); v != nil { // what has begun in the bubble cannot be ended any more
+				w.stuck(w.first(w.panicked(v)))
 			}
 		}()
 		err = w.runBody(body)
-		out = Outcome{Digest: w.trace.digest(), Events: w.fired.Load(), Virtual: w.Now()}
+		out = w.outcome()
 	})
 	return out, err
+}
+
+func (w *World) outcome() Outcome {
+	return Outcome{Digest: w.trace.digest(), Events: w.fired.Load(), Virtual: w.Now()}
+}
+
+// first is the breakdown that the run failed with before b, b if there is none.
+func (w *World) first(b *Breakdown) *Breakdown {
+	var before *Breakdown
+	if errors.As(w.failure, &before) {
+		return before
+	}
+	return b
 }
 
 func (w *World) runBody(body func(w *World) error) (err error) {
@@ -162,6 +180,9 @@ func (w *World) runBody(body func(w *World) error) (err error) {
 	}
 	w.net = newNetwork(w, carrier)
 	defer func() {
+		if v := recover(); v != nil {
+			w.Fail(w.panicked(v))
+		}
 		w.end()
 		if err == nil {
 			err = w.failure
@@ -212,8 +233,14 @@ func (w *World) Fail(err error) {
 func (w *World) OnFact(f func(check.Fact)) { w.onFact = append(w.onFact, f) }
 
 // RunUntil fires events until virtual time d. It returns early with the first
-// failure.
-func (w *World) RunUntil(d time.Duration) error {
+// failure; a panic on the world's thread is one.
+func (w *World) RunUntil(d time.Duration) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			w.Fail(w.panicked(v))
+			err = w.failure
+		}
+	}()
 	for w.failure == nil {
 		w.settle()
 		w.collect()
@@ -241,7 +268,9 @@ func (w *World) fire(e *event) {
 	w.guard(e)
 	fire := e.fire
 	w.trace.event(w.nowNS(), e)
+	w.firing = e
 	fire()
+	w.firing = nil
 	if n := w.fired.Add(1); n%1024 == 0 && w.cfg.Progress != nil {
 		w.cfg.Progress(w.Now(), n)
 	}
@@ -262,8 +291,9 @@ func (w *World) settle() {
 	synctest.Wait()
 	for i := 0; w.current != nil; i++ {
 		if i == 1000 {
-			panic(fmt.Sprintf("task %q of %s waits for something that is not of this world\n%s",
-				w.current.name, w.current.loop.life.node.name, allStacks()))
+			b := w.turnOf(BrokenByStall)
+			b.What, b.Stack = "it waits for something that is not of this world", stuckFrames()
+			w.stuck(w.first(b))
 		}
 		time.Sleep(time.Nanosecond) // a library's timer may be what it waits for
 		synctest.Wait()
@@ -284,7 +314,7 @@ func (w *World) guard(e *event) {
 	}
 }
 
-// watch dumps all goroutines when nothing happens for too long in real time,
+// watch gives a world up in which nothing happens for too long in real time,
 // which is what a task that holds a mutex while it waits looks like. It must be
 // started outside of the bubble.
 func (w *World) watch() (stop func()) {
@@ -300,7 +330,9 @@ func (w *World) watch() (stop func()) {
 			if n := w.fired.Load(); n != last || n == 0 {
 				last, since = n, time.Now()
 			} else if time.Since(since) > w.cfg.StallTimeout {
-				stalled(w.Now(), w.cfg.StallTimeout)
+				b := w.turnOf(BrokenByStall)
+				b.What, b.Stack = fmt.Sprintf("no event for %v of real time", w.cfg.StallTimeout), stuckFrames()
+				w.stuck(b)
 			}
 		}
 	}()
@@ -311,6 +343,6 @@ func (w *World) watch() (stop func()) {
 }
 
 func allStacks() []byte {
-	buf := make([]byte, 1<<20)
+	buf := make([]byte, 16<<20)
 	return buf[:runtime.Stack(buf, true)]
 }

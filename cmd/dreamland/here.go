@@ -1,13 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/taucloud/tau/scenarios/words"
 	"github.com/taucloud/tau/sim/report"
@@ -35,10 +35,11 @@ func tuneRuntime() {
 	}
 }
 
-// runHere makes a run in this process.
-func runHere(j job, progress *progress) (report.Result, error) {
+// runHere makes a run in this process. A run that the process cannot leave is
+// printed, and ends it.
+func runHere(j job, out io.Writer, reported func(virtual time.Duration, events uint64)) (report.Result, error) {
 	tuneRuntime()
-	options := simrun.Options{Seed: j.seed, Wire: j.wire, Strict: j.strict, Perturb: j.perturb}
+	options := simrun.Options{Seed: j.seed, Wire: j.wire, Strict: j.strict, Perturb: j.perturb, StallTimeout: j.stall, Progress: reported}
 	trace, err := openTrace(j.trace)
 	if err != nil {
 		return report.Result{}, err
@@ -46,40 +47,20 @@ func runHere(j job, progress *progress) (report.Result, error) {
 	if trace != nil {
 		options.Trace = trace
 	}
-	stop := progress.watch(&options, j.scenario.Duration)
+	options.Stuck = func(r report.Result) {
+		if trace != nil {
+			_ = trace.close() // the run has failed anyway
+		}
+		_ = writeJSON(out, r)
+		os.Exit(exitFailed)
+	}
 	result := simrun.Run(j.scenario, words.Vocabulary(), options)
-	stop()
 	if trace != nil {
 		if err := trace.close(); err != nil {
 			return result, fmt.Errorf("--trace: %w", err)
 		}
 	}
 	return result, nil
-}
-
-// traceFile is a buffered file.
-type traceFile struct {
-	*bufio.Writer
-	file *os.File
-}
-
-// openTrace returns nil for no name.
-func openTrace(name string) (*traceFile, error) {
-	if name == "" {
-		return nil, nil
-	}
-	f, err := os.Create(name)
-	if err != nil {
-		return nil, fmt.Errorf("--trace: %w", err)
-	}
-	return &traceFile{Writer: bufio.NewWriterSize(f, 1<<20), file: f}, nil
-}
-
-func (t *traceFile) close() error {
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	return t.file.Close()
 }
 
 func writeJSON(out io.Writer, v any) error {

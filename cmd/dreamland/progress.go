@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/sim/report"
-	simrun "github.com/taucloud/tau/sim/run"
 )
 
 // progress keeps one line on a terminal up to date. On anything else, and if
@@ -32,14 +31,14 @@ func newProgress(out io.Writer, quiet bool) *progress {
 	return p
 }
 
-// watch shows how far a run of a duration in this process is, until stop is
-// called. The ticker lives outside of the world, where time is real.
-func (p *progress) watch(o *simrun.Options, duration time.Duration) (stop func()) {
+// watch shows how far a run of a duration is that tells report so, until stop is
+// called. report is nil if nobody looks.
+func (p *progress) watch(duration time.Duration) (report func(time.Duration, uint64), stop func()) {
 	if p.out == nil {
-		return func() {}
+		return nil, func() {}
 	}
 	var virtual, events atomic.Uint64
-	o.Progress = func(v time.Duration, n uint64) {
+	report = func(v time.Duration, n uint64) {
 		virtual.Store(uint64(v))
 		events.Store(n)
 	}
@@ -59,7 +58,7 @@ func (p *progress) watch(o *simrun.Options, duration time.Duration) (stop func()
 			p.show("%s of %s virtual time, %d events, %.0f events/s", v.Round(time.Second), duration, n, float64(n)/time.Since(began).Seconds())
 		}
 	}()
-	return func() {
+	return report, func() {
 		close(done)
 		<-ended
 		p.clear()

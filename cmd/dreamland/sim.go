@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/taucloud/tau/scenarios/words"
@@ -30,6 +32,7 @@ type simFlags struct {
 	profile string
 	heap    string
 	perturb uint64
+	stall   time.Duration
 	json    bool
 	quiet   bool
 }
@@ -75,6 +78,8 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 	must(flags.MarkHidden("heap-profile"))
 	flags.Uint64Var(&f.perturb, "perturb", 0, "disturb the goroutines of one run in real time, in a way drawn from this number; the digest is the same")
 	must(flags.MarkHidden("perturb"))
+	flags.DurationVar(&f.stall, "stall", 0, "give a run up in which nothing happens for so long in real time; default 1m")
+	must(flags.MarkHidden("stall"))
 	must(cmd.RegisterFlagCompletionFunc("wire", cobra.FixedCompletions([]string{scenario.Mocknet, scenario.Direct}, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
@@ -138,6 +143,7 @@ type job struct {
 	strict   bool
 	trace    string
 	perturb  uint64
+	stall    time.Duration
 	// threads and gogc are for dreamland determinism; 0: as usual.
 	threads, gogc int
 }
@@ -157,17 +163,7 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 	out := &output{flags: f, out: stdout}
 	progress := newProgress(stderr, f.quiet || f.json)
 	if len(stories) == 1 && f.seeds == 1 && !f.verify {
-		stop, err := startProfile(f.profile)
-		if err != nil {
-			return err
-		}
-		stopHeap, err := startHeapProfile(f.heap)
-		if err != nil {
-			return err
-		}
-		result, err := runHere(f.jobsOf(stories[0])[0], progress)
-		stop()
-		stopHeap()
+		result, err := f.single(f.jobsOf(stories[0])[0], progress, stdout)
 		if err != nil {
 			return err
 		}
@@ -206,6 +202,35 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 	return out.verdict()
 }
 
+// single makes one run: here if this process is the worker of another one, or is
+// to be profiled, and in a worker otherwise.
+func (f *simFlags) single(j job, progress *progress, stdout io.Writer) (report.Result, error) {
+	if os.Getenv(workerEnv) != "" {
+		return runHere(j, stdout, reportProgress())
+	}
+	if t, err := openTrace(j.trace); err != nil { // a bad name is bad input, not a run that failed
+		return report.Result{}, err
+	} else if t != nil {
+		_ = t.close()
+	}
+	reported, done := progress.watch(j.scenario.Duration)
+	defer done()
+	if f.profile == "" && f.heap == "" {
+		return supervised(j, reported)
+	}
+	stop, err := startProfile(f.profile)
+	if err != nil {
+		return report.Result{}, err
+	}
+	defer stop()
+	stopHeap, err := startHeapProfile(f.heap)
+	if err != nil {
+		return report.Result{}, err
+	}
+	defer stopHeap()
+	return runHere(j, stdout, reported)
+}
+
 // load reads all files before anything runs, and reports what is wrong with
 // all of them.
 func load(files []string) ([]*scenario.Scenario, error) {
@@ -235,7 +260,7 @@ func (f *simFlags) jobsOf(s *scenario.Scenario) []job {
 	}
 	jobs := make([]job, f.seeds)
 	for i := range jobs {
-		jobs[i] = job{scenario: s, seed: first + uint64(i), wire: wire, strict: f.strict, trace: f.trace, perturb: f.perturb}
+		jobs[i] = job{scenario: s, seed: first + uint64(i), wire: wire, strict: f.strict, trace: f.trace, perturb: f.perturb, stall: f.stall}
 	}
 	return jobs
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -60,6 +59,9 @@ func (j job) command(threads int, extra ...string) *exec.Cmd {
 	if j.strict {
 		args = append(args, "--strict")
 	}
+	if j.stall != 0 {
+		args = append(args, "--stall", j.stall.String())
+	}
 	if j.perturb != 0 {
 		args = append(args, "--perturb", strconv.FormatUint(j.perturb, 10))
 	}
@@ -73,18 +75,11 @@ func (j job) command(threads int, extra ...string) *exec.Cmd {
 
 // runInWorker makes a run in a process of its own.
 func runInWorker(j job) report.Result {
-	var stdout, stderr bytes.Buffer
-	var extra []string
-	if j.trace != "" {
-		extra = []string{"--trace", j.trace}
+	r, err := supervised(j, nil)
+	if err != nil {
+		return j.result(nil, []byte(err.Error()), err)
 	}
-	cmd := j.command(1, extra...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := tie(cmd)
-	if err == nil {
-		err = cmd.Run()
-	}
-	return j.result(stdout.Bytes(), stderr.Bytes(), err)
+	return r
 }
 
 // result reads what a worker printed. A worker that ended in any other way than
@@ -97,12 +92,19 @@ func (j job) result(stdout, stderr []byte, err error) report.Result {
 	if err == nil {
 		err = fmt.Errorf("no result")
 	}
+	if j.trace != "" {
+		_ = trimTrace(j.trace) // it is evidence; that there is none is said by its reader
+	}
 	r = report.Result{
 		Scenario: j.scenario.Name, Seed: j.seed, Wire: j.wire, Verdict: report.Failed, Figures: map[string]float64{}, Faults: []report.Fault{},
 		Replay: fmt.Sprintf("dreamland sim %s --seed %d --wire %s", j.scenario.File, j.seed, j.wire),
 		Expectations: []report.Expectation{{
 			Name: "no-unexpected-errors", When: "always", Detail: fmt.Sprintf("the worker ended with %v: %s", err, head(stderr)),
 		}},
+	}
+	if b := breakdownOf(string(stderr)); b != nil {
+		r.Breakdown = b
+		r.Expectations[0].Detail = strings.Join(append([]string{b.Kind + " in " + b.Task + ": " + b.What}, b.Stack...), "\n\t")
 	}
 	return r
 }

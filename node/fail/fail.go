@@ -42,6 +42,8 @@ const (
 	Error               // Hit returns an error of Kind Internal
 	Drop                // Hit returns ErrDrop
 	Delay               // Hit sleeps on the service's loop
+	Panic               // Hit panics: a bug, to see what is made of it
+	Hang                // Hit never returns and never parks: another one
 )
 
 // Action is a Do with its parameter.
@@ -50,16 +52,25 @@ type Action struct {
 	Delay time.Duration
 }
 
-// ParseAction reads "crash", "error", "drop" or "delay 3s".
+// words are the actions without a parameter.
+var words = map[string]Do{"crash": Crash, "error": Error, "drop": Drop, "panic": Panic, "hang": Hang}
+
+// String is what ParseAction reads.
+func (a Action) String() string {
+	for word, do := range words {
+		if do == a.Do {
+			return word
+		}
+	}
+	return "delay " + a.Delay.String()
+}
+
+// ParseAction reads "crash", "error", "drop", "panic", "hang" or "delay 3s".
 func ParseAction(s string) (Action, error) {
 	word, rest, _ := strings.Cut(strings.TrimSpace(s), " ")
-	switch {
-	case word == "crash" && rest == "":
-		return Action{Do: Crash}, nil
-	case word == "error" && rest == "":
-		return Action{Do: Error}, nil
-	case word == "drop" && rest == "":
-		return Action{Do: Drop}, nil
+	switch do, found := words[word]; {
+	case found && rest == "":
+		return Action{Do: do}, nil
 	case word == "delay":
 		d, err := time.ParseDuration(strings.TrimSpace(rest))
 		if err != nil || d < 0 {
@@ -67,7 +78,7 @@ func ParseAction(s string) (Action, error) {
 		}
 		return Action{Do: Delay, Delay: d}, nil
 	}
-	return Action{}, fmt.Errorf("fail: %q is none of crash, error, drop, delay DURATION", s)
+	return Action{}, fmt.Errorf("fail: %q is none of crash, error, drop, panic, hang, delay DURATION", s)
 }
 
 // Point is one named moment.
@@ -221,10 +232,21 @@ func (p *Point) Hit(ctx context.Context, env node.Env) error {
 		return transport.New(transport.Internal, p.name, "injected by a failpoint")
 	case Drop:
 		return ErrDrop
+	case Panic:
+		panic("planted by failpoint " + p.name)
+	case Hang:
+		hang()
 	case Delay:
 		return clock.Sleep(ctx, env.Loop, action.Delay)
 	}
 	return nil
+}
+
+// hang waits for a mutex that nobody unlocks, holding the turn.
+func hang() {
+	var mu sync.Mutex
+	mu.Lock()
+	mu.Lock()
 }
 
 // decide asks the library, whose hook asks the rules.

@@ -13,13 +13,18 @@ func TestParseAction(t *testing.T) {
 		" error ":      {Do: Error},
 		"drop":         {Do: Drop},
 		"delay 3s":     {Do: Delay, Delay: 3 * time.Second},
+		"panic":        {Do: Panic},
+		"hang":         {Do: Hang},
 		"delay  1m30s": {Do: Delay, Delay: 90 * time.Second},
 	} {
 		got, err := ParseAction(text)
 		require.NoError(t, err, text)
 		require.Equal(t, want, got, text)
+		again, err := ParseAction(got.String())
+		require.NoError(t, err)
+		require.Equal(t, want, again)
 	}
-	for _, bad := range []string{"", "crash now", "delay", "delay -1s", "delay 3", "panic", "sleep(3)"} {
+	for _, bad := range []string{"", "crash now", "delay", "delay -1s", "delay 3", "panic now", "sleep(3)"} {
 		_, err := ParseAction(bad)
 		require.Error(t, err, "%q", bad)
 	}

@@ -180,7 +180,7 @@ func (f Failpoint) Begin(l *Ledger) func() {
 }
 
 func (f Failpoint) String() string {
-	text := "failpoint " + f.Point + ": " + ActionText(f.Do)
+	text := "failpoint " + f.Point + ": " + f.Do.String()
 	if f.Nodes != nil {
 		text += " on " + names(f.Nodes)
 	}
@@ -188,17 +188,4 @@ func (f Failpoint) String() string {
 		text += fmt.Sprintf(", %d times", f.Times)
 	}
 	return text
-}
-
-// ActionText is the inverse of fail.ParseAction.
-func ActionText(a fail.Action) string {
-	switch a.Do {
-	case fail.Crash:
-		return "crash"
-	case fail.Error:
-		return "error"
-	case fail.Drop:
-		return "drop"
-	}
-	return "delay " + a.Delay.String()
 }

@@ -34,6 +34,8 @@ type Result struct {
 	Exercised Exercised `json:"exercised"`
 	// Strict: an expectation that is unproven fails the run.
 	Strict bool `json:"strict,omitempty"`
+	// Breakdown is set if the world could not go on.
+	Breakdown *Breakdown `json:"breakdown,omitempty"`
 	// Notes are remarks that are no verdict, such as errors of actions.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -71,6 +73,20 @@ type Action struct {
 	Done       int    `json:"done"`
 	Failed     int    `json:"failed"`
 	Unfinished int    `json:"unfinished"`
+}
+
+// Breakdown is a panic, or a turn that never ended.
+type Breakdown struct {
+	// Kind is "panic" or "stall".
+	Kind string `json:"kind"`
+	// Node, Service and Task are whose turn it was, where that is known.
+	Node    string `json:"node,omitempty"`
+	Service string `json:"service,omitempty"`
+	Task    string `json:"task,omitempty"`
+	AtMS    int64  `json:"at_ms"`
+	What    string `json:"what"`
+	// Stack has "function file:line", innermost first, without the standard library.
+	Stack []string `json:"stack"`
 }
 
 // Fault is one fault as it was drawn.

@@ -4,6 +4,7 @@
 package run
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,12 @@ type Options struct {
 	Trace io.Writer
 	// Progress is called now and then; nil for never.
 	Progress func(virtual time.Duration, events uint64)
+	// StallTimeout is the real time without an event after which the run is given
+	// up; 0 is a minute.
+	StallTimeout time.Duration
+	// Stuck is told what came of a run that broke down so that the process cannot go
+	// on, and must end it (see sim.Config). nil prints all goroutines.
+	Stuck func(report.Result)
 	// Perturb, if not 0, disturbs goroutines in real time (see sim.Config).
 	Perturb uint64
 }
@@ -48,7 +55,7 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 		r.actions.auditors = append(r.actions.auditors, a.New())
 	}
 	fail.ResetHits()
-	began := time.Now()
+	r.began, r.options = time.Now(), o
 	outcome, err := sim.Run(sim.Config{
 		Seed:     o.Seed,
 		Wire:     sim.WireKind(o.Wire),
@@ -57,11 +64,26 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 		Progress: o.Progress,
 		Perturb:  o.Perturb,
 		// a machine that is busy otherwise is no reason to give up
-		StallTimeout: stallTimeout,
+		StallTimeout: cmp.Or(o.StallTimeout, stallTimeout),
+		Stuck:        r.stuck(),
 	}, func(w *sim.World) error { return r.body(w, o.Seed) })
+	return r.result(outcome, err)
+}
+
+// stuck makes a result of a run that the process cannot leave.
+func (r *runner) stuck() func(sim.Outcome, *sim.Breakdown) {
+	if r.options.Stuck == nil {
+		return nil
+	}
+	return func(outcome sim.Outcome, b *sim.Breakdown) { r.options.Stuck(r.result(outcome, b)) }
+}
+
+// result is what came of the run; failure is how it ended.
+func (r *runner) result(outcome sim.Outcome, failure error) report.Result {
 	for i, f := range r.inflicted {
 		r.faults[i].WithoutEffect = !f.HadEffect()
 	}
+	s, o := r.scenario, r.options
 	result := report.Result{
 		Scenario:     s.Name,
 		About:        s.About,
@@ -70,14 +92,17 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 		Digest:       outcome.Digest,
 		Events:       outcome.Events,
 		VirtualMS:    outcome.Virtual.Milliseconds(),
-		WallMS:       time.Since(began).Milliseconds(),
+		WallMS:       time.Since(r.began).Milliseconds(),
 		Figures:      r.reported(),
 		Faults:       r.faults,
 		Replay:       fmt.Sprintf("dreamland sim %s --seed %d --wire %s", s.File, o.Seed, o.Wire),
 		Notes:        r.actions.notes(),
-		Expectations: r.expectations(err),
+		Expectations: r.expectations(failure),
 		Exercised:    r.exercised(),
 		Strict:       o.Strict,
+	}
+	if b := (*sim.Breakdown)(nil); errors.As(failure, &b) {
+		result.Breakdown = &report.Breakdown{Kind: b.Kind, Node: b.Node, Service: b.Service, Task: b.Task, AtMS: b.At.Milliseconds(), What: b.What, Stack: b.Stack}
 	}
 	if o.Strict {
 		result.Replay += " --strict"
@@ -89,6 +114,8 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 // runner is one run.
 type runner struct {
 	scenario *scenario.Scenario
+	options  Options
+	began    time.Time
 	world    *sim.World
 	ledger   *fault.Ledger
 	judges   *judges

@@ -88,7 +88,7 @@ var verbs = []verb{
 	{name: "disk", doc: "makes disks slow, full, failing or lying", lasts: until,
 		example: "disk: {on: core-1, slow: 50ms..200ms}",
 		params:  func() any { return &diskParams{} }, faults: diskFaults},
-	{name: "failpoint", doc: "crash, error, drop or \"delay 3s\" at a named moment of a service (dreamland failpoints lists them)", lasts: until,
+	{name: "failpoint", doc: "crash, error, drop, \"delay 3s\", panic or hang at a named moment of a service (dreamland failpoints lists them)", lasts: until,
 		example: "failpoint: {name: monkey/after-lock, on: monkey-1, do: crash, times: 1}",
 		params:  func() any { return &failpointParams{} }, faults: failpointFaults},
 	{name: "heal", doc: "ends every fault and boots every node that is down", lasts: never,

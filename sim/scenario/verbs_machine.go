@@ -84,7 +84,7 @@ func diskFaults(params any, o occurrence) (out []fault.Timed) {
 type failpointParams struct {
 	Name         pointName     `yaml:"name" doc:"one that dreamland failpoints lists"`
 	On           *Selector     `yaml:"on" doc:"nodes; default: all"`
-	Do           pointAction   `yaml:"do" doc:"crash, error, drop or \"delay 3s\""`
+	Do           pointAction   `yaml:"do" doc:"crash, error, drop, \"delay 3s\", or panic or hang, as a bug would"`
 	Times        int           `yaml:"times" doc:"how many hits it applies to; default: all"`
 	RestartAfter time.Duration `yaml:"restart-after" doc:"boots a node again that the point has crashed"`
 }
@@ -115,7 +115,7 @@ func (a *pointAction) decode(d *decoder, v *value) {
 	}
 	action, err := fail.ParseAction(text)
 	if err != nil {
-		d.fail(v, `write crash, error, drop or "delay 3s"`, "do: %s is nothing that a failpoint can do", quote(text))
+		d.fail(v, `write crash, error, drop, panic, hang or "delay 3s"`, "do: %s is nothing that a failpoint can do", quote(text))
 	}
 	*a = pointAction(action)
 }
