@@ -131,9 +131,10 @@ func TestStoresMeetAtTheirContracts(t *testing.T) {
 	}
 }
 
-// testMayImport lets tests of a room use the conformance suites of others.
+// testMayImport lets tests of a room use the conformance suites of others, and
+// node, of whose types nodetest is.
 func testMayImport(room string) bool {
-	return strings.HasSuffix(room, "test") || strings.HasSuffix(room, "memdisk") || room == "transport/libp2p"
+	return room == "node" || strings.HasSuffix(room, "test") || strings.HasSuffix(room, "memdisk") || room == "transport/libp2p"
 }
 
 func TestServicesMeetOnTheWire(t *testing.T) {

@@ -131,21 +131,3 @@ func (ep *Endpoint) leave(s *session, a *actions) {
 		}
 	}
 }
-
-// AskOrder lists the peers that offer a service in the order in which to try
-// them: last, the one that answered last, then this node itself, then the others
-// from a place that differs from node to node. The zero Peer is nobody.
-func (ep *Endpoint) AskOrder(service string, last Peer) []Peer {
-	all := slices.Clone(ep.Directory().Peers(service))
-	self := ep.Self()
-	if len(all) > 1 {
-		turn := int(self[0]) % len(all)
-		all = slices.Concat(all[turn:], all[:turn])
-	}
-	for _, first := range []Peer{self, last} {
-		if i := slices.Index(all, first); i > 0 {
-			all = slices.Insert(slices.Delete(all, i, i+1), 0, first)
-		}
-	}
-	return all
-}

@@ -4,9 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/transport"
-	"github.com/taucloud/tau/transport/rendezvous"
+	"github.com/taucloud/tau/transport/ask"
 )
 
 // What is large has the time beside that it takes over a slow link, see
@@ -37,14 +36,21 @@ func PushTime(bytes int64) time.Duration { return PushTimeout + 3*transport.Tran
 // Client asks patricks, the coordinator of what is asked for first and then the others
 // in the order of rank, until one answers. Make one per service.
 type Client struct {
-	ep *transport.Endpoint
-	// avoid says until when, in Elapsed, a peer is asked last
-	avoid map[transport.Peer]time.Duration
+	ep    *transport.Endpoint
+	asker *ask.Asker
 }
 
 // NewClient returns a client that calls through ep.
 func NewClient(ep *transport.Endpoint) *Client {
-	return &Client{ep: ep, avoid: map[transport.Peer]time.Duration{}}
+	return &Client{ep: ep, asker: ask.New(ep, policy)}
+}
+
+// policy: what a patrick says of a job is the word of the job's coordinator, since
+// others pass the request on.
+var policy = ask.Policy{
+	Service:  Service,
+	Final:    []transport.Kind{transport.NotFound, transport.Conflict, transport.Invalid},
+	AvoidFor: avoidFor,
 }
 
 // NewEvent makes the event of a push that was noticed just now; id is 1 to
@@ -53,7 +59,7 @@ func NewClient(ep *transport.Endpoint) *Client {
 // of one caller in order when the patrick that knew of the first is gone. Keep
 // the event: a delivery with another one is another push.
 func (c *Client) NewEvent(ctx context.Context, project, repository, branch, id string, seen uint64) (Event, error) {
-	resp, err := try(ctx, c, NewEvent, BranchID(repository, branch), CallTimeout, EventRequest{
+	resp, err := ask.Call(ctx, c.asker, NewEvent, BranchID(repository, branch), CallTimeout, EventRequest{
 		Project: project, Repository: repository, Branch: branch, Seen: seen,
 	})
 	return Event{ID: id, Order: resp.Order}, err
@@ -63,39 +69,39 @@ func (c *Client) NewEvent(ctx context.Context, project, repository, branch, id s
 // any error the event may be delivered again: it stays one job. Conflict: it is
 // older than all that is remembered of the branch, see README.
 func (c *Client) Push(ctx context.Context, req PushRequest) (PushResponse, error) {
-	return try(ctx, c, Push, BranchID(req.Repository, req.Branch), PushTime(int64(len(req.Tree))), req)
+	return ask.Call(ctx, c.asker, Push, BranchID(req.Repository, req.Branch), PushTime(int64(len(req.Tree))), req)
 }
 
 // Claim asks for a job's lock. Conflict means that somebody else has it, or
 // that it is not to be had now.
 func (c *Client) Claim(ctx context.Context, req ClaimRequest) (Grant, error) {
-	return try(ctx, c, Claim, BranchOf(req.Job), CallTimeout, req)
+	return ask.Call(ctx, c.asker, Claim, BranchOf(req.Job), CallTimeout, req)
 }
 
 // Renew extends the lease. Conflict means that it is lost for good.
 func (c *Client) Renew(ctx context.Context, req RenewRequest) (RenewResponse, error) {
-	return try(ctx, c, Renew, BranchOf(req.Job), CallTimeout, req)
+	return ask.Call(ctx, c.asker, Renew, BranchOf(req.Job), CallTimeout, req)
 }
 
 // Finish reports the end of an attempt. It is idempotent. Conflict means that
 // the attempt does not count.
 func (c *Client) Finish(ctx context.Context, req FinishRequest) (FinishResponse, error) {
-	return try(ctx, c, Finish, BranchOf(req.Job), FinishTimeout+2*transport.TransferTime(min(req.LogSize, LogLenMax)), req)
+	return ask.Call(ctx, c.asker, Finish, BranchOf(req.Job), FinishTimeout+2*transport.TransferTime(min(req.LogSize, LogLenMax)), req)
 }
 
 // Open lists open jobs, as key's coordinator knows them; key spreads the callers.
 func (c *Client) Open(ctx context.Context, key string, req OpenRequest) (Announcement, error) {
-	return try(ctx, c, OpenJobs, key, CallTimeout, req)
+	return ask.Call(ctx, c.asker, OpenJobs, key, CallTimeout, req)
 }
 
 // Job returns what is known of a job.
 func (c *Client) Job(ctx context.Context, job string) (Job, error) {
-	return try(ctx, c, GetJob, BranchOf(job), CallTimeout, JobRequest{Job: job})
+	return ask.Call(ctx, c.asker, GetJob, BranchOf(job), CallTimeout, JobRequest{Job: job})
 }
 
 // List returns a page of jobs, newest first.
 func (c *Client) List(ctx context.Context, req ListRequest) (ListResponse, error) {
-	return try(ctx, c, List, req.Project, CallTimeout, req)
+	return ask.Call(ctx, c.asker, List, req.Project, CallTimeout, req)
 }
 
 // Cancel asks to end a job without an outcome. What this asks for is the end of the
@@ -106,7 +112,7 @@ func (c *Client) Cancel(ctx context.Context, job string) (CancelResponse, error)
 	if err != nil {
 		return CancelResponse{}, err
 	}
-	return try(ctx, c, Cancel, BranchOf(job), CallTimeout, CancelRequest{Job: job, Rebuild: now.Rebuilds})
+	return ask.Call(ctx, c.asker, Cancel, BranchOf(job), CallTimeout, CancelRequest{Job: job, Rebuild: now.Rebuilds})
 }
 
 // Rebuild begins a job anew that has failed or was cancelled. It keeps its
@@ -122,64 +128,19 @@ func (c *Client) Rebuild(ctx context.Context, job string) (RebuildResponse, erro
 	if now.Status.Final() {
 		n++
 	}
-	return try(ctx, c, Rebuild, BranchOf(job), RebuildTimeout+2*transport.TransferTime(min(now.TreeSize, TreeLenMax)), RebuildRequest{Job: job, N: n})
+	return ask.Call(ctx, c.asker, Rebuild, BranchOf(job), RebuildTimeout+2*transport.TransferTime(min(now.TreeSize, TreeLenMax)), RebuildRequest{Job: job, N: n})
 }
 
 // Logs returns the log of a job as far as it is known. NotFound: there is none
 // yet, or none was kept. Unreachable: whoever keeps it does not answer.
 func (c *Client) Logs(ctx context.Context, job string) (LogsResponse, error) {
 	ctx = transport.Patient(ctx, LogsTimeout)
-	return try(ctx, c, Logs, BranchOf(job), LogsTimeout+2*transport.TransferTime(LogLenMax), JobRequest{Job: job})
+	return ask.Call(ctx, c.asker, Logs, BranchOf(job), LogsTimeout+2*transport.TransferTime(LogLenMax), JobRequest{Job: job})
 }
 
 // SendLog streams log lines to the coordinator, best effort.
 func (c *Client) SendLog(note LogNote) {
-	if peers := c.order(BranchOf(note.Job)); len(peers) > 0 {
+	if peers := c.asker.Order(BranchOf(note.Job)); len(peers) > 0 {
 		_ = Log.Tell(c.ep, peers[0], note) // the whole log is stored as a block
 	}
-}
-
-// order is the rank for key, with the peers to avoid at the end.
-func (c *Client) order(key string) []transport.Peer {
-	ranked := rendezvous.Rank(key, c.ep.Directory().Peers("patrick"))
-	now := c.ep.Loop().Elapsed()
-	good := make([]transport.Peer, 0, len(ranked))
-	var bad []transport.Peer
-	for _, p := range ranked {
-		if until, found := c.avoid[p]; found && now < until {
-			bad = append(bad, p)
-		} else {
-			good = append(good, p)
-		}
-	}
-	return append(good, bad...)
-}
-
-// try calls the peers of key in turn until one answers, with a result or with
-// an error that another peer would give too.
-func try[Req, Resp any](ctx context.Context, c *Client, m transport.Method[Req, Resp], key string, timeout time.Duration, req Req) (resp Resp, err error) {
-	err = transport.New(transport.Unreachable, m.Name, "no patrick in the directory")
-	for _, peer := range c.order(key) {
-		callCtx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), timeout)
-		resp, err = m.Call(callCtx, c.ep, peer, req)
-		cancel()
-		if err == nil || !Elsewhere(err) {
-			delete(c.avoid, peer)
-			return resp, err
-		}
-		if ctx.Err() != nil {
-			return resp, err
-		}
-		c.avoid[peer] = c.ep.Loop().Elapsed() + avoidFor
-	}
-	return resp, err
-}
-
-// Elsewhere reports whether another patrick may answer what this one did not.
-func Elsewhere(err error) bool {
-	switch transport.KindOf(err) {
-	case transport.Unreachable, transport.Timeout, transport.Refused, transport.Internal, transport.Stopped:
-		return true
-	}
-	return false
 }

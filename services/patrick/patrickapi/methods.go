@@ -2,6 +2,9 @@ package patrickapi
 
 import "github.com/taucloud/tau/transport"
 
+// Service is patrick's name in the directory.
+const Service = "patrick"
+
 // Bounds of what a request may hold.
 const (
 	// TreeLenMax bounds a pushed tree, in bytes.

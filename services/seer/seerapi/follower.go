@@ -56,7 +56,7 @@ func (f *Follower[T]) Peers() []transport.Peer { return sorted(f.members) }
 // is kept as it was.
 func (f *Follower[T]) Refresh(ctx context.Context) (news []transport.Peer, err error) {
 	var told update[T]
-	err = f.client.ask(ctx, Changes.Name, func(ctx context.Context, seer transport.Peer) (err error) {
+	err = f.client.asker.Put(ctx, Changes.Name, "", TryTimeout, func(ctx context.Context, seer transport.Peer) (err error) {
 		told, err = f.askAt(ctx, seer)
 		return err
 	})

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/ask"
 )
 
 // Each replica is given TryTimeout, then the next is asked. Writes wait for a
@@ -22,22 +22,32 @@ const (
 // has it), Conflict (fenced, or out of date: give up), Invalid, and Unreachable
 // (nobody answered; a write may or may not have happened: repeat it).
 type Client struct {
-	ep *transport.Endpoint
-	// last is the replica that answered last. It is asked first, so that a
-	// client reads what it wrote.
-	last transport.Peer
+	ep    *transport.Endpoint
+	asker *ask.Asker
 	// rollbacks counts those that were asked for
 	rollbacks int
 }
 
 // NewClient returns a client that speaks through ep.
-func NewClient(ep *transport.Endpoint) *Client { return &Client{ep: ep} }
+func NewClient(ep *transport.Endpoint) *Client {
+	return &Client{ep: ep, asker: ask.New(ep, policy)}
+}
+
+// policy: a replica that has not seen a thing is there, but another may have seen
+// more.
+var policy = ask.Policy{
+	Service:      Service,
+	Final:        []transport.Kind{transport.Conflict, transport.Invalid},
+	Telling:      []transport.Kind{transport.NotFound},
+	AsTheyAre:    []transport.Kind{transport.NotFound, transport.Refused},
+	StayWithLast: true,
+}
 
 // Fence makes token known: from now on every lower token of the job is refused
 // with Conflict, as is this call if a higher one is known already. Call it
 // before building.
 func (c *Client) Fence(ctx context.Context, project, branch, job string, token Token) error {
-	_, err := try(ctx, c, Fence, TryWriteTimeout, FenceRequest{Project: project, Branch: branch, Job: job, Token: token})
+	_, err := ask.Call(ctx, c.asker, Fence, "", TryWriteTimeout, FenceRequest{Project: project, Branch: branch, Job: job, Token: token})
 	return err
 }
 
@@ -46,12 +56,12 @@ func (c *Client) Fence(ctx context.Context, project, branch, job string, token T
 // higher token of the job is known, or the branch has moved on so far that this
 // version would not be kept.
 func (c *Client) Publish(ctx context.Context, req PublishRequest) (PublishResponse, error) {
-	return try(ctx, c, Publish, TryWriteTimeout, req)
+	return ask.Call(ctx, c.asker, Publish, "", TryWriteTimeout, req)
 }
 
 // Current returns the current version of a branch.
 func (c *Client) Current(ctx context.Context, project, branch string) (Version, error) {
-	return try(ctx, c, Current, TryTimeout, BranchRequest{Project: project, Branch: branch})
+	return ask.Call(ctx, c.asker, Current, "", TryTimeout, BranchRequest{Project: project, Branch: branch})
 }
 
 // Lookup lists the entries of the current version at or below prefix ("" for
@@ -60,7 +70,7 @@ func (c *Client) Lookup(ctx context.Context, project, branch, prefix string) ([]
 	req := LookupRequest{Project: project, Branch: branch, Prefix: prefix}
 	var all []Entry
 	for {
-		page, err := try(ctx, c, Lookup, TryTimeout, req)
+		page, err := ask.Call(ctx, c.asker, Lookup, "", TryTimeout, req)
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +89,7 @@ func (c *Client) Lookup(ctx context.Context, project, branch, prefix string) ([]
 
 // History lists the versions of a branch that are kept, current first.
 func (c *Client) History(ctx context.Context, project, branch string) ([]Version, error) {
-	resp, err := try(ctx, c, History, TryTimeout, BranchRequest{Project: project, Branch: branch})
+	resp, err := ask.Call(ctx, c.asker, History, "", TryTimeout, BranchRequest{Project: project, Branch: branch})
 	return resp.Versions, err
 }
 
@@ -88,42 +98,10 @@ func (c *Client) History(ctx context.Context, project, branch string) ([]Version
 func (c *Client) Rollback(ctx context.Context, project, branch, commit string) (Version, error) {
 	c.rollbacks++
 	now := c.ep.Loop().Now().UnixNano() // a name, not an order
-	resp, err := try(ctx, c, Rollback, TryWriteTimeout, RollbackRequest{
+	resp, err := ask.Call(ctx, c.asker, Rollback, "", TryWriteTimeout, RollbackRequest{
 		Project: project, Branch: branch, Commit: commit, ID: fmt.Sprintf("%s-%d-%d", c.ep.Self(), now, c.rollbacks),
 	})
 	return resp.Version, err
-}
-
-// try calls a method at one replica after the other.
-func try[Req, Resp any](ctx context.Context, c *Client, m transport.Method[Req, Resp], limit time.Duration, req Req) (Resp, error) {
-	var none Resp
-	last := transport.New(transport.Unreachable, m.Name, "no tns in the directory")
-	notFound := false
-	for _, replica := range c.ep.AskOrder(Service, c.last) {
-		resp, err := callWithin(ctx, c.ep, replica, m, limit, req)
-		switch kind := transport.KindOf(err); {
-		case err == nil:
-			c.last = replica
-			return resp, nil
-		case ctx.Err() != nil, kind == transport.Conflict, kind == transport.Invalid:
-			return none, err
-		case kind == transport.NotFound:
-			notFound = true // there, but perhaps not at another that has seen more
-		}
-		if !notFound || transport.KindOf(err) == transport.NotFound {
-			last = err
-		}
-	}
-	if kind := transport.KindOf(last); kind != transport.NotFound && kind != transport.Refused {
-		last = transport.New(transport.Unreachable, m.Name, last.Error())
-	}
-	return none, last
-}
-
-func callWithin[Req, Resp any](ctx context.Context, ep *transport.Endpoint, to transport.Peer, m transport.Method[Req, Resp], limit time.Duration, req Req) (Resp, error) {
-	ctx, cancel := clock.WithTimeout(ctx, ep.Loop(), limit)
-	defer cancel()
-	return m.Call(ctx, ep, to, req)
 }
 
 func entryPath(e Entry) string { return e.Path }

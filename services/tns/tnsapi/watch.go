@@ -26,7 +26,7 @@ func (c *Client) Watch(ctx context.Context, project, branch string, f func(Versi
 	var seen Version
 	hello := transport.Encode(BranchRequest{Project: project, Branch: branch})
 	for {
-		for _, replica := range c.ep.AskOrder(Service, c.last) {
+		for _, replica := range c.asker.Order("") {
 			c.watchAt(ctx, replica, hello, func(v Version) {
 				if supersedes(v, seen) {
 					seen = v
