@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
@@ -35,6 +36,30 @@ type blocks struct {
 	served   servedBlocks // of the node's own
 	// suspended are fetches that failed, the oldest first.
 	suspended []*fetch
+	sweeping  bool // a timer will sweep
+}
+
+// sweepEach is how long after a failure, which is the disk's, blocks that nobody
+// needs are deleted again.
+const sweepEach = 10 * time.Second
+
+// release gives up blocks that were held.
+func (b *Store) release(cids []storage.CID) {
+	if !b.store.release(cids) {
+		b.sweepLater()
+	}
+}
+
+func (b *Store) sweepLater() {
+	if b.sweeping {
+		return
+	}
+	b.sweeping = true
+	b.loop.AfterFunc(sweepEach, func() {
+		if b.sweeping = false; !b.store.sweep() {
+			b.sweepLater()
+		}
+	})
 }
 
 // Open opens the node's block store on disk and serves its blocks to
@@ -73,7 +98,7 @@ func (b *Store) Add(ctx context.Context, data []byte) (storage.CID, error) {
 	}
 	members := cidsOf(sink.list)
 	err = b.store.addRoot(root, members, b.owner)
-	b.store.release(members)
+	b.release(members)
 	return root, err
 }
 

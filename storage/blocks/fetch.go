@@ -72,7 +72,7 @@ func (b *Store) Fetch(ctx context.Context, root storage.CID, holders []transport
 		b.suspend(f)
 		return err
 	}
-	defer b.store.release(f.held)
+	defer b.release(f.held)
 	return b.store.addRoot(root, members, b.owner)
 }
 
@@ -166,7 +166,7 @@ func (f *fetch) takeLocal(c storage.CID) bool {
 	}
 	raw, err := f.blocks.store.readBlock(c)
 	if err != nil {
-		f.blocks.store.release([]storage.CID{c})
+		f.blocks.release([]storage.CID{c})
 		f.blocks.store.discard(c)
 		return false
 	}

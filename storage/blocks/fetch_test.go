@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipfs/go-datastore/query"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taucloud/tau/clock"
@@ -471,6 +472,55 @@ func TestFetchesAreContinued(t *testing.T) {
 		_, err = r.get(dags[0].root(), 20)
 		require.Equal(t, transport.Unreachable, transport.KindOf(err))
 		require.Zero(t, suspended(), "there is nothing of it")
+	})
+}
+
+// TestLitterIsSwept: blocks that nobody needs and a broken disk did not delete are
+// deleted once it works again.
+func TestLitterIsSwept(t *testing.T) {
+	d := newDAG2("one", "two")
+	withShelves(t, 1, graphOf(d), func(r *reader, shelves []*shelf) {
+		s := shelves[0]
+		onDisk := func() (n int) {
+			results, err := r.disk.Disk.Query(context.Background(), query.Query{Prefix: string(blocksAt), KeysOnly: true})
+			require.NoError(t, err)
+			entries, err := results.Rest()
+			require.NoError(t, err)
+			return len(entries)
+		}
+		last := d[len(d)-2].cid
+		raw := s.blocks[last]
+		delete(s.blocks, last)
+		broken := func(on bool) {
+			r.disk.Count, r.disk.FailAt, r.disk.Times = 0, 1<<30, 0
+			if on {
+				r.disk.FailAt, r.disk.Times = 0, 1<<30
+			}
+		}
+		failsHalfway := func() {
+			_, err := r.get(d.root(), 1<<20, s)
+			require.ErrorIs(t, err, storage.ErrNotFound)
+			broken(true)
+			r.In(func(context.Context) { _ = r.Remove(d.root()) })
+		}
+		failsHalfway()
+		require.Empty(t, inside(r.Store.store))
+		require.Positive(t, onDisk())
+		time.Sleep(3 * sweepEach)
+		require.Positive(t, onDisk())
+		broken(false)
+		time.Sleep(sweepEach)
+		require.Zero(t, onDisk())
+
+		failsHalfway()
+		broken(false)
+		s.blocks[last] = raw
+		_, err := r.get(d.root(), 1<<20, s)
+		require.NoError(t, err)
+		time.Sleep(2 * sweepEach)
+		r.In(func(ctx context.Context) {
+			require.NoError(t, r.Verify(ctx, d.root()), "litter that is wanted again stays")
+		})
 	})
 }
 

@@ -3,6 +3,7 @@ package blocks
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -36,6 +37,8 @@ type blockStore struct {
 	// owners are the services that want a root, in order. A root without one, whose
 	// entries the disk has lost, is everybody's.
 	owners map[storage.CID][]string
+	// litter are blocks that nobody needs and the disk did not delete.
+	litter map[storage.CID]bool
 }
 
 type blockInfo struct {
@@ -45,7 +48,7 @@ type blockInfo struct {
 }
 
 func openBlockStore(disk storage.Disk) (*blockStore, error) {
-	s := &blockStore{disk: disk, index: map[storage.CID]*blockInfo{}, roots: map[storage.CID][]storage.CID{}, owners: map[storage.CID][]string{}}
+	s := &blockStore{disk: disk, index: map[storage.CID]*blockInfo{}, roots: map[storage.CID][]storage.CID{}, owners: map[storage.CID][]string{}, litter: map[storage.CID]bool{}}
 	if err := s.loadIndex(); err != nil {
 		return nil, err
 	}
@@ -126,6 +129,7 @@ func (s *blockStore) put(list []block) error {
 			s.index[b.cid] = info
 		}
 		info.here, info.size = true, len(b.raw)
+		delete(s.litter, b.cid)
 	}
 	s.refer(cidsOf(list), 1)
 	return nil
@@ -156,17 +160,35 @@ func (s *blockStore) hold(c storage.CID) (size int, here bool) {
 	return info.size, true
 }
 
-// release undoes put or hold, and removes what nobody needs.
-func (s *blockStore) release(cids []storage.CID) {
+// release undoes put or hold, and removes what nobody needs. It reports whether all
+// of that is off the disk; what is not is litter, for sweep or the next open.
+func (s *blockStore) release(cids []storage.CID) (clean bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	garbage := s.refer(cids, -1)
 	if len(garbage) == 0 {
-		return
+		return len(s.litter) == 0
 	}
-	// Blocks that this leaves on the disk are removed by the next open.
-	_ = s.write(func(b datastore.Batch) error { return deleteBlocks(b, garbage) })
 	s.forget(garbage)
+	for _, c := range garbage {
+		s.litter[c] = true
+	}
+	return s.deleteLitter()
+}
+
+// sweep tries again to delete litter and reports whether none is left.
+func (s *blockStore) sweep() (clean bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deleteLitter()
+}
+
+func (s *blockStore) deleteLitter() (clean bool) {
+	garbage := slices.SortedFunc(maps.Keys(s.litter), storage.CompareCIDs)
+	if len(garbage) > 0 && s.write(func(b datastore.Batch) error { return deleteBlocks(b, garbage) }) == nil {
+		clear(s.litter)
+	}
+	return len(s.litter) == 0
 }
 
 // refer counts references and returns the blocks that are left without.

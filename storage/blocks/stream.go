@@ -20,7 +20,7 @@ const streamPending = 4 << 20
 // AddReader implements storage.Blocks.
 func (b *Store) AddReader(ctx context.Context, r io.Reader, sizeMax int64) (storage.CID, error) {
 	sink := newBlockSink(b.store.put)
-	defer func() { b.store.release(sink.held) }()
+	defer func() { b.release(sink.held) }()
 	limited := &limitedReader{r: r, left: sizeMax}
 	var root storage.CID
 	var err error
@@ -60,7 +60,7 @@ func (b *Store) Open(root storage.CID) (io.ReadSeekCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &content{store: b.store, root: root}
+	c := &content{store: b, root: root}
 	for _, m := range members {
 		if _, here := b.store.hold(m); !here {
 			_ = c.Close()
@@ -78,7 +78,7 @@ func (b *Store) Open(root storage.CID) (io.ReadSeekCloser, error) {
 
 // content reads a DAG.
 type content struct {
-	store *blockStore
+	store *Store
 	root  storage.CID
 	held  []storage.CID
 	size  int64
@@ -172,7 +172,7 @@ func (c *content) node(depth int, id storage.CID) (fileNode, error) {
 	if depth < len(c.path) && c.path[depth].cid == id {
 		return c.path[depth], nil
 	}
-	raw, err := c.store.readBlock(id)
+	raw, err := c.store.store.readBlock(id)
 	if err != nil {
 		return fileNode{}, err
 	}

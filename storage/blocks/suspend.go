@@ -34,7 +34,7 @@ func (b *Store) resume(root storage.CID) *fetch {
 // suspend keeps what a fetch that failed has brought, if another may go on.
 func (b *Store) suspend(f *fetch) {
 	if f.failed != nil || f.size > suspendedSizeMax || len(f.held)+len(f.parts) == 0 {
-		b.store.release(f.held)
+		b.release(f.held)
 		return
 	}
 	if len(b.suspended) >= suspendedMax {
@@ -54,6 +54,6 @@ func (b *Store) suspend(f *fetch) {
 func (b *Store) drop(f *fetch) {
 	if i := slices.Index(b.suspended, f); i >= 0 {
 		b.suspended = slices.Delete(b.suspended, i, i+1)
-		b.store.release(f.held)
+		b.release(f.held)
 	}
 }
