@@ -134,7 +134,7 @@ func TestPinIsOnTwoDisks(t *testing.T) {
 				found = found || bytes.Contains([]byte(key), []byte(root))
 				return true
 			})
-			require.Equal(t, slices.Contains(w.holders(root), m.Name), found, "what was acknowledged was synced")
+			require.True(t, found || !slices.Contains(w.holders(root), m.Name), "what was acknowledged was synced")
 		}
 		pinned := w.Facts("item-pinned")
 		require.Len(t, pinned, 1)
