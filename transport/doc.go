@@ -38,9 +38,14 @@
 //
 // A stream delivers its messages in order, without gaps, until it ends: with
 // io.EOF after the peer's Close, otherwise with an error. A sender parks when
-// the receiver is [StreamWindowMessages] or [StreamWindowBytes] behind, when all
-// streams of the conn together are [StreamsWindowBytes] behind, and while 1 MiB
-// of stream messages wait to be sent on the conn.
+// the receiver is a window behind, when all streams of the conn together are the
+// conn's window behind, and while 1 MiB of stream messages wait to be sent on the
+// conn. Windows are in bytes, and a message counts 64 more than it has. That of a
+// stream is 16 KiB at first ([StreamWindowMin]) and doubles up to 4 MiB
+// ([StreamWindowMax]) while its reader keeps up; that of a conn is 256 KiB
+// ([ConnWindowMin]) and grows with its streams' up to 16 MiB ([ConnWindowMax]); on a
+// control conn streams do not grow beyond 256 KiB together. What has volume belongs on a
+// stream of class Bulk.
 //
 // An [Error] has a [Kind], which survives the wire, and callers decide on that
 // alone.
@@ -64,7 +69,8 @@
 // Over all peers, a node holds at most 64 MiB of messages that have not arrived
 // at their receivers (16 MiB for one peer; each may have 64 KiB whatever the
 // others use) and 64 MiB of messages that have come in part (8 MiB from one
-// peer), and serves requests of at most 64 MiB at once (16 MiB from one peer). What
+// peer), has 256 KiB of stream messages for each conn and 128 MiB for all together that
+// nobody has taken yet, and serves requests of at most 64 MiB at once (16 MiB from one peer). What
 // does not fit waits, if it is a request or a stream message, is lost,
 // if it is a note, or becomes a refusal, if it is a response. A message of which
 // no part has come for [FrameTimeout] costs its sender the conn. A decoded value

@@ -54,6 +54,7 @@ type Engine struct {
 	sessionCount uint64
 	calls        map[uint64]*call
 	outbound     [classCount]int // bytes that have not arrived, over all sessions of a class
+	windows      int             // bytes of streams that peers may send, beyond ConnWindowMin of each
 	inbound      int             // bytes of frames that are not complete
 	waiting      []waiting       // for room, in order
 	watching     bool            // dropStalled will look

@@ -21,7 +21,7 @@ import (
 //	publication topic message
 //	open        id method message
 //	data        id message
-//	credit      id messages bytes
+//	credit      id 0 bytes
 //	end         id
 //	reset       id kind(1 byte) op text
 //	begin       number length part
@@ -38,7 +38,7 @@ import (
 // them; drop takes back what has not come yet. Numbers count up in each
 // direction. Positions count the bytes of all frames that are not urgent (see
 // outbox), without what begin and part add. Credit for stream 0 is for all
-// streams of the session, in bytes.
+// streams of the session.
 //
 // Cancel ends the handler of a request; decline only says that nobody waits for
 // the response any more: what has not been sent of it need not be.
@@ -85,6 +85,8 @@ const (
 	nameLenMax = 255
 	// textLenMax bounds the text of an error on the wire, in bytes.
 	textLenMax = 1 << 10
+	// creditMessagesMax bounds the number in a credit frame that once counted messages.
+	creditMessagesMax = 64
 	// headerLenMax bounds everything in a frame but the message.
 	headerLenMax = 512
 	// wholeLenMax bounds a frame that comes in parts.
@@ -106,14 +108,8 @@ type frame struct {
 	name    []byte
 	text    []byte
 	message []byte
-	credit  credit
+	credit  int // bytes, see cost
 	length  int // of the frame that begins
-}
-
-// credit is how much a stream's sender may send.
-type credit struct {
-	messages int
-	bytes    int
 }
 
 var errMalformed = errors.New("malformed frame")
@@ -158,8 +154,8 @@ func decodeFrame(data []byte) (frame, error) {
 	case frameRetire:
 	case frameCredit:
 		f.id = r.uvarint(math.MaxUint64)
-		f.credit.messages = int(r.uvarint(StreamWindowMessages))
-		f.credit.bytes = int(r.uvarint(StreamsWindowBytes + MessageLenMax))
+		r.uvarint(creditMessagesMax)
+		f.credit = int(r.uvarint(2 * ConnWindowMax))
 	default:
 		r.bad = f.typ == 0 || f.typ >= frameCritical
 		r.rest = nil
@@ -303,8 +299,8 @@ func encodeOpen(id uint64, method string, hello []byte) []byte {
 	return append(appendBytes(binary.AppendUvarint(b, id), method), hello...)
 }
 
-func encodeCredit(id uint64, c credit) []byte {
-	b := binary.AppendUvarint(newFrame(frameCredit, 3*binary.MaxVarintLen64), id)
-	b = binary.AppendUvarint(b, uint64(c.messages))
-	return binary.AppendUvarint(b, uint64(c.bytes))
+// encodeCredit makes a frame of credit for a stream, or for all if id is 0.
+func encodeCredit(id uint64, bytes int) []byte {
+	b := binary.AppendUvarint(newFrame(frameCredit, 1+2*binary.MaxVarintLen64), id)
+	return binary.AppendUvarint(append(b, 0), uint64(bytes))
 }

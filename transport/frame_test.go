@@ -29,7 +29,7 @@ var frames = []struct {
 	{"publication", encodeNamed(framePublication, "a/t", nil), frame{typ: framePublication, name: []byte("a/t"), message: []byte{}}},
 	{"open", encodeOpen(1, "a/s", []byte("hello")), frame{typ: frameOpen, id: 1, name: []byte("a/s"), message: []byte("hello")}},
 	{"data", encodeMessage(frameData, 2, nil), frame{typ: frameData, id: 2, message: []byte{}}},
-	{"credit", encodeCredit(2, credit{messages: 32, bytes: 1 << 20}), frame{typ: frameCredit, id: 2, credit: credit{messages: 32, bytes: 1 << 20}}},
+	{"credit", []byte{9, 2, 32, 0x80, 0x80, 0x40}, frame{typ: frameCredit, id: 2, credit: 1 << 20}},
 	{"end", encodeID(frameEnd, 3), frame{typ: frameEnd, id: 3}},
 	{"begin", encodeBegin(300, 1<<20, []byte("x")), frame{typ: frameBegin, id: 300, length: 1 << 20, message: []byte("x")}},
 	{"part", encodeMessage(framePart, 300, []byte("y")), frame{typ: framePart, id: 300, message: []byte("y")}},
@@ -39,6 +39,7 @@ var frames = []struct {
 	{"ack", encodeID(frameAck, 1<<40), frame{typ: frameAck, id: 1 << 40}},
 	{"reset", encodeFailure(frameReset, 4, &Error{Kind: Refused}), frame{typ: frameReset, id: 4, kind: Refused, name: []byte{}, text: []byte{}}},
 	{"hello", encodeHello(Encode(Hello{VersionMin: 1, VersionMax: 2, Class: Bulk})), frame{typ: frameHello, message: Encode(Hello{VersionMin: 1, VersionMax: 2, Class: Bulk})}},
+	{"credit of bytes only", encodeCredit(2, 1<<20), frame{typ: frameCredit, id: 2, credit: 1 << 20}},
 	{"retire", []byte{byte(frameRetire)}, frame{typ: frameRetire}},
 }
 
@@ -87,8 +88,8 @@ func TestMalformedFrames(t *testing.T) {
 		"no method":          append([]byte{byte(frameNote), 0}, "x"...),
 		"long method":        append([]byte{byte(frameNote), 0x80, 0x02}, make([]byte, 300)...),
 		"long text":          append([]byte{byte(frameFailure), 1, 1, 0, 0x81, 0x08}, make([]byte, 1025)...),
-		"huge credit":        encodeCredit(1, credit{messages: StreamWindowMessages + 1}),
-		"negative credit":    encodeCredit(1, credit{bytes: -1}),
+		"huge credit":        encodeCredit(1, 2*ConnWindowMax+1),
+		"negative credit":    encodeCredit(1, -1),
 		"message of 4 MiB":   encodeMessage(frameData, 1, make([]byte, MessageLenMax+1)),
 		"frame above bounds": make([]byte, wholeLenMax+1),
 		"hello of 16 KiB":    encodeHello(make([]byte, greetingLenMax+1)),
@@ -187,7 +188,7 @@ func encodeAgain(f frame) []byte {
 func TestAnyNumberIsAnID(t *testing.T) {
 	const last = math.MaxUint64
 	for _, raw := range [][]byte{
-		encodeRequest(last, time.Second, "m", nil), encodeBegin(last, 100, []byte("x")), encodeOpen(last, "m", nil), encodeCredit(last, credit{}),
+		encodeRequest(last, time.Second, "m", nil), encodeBegin(last, 100, []byte("x")), encodeOpen(last, "m", nil), encodeCredit(last, 0),
 		encodeMessage(frameResponse, last, nil), encodeMessage(frameData, last, nil), encodeMessage(framePart, last, nil),
 		encodeFailure(frameFailure, last, &Error{Kind: Refused}), encodeFailure(frameReset, last, &Error{Kind: Refused}),
 		encodeID(frameCancel, last), encodeID(frameEnd, last), encodeID(frameDrop, last), encodeID(frameAsk, last), encodeID(frameAck, last), encodeID(frameDecline, last),

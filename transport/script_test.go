@@ -263,7 +263,7 @@ func TestFullQueue(t *testing.T) {
 }
 
 func TestBreachesOfTheProtocol(t *testing.T) {
-	const open, data, credit, end = 7, 8, 9, 10
+	const open, data, end = 7, 8, 10
 	for name, frames := range map[string][][]byte{
 		"request id twice":      {{1, 0, 0, 1, 0, 1, 4, 'h', 'o', 'l', 'd'}, {1, 0, 0, 1, 0, 1, 4, 'h', 'o', 'l', 'd'}},
 		"stream of our parity":  {{open, 2, 4, 'r', 'e', 'a', 'd'}},
@@ -273,10 +273,11 @@ func TestBreachesOfTheProtocol(t *testing.T) {
 		"our stream, not ours":  {{data, 2}},
 		"end twice":             {{open, 1, 4, 'r', 'e', 'a', 'd'}, {end, 1}, {end, 1}},
 		"data after end":        {{open, 1, 4, 'r', 'e', 'a', 'd'}, {end, 1}, {data, 1}},
-		"credit never used":     {{open, 1, 4, 'r', 'e', 'a', 'd'}, {credit, 1, 1, 0}},
-		"bytes never used":      {{open, 1, 4, 'r', 'e', 'a', 'd'}, {credit, 1, 0, 1}},
-		"more than the window":  append([][]byte{{open, 1, 4, 'r', 'e', 'a', 'd'}}, repeat([]byte{data, 1}, transport.StreamWindowMessages+1)...),
-		"more bytes than given": append([][]byte{{open, 1, 4, 'r', 'e', 'a', 'd'}}, repeat(append([]byte{data, 1}, make([]byte, 60<<10)...), 1<<20/(60<<10)+2)...),
+		"more than a window":    {{open, 1, 4, 'r', 'e', 'a', 'd'}, creditFrame(1, transport.StreamWindowMax-transport.StreamWindowMin+1)},
+		"more than a conn has":  {creditFrame(0, transport.ConnWindowMax-transport.ConnWindowMin+1)},
+		"more than the window":  append([][]byte{{open, 1, 4, 'r', 'e', 'a', 'd'}}, repeat([]byte{data, 1}, transport.StreamWindowMin/64+1)...),
+		"more bytes than given": append([][]byte{{open, 1, 4, 'r', 'e', 'a', 'd'}}, repeat(append([]byte{data, 1}, make([]byte, 10_000)...), 3)...),
+		"too long a message":    {{open, 1, 4, 'r', 'e', 'a', 'd'}, append([]byte{data, 1}, make([]byte, transport.StreamMessageLenMax+1)...)},
 	} {
 		withScript(t, func(_ context.Context, s *script) {
 			s.Handle("hold", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {

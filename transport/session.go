@@ -34,11 +34,10 @@ type session struct {
 	streamOurs   uint64 // the last id that we opened
 	streamTheirs uint64 // the last id that the peer opened
 
-	// Stream data in bytes, over all streams: what we may send, what the peer
-	// may send, and what was taken but not given credit for yet.
-	streamWindow    int
-	streamAllowance int
-	streamConsumed  int
+	// The windows of all streams together, see credit.go.
+	streamWindow int // what we may send
+	inflow       inflow
+	windows      int // the sizes of the streams' own
 }
 
 // outbound is a frame on its way to a conn, the flow that it belongs to, and who
@@ -62,11 +61,11 @@ func (e *Engine) newSession(r *remote, c Conn, dialed bool) *session {
 	r.sessions++
 	s := &session{
 		remote: r, conn: c, number: e.sessionCount, dialed: dialed, since: e.loop.Elapsed(),
-		out:             newOutbox(),
-		serving:         map[uint64]*serving{},
-		streams:         map[uint64]*Stream{},
-		streamWindow:    StreamsWindowBytes,
-		streamAllowance: StreamsWindowBytes,
+		out:          newOutbox(),
+		serving:      map[uint64]*serving{},
+		streams:      map[uint64]*Stream{},
+		streamWindow: ConnWindowMin,
+		inflow:       newInflow(ConnWindowMin),
 	}
 	s.flush = func() { e.pass(s) }
 	e.sessions[c] = s
@@ -220,6 +219,7 @@ func (e *Engine) drop(s *session, cause *Error, a *actions) {
 	for _, id := range slices.Sorted(maps.Keys(s.streams)) {
 		s.streams[id].end(cause, a)
 	}
+	e.windows -= s.inflow.size - ConnWindowMin
 	e.wakeWaiting(a)
 	e.forgetIdle(s.remote)
 }

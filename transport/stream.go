@@ -8,13 +8,9 @@ import (
 )
 
 const (
-	// StreamWindowMessages and StreamWindowBytes bound what one direction of a
-	// stream has in flight: a sender parks when either is used up. The last
-	// message may exceed the bytes.
-	StreamWindowMessages = 64
-	StreamWindowBytes    = 1 << 20
-	// StreamsWindowBytes bounds the same for all streams of a conn together.
-	StreamsWindowBytes = 16 << 20
+	// StreamMessageLenMax bounds a message of a stream, in bytes: it fits into a
+	// frame, so that a window is exceeded by little.
+	StreamMessageLenMax = 60 << 10
 	// HelloLenMax bounds the first message of a stream.
 	HelloLenMax = 1 << 10
 )
@@ -36,23 +32,21 @@ type Stream struct {
 	changes uint64   // counts what may end a wait
 	waiters []*streamWaiter
 
-	window     credit // what we may send
+	window     int // what we may send, see cost
 	sendClosed bool
 	waits      bool // is in engine.waiting
 
 	received   [][]byte
-	allowance  credit // what the peer may send
-	consumed   credit // what we took but did not give credit for yet
+	inflow     inflow
 	recvClosed bool
 	discard    bool // nobody will Recv
-	settled    bool // the conn has credit for all that was received
+	settled    bool // over for the conn, which has credit for all that was received
 }
 
 type streamWaiter struct{ wake func() }
 
 func newStream(ep *Endpoint, remote Peer, method string) *Stream {
-	full := credit{messages: StreamWindowMessages, bytes: StreamWindowBytes}
-	return &Stream{ep: ep, remote: remote, method: method, window: full, allowance: full}
+	return &Stream{ep: ep, remote: remote, method: method, window: StreamWindowMin, inflow: newInflow(StreamWindowMin)}
 }
 
 // OpenStream opens a stream of messages; hello is delivered to the handler. It
@@ -93,11 +87,12 @@ func (ep *Endpoint) OpenStreamOn(ctx context.Context, class Class, to Peer, meth
 // Remote is the peer at the other end.
 func (s *Stream) Remote() Peer { return s.remote }
 
-// Send queues a message, parking while the peer's window is closed or too much
-// waits to be sent. The message still belongs to the caller.
+// Send queues a message of at most StreamMessageLenMax bytes, parking while the
+// peer's window is closed or too much waits to be sent. The message still belongs to
+// the caller.
 func (s *Stream) Send(ctx context.Context, message []byte) error {
-	if err := checkMessage(s.method, message); err != nil {
-		return err
+	if len(message) > StreamMessageLenMax {
+		return &Error{Kind: Invalid, Op: s.method, Text: fmt.Sprintf("a message of a stream has at most %d bytes, not %d", StreamMessageLenMax, len(message))}
 	}
 	frame := encodeMessage(frameData, s.id, message)
 	return s.wait(ctx, func(a *actions) (bool, error) {
@@ -111,9 +106,8 @@ func (s *Stream) Send(ctx context.Context, message []byte) error {
 			s.waitForRoom(len(frame))
 			return false, nil
 		}
-		s.window.messages--
-		s.window.bytes -= len(message)
-		s.session.streamWindow -= len(message)
+		s.window -= cost(len(message))
+		s.session.streamWindow -= cost(len(message))
 		s.ep.engine.queue(s.session, outbound{frame: frame, flow: flowKey{lane: laneStream, id: s.id}}, a)
 		return true, nil
 	})
@@ -122,7 +116,7 @@ func (s *Stream) Send(ctx context.Context, message []byte) error {
 // maySend reports whether neither the peer's windows nor what waits to be sent
 // stand against a frame of size bytes.
 func (s *Stream) maySend(size int) bool {
-	return s.window.messages > 0 && s.window.bytes > 0 && s.session.streamWindow > 0 &&
+	return s.window > 0 && s.session.streamWindow > 0 &&
 		s.session.out.streamBytes < streamBytesMax && s.ep.engine.fits(s.session, size)
 }
 
@@ -237,6 +231,7 @@ func (s *Stream) bind(on *session, frame []byte, a *actions) []byte {
 		s.id--
 	}
 	on.streams[s.id] = s
+	s.opened(a)
 	s.changed(a)
 	f, err := decodeFrame(frame)
 	if err != nil {
@@ -284,34 +279,4 @@ func (s *Stream) forgetIfOver(a *actions) {
 		delete(s.session.streams, s.id)
 		s.settle(a)
 	}
-}
-
-// settle gives the conn credit for what was received and is not taken yet: a
-// stream that is over holds up no other.
-func (s *Stream) settle(a *actions) {
-	if s.settled {
-		return
-	}
-	s.settled = true
-	for _, message := range s.received {
-		s.ep.engine.streamTaken(s.session, len(message), a)
-	}
-}
-
-// consume counts a message that was taken, and gives the peer credit for what
-// was taken when that is half a window.
-func (s *Stream) consume(size int, a *actions) {
-	if !s.settled {
-		s.ep.engine.streamTaken(s.session, size, a)
-	}
-	s.consumed.messages++
-	s.consumed.bytes += size
-	enough := s.consumed.messages >= StreamWindowMessages/2 || s.consumed.bytes >= StreamWindowBytes/2
-	if !enough || s.recvClosed || s.err != nil {
-		return
-	}
-	s.allowance.messages += s.consumed.messages
-	s.allowance.bytes += s.consumed.bytes
-	s.ep.engine.urgent(s.session, encodeCredit(s.id, s.consumed), a)
-	s.consumed = credit{}
 }

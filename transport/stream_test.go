@@ -27,9 +27,9 @@ func openFrame(id uint64, method string, hello ...byte) []byte {
 	return append(append(f, method...), hello...)
 }
 
-func creditFrame(id uint64, messages, bytes int) []byte {
+func creditFrame(id uint64, bytes int) []byte {
 	f := binary.AppendUvarint([]byte{creditType}, id)
-	return binary.AppendUvarint(binary.AppendUvarint(f, uint64(messages)), uint64(bytes))
+	return binary.AppendUvarint(append(f, 0), uint64(bytes))
 }
 
 func resetFrame(id uint64, kind transport.Kind, op, text string) []byte {
@@ -81,8 +81,8 @@ func sending(s *stage, st *transport.Stream, sizes ...int) (sent *int, failed *e
 	return sent, failed
 }
 
-// TestSendersWaitForCredit for messages, for bytes, and for the bytes of all
-// streams of the conn.
+// TestSendersWaitForCredit in bytes, of which a message takes 64 more than it has: of
+// their stream, and of all streams of the conn.
 func TestSendersWaitForCredit(t *testing.T) {
 	onStage(t, func(ctx context.Context, s *stage) {
 		c := s.accept(s.peer)
@@ -99,37 +99,35 @@ func TestSendersWaitForCredit(t *testing.T) {
 			c.sent, c.read = nil, 0
 			return *n
 		}
-		many, _ := sending(s, open(), make([]int, 100)...)
-		require.Equal(t, 64, settled(many))
-		s.host.handler.Frame(c, creditFrame(2, 3, 0))
-		require.Equal(t, 67, settled(many))
+		many, _ := sending(s, open(), make([]int, 1000)...)
+		require.Equal(t, 256, settled(many))
+		s.host.handler.Frame(c, creditFrame(2, 64*3))
+		require.Equal(t, 259, settled(many))
 
-		big, _ := sending(s, open(), 600_000, 600_000, 1, 1)
+		big, _ := sending(s, open(), 10_000, 10_000, 1, 1)
 		require.Equal(t, 2, settled(big))
-		s.host.handler.Frame(c, creditFrame(4, 2, 1_200_000-1<<20))
+		s.host.handler.Frame(c, creditFrame(4, 2*10_064-16<<10))
 		require.Equal(t, 2, settled(big))
-		s.host.handler.Frame(c, creditFrame(4, 0, 1))
+		s.host.handler.Frame(c, creditFrame(4, 1))
 		require.Equal(t, 3, settled(big))
 
-		used := 1_200_001
-		for used < 16<<20 {
-			size := min(1<<20, 16<<20-used)
+		used := 259*64 + 2*10_064 + 65
+		for used < 256<<10 {
+			size := min(16<<10, 256<<10-used)
 			used += size
-			full, _ := sending(s, open(), size)
+			full, _ := sending(s, open(), size-64)
 			require.Equal(t, 1, settled(full))
 		}
 		last, failed := sending(s, open(), 1, 1)
 		require.Zero(t, settled(last))
-		s.host.handler.Frame(c, creditFrame(0, 0, 1))
+		s.host.handler.Frame(c, creditFrame(0, 1))
 		require.Equal(t, 1, settled(last))
-		s.host.handler.Frame(c, creditFrame(0, 0, 1))
+		s.host.handler.Frame(c, creditFrame(0, 64))
+		require.Equal(t, 1, settled(last))
+		s.host.handler.Frame(c, creditFrame(0, 1))
 		require.Equal(t, 2, settled(last))
 		require.NoError(t, *failed)
 		require.False(t, c.closed)
-		s.host.handler.Frame(c, creditFrame(0, 0, 16<<20))
-		require.False(t, c.closed, "all that was used")
-		s.host.handler.Frame(c, creditFrame(0, 0, 1))
-		require.True(t, c.closed, "more than was used")
 	})
 }
 
@@ -137,19 +135,29 @@ func TestSendersWaitForCredit(t *testing.T) {
 // a message more.
 func TestSendersWaitForRoom(t *testing.T) {
 	onStage(t, func(ctx context.Context, s *stage) {
-		c := s.accept(s.peer)
+		c := s.acceptOn(s.peer, transport.Bulk)
+		s.host.handler.Frame(c, creditFrame(0, 8<<20))
 		var sent []*int
-		for range 3 {
-			st, err := s.OpenStream(ctx, s.peer, "t/s", nil)
+		total := func() (n int) {
+			for _, more := range sent {
+				n += *more
+			}
+			return n
+		}
+		for range 40 {
+			st, err := s.OpenStreamOn(ctx, transport.Bulk, s.peer, "t/s", nil)
 			require.NoError(t, err)
-			n, _ := sending(s, st, 700_000)
+			n, _ := sending(s, st, 50_000)
 			sent = append(sent, n)
 		}
 		s.sleep(ctx, time.Second)
-		require.Equal(t, 2, *sent[0]+*sent[1]+*sent[2])
-		require.Len(t, s.whole(c), 5, "three were opened, and two messages came")
-		s.sleep(ctx, time.Second)
-		require.Equal(t, 3, *sent[0]+*sent[1]+*sent[2])
+		waits := (1<<20)/50_003 + 1
+		require.InDelta(t, waits, total(), 1, "what waits and what is on the way")
+		for range 10 {
+			s.answer(c)
+			s.sleep(ctx, time.Second)
+		}
+		require.Equal(t, 40, total())
 	})
 }
 
@@ -222,7 +230,7 @@ func TestHowStreamsEnd(t *testing.T) {
 		"lost conn":                       {[]step{frames(data("a")), lost}, []string{"a", "unreachable"}, nil, true, transport.Unreachable},
 		"reset here":                      {[]step{frames(data("a")), resets, resets}, []string{"stopped"}, [][]byte{toldReset}, true, transport.Stopped},
 		"closed":                          {[]step{frames(data("a")), closes, closes, frames(data("b"))}, []string{"a", "b"}, [][]byte{end}, false, transport.Invalid},
-		"closed by both":                  {[]step{frames(data("a"), end), closes, frames(data("late"), end, creditFrame(1, 1, 1))}, []string{"a", "EOF"}, [][]byte{end}, false, transport.Invalid},
+		"closed by both":                  {[]step{frames(data("a"), end), closes, frames(data("late"), end, creditFrame(1, 1))}, []string{"a", "EOF"}, [][]byte{end}, false, transport.Invalid},
 		"closed, then reset here":         {[]step{closes, frames(data("a")), resets}, []string{"stopped"}, [][]byte{end, toldReset}, true, transport.Stopped},
 		"returned":                        {[]step{frames(data("a")), returns}, []string{"stopped"}, [][]byte{toldReset}, false, transport.Stopped},
 		"closed by both, then reset here": {[]step{frames(end), closes, resets}, []string{"EOF"}, [][]byte{end}, true, transport.Stopped},
@@ -250,16 +258,13 @@ func TestHowStreamsEnd(t *testing.T) {
 	}
 }
 
-// TestReceiversGiveCredit for half a window of messages or bytes at a time, and
-// for half of what all streams of the conn may have.
+// TestReceiversGiveCredit for half a window at a time.
 func TestReceiversGiveCredit(t *testing.T) {
 	onStage(t, func(ctx context.Context, s *stage) {
 		c := s.accept(s.peer)
 		sv := s.serveStream(ctx, c, 1)
-		feed := func(n, size int) {
-			for range n {
-				s.host.handler.Frame(c, withID(dataType, 1, make([]byte, size)...))
-			}
+		for range 16 { // 16 KiB
+			s.host.handler.Frame(c, withID(dataType, 1, make([]byte, 1024-64)...))
 		}
 		take := func(n int) {
 			for range n {
@@ -267,34 +272,18 @@ func TestReceiversGiveCredit(t *testing.T) {
 				require.NoError(t, err)
 			}
 		}
-		feed(64, 10)
-		take(31)
+		take(7)
 		require.Empty(t, c.sent)
 		take(1)
-		require.Equal(t, [][]byte{creditFrame(1, 32, 320)}, c.sent)
-		take(32)
-		require.Equal(t, creditFrame(1, 32, 320), c.sent[1])
+		require.Equal(t, [][]byte{creditFrame(1, 8<<10)}, c.sent)
+		take(7)
+		require.Len(t, c.sent, 1)
+		take(1)
+		require.Equal(t, creditFrame(1, 8<<10+16<<10), c.sent[1], "the reader waits for more: the window doubles")
 		c.sent = nil
-		const size = 1 << 15 // 16 of them are half a window
-		total := 640
-		for total < 8<<20 {
-			n := min(16, (8<<20-total+size-1)/size)
-			feed(n, size)
-			take(n - 1)
-			require.Empty(t, c.sent, "%d", total)
-			take(1)
-			total += n * size
-			if n == 16 {
-				require.Equal(t, creditFrame(1, 16, 16*size), c.sent[len(c.sent)-1])
-			}
-			if total < 8<<20 {
-				require.Len(t, c.sent, 1)
-				c.sent = nil
-			}
+		for range 5 {
+			s.host.handler.Frame(c, withID(dataType, 1, make([]byte, 4096-64)...))
 		}
-		require.Equal(t, creditFrame(0, 0, total), c.sent[0])
-		c.sent = nil
-		feed(5, size)
 		s.host.handler.Frame(c, withID(endType, 1))
 		take(5)
 		require.Empty(t, c.sent, "there is no more to come")
@@ -317,15 +306,15 @@ func TestStreamsThatAreOverHoldUpNoOther(t *testing.T) {
 	} {
 		onStage(t, func(ctx context.Context, s *stage) {
 			c := s.accept(s.peer)
-			message := bytes.Repeat([]byte{1}, 1<<16-100)
+			message := bytes.Repeat([]byte{1}, 4000-64)
 			var credit, sent int
-			for range 40 {
+			for range 200 {
 				st, err := s.OpenStream(ctx, s.peer, "t/s", nil)
 				require.NoError(t, err)
-				id := uint64(c.sent[len(c.sent)-1][1])
-				for range 10 {
-					s.frame(c, uint64(sent+1), withID(dataType, id, message...))
-					sent += len(message)
+				id, _ := binary.Uvarint(c.sent[len(c.sent)-1][1:])
+				for range 5 {
+					s.host.handler.Frame(c, withID(dataType, id, message...))
+					sent += 4000
 				}
 				end(s, c, id, st)
 				require.False(t, c.closed, "%s after %d bytes", name, sent)
@@ -339,8 +328,8 @@ func TestStreamsThatAreOverHoldUpNoOther(t *testing.T) {
 				}
 				c.sent = nil
 			}
-			require.Greater(t, sent, 20<<20)
-			require.Less(t, sent-credit, 8<<20+len(message), name)
+			require.Greater(t, sent, 3<<20)
+			require.LessOrEqual(t, sent-credit, transport.ConnWindowMin/2+20_000, name)
 			require.LessOrEqual(t, credit, sent)
 		})
 	}
@@ -364,7 +353,7 @@ func TestWaitsOnStreamsEnd(t *testing.T) {
 		s.loop.AfterFunc(time.Second, func() { end(own) })
 		_, err = sv.Recv(given)
 		require.Equal(t, transport.Stopped, transport.KindOf(err), "%v", err)
-		for _, size := range []int{transport.MessageLenMax + 1} {
+		for _, size := range []int{transport.StreamMessageLenMax + 1} {
 			require.Equal(t, transport.Invalid, transport.KindOf(sv.Send(ctx, make([]byte, size))))
 		}
 		short, cancel = clock.WithTimeout(ctx, s.loop, time.Second)

@@ -11,30 +11,29 @@ func (e *Engine) receiveStream(s *session, f frame, a *actions) error {
 		return e.openedByPeer(s, f, a)
 	}
 	if f.typ == frameCredit && f.id == 0 {
-		return e.streamsCredit(s, f.credit, a)
+		return e.connCredit(s, f.credit, a)
 	}
 	if f.typ == frameData {
-		if s.streamAllowance <= 0 {
+		if !s.inflow.receive(cost(len(f.message))) {
 			return fmt.Errorf("more stream data than there was credit for")
 		}
-		s.streamAllowance -= len(f.message)
 	}
 	st := s.streams[f.id]
 	if st == nil {
 		if !s.wasStream(f.id) {
 			return fmt.Errorf("stream %d was never opened", f.id)
 		}
-		e.streamTaken(s, len(f.message), a)
+		if f.typ == frameData {
+			e.taken(s, cost(len(f.message)), a)
+		}
 		return nil // we ended it before this arrived
 	}
 	switch f.typ {
 	case frameData:
 		return st.receive(f.message, a)
 	case frameCredit:
-		st.window.messages += f.credit.messages
-		st.window.bytes += f.credit.bytes
-		if st.window.messages > StreamWindowMessages || st.window.bytes > StreamWindowBytes {
-			return fmt.Errorf("stream %d got more credit than it used", f.id)
+		if st.window += f.credit; st.window > StreamWindowMax {
+			return fmt.Errorf("stream %d got more credit than a stream has", f.id)
 		}
 		st.changed(a)
 		e.wakeWaiting(a)
@@ -51,26 +50,13 @@ func (e *Engine) receiveStream(s *session, f frame, a *actions) error {
 	return nil
 }
 
-// streamsCredit lets all streams of a session go on.
-func (e *Engine) streamsCredit(s *session, c credit, a *actions) error {
-	s.streamWindow += c.bytes
-	if c.messages != 0 || s.streamWindow > StreamsWindowBytes {
-		return fmt.Errorf("the streams got more credit than they used")
+// connCredit lets all streams of a session go on.
+func (e *Engine) connCredit(s *session, credit int, a *actions) error {
+	if s.streamWindow += credit; s.streamWindow > ConnWindowMax {
+		return fmt.Errorf("the streams got more credit than a conn has")
 	}
 	e.wakeWaiting(a)
 	return nil
-}
-
-// streamTaken counts stream data that somebody took or nobody will, and gives
-// the peer credit for it when it is half a window.
-func (e *Engine) streamTaken(s *session, size int, a *actions) {
-	s.streamConsumed += size
-	if s.streamConsumed < StreamsWindowBytes/2 || s.over {
-		return
-	}
-	s.streamAllowance += s.streamConsumed
-	e.urgent(s, encodeCredit(0, credit{bytes: s.streamConsumed}), a)
-	s.streamConsumed = 0
 }
 
 // wasStream reports whether a stream with this id was ever opened.
@@ -89,11 +75,9 @@ func (st *Stream) receive(message []byte, a *actions) error {
 	if st.recvClosed {
 		return fmt.Errorf("stream %d had data after its end", st.id)
 	}
-	if st.allowance.messages == 0 || st.allowance.bytes <= 0 {
+	if len(message) > StreamMessageLenMax || !st.inflow.receive(cost(len(message))) {
 		return fmt.Errorf("stream %d had more data than it was given credit for", st.id)
 	}
-	st.allowance.messages--
-	st.allowance.bytes -= len(message)
 	if st.discard {
 		st.consume(len(message), a)
 		return nil
@@ -121,6 +105,7 @@ func (e *Engine) openedByPeer(s *session, f frame, a *actions) error {
 	st := newStream(m.ep, s.remote.peer, m.name)
 	st.session, st.id, st.serving = s, f.id, sv
 	s.streams[f.id] = st
+	st.opened(a)
 	a.add(func() {
 		m.ep.loop.Go(m.task, func(ctx context.Context) { e.runStream(ctx, st, f.message) })
 	})

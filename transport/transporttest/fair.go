@@ -107,7 +107,7 @@ func abandonedAnswersDoNotClogTheLink(s *suite) {
 // stalledPeerCostsNobodyHisCalls: many streams to a peer that does not read are
 // held back; when it reads again, they and all calls go on.
 func stalledPeerCostsNobodyHisCalls(s *suite) {
-	const streams, messages, size = 48, 8, 128 << 10
+	const streams, messages, size = 48, 32, 32 << 10
 	read := 0
 	s.Endpoint(1).Handle("t/echo", echo)
 	s.Endpoint(1).HandleStream("t/sink", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
@@ -150,8 +150,8 @@ func stalledPeerCostsNobodyHisCalls(s *suite) {
 			})
 		}
 		assert.NoError(s, clock.Sleep(ctx, s.loop(0), time.Second))
-		// A MiB of stream messages waits on the conn, and leaves room for the calls.
-		assert.LessOrEqual(s, sent, 1<<20/size+2, "the senders were not held back")
+		// The conn's window leaves room for the calls.
+		assert.LessOrEqual(s, sent, transport.ConnWindowMin/size+2, "the senders were not held back")
 		assert.Zero(s, called)
 	})
 	s.Hold(false)
@@ -166,7 +166,7 @@ func stalledPeerCostsNobodyHisCalls(s *suite) {
 // readersThatDoNotReadHoldUpNoCalls: what streams may have in flight together is
 // bounded, and it comes back when they end.
 func readersThatDoNotReadHoldUpNoCalls(s *suite) {
-	const streams, size = 40, 256 << 10
+	const streams, size = 40, 32 << 10
 	s.Endpoint(1).Handle("t/echo", echo)
 	server := s.Endpoint(1)
 	server.HandleStream("t/deaf", func(ctx context.Context, _ transport.Peer, _ []byte, _ *transport.Stream) {
@@ -187,7 +187,7 @@ func readersThatDoNotReadHoldUpNoCalls(s *suite) {
 				}
 			})
 		}
-		full := transport.StreamsWindowBytes/size + 1
+		full := inWindow(streams*transport.StreamWindowMin, size)
 		eventually(ctx, s.loop(0), func() bool { return sent >= full-1 })
 		assert.NoError(s, clock.Sleep(ctx, s.loop(0), 300*time.Millisecond))
 		assert.LessOrEqual(s, sent, full, "sent")
@@ -206,8 +206,8 @@ func readersThatDoNotReadHoldUpNoCalls(s *suite) {
 				if err != nil {
 					return err
 				}
-				for range 4 {
-					if err := st.Send(ctx, make([]byte, size)); err != nil {
+				for range 2 {
+					if err := st.Send(ctx, make([]byte, transport.StreamWindowMin-64)); err != nil {
 						return err
 					}
 				}

@@ -115,12 +115,16 @@ func halfClosedStreamStillReceives(s *suite) {
 }
 
 func slowReceiverParksTheSender(s *suite) {
-	checkBackPressure(s, 4, 3*transport.StreamWindowMessages, transport.StreamWindowMessages)
+	checkBackPressure(s, 4, 1000, inWindow(transport.StreamWindowMin, 4))
 }
 
 func bigMessagesParkTheSender(s *suite) {
-	checkBackPressure(s, 100<<10, 40, transport.StreamWindowBytes/(100<<10)+1)
+	checkBackPressure(s, 7000, 40, inWindow(transport.StreamWindowMin, 7000))
 }
+
+// inWindow is how many messages of a size may be in flight: each counts 64 bytes
+// more, and the last one may exceed the window.
+func inWindow(window, size int) int { return (window + size + 63) / (size + 64) }
 
 // checkBackPressure sends messages of a size to a receiver that does not read at
 // first, and expects that inFlight of them are sent meanwhile.
@@ -220,7 +224,7 @@ func handlerMayCloseWithoutReading(s *suite) {
 		if !assert.NoError(s, err) {
 			return
 		}
-		for i := range 5 * transport.StreamWindowMessages {
+		for i := range 5 * transport.StreamWindowMin / 64 {
 			if !assert.NoError(s, st.Send(ctx, number(i))) {
 				return
 			}
@@ -252,7 +256,7 @@ func sendAfterCloseIsInvalid(s *suite) {
 		if !assert.NoError(s, err) {
 			return
 		}
-		assert.Equal(s, transport.Invalid, transport.KindOf(st.Send(ctx, make([]byte, transport.MessageLenMax+1))))
+		assert.Equal(s, transport.Invalid, transport.KindOf(st.Send(ctx, make([]byte, transport.StreamMessageLenMax+1))))
 		assert.NoError(s, st.Close())
 		assert.NoError(s, st.Close())
 		assert.Equal(s, transport.Invalid, transport.KindOf(st.Send(ctx, nil)))

@@ -1,0 +1,150 @@
+package transport
+
+const (
+	// StreamWindowMin is what one direction of a new stream may have in flight, in
+	// bytes, and StreamWindowMax what it may have when its reader keeps up: 40 MB/s at
+	// 100 ms. The last message may exceed it.
+	StreamWindowMin = 16 << 10
+	StreamWindowMax = 4 << 20
+	// ConnWindowMin bounds the same for all streams of a conn together. It grows with
+	// the windows of its streams up to ConnWindowMax; those grow up to half of that on a
+	// bulk conn, and up to ConnWindowMin on a control conn. The rest is left to streams
+	// that have not grown: so streams that nobody reads do not hold up the others, as
+	// long as their messages are no longer than StreamWindowMin.
+	ConnWindowMin = 256 << 10
+	ConnWindowMax = 16 << 20
+	// windowBytesMax bounds what all conns of a node have beyond ConnWindowMin.
+	windowBytesMax = 128 << 20
+	// messageCost is what a message counts beside its bytes, so that empty ones are
+	// bounded as well.
+	messageCost = 64
+)
+
+// cost is what a stream message of a length takes of a window.
+func cost(length int) int { return length + messageCost }
+
+// inflow is the receiver's side of a window: it grants anew what was taken.
+type inflow struct {
+	size int // what the peer may have sent and nobody has taken
+	open int // of that, what it may still send; negative by a part of a message
+	held int // what has come and was not taken
+}
+
+func newInflow(size int) inflow { return inflow{size: size, open: size} }
+
+// receive counts what came, and reports whether the peer had credit for it.
+func (f *inflow) receive(n int) bool {
+	if f.open <= 0 {
+		return false
+	}
+	f.open -= n
+	f.held += n
+	return true
+}
+
+// take counts what was taken and returns the credit to give, if it is worth a frame:
+// half a window.
+func (f *inflow) take(n int) (grant int) {
+	f.held -= n
+	if due := f.due(); 2*due >= f.size {
+		return f.grant()
+	}
+	return 0
+}
+
+func (f *inflow) due() int { return f.size - f.open - f.held }
+
+// grant gives all the credit that there is.
+func (f *inflow) grant() int {
+	due := max(0, f.due())
+	f.open += due
+	return due
+}
+
+// grow makes the window larger and returns the credit to give.
+func (f *inflow) grow(by int) int {
+	f.size += by
+	return f.grant()
+}
+
+// shrink makes the window smaller, but not smaller than size and than what the peer
+// was promised, and returns by how much.
+func (f *inflow) shrink(size int) (by int) {
+	by = max(0, min(f.size-size, f.due()))
+	f.size -= by
+	return by
+}
+
+// taken counts stream data of a session that somebody took or nobody will.
+func (e *Engine) taken(s *session, cost int, a *actions) {
+	if s.over {
+		return
+	}
+	s.inflow.held -= cost
+	e.windows -= s.inflow.shrink(max(ConnWindowMin, s.windows))
+	if grant := s.inflow.take(0); grant > 0 {
+		e.urgent(s, encodeCredit(0, grant), a)
+	}
+}
+
+// widen lets the window of a session grow for streams whose windows take by more, if
+// it may, and reports whether they fit into it.
+func (e *Engine) widen(s *session, by int, a *actions) bool {
+	s.windows += by
+	more := s.windows - s.inflow.size
+	switch {
+	case more <= 0:
+		return true
+	case s.windows > ConnWindowMax || e.windows+more > windowBytesMax:
+		return false
+	}
+	e.windows += more
+	if grant := s.inflow.grow(more); grant > 0 {
+		e.urgent(s, encodeCredit(0, grant), a)
+	}
+	return true
+}
+
+// opened counts the window of a new stream of a session.
+func (st *Stream) opened(a *actions) { st.ep.engine.widen(st.session, st.inflow.size, a) }
+
+// consume counts a message that was taken, and gives the peer credit. A window
+// doubles when half of it was taken and the reader waits for more.
+func (st *Stream) consume(length int, a *actions) {
+	e, s, size := st.ep.engine, st.session, cost(length)
+	if !st.settled {
+		e.taken(s, size, a)
+	}
+	grant := st.inflow.take(size)
+	if grant == 0 || st.recvClosed || st.err != nil {
+		return
+	}
+	more := min(st.inflow.size, StreamWindowMax-st.inflow.size)
+	if st.inflow.held == 0 && more > 0 && s.windows+more <= s.growthMax() {
+		if e.widen(s, more, a) {
+			grant += st.inflow.grow(more)
+		} else {
+			s.windows -= more
+		}
+	}
+	e.urgent(s, encodeCredit(st.id, grant), a)
+}
+
+// growthMax is up to what the windows of a session's streams may grow.
+func (s *session) growthMax() int {
+	if s.class() == Bulk {
+		return ConnWindowMax / 2
+	}
+	return ConnWindowMin
+}
+
+// settle gives the conn credit for what was received and is not taken yet: a
+// stream that is over holds up no other.
+func (st *Stream) settle(a *actions) {
+	if st.settled {
+		return
+	}
+	st.settled = true
+	st.session.windows -= st.inflow.size
+	st.ep.engine.taken(st.session, st.inflow.held, a)
+}
