@@ -509,7 +509,7 @@ func TestLitterIsSwept(t *testing.T) {
 		time.Sleep(3 * sweepEach)
 		require.Positive(t, onDisk())
 		broken(false)
-		time.Sleep(sweepEach)
+		time.Sleep(sweepEach + time.Millisecond)
 		require.Zero(t, onDisk())
 
 		failsHalfway()
