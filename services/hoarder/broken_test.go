@@ -233,14 +233,6 @@ func TestATransferThatFailsLeavesNothing(t *testing.T) {
 		})
 		require.Len(t, w.Facts("item-claimed"), 1)
 	})
-	for size, want := range map[int64]int64{1: 1025, 10: 1035, 1000: 2124} {
-		require.Equal(t, want, (&Service{}).boundOf(size))
-	}
-	for free, want := range map[int64]int64{0: 1 << 20, 4 << 20: 1 << 20, 4<<20 + 4: 1<<20 + 1, 400 << 20: 9 << 20} {
-		s := &Service{settings: Settings{ItemSizeMax: 9 << 20}, holdings: newHoldings(free, 1, 0)}
-		require.Equal(t, want, s.boundOf(0), free)
-		require.Equal(t, want, s.boundOf(-1), free)
-	}
 }
 
 // A fault at the last moment of a pin or of a release leaves both undone, as far as

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipfs/go-cid"
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage"
@@ -441,4 +442,41 @@ func TestWhatIsRecalled(t *testing.T) {
 			s.recall(forgottenKey(jobOfPush(patrickapi.PushRequest{Branch: "never"})))
 		})
 	})
+}
+
+// A job is offered to its shortlist while that is less than half of the monkeys, and
+// to all from then on.
+func TestWhoHearsOfAnOffer(t *testing.T) {
+	for _, c := range []struct {
+		round, monkeys int
+		all            bool
+	}{{0, 2*offerFirst + 1, false}, {0, 2 * offerFirst, true}, {1, 2*offerFirst*offerGrowth + 1, false}, {1, 2 * offerFirst * offerGrowth, true}} {
+		inOffice(t, setup{}, func(o *office) {
+			for i := range c.monkeys - len(o.monkeys) {
+				w := &worker{office: o}
+				w.Machine = o.Add(fmt.Sprint("more-", i), node.Configured{Spec: nodetest.Part("monkey", w.start)})
+				o.monkeys = append(o.monkeys, w)
+				w.Machine.Start()
+			}
+			job := jobNamed("r", "e", 1)
+			o.turn(o.ranked()[0], func(_ context.Context, s *Service) {
+				j := &active{id: job, round: c.round}
+				s.offer([]*active{j})
+				require.Equal(t, c.round+1, j.round)
+			})
+			heard := 0
+			for _, w := range o.monkeys {
+				offers := w.heard()
+				heard += len(offers)
+				for _, offer := range offers {
+					require.Equal(t, patrickapi.Offer{Job: job, Attempt: 1, Round: c.round}, offer)
+				}
+			}
+			if c.all {
+				require.Equal(t, c.monkeys, heard)
+			} else {
+				require.Equal(t, shortlistLen(c.round), heard)
+			}
+		})
+	}
 }
