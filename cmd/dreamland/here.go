@@ -51,10 +51,12 @@ func runHere(j job, out io.Writer, reported func(virtual time.Duration, events u
 		if trace != nil {
 			_ = trace.close() // the run has failed anyway
 		}
+		r.Revision = readVersion().revision()
 		_ = writeJSON(out, r)
 		os.Exit(exitFailed)
 	}
 	result := simrun.Run(j.scenario, words.Vocabulary(), options)
+	result.Revision = readVersion().revision()
 	if trace != nil {
 		if err := trace.close(); err != nil {
 			return result, fmt.Errorf("--trace: %w", err)

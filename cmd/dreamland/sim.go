@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,7 @@ type simFlags struct {
 	profile string
 	heap    string
 	perturb uint64
+	keep    string
 	stall   time.Duration
 	json    bool
 	quiet   bool
@@ -70,6 +72,7 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 	flags.BoolVar(&f.verify, "verify", false, "run twice, on 1 and on 4 threads, and show the first event that differs")
 	flags.BoolVar(&f.strict, "strict", false, "an expectation for which nothing was judged fails, too")
 	flags.StringVar(&f.trace, "trace", "", "write one JSON line per event to this file")
+	flags.StringVar(&f.keep, "keep", "", "write runs that fail to this directory, one for each cause: scenarios with everything drawn, checked to fail of the same by themselves")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object per run, each on one line")
 	flags.BoolVar(&f.quiet, "quiet", false, "print one line per scenario, and what failed")
 	flags.StringVar(&f.profile, "profile", "", "write a CPU profile of one run to this file")
@@ -170,8 +173,7 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 		if err := out.run(result); err != nil {
 			return err
 		}
-		out.story([]report.Result{result})
-		return out.verdict()
+		return cmp.Or(out.story(stories[0], []report.Result{result}), out.verdict())
 	}
 	do := runInWorker
 	if f.verify {
@@ -183,14 +185,19 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 	}
 	progress.start(len(jobs))
 	var story []report.Result
+	told := 0
 	err = inParallel(jobs, f.jobs, do, func(r report.Result) error {
 		progress.clear()
 		if err := out.run(r); err != nil {
 			return err
 		}
 		if story = append(story, r); len(story) == f.seeds { // the jobs of a story follow each other
-			out.story(story)
+			told++
+			err := out.story(stories[told-1], story)
 			story = nil
+			if err != nil {
+				return err
+			}
 		}
 		progress.done(r)
 		return nil
@@ -280,8 +287,20 @@ func (o *output) run(r report.Result) error {
 	return nil
 }
 
-// story prints all results of one scenario.
-func (o *output) story(results []report.Result) {
+// story prints all results of one scenario, and keeps what failed.
+func (o *output) story(s *scenario.Scenario, results []report.Result) error {
+	o.print(results)
+	if o.flags.keep == "" {
+		return nil
+	}
+	k := keeper{dir: o.flags.keep, strict: o.flags.strict, out: o.out}
+	if o.flags.json {
+		k.out = io.Discard
+	}
+	return k.keep(s, results)
+}
+
+func (o *output) print(results []report.Result) {
 	held := 0
 	for _, r := range results {
 		if r.Verdict == report.Held {
@@ -314,9 +333,11 @@ func (o *output) oneLine(results []report.Result, held int) {
 	} else {
 		fmt.Fprintf(o.out, "%-6s  %-28s %d of %d seeds\n", verdict, r.Scenario, held, len(results))
 	}
-	for i := range results {
-		results[i].WriteFailures(o.out)
+	if len(results) > 1 {
+		report.WriteCauses(o.out, results)
+		return
 	}
+	r.WriteFailures(o.out)
 }
 
 func (o *output) verdict() error {

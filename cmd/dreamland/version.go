@@ -35,6 +35,15 @@ func readVersion() version {
 	return v
 }
 
+// revision is the commit, in short, "" if the binary does not know it.
+func (v version) revision() string {
+	text := v.Revision[:min(len(v.Revision), 12)]
+	if text != "" && v.Modified {
+		text += ", modified"
+	}
+	return text
+}
+
 func versionCommand() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{

@@ -102,6 +102,7 @@ func (j job) result(stdout, stderr []byte, err error) report.Result {
 			Name: "no-unexpected-errors", When: "always", Detail: fmt.Sprintf("the worker ended with %v: %s", err, head(stderr)),
 		}},
 	}
+	r.Revision = readVersion().revision()
 	if b := breakdownOf(string(stderr)); b != nil {
 		r.Breakdown = b
 		r.Expectations[0].Detail = strings.Join(append([]string{b.Kind + " in " + b.Task + ": " + b.What}, b.Stack...), "\n\t")

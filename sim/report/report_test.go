@@ -95,3 +95,34 @@ func TestSeeds(t *testing.T) {
 	WriteSeeds(&out, nil)
 	require.Empty(t, out.String())
 }
+
+// TestCauses: runs that fail of one bug have one cause, whatever the seed made of
+// ids, nodes and times; those of two bugs have two.
+func TestCauses(t *testing.T) {
+	lost := func(detail string) *Result {
+		return &Result{Verdict: Failed, Expectations: []Expectation{
+			{Name: "quiet", When: "always", Held: true},
+			{Name: "later", When: "after-heal", NotAsked: true, Detail: "the run ended before"},
+			{Name: "no-lost-jobs", When: "always", Detail: detail}}}
+	}
+	first, failed := lost("at 12.5s: job 4e04a1-0001-dbc2 of core-1, core-2 is lost by vNTKnv (patrick job-acked of core-1)").Cause()
+	require.True(t, failed)
+	require.Equal(t, Cause{"no-lost-jobs", "always", "at #: job # of # is lost by # (patrick job-acked of #)"}, first)
+	second, _ := lost("at 1m2s: job ffff00-0002-aaaa of core-3 is lost by kWsYSP (patrick job-acked of core-2)").Cause()
+	require.Equal(t, first, second)
+	third, _ := lost("at 1m2s: job ffff00-0002-aaaa of core-3 is built twice").Cause()
+	require.NotEqual(t, first, third)
+
+	figure := func(detail string) Cause {
+		c, _ := (&Result{Verdict: Failed, Expectations: []Expectation{{Name: "f", When: "report", Detail: detail}}}).Cause()
+		return c
+	}
+	require.Equal(t, figure("3, expected at least 40"), figure("11.5, expected at least 40"))
+	panics := lost("")
+	panics.Expectations[0] = Expectation{Name: unexpected, Detail: "panic in \"a\" of b on c-1 at 3s: oh 7"}
+	panics.Breakdown = &Breakdown{Kind: "panic", What: "oh 7", Stack: []string{"m/x.F /a/b.go:7"}}
+	c, _ := panics.Cause()
+	require.Equal(t, "panic: oh # in m/x.F", c.Text)
+	_, failed = (&Result{Verdict: Held}).Cause()
+	require.False(t, failed)
+}

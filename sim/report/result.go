@@ -28,8 +28,9 @@ type Result struct {
 	Figures map[string]float64 `json:"figures"`
 	// Faults in the order in which they began.
 	Faults []Fault `json:"faults"`
-	// Replay is the command that runs the same again.
-	Replay string `json:"replay"`
+	// Replay is the command that runs the same again, with a binary of Revision.
+	Replay   string `json:"replay"`
+	Revision string `json:"revision,omitempty"`
 	// Exercised is what happened in the run.
 	Exercised Exercised `json:"exercised"`
 	// Strict: an expectation that is unproven fails the run.
@@ -45,7 +46,10 @@ type Expectation struct {
 	Name string `json:"name"`
 	// When is "always", "after-heal" or "report".
 	When string `json:"when"`
-	Held bool   `json:"held"`
+	// NotAsked: the run failed for another reason before anybody could tell; Held is
+	// false, and that is no failure.
+	NotAsked bool `json:"not_asked,omitempty"`
+	Held     bool `json:"held"`
 	// Detail says what went wrong and when, or what was measured.
 	Detail string `json:"detail"`
 	// Evaluated is how many judgements the verdict rests on, Excused how many were
@@ -105,18 +109,20 @@ type Fault struct {
 func (r *Result) Judge() {
 	r.Verdict = Held
 	for i := range r.Expectations {
-		if r.failed(&r.Expectations[i]) {
+		if e := &r.Expectations[i]; r.failed(e) || e.NotAsked {
 			r.Verdict = Failed
 		}
 	}
 }
 
-func (r *Result) failed(e *Expectation) bool { return !e.Held || r.Strict && e.Unproven != "" }
+func (r *Result) failed(e *Expectation) bool {
+	return !e.NotAsked && (!e.Held || r.Strict && e.Unproven != "")
+}
 
 // Broken lists what makes the run fail, one line each.
 func (r *Result) Broken() (list []string) {
 	for _, e := range r.Expectations {
-		if !e.Held {
+		if !e.Held && !e.NotAsked {
 			list = append(list, e.Name+": "+e.Detail)
 		}
 		if r.Strict && e.Unproven != "" {

@@ -6,19 +6,19 @@ import (
 	"slices"
 )
 
-// WriteSeeds prints what many seeds of one scenario came to: the failing ones
-// with the command that replays each, and the spread of every figure.
+// WriteSeeds prints what many seeds of one scenario came to: of what they failed,
+// with the command that replays one of each, and the spread of every figure.
 func WriteSeeds(out io.Writer, results []Result) {
 	if len(results) == 0 {
 		return
 	}
 	p := &page{out: out}
-	var failing []Result
+	failing := 0
 	digests := map[string]bool{}
 	for _, r := range results {
 		digests[r.Digest] = true
 		if r.Verdict != Held {
-			failing = append(failing, r)
+			failing++
 		}
 	}
 	p.line("%s  (%d seeds, %s wire)", results[0].Scenario, len(results), results[0].Wire)
@@ -29,10 +29,8 @@ func WriteSeeds(out io.Writer, results []Result) {
 		p.wrapped("  always zero: ", zero)
 	}
 	p.line("")
-	for _, r := range failing {
-		r.WriteFailures(out)
-	}
-	p.line("verdict  %d of %d seeds held, %d different digests", len(results)-len(failing), len(results), len(digests))
+	WriteCauses(out, results)
+	p.line("verdict  %d of %d seeds held, %d different digests", len(results)-failing, len(results), len(digests))
 }
 
 // WriteFailures prints the expectations that failed and the command that
@@ -50,7 +48,7 @@ func (r *Result) WriteFailures(out io.Writer) {
 			p.line("seed %d FAILED %s: %s", r.Seed, e.Name, detail)
 		}
 	}
-	p.line("  replay: %s", r.Replay)
+	p.line("  replay: %s", r.replay())
 }
 
 // spread is a table of minimum, median and maximum of every figure, and the

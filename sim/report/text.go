@@ -35,7 +35,15 @@ func (r *Result) Write(out io.Writer) {
 	r.writeVerdict(p)
 	p.line("run      %s of virtual time, %d events in %s (%s)", milliseconds(r.VirtualMS), r.Events, milliseconds(r.WallMS), r.speed())
 	p.line("digest   %s", r.Digest)
-	p.line("replay   %s", r.Replay)
+	p.line("replay   %s", r.replay())
+}
+
+// replay is the command, and what it was built from as a comment of the shell.
+func (r *Result) replay() string {
+	if r.Revision == "" {
+		return r.Replay
+	}
+	return r.Replay + "  # built from " + r.Revision
 }
 
 func (r *Result) writeExpectations(p *page) {
@@ -45,6 +53,9 @@ func (r *Result) writeExpectations(p *page) {
 		mark := "held"
 		if e.Unproven != "" {
 			mark = "unproven"
+		}
+		if e.NotAsked {
+			mark = "not asked"
 		}
 		if r.failed(&e) {
 			mark = "FAILED"
@@ -80,9 +91,11 @@ func (e *Expectation) basis() string {
 }
 
 func (r *Result) writeVerdict(p *page) {
-	failed, unproven := 0, 0
+	failed, unproven, open := 0, 0, 0
 	for i := range r.Expectations {
-		if r.failed(&r.Expectations[i]) {
+		if r.Expectations[i].NotAsked {
+			open++
+		} else if r.failed(&r.Expectations[i]) {
 			failed++
 		} else if r.Expectations[i].Unproven != "" {
 			unproven++
@@ -91,6 +104,9 @@ func (r *Result) writeVerdict(p *page) {
 	text := fmt.Sprintf("held: all %d expectations", len(r.Expectations))
 	if failed > 0 {
 		text = fmt.Sprintf("failed: %d of %d expectations", failed, len(r.Expectations))
+	}
+	if open > 0 {
+		text += fmt.Sprintf(", %d not asked as the run ended before", open)
 	}
 	if unproven > 0 {
 		text += fmt.Sprintf(", %d of them unproven: nothing was judged (--strict fails)", unproven)

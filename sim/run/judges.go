@@ -144,6 +144,10 @@ func (r *runner) expectations(failure error) []report.Expectation {
 	figures := r.figures()
 	for _, b := range r.scenario.Expect.Report {
 		e := figureVerdict(b, figures)
+		if value, known := figures[b.Figure]; r.early(failure) && !e.Held && !(known && b.Max != nil && value > *b.Max) {
+			e.NotAsked = true // more may have been to come
+			e.Detail += ", when the run ended"
+		}
 		if r.late[b.Figure] {
 			e.Held = false
 			e.Detail += fmt.Sprintf(" within %s after healing", b.Within)
@@ -151,6 +155,12 @@ func (r *runner) expectations(failure error) []report.Expectation {
 		out = append(out, e)
 	}
 	return out
+}
+
+// early reports whether a run ended before everything had been healed, or could
+// have settled.
+func (r *runner) early(failure error) bool {
+	return failure != nil && !errors.Is(failure, errViolated) || r.judges.violated != nil || r.healedAt == 0
 }
 
 func (j *judges) named(name string) *judge {
@@ -162,10 +172,10 @@ func (j *judges) named(name string) *judge {
 func (r *runner) startsVerdict() report.Expectation {
 	one := r.judges.named(r.judges.starts.Name())
 	during := one.alwaysVerdict()
-	if !during.Held || !one.asked {
+	if !during.Held || !one.asked || one.unsettled != nil && r.judges.violated != nil {
 		return during
 	}
-	after := r.afterHealVerdict(one, r.judges.violated != nil)
+	after := r.afterHealVerdict(one, false)
 	during.Held, during.Detail = after.Held, ""
 	if !after.Held {
 		during.Detail = after.Detail
@@ -210,11 +220,11 @@ func (r *runner) afterHealVerdict(one *judge, endedEarly bool) report.Expectatio
 	e := report.Expectation{Name: one.name, When: "after-heal"}
 	switch {
 	case one.asked && one.unsettled != nil && endedEarly:
-		e.Detail = fmt.Sprintf("not yet when the run ended: %v", one.unsettled)
+		e.NotAsked, e.Detail = true, fmt.Sprintf("not yet when the run ended: %v", one.unsettled)
 	case one.asked && one.unsettled != nil:
 		e.Detail = fmt.Sprintf("not within %s after healing: %v", r.scenario.Expect.Within, one.unsettled)
 	case !one.asked:
-		e.Detail = "not asked: the run ended before"
+		e.NotAsked, e.Detail = true, endedBefore
 	default:
 		e.Held = true
 		if r.settledAt > 0 {
@@ -223,6 +233,9 @@ func (r *runner) afterHealVerdict(one *judge, endedEarly bool) report.Expectatio
 	}
 	return one.counted(e, check.AfterHeal)
 }
+
+// endedBefore is why an expectation was not asked.
+const endedBefore = "the run ended before"
 
 func figureVerdict(b scenario.Bound, figures map[string]float64) report.Expectation {
 	e := report.Expectation{Name: b.Figure, When: "report"}

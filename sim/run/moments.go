@@ -117,7 +117,7 @@ func (m *moments) verdicts() (list []report.Expectation) {
 		e := report.Expectation{Name: row.name, When: row.when, Held: row.failure == "" && row.missing == 0, Detail: row.failure}
 		switch {
 		case row.failure == "" && row.missing > 0:
-			e.Detail = "not asked: the run ended before"
+			e.NotAsked, e.Detail = true, endedBefore
 		case row.failure == "" && row.held > 1:
 			e.Detail = fmt.Sprintf("held %d times", row.held)
 		}

@@ -232,9 +232,12 @@ expect: {always: [nobody-is-evil], after-heal: [everybody-met], report: {greetin
 	require.False(t, e.Held)
 	require.Regexp(t, `^at 1[12]\.\d+s: greeted by evil \(greeter greeted of (good-1|good-2|evil)\)$`, e.Detail)
 	require.Less(t, r.VirtualMS, int64(13_000))
-	require.Equal(t, "not asked: the run ended before", expectation(t, r, "everybody-met").Detail)
+	require.Equal(t, "the run ended before", expectation(t, r, "everybody-met").Detail)
+	require.True(t, expectation(t, r, "everybody-met").NotAsked)
+	require.True(t, expectation(t, r, "greetings.none").NotAsked)
+	require.False(t, e.NotAsked)
 	require.Contains(t, expectation(t, r, "greetings").Detail, "expected at most 1")
-	require.Equal(t, "has no value in this run, expected 3", expectation(t, r, "greetings.none").Detail)
+	require.Equal(t, "has no value in this run, expected 3, when the run ended", expectation(t, r, "greetings.none").Detail)
 }
 
 func TestWhatDoesNotRecoverFails(t *testing.T) {
@@ -304,7 +307,7 @@ timeline:
 
 	r = play(t, fmt.Sprintf(text, "3s", "0s"))
 	require.Equal(t, "at 3s: 1, expected at least 2", r.Expectations[3].Detail, "%+v", r.Expectations)
-	require.Equal(t, "not asked: the run ended before", r.Expectations[4].Detail)
+	require.Equal(t, "the run ended before", r.Expectations[4].Detail)
 }
 
 func TestAFigureMayHaveATime(t *testing.T) {

@@ -106,7 +106,7 @@ func (b *builder) group(g *groupDoc, common *value) {
 			b.fail(g.place("name"), "rename one of the groups", "two nodes are called %s", quote(name))
 			return
 		}
-		n := Node{Name: name, Group: g.Name, StartAt: g.StartAt, Later: g.Release == "later"}
+		n := Node{Name: name, Group: g.Name, StartAt: g.StartAt, Later: g.Release == "later", source: g.at}
 		for _, spec := range specs {
 			n.Services = append(n.Services, node.Configured{Spec: spec, Settings: settingsOf(spec, common, g.Settings.value)})
 			r.services[spec.Name] = append(r.services[spec.Name], name)

@@ -76,7 +76,7 @@ func (s *Scenario) steps(entry, n int, at time.Duration, draw fault.Draw) []Step
 	e := &s.Timeline[entry]
 	key := fmt.Sprintf("%d.%d", entry, n)
 	if e.action != nil {
-		return []Step{{At: at, Key: key, Entry: entry, Action: e.action, Params: e.params, N: n}}
+		return []Step{{At: at, Key: key, Entry: entry, Action: e.action, Params: e.params, N: e.first + n}}
 	}
 	if e.moment != nil {
 		return []Step{{At: at, Key: key, Entry: entry, Moment: e.moment, N: n}}

@@ -42,6 +42,7 @@ type Scenario struct {
 	Expect   Expect
 
 	roster *roster
+	source *value // the file
 }
 
 // Node is one node of the cloud.
@@ -55,6 +56,8 @@ type Node struct {
 	StartAt time.Duration
 	// Later: the node is of a later release.
 	Later bool
+
+	source *value // of its group
 }
 
 // Network is what the links are like without faults.
@@ -107,7 +110,10 @@ type Entry struct {
 	Verb string
 
 	// after counts from the entry before this one instead of the start.
-	after  *fault.Range
+	after *fault.Range
+	// first is the number of the first occurrence.
+	first  int
+	source *value // of the verb's parameters
 	params any
 	verb   *verb   // of a fault
 	action *Action // of workload

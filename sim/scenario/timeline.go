@@ -17,6 +17,7 @@ type whenDoc struct {
 	Until  time.Duration `yaml:"until" doc:"end of an entry with every; default: the scenario's"`
 	For    fault.Range   `yaml:"for" doc:"how long a fault lasts; default: until the world is healed"`
 	Jitter fault.Range   `yaml:"jitter" doc:"delays each occurrence by a draw of its own"`
+	Number int           `yaml:"number" range:"0..1000000000" doc:"the number of its first occurrence, which {n} stands for; default 0"`
 	About  string        `yaml:"about" doc:"a remark for people"`
 }
 
@@ -55,7 +56,7 @@ func (b *builder) entry(v *value) (Entry, bool) {
 		verbs = append(verbs, e)
 	}
 	b.into(times, reflect.ValueOf(&when).Elem(), "an entry")
-	e := Entry{Line: v.line, About: when.About, Every: when.Every, Times: when.Times, Until: when.Until, For: when.For, Jitter: when.Jitter}
+	e := Entry{Line: v.line, About: when.About, Every: when.Every, Times: when.Times, Until: when.Until, For: when.For, Jitter: when.Jitter, first: when.Number}
 	for _, word := range verbs {
 		b.entryVerb(&e, word)
 	}
@@ -109,6 +110,8 @@ func (b *builder) entryTimes(e *Entry, v *value, when *whenDoc) {
 		b.fail(place("times"), "make it less often", "times: expected at most %d, found %d", StepsMax, e.Times)
 	case e.Times > 1 && !repeats:
 		b.fail(place("times"), "add every: 5s", "times without every")
+	case v.get("number") != nil && e.action == nil:
+		b.fail(place("number"), "remove number", "%s has no number: only actions have", e.Verb)
 	case v.get("until") != nil && !repeats:
 		b.fail(place("until"), "add every: 5s; for says how long a fault lasts", "until without every")
 	case v.get("for") != nil && e.verb == nil:
@@ -161,7 +164,7 @@ func (e *Entry) length(duration time.Duration) time.Duration {
 
 func (b *builder) entryVerb(e *Entry, word entry) {
 	name := word.key.text
-	e.Verb = name
+	e.Verb, e.source = name, word.value
 	for i := range verbs {
 		if verbs[i].name == name {
 			e.verb = &verbs[i]

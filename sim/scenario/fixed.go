@@ -1,0 +1,197 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Fixed is a scenario with a timeline in which nothing is left to chance: each
+// fault has its moment, its length and its nodes, each action its moment and its
+// number. What the seed still draws is in the network and in services: it is part
+// of the file. All fields may be changed before Text is called.
+type Fixed struct {
+	// About stands above the file as a comment.
+	About    string
+	Seed     uint64
+	Wire     string
+	Duration time.Duration
+	// Nodes are the names of those that are there, in order.
+	Nodes []string
+	// Latency is that of the network, "" as in the file.
+	Latency string
+	Steps   []Step
+	// Expect is the only expectation, nil for those of the file.
+	Expect *Expectation
+
+	of *Scenario
+}
+
+// Expectation names one expectation of a scenario.
+type Expectation struct {
+	Name string
+	// When is "always", "after-heal" or "report", as in a report.
+	When string
+}
+
+// Fix draws everything that a scenario leaves to chance, and leaves out what would
+// begin after until.
+func (s *Scenario) Fix(seed uint64, wire string, until time.Duration) *Fixed {
+	steps := s.Plan(seed)
+	steps = slices.DeleteFunc(steps, func(step Step) bool { return step.At > until })
+	return &Fixed{Seed: seed, Wire: wire, Duration: s.Duration, Nodes: slices.Clone(s.roster.names), Steps: steps, of: s}
+}
+
+// Text is the scenario as a file, which Parse reads.
+func (f *Fixed) Text() []byte {
+	var out strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
+	for _, text := range strings.Split(strings.TrimSpace(f.About), "\n") {
+		line("# %s", text)
+	}
+	line("name: %s", f.of.Name)
+	line("seed: %d", f.Seed)
+	line("duration: %s", f.Duration)
+	line("wire: %s", f.Wire)
+	if v := f.of.source.get("settings"); v != nil {
+		line("settings: %s", v.yaml())
+	}
+	line("network: %s", f.network())
+	line("nodes:")
+	for _, group := range f.groups() {
+		line("  - %s", group)
+	}
+	if steps := f.timeline(); len(steps) > 0 {
+		line("timeline:\n  - %s", strings.Join(steps, "\n  - "))
+	}
+	if expect := f.expect(); expect != "" {
+		line("expect: %s", expect)
+	}
+	return []byte(out.String())
+}
+
+// groups are the groups of which all nodes are there, and the single nodes of
+// others.
+func (f *Fixed) groups() (list []string) {
+	for i := 0; i < len(f.of.Nodes); {
+		n := &f.of.Nodes[i]
+		all := f.of.roster.group[n.Group]
+		i += len(all)
+		left := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return !slices.Contains(f.Nodes, name) })
+		if len(left) == len(all) {
+			list = append(list, n.source.yaml())
+			continue
+		}
+		for _, name := range left {
+			list = append(list, n.source.with("name", name).without("count").yaml())
+		}
+	}
+	return list
+}
+
+func (f *Fixed) network() string {
+	var parts []string
+	add := func(key, text string) { parts = append(parts, key+": "+text) }
+	doc := f.of.source.get("network")
+	if f.Latency != "" {
+		add("latency", f.Latency)
+	} else if v := doc.path([]string{"latency"}); v != nil {
+		add("latency", v.yaml())
+	}
+	if v := doc.path([]string{"bandwidth"}); v != nil {
+		add("bandwidth", v.yaml())
+	}
+	var links []string
+	for _, rule := range f.of.Network.links {
+		if text := f.link(rule); text != "" {
+			links = append(links, text)
+		}
+	}
+	if len(links) > 0 {
+		add("links", flow(links))
+	}
+	return mappingOf(parts)
+}
+
+// link is a rule about the nodes that are there, "" if it has none to speak of.
+func (f *Fixed) link(rule linkRule) string {
+	some := func(set map[string]bool) []string {
+		return slices.DeleteFunc(append(slices.Clone(f.Nodes), Client), func(n string) bool { return !set[n] })
+	}
+	parts, any := f.links(some(rule.from), some(rule.to), rule.twoWay)
+	if !any {
+		return ""
+	}
+	if rule.shape.LatencyMax != 0 {
+		parts = append(parts, "latency: "+span(rule.shape.LatencyMin, rule.shape.LatencyMax))
+	}
+	if rule.shape.Bandwidth != 0 {
+		parts = append(parts, fmt.Sprintf("bandwidth: %d", rule.shape.Bandwidth))
+	}
+	return mappingOf(parts)
+}
+
+// timeline has a line for each step that still hits somebody.
+func (f *Fixed) timeline() (list []string) {
+	for _, s := range f.Steps {
+		parts := []string{"at: " + s.At.String()}
+		e := &f.of.Timeline[s.Entry]
+		switch {
+		case s.Fault != nil:
+			word, any := f.fault(s.Fault)
+			if !any {
+				continue
+			}
+			if s.For > 0 {
+				parts = append(parts, "for: "+s.For.String())
+			}
+			parts = append(parts, word)
+		case f.Expect != nil && s.Moment != nil:
+			continue
+		default:
+			if s.Action != nil && s.N > 0 {
+				parts = append(parts, fmt.Sprintf("number: %d", s.N))
+			}
+			parts = append(parts, e.Verb+": "+e.source.yaml())
+		}
+		list = append(list, mappingOf(parts))
+	}
+	return list
+}
+
+// expect is the value of the key, "" for none.
+func (f *Fixed) expect() string {
+	doc := f.of.source.get("expect")
+	if f.Expect == nil || doc == nil {
+		if doc == nil {
+			return ""
+		}
+		return doc.yaml()
+	}
+	name := f.Expect.Name
+	named := func(c Check) bool { return c.Name == name }
+	switch {
+	case f.Expect.When == "always" && slices.ContainsFunc(f.of.Expect.Always, named):
+		return "{always: [" + name + "]}"
+	case f.Expect.When == "after-heal" && slices.ContainsFunc(f.of.Expect.AfterHeal, named):
+		return fmt.Sprintf("{after-heal: {within: %s, all: [%s]}}", f.of.Expect.Within, name)
+	case f.Expect.When == "report":
+		if bound := doc.path([]string{"report", name}); bound != nil {
+			return "{report: {" + name + ": " + bound.yaml() + "}}"
+		}
+	}
+	return ""
+}
+
+// span is a range of durations as a file has it.
+func span(lo, hi time.Duration) string {
+	if lo == hi {
+		return lo.String()
+	}
+	return lo.String() + ".." + hi.String()
+}
+
+// flow is a list in one line, mappingOf a mapping.
+func flow(items []string) string      { return "[" + strings.Join(items, ", ") + "]" }
+func mappingOf(parts []string) string { return "{" + strings.Join(parts, ", ") + "}" }
