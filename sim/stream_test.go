@@ -40,7 +40,7 @@ func streamRate(t testing.TB, class transport.Class, size, messages int) float64
 				}
 			}
 			rate = float64(size*(n-messages/2)) / (b.Loop.Elapsed() - half).Seconds()
-			assert.NoError(t, s.Close())
+			assert.NoError(t, s.CloseWrite())
 		})
 		return w.RunTask(a, func(ctx context.Context) {
 			s, err := a.Endpoint.OpenStreamOn(ctx, class, b.Endpoint.Self(), "sink", nil)
@@ -53,7 +53,7 @@ func streamRate(t testing.TB, class transport.Class, size, messages int) float64
 					return
 				}
 			}
-			assert.NoError(t, s.Close())
+			assert.NoError(t, s.CloseWrite())
 			_, err = s.Recv(ctx)
 			assert.Equal(t, io.EOF, err)
 		})

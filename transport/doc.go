@@ -37,7 +37,7 @@
 // of changes.
 //
 // A stream delivers its messages in order, without gaps, until it ends: with
-// io.EOF after the peer's Close, otherwise with an error. A sender parks when
+// io.EOF after the peer's CloseWrite, otherwise with an error. A sender parks when
 // the receiver is a window behind, when all streams of the conn together are the
 // conn's window behind, and while 1 MiB of stream messages wait to be sent on the
 // conn. Windows are in bytes, and a message counts 64 more than it has. That of a

@@ -29,7 +29,7 @@ func TestAnyFramesFromAPeer(t *testing.T) {
 				}
 			})
 			s.HandleStream("drop", func(context.Context, transport.Peer, []byte, *transport.Stream) {})
-			s.HandleStream("done", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) { _ = st.Close() })
+			s.HandleStream("done", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) { _ = st.CloseWrite() })
 			c := s.accept()
 			for _, step := range steps {
 				switch {

@@ -34,11 +34,13 @@ type Stream struct {
 
 	window     int // what we may send, see cost
 	sendClosed bool
+	sendBy     deadline
 	waits      bool // is in engine.waiting
 
 	received   [][]byte
 	inflow     inflow
 	recvClosed bool
+	recvBy     deadline
 	discard    bool // nobody will Recv
 	settled    bool // over for the conn, which has credit for all that was received
 }
@@ -102,6 +104,9 @@ func (s *Stream) Send(ctx context.Context, message []byte) error {
 		if s.sendClosed {
 			return false, &Error{Kind: Invalid, Op: s.method, Text: "send after close"}
 		}
+		if err := s.deadlineError(&s.sendBy); err != nil {
+			return false, err
+		}
 		if !s.maySend(len(frame)) {
 			s.waitForRoom(len(frame))
 			return false, nil
@@ -128,9 +133,12 @@ func (s *Stream) waitForRoom(size int) {
 }
 
 // Recv waits for the next message, which belongs to the caller. It returns
-// io.EOF after the peer's Close.
+// io.EOF after the peer's CloseWrite, whether we still send or not.
 func (s *Stream) Recv(ctx context.Context) (message []byte, err error) {
 	err = s.wait(ctx, func(a *actions) (bool, error) {
+		if err := s.deadlineError(&s.recvBy); err != nil {
+			return false, err
+		}
 		if len(s.received) > 0 {
 			message = s.received[0]
 			s.received[0] = nil
@@ -141,13 +149,17 @@ func (s *Stream) Recv(ctx context.Context) (message []byte, err error) {
 		if s.recvClosed {
 			return false, io.EOF
 		}
+		if s.discard {
+			return false, &Error{Kind: Invalid, Op: s.method, Text: "receive after close"}
+		}
 		return false, nil
 	})
 	return message, err
 }
 
-// Close ends our direction in order; what was sent is still delivered.
-func (s *Stream) Close() error {
+// CloseWrite ends our direction in order; what was sent is still delivered, and what
+// the peer sends can still be received.
+func (s *Stream) CloseWrite() error {
 	s.ep.engine.do(func(a *actions) {
 		if s.err != nil || s.sendClosed {
 			return
@@ -157,6 +169,19 @@ func (s *Stream) Close() error {
 		s.forgetIfOver(a)
 	})
 	return nil
+}
+
+// CloseRead drops what the peer has sent and sends.
+func (s *Stream) CloseRead() {
+	s.ep.engine.do(func(a *actions) { s.discardAll(a) })
+}
+
+func (s *Stream) discardAll(a *actions) {
+	s.discard = true
+	for _, message := range s.received {
+		s.consume(len(message), a)
+	}
+	s.received = nil
 }
 
 // Reset ends both directions at once.

@@ -210,7 +210,7 @@ func TestHowStreamsEnd(t *testing.T) {
 	data := func(text string) []byte { return withID(dataType, 1, []byte(text)...) }
 	end := withID(endType, 1)
 	toldReset := resetFrame(1, transport.Unreachable, "t/s", "the peer reset the stream")
-	closes := func(_ context.Context, _ *stage, _ *scriptConn, sv *served) { _ = sv.Close() }
+	closes := func(_ context.Context, _ *stage, _ *scriptConn, sv *served) { _ = sv.CloseWrite() }
 	returns := func(_ context.Context, _ *stage, _ *scriptConn, sv *served) { sv.over() }
 	resets := func(_ context.Context, _ *stage, _ *scriptConn, sv *served) { sv.Reset() }
 	lost := func(_ context.Context, s *stage, c *scriptConn, _ *served) {
@@ -300,7 +300,7 @@ func TestStreamsThatAreOverHoldUpNoOther(t *testing.T) {
 		},
 		"reset here": func(_ *stage, _ *scriptConn, _ uint64, st *transport.Stream) { st.Reset() },
 		"closed": func(s *stage, c *scriptConn, id uint64, st *transport.Stream) {
-			_ = st.Close()
+			_ = st.CloseWrite()
 			s.host.handler.Frame(c, withID(endType, id))
 		},
 	} {

@@ -131,9 +131,5 @@ func (e *Engine) streamServed(st *Stream, a *actions) {
 		st.abort(&Error{Kind: Stopped, Op: st.method, Text: "the handler returned"}, a)
 		return
 	}
-	st.discard = true
-	for _, message := range st.received {
-		st.consume(len(message), a)
-	}
-	st.received = nil
+	st.discardAll(a)
 }

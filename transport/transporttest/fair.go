@@ -118,7 +118,7 @@ func stalledPeerCostsNobodyHisCalls(s *suite) {
 			}
 			read++
 		}
-		assert.NoError(s, st.Close())
+		assert.NoError(s, st.CloseWrite())
 	})
 	sent, called := 0, 0
 	s.Do(0, func(ctx context.Context) {
@@ -139,7 +139,7 @@ func stalledPeerCostsNobodyHisCalls(s *suite) {
 					}
 					sent++
 				}
-				assert.NoError(s, st.Close())
+				assert.NoError(s, st.CloseWrite())
 			})
 		}
 		for range 20 {
@@ -211,7 +211,7 @@ func readersThatDoNotReadHoldUpNoCalls(s *suite) {
 						return err
 					}
 				}
-				if err := st.Close(); err != nil {
+				if err := st.CloseWrite(); err != nil {
 					return err
 				}
 				drain(ctx, s, st)

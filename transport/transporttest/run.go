@@ -78,7 +78,7 @@ type testCase struct {
 	run   func(s *suite)
 }
 
-var cases = concat(callCases, noteCases, streamCases, lifeCases, fairCases)
+var cases = concat(callCases, noteCases, streamCases, lifeCases, fairCases, httpCases)
 
 func concat(lists ...[]testCase) (all []testCase) {
 	for _, list := range lists {

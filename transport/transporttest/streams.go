@@ -40,7 +40,7 @@ func echoStream(s *suite) func(context.Context, transport.Peer, []byte, *transpo
 				return
 			}
 		}
-		assert.NoError(s, st.Close())
+		assert.NoError(s, st.CloseWrite())
 	}
 }
 
@@ -63,7 +63,7 @@ func checkEcho(ctx context.Context, s *suite, ep *transport.Endpoint, to transpo
 		}
 		assert.Equal(s, number(i), got)
 	}
-	assert.NoError(s, st.Close())
+	assert.NoError(s, st.CloseWrite())
 	_, err = st.Recv(ctx)
 	assert.Equal(s, io.EOF, err)
 }
@@ -95,7 +95,7 @@ func halfClosedStreamStillReceives(s *suite) {
 			sum += int(binary.BigEndian.Uint32(message))
 		}
 		assert.NoError(s, st.Send(ctx, number(sum)))
-		assert.NoError(s, st.Close())
+		assert.NoError(s, st.CloseWrite())
 	})
 	s.Do(0, func(ctx context.Context) {
 		st, err := s.Endpoint(0).OpenStream(ctx, s.peer(1), "t/sum", nil)
@@ -105,7 +105,7 @@ func halfClosedStreamStillReceives(s *suite) {
 		for i := range 300 {
 			assert.NoError(s, st.Send(ctx, number(i)))
 		}
-		assert.NoError(s, st.Close())
+		assert.NoError(s, st.CloseWrite())
 		got, err := st.Recv(ctx)
 		assert.NoError(s, err)
 		assert.Equal(s, number(300*299/2), got)
@@ -143,7 +143,7 @@ func checkBackPressure(s *suite, size, messages, inFlight int) {
 			assert.Len(s, message, size)
 			read++
 		}
-		assert.NoError(s, st.Close())
+		assert.NoError(s, st.CloseWrite())
 	})
 	sent := 0
 	s.Do(0, func(ctx context.Context) {
@@ -156,7 +156,7 @@ func checkBackPressure(s *suite, size, messages, inFlight int) {
 				assert.NoError(s, st.Send(ctx, append(number(i), make([]byte, size-4)...)))
 				sent++
 			}
-			assert.NoError(s, st.Close())
+			assert.NoError(s, st.CloseWrite())
 		})
 		assert.True(s, eventually(ctx, s.loop(0), func() bool { return sent == inFlight }), "sent %d", sent)
 		assert.NoError(s, clock.Sleep(ctx, s.loop(0), 300*time.Millisecond))
@@ -217,7 +217,7 @@ func returningHandlerResets(s *suite) {
 func handlerMayCloseWithoutReading(s *suite) {
 	s.Endpoint(1).HandleStream("t/deaf", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
 		assert.NoError(s, st.Send(ctx, []byte("enough")))
-		assert.NoError(s, st.Close())
+		assert.NoError(s, st.CloseWrite())
 	})
 	s.Do(0, func(ctx context.Context) {
 		st, err := s.Endpoint(0).OpenStream(ctx, s.peer(1), "t/deaf", nil)
@@ -229,7 +229,7 @@ func handlerMayCloseWithoutReading(s *suite) {
 				return
 			}
 		}
-		assert.NoError(s, st.Close())
+		assert.NoError(s, st.CloseWrite())
 		got, err := st.Recv(ctx)
 		assert.NoError(s, err)
 		assert.Equal(s, "enough", string(got))
@@ -257,8 +257,8 @@ func sendAfterCloseIsInvalid(s *suite) {
 			return
 		}
 		assert.Equal(s, transport.Invalid, transport.KindOf(st.Send(ctx, make([]byte, transport.StreamMessageLenMax+1))))
-		assert.NoError(s, st.Close())
-		assert.NoError(s, st.Close())
+		assert.NoError(s, st.CloseWrite())
+		assert.NoError(s, st.CloseWrite())
 		assert.Equal(s, transport.Invalid, transport.KindOf(st.Send(ctx, nil)))
 		drain(ctx, s, st)
 	})
@@ -281,7 +281,7 @@ func recvEndsWithItsContext(s *suite) {
 		got, err := st.Recv(ctx)
 		assert.NoError(s, err)
 		assert.Equal(s, "still works", string(got))
-		assert.NoError(s, st.Close())
+		assert.NoError(s, st.CloseWrite())
 		drain(ctx, s, st)
 	})
 }

@@ -1,0 +1,109 @@
+package transport
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// ByteStream is a stream as bytes, without the boundaries of messages: a net.Conn for
+// code that wants one. Read and Write park the task that calls them, although they take
+// no context: they end with the one that the ByteStream was made with. One task may
+// read while another one writes.
+type ByteStream struct {
+	stream *Stream
+	ctx    context.Context
+	rest   []byte // of the message that is being read
+}
+
+var _ net.Conn = (*ByteStream)(nil)
+
+// NewByteStream returns a stream as bytes. Nobody else may use it meanwhile.
+func NewByteStream(ctx context.Context, s *Stream) *ByteStream {
+	return &ByteStream{stream: s, ctx: ctx}
+}
+
+// Read implements io.Reader: io.EOF is the peer's CloseWrite.
+func (b *ByteStream) Read(p []byte) (int, error) {
+	for len(b.rest) == 0 && len(p) > 0 {
+		message, err := b.stream.Recv(b.ctx)
+		if err != nil {
+			return 0, err
+		}
+		b.rest = message
+	}
+	n := copy(p, b.rest)
+	if b.rest = b.rest[n:]; len(b.rest) == 0 {
+		b.rest = nil
+	}
+	return n, nil
+}
+
+// Write implements io.Writer.
+func (b *ByteStream) Write(p []byte) (n int, err error) {
+	for n < len(p) {
+		part := p[n:min(len(p), n+StreamMessageLenMax)]
+		if err := b.stream.Send(b.ctx, part); err != nil {
+			return n, err
+		}
+		n += len(part)
+	}
+	return n, nil
+}
+
+// CloseWrite ends what we send, in order. Reading goes on.
+func (b *ByteStream) CloseWrite() error { return b.stream.CloseWrite() }
+
+// Close ends what we send, in order, and drops whatever comes.
+func (b *ByteStream) Close() error {
+	err := b.stream.CloseWrite()
+	b.stream.CloseRead()
+	return err
+}
+
+// Reset ends both directions at once: the peer's Read and Write fail.
+func (b *ByteStream) Reset() { b.stream.Reset() }
+
+// SetDeadline implements net.Conn. Deadlines are instants of the loop's Now, as it is
+// when they are set; when that jumps later, they do not.
+func (b *ByteStream) SetDeadline(t time.Time) error {
+	b.stream.SetReadDeadline(b.elapsed(t))
+	b.stream.SetWriteDeadline(b.elapsed(t))
+	return nil
+}
+
+// SetReadDeadline implements net.Conn.
+func (b *ByteStream) SetReadDeadline(t time.Time) error {
+	b.stream.SetReadDeadline(b.elapsed(t))
+	return nil
+}
+
+// SetWriteDeadline implements net.Conn.
+func (b *ByteStream) SetWriteDeadline(t time.Time) error {
+	b.stream.SetWriteDeadline(b.elapsed(t))
+	return nil
+}
+
+// elapsed is an instant in the loop's Elapsed, but zero only for the zero time.
+func (b *ByteStream) elapsed(t time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	loop := b.stream.ep.loop
+	if at := loop.Elapsed() + t.Sub(loop.Now()); at != 0 {
+		return at
+	}
+	return -1
+}
+
+// LocalAddr implements net.Conn.
+func (b *ByteStream) LocalAddr() net.Addr { return addr(b.stream.ep.Self()) }
+
+// RemoteAddr implements net.Conn.
+func (b *ByteStream) RemoteAddr() net.Addr { return addr(b.stream.remote) }
+
+// addr is a node as a net.Addr.
+type addr Peer
+
+func (addr) Network() string  { return "tau" }
+func (a addr) String() string { return Peer(a).String() }

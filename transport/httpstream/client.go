@@ -1,0 +1,120 @@
+package httpstream
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+
+	"github.com/taucloud/tau/transport"
+)
+
+// Do sends a request to a peer that serves a method and returns the response when its
+// head has come. The body is sent by a task of its own, so the response may begin
+// before the request has ended. The caller must close the response's body, and read it
+// in tasks of the endpoint's loop; before its end, that resets the exchange. ctx bounds
+// the whole of it. An error has a Kind, unless the peer's answer is no HTTP.
+func Do(ctx context.Context, ep *transport.Endpoint, to transport.Peer, method string, r *http.Request) (*http.Response, error) {
+	s, err := ep.OpenStreamOn(ctx, transport.Bulk, to, method, nil)
+	if err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, err
+	}
+	call := &call{conn: transport.NewByteStream(ctx, s)}
+	r = r.Clone(ctx)
+	if r.Body != nil && r.Body != http.NoBody && r.ContentLength <= 0 {
+		// So nobody has to find out by a goroutine whether there is a body.
+		r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
+	}
+	if r.Body == nil || r.Body == http.NoBody {
+		call.send(r)
+	} else {
+		ep.Loop().Go("http request", func(context.Context) { call.send(r) })
+	}
+	response, err := call.receive(r)
+	if err != nil {
+		call.conn.Reset()
+		return nil, err
+	}
+	return response, nil
+}
+
+// call is a request and its response, at the client.
+type call struct {
+	conn *transport.ByteStream
+	sent bool  // the request, whole
+	err  error // why it could not be
+}
+
+// send writes the request. One that breaks off is reset, so that the server does not
+// take it for whole.
+func (c *call) send(r *http.Request) {
+	out := bufio.NewWriterSize(c.conn, bufferLen)
+	if c.err = r.Write(out); c.err == nil {
+		c.err = out.Flush()
+	}
+	if c.err != nil {
+		c.conn.Reset()
+		return
+	}
+	c.sent = true
+	c.conn.CloseWrite()
+}
+
+// receive reads the head of the response, after any that only informs.
+func (c *call) receive(r *http.Request) (*http.Response, error) {
+	head := &headReader{from: c.conn, left: HeadLenMax}
+	in := bufio.NewReaderSize(head, bufferLen)
+	for {
+		response, err := http.ReadResponse(in, r)
+		switch {
+		case err != nil && c.err != nil:
+			return nil, c.err // of which the other is a consequence
+		case err != nil:
+			return nil, err
+		case response.StatusCode >= 200:
+			head.over = true
+			response.Body = &body{ReadCloser: response.Body, call: c}
+			return response, nil
+		}
+	}
+}
+
+// body is that of a response. With its end the exchange is over.
+type body struct {
+	io.ReadCloser
+	call *call
+	over bool
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.end(b.call.sent)
+	} else if err != nil {
+		b.end(false)
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (b *body) Close() error {
+	b.end(false)
+	return nil
+}
+
+// end lets go of the stream: the server need not go on with what nobody wants.
+func (b *body) end(whole bool) {
+	if b.over {
+		return
+	}
+	b.over = true
+	if whole {
+		b.call.conn.Close()
+	} else {
+		b.call.conn.Reset()
+	}
+}

@@ -1,0 +1,124 @@
+// Package httpstream carries HTTP/1.1 over streams between nodes, in both worlds.
+//
+// An exchange has a stream of its own: to open one costs a small frame and no round
+// trip, and so answers do not wait for each other. The streams of two nodes share a
+// conn of class Bulk. Each end is a task of a loop that reads and writes in turns -
+// net/http parses and encodes, but none of its goroutines run - so an exchange replays
+// in the simulated world. A body passes through windows (package transport): who does
+// not read it holds the sender back and nobody else, and no end holds more of it than
+// a window and a buffer.
+//
+// Not here: upgrades, trailers, and "Expect: 100-continue", which the windows make
+// useless.
+package httpstream
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/transport"
+)
+
+const (
+	// HeadLenMax bounds the head of a request or response, in bytes.
+	HeadLenMax = 64 << 10
+	// HeadTimeout bounds how long the head of a request may take to come.
+	HeadTimeout = 10 * time.Second
+	// bufferLen is what an end reads and writes at once, in bytes.
+	bufferLen = 32 << 10
+)
+
+var errHeadTooLong = errors.New("httpstream: the head is too long")
+
+// Serve has a handler answer the requests that come on streams of a method. It runs as
+// a task of the endpoint's loop for each request, and may read the body and write the
+// answer at once. The request's context ends when the client is gone, and its
+// RemoteAddr is the peer. Deadlines are set by http.NewResponseController. A handler
+// that panics with http.ErrAbortHandler resets the stream.
+func Serve(ep *transport.Endpoint, method string, h http.Handler) {
+	ep.HandleStream(method, func(ctx context.Context, from transport.Peer, _ []byte, s *transport.Stream) {
+		x := &exchange{conn: transport.NewByteStream(ctx, s), loop: ep.Loop()}
+		x.serve(ctx, from, h)
+	})
+}
+
+// exchange is a request and its response, at the server.
+type exchange struct {
+	conn *transport.ByteStream
+	loop clock.Loop
+}
+
+func (x *exchange) serve(ctx context.Context, from transport.Peer, h http.Handler) {
+	head := &headReader{from: x.conn, left: HeadLenMax}
+	x.conn.SetReadDeadline(x.loop.Now().Add(HeadTimeout))
+	request, err := http.ReadRequest(bufio.NewReaderSize(head, bufferLen))
+	if err != nil {
+		x.refuse(err)
+		return
+	}
+	x.conn.SetReadDeadline(time.Time{})
+	head.over = true
+	request.RemoteAddr = from.String()
+	w := newResponse(x, request)
+	if x.handle(h, w, request.WithContext(ctx)) && w.finish() {
+		x.conn.Close()
+	} else {
+		x.conn.Reset()
+	}
+}
+
+// handle runs the handler, and reports whether it went through.
+func (x *exchange) handle(h http.Handler, w http.ResponseWriter, r *http.Request) (whole bool) {
+	defer func() {
+		if p := recover(); p != nil && p != http.ErrAbortHandler {
+			panic(p)
+		}
+	}()
+	h.ServeHTTP(w, r)
+	return true
+}
+
+// refuse answers what is no request.
+func (x *exchange) refuse(err error) {
+	if errors.Is(err, io.EOF) {
+		x.conn.Close() // nothing was asked
+		return
+	}
+	status := http.StatusBadRequest
+	switch {
+	case errors.Is(err, errHeadTooLong):
+		status = http.StatusRequestHeaderFieldsTooLarge
+	case transport.KindOf(err) == transport.Timeout:
+		status = http.StatusRequestTimeout
+	}
+	r := &http.Response{StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, ContentLength: 0, Body: http.NoBody}
+	if r.Write(x.conn) != nil {
+		x.conn.Reset()
+		return
+	}
+	x.conn.Close()
+}
+
+// headReader reads a bounded head and then a body of any length.
+type headReader struct {
+	from io.Reader
+	left int
+	over bool // the head is
+}
+
+func (h *headReader) Read(p []byte) (int, error) {
+	if h.over {
+		return h.from.Read(p)
+	}
+	if h.left <= 0 {
+		return 0, errHeadTooLong
+	}
+	n, err := h.from.Read(p[:min(len(p), h.left)])
+	h.left -= n
+	return n, err
+}

@@ -1,0 +1,326 @@
+package transporttest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/httpstream"
+)
+
+var httpCases = []testCase{
+	{"http/heads", 2, headsAndBodies},
+	{"http/both-ways", 2, bodiesGoBothWays},
+	{"http/slow-reader", 2, slowReadersHoldTheServer},
+	{"http/client-goes", 2, clientsThatGo},
+	{"http/server-aborts", 2, brokenResponsesAreNoticed},
+	{"http/early-answer", 2, answersMayComeEarly},
+	{"http/deadlines", 2, deadlinesEndReadsAndWrites},
+	{"http/many", 2, manyExchangesAtOnce},
+}
+
+// Pattern is a body of a length, as a reader that holds none of it.
+type Pattern struct {
+	at, length int64
+}
+
+// NewPattern returns a body of a length, in bytes.
+func NewPattern(length int64) *Pattern { return &Pattern{length: length} }
+
+// Read implements io.Reader.
+func (p *Pattern) Read(b []byte) (int, error) {
+	n := int(min(int64(len(b)), p.length-p.at))
+	if n == 0 && len(b) > 0 {
+		return 0, io.EOF
+	}
+	for i := range b[:n] {
+		b[i] = byte((p.at + int64(i)) % 251)
+	}
+	p.at += int64(n)
+	return n, nil
+}
+
+// Write implements io.Writer: it fails on what is not the next of the body.
+func (p *Pattern) Write(b []byte) (int, error) {
+	for i := range b {
+		if p.at >= p.length || b[i] != byte(p.at%251) {
+			return i, fmt.Errorf("byte %d is wrong or too many", p.at)
+		}
+		p.at++
+	}
+	return len(b), nil
+}
+
+// Whole reports whether all of the body was read or written.
+func (p *Pattern) Whole() bool { return p.at == p.length }
+
+const httpMethod = "t/http"
+
+func (s *suite) get(ctx context.Context, verb, path string, body io.Reader) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, verb, "http://node"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	return httpstream.Do(ctx, s.Endpoint(0), s.peer(1), httpMethod, r)
+}
+
+// text is what a request is answered with.
+func (s *suite) text(ctx context.Context, verb, path string, body io.Reader) (status int, text string, header http.Header) {
+	response, err := s.get(ctx, verb, path, body)
+	if !assert.NoError(s, err) {
+		return 0, "", nil
+	}
+	raw, err := io.ReadAll(response.Body)
+	assert.NoError(s, err)
+	assert.NoError(s, response.Body.Close())
+	return response.StatusCode, string(raw), response.Header
+}
+
+func headsAndBodies(s *suite) {
+	from := s.peer(0).String()
+	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(s, from, r.RemoteAddr)
+		assert.Equal(s, "node", r.Host)
+		raw, err := io.ReadAll(r.Body)
+		assert.NoError(s, err)
+		switch r.URL.Path {
+		case "/nothing":
+		case "/none":
+			w.WriteHeader(http.StatusNoContent)
+			_, err := w.Write([]byte("x"))
+			assert.ErrorIs(s, err, http.ErrBodyNotAllowed)
+		case "/known":
+			w.Header().Set("Content-Length", "3")
+			_, err := io.WriteString(w, "abc")
+			assert.NoError(s, err)
+			_, err = io.WriteString(w, "d")
+			assert.ErrorIs(s, err, http.ErrContentLength)
+		default:
+			w.Header().Set("X-Query", r.URL.RawQuery)
+			w.WriteHeader(http.StatusTeapot)
+			_, _ = fmt.Fprintf(w, "%s %s", r.Method, raw)
+		}
+	}))
+	s.Do(0, func(ctx context.Context) {
+		status, text, header := s.text(ctx, "PUT", "/a?b=c", strings.NewReader("body"))
+		assert.Equal(s, http.StatusTeapot, status)
+		assert.Equal(s, "PUT body", text)
+		assert.Equal(s, "b=c", header.Get("X-Query"))
+		assert.NotEmpty(s, header.Get("Date"))
+		_, text, _ = s.text(ctx, "GET", "/a", nil)
+		assert.Equal(s, "GET ", text)
+		_, text, _ = s.text(ctx, "GET", "/a", io.MultiReader(strings.NewReader("of no known "), strings.NewReader("length")))
+		assert.Equal(s, "GET of no known length", text)
+		_, text, _ = s.text(ctx, "HEAD", "/a", nil)
+		assert.Empty(s, text)
+		status, text, header = s.text(ctx, "GET", "/nothing", nil)
+		assert.Equal(s, []any{200, "", "0"}, []any{status, text, header.Get("Content-Length")})
+		status, _, _ = s.text(ctx, "GET", "/none", nil)
+		assert.Equal(s, http.StatusNoContent, status)
+		_, text, _ = s.text(ctx, "GET", "/known", nil)
+		assert.Equal(s, "abc", text)
+		checkNoRequests(ctx, s)
+	})
+}
+
+// checkNoRequests: what is no request is answered as one should.
+func checkNoRequests(ctx context.Context, s *suite) {
+	for sent, want := range map[string]string{
+		"nonsense\r\n\r\n": "HTTP/1.1 400 ",
+		"GET / HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", httpstream.HeadLenMax): "HTTP/1.1 431 ",
+		"": "",
+	} {
+		st, err := s.Endpoint(0).OpenStreamOn(ctx, transport.Bulk, s.peer(1), httpMethod, nil)
+		if !assert.NoError(s, err) {
+			return
+		}
+		conn := transport.NewByteStream(ctx, st)
+		_, err = io.WriteString(conn, sent)
+		assert.NoError(s, err)
+		assert.NoError(s, conn.CloseWrite())
+		answer, err := io.ReadAll(conn)
+		assert.NoError(s, err)
+		assert.True(s, strings.HasPrefix(string(answer), want), "%.40q: %.40q", sent, answer)
+	}
+}
+
+// serveEcho has node 1 answer with the body of the request.
+func (s *suite) serveEcho() {
+	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(w, r.Body)
+		assert.NoError(s, err)
+	}))
+}
+
+func bodiesGoBothWays(s *suite) {
+	s.serveEcho()
+	s.Do(0, func(ctx context.Context) {
+		for _, length := range []int64{1, 100_000, 3 << 20} {
+			response, err := s.get(ctx, "POST", "/", NewPattern(length))
+			if !assert.NoError(s, err) {
+				return
+			}
+			got := NewPattern(length)
+			_, err = io.Copy(got, response.Body)
+			assert.NoError(s, err)
+			assert.True(s, got.Whole(), "%d", length)
+		}
+	})
+}
+
+func slowReadersHoldTheServer(s *suite) {
+	const length = 24 << 20
+	sent := 0
+	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, chunk := NewPattern(length), make([]byte, 32<<10)
+		for n, err := body.Read(chunk); err == nil; n, err = body.Read(chunk) {
+			if _, err := w.Write(chunk[:n]); err != nil {
+				return
+			}
+			sent += n
+		}
+	}))
+	s.Do(0, func(ctx context.Context) {
+		response, err := s.get(ctx, "GET", "/", nil)
+		if !assert.NoError(s, err) {
+			return
+		}
+		got := NewPattern(length)
+		_, err = io.CopyN(got, response.Body, 1<<20)
+		assert.NoError(s, err)
+		assert.NoError(s, clock.Sleep(ctx, s.loop(0), 300*time.Millisecond))
+		held := sent
+		assert.Less(s, held, 12<<20, "the server was not held back")
+		assert.NoError(s, clock.Sleep(ctx, s.loop(0), 200*time.Millisecond))
+		assert.Equal(s, held, sent)
+		_, err = io.Copy(got, response.Body)
+		assert.NoError(s, err)
+		assert.True(s, got.Whole())
+	})
+}
+
+func clientsThatGo(s *suite) {
+	var readErr, writeErr, ctxErr error
+	over := 0
+	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/upload" {
+			_, readErr = io.Copy(io.Discard, r.Body)
+		} else {
+			_, writeErr = io.Copy(w, NewPattern(1<<30))
+		}
+		ctxErr = clock.Sleep(r.Context(), s.loop(1), time.Hour)
+		over++
+	}))
+	s.Do(0, func(ctx context.Context) {
+		response, err := s.get(ctx, "GET", "/download", nil)
+		if !assert.NoError(s, err) {
+			return
+		}
+		_, err = io.CopyN(io.Discard, response.Body, 1<<20)
+		assert.NoError(s, err)
+		assert.NoError(s, response.Body.Close())
+
+		short, cancel := clock.WithTimeout(ctx, s.loop(0), 100*time.Millisecond)
+		defer cancel()
+		_, err = s.get(short, "POST", "/upload", NewPattern(1<<40))
+		assert.Equal(s, transport.Timeout, transport.KindOf(err), "%v", err)
+	})
+	s.Do(1, func(ctx context.Context) {
+		assert.True(s, eventually(ctx, s.loop(1), func() bool { return over == 2 }))
+		assert.Error(s, readErr)
+		assert.Error(s, writeErr)
+		assert.ErrorIs(s, ctxErr, context.Canceled)
+	})
+}
+
+func brokenResponsesAreNoticed(s *suite) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/short" {
+			w.Header().Set("Content-Length", "100")
+		}
+		_, _ = w.Write(make([]byte, 50))
+		if r.URL.Path == "/abort" {
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	s.Do(0, func(ctx context.Context) {
+		for _, path := range []string{"/short", "/abort"} {
+			response, err := s.get(ctx, "GET", path, nil)
+			if !assert.NoError(s, err) {
+				return
+			}
+			_, err = io.Copy(io.Discard, response.Body)
+			assert.Error(s, err, path)
+		}
+		r, _ := http.NewRequest("GET", "http://node/", nil)
+		_, err := httpstream.Do(ctx, s.Endpoint(0), s.peer(1), "t/other", r)
+		assert.Equal(s, transport.Refused, transport.KindOf(err), "%v", err)
+	})
+}
+
+// answersMayComeEarly: the rest of the request is not waited for, nor sent when the
+// client has the answer.
+func answersMayComeEarly(s *suite) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	s.Do(0, func(ctx context.Context) {
+		body := NewPattern(1 << 40)
+		status, _, _ := s.text(ctx, "POST", "/", body)
+		assert.Equal(s, http.StatusForbidden, status)
+		assert.NoError(s, clock.Sleep(ctx, s.loop(0), 100*time.Millisecond))
+		at := body.at
+		assert.NoError(s, clock.Sleep(ctx, s.loop(0), 300*time.Millisecond))
+		assert.Equal(s, at, body.at, "the client goes on sending")
+	})
+}
+
+func deadlinesEndReadsAndWrites(s *suite) {
+	var readErr, writeErr error
+	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		assert.NoError(s, control.SetReadDeadline(s.loop(1).Now().Add(100*time.Millisecond)))
+		_, readErr = r.Body.Read(make([]byte, 1))
+		assert.NoError(s, control.SetWriteDeadline(s.loop(1).Now().Add(100*time.Millisecond)))
+		_, writeErr = io.Copy(w, NewPattern(1<<40))
+	}))
+	s.Do(0, func(ctx context.Context) {
+		st, err := s.Endpoint(0).OpenStreamOn(ctx, transport.Bulk, s.peer(1), httpMethod, nil)
+		if !assert.NoError(s, err) {
+			return
+		}
+		_, err = io.WriteString(transport.NewByteStream(ctx, st), "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n")
+		assert.NoError(s, err)
+		assert.True(s, eventually(ctx, s.loop(0), func() bool { return writeErr != nil }))
+		for _, err := range []error{readErr, writeErr} {
+			assert.Equal(s, transport.Timeout, transport.KindOf(err), "%v", err)
+		}
+		st.Reset()
+	})
+}
+
+func manyExchangesAtOnce(s *suite) {
+	const exchanges, length = 200, 20_000
+	s.serveEcho()
+	s.Do(0, func(ctx context.Context) {
+		err := clock.First(ctx, s.loop(0), exchanges, exchanges, func(ctx context.Context, i int) error {
+			response, err := s.get(ctx, "POST", "/", bytes.NewReader(bytes.Repeat([]byte{byte(i)}, length)))
+			if err != nil {
+				return err
+			}
+			raw, err := io.ReadAll(response.Body)
+			assert.Equal(s, bytes.Repeat([]byte{byte(i)}, length), raw)
+			return err
+		})
+		assert.NoError(s, err)
+	})
+}
