@@ -46,17 +46,15 @@ func (s *Service) acquire(ctx context.Context, root string, c storage.CID, from 
 	if err != nil {
 		return 0, err
 	}
-	bytes, err := s.transfer(ctx, root, c, from, bound)
-	if err != nil {
+	if err := s.transfer(ctx, root, c, from, bound); err != nil {
 		s.undo(root, c, hadIt)
 		return 0, err
 	}
 	delete(s.remains, root)
-	s.holdings.admit(root, bytes)
 	if hadIt {
 		return 0, nil
 	}
-	return bytes, nil
+	return s.holdings.held[root], nil
 }
 
 // awaitOther waits while another task obtains or mends the same item.
@@ -91,35 +89,40 @@ func (s *Service) reserve(ctx context.Context, bytes int64) error {
 }
 
 // transfer fetches, verifies and records; when it returns, the copy survives a
-// crash.
-func (s *Service) transfer(ctx context.Context, root string, c storage.CID, from []transport.Peer, bound int64) (bytes int64, err error) {
+// crash and is one of the holdings.
+func (s *Service) transfer(ctx context.Context, root string, c storage.CID, from []transport.Peer, bound int64) error {
 	if err := storage.Put(s.env.Local, remainsKey(root), withdrawal); err != nil {
-		return 0, err
+		return err
 	}
 	if err := s.bring(ctx, c, from, bound); errors.Is(err, storage.ErrTooLarge) {
-		return 0, errLarger
+		return errLarger
 	} else if err != nil {
-		return 0, err
+		return err
 	}
 	if err := afterFetchBeforeSync.Hit(ctx, s.env); err != nil {
-		return 0, err
+		return err
 	}
-	if bytes, err = s.env.Blocks.Size(c); err != nil {
-		return 0, err
+	bytes, err := s.env.Blocks.Size(c)
+	if err != nil {
+		return err
 	}
 	if bytes > bound {
-		return 0, errLarger
+		return errLarger
 	}
 	if err := s.writeHeld(root, bytes); err != nil {
-		return 0, err
+		return err
 	}
 	if err := s.env.Blocks.Sync(ctx); err != nil {
-		return 0, err
+		return err
 	}
 	if err := s.env.Local.Sync(ctx); err != nil {
-		return 0, err
+		return err
 	}
-	return bytes, beforeClaim.Hit(ctx, s.env)
+	if err := beforeClaim.Hit(ctx, s.env); err != nil {
+		return err
+	}
+	s.holdings.admit(root, bytes)
+	return nil
 }
 
 var errLarger = transport.New(transport.Refused, opObtain, "larger than was said, or than there is room for")
