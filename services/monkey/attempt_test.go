@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage/memdisk"
@@ -20,7 +21,7 @@ func TestPhases(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.fences.after, y.pins.after, y.publishes.after, y.finishes.after = 2*time.Second, 2*time.Second, 2*time.Second, 2*time.Second
 		y.offer(job(1))
-		token := patrickapi.Token{Attempt: 3, Holder: y.monkey.Peer()}
+		token := fencing.Token{Attempt: 3, Holder: y.monkey.Peer()}
 		time.Sleep(time.Second)
 		for i, phase := range []string{"fetch", "build", "pin", "publish", "finish"} {
 			var status monkeyapi.StatusResponse
@@ -64,7 +65,7 @@ func TestWhenALockIsRenewed(t *testing.T) {
 				var at []time.Duration
 				for _, r := range y.renewed {
 					at = append(at, (r.at-began)/unit)
-					require.Equal(t, patrickapi.RenewRequest{Job: job(1), Token: patrickapi.Token{Attempt: 3, Holder: y.monkey.Peer()}}, r.req)
+					require.Equal(t, patrickapi.RenewRequest{Job: job(1), Token: fencing.Token{Attempt: 3, Holder: y.monkey.Peer()}}, r.req)
 				}
 				require.Equal(t, c.want, at)
 			})

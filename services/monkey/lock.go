@@ -7,6 +7,7 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
@@ -16,7 +17,7 @@ import (
 // sent: patrick counts from a later moment, so the holder stops first.
 type lock struct {
 	job   patrickapi.Job
-	token patrickapi.Token
+	token fencing.Token
 	lease time.Duration
 	// buildMax bounds the time from taken to the end of the build.
 	buildMax time.Duration

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -285,7 +286,7 @@ func TestReadiness(t *testing.T) {
 					require.Equal(t, transport.Refused, transport.KindOf(err))
 				}
 			}
-			token := patrickapi.Token{Attempt: 1}
+			token := fencing.Token{Attempt: 1}
 			for l, want := range map[*lock]bool{{token: token, lease: lease, renewedAt: now}: true, {token: token, lease: lease, renewedAt: now, lost: "x"}: false, {lease: lease, renewedAt: now}: false} {
 				s.held = map[string]*lock{"a": l}
 				resp, _ := s.holds(context.Background(), y.patrick.Peer(), monkeyapi.HoldsRequest{Job: "a", Token: token})

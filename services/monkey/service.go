@@ -16,6 +16,7 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -131,7 +132,7 @@ func (s *Service) Stored() int { return len(s.env.Blocks.Roots()) }
 // Held is a lock that a monkey believes to hold.
 type Held struct {
 	Job   string
-	Token patrickapi.Token
+	Token fencing.Token
 	// Renewed is how long ago, on this node's clock, the last request that
 	// patrick granted was sent.
 	Renewed time.Duration

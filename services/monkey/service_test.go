@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
@@ -114,7 +115,7 @@ func (y *yard) startPatrick(env node.Env) {
 		y.claimed = append(y.claimed, req)
 		g := patrickapi.Grant{
 			Job:   patrickapi.Job{ID: req.Job, Project: "p", Repository: "r", Branch: "b", Commit: "c", Source: y.tree.String(), Order: 7},
-			Token: patrickapi.Token{Attempt: 3, Holder: from}, Lease: lease, BuildMax: time.Minute,
+			Token: fencing.Token{Attempt: 3, Holder: from}, Lease: lease, BuildMax: time.Minute,
 		}
 		if y.grant != nil {
 			y.grant(&g)
@@ -217,7 +218,7 @@ func TestAJobFromOfferToReport(t *testing.T) {
 		y.offer(job(1))
 		time.Sleep(time.Second)
 		require.Equal(t, []patrickapi.ClaimRequest{{Job: job(1), Holder: y.monkey.Peer(), Incarnation: y.incarnation()}}, y.claimed)
-		token := tnsapi.Token{Attempt: 3, Holder: y.monkey.Peer()}
+		token := fencing.Token{Attempt: 3, Holder: y.monkey.Peer()}
 		require.Equal(t, []tnsapi.FenceRequest{{Project: "p", Branch: "b", Job: job(1), Token: token}}, y.fenced, "before it builds")
 		require.Equal(t, 1, y.builds)
 		require.Len(t, y.holding(), 1)
@@ -235,9 +236,9 @@ func TestAJobFromOfferToReport(t *testing.T) {
 		require.Len(t, y.finished, 1)
 		require.NotEmpty(t, y.finished[0].Log)
 		require.Equal(t, patrickapi.FinishRequest{
-			Job: job(1), Token: patrickapi.Token(token), Success: true, Published: true, Artifact: artifact, Log: y.finished[0].Log, LogSize: int64(len("built\n")),
+			Job: job(1), Token: token, Success: true, Published: true, Artifact: artifact, Log: y.finished[0].Log, LogSize: int64(len("built\n")),
 		}, y.finished[0])
-		require.Equal(t, []patrickapi.LogNote{{Job: job(1), Token: patrickapi.Token(token), Lines: []string{"built"}}}, y.logged)
+		require.Equal(t, []patrickapi.LogNote{{Job: job(1), Token: token, Lines: []string{"built"}}}, y.logged)
 		require.Empty(t, y.holding())
 		require.Empty(t, y.reasons())
 		require.Zero(t, y.stored())
@@ -374,7 +375,7 @@ func TestHowAnAttemptIsReported(t *testing.T) {
 					got.Artifact = c.want.Artifact
 				}
 				want := c.want
-				want.Job, want.Token, want.Log = job(1), patrickapi.Token{Attempt: 3, Holder: y.monkey.Peer()}, got.Log
+				want.Job, want.Token, want.Log = job(1), fencing.Token{Attempt: 3, Holder: y.monkey.Peer()}, got.Log
 				for _, line := range y.allLogged() {
 					want.LogSize += int64(len(line) + 1)
 				}
@@ -507,11 +508,11 @@ func TestSlotsAreKept(t *testing.T) {
 			status, err = monkeyapi.Status.Call(ctx, y.coordinator.Wire, y.monkey.Peer(), monkeyapi.StatusRequest{})
 			require.NoError(t, err)
 			for id, held := range map[string]bool{job(1): true, job(2): true, job(3): false} {
-				resp, err := monkeyapi.Holds.Call(ctx, y.coordinator.Wire, y.monkey.Peer(), monkeyapi.HoldsRequest{Job: id, Token: patrickapi.Token{Attempt: 3, Holder: y.monkey.Peer()}})
+				resp, err := monkeyapi.Holds.Call(ctx, y.coordinator.Wire, y.monkey.Peer(), monkeyapi.HoldsRequest{Job: id, Token: fencing.Token{Attempt: 3, Holder: y.monkey.Peer()}})
 				require.NoError(t, err)
 				require.Equal(t, held, resp.Holds)
 			}
-			resp, err := monkeyapi.Holds.Call(ctx, y.coordinator.Wire, y.monkey.Peer(), monkeyapi.HoldsRequest{Job: job(1), Token: patrickapi.Token{Attempt: 2, Holder: y.monkey.Peer()}})
+			resp, err := monkeyapi.Holds.Call(ctx, y.coordinator.Wire, y.monkey.Peer(), monkeyapi.HoldsRequest{Job: job(1), Token: fencing.Token{Attempt: 2, Holder: y.monkey.Peer()}})
 			require.NoError(t, err)
 			require.False(t, resp.Holds)
 		})
@@ -557,7 +558,7 @@ func TestAMonkeyThatStopsAbandons(t *testing.T) {
 		y.monkey.Stop()
 		told := map[string]bool{}
 		for _, f := range y.finished {
-			require.Equal(t, patrickapi.FinishRequest{Job: f.Job, Token: patrickapi.Token{Attempt: 3, Holder: y.monkey.Peer()}, Abandoned: true}, f)
+			require.Equal(t, patrickapi.FinishRequest{Job: f.Job, Token: fencing.Token{Attempt: 3, Holder: y.monkey.Peer()}, Abandoned: true}, f)
 			told[f.Job] = true
 		}
 		require.Len(t, told, 2)

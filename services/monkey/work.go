@@ -92,7 +92,7 @@ func (s *Service) fence(ctx context.Context, l *lock) error {
 		return nil
 	}
 	return s.retryWhileLeased(ctx, l, func(ctx context.Context) error {
-		return s.tns.Fence(ctx, l.job.Project, l.job.Branch, l.job.ID, tnsapi.Token(l.token))
+		return s.tns.Fence(ctx, l.job.Project, l.job.Branch, l.job.ID, l.token)
 	})
 }
 
@@ -201,7 +201,7 @@ func (s *Service) publish(ctx context.Context, l *lock, built Result, root cid.C
 	}
 	req := tnsapi.PublishRequest{
 		Project: l.job.Project, Branch: l.job.Branch, Commit: l.job.Commit, Job: l.job.ID, Order: l.job.Order,
-		Token: tnsapi.Token(l.token), Artifact: root.String(),
+		Token: l.token, Artifact: root.String(),
 	}
 	for _, path := range slices.Sorted(maps.Keys(built.Entries)) {
 		req.Entries = append(req.Entries, tnsapi.Entry{Path: path, Value: []byte(built.Entries[path])})

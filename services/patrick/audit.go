@@ -88,7 +88,7 @@ func (s *Service) auditBranch(ctx context.Context, key string, a *audit) {
 
 // acceptPublished makes a publication the outcome of its job.
 func (s *Service) acceptPublished(v tnsapi.Version) error {
-	err := s.addRecords(v.Job, result{Token: Token(v.Token), Success: true, Published: true, Artifact: v.Artifact})
+	err := s.addRecords(v.Job, result{Token: v.Token, Success: true, Published: true, Artifact: v.Artifact})
 	if err == nil {
 		s.env.Observe("job-settled", node.F("job", v.Job), node.F("attempt", v.Token.Attempt), node.F("holder", v.Token.Holder))
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 	"pgregory.net/rapid"
@@ -140,8 +141,8 @@ func TestOffersGrowUntilAllAreTold(t *testing.T) {
 
 func TestTailsOfLogsAreBounded(t *testing.T) {
 	l := newLogs()
-	old, now := Token{Attempt: 1, Holder: testPeers[0]}, Token{Attempt: 2, Holder: testPeers[1]}
-	note := func(token Token, first int, lines ...string) patrickapi.LogNote {
+	old, now := fencing.Token{Attempt: 1, Holder: testPeers[0]}, fencing.Token{Attempt: 2, Holder: testPeers[1]}
+	note := func(token fencing.Token, first int, lines ...string) patrickapi.LogNote {
 		return patrickapi.LogNote{Job: "j", Token: token, First: first, Lines: lines}
 	}
 	l.add(note(old, 0, "a", "b"))

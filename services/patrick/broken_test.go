@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipfs/go-cid"
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
@@ -46,7 +47,7 @@ var factsOfJobs = []string{
 type threeJobs struct {
 	*office
 	failed, held, open string
-	token              Token
+	token              fencing.Token
 }
 
 // What cannot be written is an error, has not happened, and is told to nobody; it
@@ -98,7 +99,7 @@ func TestWhatCannotBeWrittenHasNotHappened(t *testing.T) {
 		}},
 		"forget": {nil, func(_ context.Context, s *Service, x *threeJobs) error { return s.forget(x.failed, patrickapi.Failed) }},
 		"accept what was published": {nil, func(_ context.Context, s *Service, x *threeJobs) error {
-			return s.acceptPublished(tnsapi.Version{Job: x.open, Token: tnsapi.Token(x.token)})
+			return s.acceptPublished(tnsapi.Version{Job: x.open, Token: x.token})
 		}},
 		"expire": {nil, func(_ context.Context, s *Service, x *threeJobs) error {
 			return again(s.expire(s.board.active[x.held]))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/transport"
@@ -109,7 +110,7 @@ func (s *Service) halt(ctx context.Context, j *active) error {
 func (s *Service) publishedVersion(ctx context.Context, id string, state State, next uint64) (*tnsapi.Version, error) {
 	// Nobody's token: below those of all real grants of the next attempt, and the
 	// same for all coordinators, so that a coordinator which died here leaves no obstacle.
-	fence := tnsapi.Token{Attempt: next}
+	fence := fencing.Token{Attempt: next}
 	err := s.tns.Fence(ctx, state.Spec.Project, state.Spec.Branch, id, fence)
 	if err != nil && transport.KindOf(err) != transport.Conflict {
 		return nil, err

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
-	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -29,7 +29,7 @@ func TestALostJobIsClosedWhenTNSHasBeenAsked(t *testing.T) {
 		time.Sleep(tnsRetry + second)
 		require.Equal(t, patrickapi.Failed, o.job(lost).Status)
 		require.Equal(t, "1 attempts were lost", o.job(lost).Error)
-		require.Equal(t, tnsapi.Token{Attempt: 2}, o.registry.fences[lost])
+		require.Equal(t, fencing.Token{Attempt: 2}, o.registry.fences[lost])
 
 		published := o.push(aPush("published", 2))
 		token := o.monkeys[0].mustClaim(published)
@@ -47,7 +47,7 @@ func TestAttemptsThatNobodyTellsOfAreGoneBeyond(t *testing.T) {
 	inOffice(t, setup{change: onlyOneLoss}, func(o *office) {
 		job := o.push(aPush("c", 1))
 		o.monkeys[0].mustClaim(job)
-		o.registry.fences[job] = tnsapi.Token{Attempt: 3, Holder: transport.Peer{1}}
+		o.registry.fences[job] = fencing.Token{Attempt: 3, Holder: transport.Peer{1}}
 		time.Sleep(10*second + fenceConflictsMax*tnsRetry - second)
 		require.Equal(t, patrickapi.Open, o.job(job).Status)
 		time.Sleep(2*fenceConflictsMax*tnsRetry + 10*second)
@@ -183,7 +183,7 @@ func TestAnEventIsNewerThanAllThatIsKnown(t *testing.T) {
 		require.EqualValues(t, 9, next(8))
 		o.push(aPush("c", 20))
 		require.EqualValues(t, 21, next(0))
-		o.registry.publish("of patricks that have lost their disks", Token{Attempt: 1}, 41)
+		o.registry.publish("of patricks that have lost their disks", fencing.Token{Attempt: 1}, 41)
 		require.EqualValues(t, 42, next(0))
 		require.EqualValues(t, 43, next(0))
 
@@ -283,7 +283,7 @@ func TestOldFinishedJobsAreForgotten(t *testing.T) {
 		requireKind(t, transport.Conflict, err, "forgotten")
 		_, err = o.logs(jobs[1])
 		requireKind(t, transport.NotFound, err, "forgotten")
-		_, err = o.monkeys[0].finish(patrickapi.FinishRequest{Job: jobs[1], Token: Token{Attempt: 1}})
+		_, err = o.monkeys[0].finish(patrickapi.FinishRequest{Job: jobs[1], Token: fencing.Token{Attempt: 1}})
 		requireKind(t, transport.Conflict, err, "forgotten")
 		resp, err = o.deliver(aPush("c3", 4))
 		require.NoError(t, err)

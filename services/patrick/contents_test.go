@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipfs/go-cid"
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
@@ -18,7 +19,7 @@ import (
 // What is held of a log that comes line by line: the newest attempt's last lines,
 // each once, of the jobs that began last.
 func TestTheEndOfALogThatRuns(t *testing.T) {
-	token := func(n uint64) Token { return Token{Attempt: n, Holder: testPeers[0]} }
+	token := func(n uint64) fencing.Token { return fencing.Token{Attempt: n, Holder: testPeers[0]} }
 	note := func(attempt uint64, first int, lines ...string) patrickapi.LogNote {
 		return patrickapi.LogNote{Job: "job", Token: token(attempt), First: first, Lines: lines}
 	}
@@ -74,12 +75,12 @@ func TestWhoseLinesCount(t *testing.T) {
 		o.turn(o.ranked()[0], func(ctx context.Context, s *Service) {
 			for _, c := range []struct {
 				job   string
-				token Token
+				token fencing.Token
 				from  transport.Peer
 				count bool
 			}{
 				{job, token, other, false},
-				{job, Token{Attempt: 2, Holder: holder}, holder, false},
+				{job, fencing.Token{Attempt: 2, Holder: holder}, holder, false},
 				{"another", token, holder, false},
 				{job, token, holder, true},
 			} {
@@ -96,7 +97,7 @@ func TestWhoseLinesCount(t *testing.T) {
 func TestWhatIsToldOfALog(t *testing.T) {
 	inOffice(t, setup{}, func(o *office) {
 		m, first := o.monkeys[0], o.ranked()[0]
-		tell := func(job string, token Token, lines ...string) {
+		tell := func(job string, token fencing.Token, lines ...string) {
 			o.turn(first, func(ctx context.Context, s *Service) {
 				s.receiveLog(ctx, m.Peer(), patrickapi.LogNote{Job: job, Token: token, Lines: lines})
 			})
@@ -138,7 +139,7 @@ func TestWhereALogIsKept(t *testing.T) {
 		log := m.store("one\n\n")
 		kept := func(log string, from transport.Peer) (copies int) {
 			o.turn(first, func(ctx context.Context, s *Service) {
-				copies = s.keepLog(ctx, patrickapi.FinishRequest{Job: job, Token: Token{Holder: from}, Log: log})
+				copies = s.keepLog(ctx, patrickapi.FinishRequest{Job: job, Token: fencing.Token{Holder: from}, Log: log})
 			})
 			return copies
 		}

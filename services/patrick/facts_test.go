@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
@@ -22,11 +23,11 @@ type fields = map[string]any
 func TestWhatIsReported(t *testing.T) {
 	inOffice(t, setup{change: func(s *Settings) { s.LossesMax, s.AttemptsMax, s.KeepFinished = 1, 1, 1 }}, func(o *office) {
 		m := o.monkeys[0]
-		push := func(commit string, order uint64) (string, Token) {
+		push := func(commit string, order uint64) (string, fencing.Token) {
 			job := o.push(aPush(commit, order))
 			return job, m.mustClaim(job)
 		}
-		of := func(job string, t Token, more fields) fields {
+		of := func(job string, t fencing.Token, more fields) fields {
 			all := fields{"job": job, "attempt": t.Attempt, "holder": t.Holder}
 			for k, v := range more {
 				all[k] = v

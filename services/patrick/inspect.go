@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ipfs/go-cid"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/replicated"
@@ -44,7 +45,7 @@ func OnDisk(disk storage.Durable, id string) patrickapi.Job {
 }
 
 // GrantOnDisk is the same for a grant: it would be known.
-func GrantOnDisk(disk storage.Durable, id string, token Token) bool {
+func GrantOnDisk(disk storage.Durable, id string, token fencing.Token) bool {
 	return anyOnDisk(disk, id, func(r record) bool {
 		g, is := r.(grant)
 		return is && g.Token == token

@@ -3,13 +3,11 @@ package patrick
 import (
 	"fmt"
 
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 )
-
-// Token is short for patrickapi's.
-type Token = patrickapi.Token
 
 // A record is one thing that was once decided or reported about a job. Records
 // are only added, each under a key of its own, so that concurrent ones never
@@ -41,21 +39,21 @@ type spec struct {
 
 // grant gives the job to a monkey, for one attempt.
 type grant struct {
-	Token       Token
+	Token       fencing.Token
 	Incarnation uint64 // of the holder
 	By          transport.Peer
 }
 
 // loss says that a grant has ended without a result.
 type loss struct {
-	Token  Token
+	Token  fencing.Token
 	Reason string
 	By     transport.Peer
 }
 
 // result is what the holder of a grant reported.
 type result struct {
-	Token     Token
+	Token     fencing.Token
 	Success   bool
 	Published bool
 	Permanent bool
@@ -86,7 +84,7 @@ type cancel struct {
 type closing struct {
 	Rebuild int               // the one that it ends, 0 for none
 	Status  patrickapi.Status // Failed or Cancelled
-	Token   Token             // of the last grant, zero if there was none
+	Token   fencing.Token     // of the last grant, zero if there was none
 	// FencedBelow is the attempt below which tns accepts nothing of the job any more,
 	// 0 if it was not asked.
 	FencedBelow uint64
@@ -98,7 +96,7 @@ type closing struct {
 func jobsKey() storage.Key          { return storage.K("jobs") }
 func jobKey(job string) storage.Key { return storage.K("jobs", job) }
 
-func tokenKey(job, kind string, t Token) storage.Key {
+func tokenKey(job, kind string, t fencing.Token) storage.Key {
 	return storage.K("jobs", job, kind, fmt.Sprintf("%010d", t.Attempt), t.Holder.String())
 }
 

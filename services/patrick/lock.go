@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
@@ -24,7 +25,7 @@ func (s *Service) claim(ctx context.Context, from transport.Peer, req patrickapi
 	if err != nil {
 		return none, err
 	}
-	token := Token{Attempt: j.state.nextAttempt(), Holder: req.Holder}
+	token := fencing.Token{Attempt: j.state.nextAttempt(), Holder: req.Holder}
 	if j.state.Live { // the same holder asks again
 		token = j.state.Top.Token
 		j.lease = s.env.Loop.Elapsed() + s.settings.Lease
@@ -68,7 +69,7 @@ func (s *Service) claimable(req patrickapi.ClaimRequest) (*active, error) {
 	return j, nil
 }
 
-func (s *Service) grant(j *active, token Token, incarnation uint64) error {
+func (s *Service) grant(j *active, token fencing.Token, incarnation uint64) error {
 	if err := s.addRecords(j.id, grant{Token: token, Incarnation: incarnation, By: s.env.Self}); err != nil {
 		return err
 	}
@@ -224,4 +225,4 @@ func (s *Service) isPatrick(p transport.Peer) bool {
 	return false
 }
 
-func (j *active) heldBy(token Token) bool { return j.state.Live && j.state.Top.Token == token }
+func (j *active) heldBy(token fencing.Token) bool { return j.state.Live && j.state.Top.Token == token }

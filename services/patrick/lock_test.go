@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
@@ -75,12 +76,12 @@ func TestALeaseEndsIfItIsNotRenewed(t *testing.T) {
 		next := other.mustClaim(job)
 		require.EqualValues(t, 2, next.Attempt)
 		requireKind(t, transport.Conflict, first.renew(job, token), "has ended")
-		requireKind(t, transport.NotFound, first.renew(job, Token{Attempt: 3, Holder: first.Peer()}), "no such grant")
+		requireKind(t, transport.NotFound, first.renew(job, fencing.Token{Attempt: 3, Holder: first.Peer()}), "no such grant")
 		require.NoError(t, other.renew(job, next))
 
 		_, err = first.finish(patrickapi.FinishRequest{Job: job, Token: token, Success: true})
 		requireKind(t, transport.Conflict, err, "newer attempt")
-		_, err = first.finish(patrickapi.FinishRequest{Job: job, Token: Token{Attempt: 9, Holder: first.Peer()}, Success: true})
+		_, err = first.finish(patrickapi.FinishRequest{Job: job, Token: fencing.Token{Attempt: 9, Holder: first.Peer()}, Success: true})
 		requireKind(t, transport.NotFound, err, "no such grant")
 		resp, err := first.finish(patrickapi.FinishRequest{Job: job, Token: token, Success: true, Published: true, Artifact: "a"})
 		require.NoError(t, err, "what was published is the truth")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
@@ -25,7 +26,7 @@ type logs struct {
 }
 
 type tail struct {
-	token Token
+	token fencing.Token
 	next  int // number of the line that is expected
 	lines []string
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
@@ -14,21 +15,21 @@ import (
 // would work on what is not its own.
 func TestAGrantThatIsLostWhileItBecomesDurableIsNotHandedOut(t *testing.T) {
 	for name, c := range map[string]struct {
-		meanwhile func(o *office, job string, token Token)
+		meanwhile func(o *office, job string, token fencing.Token)
 		status    patrickapi.Status
 		lost      string
 	}{
-		"nothing happens": {func(*office, string, Token) {}, patrickapi.Locked, ""},
-		"the job is cancelled": {func(o *office, job string, _ Token) {
+		"nothing happens": {func(*office, string, fencing.Token) {}, patrickapi.Locked, ""},
+		"the job is cancelled": {func(o *office, job string, _ fencing.Token) {
 			resp, err := o.cancel(job)
 			require.NoError(o, err)
 			require.Equal(o, patrickapi.Cancelled, resp.Status)
 		}, patrickapi.Cancelled, "lost while"},
-		"it is given back": {func(o *office, job string, token Token) {
+		"it is given back": {func(o *office, job string, token fencing.Token) {
 			_, err := o.monkeys[0].finish(patrickapi.FinishRequest{Job: job, Token: token, Abandoned: true})
 			require.NoError(o, err)
 		}, patrickapi.Open, "lost while"},
-		"another has it by then": {func(o *office, job string, token Token) {
+		"another has it by then": {func(o *office, job string, token fencing.Token) {
 			_, err := o.monkeys[0].finish(patrickapi.FinishRequest{Job: job, Token: token, Abandoned: true})
 			require.NoError(o, err)
 			require.EqualValues(o, 2, o.monkeys[1].mustClaim(job).Attempt)
@@ -47,7 +48,7 @@ func TestAGrantThatIsLostWhileItBecomesDurableIsNotHandedOut(t *testing.T) {
 				}()
 				time.Sleep(second / 2)
 				require.Len(t, o.Facts("job-granted"), 1)
-				c.meanwhile(o, job, Token{Attempt: 1, Holder: o.monkeys[0].Peer()})
+				c.meanwhile(o, job, fencing.Token{Attempt: 1, Holder: o.monkeys[0].Peer()})
 				select {
 				case err := <-answered:
 					require.Fail(t, "answered too soon", err)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage"
@@ -78,7 +79,7 @@ func TestGrantsAndReportsOnDisk(t *testing.T) {
 		token := o.monkeys[0].mustClaim(job)
 		disk := o.ranked()[0].Disk
 		require.True(t, GrantOnDisk(disk, job, token))
-		require.False(t, GrantOnDisk(disk, job, Token{Attempt: token.Attempt + 1, Holder: token.Holder}))
+		require.False(t, GrantOnDisk(disk, job, fencing.Token{Attempt: token.Attempt + 1, Holder: token.Holder}))
 		require.False(t, ReportOnDisk(disk, job, token.Attempt))
 		_, err := o.monkeys[0].finish(patrickapi.FinishRequest{Job: job, Token: token, Error: "broken"})
 		require.NoError(t, err)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
-	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -72,7 +72,7 @@ func TestWhenAJobIsLookedAt(t *testing.T) {
 
 // What a change of a job's state starts.
 func TestWhatAChangeOfStateStarts(t *testing.T) {
-	token := func(n uint64) grant { return grant{Token: Token{Attempt: n, Holder: testPeers[0]}} }
+	token := func(n uint64) grant { return grant{Token: fencing.Token{Attempt: n, Holder: testPeers[0]}} }
 	for name, c := range map[string]struct {
 		before, after State
 		want          func(now time.Duration) active // but for its state
@@ -238,10 +238,10 @@ func TestWhatTNSSaysBeforeAJobIsClosed(t *testing.T) {
 			{noHistory: true},
 			{fence: 6, noHistory: true, want: transport.Conflict},
 		} {
-			o.registry.fences[job] = tnsapi.Token{Attempt: c.fence}
+			o.registry.fences[job] = fencing.Token{Attempt: c.fence}
 			o.registry.silent, o.registry.noHistory, o.registry.versions = c.silent, c.noHistory, nil
 			for _, of := range c.versions {
-				o.registry.publish(of, Token{Attempt: 1}, 1)
+				o.registry.publish(of, fencing.Token{Attempt: 1}, 1)
 			}
 			o.turn(o.ranked()[0], func(ctx context.Context, s *Service) {
 				v, err := s.publishedVersion(ctx, job, s.read(job), 5)
@@ -260,7 +260,7 @@ func TestWhatTNSSaysBeforeAJobIsClosed(t *testing.T) {
 			require.Equal(t, tnsRetry, s.stopHolder(ctx, s.board.active[job]))
 			require.Zero(t, s.board.active[job].fenceConflicts)
 			o.registry.silentHistory = false
-			o.registry.fences[job] = tnsapi.Token{Attempt: 6}
+			o.registry.fences[job] = fencing.Token{Attempt: 6}
 			require.Equal(t, tnsRetry, s.closeUnlessPublished(ctx, s.board.active[job]))
 			require.Equal(t, 1, s.board.active[job].fenceConflicts)
 			require.Error(t, s.halt(ctx, s.board.active[job]))

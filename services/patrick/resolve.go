@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
@@ -12,9 +13,9 @@ import (
 // any order, any number of times, gives the same history.
 type history struct {
 	spec        *spec
-	grants      map[Token]grant
-	losses      map[Token]loss
-	results     map[Token]result
+	grants      map[fencing.Token]grant
+	losses      map[fencing.Token]loss
+	results     map[fencing.Token]result
 	rebuilds    map[int]rebuild
 	cancels     map[int]cancel
 	closings    map[int]closing
@@ -26,7 +27,7 @@ type history struct {
 // one for ever.
 func resolve(records []record) State {
 	h := &history{
-		grants: map[Token]grant{}, losses: map[Token]loss{}, results: map[Token]result{},
+		grants: map[fencing.Token]grant{}, losses: map[fencing.Token]loss{}, results: map[fencing.Token]result{},
 		rebuilds: map[int]rebuild{}, cancels: map[int]cancel{}, closings: map[int]closing{},
 	}
 	for _, r := range records {
@@ -141,7 +142,7 @@ func (h *history) state() State {
 	}
 	s.Spec, s.Grants, s.FencedBelow = *h.spec, len(h.grants), h.fencedBelow
 	after := h.begun(&s)
-	for _, t := range slices.SortedFunc(maps.Keys(h.grants), Token.Compare) {
+	for _, t := range slices.SortedFunc(maps.Keys(h.grants), fencing.Token.Compare) {
 		s.Top = h.grants[t]
 		_, reported := h.results[t]
 		l, lost := h.losses[t]
@@ -176,7 +177,7 @@ func (s State) nextAttempt() uint64 { return max(s.Top.Token.Attempt+1, s.Fenced
 // tally goes through the results in the order of tokens. Failures up to the
 // attempt after count no more.
 func (h *history) tally(s *State, after uint64) {
-	for _, t := range slices.SortedFunc(maps.Keys(h.results), Token.Compare) {
+	for _, t := range slices.SortedFunc(maps.Keys(h.results), fencing.Token.Compare) {
 		r := h.results[t]
 		if r.Success || !s.Outcome.Success {
 			s.Outcome = r

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -21,7 +22,7 @@ var testPeers = func() (peers []transport.Peer) {
 
 func drawRecord(t *rapid.T) record {
 	peer := func(label string) transport.Peer { return rapid.SampledFrom(testPeers).Draw(t, label) }
-	token := Token{Attempt: rapid.Uint64Range(1, 3).Draw(t, "attempt"), Holder: peer("holder")}
+	token := fencing.Token{Attempt: rapid.Uint64Range(1, 3).Draw(t, "attempt"), Holder: peer("holder")}
 	rebuilt := rapid.IntRange(0, 2).Draw(t, "rebuild")
 	switch rapid.IntRange(0, 6).Draw(t, "kind") {
 	case 0:
@@ -93,7 +94,7 @@ func TestResolveAgreesWithTheRules(t *testing.T) {
 			}
 			return false
 		}
-		ended := func(token Token) bool {
+		ended := func(token fencing.Token) bool {
 			return some(func(r record) bool {
 				switch r := r.(type) {
 				case loss:
@@ -104,7 +105,7 @@ func TestResolveAgreesWithTheRules(t *testing.T) {
 				return false
 			})
 		}
-		var top Token
+		var top fencing.Token
 		for _, r := range records {
 			if g, ok := r.(grant); ok && g.Token.Compare(top) > 0 {
 				top = g.Token
@@ -136,7 +137,7 @@ func TestResolveAgreesWithTheRules(t *testing.T) {
 
 // What tns was fenced for is below every grant that comes after it.
 func TestAttemptsAfterARebuildAreAboveTheSeal(t *testing.T) {
-	grants := []record{spec{Order: 1}, grant{Token: Token{Attempt: 2, Holder: testPeers[0]}}}
+	grants := []record{spec{Order: 1}, grant{Token: fencing.Token{Attempt: 2, Holder: testPeers[0]}}}
 	require.EqualValues(t, 3, resolve(grants).nextAttempt())
 	fenced := append(grants, closing{Status: patrickapi.Failed, FencedBelow: 5}, rebuild{N: 1, After: 4})
 	require.EqualValues(t, 5, resolve(fenced).nextAttempt())
@@ -160,7 +161,7 @@ func TestRecordsSurviveTheStore(t *testing.T) {
 
 func TestDecide(t *testing.T) {
 	l := limits{failuresMax: 3, lossesMax: 2, backoffMin: time.Second, backoffMax: 3 * time.Second}
-	token := func(n uint64) Token { return Token{Attempt: n, Holder: testPeers[0]} }
+	token := func(n uint64) fencing.Token { return fencing.Token{Attempt: n, Holder: testPeers[0]} }
 	failed := func(n uint64) []record {
 		return []record{grant{Token: token(n)}, result{Token: token(n), Error: "disk"}}
 	}

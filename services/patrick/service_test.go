@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -44,7 +45,7 @@ func inOffice(t *testing.T, set setup, f func(o *office)) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		o := &office{Cloud: c}
 		if !set.noTNS {
-			o.registry = &registry{fences: map[string]tnsapi.Token{}}
+			o.registry = &registry{fences: map[string]fencing.Token{}}
 			c.Add("registry", node.Configured{Spec: nodetest.Part(tnsapi.Service, o.registry.start)}).Start()
 		}
 		for i := range 2 {
@@ -76,7 +77,7 @@ type registry struct {
 	// noHistory, silentHistory: tns knows nothing of any branch, or does not say
 	noHistory, silentHistory bool
 	versions                 []tnsapi.Version
-	fences                   map[string]tnsapi.Token
+	fences                   map[string]fencing.Token
 	asked                    int // for the current version
 }
 
@@ -119,8 +120,8 @@ func (r *registry) start(env node.Env) {
 }
 
 // publish makes a version of a job visible, as its holder may have done.
-func (r *registry) publish(job string, token Token, order uint64) {
-	r.versions = append([]tnsapi.Version{{Project: "p", Branch: "b", Job: job, Order: order, Token: tnsapi.Token(token), Artifact: "artifact"}}, r.versions...)
+func (r *registry) publish(job string, token fencing.Token, order uint64) {
+	r.versions = append([]tnsapi.Version{{Project: "p", Branch: "b", Job: job, Order: order, Token: fencing.Token(token), Artifact: "artifact"}}, r.versions...)
 }
 
 // worker is a monkey whose moves a test makes.
@@ -159,7 +160,7 @@ func (w *worker) claim(job string) (g patrickapi.Grant, err error) {
 }
 
 // mustClaim is claim when it must succeed.
-func (w *worker) mustClaim(job string) Token {
+func (w *worker) mustClaim(job string) fencing.Token {
 	g, err := w.claim(job)
 	require.NoError(w.office, err)
 	require.Equal(w.office, w.Peer(), g.Token.Holder)
@@ -167,7 +168,7 @@ func (w *worker) mustClaim(job string) Token {
 	return g.Token
 }
 
-func (w *worker) renew(job string, t Token) (err error) {
+func (w *worker) renew(job string, t fencing.Token) (err error) {
 	w.do(func(ctx context.Context) {
 		_, err = w.client.Renew(ctx, patrickapi.RenewRequest{Job: job, Token: t})
 	})
@@ -302,7 +303,7 @@ func requireKind(t require.TestingT, want transport.Kind, err error, text string
 // Whatever a patrick answers that others rely on is on two disks by then: the
 // power may fail everywhere the moment after.
 func TestWhatIsAnsweredIsOnTwoDisks(t *testing.T) {
-	var token Token
+	var token fencing.Token
 	kinds := []struct {
 		name  string
 		given func(o *office, job string)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -40,7 +41,7 @@ func TestBackoffDoubles(t *testing.T) {
 // Which reports count, of a job with a grant 2 that is live, has ended, or has
 // reported.
 func TestWhichReportsCount(t *testing.T) {
-	token := func(n uint64) Token { return Token{Attempt: n, Holder: testPeers[0]} }
+	token := func(n uint64) fencing.Token { return fencing.Token{Attempt: n, Holder: testPeers[0]} }
 	base := []record{spec{Order: 1}, grant{Token: token(1)}, loss{Token: token(1)}, grant{Token: token(2)}}
 	states := map[string][]record{
 		"unknown": {grant{Token: token(2)}}, "live": base, "lost": append(base[:4:4], loss{Token: token(2)}),
@@ -85,13 +86,13 @@ func TestWhichReportsCount(t *testing.T) {
 
 // A job is told as it is, and what it has not got is left out.
 func TestHowAJobIsTold(t *testing.T) {
-	token := Token{Attempt: 4, Holder: testPeers[0]}
+	token := fencing.Token{Attempt: 4, Holder: testPeers[0]}
 	state := State{
 		Spec: spec{
 			Project: "p", Repository: "r", Branch: "b", Commit: "c", Source: "s", TreeSize: 7, NewestWins: true, Event: "e", Order: 9, At: 11,
 		},
 		Top: grant{Token: token}, Grants: 3, Rebuilds: 2, Cancel: &cancel{},
-		Outcome: result{Token: Token{Attempt: 3}, Artifact: "a", Log: "l"}, Reason: "why",
+		Outcome: result{Token: fencing.Token{Attempt: 3}, Artifact: "a", Log: "l"}, Reason: "why",
 	}
 	base := patrickapi.Job{
 		ID: "id", Project: "p", Repository: "r", Branch: "b", Commit: "c", Source: "s", TreeSize: 7, NewestWins: true, Event: "e", Order: 9,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -138,7 +139,7 @@ func TestABrokenStoreIsNoEmptyOne(t *testing.T) {
 			return err
 		},
 		"fence": func(r registry) error {
-			return r.fence(tnsapi.FenceRequest{Project: "p", Branch: "b", Job: "d", Token: tnsapi.Token{Attempt: 1}})
+			return r.fence(tnsapi.FenceRequest{Project: "p", Branch: "b", Job: "d", Token: fencing.Token{Attempt: 1}})
 		},
 		"publish": func(r registry) error {
 			_, duplicate, err := r.publish(third, nil)
@@ -246,7 +247,7 @@ func TestFaultsOnTheWay(t *testing.T) {
 
 func TestFencesAreFacts(t *testing.T) {
 	inHall(t, 2, nil, func(h *hall) {
-		token := tnsapi.Token{Attempt: 4, Holder: transport.Peer{1}}
+		token := fencing.Token{Attempt: 4, Holder: transport.Peer{1}}
 		for range 2 { // once more changes nothing, and is durable
 			h.user.Do(func(ctx context.Context) { require.NoError(t, h.client.Fence(ctx, "p", "b", "j", token)) })
 		}

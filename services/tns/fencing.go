@@ -4,19 +4,20 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/transport"
 )
 
 // known is what a replica has to know in order to judge a publish.
 type known struct {
-	fences   []tnsapi.Token   // of the job
+	fences   []fencing.Token  // of the job
 	versions []tnsapi.Version // of the branch, in any order
 	keep     int
 }
 
 // highest is the highest token of the job that was fenced or has published.
-func (k known) highest(job string) (t tnsapi.Token) {
+func (k known) highest(job string) (t fencing.Token) {
 	for _, f := range k.fences {
 		t = maxToken(t, f)
 	}
@@ -28,7 +29,7 @@ func (k known) highest(job string) (t tnsapi.Token) {
 	return t
 }
 
-func maxToken(a, b tnsapi.Token) tnsapi.Token {
+func maxToken(a, b fencing.Token) fencing.Token {
 	if a.Compare(b) < 0 {
 		return b
 	}
@@ -36,7 +37,7 @@ func maxToken(a, b tnsapi.Token) tnsapi.Token {
 }
 
 // fence decides about a fence: Conflict if a higher token is known.
-func (k known) fence(job string, t tnsapi.Token) error {
+func (k known) fence(job string, t fencing.Token) error {
 	if high := k.highest(job); t.Compare(high) < 0 {
 		return transport.New(transport.Conflict, "tns", fmt.Sprintf("token %s is stale: %s is known", t, high))
 	}

@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/transport"
 )
 
 func version(job string, order, attempt uint64) tnsapi.Version {
 	return tnsapi.Version{Project: "p", Branch: "b", Commit: "c-" + job, Job: job, Order: order,
-		Token: tnsapi.Token{Attempt: attempt, Holder: transport.Peer{byte(attempt)}}}
+		Token: fencing.Token{Attempt: attempt, Holder: transport.Peer{byte(attempt)}}}
 }
 
 func jobs(list []tnsapi.Version) (names []string) {

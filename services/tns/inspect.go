@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/replicated"
@@ -45,7 +46,7 @@ func (s *Service) History(project, branch string) ([]tnsapi.Version, error) {
 
 // OnDisk reports whether a replica would have a version of a job, whole, if its
 // node lost power at this moment and started from its disk alone.
-func OnDisk(disk storage.Durable, project, branch, job string, token tnsapi.Token) bool {
+func OnDisk(disk storage.Durable, project, branch, job string, token fencing.Token) bool {
 	headers := decodeVersions(replicated.OnDisk(disk, tnsapi.Service, namespace, storage.K(versions, project, branch)))
 	return slices.ContainsFunc(headers, func(v tnsapi.Version) bool {
 		return v.Job == job && v.Token == token && whole(v, entriesOf(replicated.OnDisk(disk, tnsapi.Service, namespace, entriesKey(v))))
@@ -53,7 +54,7 @@ func OnDisk(disk storage.Durable, project, branch, job string, token tnsapi.Toke
 }
 
 // FencedOnDisk is the same for a token: it, or a greater one, would be known.
-func FencedOnDisk(disk storage.Durable, project, branch, job string, token tnsapi.Token) bool {
+func FencedOnDisk(disk storage.Durable, project, branch, job string, token fencing.Token) bool {
 	for _, e := range replicated.OnDisk(disk, tnsapi.Service, namespace, storage.K(fences, project, branch, job)) {
 		if t, err := parseFence(e.Key); err == nil && t.Compare(token) >= 0 {
 			return true

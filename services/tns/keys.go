@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 )
@@ -43,7 +44,7 @@ func entriesKey(v tnsapi.Version) storage.Key {
 	return storage.K(entries, v.Project, v.Branch, versionID(v))
 }
 
-func fenceKey(project, branch, job string, t tnsapi.Token) storage.Key {
+func fenceKey(project, branch, job string, t fencing.Token) storage.Key {
 	return storage.K(fences, project, branch, job, fmt.Sprintf("%020d-%x", t.Attempt, t.Holder[:]))
 }
 
@@ -52,7 +53,7 @@ var fenced = []byte{1}
 
 // parseFence is the token of a fence. It is read from the key alone, so that no
 // value that another release has written can hide a fence.
-func parseFence(k storage.Key) (t tnsapi.Token, err error) {
+func parseFence(k storage.Key) (t fencing.Token, err error) {
 	parts := k.Parts()
 	attempt, holder, ok := strings.Cut(parts[len(parts)-1], "-")
 	raw, hexErr := hex.DecodeString(holder)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -14,7 +15,7 @@ import (
 func TestVersionIDNeverChanges(t *testing.T) {
 	v := tnsapi.Version{
 		Project: "p", Branch: "b", Commit: "c", Job: "j", Order: 7, Rollback: 1,
-		Token: tnsapi.Token{Attempt: 2, Holder: transport.Peer{1}}, Artifact: "a", Count: 3, Digest: []byte{9},
+		Token: fencing.Token{Attempt: 2, Holder: transport.Peer{1}}, Artifact: "a", Count: 3, Digest: []byte{9},
 	}
 	require.Equal(t, "00000000000000000007-c083a3fafdca7748", versionID(v))
 	for name, change := range map[string]func(*tnsapi.Version){
@@ -37,7 +38,7 @@ func TestVersionIDNeverChanges(t *testing.T) {
 }
 
 func TestFencesAreReadFromTheirKeys(t *testing.T) {
-	want := tnsapi.Token{Attempt: 12, Holder: transport.Peer{1, 2, 255}}
+	want := fencing.Token{Attempt: 12, Holder: transport.Peer{1, 2, 255}}
 	got, err := parseFence(fenceKey("p", "b", "j", want))
 	require.NoError(t, err)
 	require.Equal(t, want, got)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -70,7 +71,7 @@ func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.
 	if err != nil {
 		return tnsapi.PublishResponse{}, err
 	}
-	v.Job, v.Token = job, tnsapi.Token{Attempt: 1, Holder: from}
+	v.Job, v.Token = job, fencing.Token{Attempt: 1, Holder: from}
 	if v.Artifact != "" && s.hoarded() {
 		if err := s.pin(ctx, tnsapi.ArtifactOwner(job), v.Artifact); err != nil {
 			return tnsapi.PublishResponse{}, transport.New(transport.KindOf(err), tnsapi.Rollback.Name, "keep the artifact: "+err.Error())
@@ -125,7 +126,7 @@ func (s *Service) described(v tnsapi.Version) []node.Field {
 }
 
 // refused tells of a refusal and gives the store's errors a Kind.
-func (s *Service) refused(job string, t tnsapi.Token, err error) error {
+func (s *Service) refused(job string, t fencing.Token, err error) error {
 	if errors.Is(err, storage.ErrTooLarge) {
 		err = transport.New(transport.Invalid, "tns", err.Error())
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -144,7 +145,7 @@ func (r registry) fence(req tnsapi.FenceRequest) error {
 
 // raise writes a fence that is not there yet and drops those below it, which it
 // makes superfluous.
-func (k known) raise(batch *storage.Batch, project, branch, job string, t tnsapi.Token) {
+func (k known) raise(batch *storage.Batch, project, branch, job string, t fencing.Token) {
 	for _, f := range k.fences {
 		if f.Compare(t) < 0 {
 			batch.Delete(fenceKey(project, branch, job, f))

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/localkv"
@@ -92,7 +93,7 @@ func TestTornVersionsAreInvisibleAndReported(t *testing.T) {
 // registryModel is the same in the simplest words: all that was ever accepted.
 type registryModel struct {
 	accepted []tnsapi.Version
-	highest  map[string]tnsapi.Token
+	highest  map[string]fencing.Token
 }
 
 // counted is the history by definition, newest first, without a bound.
@@ -110,9 +111,9 @@ func TestRegistryAgainstModel(t *testing.T) {
 	const keep = 3
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRegistry(t, keep)
-		m := &registryModel{highest: map[string]tnsapi.Token{}}
-		draw := func(t *rapid.T) (string, tnsapi.Token) {
-			token := tnsapi.Token{Attempt: rapid.Uint64Range(1, 3).Draw(t, "attempt"), Holder: transport.Peer{rapid.ByteRange(1, 2).Draw(t, "holder")}}
+		m := &registryModel{highest: map[string]fencing.Token{}}
+		draw := func(t *rapid.T) (string, fencing.Token) {
+			token := fencing.Token{Attempt: rapid.Uint64Range(1, 3).Draw(t, "attempt"), Holder: transport.Peer{rapid.ByteRange(1, 2).Draw(t, "holder")}}
 			return string(rune('a' + rapid.IntRange(0, 5).Draw(t, "job"))), token
 		}
 		t.Repeat(map[string]func(*rapid.T){
@@ -184,7 +185,7 @@ func TestFencesDoNotPileUp(t *testing.T) {
 	for i := range uint64(10) {
 		job := fmt.Sprintf("job-%02d", i)
 		for attempt := range uint64(4) {
-			token := tnsapi.Token{Attempt: attempt + 1}
+			token := fencing.Token{Attempt: attempt + 1}
 			require.NoError(t, r.fence(tnsapi.FenceRequest{Project: "p", Branch: "b", Job: job, Token: token}))
 		}
 		_, _, err := r.publish(withEntries(version(job, i+1, 4), nil), nil)
@@ -222,7 +223,7 @@ func TestFencesOfWhatIsKeptStay(t *testing.T) {
 	for _, v := range []tnsapi.Version{at(1), at(2)} { // by replicas that were apart
 		require.NoError(t, storage.Put(r.store, versionKey(v), transport.Encode(v)))
 	}
-	require.NoError(t, r.fence(tnsapi.FenceRequest{Project: "p", Branch: "b", Job: "job", Token: tnsapi.Token{Attempt: 4}}))
+	require.NoError(t, r.fence(tnsapi.FenceRequest{Project: "p", Branch: "b", Job: "job", Token: fencing.Token{Attempt: 4}}))
 	_, _, err := r.publish(withEntries(version("other", 2, 1), nil), nil)
 	require.NoError(t, err)
 	all, err := r.all("p", "b")

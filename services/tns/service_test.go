@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
@@ -96,7 +97,7 @@ func (s *storeroom) owners() (list []string) {
 func aVersion(job string, order, attempt uint64) tnsapi.PublishRequest {
 	return tnsapi.PublishRequest{
 		Project: "p", Branch: "b", Commit: "c-" + job, Job: job, Order: order,
-		Token: tnsapi.Token{Attempt: attempt, Holder: transport.Peer{1}}, Entries: someEntries(job, 3),
+		Token: fencing.Token{Attempt: attempt, Holder: transport.Peer{1}}, Entries: someEntries(job, 3),
 	}
 }
 
@@ -147,7 +148,7 @@ func (h *hall) disksWith(v tnsapi.Version) int {
 // Whatever is answered is on two disks by then, also when it is answered again.
 func TestWhatIsAnsweredIsOnTwoDisks(t *testing.T) {
 	inHall(t, 3, nil, func(h *hall) {
-		token := tnsapi.Token{Attempt: 1, Holder: transport.Peer{1}}
+		token := fencing.Token{Attempt: 1, Holder: transport.Peer{1}}
 		for range 2 {
 			h.user.Do(func(ctx context.Context) { require.NoError(t, h.client.Fence(ctx, "p", "b", "one", token)) })
 			fenced := func(m *nodetest.Machine) bool { return FencedOnDisk(m.Disk, "p", "b", "one", token) }
@@ -201,7 +202,7 @@ func TestStaleTokensAreRefusedEverywhere(t *testing.T) {
 	inHall(t, 2, nil, func(h *hall) {
 		fence := func(m *nodetest.Machine, attempt uint64) (err error) {
 			h.user.Do(func(ctx context.Context) {
-				_, err = tnsapi.Fence.Call(ctx, h.user.Env.Wire, m.Peer(), tnsapi.FenceRequest{Project: "p", Branch: "b", Job: "one", Token: tnsapi.Token{Attempt: attempt, Holder: transport.Peer{1}}})
+				_, err = tnsapi.Fence.Call(ctx, h.user.Env.Wire, m.Peer(), tnsapi.FenceRequest{Project: "p", Branch: "b", Job: "one", Token: fencing.Token{Attempt: attempt, Holder: transport.Peer{1}}})
 			})
 			return err
 		}
@@ -223,7 +224,7 @@ func TestStaleTokensAreRefusedEverywhere(t *testing.T) {
 
 		_, err = h.publish(aVersion("", 1, 2))
 		require.Equal(t, transport.Invalid, transport.KindOf(err))
-		h.user.Do(func(ctx context.Context) { err = h.client.Fence(ctx, "p", "", "one", tnsapi.Token{}) })
+		h.user.Do(func(ctx context.Context) { err = h.client.Fence(ctx, "p", "", "one", fencing.Token{}) })
 		require.Equal(t, transport.Invalid, transport.KindOf(err))
 	})
 }
@@ -241,7 +242,7 @@ func TestEachRollbackIsNewerThanWhatItReplaces(t *testing.T) {
 			require.False(t, resp.Duplicate)
 			require.EqualValues(t, 2, resp.Version.Order)
 			require.EqualValues(t, i+1, resp.Version.Rollback)
-			require.Equal(t, tnsapi.Token{Attempt: 1, Holder: h.user.Peer()}, resp.Version.Token)
+			require.Equal(t, fencing.Token{Attempt: 1, Holder: h.user.Peer()}, resp.Version.Token)
 			for _, m := range h.replicas {
 				time.Sleep(10 * time.Millisecond)
 				h.turn(m, func(_ context.Context, s *Service) {

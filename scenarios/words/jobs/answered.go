@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/scenarios/words/evidence"
 	"github.com/taucloud/tau/services/patrick"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -131,7 +132,7 @@ func (what answeredWhat) isOn(n check.NodeView, f check.Fact) bool {
 	switch what.kind {
 	case "grant":
 		holder, _ := f.Get("holder").(transport.Peer)
-		return patrick.GrantOnDisk(n.Disk, what.job, patrickapi.Token{Attempt: what.attempt, Holder: holder})
+		return patrick.GrantOnDisk(n.Disk, what.job, fencing.Token{Attempt: what.attempt, Holder: holder})
 	case "report":
 		return patrick.ReportOnDisk(n.Disk, what.job, what.attempt)
 	case "cancellation":

@@ -11,6 +11,7 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/scenarios/words/evidence"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/sim/scenario"
@@ -76,7 +77,7 @@ func (p *publishParams) run(ctx context.Context, env node.Env, n int) error {
 	}
 	req := tnsapi.PublishRequest{
 		Project: p.Project, Branch: p.Branch, Commit: commit, Job: p.Job,
-		Token:   tnsapi.Token{Attempt: p.Attempt, Holder: env.Self},
+		Token:   fencing.Token{Attempt: p.Attempt, Holder: env.Self},
 		Entries: entriesOf(commit, p.Entries),
 	}
 	if req.Job == "" {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/scenarios/words/evidence"
 	"github.com/taucloud/tau/scenarios/words/replicas"
 	"github.com/taucloud/tau/services/tns"
@@ -140,7 +141,7 @@ type noStalePublish struct {
 // tokensSeen: what was accepted binds the incarnation that accepted it, what was
 // made durable binds all until the disk is lost.
 type tokensSeen struct {
-	accepted, durable map[string]tnsapi.Token // by job
+	accepted, durable map[string]fencing.Token // by job
 }
 
 func (*noStalePublish) Name() string { return "no-stale-publish" }
@@ -155,11 +156,11 @@ func (c *noStalePublish) Fact(f check.Fact) error {
 	}
 	t := c.nodes[f.Node]
 	if t == nil || (f.Name == "replica-opened" && f.Int("incarnation") == 1) {
-		t = &tokensSeen{accepted: map[string]tnsapi.Token{}, durable: map[string]tnsapi.Token{}}
+		t = &tokensSeen{accepted: map[string]fencing.Token{}, durable: map[string]fencing.Token{}}
 		c.nodes[f.Node] = t
 	}
 	holder, _ := f.Get("holder").(transport.Peer)
-	token, job := tnsapi.Token{Attempt: uint64(f.Int("attempt")), Holder: holder}, f.Text("job")
+	token, job := fencing.Token{Attempt: uint64(f.Int("attempt")), Holder: holder}, f.Text("job")
 	switch f.Name {
 	case "replica-opened":
 		t.accepted = maps.Clone(t.durable)

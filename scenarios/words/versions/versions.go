@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/scenarios/words/evidence"
 	"github.com/taucloud/tau/services/tns"
 	"github.com/taucloud/tau/services/tns/tnsapi"
@@ -244,7 +245,7 @@ func (c *versions) Witness(v check.View, f check.Fact) error {
 	}
 	b := evidence.BranchOf(f)
 	holder, _ := f.Get("holder").(transport.Peer)
-	token, job := tnsapi.Token{Attempt: uint64(f.Int("attempt")), Holder: holder}, f.Text("job")
+	token, job := fencing.Token{Attempt: uint64(f.Int("attempt")), Holder: holder}, f.Text("job")
 	if t := c.branch(b); t.newerThan(job, c.Keep) || t.later(job, evidence.AttemptOf(f)) {
 		c.Excused("newer versions may have taken its place")
 		return nil

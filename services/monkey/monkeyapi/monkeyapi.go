@@ -5,6 +5,7 @@ package monkeyapi
 import (
 	"time"
 
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
@@ -21,7 +22,7 @@ type StatusResponse struct {
 // Work is one job that a monkey holds or competes for.
 type Work struct {
 	Job   string
-	Token patrickapi.Token
+	Token fencing.Token
 	// Phase is "fetch", "build", "mark", "publish" or "finish".
 	Phase string
 	// For is how long ago the lock was taken.
@@ -31,7 +32,7 @@ type Work struct {
 // HoldsRequest asks a monkey whether it holds a job under a token.
 type HoldsRequest struct {
 	Job   string
-	Token patrickapi.Token
+	Token fencing.Token
 }
 
 // HoldsResponse: if not Holds, it does not and never will.

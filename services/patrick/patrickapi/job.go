@@ -3,7 +3,6 @@
 package patrickapi
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -11,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/node/fencing"
 )
 
 // Status is where a job is in its life. A job that is Failed, Cancelled or
@@ -41,21 +40,6 @@ func (s Status) String() string {
 // Final reports whether nothing more is to be done.
 func (s Status) Final() bool { return s >= Failed }
 
-// Token is a fencing token: it names one attempt to build a job. Of two tokens
-// of a job the greater one is the newer one.
-type Token struct {
-	Attempt uint64
-	Holder  transport.Peer
-}
-
-// Compare orders tokens by attempt, then by holder.
-func (t Token) Compare(u Token) int {
-	return cmp.Or(cmp.Compare(t.Attempt, u.Attempt), t.Holder.Compare(u.Holder))
-}
-
-// IsZero reports whether t names no attempt.
-func (t Token) IsZero() bool { return t == Token{} }
-
 // Job is what is known of a job.
 type Job struct {
 	ID         string
@@ -80,7 +64,7 @@ type Job struct {
 	// Attempts is how many times the job was granted to a monkey.
 	Attempts int
 	// Token is the live grant of a locked job, or that of the outcome.
-	Token Token
+	Token fencing.Token
 	// Cancelling: it will be cancelled unless its holder succeeds before it
 	// hears of it.
 	Cancelling bool
@@ -177,7 +161,7 @@ func digest(n int, parts ...string) string {
 // the lease from when it sent the request that was answered.
 type Grant struct {
 	Job   Job
-	Token Token
+	Token fencing.Token
 	Lease time.Duration
 	// BuildMax bounds the whole attempt.
 	BuildMax time.Duration

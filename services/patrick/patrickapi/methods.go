@@ -1,6 +1,9 @@
 package patrickapi
 
-import "github.com/taucloud/tau/transport"
+import (
+	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/transport"
+)
 
 // Service is patrick's name in the directory.
 const Service = "patrick"
@@ -95,7 +98,7 @@ type ClaimRequest struct {
 // RenewRequest asks for another lease, counted from now.
 type RenewRequest struct {
 	Job   string
-	Token Token
+	Token fencing.Token
 }
 
 // RenewResponse grants it.
@@ -104,7 +107,7 @@ type RenewResponse struct{}
 // FinishRequest reports how an attempt ended.
 type FinishRequest struct {
 	Job     string
-	Token   Token
+	Token   fencing.Token
 	Success bool
 	// Published: tns has accepted the publication under Token. Then the
 	// success counts even if the lease has ended meanwhile.
@@ -209,7 +212,7 @@ type PingResponse struct{}
 // LogNote streams log lines of a running attempt, best effort.
 type LogNote struct {
 	Job   string
-	Token Token
+	Token fencing.Token
 	// First is the number of the first line, from 0.
 	First int
 	Lines []string

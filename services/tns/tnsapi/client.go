@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/ask"
 )
@@ -46,7 +47,7 @@ var policy = ask.Policy{
 // Fence makes token known: from now on every lower token of the job is refused
 // with Conflict, as is this call if a higher one is known already. Call it
 // before building.
-func (c *Client) Fence(ctx context.Context, project, branch, job string, token Token) error {
+func (c *Client) Fence(ctx context.Context, project, branch, job string, token fencing.Token) error {
 	_, err := ask.Call(ctx, c.asker, Fence, "", TryWriteTimeout, FenceRequest{Project: project, Branch: branch, Job: job, Token: token})
 	return err
 }

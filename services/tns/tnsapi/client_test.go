@@ -8,13 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/transport"
 )
 
 // A version is news unless it is a repetition or the past.
 func TestSupersedes(t *testing.T) {
-	seen := Version{Job: "j", Order: 5, Rollback: 1, Token: Token{Attempt: 2}, Digest: []byte{1}}
+	seen := Version{Job: "j", Order: 5, Rollback: 1, Token: fencing.Token{Attempt: 2}, Digest: []byte{1}}
 	for name, c := range map[string]struct {
 		change func(v *Version)
 		want   bool
@@ -62,7 +63,7 @@ func TestSilenceIsBounded(t *testing.T) {
 			limit time.Duration
 			do    func(ctx context.Context) error
 		}{
-			"fence":    {8 * time.Second, func(ctx context.Context) error { return client.Fence(ctx, "p", "b", "j", Token{}) }},
+			"fence":    {8 * time.Second, func(ctx context.Context) error { return client.Fence(ctx, "p", "b", "j", fencing.Token{}) }},
 			"publish":  {8 * time.Second, func(ctx context.Context) error { _, err := client.Publish(ctx, PublishRequest{}); return err }},
 			"current":  {2 * time.Second, func(ctx context.Context) error { _, err := client.Current(ctx, "p", "b"); return err }},
 			"lookup":   {2 * time.Second, func(ctx context.Context) error { _, err := client.Lookup(ctx, "p", "b", ""); return err }},

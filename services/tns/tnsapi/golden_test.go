@@ -3,6 +3,7 @@ package tnsapi_test
 import (
 	"testing"
 
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/transport/goldentest"
 )
@@ -19,7 +20,7 @@ func TestGolden(t *testing.T) {
 		tnsapi.PublishRequest{},
 		tnsapi.PublishResponse{},
 		tnsapi.RollbackRequest{},
-		tnsapi.Token{},
+		fencing.Token{},
 		tnsapi.Version{},
 	)
 }

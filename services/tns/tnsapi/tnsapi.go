@@ -4,8 +4,8 @@ package tnsapi
 
 import (
 	"cmp"
-	"fmt"
 
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -19,20 +19,6 @@ const (
 	EntriesMax    = 2048    // entries of a version
 	VersionLenMax = 1 << 19 // bytes of all paths and values of a version
 )
-
-// Token is a fencing token: of two attempts at one job the later one has the
-// higher token, and the lower one can publish no more once the higher is known.
-type Token struct {
-	Attempt uint64
-	Holder  transport.Peer
-}
-
-// Compare is the total order of tokens: by attempt, then by holder.
-func (t Token) Compare(u Token) int {
-	return cmp.Or(cmp.Compare(t.Attempt, u.Attempt), t.Holder.Compare(u.Holder))
-}
-
-func (t Token) String() string { return fmt.Sprintf("%d/%s", t.Attempt, t.Holder.Short()) }
 
 // Entry is a path such as "http/example.com/index" and what it stands for.
 type Entry struct {
@@ -54,7 +40,7 @@ type Version struct {
 	// version which it replaces, and one more here. So it is newer than that
 	// version and older than the next push.
 	Rollback uint32
-	Token    Token
+	Token    fencing.Token
 	// Artifact is the CID of what was built, "" if nothing was.
 	Artifact string
 	// Count and Digest tell whether all entries are there.
@@ -80,7 +66,7 @@ const (
 // FenceRequest makes a token known.
 type FenceRequest struct {
 	Project, Branch, Job string
-	Token                Token
+	Token                fencing.Token
 }
 
 // FenceResponse tells on how many replicas the fence is durable.
@@ -96,7 +82,7 @@ type PublishRequest struct {
 	Commit   string
 	Job      string
 	Order    uint64
-	Token    Token
+	Token    fencing.Token
 	Artifact string
 	// Entries in any order; no path may occur twice.
 	Entries []Entry
