@@ -124,3 +124,17 @@ func (e Env) OpenReplicated(ctx context.Context, namespace string, history stora
 	}
 	return store, nil
 }
+
+// Replicate makes what was written to a replicated store durable, here and on as
+// many other replicas as it takes to have copies of it, if they answer within
+// limit. It returns on how many it is: fewer than copies is no error, only that it
+// is not durable here (0).
+func (e Env) Replicate(ctx context.Context, store storage.Replicated, copies int, limit time.Duration) (int, error) {
+	ctx, cancel := clock.WithTimeout(ctx, e.Loop, limit)
+	defer cancel()
+	n, err := store.Replicate(ctx, copies)
+	if n > 0 {
+		return n, nil
+	}
+	return 0, err
+}

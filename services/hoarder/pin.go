@@ -276,9 +276,7 @@ func (s *Service) replicate(ctx context.Context) (records int, err error) {
 	if err := s.sync(ctx); err != nil {
 		return 0, err
 	}
-	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, replicateTimeout)
-	defer cancel()
-	records, err = s.store.Replicate(ctx, recordsMin)
+	records, err = s.env.Replicate(ctx, s.store, recordsMin, replicateTimeout)
 	if err != nil && transport.KindOf(err) == transport.Stopped {
 		return records, err
 	}

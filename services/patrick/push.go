@@ -191,13 +191,7 @@ func (s *Service) secure(ctx context.Context, id string) (copies int, err error)
 // replicate makes the store durable here and on enough other patricks. The
 // number of copies may be smaller; only a failure here is an error.
 func (s *Service) replicate(ctx context.Context, limit time.Duration) (int, error) {
-	bounded, cancel := clock.WithTimeout(ctx, s.env.Loop, limit)
-	defer cancel()
-	copies, err := s.store.Replicate(bounded, s.copies())
-	if copies >= 1 && ctx.Err() == nil {
-		return copies, nil
-	}
-	return copies, err
+	return s.env.Replicate(ctx, s.store, s.copies(), limit)
 }
 
 // spread asks other patricks to keep the job's tree until want have agreed, and

@@ -10,12 +10,10 @@ import (
 	"context"
 	"errors"
 
-	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
-	"github.com/taucloud/tau/transport"
 )
 
 // Spec is tns's entry in the catalogue.
@@ -85,14 +83,5 @@ func (s *Service) incarnation() node.Field { return node.F("incarnation", s.env.
 // replicate makes what was written durable, here and on a second replica if one
 // can be reached in time, and returns the number of copies.
 func (s *Service) replicate(ctx context.Context) (copies int, err error) {
-	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, s.settings.ReplicateTimeout)
-	defer cancel()
-	copies, err = s.store.Replicate(ctx, 2)
-	if copies > 0 {
-		return copies, nil
-	}
-	if err == nil {
-		err = transport.New(transport.Internal, "tns", "not durable here")
-	}
-	return 0, err
+	return s.env.Replicate(ctx, s.store, 2, s.settings.ReplicateTimeout)
 }
