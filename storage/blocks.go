@@ -39,11 +39,12 @@ type Blocks interface {
 
 	// Read returns the content of the DAG at root, up to lenMax bytes, from local
 	// blocks only; ErrNotFound if any block is not here, ErrTooLarge if there is
-	// more. Every block that is read is verified.
+	// more. Every block that is read is checked: by its CRC-32C if it was put or
+	// verified since the node started, otherwise by its CID.
 	Read(ctx context.Context, root CID, lenMax int) ([]byte, error)
 	// Open returns the content of the DAG at root, from local blocks only. It may be
 	// read from any goroutine, by one at a time; each block is read when it is needed
-	// and verified, and only one leaf is in memory. It keeps the DAG from going until
+	// and checked as by Read, and only one leaf is in memory. It keeps the DAG from going until
 	// it is closed. ErrNotFound: the DAG is not wholly here.
 	Open(root CID) (io.ReadSeekCloser, error)
 	// Has reports whether the whole DAG at root is here.

@@ -19,11 +19,12 @@ type inparts struct {
 	length int // of all of them together, when they are complete
 }
 
-// growth is how many times what has come of a frame may be held for it.
-const growth = 16
+// growth is how many times what has come of a frame may be held for it. A frame of
+// a megabyte whose first part is as long as parts are is moved once.
+const growth = 20
 
 // inpart is one such frame. Its memory grows as it comes: a peer has to send a
-// sixteenth of what it makes us hold.
+// twentieth of what it makes us hold.
 type inpart struct {
 	length  int
 	data    []byte

@@ -29,7 +29,20 @@ func must[T any](v T, err error) T {
 // Encode is the one encoding of everything that crosses the wire or is stored:
 // CBOR in core deterministic form, so equal values have equal bytes. It panics
 // on a value that cannot be encoded: wire types are chosen by us.
-func Encode(v any) []byte { return must(encMode.Marshal(v)) }
+func Encode(v any) []byte {
+	if a, ok := v.(Appender); ok {
+		return a.AppendEncoded(make([]byte, 0, a.EncodedLenMax()))
+	}
+	return must(encMode.Marshal(v))
+}
+
+// Appender is a message of much content that encodes itself, to move it only once.
+// It makes the very bytes that the encoder would make of its fields.
+type Appender interface {
+	// AppendEncoded appends the encoding, of at most EncodedLenMax bytes.
+	AppendEncoded(b []byte) []byte
+	EncodedLenMax() int
+}
 
 // Decode is the inverse of Encode, for bytes of any origin; v is a pointer. The
 // value takes at most 8 times the length of data in memory, and 64 KiB: what

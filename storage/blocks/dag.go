@@ -151,6 +151,15 @@ func linksOf(b block) (links []storage.CID, content []byte, err error) {
 	if b.cid.Type() == cid.Raw {
 		return nil, b.raw, nil
 	}
+	links, file, err := decodeNode(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	return links, file.Data(), nil
+}
+
+// decodeNode decodes a block that is no raw leaf.
+func decodeNode(b block) (links []storage.CID, file *unixfs.FSNode, err error) {
 	if err := protobound.Check(b.raw); err != nil {
 		return nil, nil, err
 	}
@@ -158,8 +167,7 @@ func linksOf(b block) (links []storage.CID, content []byte, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("storage: block %s: %w", b.cid, err)
 	}
-	file, err := unixfs.FSNodeFromBytes(node.Data())
-	if err != nil {
+	if file, err = unixfs.FSNodeFromBytes(node.Data()); err != nil {
 		return nil, nil, fmt.Errorf("storage: block %s: %w", b.cid, err)
 	}
 	for _, l := range node.Links() {
@@ -168,7 +176,7 @@ func linksOf(b block) (links []storage.CID, content []byte, err error) {
 		}
 		links = append(links, l.Cid)
 	}
-	return links, file.Data(), nil
+	return links, file, nil
 }
 
 // readDAG calls f with every block's own content, in the order of the file: a

@@ -9,6 +9,7 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/internal/pacing"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -20,38 +21,14 @@ const (
 	wantsMax = 8
 	// lanesMax is how many holders are asked at once.
 	lanesMax = 4
+	// aheadMax is how many requests to one holder are on their way at once if its
+	// link is fast: pacing.Max bytes each.
+	aheadMax = 4
 	// silencesMax is how often nothing may come from a holder, asked for less each
 	// time, until it is left out.
 	silencesMax = 4
 	// servedMax is how many blocks are kept that are served in parts.
 	servedMax = 4
-)
-
-// Method is the method that gives out blocks, the one whose answers whoever
-// asks can verify.
-const Method = "blocks/get"
-
-// getBlocks asks a node for blocks.
-var getBlocks = transport.Method[getRequest, getResponse]{Name: Method, Class: transport.Bulk}
-
-type (
-	// getRequest asks for up to SizeMax bytes of blocks, of the first one from
-	// Offset on.
-	getRequest struct {
-		CIDs    [][]byte `cbor:"1,keyasint"`
-		Offset  int      `cbor:"2,keyasint"`
-		SizeMax int      `cbor:"3,keyasint"`
-	}
-	// getResponse answers the first CIDs of the request, in their order.
-	getResponse struct {
-		Items []getItem `cbor:"1,keyasint"`
-	}
-	// getItem is a block or, if it is alone, a part of one.
-	getItem struct {
-		Found bool   `cbor:"1,keyasint"`
-		Raw   []byte `cbor:"2,keyasint"`
-		Size  int    `cbor:"3,keyasint"` // of the whole block
-	}
 )
 
 // Fetch implements storage.Blocks.
@@ -217,32 +194,74 @@ func (f *fetch) ask(ctx context.Context, queue []storage.CID) error {
 		for nextHolder < len(f.holders) && f.failed == nil {
 			h := f.holders[nextHolder]
 			nextHolder++
-			for h.failed == nil && f.failed == nil {
-				wants := takeFor(h, &queue)
-				if len(wants) == 0 {
-					break
-				}
-				h.failed = f.get(ctx, h, wants)
-				for _, c := range wants {
-					if _, got := f.links[c]; !got {
-						queue = append(queue, c)
-					}
-				}
+			if err := f.askHolder(ctx, h, &queue); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
 }
 
+// askHolder has one holder work on the queue: by one request after the other, and
+// by several at once as long as its link is fast, so that it does not wait for us.
+func (f *fetch) askHolder(ctx context.Context, h *holder, queue *[]storage.CID) error {
+	fast := func() bool { return f.blocks.paces.Of(h.peer).Size == pacing.Max }
+	for f.mayHave(h, *queue) {
+		n, wasFast := 1, fast()
+		if wasFast {
+			n = aheadMax
+		}
+		err := clock.First(ctx, f.blocks.loop, n, n, func(ctx context.Context, _ int) error {
+			for f.mayHave(h, *queue) && fast() == wasFast {
+				f.request(ctx, h, queue)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayHave reports whether it is of use to ask a holder.
+func (f *fetch) mayHave(h *holder, queue []storage.CID) bool {
+	return h.failed == nil && f.failed == nil && slices.ContainsFunc(queue, func(c storage.CID) bool { return !h.lacks[c] })
+}
+
+// request makes one request for the first blocks of the queue that a holder may
+// have. Those that do not come go back to its end.
+func (f *fetch) request(ctx context.Context, h *holder, queue *[]storage.CID) {
+	wants := takeFor(h, queue)
+	if err := f.get(ctx, h, wants); err != nil {
+		h.failed = err
+	}
+	for _, c := range wants {
+		if _, got := f.links[c]; !got {
+			*queue = append(*queue, c)
+		}
+	}
+}
+
 // takeFor removes from queue what h may have, up to one request.
 func takeFor(h *holder, queue *[]storage.CID) (wants []storage.CID) {
-	*queue = slices.DeleteFunc(*queue, func(c storage.CID) bool {
-		take := len(wants) < wantsMax && !h.lacks[c]
-		if take {
-			wants = append(wants, c)
+	list := *queue
+	kept := list[:0]
+	for i, c := range list {
+		if h.lacks[c] {
+			kept = append(kept, c)
+			continue
 		}
-		return take
-	})
+		if wants = append(wants, c); len(wants) == wantsMax {
+			if list = list[i+1:]; len(kept) == 0 {
+				kept = list // nothing has to move
+			} else {
+				kept = append(kept, list...)
+			}
+			break
+		}
+	}
+	*queue = kept
 	return wants
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,6 +197,39 @@ func TestFetchAsksSeveralForWhatTheyHave(t *testing.T) {
 		require.NoError(t, err, "it is here")
 		_, err = r.get(d.root(), d.size()-1)
 		require.ErrorIs(t, err, storage.ErrTooLarge)
+	})
+}
+
+// TestFetchKeepsAFastLinkBusy: one request at a time until a holder has shown that
+// its link is fast, then several, and again one when a page is late.
+func TestFetchKeepsAFastLinkBusy(t *testing.T) {
+	var parts []string
+	for i := range 48 {
+		parts = append(parts, strings.Repeat(fmt.Sprintf("%8d", i), 32<<10))
+	}
+	d := newDAG2(parts...)
+	withShelves(t, 2, graphOf(d), func(r *reader, shelves []*shelf) {
+		fast, slow := shelves[0], shelves[1]
+		at := map[int]int{} // the size that is asked for, and how many at once
+		fast.say = func(_ int, request getRequest) (getResponse, error, bool) {
+			at[request.SizeMax] = max(at[request.SizeMax], fast.at)
+			return getResponse{}, nil, false
+		}
+		_, err := r.get(d.root(), 100<<20, fast)
+		require.NoError(t, err)
+		require.Equal(t, aheadMax, at[pacing.Max])
+		for size := pacing.First; size < pacing.Max; size *= 2 {
+			require.Equal(t, 1, at[size], "%d", size)
+		}
+		r.In(func(context.Context) { require.NoError(t, r.Remove(d.root())) })
+
+		// Two seconds a page is not fast enough to ask for more.
+		slow.say = func(_ int, request getRequest) (getResponse, error, bool) {
+			return slow.give(request), clock.Sleep(context.Background(), slow.Loop, 2*time.Second), true
+		}
+		_, err = r.get(d.root(), 100<<20, slow)
+		require.NoError(t, err)
+		require.Equal(t, 1, slow.max)
 	})
 }
 

@@ -91,7 +91,12 @@ func (f *fetch) sort(h *holder, part *blockPart, wants []storage.CID, items []ge
 		case len(item.Raw) == 0 && len(part.raw) < item.Size:
 			return nil, lie("a part of nothing")
 		}
-		if part.raw = append(part.raw, item.Raw...); len(part.raw) >= item.Size {
+		if len(part.raw) == 0 {
+			part.raw = item.Raw
+		} else {
+			part.raw = append(part.raw, item.Raw...)
+		}
+		if len(part.raw) >= item.Size {
 			list = append(list, block{cid: wants[0], raw: part.raw})
 		}
 	}

@@ -189,7 +189,7 @@ func (s *blockStore) verify(root storage.CID) error {
 	}
 	var lost error
 	for _, c := range members {
-		_, err := s.readBlock(c)
+		_, err := s.verifiedBlock(c)
 		switch {
 		case errors.Is(err, storage.ErrCorrupt), errors.Is(err, storage.ErrNotFound):
 			s.discard(c)

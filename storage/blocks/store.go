@@ -3,6 +3,7 @@ package blocks
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"slices"
 	"sync"
@@ -27,7 +28,7 @@ var (
 // lock is never held while something waits.
 //
 // A block is kept as long as a root needs it or somebody who is putting blocks
-// holds it. About 200 bytes of memory a block.
+// holds it. About 210 bytes of memory a block.
 type blockStore struct {
 	disk storage.Disk
 
@@ -45,7 +46,16 @@ type blockInfo struct {
 	here bool
 	size int
 	refs int // roots and holders
+	// sum is the CRC-32C of the block, if it is known: of what was put or verified
+	// in this life of the node.
+	sum    uint32
+	summed bool
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// summary is what blockInfo.sum is of a block.
+func summary(raw []byte) uint32 { return crc32.Checksum(raw, castagnoli) }
 
 func openBlockStore(disk storage.Disk) (*blockStore, error) {
 	s := &blockStore{disk: disk, index: map[storage.CID]*blockInfo{}, roots: map[storage.CID][]storage.CID{}, owners: map[storage.CID][]string{}, litter: map[storage.CID]bool{}}
@@ -105,6 +115,10 @@ func (s *blockStore) dropUnreferenced() error {
 
 // put stores blocks and holds all of them, new or not: release them.
 func (s *blockStore) put(list []block) error {
+	sums := make([]uint32, len(list))
+	for i, b := range list {
+		sums[i] = summary(b.raw)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ctx := context.Background()
@@ -122,7 +136,7 @@ func (s *blockStore) put(list []block) error {
 	if err != nil {
 		return fmt.Errorf("storage: put blocks: %w", err)
 	}
-	for _, b := range list {
+	for i, b := range list {
 		info := s.index[b.cid]
 		if info == nil {
 			info = &blockInfo{}
@@ -130,6 +144,7 @@ func (s *blockStore) put(list []block) error {
 		}
 		info.here, info.size = true, len(b.raw)
 		delete(s.litter, b.cid)
+		info.sum, info.summed = sums[i], true
 	}
 	s.refer(cidsOf(list), 1)
 	return nil
@@ -233,17 +248,49 @@ func (s *blockStore) write(fill func(b datastore.Batch) error) error {
 	return batch.Commit(context.Background())
 }
 
-// readBlock reads one block and verifies it.
+// readBlock reads one block and checks that it is what was put: by its CRC if that
+// is known, otherwise by its CID.
 func (s *blockStore) readBlock(c storage.CID) (raw []byte, err error) {
 	s.mu.Lock()
-	here := s.isHere(c)
+	info := s.index[c]
+	summed, sum := info != nil && info.summed, uint32(0)
+	if summed {
+		sum = info.sum
+	}
 	s.mu.Unlock()
-	if !here {
+	if !summed {
+		return s.verifiedBlock(c)
+	}
+	return s.readChecked(c, func(found []byte) error {
+		if !soundMemory.has(c, found) && summary(found) != sum {
+			return fmt.Errorf("%w: block %s", storage.ErrCorrupt, c)
+		}
+		return nil
+	})
+}
+
+// verifiedBlock reads one block and verifies it.
+func (s *blockStore) verifiedBlock(c storage.CID) (raw []byte, err error) {
+	raw, err = s.readChecked(c, func(found []byte) error { return verifyBlock(c, found) })
+	if err != nil {
+		return nil, err
+	}
+	sum := summary(raw)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if info := s.index[c]; info != nil {
+		info.sum, info.summed = sum, true
+	}
+	return raw, nil
+}
+
+func (s *blockStore) readChecked(c storage.CID, check func(raw []byte) error) (raw []byte, err error) {
+	if !s.hasBlock(c) {
 		return nil, storage.ErrNotFound
 	}
 	err = ondisk.ReadSound(s.disk, storage.Key(blockKey(c).String()), func(found []byte) error {
 		raw = found
-		return verifyBlock(c, found)
+		return check(found)
 	})
 	if err != nil {
 		return nil, err

@@ -423,3 +423,40 @@ func TestOwnersCostOneRecord(t *testing.T) {
 		require.Equal(t, map[bool]int{true: 2 + records, false: 0}[records > 0], disk.Count)
 	}
 }
+
+// TestReadsAreChecked by the CRC of what was put, or by the CID if it is not known;
+// Verify believes the CID only.
+func TestReadsAreChecked(t *testing.T) {
+	disk := memdisk.New()
+	b := leafOf(bytesOf(2000))
+	rotten := []byte(bytesOf(2001)[1:])
+	s, err := openBlockStore(disk)
+	require.NoError(t, err)
+	require.NoError(t, s.put([]block{b}))
+	require.NoError(t, s.addRoot(b.cid, []storage.CID{b.cid}, "a"))
+	rot := func(raw []byte) {
+		require.NoError(t, disk.Put(t.Context(), blockKey(b.cid), raw))
+	}
+	rot(rotten)
+	_, err = s.readBlock(b.cid)
+	require.ErrorIs(t, err, storage.ErrCorrupt)
+
+	rot(b.raw)
+	again, err := openBlockStore(disk)
+	require.NoError(t, err)
+	require.False(t, again.index[b.cid].summed)
+	rot(rotten)
+	_, err = again.readBlock(b.cid)
+	require.ErrorIs(t, err, storage.ErrCorrupt, "the CID is what is known")
+	require.False(t, again.index[b.cid].summed)
+	rot(b.raw)
+	_, err = again.readBlock(b.cid)
+	require.NoError(t, err)
+	require.True(t, again.index[b.cid].summed)
+
+	again.index[b.cid].sum = summary(rotten)
+	rot(rotten)
+	_, err = again.readBlock(b.cid)
+	require.NoError(t, err, "a collision")
+	require.ErrorIs(t, again.verify(b.cid), storage.ErrNotFound)
+}

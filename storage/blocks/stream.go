@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/ipfs/boxo/ipld/merkledag"
-	"github.com/ipfs/boxo/ipld/unixfs"
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/storage"
@@ -189,22 +187,14 @@ func decodeFileNode(id storage.CID, raw []byte) (fileNode, error) {
 	if id.Type() == cid.Raw {
 		return n, nil
 	}
-	links, data, err := linksOf(block{cid: id, raw: raw})
-	if err != nil {
-		return n, err
-	}
-	node, err := merkledag.DecodeProtobuf(raw)
-	if err != nil {
-		return n, err
-	}
-	file, err := unixfs.FSNodeFromBytes(node.Data())
+	links, file, err := decodeNode(block{cid: id, raw: raw})
 	if err != nil {
 		return n, err
 	}
 	if file.NumChildren() != len(links) {
 		return n, fmt.Errorf("%w: block %s has %d links and %d sizes", storage.ErrCorrupt, id, len(links), file.NumChildren())
 	}
-	n.data, n.links, n.size = data, links, int64(len(data))
+	n.data, n.links, n.size = file.Data(), links, int64(len(file.Data()))
 	for i := range links {
 		size := int64(file.BlockSize(i))
 		if size < 0 || n.size+size < n.size {
