@@ -51,9 +51,13 @@ type call struct {
 // send writes the request. One that breaks off is reset, so that the server does not
 // take it for whole.
 func (c *call) send(r *http.Request) {
-	out := bufio.NewWriterSize(c.conn, bufferLen)
+	to := &erring{Writer: c.conn}
+	out := bufio.NewWriterSize(to, bufferLen)
 	if c.err = r.Write(out); c.err == nil {
 		c.err = out.Flush()
+	}
+	if to.err != nil {
+		c.err = to.err
 	}
 	if c.err != nil {
 		c.conn.Reset()
@@ -61,6 +65,20 @@ func (c *call) send(r *http.Request) {
 	}
 	c.sent = true
 	c.conn.CloseWrite()
+}
+
+// erring keeps the error that a writer had: net/http hides it in one of its own.
+type erring struct {
+	io.Writer
+	err error
+}
+
+func (e *erring) Write(p []byte) (n int, err error) {
+	n, err = e.Writer.Write(p)
+	if e.err == nil {
+		e.err = err
+	}
+	return n, err
 }
 
 // receive reads the head of the response, after any that only informs.

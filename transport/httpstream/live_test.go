@@ -77,9 +77,9 @@ func TestLongBodies(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(50))
 	client, server := pair(t, "/ip4/127.0.0.1/tcp/0")
 	httpstream.Serve(server, "http", echo)
-	heap := exchange(t, client, server, 128<<20, nil)
+	heap := exchange(t, client, server, 256<<20, nil)
 	require.Less(t, heap, uint64(96<<20))
-	heap = exchange(t, client, server, 128<<20, func(ctx context.Context) { _ = clock.Sleep(ctx, client.Loop(), 30*time.Millisecond) })
+	heap = exchange(t, client, server, 64<<20, func(ctx context.Context) { _ = clock.Sleep(ctx, client.Loop(), 30*time.Millisecond) })
 	require.Less(t, heap, uint64(96<<20), "a slow reader")
 }
 

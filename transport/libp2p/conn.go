@@ -27,6 +27,7 @@ type conn struct {
 	stream network.Stream
 	remote transport.Peer
 	number uint64
+	bulk   bool // we have dialed it for bulk
 
 	ready chan struct{} // the queue may have something
 	done  chan struct{} // closed when the conn is

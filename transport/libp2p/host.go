@@ -3,7 +3,8 @@
 // is given.
 //
 // A transport.Conn is one libp2p stream of protocol [Protocol] for as long as it
-// lasts, carrying frames with a uvarint of their length before them. libp2p
+// lasts, and one for bulk has a libp2p connection of its own between real hosts (see
+// bulk.go), carrying frames with a uvarint of their length before them. libp2p
 // authenticates the peer; only ed25519 identities are let in. Each conn has one
 // goroutine that reads and one that writes; a frame is one Write.
 package libp2p
@@ -11,11 +12,13 @@ package libp2p
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -34,6 +37,8 @@ type Host struct {
 	host    host.Host
 	self    transport.Peer
 	owned   bool // Close closes the libp2p host, too
+	options func(d *dials, limits network.ResourceManager) []libp2p.Option
+	limiter *limiter
 	handler transport.HostHandler
 	// frameTimeout is transport.FrameTimeout, but in tests.
 	frameTimeout time.Duration
@@ -43,6 +48,7 @@ type Host struct {
 
 	mu      sync.Mutex
 	closed  bool
+	bulk    *dialer // nil until there is a conn for bulk
 	count   uint64
 	conns   map[*conn]struct{}
 	learned map[peer.ID]bool // peers of whom Learn was told
@@ -98,24 +104,25 @@ func (h *Host) incoming(s network.Stream) {
 }
 
 // Open implements transport.Host.
-func (h *Host) Open(to transport.Peer, _ transport.Class, opened func(transport.Conn, error)) {
+func (h *Host) Open(to transport.Peer, class transport.Class, opened func(transport.Conn, error)) {
 	if h.enter() {
 		go func() {
 			defer h.reports.Done()
-			h.open(to, opened)
+			h.open(to, class, opened)
 		}()
 	}
 }
 
 // open dials and, if it worked, stays as the conn's reader.
-func (h *Host) open(to transport.Peer, opened func(transport.Conn, error)) {
-	s, err := h.newStream(PeerID(to))
+func (h *Host) open(to transport.Peer, class transport.Class, opened func(transport.Conn, error)) {
+	s, err := h.newStream(PeerID(to), class)
 	var c *conn
 	if err == nil {
 		if c = h.adopt(s, to); c == nil {
 			return
 		}
 		defer h.reports.Done()
+		c.bulk = class == transport.Bulk
 	}
 	if h.isClosed() {
 		return
@@ -130,19 +137,23 @@ func (h *Host) open(to transport.Peer, opened func(transport.Conn, error)) {
 
 // newStream gives up after OpenTimeout even if libp2p does not, and before when
 // all of the peer's TCP addresses have failed and QUIC does not answer either.
-func (h *Host) newStream(id peer.ID) (network.Stream, error) {
+func (h *Host) newStream(id peer.ID, class transport.Class) (network.Stream, error) {
 	type result struct {
 		stream network.Stream
 		err    error
 	}
+	d, err := h.dialer(class, id)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), OpenTimeout)
 	defer cancel()
-	h.forgetBackoff(id)
-	watched := h.dials.begin(id, h.tcpAddrs(id))
-	defer h.dials.end(id, watched)
+	d.forgetBackoff(id)
+	watched := d.dials.begin(id, d.tcpAddrs(id))
+	defer d.dials.end(id, watched)
 	results := make(chan result, 1)
 	go func() {
-		s, err := h.host.NewStream(ctx, id, Protocol)
+		s, err := d.host.NewStream(ctx, id, Protocol)
 		results <- result{s, err}
 	}()
 	select {
@@ -166,7 +177,7 @@ func (h *Host) newStream(id peer.ID) (network.Stream, error) {
 	go func() {
 		// A libp2p conn on which no stream can be opened is dead: the next dial
 		// shall not use it.
-		_ = h.host.Network().ClosePeer(id)
+		_ = d.host.Network().ClosePeer(id)
 		if r := <-results; r.stream != nil {
 			_ = r.stream.Reset()
 		}
@@ -175,8 +186,8 @@ func (h *Host) newStream(id peer.ID) (network.Stream, error) {
 }
 
 // tcpAddrs is how many TCP addresses of a peer we know.
-func (h *Host) tcpAddrs(id peer.ID) (n int) {
-	for _, a := range h.host.Peerstore().Addrs(id) {
+func (d dialer) tcpAddrs(id peer.ID) (n int) {
+	for _, a := range d.host.Peerstore().Addrs(id) {
 		if hasProtocol(a, multiaddr.P_TCP) {
 			n++
 		}
@@ -186,8 +197,8 @@ func (h *Host) tcpAddrs(id peer.ID) (n int) {
 
 // forgetBackoff switches off the swarm's own memory of dials that failed: the
 // engine has one.
-func (h *Host) forgetBackoff(id peer.ID) {
-	if s, ok := h.host.Network().(interface{ Backoff() *swarm.DialBackoff }); ok {
+func (d dialer) forgetBackoff(id peer.ID) {
+	if s, ok := d.host.Network().(interface{ Backoff() *swarm.DialBackoff }); ok {
 		s.Backoff().Clear(id)
 	}
 }
@@ -234,6 +245,7 @@ func (h *Host) over(c *conn, err error) {
 	delete(h.conns, c)
 	closed := h.closed
 	h.mu.Unlock()
+	h.letGo(c)
 	if !closed {
 		h.handler.Closed(c, err)
 	}
@@ -258,8 +270,11 @@ func (h *Host) Close() error {
 		c.Close()
 	}
 	var err error
+	if h.bulk != nil {
+		err = h.bulk.host.Close()
+	}
 	if h.owned {
-		err = h.host.Close()
+		err = errors.Join(err, h.host.Close())
 	}
 	h.reports.Wait()
 	return err

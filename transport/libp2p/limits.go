@@ -47,7 +47,7 @@ const (
 	// take a while to be noticed.
 	peerConnsMax = 32
 	// peerStreamsMax bounds the streams of one peer over all of them, and
-	// peerTauMax those that are conns of ours: it needs one.
+	// peerTauMax those that are conns of ours: it needs one for each class.
 	peerStreamsMax = 256
 	peerTauMax     = 16
 	// peerMemoryMax bounds the muxers' buffers for one peer, and memoryMax for all.

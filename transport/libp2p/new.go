@@ -5,6 +5,7 @@ import (
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/connmgr"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
@@ -26,22 +27,40 @@ var DefaultListen = []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-
 //
 // Whoever it learned of (known, Learn, Members) is a member, for whom room is kept:
 // see limits.go.
-func New(id transport.Identity, listen, known []string, options ...Option) (*Host, error) {
+func New(id transport.Identity, listen, known []string, changes ...Option) (*Host, error) {
 	if len(listen) == 0 {
 		listen = DefaultListen
 	}
 	h := newHost()
-	for _, o := range options {
+	for _, o := range changes {
 		o(h)
 	}
 	limits, err := newLimiter(h.limits, h.member)
 	if err != nil {
 		return nil, err
 	}
-	lh, err := libp2p.New(
+	h.limiter = limits
+	h.options = func(d *dials, limits network.ResourceManager) []libp2p.Option { return options(id, d, limits) }
+	lh, err := libp2p.New(append(h.options(h.dials, limits), libp2p.ListenAddrStrings(listen...))...)
+	if err != nil {
+		_ = limits.Close()
+		return nil, fmt.Errorf("libp2p: new host: %w", err)
+	}
+	h.host, h.self, h.owned = lh, id.Peer(), true
+	for _, addr := range known {
+		if err := h.Learn(addr); err != nil {
+			_ = lh.Close()
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// options are those of all hosts of a node.
+func options(id transport.Identity, d *dials, limits network.ResourceManager) []libp2p.Option {
+	return []libp2p.Option{
 		libp2p.Identity(PrivateKey(id)),
-		libp2p.ListenAddrStrings(listen...),
-		libp2p.Transport(h.dials.newTCP),
+		libp2p.Transport(d.newTCP),
 		libp2p.Transport(libp2pquic.NewTransport),
 		libp2p.SwarmOpts(swarmOptions()...),
 		// A few dead peers do not make us believe that UDP or IPv6 do not work.
@@ -55,19 +74,7 @@ func New(id transport.Identity, listen, known []string, options ...Option) (*Hos
 		libp2p.Ping(false),
 		libp2p.DisableMetrics(),
 		libp2p.UserAgent("tau"),
-	)
-	if err != nil {
-		_ = limits.Close()
-		return nil, fmt.Errorf("libp2p: new host: %w", err)
 	}
-	h.host, h.self, h.owned = lh, id.Peer(), true
-	for _, addr := range known {
-		if err := h.Learn(addr); err != nil {
-			_ = lh.Close()
-			return nil, err
-		}
-	}
-	return h, nil
 }
 
 // Learn remembers where a node is: a multiaddr that ends in /p2p/<peer>.

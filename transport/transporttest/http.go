@@ -41,8 +41,8 @@ func (p *Pattern) Read(b []byte) (int, error) {
 	if n == 0 && len(b) > 0 {
 		return 0, io.EOF
 	}
-	for i := range b[:n] {
-		b[i] = byte((p.at + int64(i)) % 251)
+	for at := 0; at < n; {
+		at += copy(b[at:n], pattern[(p.at+int64(at))%patternPeriod:])
 	}
 	p.at += int64(n)
 	return n, nil
@@ -50,14 +50,32 @@ func (p *Pattern) Read(b []byte) (int, error) {
 
 // Write implements io.Writer: it fails on what is not the next of the body.
 func (p *Pattern) Write(b []byte) (int, error) {
-	for i := range b {
-		if p.at >= p.length || b[i] != byte(p.at%251) {
-			return i, fmt.Errorf("byte %d is wrong or too many", p.at)
+	if p.at+int64(len(b)) > p.length {
+		return 0, fmt.Errorf("more than %d bytes", p.length)
+	}
+	for at := 0; at < len(b); {
+		want := pattern[p.at%patternPeriod:]
+		part := b[at:min(len(b), at+len(want))]
+		if !bytes.Equal(part, want[:len(part)]) {
+			return at, fmt.Errorf("wrong bytes from %d on", p.at)
 		}
-		p.at++
+		at += len(part)
+		p.at += int64(len(part))
 	}
 	return len(b), nil
 }
+
+// patternPeriod is after how many bytes the pattern begins anew; no length of a buffer
+// is a multiple of it.
+const patternPeriod = 251 * 257
+
+var pattern = func() []byte {
+	b := make([]byte, patternPeriod)
+	for i := range b {
+		b[i] = byte(i%251) ^ byte(i>>8)
+	}
+	return b
+}()
 
 // Whole reports whether all of the body was read or written.
 func (p *Pattern) Whole() bool { return p.at == p.length }
