@@ -17,7 +17,7 @@ func (s *Service) locate(_ context.Context, _ transport.Peer, req hoarderapi.Roo
 		resp.Holders = rendezvous.Rank(req.Root, it.claimants((*member).lives))
 	}
 	if len(resp.Holders) == 0 {
-		err = transport.New(transport.NotFound, hoarderapi.LocateMethod.Name, "nobody claims it")
+		err = transport.New(transport.NotFound, hoarderapi.Locate.Name, "nobody claims it")
 	}
 	return resp, err
 }
@@ -25,7 +25,7 @@ func (s *Service) locate(_ context.Context, _ transport.Peer, req hoarderapi.Roo
 func (s *Service) database(_ context.Context, _ transport.Peer, req hoarderapi.DatabaseRequest) (resp hoarderapi.DatabaseResponse, err error) {
 	it, version := s.index.newest(database{req.Owner, req.Name})
 	if it == nil {
-		return resp, transport.New(transport.NotFound, hoarderapi.DatabaseMethod.Name, "no such database")
+		return resp, transport.New(transport.NotFound, hoarderapi.NewestSnapshot.Name, "no such database")
 	}
 	resp.Root, resp.Version = it.root, version
 	resp.Holders = rendezvous.Rank(it.root, it.claimants((*member).lives))
@@ -37,7 +37,7 @@ func (s *Service) database(_ context.Context, _ transport.Peer, req hoarderapi.D
 func (s *Service) have(ctx context.Context, from transport.Peer, req hoarderapi.HaveRequest) (resp hoarderapi.HaveResponse, err error) {
 	c, err := cid.Decode(req.Root)
 	if err != nil {
-		return resp, transport.New(transport.Invalid, hoarderapi.HaveMethod.Name, "root is not a CID")
+		return resp, transport.New(transport.Invalid, hoarderapi.Have.Name, "root is not a CID")
 	}
 	if !s.holdings.holds(req.Root) || s.holdings.mending[req.Root] {
 		return resp, nil

@@ -16,7 +16,7 @@ import (
 // told makes a hoarder that knows entries, and answers.
 func told(t *testing.T, entries ...storage.Entry) *Service {
 	x := indexOf(t, entries...)
-	return &Service{settings: DefaultSettings(), index: x, roster: x.roster, holdings: newHoldings(1000, testLease, 0)}
+	return &Service{settings: *DefaultSettings(), index: x, roster: x.roster, holdings: newHoldings(1000, testLease, 0)}
 }
 
 func claimEntry(root string, p transport.Peer) storage.Entry {

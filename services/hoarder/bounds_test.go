@@ -172,10 +172,10 @@ func TestARoundOfTheScrubLooksAtRemains(t *testing.T) {
 // slowHoarder stands in for a hoarder that takes its time.
 func slowHoarder(c *nodetest.Cloud, name string, takes time.Duration) *nodetest.Machine {
 	return c.Add(name, node.Configured{Spec: nodetest.Part(hoarderapi.Service, func(env node.Env) {
-		hoarderapi.StatusMethod.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ hoarderapi.Done) (hoarderapi.StatusResponse, error) {
+		hoarderapi.Status.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ hoarderapi.Done) (hoarderapi.StatusResponse, error) {
 			return hoarderapi.StatusResponse{}, clock.Sleep(ctx, env.Loop, takes)
 		})
-		hoarderapi.HaveMethod.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ hoarderapi.HaveRequest) (hoarderapi.HaveResponse, error) {
+		hoarderapi.Have.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ hoarderapi.HaveRequest) (hoarderapi.HaveResponse, error) {
 			return hoarderapi.HaveResponse{Has: true, Promise: 20 * time.Second}, clock.Sleep(ctx, env.Loop, takes)
 		})
 	})}).Start()

@@ -12,7 +12,7 @@ import (
 )
 
 func TestDecide(t *testing.T) {
-	settings := DefaultSettings()
+	settings := *DefaultSettings()
 	long := settings.SurplusGrace
 	for _, c := range []struct {
 		name string
@@ -42,7 +42,7 @@ func TestDecide(t *testing.T) {
 // TestWhoReleases compares the decision of each holder with an oracle that
 // sorts all holders and names the ones beyond the target.
 func TestWhoReleases(t *testing.T) {
-	settings := DefaultSettings()
+	settings := *DefaultSettings()
 	rapid.Check(t, func(t *rapid.T) {
 		root := rapid.StringN(1, 8, -1).Draw(t, "root")
 		target := rapid.IntRange(1, 5).Draw(t, "target")

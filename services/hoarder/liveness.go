@@ -98,7 +98,7 @@ func (s *Service) probe(ctx context.Context) (news []transport.Peer) {
 	}
 	lives := make([]bool, len(asked))
 	_ = clock.First(ctx, s.env.Loop, len(asked), len(asked), func(ctx context.Context, i int) error {
-		_, err := hoarderapi.StatusMethod.Call(ctx, s.env.Wire, asked[i], hoarderapi.Done{})
+		_, err := hoarderapi.Status.Call(ctx, s.env.Wire, asked[i], hoarderapi.Done{})
 		lives[i] = err == nil
 		return nil
 	})

@@ -62,7 +62,7 @@ func TestAPinThatDidNotLastIsNotAcknowledged(t *testing.T) {
 				defer disable()
 				answered := make(chan error, 1)
 				go w.user.Do(func(ctx context.Context) {
-					_, err := hoarderapi.PinMethod.Call(ctx, w.user.Env.Wire, w.hoarders[0].Peer(), req)
+					_, err := hoarderapi.Pin.Call(ctx, w.user.Env.Wire, w.hoarders[0].Peer(), req)
 					answered <- err
 				})
 				time.Sleep(time.Second / 2)
@@ -93,7 +93,7 @@ func TestConfirmationsAgeFromTheQuestion(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				self, asked := w.hoarders[0], 0
 				other := w.Add("holder", node.Configured{Spec: nodetest.Part("holder", func(env node.Env) {
-					hoarderapi.HaveMethod.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req hoarderapi.HaveRequest) (hoarderapi.HaveResponse, error) {
+					hoarderapi.Have.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req hoarderapi.HaveRequest) (hoarderapi.HaveResponse, error) {
 						asked++
 						return hoarderapi.HaveResponse{Has: true, Promise: lease}, clock.Sleep(ctx, env.Loop, c.after)
 					})

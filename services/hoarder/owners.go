@@ -16,7 +16,7 @@ const ownedScanMax = 4096
 func (s *Service) owners(_ context.Context, _ transport.Peer, req hoarderapi.OwnersRequest) (resp hoarderapi.OwnersResponse, err error) {
 	it := s.index.items[req.Root]
 	if it == nil {
-		return resp, transport.New(transport.NotFound, hoarderapi.OwnersMethod.Name, "no such item")
+		return resp, transport.New(transport.NotFound, hoarderapi.Owners.Name, "no such item")
 	}
 	for _, m := range it.standing() {
 		if compareOwners(m.Owner, m.Name, req.AfterOwner, req.AfterName) > 0 {

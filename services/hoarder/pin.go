@@ -61,7 +61,7 @@ func (s *Service) pin(ctx context.Context, from transport.Peer, req hoarderapi.P
 		return resp, err
 	}
 	if !s.holdings.holds(req.Root) || s.holdings.mending[req.Root] { // found corrupted meanwhile
-		return resp, transport.New(transport.NotFound, hoarderapi.PinMethod.Name, "the copy did not last")
+		return resp, transport.New(transport.NotFound, hoarderapi.Pin.Name, "the copy did not last")
 	}
 	if s.index.get(req.Root).covered(ownerID(req.Owner, req.Name), req.Seq) {
 		return resp, errWithdrawn // it was heard of meanwhile
@@ -76,7 +76,7 @@ func (s *Service) pin(ctx context.Context, from transport.Peer, req hoarderapi.P
 // pinCopy is the second copy of what another hoarder was asked to keep.
 func (s *Service) pinCopy(ctx context.Context, from transport.Peer, req hoarderapi.PinRequest) (resp hoarderapi.PinResponse, err error) {
 	if !s.roster.listed(from) {
-		return resp, transport.New(transport.Refused, hoarderapi.PinCopyMethod.Name, "not a hoarder")
+		return resp, transport.New(transport.Refused, hoarderapi.PinCopy.Name, "not a hoarder")
 	}
 	if err := s.keep(ctx, from, &req); err != nil {
 		return resp, err
@@ -93,7 +93,7 @@ func (s *Service) keep(ctx context.Context, from transport.Peer, req *hoarderapi
 		return err
 	}
 	if s.pinning >= pinsMax {
-		return transport.New(transport.Refused, hoarderapi.PinMethod.Name, "busy")
+		return transport.New(transport.Refused, hoarderapi.Pin.Name, "busy")
 	}
 	s.pinning++
 	defer func() { s.pinning-- }()
@@ -142,7 +142,7 @@ func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderap
 			break
 		}
 		callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, limit)
-		_, err := hoarderapi.PinCopyMethod.Call(callCtx, s.env.Wire, p, req)
+		_, err := hoarderapi.PinCopy.Call(callCtx, s.env.Wire, p, req)
 		cancel()
 		switch transport.KindOf(err) {
 		case 0:
@@ -186,11 +186,11 @@ func (s *Service) othersOf(peers []transport.Peer) []transport.Peer {
 }
 
 func validatePin(req *hoarderapi.PinRequest, settings Settings) error {
-	invalid := func(text string) error { return transport.New(transport.Invalid, hoarderapi.PinMethod.Name, text) }
+	invalid := func(text string) error { return transport.New(transport.Invalid, hoarderapi.Pin.Name, text) }
 	if req.Target == 0 {
 		req.Target = hoarderapi.TargetDefault
 	}
-	if err := validateOwner(hoarderapi.PinMethod.Name, req.Root, req.Owner, req.Name); err != nil {
+	if err := validateOwner(hoarderapi.Pin.Name, req.Root, req.Owner, req.Name); err != nil {
 		return err
 	}
 	switch {
@@ -256,7 +256,7 @@ func (s *Service) writePin(it *item, req hoarderapi.PinRequest, sources []transp
 	return s.writeHeld(it.root, s.holdings.held[it.root])
 }
 
-var errWithdrawn = transport.New(transport.Conflict, hoarderapi.PinMethod.Name, "the owner has withdrawn it: pinning again needs a higher seq")
+var errWithdrawn = transport.New(transport.Conflict, hoarderapi.Pin.Name, "the owner has withdrawn it: pinning again needs a higher seq")
 
 // admits reports whether a pin may be written: its owner has not withdrawn it,
 // and the item has not too many owners.
@@ -265,7 +265,7 @@ func (s *Service) admits(it *item, m *pin) error {
 		return errWithdrawn
 	}
 	if it.says(m.owner) == nil && len(it.pins)+len(it.withdrawn) >= hoarderapi.OwnersMax {
-		return transport.New(transport.Refused, hoarderapi.PinMethod.Name, "the item has too many owners")
+		return transport.New(transport.Refused, hoarderapi.Pin.Name, "the item has too many owners")
 	}
 	return nil
 }
@@ -296,7 +296,7 @@ func (s *Service) sync(ctx context.Context) error {
 // same delta.
 func (s *Service) unpin(ctx context.Context, _ transport.Peer, req hoarderapi.UnpinRequest) (hoarderapi.Done, error) {
 	var done hoarderapi.Done
-	if err := validateOwner(hoarderapi.UnpinMethod.Name, req.Root, req.Owner, req.Name); err != nil {
+	if err := validateOwner(hoarderapi.Unpin.Name, req.Root, req.Owner, req.Name); err != nil {
 		return done, err
 	}
 	it, owner := s.index.get(req.Root), ownerID(req.Owner, req.Name)
@@ -305,7 +305,7 @@ func (s *Service) unpin(ctx context.Context, _ transport.Peer, req hoarderapi.Un
 		return done, err
 	}
 	if it.withdrawnOf(owner) == nil && it.says(owner) == nil && len(it.pins)+len(it.withdrawn) >= hoarderapi.OwnersMax {
-		return done, transport.New(transport.Refused, hoarderapi.UnpinMethod.Name, "the item has too many owners")
+		return done, transport.New(transport.Refused, hoarderapi.Unpin.Name, "the item has too many owners")
 	}
 	if err := s.withdraw(it, owner, req.Seq); err != nil {
 		return done, err
@@ -335,9 +335,9 @@ func (s *Service) demand(_ context.Context, _ transport.Peer, req hoarderapi.Dem
 	var done hoarderapi.Done
 	switch it := s.index.items[req.Root]; {
 	case it == nil:
-		return done, transport.New(transport.NotFound, hoarderapi.DemandMethod.Name, "no such item")
+		return done, transport.New(transport.NotFound, hoarderapi.Demand.Name, "no such item")
 	case req.N < 1 || req.N > hoarderapi.DemandMax:
-		return done, transport.New(transport.Invalid, hoarderapi.DemandMethod.Name, "n out of bounds")
+		return done, transport.New(transport.Invalid, hoarderapi.Demand.Name, "n out of bounds")
 	}
 	s.interest[req.Root] = min(s.interest[req.Root]+req.N, hoarderapi.DemandMax)
 	return done, nil

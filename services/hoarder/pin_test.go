@@ -14,7 +14,7 @@ import (
 const someRoot = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 
 func TestValidatePin(t *testing.T) {
-	settings := DefaultSettings()
+	settings := *DefaultSettings()
 	good := func(change func(r *hoarderapi.PinRequest)) *hoarderapi.PinRequest {
 		r := &hoarderapi.PinRequest{Root: someRoot, Kind: hoarderapi.Asset, Owner: "me"}
 		change(r)
@@ -172,5 +172,5 @@ func TestWhoLivesAndCounts(t *testing.T) {
 func TestDefaultsAreThoseOfTheREADME(t *testing.T) {
 	require.Equal(t, Settings{Capacity: 10 << 30, ItemSizeMax: 1 << 30, TransfersMax: 4, SurplusMax: 1, SurplusGrace: 15 * time.Second,
 		RepairGrace: 10 * time.Second, PromiseLease: 20 * time.Second, LivenessInterval: 2 * time.Second, SweepInterval: 10 * time.Second,
-		ForgetAfter: 12 * time.Hour, ScrubInterval: 6 * time.Hour, History: storage.DefaultHistory()}, DefaultSettings())
+		ForgetAfter: 12 * time.Hour, ScrubInterval: 6 * time.Hour, History: storage.DefaultHistory()}, *DefaultSettings())
 }

@@ -172,12 +172,12 @@ func (s *Service) confirm(ctx context.Context, root string, others []transport.P
 	defer cancel()
 	confirmed := 0
 	_ = clock.First(ctx, s.env.Loop, len(others), need, func(ctx context.Context, i int) error {
-		resp, err := hoarderapi.HaveMethod.Call(ctx, s.env.Wire, others[i], hoarderapi.HaveRequest{Root: root, Promise: true})
+		resp, err := hoarderapi.Have.Call(ctx, s.env.Wire, others[i], hoarderapi.HaveRequest{Root: root, Promise: true})
 		if err != nil {
 			return err
 		}
 		if !resp.Has || resp.Promise < s.settings.PromiseLease {
-			return transport.New(transport.NotFound, hoarderapi.HaveMethod.Name, "not held, or not for long")
+			return transport.New(transport.NotFound, hoarderapi.Have.Name, "not held, or not for long")
 		}
 		confirmed++
 		return nil

@@ -19,12 +19,9 @@ import (
 // Spec is hoarder's entry in the catalogue.
 func Spec() node.Spec {
 	return node.Spec{
-		Name: hoarderapi.Service,
-		Doc:  "keeps copies of what was pinned and repairs what was lost",
-		Settings: func() any {
-			s := DefaultSettings()
-			return &s
-		},
+		Name:     hoarderapi.Service,
+		Doc:      "keeps copies of what was pinned and repairs what was lost",
+		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
 			return New(env, *settings.(*Settings)), nil
 		},
@@ -119,16 +116,16 @@ func (s *Service) Stop(ctx context.Context) error {
 
 func (s *Service) serve() {
 	ep := s.env.Wire
-	hoarderapi.PinMethod.Serve(ep, s.pin)
-	hoarderapi.PinCopyMethod.Serve(ep, s.pinCopy)
-	hoarderapi.UnpinMethod.Serve(ep, s.unpin)
-	hoarderapi.OwnersMethod.Serve(ep, s.owners)
-	hoarderapi.OwnedMethod.Serve(ep, s.owned)
-	hoarderapi.DemandMethod.Serve(ep, s.demand)
-	hoarderapi.LocateMethod.Serve(ep, s.locate)
-	hoarderapi.DatabaseMethod.Serve(ep, s.database)
-	hoarderapi.HaveMethod.Serve(ep, s.have)
-	hoarderapi.StatusMethod.Serve(ep, s.status)
+	hoarderapi.Pin.Serve(ep, s.pin)
+	hoarderapi.PinCopy.Serve(ep, s.pinCopy)
+	hoarderapi.Unpin.Serve(ep, s.unpin)
+	hoarderapi.Owners.Serve(ep, s.owners)
+	hoarderapi.ListOwned.Serve(ep, s.owned)
+	hoarderapi.Demand.Serve(ep, s.demand)
+	hoarderapi.Locate.Serve(ep, s.locate)
+	hoarderapi.NewestSnapshot.Serve(ep, s.database)
+	hoarderapi.Have.Serve(ep, s.have)
+	hoarderapi.Status.Serve(ep, s.status)
 }
 
 // load reads the index from the replica.

@@ -42,7 +42,7 @@ func inTown(t *testing.T, n int, change func(s *Settings), f func(w *town)) {
 			})
 		})}).Start()
 		for i := range n {
-			settings := DefaultSettings()
+			settings := *DefaultSettings()
 			if change != nil {
 				change(&settings)
 			}
@@ -321,7 +321,7 @@ func TestHaveReadsWhatItConfirms(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, w.holders(root), 2)
 		ask := func(from *Service, ctx context.Context, of *nodetest.Machine, promise bool) hoarderapi.HaveResponse {
-			resp, err := hoarderapi.HaveMethod.Call(ctx, from.env.Wire, of.Peer(), hoarderapi.HaveRequest{Root: root, Promise: promise})
+			resp, err := hoarderapi.Have.Call(ctx, from.env.Wire, of.Peer(), hoarderapi.HaveRequest{Root: root, Promise: promise})
 			require.NoError(t, err)
 			return resp
 		}
@@ -331,10 +331,10 @@ func TestHaveReadsWhatItConfirms(t *testing.T) {
 			require.Equal(t, hoarderapi.HaveResponse{Has: true, Promise: 20 * time.Second}, ask(s, ctx, b, true))
 		})
 		w.user.Do(func(ctx context.Context) {
-			resp, err := hoarderapi.HaveMethod.Call(ctx, w.user.Env.Wire, b.Peer(), hoarderapi.HaveRequest{Root: root, Promise: true})
+			resp, err := hoarderapi.Have.Call(ctx, w.user.Env.Wire, b.Peer(), hoarderapi.HaveRequest{Root: root, Promise: true})
 			require.NoError(t, err)
 			require.Equal(t, hoarderapi.HaveResponse{Has: true}, resp, "only hoarders are promised anything")
-			_, err = hoarderapi.HaveMethod.Call(ctx, w.user.Env.Wire, b.Peer(), hoarderapi.HaveRequest{Root: "x"})
+			_, err = hoarderapi.Have.Call(ctx, w.user.Env.Wire, b.Peer(), hoarderapi.HaveRequest{Root: "x"})
 			require.Equal(t, transport.Invalid, transport.KindOf(err))
 		})
 		w.turn(b, func(ctx context.Context, s *Service) {
@@ -442,7 +442,7 @@ func TestDemandIsCounted(t *testing.T) {
 		m := w.hoarders[0]
 		report := func(root string, n int) (err error) {
 			w.user.Do(func(ctx context.Context) {
-				_, err = hoarderapi.DemandMethod.Call(ctx, w.user.Env.Wire, m.Peer(), hoarderapi.DemandRequest{Root: root, N: n})
+				_, err = hoarderapi.Demand.Call(ctx, w.user.Env.Wire, m.Peer(), hoarderapi.DemandRequest{Root: root, N: n})
 			})
 			return err
 		}

@@ -39,9 +39,9 @@ type Settings struct {
 	History storage.History `yaml:"history"`
 }
 
-// DefaultSettings are those of a node that says nothing.
-func DefaultSettings() Settings {
-	return Settings{
+// DefaultSettings returns the defaults.
+func DefaultSettings() *Settings {
+	return &Settings{
 		Capacity:         10 << 30,
 		ItemSizeMax:      1 << 30,
 		TransfersMax:     4,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/rendezvous"
@@ -97,7 +98,7 @@ const claimTimeout = 8 * time.Second
 
 // delay spreads the claims over the window, in the order of rank.
 func (s *Service) delay(o patrickapi.Offer) time.Duration {
-	monkeys := s.env.Wire.Directory().Peers("monkey")
+	monkeys := s.env.Wire.Directory().Peers(monkeyapi.Service)
 	place := slices.Index(rendezvous.Rank(o.RankKey(), monkeys), s.env.Self)
 	if place < 0 {
 		return s.settings.RaceWindow
@@ -155,7 +156,7 @@ func (s *Service) poll(ctx context.Context) {
 
 // favourites orders offers by this monkey's rank for them and keeps a few.
 func (s *Service) favourites(offers []patrickapi.Offer) []patrickapi.Offer {
-	monkeys := s.env.Wire.Directory().Peers("monkey")
+	monkeys := s.env.Wire.Directory().Peers(monkeyapi.Service)
 	place := map[string]int{}
 	for _, o := range offers {
 		place[o.Job] = slices.Index(rendezvous.Rank(o.RankKey(), monkeys), s.env.Self)
@@ -177,6 +178,6 @@ func (s *Service) polls(ctx context.Context) {
 }
 
 func (s *Service) pollInterval() time.Duration {
-	n := len(s.env.Wire.Directory().Peers("monkey"))
+	n := len(s.env.Wire.Directory().Peers(monkeyapi.Service))
 	return max(s.settings.PollInterval, time.Duration(n)*time.Second/PollsPerSecondMax)
 }

@@ -1,12 +1,15 @@
 package monkey
 
-import "github.com/taucloud/tau/transport"
+import (
+	"github.com/taucloud/tau/services/monkey/monkeyapi"
+	"github.com/taucloud/tau/transport"
+)
 
 // Ready implements node.Readier: a monkey that stops, or whose slots are all taken
 // by what is neither a lock that it holds nor a claim for one, builds nothing.
 func (s *Service) Ready() error {
 	if s.stopping {
-		return transport.New(transport.Refused, "monkey", "it stops")
+		return transport.New(transport.Refused, monkeyapi.Service, "it stops")
 	}
 	now, lost := s.env.Loop.Elapsed(), 0
 	for _, l := range s.held {
@@ -15,7 +18,7 @@ func (s *Service) Ready() error {
 		}
 	}
 	if lost > 0 && lost >= s.settings.Slots {
-		return transport.New(transport.Refused, "monkey", "all slots are taken by locks that it has lost")
+		return transport.New(transport.Refused, monkeyapi.Service, "all slots are taken by locks that it has lost")
 	}
 	return nil
 }

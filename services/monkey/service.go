@@ -28,7 +28,7 @@ import (
 // which differs between the worlds.
 func Spec(builder func(node.Env) Builder) node.Spec {
 	return node.Spec{
-		Name:     "monkey",
+		Name:     monkeyapi.Service,
 		Doc:      "competes for jobs, builds and publishes them",
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {

@@ -149,7 +149,7 @@ func (y *yard) startTNS(env node.Env) {
 }
 
 func (y *yard) startHoarder(env node.Env) {
-	hoarderapi.PinMethod.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req hoarderapi.PinRequest) (hoarderapi.PinResponse, error) {
+	hoarderapi.Pin.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req hoarderapi.PinRequest) (hoarderapi.PinResponse, error) {
 		y.pinned = append(y.pinned, req)
 		return hoarderapi.PinResponse{Copies: 2}, y.pins.take(ctx, env.Loop)
 	})

@@ -134,7 +134,7 @@ func (s *Service) fetchTree(ctx context.Context, l *lock) (patrickapi.Tree, erro
 	if err != nil {
 		return patrickapi.Tree{}, UserError("the job has no tree: " + err.Error())
 	}
-	holders := rendezvous.Rank(patrickapi.BranchOf(l.job.ID), s.env.Wire.Directory().Peers("patrick"))
+	holders := rendezvous.Rank(patrickapi.BranchOf(l.job.ID), s.env.Wire.Directory().Peers(patrickapi.Service))
 	err = s.retryWhileLeased(ctx, l, func(ctx context.Context) error {
 		ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, fetchTime(l.job.TreeSize))
 		defer cancel()

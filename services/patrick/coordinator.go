@@ -98,7 +98,7 @@ func (r *reach) forget(p transport.Peer) {
 // coordinator finds the coordinator of a branch: a better-ranked patrick that answers, or
 // this one. The error is that of ctx's end.
 func (r *reach) coordinator(ctx context.Context, branchID string) (coordinator transport.Peer, isSelf bool, err error) {
-	for _, p := range rendezvous.Rank(branchID, r.env.Wire.Directory().Peers("patrick")) {
+	for _, p := range rendezvous.Rank(branchID, r.env.Wire.Directory().Peers(patrickapi.Service)) {
 		if p == r.env.Self {
 			break
 		}
@@ -113,7 +113,7 @@ func (r *reach) coordinator(ctx context.Context, branchID string) (coordinator t
 // branch.
 func (r *reach) others(branchID string) []transport.Peer {
 	var list []transport.Peer
-	for _, p := range rendezvous.Rank(branchID, r.env.Wire.Directory().Peers("patrick")) {
+	for _, p := range rendezvous.Rank(branchID, r.env.Wire.Directory().Peers(patrickapi.Service)) {
 		if p != r.env.Self {
 			list = append(list, p)
 		}

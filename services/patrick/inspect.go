@@ -67,7 +67,7 @@ func anyOnDisk(disk storage.Durable, id string, f func(r record) bool) bool {
 func stateOnDisk(disk storage.Durable, id string) State { return resolve(recordsOnDisk(disk, id)) }
 
 func recordsOnDisk(disk storage.Durable, id string) (list []record) {
-	for _, e := range replicated.OnDisk(disk, "patrick", "main", jobKey(id)) {
+	for _, e := range replicated.OnDisk(disk, patrickapi.Service, "main", jobKey(id)) {
 		if r, err := decodeRecord(e); err == nil {
 			list = append(list, r)
 		}

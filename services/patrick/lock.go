@@ -217,7 +217,7 @@ func (s *Service) find(op, id string) (*active, error) {
 }
 
 func (s *Service) isPatrick(p transport.Peer) bool {
-	for _, q := range s.env.Wire.Directory().Peers("patrick") {
+	for _, q := range s.env.Wire.Directory().Peers(patrickapi.Service) {
 		if p == q {
 			return true
 		}

@@ -31,7 +31,7 @@ func (s *Service) claimableNow(j *active) bool {
 
 // offer tells monkeys of jobs and counts the round.
 func (s *Service) offer(jobs []*active) {
-	monkeys := s.env.Wire.Directory().Peers("monkey")
+	monkeys := s.env.Wire.Directory().Peers(monkeyapi.Service)
 	var toAll patrickapi.Announcement
 	for _, j := range jobs {
 		o := offerOf(j)

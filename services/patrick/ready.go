@@ -3,6 +3,7 @@ package patrick
 import (
 	"fmt"
 
+	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 )
@@ -12,7 +13,7 @@ import (
 // should.
 func (s *Service) Ready() error {
 	if s.store == nil || s.store.State() != storage.ReplicaReady {
-		return transport.New(transport.Refused, "patrick", "the replica has not caught up")
+		return transport.New(transport.Refused, patrickapi.Service, "the replica has not caught up")
 	}
 	reachable, now := 1, s.env.Loop.Elapsed()
 	for _, p := range s.peers.others("") {
@@ -21,7 +22,7 @@ func (s *Service) Ready() error {
 		}
 	}
 	if reachable < s.copies() {
-		return transport.New(transport.Refused, "patrick", fmt.Sprintf("only %d patricks answer", reachable))
+		return transport.New(transport.Refused, patrickapi.Service, fmt.Sprintf("only %d patricks answer", reachable))
 	}
 	return nil
 }

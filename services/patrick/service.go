@@ -22,7 +22,7 @@ import (
 // Spec is patrick's entry in the catalogue.
 func Spec() node.Spec {
 	return node.Spec{
-		Name:     "patrick",
+		Name:     patrickapi.Service,
 		Doc:      "takes pushes, keeps jobs, grants them to monkeys",
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
@@ -117,5 +117,5 @@ func (s *Service) serve() {
 
 // copies is on how many patricks something can be at most.
 func (s *Service) copies() int {
-	return max(1, min(s.settings.Copies, len(s.env.Wire.Directory().Peers("patrick"))))
+	return max(1, min(s.settings.Copies, len(s.env.Wire.Directory().Peers(patrickapi.Service))))
 }

@@ -109,7 +109,7 @@ func (s *Service) repairContent(ctx context.Context, w *want) error {
 // keeps reports whether this patrick is one of those that keep what belongs to a
 // job.
 func (s *Service) keeps(id string) bool {
-	ranked := rendezvous.Rank(patrickapi.BranchOf(id), s.env.Wire.Directory().Peers("patrick"))
+	ranked := rendezvous.Rank(patrickapi.BranchOf(id), s.env.Wire.Directory().Peers(patrickapi.Service))
 	return slices.Contains(ranked[:min(len(ranked), max(1, s.settings.Copies))], s.env.Self)
 }
 

@@ -86,10 +86,10 @@ func TestEqual(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	s := defaultSettings()
+	s := DefaultSettings()
 	require.Equal(t, &Settings{GoneAfter: 5 * time.Second, ExchangeInterval: time.Second, SettleAfter: 2 * time.Second,
 		ForgetAfter: 10 * time.Minute, MembersMax: 1 << 14}, s, "the README states them")
-	require.Equal(t, &BeaconSettings{Interval: time.Second, AnnounceEvery: 30}, defaultBeaconSettings())
+	require.Equal(t, &BeaconSettings{Interval: time.Second, AnnounceEvery: 30}, DefaultBeaconSettings())
 	require.Empty(t, s.Conflicts())
 	s.ExchangeInterval = s.GoneAfter / 2
 	require.Empty(t, s.Conflicts())

@@ -27,7 +27,7 @@ func BeaconSpec() node.Spec {
 	return node.Spec{
 		Name:     BeaconName,
 		Doc:      "announces this node to the seers",
-		Settings: func() any { return defaultBeaconSettings() },
+		Settings: func() any { return DefaultBeaconSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
 			return &Agent{env: env, settings: *settings.(*BeaconSettings)}, nil
 		},

@@ -3,6 +3,7 @@ package seer
 import (
 	"time"
 
+	"github.com/taucloud/tau/services/seer/seerapi"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -14,7 +15,7 @@ const readyMargin = 10 * time.Second
 // know who is alive, and refuses to say.
 func (s *Service) Ready() error {
 	if !s.Settled() {
-		return transport.New(transport.Refused, "seer", "it has just woken and does not know yet")
+		return transport.New(transport.Refused, seerapi.Service, "it has just woken and does not know yet")
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func Spec() node.Spec {
 	return node.Spec{
 		Name:     seerapi.Service,
 		Doc:      "who is alive and what they offer",
-		Settings: func() any { return defaultSettings() },
+		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
 			return newService(env, *settings.(*Settings)), nil
 		},

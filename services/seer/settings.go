@@ -22,7 +22,8 @@ type Settings struct {
 	MembersMax int `yaml:"members-max" range:"1..1000000"`
 }
 
-func defaultSettings() *Settings {
+// DefaultSettings returns the defaults.
+func DefaultSettings() *Settings {
 	return &Settings{
 		GoneAfter:        5 * time.Second,
 		ExchangeInterval: time.Second,
@@ -55,6 +56,7 @@ type BeaconSettings struct {
 	Addresses []string `yaml:"addresses" range:"0..16"`
 }
 
-func defaultBeaconSettings() *BeaconSettings {
+// DefaultBeaconSettings returns the defaults.
+func DefaultBeaconSettings() *BeaconSettings {
 	return &BeaconSettings{Interval: time.Second, AnnounceEvery: 30}
 }

@@ -20,7 +20,7 @@ import (
 func TestDefaults(t *testing.T) {
 	require.Equal(t, &Settings{
 		KeepVersions: 20, KeepArtifacts: 3, ReplicateTimeout: 3 * time.Second, WatchersMax: 1024, History: storage.DefaultHistory(),
-	}, defaultSettings())
+	}, DefaultSettings())
 }
 
 // Each bound of a publication is reached and not passed; who passes it is told how

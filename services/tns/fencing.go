@@ -39,7 +39,7 @@ func maxToken(a, b fencing.Token) fencing.Token {
 // fence decides about a fence: Conflict if a higher token is known.
 func (k known) fence(job string, t fencing.Token) error {
 	if high := k.highest(job); t.Compare(high) < 0 {
-		return transport.New(transport.Conflict, "tns", fmt.Sprintf("token %s is stale: %s is known", t, high))
+		return transport.New(transport.Conflict, tnsapi.Service, fmt.Sprintf("token %s is stale: %s is known", t, high))
 	}
 	return nil
 }
@@ -59,12 +59,12 @@ func (k known) publish(v tnsapi.Version) (duplicate *tnsapi.Version, err error) 
 		highest = max(highest, old.Order)
 	}
 	if v.Order > highest+tnsapi.OrderStepMax || v.Order > tnsapi.OrderMax {
-		return nil, transport.New(transport.Invalid, "tns", fmt.Sprintf("order %d is absurd: the branch is at %d", v.Order, highest))
+		return nil, transport.New(transport.Invalid, tnsapi.Service, fmt.Sprintf("order %d is absurd: the branch is at %d", v.Order, highest))
 	}
 	if slices.ContainsFunc(surplus(append(slices.Clip(k.versions), v), k.keep), func(old tnsapi.Version) bool {
 		return versionID(old) == versionID(v)
 	}) {
-		return nil, transport.New(transport.Conflict, "tns", fmt.Sprintf("the branch has moved on by %d versions", k.keep))
+		return nil, transport.New(transport.Conflict, tnsapi.Service, fmt.Sprintf("the branch has moved on by %d versions", k.keep))
 	}
 	return nil, nil
 }

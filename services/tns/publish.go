@@ -128,7 +128,7 @@ func (s *Service) described(v tnsapi.Version) []node.Field {
 // refused tells of a refusal and gives the store's errors a Kind.
 func (s *Service) refused(job string, t fencing.Token, err error) error {
 	if errors.Is(err, storage.ErrTooLarge) {
-		err = transport.New(transport.Invalid, "tns", err.Error())
+		err = transport.New(transport.Invalid, tnsapi.Service, err.Error())
 	}
 	s.env.Observe("publish-refused", node.F("job", job), node.F("attempt", t.Attempt), node.F("holder", t.Holder),
 		node.F("why", transport.KindOf(err).String()))
@@ -139,7 +139,7 @@ func (s *Service) refused(job string, t fencing.Token, err error) error {
 func checkNames(names ...string) error {
 	for _, name := range names {
 		if name == "" || len(name) > tnsapi.NameLenMax {
-			return transport.New(transport.Invalid, "tns", fmt.Sprintf("a name must have 1 to %d bytes: %.40q", tnsapi.NameLenMax, name))
+			return transport.New(transport.Invalid, tnsapi.Service, fmt.Sprintf("a name must have 1 to %d bytes: %.40q", tnsapi.NameLenMax, name))
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package tns
 
 import (
+	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 )
@@ -8,7 +9,7 @@ import (
 // Ready implements node.Readier: a replica that has not caught up refuses.
 func (s *Service) Ready() error {
 	if s.store == nil || s.store.State() != storage.ReplicaReady {
-		return transport.New(transport.Refused, "tns", "the replica has not caught up")
+		return transport.New(transport.Refused, tnsapi.Service, "the replica has not caught up")
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func (r registry) current(project, branch string) (tnsapi.Version, error) {
 			return v, err
 		}
 	}
-	return tnsapi.Version{}, transport.New(transport.NotFound, "tns", "nothing is published on "+project+"/"+branch)
+	return tnsapi.Version{}, transport.New(transport.NotFound, tnsapi.Service, "nothing is published on "+project+"/"+branch)
 }
 
 // whole reports whether all entries of v are here.

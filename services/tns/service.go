@@ -21,7 +21,7 @@ func Spec() node.Spec {
 	return node.Spec{
 		Name:     tnsapi.Service,
 		Doc:      "which commit of a branch is live, and what it consists of",
-		Settings: func() any { return defaultSettings() },
+		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
 			return &Service{env: env, settings: *settings.(*Settings)}, nil
 		},

@@ -42,7 +42,7 @@ func inHallWithStore(t *testing.T, n int, change func(s *Settings), f func(h *ha
 
 func fillHall(c *nodetest.Cloud, h *hall, n int, change func(s *Settings), f func(h *hall)) {
 	for i := range n {
-		settings := defaultSettings()
+		settings := DefaultSettings()
 		if change != nil {
 			change(settings)
 		}
@@ -66,7 +66,7 @@ type storeroom struct {
 }
 
 func (s *storeroom) start(env node.Env) {
-	hoarderapi.PinMethod.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req hoarderapi.PinRequest) (hoarderapi.PinResponse, error) {
+	hoarderapi.Pin.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req hoarderapi.PinRequest) (hoarderapi.PinResponse, error) {
 		if s.onPin != nil {
 			s.onPin()
 		}
@@ -75,13 +75,13 @@ func (s *storeroom) start(env node.Env) {
 		}
 		return hoarderapi.PinResponse{Copies: 2}, s.fails
 	})
-	hoarderapi.UnpinMethod.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req hoarderapi.UnpinRequest) (hoarderapi.Done, error) {
+	hoarderapi.Unpin.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req hoarderapi.UnpinRequest) (hoarderapi.Done, error) {
 		if s.fails == nil {
 			s.gone = append(s.gone, req)
 		}
 		return hoarderapi.Done{}, s.fails
 	})
-	hoarderapi.LocateMethod.Serve(env.Wire, func(context.Context, transport.Peer, hoarderapi.RootRequest) (hoarderapi.LocateResponse, error) {
+	hoarderapi.Locate.Serve(env.Wire, func(context.Context, transport.Peer, hoarderapi.RootRequest) (hoarderapi.LocateResponse, error) {
 		return hoarderapi.LocateResponse{Holders: []transport.Peer{env.Self}}, s.fails
 	})
 }
@@ -186,7 +186,7 @@ func TestAPublishAloneIsOnOneDisk(t *testing.T) {
 		resp, err := h.publish(aVersion("one", 1, 1))
 		require.NoError(t, err)
 		require.Equal(t, 1, resp.Copies)
-		require.LessOrEqual(t, h.user.Env.Loop.Elapsed()-began, defaultSettings().ReplicateTimeout+2*time.Second)
+		require.LessOrEqual(t, h.user.Env.Loop.Elapsed()-began, DefaultSettings().ReplicateTimeout+2*time.Second)
 		require.Equal(t, 1, h.disksWith(resp.Version))
 		h.replicas[1].Start()
 		time.Sleep(10 * time.Second)

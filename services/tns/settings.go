@@ -24,6 +24,7 @@ type Settings struct {
 	History storage.History `yaml:"history"`
 }
 
-func defaultSettings() *Settings {
+// DefaultSettings returns the defaults.
+func DefaultSettings() *Settings {
 	return &Settings{KeepVersions: 20, KeepArtifacts: 3, ReplicateTimeout: 3 * time.Second, WatchersMax: 1024, History: storage.DefaultHistory()}
 }

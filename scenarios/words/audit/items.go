@@ -33,7 +33,7 @@ func (a *auditor) lookAtHolders(ctx context.Context, env node.Env) {
 
 func (a *auditor) askHolders(ctx context.Context, env node.Env, by transport.Peer, root string) {
 	began := env.Loop.Elapsed()
-	resp, err := hoarderapi.LocateMethod.Call(ctx, env.Wire, by, hoarderapi.RootRequest{Root: root})
+	resp, err := hoarderapi.Locate.Call(ctx, env.Wire, by, hoarderapi.RootRequest{Root: root})
 	itemAnswered(env, "holders-told", by, root, began, err, node.F("holders", joinPeers(resp.Holders)))
 }
 
@@ -60,7 +60,7 @@ func joinPeers(peers []transport.Peer) string {
 func (a *auditor) lookAtCopy(ctx context.Context, env node.Env) {
 	by, root := a.someone(env, hoarderapi.Service), pick(a, a.items.list)
 	began := env.Loop.Elapsed()
-	resp, err := hoarderapi.HaveMethod.Call(ctx, env.Wire, by, hoarderapi.HaveRequest{Root: root, Promise: true})
+	resp, err := hoarderapi.Have.Call(ctx, env.Wire, by, hoarderapi.HaveRequest{Root: root, Promise: true})
 	itemAnswered(env, "copy-told", by, root, began, err, node.F("has", resp.Has), node.F("promise", resp.Promise))
 }
 
@@ -71,7 +71,7 @@ func (a *auditor) lookAtOwners(ctx context.Context, env node.Env) {
 
 func (a *auditor) askOwners(ctx context.Context, env node.Env, by transport.Peer, root string) {
 	began := env.Loop.Elapsed()
-	resp, err := hoarderapi.OwnersMethod.Call(ctx, env.Wire, by, hoarderapi.OwnersRequest{Root: root})
+	resp, err := hoarderapi.Owners.Call(ctx, env.Wire, by, hoarderapi.OwnersRequest{Root: root})
 	itemAnswered(env, "owners-told", by, root, began, err, node.F("owners", joinOwned(resp.Owners)), node.F("more", resp.More))
 }
 
@@ -92,7 +92,7 @@ func (a *auditor) lookAtOwned(ctx context.Context, env node.Env) {
 		after = ""
 	}
 	began := env.Loop.Elapsed()
-	resp, err := hoarderapi.OwnedMethod.Call(ctx, env.Wire, by, hoarderapi.OwnedRequest{Prefix: "client", After: after})
+	resp, err := hoarderapi.ListOwned.Call(ctx, env.Wire, by, hoarderapi.OwnedRequest{Prefix: "client", After: after})
 	itemAnswered(env, "owned-told", by, after, began, err, node.F("owned", joinOwned(resp.Pins)), node.F("next", resp.Next))
 }
 
@@ -100,7 +100,7 @@ func (a *auditor) lookAtOwned(ctx context.Context, env node.Env) {
 func (a *auditor) lookAtHoarder(ctx context.Context, env node.Env) {
 	by := a.someone(env, hoarderapi.Service)
 	began := env.Loop.Elapsed()
-	s, err := hoarderapi.StatusMethod.Call(ctx, env.Wire, by, hoarderapi.Done{})
+	s, err := hoarderapi.Status.Call(ctx, env.Wire, by, hoarderapi.Done{})
 	itemAnswered(env, "hoarder-told", by, "", began, err, node.F("items", s.Items), node.F("held", s.Held), node.F("used", s.BytesUsed),
 		node.F("max", s.BytesMax), node.F("others", s.LiveOthers), node.F("corrupted", s.Corrupted))
 }
@@ -133,7 +133,7 @@ func (a *auditor) lookAtDatabase(ctx context.Context, env node.Env) {
 
 func (a *auditor) askDatabase(ctx context.Context, env node.Env, by transport.Peer, d databaseName) {
 	began := env.Loop.Elapsed()
-	resp, err := hoarderapi.DatabaseMethod.Call(ctx, env.Wire, by, hoarderapi.DatabaseRequest{Owner: d.owner, Name: d.name})
+	resp, err := hoarderapi.NewestSnapshot.Call(ctx, env.Wire, by, hoarderapi.DatabaseRequest{Owner: d.owner, Name: d.name})
 	itemAnswered(env, "database-told", by, resp.Root, began, err, node.F("owner", d.owner), node.F("name", d.name), node.F("version", resp.Version),
 		node.F("holders", joinPeers(resp.Holders)))
 	if err != nil {

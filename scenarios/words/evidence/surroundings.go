@@ -148,5 +148,5 @@ func HoarderSettings(n check.NodeView) hoarder.Settings {
 	if set, ok := n.Configured(hoarderapi.Service).(*hoarder.Settings); ok {
 		return *set
 	}
-	return hoarder.DefaultSettings()
+	return *hoarder.DefaultSettings()
 }

@@ -42,7 +42,7 @@ var policy = ask.Policy{
 // asked has room. Conflict: the owner has withdrawn it with this Seq or a higher
 // one. Pinning is idempotent; try again after Timeout or Unreachable.
 func (c *Client) Pin(ctx context.Context, req PinRequest) (PinResponse, error) {
-	return ask.Call(ctx, c.asker, PinMethod, req.Root, PinTimeout+2*transport.TransferTime(req.Size), req)
+	return ask.Call(ctx, c.asker, Pin, req.Root, PinTimeout+2*transport.TransferTime(req.Size), req)
 }
 
 // Unpin withdraws what the owner has pinned with Seq or less. It returns when
@@ -50,46 +50,46 @@ func (c *Client) Pin(ctx context.Context, req PinRequest) (PinResponse, error) {
 // content is let go when it has no owner left. It is idempotent, and no error if
 // nothing was pinned: a pin that is still on its way is covered.
 func (c *Client) Unpin(ctx context.Context, req UnpinRequest) error {
-	_, err := ask.Call(ctx, c.asker, UnpinMethod, req.Root, callTimeout, req)
+	_, err := ask.Call(ctx, c.asker, Unpin, req.Root, callTimeout, req)
 	return err
 }
 
 // Owners lists who wants an item kept, as the first hoarder that answers knows.
 func (c *Client) Owners(ctx context.Context, req OwnersRequest) (OwnersResponse, error) {
-	return ask.Call(ctx, c.asker, OwnersMethod, req.Root, callTimeout, req)
+	return ask.Call(ctx, c.asker, Owners, req.Root, callTimeout, req)
 }
 
 // Owned lists a page of what owners with a prefix have pinned, for an owner that
 // compares what is kept for it with what it still wants.
 func (c *Client) Owned(ctx context.Context, req OwnedRequest) (OwnedResponse, error) {
-	return ask.Call(ctx, c.asker, OwnedMethod, req.Prefix, callTimeout, req)
+	return ask.Call(ctx, c.asker, ListOwned, req.Prefix, callTimeout, req)
 }
 
 // Locate returns hoarders that claim the content and are believed alive, the
 // best first. NotFound if no hoarder that was asked knows of any.
 func (c *Client) Locate(ctx context.Context, root string) ([]transport.Peer, error) {
-	resp, err := ask.Call(ctx, c.asker, LocateMethod, root, callTimeout, RootRequest{Root: root})
+	resp, err := ask.Call(ctx, c.asker, Locate, root, callTimeout, RootRequest{Root: root})
 	return resp.Holders, err
 }
 
 // Demand reports n more uses of an item. What was reported may be lost in a
 // crash: demand is a hint.
 func (c *Client) Demand(ctx context.Context, root string, n int) error {
-	_, err := ask.Call(ctx, c.asker, DemandMethod, root, callTimeout, DemandRequest{Root: root, N: n})
+	_, err := ask.Call(ctx, c.asker, Demand, root, callTimeout, DemandRequest{Root: root, N: n})
 	return err
 }
 
 // Database returns the newest snapshot of the owner's database that the first
 // answering hoarder knows of.
 func (c *Client) Database(ctx context.Context, owner, name string) (DatabaseResponse, error) {
-	return ask.Call(ctx, c.asker, DatabaseMethod, name, callTimeout, DatabaseRequest{Owner: owner, Name: name})
+	return ask.Call(ctx, c.asker, NewestSnapshot, name, callTimeout, DatabaseRequest{Owner: owner, Name: name})
 }
 
 // Status asks one hoarder about itself.
 func (c *Client) Status(ctx context.Context, hoarder transport.Peer) (StatusResponse, error) {
 	ctx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), callTimeout)
 	defer cancel()
-	return StatusMethod.Call(ctx, c.ep, hoarder, Done{})
+	return Status.Call(ctx, c.ep, hoarder, Done{})
 }
 
 const callTimeout = 3 * time.Second

@@ -1,5 +1,3 @@
-// Package patrickapi is how others speak to patrick: wire types, method names
-// and a client that finds the right patrick.
 package patrickapi
 
 import (

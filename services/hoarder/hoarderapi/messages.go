@@ -1,5 +1,3 @@
-// Package hoarderapi is how others speak with the hoarder service: the wire
-// types and a client that picks hoarders.
 package hoarderapi
 
 import (
@@ -7,9 +5,6 @@ import (
 
 	"github.com/taucloud/tau/transport"
 )
-
-// Service is the hoarder's name in the directory.
-const Service = "hoarder"
 
 // Kind says what an item is. Both are kept alike; a database is the content of
 // a name that changes, see PinRequest.Version.
@@ -178,19 +173,3 @@ type StatusResponse struct {
 	Corrupted  int // found and not repaired yet
 	LiveOthers int
 }
-
-// The methods.
-var (
-	PinMethod = transport.Method[PinRequest, PinResponse]{Name: "hoarder/pin"}
-	// PinCopyMethod is a pin passed on by the hoarder that was asked first: the
-	// second copy.
-	PinCopyMethod  = transport.Method[PinRequest, PinResponse]{Name: "hoarder/pin-copy"}
-	UnpinMethod    = transport.Method[UnpinRequest, Done]{Name: "hoarder/unpin"}
-	OwnersMethod   = transport.Method[OwnersRequest, OwnersResponse]{Name: "hoarder/owners"}
-	OwnedMethod    = transport.Method[OwnedRequest, OwnedResponse]{Name: "hoarder/owned"}
-	LocateMethod   = transport.Method[RootRequest, LocateResponse]{Name: "hoarder/locate"}
-	DemandMethod   = transport.Method[DemandRequest, Done]{Name: "hoarder/demand"}
-	DatabaseMethod = transport.Method[DatabaseRequest, DatabaseResponse]{Name: "hoarder/database"}
-	HaveMethod     = transport.Method[HaveRequest, HaveResponse]{Name: "hoarder/have"}
-	StatusMethod   = transport.Method[Done, StatusResponse]{Name: "hoarder/status"}
-)

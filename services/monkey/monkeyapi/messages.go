@@ -1,13 +1,9 @@
-// Package monkeyapi is how others speak to monkeys: the offers of jobs, and
-// what a monkey says about its work.
 package monkeyapi
 
 import (
 	"time"
 
 	"github.com/taucloud/tau/node/fencing"
-	"github.com/taucloud/tau/services/patrick/patrickapi"
-	"github.com/taucloud/tau/transport"
 )
 
 // StatusRequest asks a monkey what it is doing.
@@ -39,14 +35,3 @@ type HoldsRequest struct {
 type HoldsResponse struct {
 	Holds bool
 }
-
-var (
-	// Holds is served by each monkey, for patricks that have become a coordinator.
-	Holds = transport.Method[HoldsRequest, HoldsResponse]{Name: "monkey/holds"}
-	// Status is served by each monkey.
-	Status = transport.Method[StatusRequest, StatusResponse]{Name: "monkey/status"}
-	// Offer tells a few monkeys of open jobs.
-	Offer = transport.Note[patrickapi.Announcement]{Name: "monkey/offer"}
-	// Jobs tells all monkeys of open jobs.
-	Jobs = transport.Topic[patrickapi.Announcement]{Name: "monkey/jobs"}
-)

@@ -1,0 +1,22 @@
+// Package monkeyapi is how others speak to monkeys: the offers of jobs, and
+// what a monkey says about its work.
+package monkeyapi
+
+import (
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport"
+)
+
+// Service is monkey's name in the directory.
+const Service = "monkey"
+
+var (
+	// Holds is served by each monkey, for patricks that have become a coordinator.
+	Holds = transport.Method[HoldsRequest, HoldsResponse]{Name: "monkey/holds"}
+	// Status is served by each monkey.
+	Status = transport.Method[StatusRequest, StatusResponse]{Name: "monkey/status"}
+	// Offer tells a few monkeys of open jobs.
+	Offer = transport.Note[patrickapi.Announcement]{Name: "monkey/offer"}
+	// Jobs tells all monkeys of open jobs.
+	Jobs = transport.Topic[patrickapi.Announcement]{Name: "monkey/jobs"}
+)
