@@ -60,6 +60,7 @@ faults, written in YAML. The services are the real ones; time, network and disks
 are simulated, so that a seed fixes everything that happens.`,
 		Example: `  dreamland sim scenarios/monkey-lock-race.yaml
   dreamland sim scenarios/node-churn.yaml --seeds 50
+  dreamland shrink scenarios/node-churn.yaml --seed 7
   dreamland scenario check my.yaml
   dreamland scenario words crash`,
 		SilenceErrors: true,
@@ -67,6 +68,6 @@ are simulated, so that a seed fixes everything that happens.`,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(simCommand(), determinismCommand(), scenarioCommand(), failpointsCommand(), versionCommand())
+	root.AddCommand(simCommand(), shrinkCommand(), determinismCommand(), scenarioCommand(), failpointsCommand(), versionCommand())
 	return root
 }

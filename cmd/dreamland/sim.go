@@ -147,6 +147,7 @@ type job struct {
 	trace    string
 	perturb  uint64
 	stall    time.Duration
+	timeout  time.Duration // real, after which a worker is ended; 0: never
 	// threads and gogc are for dreamland determinism; 0: as usual.
 	threads, gogc int
 }

@@ -45,9 +45,15 @@ func supervised(j job, reported func(time.Duration, uint64)) (report.Result, err
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := tie(cmd)
 	if err == nil {
-		err = cmd.Run()
+		err = cmd.Start()
 	}
-	if bad, found := strings.CutPrefix(stderr.String(), "dreamland: "); found && cmd.ProcessState.ExitCode() == exitBad && breakdownOf(bad) == nil {
+	if err == nil {
+		if j.timeout > 0 {
+			defer time.AfterFunc(j.timeout, func() { _ = cmd.Process.Kill() }).Stop()
+		}
+		err = cmd.Wait()
+	}
+	if bad, found := strings.CutPrefix(stderr.String(), "dreamland: "); found && cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == exitBad && breakdownOf(bad) == nil {
 		return report.Result{}, errors.New(strings.TrimSpace(bad))
 	}
 	return j.result(stdout.Bytes(), stderr.Bytes(), err), nil

@@ -71,6 +71,40 @@ func (f *Fixed) Text() []byte {
 	return []byte(out.String())
 }
 
+// Prune forgets the steps that hit nobody who is there.
+func (f *Fixed) Prune() {
+	f.Steps = slices.DeleteFunc(f.Steps, func(s Step) bool {
+		if s.Fault == nil {
+			return f.Expect != nil && s.Moment != nil
+		}
+		_, any := f.fault(s.Fault)
+		return !any
+	})
+}
+
+// Alike are the nodes that are there, one list for each group of the file.
+func (f *Fixed) Alike() (groups [][]string) {
+	for i := 0; i < len(f.of.Nodes); {
+		all := f.of.roster.group[f.of.Nodes[i].Group]
+		groups = append(groups, f.there(all))
+		i += len(all)
+	}
+	return groups
+}
+
+// Count is how many faults and actions there are.
+func (f *Fixed) Count() (faults, actions int) {
+	for _, s := range f.Steps {
+		switch {
+		case s.Fault != nil:
+			faults++
+		case s.Action != nil:
+			actions++
+		}
+	}
+	return faults, actions
+}
+
 // groups are the groups of which all nodes are there, and the single nodes of
 // others.
 func (f *Fixed) groups() (list []string) {

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"text/template"
+	"time"
+
+	"github.com/taucloud/tau/scenarios/words"
+	"github.com/taucloud/tau/sim/report"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// trial tries whether scenarios fail of the same as a run did.
+type trial struct {
+	flags    *shrinkFlags
+	dir      string // of candidates
+	story    *scenario.Scenario
+	seed     uint64
+	progress *progress
+	began    time.Time
+	going    bool          // what it begins with is known to fail
+	timeout  time.Duration // of one run, real
+
+	first report.Result
+	cause report.Cause
+	// what there was before
+	faults, actions, nodes int
+	duration               time.Duration
+
+	mu     sync.Mutex
+	known  map[string]bool // by text: whether it fails of the same
+	runs   int
+	failed error // a file could not be written
+}
+
+// late reports whether the time is over.
+func (t *trial) late() bool { return t.going && time.Since(t.began) > t.flags.limit }
+
+// failing implements shrink.Shrinker.Failing: candidates are tried at once, and the
+// first in their order that fails is taken, whichever came to an end first.
+func (t *trial) failing(candidates []*scenario.Fixed) int {
+	found, next := len(candidates), 0
+	var workers sync.WaitGroup
+	for range min(t.flags.jobs, len(candidates)) {
+		workers.Go(func() {
+			for {
+				t.mu.Lock()
+				i := next
+				next++
+				over := i >= found || t.failed != nil
+				t.mu.Unlock()
+				if over {
+					return
+				}
+				if t.fails(candidates[i]) {
+					t.mu.Lock()
+					found = min(found, i)
+					t.mu.Unlock()
+				}
+			}
+		})
+	}
+	workers.Wait()
+	if found == len(candidates) {
+		return -1
+	}
+	return found
+}
+
+// fails runs one candidate, unless it is known what becomes of it, or the time is
+// over.
+func (t *trial) fails(f *scenario.Fixed) bool {
+	text := f.Text()
+	sum := sha256.Sum256(text)
+	key := string(sum[:])
+	t.mu.Lock()
+	fails, known := t.known[key]
+	if !known && !t.late() {
+		t.runs++
+	}
+	n := t.runs
+	t.mu.Unlock()
+	if known || t.late() {
+		return fails
+	}
+	file := filepath.Join(t.dir, fmt.Sprintf("%d.yaml", n))
+	defer os.Remove(file)
+	fails, err := t.run(file, text)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil {
+		t.failed = err
+	}
+	t.known[key] = fails
+	return fails
+}
+
+// run reports whether a file fails of the same. One that is no scenario does not:
+// an expectation may speak of what is not there any more.
+func (t *trial) run(file string, text []byte) (bool, error) {
+	s, err := scenario.Parse(file, text, words.Vocabulary())
+	if err != nil {
+		return false, nil
+	}
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		return false, err
+	}
+	r := runInWorker(job{scenario: s, seed: s.Seed, wire: s.Wire, strict: t.flags.strict, timeout: t.timeout})
+	cause, failed := r.Cause()
+	return failed && cause == t.cause, nil
+}
+
+// better implements shrink.Shrinker.Better.
+func (t *trial) better(f *scenario.Fixed, trying string) {
+	faults, actions, nodes := counts(f)
+	t.progress.show("%d of %d faults, %d of %d actions, %d of %d nodes; %s; %d runs in %s", faults, t.faults, actions, t.actions,
+		nodes, t.nodes, trying, t.runs, time.Since(t.began).Round(time.Second))
+	if err := t.write(f); err != nil {
+		t.failed = err
+	}
+}
+
+// write replaces the file of the smallest scenario so far, whole or not at all.
+func (t *trial) write(f *scenario.Fixed) error {
+	out := *f
+	out.About = fmt.Sprintf("What is left of %s with seed %d by dreamland shrink.\nFails: %s (%s)", t.story.File, t.seed, strings.Split(t.first.Broken()[0], "\n")[0], t.cause.When)
+	if t.first.Revision != "" {
+		out.About += "\nFound by dreamland built from " + t.first.Revision
+	}
+	if err := os.MkdirAll(filepath.Dir(t.flags.out), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(t.flags.out+".tmp", out.Text(), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(t.flags.out+".tmp", t.flags.out)
+}
+
+// shrunkTest is a Go test of a scenario.
+var shrunkTest = template.Must(template.New("test").Parse(`package {{.Package}}
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/scenarios/words"
+	"github.com/taucloud/tau/sim/run"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// Test{{.Name}} fails as long as this does:
+//
+//	{{.Cause}}
+func Test{{.Name}}(t *testing.T) {
+	s, err := scenario.Load({{printf "%q" .File}}, words.Vocabulary())
+	require.NoError(t, err)
+	r := run.Run(s, words.Vocabulary(), run.Of(s))
+	require.Empty(t, r.Broken(), "%s", r.Replay)
+}
+`))
+
+var nameParts = regexp.MustCompile(`[^A-Za-z0-9]+`)
+
+// writeTest writes a test beside the file and returns its name.
+func (t *trial) writeTest() (string, error) {
+	name := strings.TrimSuffix(t.flags.out, ".yaml")
+	camel := ""
+	for _, part := range nameParts.Split(filepath.Base(name), -1) {
+		if part != "" {
+			camel += strings.ToUpper(part[:1]) + part[1:]
+		}
+	}
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return "", err
+	}
+	pkg := strings.ToLower(nameParts.ReplaceAllString(filepath.Base(filepath.Dir(abs)), ""))
+	if pkg == "" || pkg[0] >= '0' && pkg[0] <= '9' {
+		pkg = "shrunk" + pkg
+	}
+	file := strings.ReplaceAll(name, "-", "_") + "_test.go"
+	var text bytes.Buffer
+	if err := shrunkTest.Execute(&text, map[string]string{
+		"Package": pkg, "Name": camel, "File": filepath.Base(t.flags.out), "Cause": strings.Split(t.first.Broken()[0], "\n")[0],
+	}); err != nil {
+		return "", err
+	}
+	return file, os.WriteFile(file, text.Bytes(), 0o644)
+}
