@@ -136,7 +136,9 @@ func TestPlannedReleasesEndWithTheLoop(t *testing.T) {
 		s.releaseAll(ended)
 		require.Equal(t, map[string]bool{"r": true}, s.toYield)
 		require.Equal(t, 1, s.releasing)
+		s.untidy = true
 		s.releaseAll(ctx)
+		require.False(t, s.untidy, "what was removed stays so")
 		require.Empty(t, s.toYield)
 		require.Empty(t, s.yielding)
 		require.Zero(t, s.releasing)
