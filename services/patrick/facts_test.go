@@ -43,6 +43,8 @@ func TestWhatIsReported(t *testing.T) {
 		}}, o.told("job-accepted"))
 		require.Equal(t, []fields{{"job": built, "duplicate": false, "copies": 2}, {"job": built, "duplicate": true, "copies": 2}}, o.told("job-acked"))
 		require.Equal(t, []fields{of(built, token, nil)}, o.told("job-granted"))
+		require.NoError(t, m.renew(built, token))
+		require.Equal(t, []fields{of(built, token, nil)}, o.told("job-renewed"))
 		for range 2 {
 			_, err = m.finish(patrickapi.FinishRequest{Job: built, Token: token, Success: true, Artifact: "a"})
 			require.NoError(t, err)

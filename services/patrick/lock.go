@@ -103,6 +103,7 @@ func (s *Service) renew(_ context.Context, _ transport.Peer, req patrickapi.Rene
 	}
 	j.lease = now + s.settings.Lease
 	s.arm(j)
+	s.env.Observe("job-renewed", node.F("job", j.id), node.F("attempt", req.Token.Attempt), node.F("holder", req.Token.Holder))
 	return none, nil
 }
 

@@ -17,6 +17,8 @@ import (
 // that was granted before, and looks at who believes to hold one.
 type oneHolder struct {
 	check.Tally
+	leases leases
+	early  []earlyEnd // not judged yet
 	since  map[string]conflict
 	grants map[string][]grantFact        // by job
 	ended  map[string][]evidence.Attempt // by job: attempts that some coordinator has ended
@@ -45,6 +47,9 @@ const noticeAfter = 15 * time.Second
 
 func (c *oneHolder) Fact(f check.Fact) error {
 	job := f.Text("job")
+	if end, judged := c.leases.take(f); judged {
+		c.early = append(c.early, end)
+	}
 	switch {
 	case f.Name == "job-granted":
 		now := grantFact{node: f.Node, token: evidence.AttemptOf(f)}
@@ -97,6 +102,9 @@ func (c *oneHolder) held(job string, now grantFact) (last grantFact, found bool)
 
 func (c *oneHolder) Poll(v check.View) error {
 	if err := c.noneOverdue(v); err != nil {
+		return err
+	}
+	if err := c.noneEarly(v); err != nil {
 		return err
 	}
 	for _, h := range heldTwice(v) {

@@ -38,9 +38,9 @@ func MonkeyChecks() []scenario.Check {
 		},
 		{
 			Name: "one-holder-per-job",
-			Doc:  "no patrick grants what it has granted and not seen end; nobody holds a job longer than a lease after a renewal; of two monkeys that can talk to each other, one at most believes to hold a job, but for a lease after a partition",
+			Doc:  "no patrick grants what it has granted and not seen end, nor ends within a lease what it has granted or renewed as not renewed; nobody holds a job longer than a lease after a renewal; of two monkeys that can talk to each other, one at most believes to hold a job, but for a lease after a partition",
 			New: func() check.Checker {
-				return &oneHolder{since: map[string]conflict{}, grants: map[string][]grantFact{}, ended: map[string][]evidence.Attempt{}}
+				return &oneHolder{leases: leases{}, since: map[string]conflict{}, grants: map[string][]grantFact{}, ended: map[string][]evidence.Attempt{}}
 			},
 		},
 	}
