@@ -14,7 +14,14 @@ import (
 // Ports are what differs between the worlds beside clock, transport and storage,
 // which every service is given by its node. Each makes, for one service of one
 // node, something with which that service reaches out of the cloud. A simulated
-// world gives simulated ones (scenarios), a live one real ones (cmd).
+// world gives simulated ones (scenarios/ports), a live one real ones (cmd).
+//
+// Nothing else differs between the worlds. What comes next is added in the same way,
+// and in no other: the service's package declares a small interface of what it asks
+// for (a forge: what was pushed, and its tree; a certificate authority: a certificate
+// for names; a wasm engine: load and call; listeners: accept; DNS: answer a question),
+// its Spec takes a function that makes one for a node, and the function is a field
+// here. Timings of simulated ends are settings of the scenario, never of a service.
 type Ports struct {
 	// Builder makes artifacts of pushed trees, for monkeys.
 	Builder func(node.Env) monkey.Builder
