@@ -25,7 +25,7 @@ func (s *Service) collectAt(it *item, now time.Duration) (at time.Duration, any 
 	for _, w := range it.withdrawn {
 		sooner(w.seen + s.settings.ForgetAfter)
 	}
-	if len(it.pins) == 0 && len(it.withdrawn) == 0 && len(it.claims) == 0 {
+	if len(it.pins) == 0 && len(it.claims) == 0 { // a withdrawal is over sooner
 		sooner(now + s.settings.ForgetAfter)
 	}
 	return max(at, now+s.settings.ForgetAfter/16), any

@@ -116,3 +116,64 @@ func TestContentIsAsLargeAsWasSaid(t *testing.T) {
 		})
 	})
 }
+
+// Of two snapshots with one version the greater root is the newest, whichever is
+// looked at first; an item that nobody has asked for counts as asked for once.
+func TestOneSnapshotIsTheNewest(t *testing.T) {
+	s := told(t, snapshot("a", 2, 1), snapshot("b", 2, 1), snapshot("c", 1, 1))
+	for range 50 {
+		newest, version := s.index.newest(database{"o", "d"})
+		require.Equal(t, "b", newest.root)
+		require.EqualValues(t, 2, version)
+	}
+	require.EqualValues(t, 1, told(t, claimEntry("r", somePeers(1)[0])).index.get("r").totalDemand())
+}
+
+// News about an item sets its turn anew: the old one is not kept beside it.
+func TestATurnIsSetAnew(t *testing.T) {
+	lone(t, nil, func(_ context.Context, s *Service) {
+		s.put(t, wantedBy("r", "o", 2))
+		it := s.index.get("r")
+		s.compete(it, s.situation(it))
+		first := s.acquisitions["r"].timer
+		require.NotNil(t, first)
+		s.compete(it, s.situation(it))
+		require.False(t, first.Stop(), "it is stopped")
+		require.True(t, s.acquisitions["r"].timer.Stop())
+	})
+}
+
+// Who is asked for a second copy may know that the pin was withdrawn: then it is
+// not acknowledged. And nonsense is withdrawn by nobody.
+func TestAWithdrawalThatTheSecondKnows(t *testing.T) {
+	inTown(t, 2, nil, func(w *town) {
+		time.Sleep(time.Minute)
+		req := asset(w.store(500, 1), "me")
+		req.Seq, req.Target = 4, 2
+		w.turn(w.hoarders[1], func(_ context.Context, s *Service) { s.put(t, withdrawEntry(req.Root, "me", "", 4)) })
+		w.user.Do(func(ctx context.Context) {
+			_, err := hoarderapi.Pin.Call(ctx, w.user.Env.Wire, w.hoarders[0].Peer(), req)
+			require.Equal(t, transport.Conflict, transport.KindOf(err), "%v", err)
+		})
+		require.Empty(t, w.Facts("item-pinned"))
+		w.turn(w.hoarders[0], func(ctx context.Context, s *Service) {
+			for _, bad := range []hoarderapi.UnpinRequest{{Root: "nonsense", Owner: "me"}, {Root: req.Root}} {
+				_, err := s.unpin(ctx, transport.Peer{}, bad)
+				require.Equal(t, transport.Invalid, transport.KindOf(err))
+			}
+		})
+	})
+}
+
+// Entries are over when the first of them is.
+func TestTheFirstWithdrawalIsOverFirst(t *testing.T) {
+	for _, seen := range [][2]time.Duration{{3, 5}, {5, 3}} {
+		s := told(t)
+		it := s.index.get("r")
+		it.withdraw("a", 1, seen[0]*time.Hour)
+		it.withdraw("b", 1, seen[1]*time.Hour)
+		at, any := s.collectAt(it, 6*time.Hour)
+		require.True(t, any)
+		require.Equal(t, 3*time.Hour+s.settings.ForgetAfter, at)
+	}
+}
