@@ -207,12 +207,12 @@ func (f *fetch) ask(ctx context.Context, queue []storage.CID) error {
 func (f *fetch) askHolder(ctx context.Context, h *holder, queue *[]storage.CID) error {
 	fast := func() bool { return f.blocks.paces.Of(h.peer).Size == pacing.Max }
 	for f.mayHave(h, *queue) {
-		n, wasFast := 1, fast()
-		if wasFast {
-			n = aheadMax
+		if !fast() {
+			f.request(ctx, h, queue)
+			continue
 		}
-		err := clock.First(ctx, f.blocks.loop, n, n, func(ctx context.Context, _ int) error {
-			for f.mayHave(h, *queue) && fast() == wasFast {
+		err := clock.First(ctx, f.blocks.loop, aheadMax, aheadMax, func(ctx context.Context, _ int) error {
+			for f.mayHave(h, *queue) && fast() {
 				f.request(ctx, h, queue)
 			}
 			return nil

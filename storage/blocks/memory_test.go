@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/storage/internal/clustertest"
 	"github.com/taucloud/tau/storage/internal/filedisk"
 	"github.com/taucloud/tau/transport"
 )
@@ -22,7 +23,7 @@ const nodeMemoryMax = 64 << 20
 // fetched by another node and read there, while the heap of both together stays
 // within what each of them may take.
 func TestAnySizePassesThroughLittleMemory(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || clustertest.UnderRace {
 		t.Skip("moves half a gigabyte")
 	}
 	passThrough(t, 512<<20)

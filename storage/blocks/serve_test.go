@@ -125,23 +125,6 @@ func TestBigBlocksAreReadOnce(t *testing.T) {
 	require.Len(t, s, servedMax)
 }
 
-// TestPacesAreBounded: all are forgotten when there are too many.
-func TestPacesAreBounded(t *testing.T) {
-	var ps pacing.Paces
-	peer := func(i int) transport.Peer { return transport.Peer{byte(i), byte(i >> 8)} }
-	for i := range pacing.PeersMax {
-		ps.Of(peer(i)).Lost()
-	}
-	require.Len(t, ps, pacing.PeersMax)
-	require.Equal(t, pacing.First/4, ps[peer(7)].Size)
-	require.Equal(t, pacing.First, ps.Of(peer(0)).Size)
-	require.Len(t, ps, 1)
-	for range 3 {
-		ps.Of(peer(0)).Lost()
-	}
-	require.Equal(t, pacing.Min, ps.Of(peer(0)).Size)
-}
-
 // TestBlocksOnABrittleDiskSayWhatTheyCannot: each method that reads or writes.
 func TestBlocksOnABrittleDiskSayWhatTheyCannot(t *testing.T) {
 	clustertest.Run(t, 1, func(c *clustertest.Cluster) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/storage"
@@ -168,47 +167,4 @@ func TestOneFoldAtATime(t *testing.T) {
 		})
 		require.Len(t, m.contents(), 4)
 	})
-}
-
-// TestPaceBounds: pages grow while they come quickly and full, and shrink when they
-// come slowly or not at all.
-func TestPaceBounds(t *testing.T) {
-	for _, x := range []struct {
-		size, bytes int
-		took        time.Duration
-		want        int
-	}{
-		{pacing.First, pacing.First, 10 * time.Millisecond, 2 * pacing.First},
-		{pacing.First, pacing.First / 2, 10 * time.Millisecond, 2 * pacing.First},
-		{pacing.First, pacing.First/2 - 1, 10 * time.Millisecond, pacing.First},
-		{pacing.First, pacing.First, pacing.Quick, pacing.First},
-		{pacing.First, pacing.First, pacing.Quick - 1, 2 * pacing.First},
-		{pacing.First, pacing.First, pacing.Slow, pacing.First},
-		{pacing.First, pacing.First, pacing.Slow + 1, pacing.First / 2},
-		{pacing.First, 1, pacing.Slow + 1, pacing.First / 2},
-		{pacing.Min, 1, pacing.Slow + 1, pacing.Min},
-		{pacing.Max, pacing.Max, 0, pacing.Max},
-		{pacing.Max/2 + 1, pacing.Max, 0, pacing.Max},
-	} {
-		p := pacing.Pace{Size: x.size}
-		p.Arrived(x.bytes, x.took)
-		require.Equal(t, x.want, p.Size, "%+v", x)
-	}
-	p := pacing.Pace{Size: pacing.First}
-	p.Lost()
-	require.Equal(t, pacing.First/4, p.Size)
-	for range 9 {
-		p.Lost()
-	}
-	require.Equal(t, pacing.Min, p.Size)
-	var ps pacing.Paces
-	peer := transport.NewIdentity([]byte("a")).Peer()
-	ps.Of(peer).Size = 5
-	require.Equal(t, 5, ps.Of(peer).Size)
-	for i := range pacing.PeersMax - 1 {
-		ps.Of(transport.NewIdentity(fmt.Appendf(nil, "%d", i)).Peer())
-	}
-	require.Len(t, ps, pacing.PeersMax)
-	ps.Of(transport.NewIdentity([]byte("b")).Peer())
-	require.Len(t, ps, 1, "they are bounded")
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/taucloud/tau/storage/internal/pacing"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -81,25 +80,4 @@ func TestSurveyOfManyMembers(t *testing.T) {
 		}
 	}
 	require.Len(t, s.asked, 99)
-}
-
-// TestPace finds a size that takes about a second, whatever the link carries.
-func TestPace(t *testing.T) {
-	for _, rate := range []int{1 << 10, 8 << 10, 16 << 10, 128 << 10, 10 << 20} {
-		p := &pacing.Pace{Size: pacing.First}
-		for range 30 {
-			took := time.Duration(p.Size) * time.Second / time.Duration(rate)
-			p.Arrived(p.Size, took)
-		}
-		took := time.Duration(p.Size) * time.Second / time.Duration(rate)
-		require.LessOrEqual(t, took, pacing.Slow, "at %d bytes/s", rate)
-		require.True(t, took >= pacing.Quick/2 || p.Size == pacing.Max, "at %d bytes/s: %d", rate, p.Size)
-	}
-	p := &pacing.Pace{Size: pacing.Max}
-	for range 20 {
-		p.Lost()
-	}
-	require.Equal(t, pacing.Min, p.Size)
-	p.Arrived(10, time.Millisecond)
-	require.Equal(t, pacing.Min, p.Size, "a short page says nothing")
 }

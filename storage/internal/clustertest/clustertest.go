@@ -50,7 +50,7 @@ func (l *Loop) Elapsed() time.Duration { return time.Since(l.began) + time.Hour 
 // looked at between their turns, which is no race in virtual time, but the
 // detector does not know.
 func Run(t *testing.T, n int, f func(c *Cluster)) {
-	if underRace {
+	if UnderRace {
 		t.Skip("looks at its members between their turns")
 	}
 	synctest.Test(t, func(t *testing.T) {

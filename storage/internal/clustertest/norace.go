@@ -2,4 +2,5 @@
 
 package clustertest
 
-const underRace = false
+// UnderRace says whether the race detector is on.
+const UnderRace = false

@@ -2,7 +2,7 @@
 
 package clustertest
 
-// underRace: tests whose stand-ins write to variables of the test in turns of
+// UnderRace: tests whose stand-ins write to variables of the test in turns of
 // their own, which the test reads between two of them, are no races in virtual
 // time, but the detector does not know.
-const underRace = true
+const UnderRace = true
