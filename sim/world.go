@@ -143,7 +143,7 @@ func Run(cfg Config, body func(w *World) error) (out Outcome, err error) {
 	}
 	stopWatching := w.watch()
 	defer stopWatching()
-	// The T is a vessel for the bubble only: nothing is ever reported on it.
+	// testing.T is needed to make the bubble: nothing is ever reported on it.
 	synctest.Test(&testing.T{}, func(*testing.T) {
 		defer func() {
 			if v := recover(); v != nil { // what has begun in the bubble cannot be ended any more

@@ -19,7 +19,7 @@ const (
 )
 
 // logs holds the ends of the logs of running jobs, the last tailJobsMax of
-// them. They are a courtesy: the whole log comes as a block at the end.
+// them. They are best effort: the whole log comes as a block at the end.
 type logs struct {
 	tails map[string]*tail
 	order []string // of first line

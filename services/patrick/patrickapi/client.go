@@ -14,15 +14,15 @@ const (
 	// PushTimeout bounds a push at one patrick: it waits for two disks. PushTime is
 	// that of a large tree.
 	PushTimeout = 15 * time.Second
-	// RebuildTimeout bounds a rebuild at one patrick: it may fetch the tree, and
+	// rebuildTimeout bounds a rebuild at one patrick: it may fetch the tree, and
 	// passes it on.
-	RebuildTimeout = 15 * time.Second
-	// FinishTimeout bounds a report at one patrick: it fetches the log, and passes it
+	rebuildTimeout = 15 * time.Second
+	// finishTimeout bounds a report at one patrick: it fetches the log, and passes it
 	// on.
-	FinishTimeout = 12 * time.Second
-	// LogsTimeout bounds the silence of one patrick that is to send a log: it may have
+	finishTimeout = 12 * time.Second
+	// logsTimeout bounds the silence of one patrick that is to send a log: it may have
 	// to fetch it, and what that has brought is used when it is asked again.
-	LogsTimeout = 8 * time.Second
+	logsTimeout = 8 * time.Second
 	// CallTimeout bounds any other request at one patrick.
 	CallTimeout = 5 * time.Second
 	// avoidFor is how long a patrick that did not answer is asked last.
@@ -86,7 +86,7 @@ func (c *Client) Renew(ctx context.Context, req RenewRequest) (RenewResponse, er
 // Finish reports the end of an attempt. It is idempotent. Conflict means that
 // the attempt does not count.
 func (c *Client) Finish(ctx context.Context, req FinishRequest) (FinishResponse, error) {
-	return ask.Call(ctx, c.asker, Finish, BranchOf(req.Job), FinishTimeout+2*transport.TransferTime(min(req.LogSize, LogLenMax)), req)
+	return ask.Call(ctx, c.asker, Finish, BranchOf(req.Job), finishTimeout+2*transport.TransferTime(min(req.LogSize, LogLenMax)), req)
 }
 
 // Open lists open jobs, as key's coordinator knows them; key spreads the callers.
@@ -128,14 +128,14 @@ func (c *Client) Rebuild(ctx context.Context, job string) (RebuildResponse, erro
 	if now.Status.Final() {
 		n++
 	}
-	return ask.Call(ctx, c.asker, Rebuild, BranchOf(job), RebuildTimeout+2*transport.TransferTime(min(now.TreeSize, TreeLenMax)), RebuildRequest{Job: job, N: n})
+	return ask.Call(ctx, c.asker, Rebuild, BranchOf(job), rebuildTimeout+2*transport.TransferTime(min(now.TreeSize, TreeLenMax)), RebuildRequest{Job: job, N: n})
 }
 
 // Logs returns the log of a job as far as it is known. NotFound: there is none
 // yet, or none was kept. Unreachable: whoever keeps it does not answer.
 func (c *Client) Logs(ctx context.Context, job string) (LogsResponse, error) {
-	ctx = transport.Patient(ctx, LogsTimeout)
-	return ask.Call(ctx, c.asker, Logs, BranchOf(job), LogsTimeout+2*transport.TransferTime(LogLenMax), JobRequest{Job: job})
+	ctx = transport.Patient(ctx, logsTimeout)
+	return ask.Call(ctx, c.asker, Logs, BranchOf(job), logsTimeout+2*transport.TransferTime(LogLenMax), JobRequest{Job: job})
 }
 
 // SendLog streams log lines to the coordinator, best effort.

@@ -11,10 +11,10 @@ import (
 	"github.com/taucloud/tau/transport/ask"
 )
 
-// Each replica is given TryTimeout, then the next is asked. Writes wait for a
+// Each replica is given tryTimeout, then the next is asked. Writes wait for a
 // disk and for a second replica.
 const (
-	TryTimeout      = 2 * time.Second
+	tryTimeout      = 2 * time.Second
 	TryWriteTimeout = 8 * time.Second
 )
 
@@ -62,7 +62,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (PublishRespon
 
 // Current returns the current version of a branch.
 func (c *Client) Current(ctx context.Context, project, branch string) (Version, error) {
-	return ask.Call(ctx, c.asker, Current, "", TryTimeout, BranchRequest{Project: project, Branch: branch})
+	return ask.Call(ctx, c.asker, Current, "", tryTimeout, BranchRequest{Project: project, Branch: branch})
 }
 
 // Lookup lists the entries of the current version at or below prefix ("" for
@@ -71,7 +71,7 @@ func (c *Client) Lookup(ctx context.Context, project, branch, prefix string) ([]
 	req := LookupRequest{Project: project, Branch: branch, Prefix: prefix}
 	var all []Entry
 	for {
-		page, err := ask.Call(ctx, c.asker, Lookup, "", TryTimeout, req)
+		page, err := ask.Call(ctx, c.asker, Lookup, "", tryTimeout, req)
 		if err != nil {
 			return nil, err
 		}
@@ -90,7 +90,7 @@ func (c *Client) Lookup(ctx context.Context, project, branch, prefix string) ([]
 
 // History lists the versions of a branch that are kept, current first.
 func (c *Client) History(ctx context.Context, project, branch string) ([]Version, error) {
-	resp, err := ask.Call(ctx, c.asker, History, "", TryTimeout, BranchRequest{Project: project, Branch: branch})
+	resp, err := ask.Call(ctx, c.asker, History, "", tryTimeout, BranchRequest{Project: project, Branch: branch})
 	return resp.Versions, err
 }
 

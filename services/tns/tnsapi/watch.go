@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// WatchRetryInterval is the pause before a broken watch is opened anew.
-	WatchRetryInterval = time.Second
+	// watchRetryInterval is the pause before a broken watch is opened anew.
+	watchRetryInterval = time.Second
 	// WatchKeepAlive is how often a replica tells the current version although
 	// nothing has changed. After twice that a client takes the stream for broken.
 	WatchKeepAlive = 5 * time.Second
@@ -37,7 +37,7 @@ func (c *Client) Watch(ctx context.Context, project, branch string, f func(Versi
 				return context.Cause(ctx)
 			}
 		}
-		if err := clock.Sleep(ctx, c.ep.Loop(), WatchRetryInterval); err != nil {
+		if err := clock.Sleep(ctx, c.ep.Loop(), watchRetryInterval); err != nil {
 			return err
 		}
 	}
@@ -64,7 +64,7 @@ func (c *Client) watchAt(ctx context.Context, replica transport.Peer, hello []by
 }
 
 func (c *Client) open(ctx context.Context, replica transport.Peer, hello []byte) (*transport.Stream, error) {
-	ctx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), TryTimeout)
+	ctx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), tryTimeout)
 	defer cancel()
 	return c.ep.OpenStream(ctx, replica, Watch, hello)
 }
