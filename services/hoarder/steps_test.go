@@ -272,3 +272,50 @@ func TestPinsAtOnceAreBounded(t *testing.T) {
 	})
 	require.Equal(t, transport.Refused, transport.KindOf((&Service{}).Ready()))
 }
+
+// What a look at a copy finds is seen to: rotten content is mended at once, also
+// before a pin of it is acknowledged, and a rotten record is written again; a copy
+// that cannot be given up on the disk is held yet.
+func TestWhatALookAtACopyFinds(t *testing.T) {
+	inTown(t, 1, nil, func(w *town) {
+		time.Sleep(time.Minute)
+		req := asset(w.store(500, 1), "me")
+		req.Target = 1
+		_, err := w.pin(req)
+		require.NoError(t, err)
+		m, from := w.hoarders[0], []transport.Peer{w.user.Peer()}
+		w.turn(m, func(ctx context.Context, s *Service) {
+			require.NoError(t, s.env.Local.Apply(new(storage.Batch).Delete(heldKey(req.Root))))
+			s.scrub(ctx, req.Root)
+			require.False(t, s.rotted(heldKey(req.Root)))
+			require.NoError(t, s.obtain(ctx, req.Root, from, 500), "held already")
+			s.holdings.drop(req.Root)
+			require.NoError(t, s.obtain(ctx, req.Root, from, 500))
+			claimed := w.Facts("item-claimed")
+			require.Equal(t, int64(0), claimed[len(claimed)-1].Fields["moved"], "the blocks were here")
+		})
+		w.rot(m, req.Root)
+		w.turn(m, func(ctx context.Context, s *Service) {
+			require.NoError(t, s.makeSure(ctx, &req, from))
+			require.Len(t, w.Facts("item-corrupted"), 1)
+			require.True(t, s.Intact(ctx, req.Root))
+		})
+		w.user.Stop()
+		w.turn(m, func(ctx context.Context, s *Service) {
+			require.NoError(t, s.env.Blocks.Remove(cidOf(t, req.Root)))
+			refuse(m, memdisk.OpWrite, "/held")
+			require.True(t, s.holdings.beginMend(req.Root))
+			s.mend(ctx, req.Root)
+			require.True(t, s.holdings.holds(req.Root), "its record stands")
+			require.False(t, s.remains[req.Root])
+			heal(m)
+			require.True(t, s.holdings.beginMend(req.Root))
+			s.mend(ctx, req.Root)
+			require.False(t, s.holdings.holds(req.Root))
+			ended, cancel := context.WithCancel(ctx)
+			cancel()
+			_, err := s.replicate(ended)
+			require.Error(t, err)
+		})
+	})
+}
