@@ -103,7 +103,8 @@ func ownFrames(skip int) (list []string) {
 func ownCode(function string) bool {
 	first, _, _ := strings.Cut(function, "/")
 	domain := strings.Contains(first, ".") && strings.Contains(function, "/") || strings.HasPrefix(function, "main.")
-	return domain && !strings.Contains(function, "/sim.(*runner).") && !strings.Contains(function, "/sim.(*World).")
+	turning := strings.Contains(function, "/sim.(*runner).") || strings.Contains(function, "/sim.(*World).") || strings.Contains(function, "/sim.Run.")
+	return domain && !turning
 }
 
 // OwnFrames are the same of the goroutine that a traceback of the Go runtime

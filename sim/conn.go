@@ -101,9 +101,11 @@ func (e *connEnd) transmit(f frame, at int64, kind eventKind, key uint64) {
 func (e *connEnd) arrive(f frame) {
 	to := e.other()
 	if to.closed {
+		e.missed()
 		return
 	}
 	if e.conn.net.stops(e.link) || len(e.waiting) > 0 {
+		e.missed()
 		if len(e.waiting) == 0 {
 			e.link.stalled = append(e.link.stalled, e)
 		}
@@ -117,6 +119,13 @@ func (e *connEnd) arrive(f frame) {
 		return
 	}
 	to.host.handler.Frame(to, data)
+}
+
+// missed notes that the frame whose arrival was just traced is not heard, or not
+// yet.
+func (e *connEnd) missed() {
+	w := e.conn.net.w
+	w.trace.missed(w.nowNS(), e.link.label)
 }
 
 // resend plans the arrival of what waited for the link.

@@ -209,7 +209,7 @@ func TestPanicIsReported(t *testing.T) {
 			w.At(time.Second, "bug", func() { panic("the cause") })
 			return w.RunUntil(2 * time.Second)
 		})
-		require.ErrorContains(t, err, "panic at 1s: the cause")
+		require.ErrorContains(t, err, "panic in \"world bug\" at 1s: the cause")
 	}
 }
 

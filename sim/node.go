@@ -164,7 +164,7 @@ func (life *incarnation) boot(ctx context.Context) {
 		return
 	}
 	life.running, n.since = running, n.w.Now()
-	n.w.observe(n.name, "node", "started", node.F("incarnation", running.Incarnation()))
+	n.w.observe(n.name, "node", "started", node.F("incarnation", running.Incarnation()), node.F("peer", n.identity.Peer()))
 }
 
 func (life *incarnation) rand(name string) *rand.Rand {

@@ -129,7 +129,7 @@ func TestPanicOfATask(t *testing.T) {
 		})
 		return w.RunUntil(time.Minute)
 	})
-	require.ErrorContains(t, err, `panic in task "bad" of node-1 at 1s: out of luck`)
+	require.ErrorContains(t, err, `panic in "bad" of node on node-1 at 1s: out of luck`)
 	require.ErrorContains(t, err, "TestPanicOfATask", "where it was")
 }
 

@@ -75,6 +75,13 @@ func (t *trace) event(at int64, e *event) {
 	t.end()
 }
 
+// missed writes that the frame of the event before is not heard, or not yet.
+func (t *trace) missed(at int64, link string) {
+	t.begin(at, "missed")
+	t.text("l", link)
+	t.end()
+}
+
 // fact writes what a service reported.
 func (t *trace) fact(at int64, nodeName, service, fact string, fields []node.Field) {
 	t.begin(at, "fact")

@@ -34,6 +34,7 @@ type simFlags struct {
 	heap    string
 	perturb uint64
 	keep    string
+	explain string
 	stall   time.Duration
 	json    bool
 	quiet   bool
@@ -72,6 +73,8 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 	flags.BoolVar(&f.verify, "verify", false, "run twice, on 1 and on 4 threads, and show the first event that differs")
 	flags.BoolVar(&f.strict, "strict", false, "an expectation for which nothing was judged fails, too")
 	flags.StringVar(&f.trace, "trace", "", "write one JSON line per event to this file")
+	flags.StringVar(&f.explain, "explain", "", "tell the story of an object, --explain=ID, or without an id of that which one failed run is about, and what it comes to without each of a few faults")
+	flags.Lookup("explain").NoOptDefVal = explainAuto
 	flags.StringVar(&f.keep, "keep", "", "write runs that fail to this directory, one for each cause: scenarios with everything drawn, checked to fail of the same by themselves")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object per run, each on one line")
 	flags.BoolVar(&f.quiet, "quiet", false, "print one line per scenario, and what failed")
@@ -105,6 +108,8 @@ func (f *simFlags) check(files int) error {
 		return fmt.Errorf("--jobs %d: expected 1 to 1024", f.jobs)
 	case f.wire != "" && f.wire != scenario.Mocknet && f.wire != scenario.Direct:
 		return fmt.Errorf("--wire %s: expected mocknet or direct", f.wire)
+	case f.explain != "" && (f.seeds > 1 || files > 1 || f.verify):
+		return errors.New("--explain: one run is explained; name one file, and no --seeds and --verify")
 	case f.trace != "" && (f.seeds > 1 || files > 1):
 		return errors.New("--trace: one trace holds one run; name one file, and no --seeds")
 	}
@@ -174,7 +179,15 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 		if err := out.run(result); err != nil {
 			return err
 		}
-		return cmp.Or(out.story(stories[0], []report.Result{result}), out.verdict())
+		err = out.story(stories[0], []report.Result{result})
+		if err == nil && (!f.quiet && !f.json || f.explain != "") {
+			e := explainer{job: f.jobsOf(stories[0])[0], jobs: f.jobs, about: f.explain, out: stdout}
+			if f.json {
+				e.out = stderr
+			}
+			err = e.tell(&result)
+		}
+		return cmp.Or(err, out.verdict())
 	}
 	do := runInWorker
 	if f.verify {

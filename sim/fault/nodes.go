@@ -118,6 +118,36 @@ func Nodes(f Fault) []string {
 	return nil
 }
 
+// Concerns reports whether a fault does something to one of the nodes, or to a link
+// between two of them. Faults of all links of a node concern it.
+func Concerns(f Fault, nodes []string) bool {
+	some := func(of []string) bool {
+		return slices.ContainsFunc(of, func(n string) bool { return slices.Contains(nodes, n) })
+	}
+	switch f := f.(type) {
+	case Heal:
+		return true
+	case Failpoint:
+		return f.Nodes == nil || some(f.Nodes)
+	case Isolate:
+		return some(f.From)
+	case Partition:
+		sides := 0
+		for _, g := range f.Groups {
+			if some(g) {
+				sides++
+			}
+		}
+		return sides > 1
+	case interface{ ends() (from, to []string) }:
+		from, to := f.ends()
+		return some(from) && some(to)
+	}
+	return some(Nodes(f))
+}
+
+func (p Pairs) ends() (from, to []string) { return p.From, p.To }
+
 func (p Pairs) sides() []string { return slices.Concat(p.From, p.To) }
 
 func with(nodes []string, make func([]string) Fault) (list []Fault) {

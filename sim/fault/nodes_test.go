@@ -41,3 +41,23 @@ func TestSmaller(t *testing.T) {
 	require.Empty(t, Smaller(Heal{}))
 	require.Empty(t, Smaller(Failpoint{Point: "p"}), "on all nodes")
 }
+
+func TestConcerns(t *testing.T) {
+	for _, c := range []struct {
+		f    Fault
+		is   []string
+		want bool
+	}{
+		{Crash{Nodes: []string{"a"}}, []string{"a", "b"}, true},
+		{Crash{Nodes: []string{"c"}}, []string{"a", "b"}, false},
+		{Cut{Pairs{From: []string{"a"}, To: []string{"c"}}}, []string{"a", "b"}, false},
+		{Cut{Pairs{From: []string{"a", "c"}, To: []string{"b"}}}, []string{"a", "b"}, true},
+		{Partition{[][]string{{"a", "b"}, {"c"}}}, []string{"a", "b"}, false},
+		{Partition{[][]string{{"a"}, {"b"}}}, []string{"a", "b"}, true},
+		{Isolate{Pairs{From: []string{"c"}, To: []string{"a", "b", "c"}, TwoWay: true}}, []string{"a", "b"}, false},
+		{Failpoint{Point: "p"}, []string{"a"}, true},
+		{Heal{}, []string{"a"}, true},
+	} {
+		require.Equal(t, c.want, Concerns(c.f, c.is), "%v", c.f)
+	}
+}

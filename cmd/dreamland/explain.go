@@ -1,0 +1,143 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/taucloud/tau/scenarios/words"
+	"github.com/taucloud/tau/sim/explain"
+	"github.com/taucloud/tau/sim/fault"
+	"github.com/taucloud/tau/sim/report"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+const (
+	// explainAuto is --explain without an id: the object of what failed.
+	explainAuto = "auto"
+	// shortStory is how many lines a story has that nobody asked for.
+	shortStory = 15
+	// explainWallMax is real time: a run that takes longer is not made again unasked.
+	explainWallMax = 30 * time.Second
+	// whatIfMax is up to how many faults a run is tried without each of them.
+	whatIfMax = 12
+)
+
+// explainer tells what led to a failure.
+type explainer struct {
+	job   job
+	jobs  int
+	about string // an id, explainAuto, or "" if nobody asked
+	out   io.Writer
+}
+
+// tell makes the run once more, with a trace, unless there is one.
+func (e *explainer) tell(r *report.Result) error {
+	failed := r.Verdict != report.Held
+	if e.about == "" && (!failed || r.WallMS > explainWallMax.Milliseconds()) || e.about == explainAuto && !failed {
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "dreamland-explain-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	trace, err := e.trace(dir)
+	if err != nil {
+		return err
+	}
+	id := e.about
+	if id == "" || id == explainAuto {
+		id = trace.ObjectOf(strings.Join(r.Broken(), "\n"))
+	}
+	if id == "" {
+		return nil // the failure names nothing
+	}
+	rows := shortStory
+	if e.about != "" {
+		rows = 0
+	}
+	var faults []fault.Fault
+	for _, step := range e.job.scenario.Plan(r.Seed) {
+		if step.Fault != nil {
+			faults = append(faults, step.Fault)
+		}
+	}
+	story := trace.Tell(id, time.Duration(r.VirtualMS)*time.Millisecond, faults)
+	if failed {
+		story.Verdict = strings.Split(r.Broken()[0], "\n")[0]
+	}
+	story.Write(e.out, rows)
+	if failed && e.about != "" {
+		err = e.whatIf(r, dir)
+	}
+	fmt.Fprintln(e.out)
+	return err
+}
+
+// trace reads the trace of the run.
+func (e *explainer) trace(dir string) (*explain.Trace, error) {
+	j := e.job
+	if info, err := os.Stat(j.trace); j.trace == "" || err != nil || !info.Mode().IsRegular() {
+		j.trace = filepath.Join(dir, "trace.jsonl")
+		runInWorker(j)
+	}
+	f, err := os.Open(j.trace)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return explain.Read(f)
+}
+
+// whatIf runs a failed scenario without each of its faults.
+func (e *explainer) whatIf(r *report.Result, dir string) error {
+	s := e.job.scenario
+	whole := s.Fix(r.Seed, r.Wire, time.Duration(r.VirtualMS+1)*time.Millisecond)
+	var jobs []job
+	var without []string
+	for i, x := range whole.Steps {
+		if x.Fault == nil {
+			continue
+		}
+		one := *whole
+		one.Steps = append(append([]scenario.Step{}, whole.Steps[:i]...), whole.Steps[i+1:]...)
+		file := filepath.Join(dir, fmt.Sprintf("without-%d.yaml", len(jobs)))
+		if err := os.WriteFile(file, one.Text(), 0o644); err != nil {
+			return err
+		}
+		story, err := scenario.Load(file, words.Vocabulary())
+		if err != nil {
+			return err
+		}
+		jobs = append(jobs, job{scenario: story, seed: r.Seed, wire: r.Wire, strict: e.job.strict})
+		without = append(without, fmt.Sprintf("%s at %s", x.Fault, x.At.Round(time.Millisecond)))
+	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	if len(jobs) > whatIfMax {
+		fmt.Fprintf(e.out, "which of its %d faults it takes: dreamland shrink %s --seed %d\n", len(jobs), s.File, r.Seed)
+		return nil
+	}
+	fmt.Fprintln(e.out, "what if")
+	return inParallel(jobs, e.jobs, runInWorker, func(other report.Result) error {
+		fmt.Fprintf(e.out, "  without %s: %s\n", without[0], becomes(r, &other))
+		without = without[1:]
+		return nil
+	})
+}
+
+// becomes says what came of a run that was made a little different.
+func becomes(was, is *report.Result) string {
+	switch {
+	case is.Verdict == report.Held:
+		return "it holds"
+	case sameCause(was, is):
+		return "it fails of the same"
+	}
+	return "it fails of something else: " + strings.Split(is.Broken()[0], "\n")[0]
+}

@@ -1,0 +1,250 @@
+package explain
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/taucloud/tau/sim/fault"
+)
+
+// Story is what happened to one object.
+type Story struct {
+	// Object is its id, Field what the facts call it: "job".
+	Object, Field string
+	// Nodes are those that reported something of it, in that order.
+	Nodes []string
+	// Verdict, if not empty, ends the story.
+	Verdict string
+
+	rows  []row
+	end   time.Duration
+	trace *Trace
+}
+
+// row is a line of the story; more are equal ones that follow it, the last at last.
+type row struct {
+	line
+	fault bool
+	more  int
+	last  time.Duration
+}
+
+var words = regexp.MustCompile(`[\w-]{4,}`)
+
+// ObjectOf finds in sentences what they are about: the longest word that a field of
+// a fact has as its value and that is no node, else a node. "" if there is none.
+func (t *Trace) ObjectOf(sentences ...string) string {
+	candidates := map[string]bool{}
+	for _, s := range sentences {
+		for _, w := range words.FindAllString(s, -1) {
+			candidates[w] = false
+		}
+	}
+	nodes := map[string]bool{}
+	for i := range t.lines {
+		l := &t.lines[i]
+		nodes[l.node] = true
+		for _, f := range l.fields {
+			if _, found := candidates[f.value]; found && l.kind == "fact" {
+				candidates[f.value] = true
+			}
+		}
+	}
+	best, node := "", ""
+	for _, w := range slices.Sorted(maps.Keys(candidates)) {
+		switch {
+		case nodes[w]:
+			node = w
+		case candidates[w] && strings.ContainsAny(w, "0123456789") && len(w) > len(best):
+			best = w
+		}
+	}
+	if best == "" {
+		return node
+	}
+	return best
+}
+
+// Tell tells the story of an object until the end of a run, with the faults of the
+// run that could concern it.
+func (t *Trace) Tell(object string, end time.Duration, faults []fault.Fault) *Story {
+	s := &Story{Object: object, end: end, trace: t}
+	about := func(l *line) bool {
+		return l.node == object || slices.ContainsFunc(l.fields, func(f field) bool { return f.value == object })
+	}
+	for i := range t.lines {
+		if l := &t.lines[i]; l.kind == "fact" && about(l) {
+			if !slices.Contains(s.Nodes, l.node) {
+				s.Nodes = append(s.Nodes, l.node)
+			}
+			for _, f := range l.fields {
+				if f.value == object && s.Field == "" {
+					s.Field = f.name
+				}
+			}
+		}
+	}
+	wanted := map[string]bool{}
+	for _, f := range faults {
+		if fault.Concerns(f, s.Nodes) {
+			wanted[f.String()] = true
+		}
+	}
+	began := false
+	for i := range t.lines {
+		l := &t.lines[i]
+		if l.kind == "fact" && about(l) && !began {
+			began = true
+			s.forget()
+		}
+		switch {
+		case l.kind == "fact" && about(l), l.kind == "log" && slices.Contains(s.Nodes, l.node),
+			l.kind == "fact" && l.service == "node" && slices.Contains(s.Nodes, l.node):
+			s.add(row{line: *l})
+		case l.kind == "world" && (wanted[strings.TrimPrefix(l.name, "end: ")] || l.name == "heal everything"):
+			s.add(row{line: *l, fault: true})
+		}
+	}
+	return s
+}
+
+// forget leaves out what was over before the story begins.
+func (s *Story) forget() {
+	ended := func(r row) bool {
+		return slices.ContainsFunc(s.rows, func(o row) bool { return o.name == "end: "+r.name })
+	}
+	s.rows = slices.DeleteFunc(s.rows, func(r row) bool {
+		return !r.fault && r.name == "started" || r.fault && (strings.HasPrefix(r.name, "end: ") || ended(r))
+	})
+}
+
+// add folds what says the same as an earlier line of the same node: others ask
+// again and again.
+func (s *Story) add(r row) {
+	same := func(o row) bool {
+		return !r.fault && o.node == r.node && o.name == r.name && o.text(s) == r.text(s)
+	}
+	for i := len(s.rows) - 1; i >= 0 && i >= len(s.rows)-foldWithin; i-- {
+		if same(s.rows[i]) {
+			s.rows[i].more++
+			s.rows[i].last = r.at
+			return
+		}
+	}
+	s.rows = append(s.rows, r)
+}
+
+// foldWithin is how many lines back an equal one is looked for.
+const foldWithin = 12
+
+// text are the fields of a fact, without what every line of the story has and how
+// long an answer took.
+func (r *row) text(s *Story) string {
+	var parts []string
+	for _, f := range r.fields {
+		if f.value == s.Object || f.value == "" || f.name == "took" || r.kind != "fact" {
+			continue
+		}
+		value := f.value
+		if name := s.trace.peers[value]; name != "" && r.name != "started" {
+			value = name
+		}
+		if len(value) > valueLenMax {
+			value = value[:valueLenMax] + "..."
+		}
+		parts = append(parts, f.name+"="+value)
+	}
+	return strings.Join(parts, " ")
+}
+
+// valueLenMax bounds what is shown of a value, fieldsLenMax of all.
+const (
+	valueLenMax  = 24
+	fieldsLenMax = 110
+)
+
+// Write prints the story, at most rowsMax lines of it: the first ones and, of
+// the rest, the last. 0 is all.
+func (s *Story) Write(out io.Writer, rowsMax int) {
+	if len(s.rows) == 0 {
+		fmt.Fprintf(out, "the story of %s: no fact names it\n", s.Object)
+		return
+	}
+	what := s.Object
+	if s.Field != "" && s.Field != s.Object {
+		what = s.Field + " " + what
+	}
+	fmt.Fprintf(out, "the story of %s, on %s\n", what, strings.Join(s.Nodes, ", "))
+	first, skipped := len(s.rows), 0
+	if rowsMax > 0 && len(s.rows) > rowsMax {
+		first = rowsMax / 3
+		skipped = len(s.rows) - rowsMax
+	}
+	width := 0
+	for i := range s.rows {
+		width = max(width, len(s.rows[i].node))
+	}
+	for i := range s.rows {
+		if i >= first && i < first+skipped {
+			if i == first {
+				fmt.Fprintf(out, "  ... %d lines (--explain shows them)\n", skipped)
+			}
+			continue
+		}
+		s.rows[i].write(out, s, width)
+	}
+	if s.Verdict != "" {
+		fmt.Fprintf(out, "  %-10s %-*s  FAILED %s\n", s.end.Round(time.Millisecond), width, "", s.Verdict)
+	}
+	s.writeHeard(out)
+}
+
+func (r *row) write(out io.Writer, s *Story, width int) {
+	at := r.at.Round(time.Millisecond)
+	if r.fault {
+		fmt.Fprintf(out, "  %-10s %-*s  FAULT %s\n", at, width, "", r.name)
+		return
+	}
+	text := r.text(s)
+	if len(text) > fieldsLenMax {
+		text = text[:fieldsLenMax] + "..."
+	}
+	if r.more > 0 {
+		text = strings.TrimSpace(text + fmt.Sprintf(" (and %d times until %s)", r.more, r.last.Round(time.Millisecond)))
+	}
+	fmt.Fprintf(out, "  %-10s %-*s  %s\n", at, width, r.node, strings.TrimSpace(r.service+" "+r.name+" "+text))
+}
+
+// writeHeard says what the nodes of the story could know of each other.
+func (s *Story) writeHeard(out io.Writer) {
+	var lines []string
+	for _, to := range s.Nodes {
+		var parts []string
+		for _, from := range s.Nodes {
+			if at, heard := s.trace.lastHeard(from, to, s.end); heard && from != to {
+				parts = append(parts, fmt.Sprintf("%s %s before", from, (s.end-at).Round(time.Millisecond)))
+			}
+		}
+		if len(parts) > 0 {
+			lines = append(lines, fmt.Sprintf("  %s from %s", to, strings.Join(parts, ", ")))
+		}
+	}
+	if len(lines) > 0 {
+		fmt.Fprintf(out, "who had last heard from whom at the end, %s\n%s\n", s.end.Round(time.Millisecond), strings.Join(lines, "\n"))
+	}
+}
+
+// lastHeard is when a node last got something from another one, up to a moment.
+func (t *Trace) lastHeard(from, to string, until time.Duration) (at time.Duration, heard bool) {
+	for _, x := range t.heard[[2]string{from, to}] {
+		if x <= until {
+			at, heard = x, true
+		}
+	}
+	return at, heard
+}
