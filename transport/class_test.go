@@ -41,11 +41,11 @@ func TestBulkTakesNothingFromControl(t *testing.T) {
 		s.sleep(ctx, time.Second)
 		before := len(stalled.sent)
 		require.NoError(t, s.Tell(s.peer, "t/note", make([]byte, 100)))
-		calling(s, s.peer, transport.Control, 1<<20)
+		calling(s, s.peer, transport.Control, 3<<20)
 		s.sleep(ctx, time.Second)
 		whole := s.whole(control)
 		require.Len(t, whole[0], 100+2+len("t/note"))
-		for range 100 {
+		for range 300 {
 			whole = s.whole(control)
 			s.sleep(ctx, time.Millisecond)
 		}

@@ -64,7 +64,7 @@ func flows(n int, class Class) (*Engine, []*session) {
 	e := &Engine{}
 	var list []*session
 	for range n {
-		s := &session{link: &link{class: class}, inflow: newInflow(ConnWindowMin), streams: map[uint64]*Stream{}}
+		s := &session{greeted: true, link: &link{class: class}, inflow: newInflow(ConnWindowMin), streams: map[uint64]*Stream{}}
 		s.out = newOutbox()
 		s.flushing = true // nobody sends
 		list = append(list, s)
@@ -150,4 +150,9 @@ func TestWindowsOfAllConnsAreBounded(t *testing.T) {
 		total += s.inflow.open + s.inflow.held - ConnWindowMin
 	}
 	require.LessOrEqual(t, total, windowBytesMax)
+	for _, s := range sessions {
+		s.conn, s.remote = &loopConn{}, &remote{}
+		e.drop(s, stoppedError, &actions{})
+	}
+	require.Zero(t, e.windows, "conns that are over have none")
 }

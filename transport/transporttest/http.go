@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -196,14 +197,14 @@ func bodiesGoBothWays(s *suite) {
 
 func slowReadersHoldTheServer(s *suite) {
 	const length = 24 << 20
-	sent := 0
+	var sent atomic.Int64
 	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, chunk := NewPattern(length), make([]byte, 32<<10)
 		for n, err := body.Read(chunk); err == nil; n, err = body.Read(chunk) {
 			if _, err := w.Write(chunk[:n]); err != nil {
 				return
 			}
-			sent += n
+			sent.Add(int64(n))
 		}
 	}))
 	s.Do(0, func(ctx context.Context) {
@@ -215,10 +216,10 @@ func slowReadersHoldTheServer(s *suite) {
 		_, err = io.CopyN(got, response.Body, 1<<20)
 		assert.NoError(s, err)
 		assert.NoError(s, clock.Sleep(ctx, s.loop(0), 300*time.Millisecond))
-		held := sent
-		assert.Less(s, held, 12<<20, "the server was not held back")
+		held := sent.Load()
+		assert.Less(s, held, int64(12<<20), "the server was not held back")
 		assert.NoError(s, clock.Sleep(ctx, s.loop(0), 200*time.Millisecond))
-		assert.Equal(s, held, sent)
+		assert.Equal(s, held, sent.Load())
 		_, err = io.Copy(got, response.Body)
 		assert.NoError(s, err)
 		assert.True(s, got.Whole())
@@ -304,7 +305,9 @@ func answersMayComeEarly(s *suite) {
 
 func deadlinesEndReadsAndWrites(s *suite) {
 	var readErr, writeErr error
+	var over atomic.Bool
 	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer over.Store(true)
 		control := http.NewResponseController(w)
 		assert.NoError(s, control.SetReadDeadline(s.loop(1).Now().Add(100*time.Millisecond)))
 		_, readErr = r.Body.Read(make([]byte, 1))
@@ -318,11 +321,13 @@ func deadlinesEndReadsAndWrites(s *suite) {
 		}
 		_, err = io.WriteString(transport.NewByteStream(ctx, st), "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n")
 		assert.NoError(s, err)
-		assert.True(s, eventually(ctx, s.loop(0), func() bool { return writeErr != nil }))
+		assert.True(s, eventually(ctx, s.loop(0), over.Load))
+		st.Reset()
+	})
+	s.Do(1, func(context.Context) {
 		for _, err := range []error{readErr, writeErr} {
 			assert.Equal(s, transport.Timeout, transport.KindOf(err), "%v", err)
 		}
-		st.Reset()
 	})
 }
 
