@@ -40,6 +40,16 @@ type Error struct {
 	Text string
 	// cause is this node's own reason, a context's end or a stopped loop.
 	cause error
+	// answered: the peer's handler returned it.
+	answered bool
+}
+
+// Answered reports whether err is what the called peer's handler returned, and not
+// what became of the call on its way: an Unreachable that was answered is about
+// somebody whom that peer called in its turn.
+func Answered(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.answered
 }
 
 func (e *Error) Error() string {

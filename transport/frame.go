@@ -176,7 +176,7 @@ func (f frame) err() *Error {
 	case kind == Stopped:
 		kind = Unreachable
 	}
-	return &Error{Kind: kind, Op: printable(f.name), Text: printable(f.text)}
+	return &Error{Kind: kind, Op: printable(f.name), Text: printable(f.text), answered: f.kind != Stopped}
 }
 
 func printable(b []byte) string { return strings.ToValidUTF8(string(b), "?") }

@@ -193,6 +193,7 @@ func TestWhatIsLookedFor(t *testing.T) {
 		m := o.monkeys[0]
 		young, old := o.push(aPush("young", 2)), o.push(aPush("old", 1))
 		here := m.store("here")
+		time.Sleep(second) // what the pushes have begun to look for is found
 		o.turn(o.ranked()[1], func(ctx context.Context, s *Service) {
 			s.repairing = true // and nothing else does it
 			clear(s.wants)

@@ -135,7 +135,7 @@ func serveAtCoordinator[Req, Resp any](s *Service, m transport.Method[Req, Resp]
 				return local(ctx, from, req)
 			}
 			resp, err := m.Call(ctx, s.env.Wire, coordinator, req)
-			if transport.KindOf(err) != transport.Unreachable {
+			if transport.KindOf(err) != transport.Unreachable || transport.Answered(err) {
 				return resp, err
 			}
 			s.peers.learn(coordinator, false) // and ask who is next

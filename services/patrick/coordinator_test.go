@@ -201,14 +201,17 @@ func TestARequestGoesToTheCoordinator(t *testing.T) {
 		list[0].renewErr = transport.New(transport.Conflict, "patrick/renew", "ended")
 		requireKind(t, transport.Conflict, renew(), "ended")
 		requests(2, 0, 0)
-		list[0].renewErr = transport.New(transport.Unreachable, "patrick/renew", "gone")
+		list[0].renewErr = transport.New(transport.Unreachable, "patrick/renew", "tns is silent")
+		requireKind(t, transport.Unreachable, renew(), "tns is silent") // it answered: nobody else decides
+		requests(3, 0, 0)
+		list[0].renewErr = clock.ErrStopped
 		require.NoError(t, renew())
-		requests(3, 1, 0)
+		requests(4, 1, 0)
 		require.NoError(t, renew())
-		requests(3, 2, 0) // it is known for a while
+		requests(4, 2, 0) // it is known for a while
 		list[1].renewErr = list[0].renewErr
 		require.NoError(t, renew())
-		requests(3, 3, 1)
+		requests(4, 3, 1)
 
 		self.Do(func(ctx context.Context) { r.forget(list[0].Peer()) })
 		list[0].takes = second
