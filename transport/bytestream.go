@@ -42,7 +42,7 @@ func (b *ByteStream) Read(p []byte) (int, error) {
 // Write implements io.Writer.
 func (b *ByteStream) Write(p []byte) (n int, err error) {
 	for n < len(p) {
-		part := p[n:min(len(p), n+StreamMessageLenMax)]
+		part := p[n:min(len(p), n+b.stream.fitting())]
 		if err := b.stream.Send(b.ctx, part); err != nil {
 			return n, err
 		}
@@ -90,10 +90,11 @@ func (b *ByteStream) elapsed(t time.Time) time.Duration {
 		return 0
 	}
 	loop := b.stream.ep.loop
-	if at := loop.Elapsed() + t.Sub(loop.Now()); at != 0 {
-		return at
+	left := t.Sub(loop.Now())
+	if left <= 0 {
+		return -1
 	}
-	return -1
+	return min(left, farthest) + loop.Elapsed()
 }
 
 // LocalAddr implements net.Conn.

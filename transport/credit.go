@@ -7,12 +7,13 @@ const (
 	StreamWindowMin = 16 << 10
 	StreamWindowMax = 4 << 20
 	// ConnWindowMin bounds the same for all streams of a conn together. It grows with
-	// the windows of its streams up to ConnWindowMax; those grow up to half of that on a
-	// bulk conn, and up to ConnWindowMin on a control conn. The rest is left to streams
-	// that have not grown: so streams that nobody reads do not hold up the others, as
-	// long as their messages are no longer than StreamWindowMin.
+	// the windows of its streams, and what the last message of each may exceed them by,
+	// up to ConnWindowMax; those grow up to a third of that on a bulk conn, and up to
+	// ConnWindowMin on a control conn. The rest is left to streams that have not grown:
+	// so streams that nobody reads do not hold up the others, as long as their messages
+	// are no longer than StreamWindowMin or than what is left of their window.
 	ConnWindowMin = 256 << 10
-	ConnWindowMax = 16 << 20
+	ConnWindowMax = 24 << 20
 	// windowBytesMax bounds what all conns of a node have beyond ConnWindowMin.
 	windowBytesMax = 128 << 20
 	// messageCost is what a message counts beside its bytes, so that empty ones are
@@ -106,7 +107,11 @@ func (e *Engine) widen(s *session, by int, a *actions) bool {
 }
 
 // opened counts the window of a new stream of a session.
-func (st *Stream) opened(a *actions) { st.ep.engine.widen(st.session, st.inflow.size, a) }
+func (st *Stream) opened(a *actions) { st.ep.engine.widen(st.session, st.share(), a) }
+
+// share is what a stream may take of the window of its session: a message that does
+// not fit may exceed its own.
+func (st *Stream) share() int { return st.inflow.size + cost(StreamWindowMin) }
 
 // consume counts a message that was taken, and gives the peer credit. A window
 // doubles when half of it was taken and the reader waits for more.
@@ -133,18 +138,22 @@ func (st *Stream) consume(length int, a *actions) {
 // growthMax is up to what the windows of a session's streams may grow.
 func (s *session) growthMax() int {
 	if s.class() == Bulk {
-		return ConnWindowMax / 2
+		return ConnWindowMax / 3
 	}
 	return ConnWindowMin
 }
 
 // settle gives the conn credit for what was received and is not taken yet: a
-// stream that is over holds up no other.
+// stream that is over holds up no other. It gives back the place of a handler that
+// has returned before the peer ended the stream.
 func (st *Stream) settle(a *actions) {
 	if st.settled {
 		return
 	}
 	st.settled = true
-	st.session.windows -= st.inflow.size
+	st.session.windows -= st.share()
 	st.ep.engine.taken(st.session, st.inflow.held, a)
+	if st.served {
+		st.ep.engine.uncount(st.serving)
+	}
 }

@@ -1,11 +1,16 @@
 package transport
 
 import (
+	"math"
 	"os"
 	"time"
 
 	"github.com/taucloud/tau/clock"
 )
+
+// farthest is how far away a deadline is that never comes: it can be added to any
+// Elapsed.
+const farthest = math.MaxInt64 / 2
 
 // deadline is when one direction of a stream gives up.
 type deadline struct {
@@ -28,7 +33,7 @@ func (s *Stream) setDeadline(d *deadline, at time.Duration) {
 		d.timer.Stop()
 		d.timer = nil
 	}
-	left := at - s.ep.loop.Elapsed()
+	left := max(at, -farthest) - s.ep.loop.Elapsed()
 	var number uint64
 	s.ep.engine.do(func(a *actions) {
 		d.number++

@@ -43,7 +43,7 @@
 // conn. Windows are in bytes, and a message counts 64 more than it has. That of a
 // stream is 16 KiB at first ([StreamWindowMin]) and doubles up to 4 MiB
 // ([StreamWindowMax]) while its reader keeps up; that of a conn is 256 KiB
-// ([ConnWindowMin]) and grows with its streams' up to 16 MiB ([ConnWindowMax]); on a
+// ([ConnWindowMin]) and grows with its streams' up to 24 MiB ([ConnWindowMax]); on a
 // control conn streams do not grow beyond 256 KiB together. What has volume belongs on a
 // stream of class Bulk.
 //
@@ -58,7 +58,8 @@
 // # Bounds
 //
 // A message has at most [MessageLenMax] bytes. A peer has at most
-// [HandlersPerPeerMax] calls and streams served at once and [NotesPerPeerMax]
+// [HandlersPerPeerMax] calls and streams served at once - a stream keeps its place
+// until the peer has ended it, too - and [NotesPerPeerMax]
 // notes waiting; what it sends beyond is refused or, if it is a note, dropped.
 // What waits for a dial is bounded, too. After a dial that failed, calls fail at
 // once, until another one, which they cause, has succeeded. A peer that breaks the protocol loses its conn.

@@ -203,6 +203,9 @@ func (e *Engine) established(s *session, a *actions) {
 	l.waiting, l.waitingBytes = nil, 0
 	for _, o := range waiting {
 		switch {
+		case l.current == nil: // it broke under what it was given
+			e.failOutbound(o, unreachable("the conn broke"), a)
+			continue
 		case o.call != nil && o.call.done, o.stream != nil && o.stream.err != nil:
 			continue
 		case o.oneWay() && !e.fits(l.current, len(o.frame)):
@@ -219,12 +222,17 @@ func (e *Engine) dropWaiting(l *link, cause *Error, a *actions) {
 	waiting := l.waiting
 	l.waiting, l.waitingBytes = nil, 0
 	for _, o := range waiting {
-		if o.call != nil {
-			e.finish(o.call, nil, cause, a)
-		}
-		if o.stream != nil {
-			o.stream.end(cause, a)
-		}
+		e.failOutbound(o, cause, a)
+	}
+}
+
+// failOutbound ends what waits for a frame that will not be sent.
+func (e *Engine) failOutbound(o outbound, cause *Error, a *actions) {
+	if o.call != nil {
+		e.finish(o.call, nil, cause, a)
+	}
+	if o.stream != nil {
+		o.stream.end(cause, a)
 	}
 }
 

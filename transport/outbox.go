@@ -19,8 +19,9 @@ const (
 	// sent or received in part.
 	partsMax      = 16
 	partsBytesMax = 2 * wholeLenMax
-	// urgentBytesMax bounds what waits and is not subject to the window.
-	urgentBytesMax = 1 << 20
+	// urgentBytesMax bounds what waits and is not subject to the window. All streams
+	// that wait for a dial may be opened at once.
+	urgentBytesMax = 2 << 20
 )
 
 // lane is the kind of a flow.
@@ -270,6 +271,19 @@ func (b *outbox) drop(key flowKey) (wasSent bool) {
 		b.partOver(f)
 	}
 	return false
+}
+
+// credit is what the stream messages of a flow that wait have taken of a window.
+func (b *outbox) credit(key flowKey) (n int) {
+	if f := b.flows[key]; f != nil && key.lane == laneStream {
+		head := len(encodeID(frameData, key.id))
+		for _, o := range f.queue {
+			if frameType(o.frame[0]) == frameData {
+				n += cost(len(o.frame) - head)
+			}
+		}
+	}
+	return n
 }
 
 // weight is what the session takes of the node's memory, in bytes: what waits

@@ -36,12 +36,17 @@ type waiting struct {
 // for some bytes already.
 func (w waiting) may(e *Engine, given int) bool {
 	switch {
-	case w.session.over:
+	case w.gone():
 		return true
 	case w.stream != nil:
-		return w.stream.err != nil || w.stream.maySend(w.size+given)
+		return w.stream.maySend(w.size + given)
 	}
-	return w.call.done || e.fits(w.session, w.size+given)
+	return e.fits(w.session, w.size+given)
+}
+
+// gone reports whether it will not take the room.
+func (w waiting) gone() bool {
+	return w.session.over || w.stream != nil && w.stream.err != nil || w.call != nil && w.call.done
 }
 
 // wakeWaiting has those look again for whom there may be room now, the first
@@ -52,7 +57,9 @@ func (e *Engine) wakeWaiting(a *actions) {
 		if !w.may(e, given) {
 			return false
 		}
-		given += w.size
+		if !w.gone() {
+			given += w.size
+		}
 		if w.stream != nil {
 			w.stream.waits = false
 			w.stream.changed(a)

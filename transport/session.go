@@ -115,9 +115,11 @@ func (e *Engine) flushSoon(s *session, a *actions) {
 	}
 }
 
-// takeBack drops what waits of a flow, and reports whether nothing did.
+// takeBack drops what waits of a flow, and reports whether nothing did. The peer will
+// give no credit for that, so the other streams get what it has taken of the conn's.
 func (e *Engine) takeBack(s *session, key flowKey, a *actions) (wasSent bool) {
 	before := s.out.weight()
+	s.streamWindow += s.out.credit(key)
 	wasSent = s.out.drop(key)
 	e.weigh(s, before)
 	if !wasSent && !s.over {

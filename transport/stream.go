@@ -28,6 +28,7 @@ type Stream struct {
 	session *session // nil while the conn is dialed
 	id      uint64
 	serving *serving // on the accepting side
+	served  bool     // its handler has returned
 	err     *Error   // why both directions are over
 	changes uint64   // counts what may end a wait
 	waiters []*streamWaiter
@@ -116,6 +117,15 @@ func (s *Stream) Send(ctx context.Context, message []byte) error {
 		s.ep.engine.queue(s.session, outbound{frame: frame, flow: flowKey{lane: laneStream, id: s.id}}, a)
 		return true, nil
 	})
+}
+
+// fitting is how long a message may be that takes no more of the window than there is
+// left, or than StreamWindowMin.
+func (s *Stream) fitting() (length int) {
+	s.ep.engine.do(func(*actions) {
+		length = min(StreamMessageLenMax, max(s.window, StreamWindowMin)-messageCost)
+	})
+	return length
 }
 
 // maySend reports whether neither the peer's windows nor what waits to be sent

@@ -123,13 +123,17 @@ func (e *Engine) runStream(ctx context.Context, st *Stream, hello []byte) {
 }
 
 // streamServed ends what the handler left open. A handler that closed the
-// stream need not have read all: the peer may go on sending, to nobody.
+// stream need not have read all: the peer may go on sending, to nobody. It keeps its
+// place until the peer has ended it, too, so that it has no more streams than places.
 func (e *Engine) streamServed(st *Stream, a *actions) {
-	e.uncount(st.serving)
 	st.serving.over = true
-	if !st.sendClosed {
+	st.served = true
+	if st.sendClosed {
+		st.discardAll(a)
+	} else {
 		st.abort(&Error{Kind: Stopped, Op: st.method, Text: "the handler returned"}, a)
-		return
 	}
-	st.discardAll(a)
+	if st.settled {
+		e.uncount(st.serving)
+	}
 }

@@ -230,14 +230,20 @@ func (f *fetch) mayHave(h *holder, queue []storage.CID) bool {
 }
 
 // request makes one request for the first blocks of the queue that a holder may
-// have. Those that do not come go back to its end.
+// have. Those that do not come go back to its end, but the one that is begun to its
+// front: so few are here in part, however slow the links are.
 func (f *fetch) request(ctx context.Context, h *holder, queue *[]storage.CID) {
 	wants := takeFor(h, queue)
 	if err := f.get(ctx, h, wants); err != nil {
 		h.failed = err
 	}
-	for _, c := range wants {
-		if _, got := f.links[c]; !got {
+	for i, c := range wants {
+		if _, got := f.links[c]; got {
+			continue
+		}
+		if part := f.parts[c]; i == 0 && part != nil && len(part.raw) > 0 {
+			*queue = slices.Insert(*queue, 0, c)
+		} else {
 			*queue = append(*queue, c)
 		}
 	}

@@ -619,3 +619,37 @@ func TestFetchesEnd(t *testing.T) {
 		})
 	})
 }
+
+// TestFewBlocksAreHereInPart, however slow the link is: memory is for as many as are
+// asked for at once.
+func TestFewBlocksAreHereInPart(t *testing.T) {
+	var leaves []string
+	for i := range 60 {
+		leaves = append(leaves, fmt.Sprint(i)+bytesOf(40_000))
+	}
+	d := newDAG2(leaves...)
+	withShelves(t, 2, graphOf(d), func(r *reader, shelves []*shelf) {
+		most := 0
+		for _, s := range shelves {
+			begun := map[string]int{}
+			s.say = func(_ int, request getRequest) (getResponse, error, bool) {
+				request.SizeMax = min(request.SizeMax, 16<<10)
+				response := s.give(request)
+				for i, item := range response.Items {
+					id := string(request.CIDs[i])
+					if begun[id] = request.Offset + len(item.Raw); begun[id] == item.Size {
+						delete(begun, id)
+					}
+				}
+				most = max(most, len(begun))
+				return response, clock.Sleep(context.Background(), s.Loop, 2*time.Second), true
+			}
+		}
+		_, err := r.get(d.root(), 10<<20, shelves...)
+		require.NoError(t, err)
+		require.LessOrEqual(t, most, 2)
+		for _, s := range shelves {
+			require.Less(t, len(s.asked), 200, "nothing is asked for twice")
+		}
+	})
+}

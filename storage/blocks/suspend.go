@@ -33,7 +33,11 @@ func (b *Store) resume(root storage.CID) *fetch {
 
 // suspend keeps what a fetch that failed has brought, if another may go on.
 func (b *Store) suspend(f *fetch) {
-	if f.failed != nil || f.size > suspendedSizeMax || len(f.held)+len(f.parts) == 0 {
+	size := f.size
+	for _, part := range f.parts {
+		size += int64(len(part.raw))
+	}
+	if f.failed != nil || size > suspendedSizeMax || len(f.held)+len(f.parts) == 0 {
 		b.release(f.held)
 		return
 	}

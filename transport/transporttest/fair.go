@@ -166,7 +166,7 @@ func stalledPeerCostsNobodyHisCalls(s *suite) {
 // readersThatDoNotReadHoldUpNoCalls: what streams may have in flight together is
 // bounded, and it comes back when they end.
 func readersThatDoNotReadHoldUpNoCalls(s *suite) {
-	const streams, size = 40, 32 << 10
+	const streams, size = 40, 48 << 10
 	s.Endpoint(1).Handle("t/echo", echo)
 	server := s.Endpoint(1)
 	server.HandleStream("t/deaf", func(ctx context.Context, _ transport.Peer, _ []byte, _ *transport.Stream) {
@@ -187,7 +187,7 @@ func readersThatDoNotReadHoldUpNoCalls(s *suite) {
 				}
 			})
 		}
-		full := inWindow(streams*transport.StreamWindowMin, size)
+		full := inWindow(streams*(2*transport.StreamWindowMin+64), size) // of the conn, not of the streams
 		eventually(ctx, s.loop(0), func() bool { return sent >= full-1 })
 		assert.NoError(s, clock.Sleep(ctx, s.loop(0), 300*time.Millisecond))
 		assert.LessOrEqual(s, sent, full, "sent")
