@@ -2,10 +2,12 @@ package tau_test
 
 import (
 	"encoding/json"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,22 +67,79 @@ func TestAddAServiceTellsTheTruth(t *testing.T) {
 	require.Contains(t, run(tmp, binary, "-test.v"), "--- PASS: TestWhatIsAcknowledgedSurvives")
 }
 
-// TestAddAServiceNamesWhatIsThere: each path in the document, but for those of the
-// toy, exists.
-func TestAddAServiceNamesWhatIsThere(t *testing.T) {
-	raw, err := os.ReadFile(howTo)
-	require.NoError(t, err)
-	prose := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(string(raw), "")
-	found := 0
-	for _, m := range regexp.MustCompile("`([a-z_]+(?:/[a-zA-Z_.-]+)+|[A-Za-z_]+\\.(?:md|go))`").FindAllStringSubmatch(prose, -1) {
-		path := m[1]
-		inService := !strings.Contains(path, "/") && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go")
-		if strings.Contains(path, "count") || inService || path == "services/x" {
-			continue
+var (
+	fenced  = regexp.MustCompile("(?s)```.*?```")
+	quoted  = regexp.MustCompile("`([A-Za-z_][\\w.-]*(?:/[\\w.*-]+)*/?)`")
+	linked  = regexp.MustCompile(`\]\(([^)#\s]+)`)
+	hasFile = regexp.MustCompile(`^[\w-]+\.(?:go|md|yaml|patch)$`)
+	// placeholders stand for any service, as a document says.
+	placeholders = []string{"services/x", "services/x/xapi"}
+)
+
+// TestDocumentsNameWhatIsThere: each link and each path in a document of ours leads
+// somewhere, but for those of the toy. A path begins with a folder of the root, or of
+// the document's own; a name of a file alone is of a file below the document's folder,
+// of the root, or of a story, or, in a document about everything, of any file.
+func TestDocumentsNameWhatIsThere(t *testing.T) {
+	bases := map[string][]string{} // by the name of a file: the folders that have one
+	var documents []string
+	require.NoError(t, filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != ".":
+			return filepath.SkipDir
+		case !d.IsDir():
+			bases[d.Name()] = append(bases[d.Name()], filepath.Dir(path))
+			if strings.HasSuffix(path, ".md") {
+				documents = append(documents, path)
+			}
 		}
-		_, err := os.Stat(path)
-		require.NoError(t, err, "%s names %s, which is not there", howTo, path)
-		found++
+		return nil
+	}))
+	found := 0
+	for _, document := range documents {
+		raw, err := os.ReadFile(document)
+		require.NoError(t, err)
+		dir := filepath.Dir(document)
+		for _, m := range linked.FindAllStringSubmatch(string(raw), -1) {
+			if !strings.Contains(m[1], "://") {
+				_, err := os.Stat(filepath.Join(dir, m[1]))
+				require.NoError(t, err, "%s has a link to it", document)
+				found++
+			}
+		}
+		for _, m := range quoted.FindAllStringSubmatch(fenced.ReplaceAllString(string(raw), ""), -1) {
+			if document == howTo && strings.Contains(m[1], "count") || slices.Contains(placeholders, m[1]) {
+				continue
+			}
+			there, isPath := named(m[1], dir, bases)
+			require.True(t, there, "%s names %s, which is not there", document, m[1])
+			if isPath {
+				found++
+			}
+		}
 	}
-	require.Greater(t, found, 10)
+	require.Greater(t, found, 200, "no paths were found")
+}
+
+// named reports whether what a document of a folder quotes is there, as far as it is
+// a path at all.
+func named(name, dir string, bases map[string][]string) (there, isPath bool) {
+	if hasFile.MatchString(name) {
+		general := dir == "." || dir == "docs" || dir == "scenarios"
+		return slices.ContainsFunc(bases[name], func(at string) bool {
+			return general || at == "." || at == dir || strings.HasPrefix(at, dir+"/") || at == "scenarios"
+		}), true
+	}
+	first, _, deeper := strings.Cut(name, "/")
+	if _, err := os.Stat(first); err != nil || !deeper {
+		return true, false // the name of something else
+	}
+	for _, at := range []string{name, filepath.Join(dir, name)} {
+		if matches, err := filepath.Glob(at); err == nil && len(matches) > 0 {
+			return true, true
+		}
+	}
+	return false, true
 }

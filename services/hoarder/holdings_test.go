@@ -13,7 +13,7 @@ import (
 
 const testLease = 20 * time.Second
 
-func TestLedger(t *testing.T) {
+func TestHoldings(t *testing.T) {
 	l := newHoldings(100, testLease, 0)
 	require.False(t, l.reserve(101))
 	require.True(t, l.reserve(60))
