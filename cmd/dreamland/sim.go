@@ -229,14 +229,17 @@ func (f *simFlags) single(j job, progress *progress, stdout io.Writer) (report.R
 	if os.Getenv(workerEnv) != "" {
 		return runHere(j, stdout, reportProgress())
 	}
-	if t, err := openTrace(j.trace); err != nil { // a bad name is bad input, not a run that failed
+	t, err := openTrace(j.trace)
+	if err != nil { // a bad name is bad input, not a run that failed
 		return report.Result{}, err
-	} else if t != nil {
+	}
+	_, piped := t.(*bufferedTrace)
+	if t != nil {
 		_ = t.close()
 	}
 	reported, done := progress.watch(j.scenario.Duration)
 	defer done()
-	if f.profile == "" && f.heap == "" {
+	if f.profile == "" && f.heap == "" && !piped { // a worker's pipes are its own
 		return supervised(j, reported)
 	}
 	stop, err := startProfile(f.profile)
