@@ -24,6 +24,10 @@ type keeper struct {
 func (k *keeper) keep(s *scenario.Scenario, results []report.Result) error {
 	for _, r := range report.SmallestByCause(results) {
 		file := filepath.Join(k.dir, fmt.Sprintf("%s-seed-%d.yaml", s.Name, r.Seed))
+		if sameFile(file, s.File) {
+			fmt.Fprintf(k.out, "not kept: %s is the scenario itself\n", file)
+			continue
+		}
 		same, err := k.keepOne(s, r, file)
 		if err != nil {
 			return fmt.Errorf("--keep: %w", err)
@@ -71,6 +75,13 @@ func (k *keeper) try(file string, text []byte) (*report.Result, error) {
 	}
 	r := runInWorker(job{scenario: s, seed: s.Seed, wire: s.Wire, strict: k.strict})
 	return &r, nil
+}
+
+// sameFile reports whether two paths lead to one file that is there.
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	other, errToo := os.Stat(b)
+	return err == nil && errToo == nil && os.SameFile(one, other)
 }
 
 func sameCause(a, b *report.Result) bool {

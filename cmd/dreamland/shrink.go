@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -85,6 +88,9 @@ func (f *shrinkFlags) run(file string, stdout, stderr io.Writer) error {
 			return fmt.Errorf("--out %s is the scenario itself: name another file", f.out)
 		}
 	}
+	if err := f.own(); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "dreamland-shrink-")
 	if err != nil {
 		return err
@@ -92,6 +98,22 @@ func (f *shrinkFlags) run(file string, stdout, stderr io.Writer) error {
 	defer os.RemoveAll(dir)
 	t := &trial{flags: f, dir: dir, story: s, seed: f.seed.or(s.Seed), progress: newProgress(stderr, false), began: time.Now(), known: map[string]bool{}}
 	return t.shrink(stdout)
+}
+
+// own complains about files at the places of the results that no shrinking has made:
+// they are somebody's work.
+func (f *shrinkFlags) own() error {
+	for file, mark := range map[string]string{f.out: shrunkMark, testFile(f.out): shrunkTestMark} {
+		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && bytes.Contains(text, []byte(mark)) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("--out %s: %w", f.out, err)
+		}
+		return fmt.Errorf("--out %s: %s is there and was not made by dreamland shrink: name another file", f.out, file)
+	}
+	return nil
 }
 
 // shrink goes from the run to the file that is left of it.

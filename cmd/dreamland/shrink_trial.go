@@ -127,10 +127,16 @@ func (t *trial) better(f *scenario.Fixed, trying string) {
 	}
 }
 
+// shrunkMark and shrunkTestMark are in all files that shrinking has made.
+const (
+	shrunkMark     = "by dreamland shrink."
+	shrunkTestMark = " fails as long as this does:"
+)
+
 // write replaces the file of the smallest scenario so far, whole or not at all.
 func (t *trial) write(f *scenario.Fixed) error {
 	out := *f
-	out.About = fmt.Sprintf("What is left of %s with seed %d by dreamland shrink.\nFails: %s (%s)", t.story.File, t.seed, strings.Split(t.first.Broken()[0], "\n")[0], t.cause.When)
+	out.About = fmt.Sprintf("What is left of %s with seed %d "+shrunkMark+"\nFails: %s (%s)", t.story.File, t.seed, strings.Split(t.first.Broken()[0], "\n")[0], t.cause.When)
 	if t.first.Revision != "" {
 		out.About += "\nFound by dreamland built from " + t.first.Revision
 	}
@@ -155,7 +161,7 @@ import (
 	"github.com/taucloud/tau/sim/scenario"
 )
 
-// Test{{.Name}} fails as long as this does:
+// Test{{.Name}}` + shrunkTestMark + `
 //
 //	{{.Cause}}
 func Test{{.Name}}(t *testing.T) {
@@ -167,6 +173,12 @@ func Test{{.Name}}(t *testing.T) {
 `))
 
 var nameParts = regexp.MustCompile(`[^A-Za-z0-9]+`)
+
+// testFile is the file of the test beside a scenario.
+func testFile(out string) string {
+	dir, name := filepath.Split(strings.TrimSuffix(out, ".yaml"))
+	return dir + strings.ReplaceAll(name, "-", "_") + "_test.go"
+}
 
 // writeTest writes a test beside the file and returns its name.
 func (t *trial) writeTest() (string, error) {
@@ -185,7 +197,7 @@ func (t *trial) writeTest() (string, error) {
 	if pkg == "" || pkg[0] >= '0' && pkg[0] <= '9' {
 		pkg = "shrunk" + pkg
 	}
-	file := strings.ReplaceAll(name, "-", "_") + "_test.go"
+	file := testFile(t.flags.out)
 	var text bytes.Buffer
 	if err := shrunkTest.Execute(&text, map[string]string{
 		"Package": pkg, "Name": camel, "File": filepath.Base(t.flags.out), "Cause": strings.Split(t.first.Broken()[0], "\n")[0],

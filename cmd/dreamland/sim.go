@@ -60,6 +60,9 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 			if err := f.check(len(files)); err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("keep") && f.keep == "" {
+				return errors.New("--keep: expected the name of a directory")
+			}
 			return sim(f, files, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 		ValidArgsFunction: yamlFiles,
