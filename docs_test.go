@@ -63,6 +63,7 @@ func TestAddAServiceTellsTheTruth(t *testing.T) {
 		return string(out)
 	}
 	run(root, "go", "test", "-vet=off", "-overlay", file, "./services")
+	run(root, "go", "test", "-vet=off", "-overlay", file, "-c", "-o", os.DevNull, "./services/counter/counterapi")
 	run(root, "go", "test", "-vet=off", "-overlay", file, "-c", "-o", binary, "./services/counter")
 	require.Contains(t, run(tmp, binary, "-test.v"), "--- PASS: TestWhatIsAcknowledgedSurvives")
 }

@@ -127,8 +127,8 @@ func (e Env) OpenReplicated(ctx context.Context, namespace string, history stora
 
 // Replicate makes what was written to a replicated store durable, here and on as
 // many other replicas as it takes to have copies of it, if they answer within
-// limit. It returns on how many it is: fewer than copies is no error, only that it
-// is not durable here (0).
+// limit. It returns on how many it is: fewer than copies is no error. An error means
+// that it is on none, not even durable here.
 func (e Env) Replicate(ctx context.Context, store storage.Replicated, copies int, limit time.Duration) (int, error) {
 	ctx, cancel := clock.WithTimeout(ctx, e.Loop, limit)
 	defer cancel()

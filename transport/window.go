@@ -21,7 +21,8 @@ const (
 	rttMemoryTrips = 20
 )
 
-// window says how much of a session may be on its way: enough to keep a link
+// window says how much of a session may be on its way, all its traffic together (what
+// the receiver of one stream grants is an inflow): enough to keep a link
 // busy and no more, whatever its speed, so that there is no long queue behind
 // which beacons and calls would have to wait. Frames that a socket has taken
 // cannot be overtaken, and sockets take megabytes.
