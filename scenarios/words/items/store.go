@@ -13,6 +13,7 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/scenarios/words/users"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/storage"
@@ -43,12 +44,8 @@ type storeParams struct {
 	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
 }
 
-const (
-	// storeSizeMax bounds an item of an action, as the range of its size does.
-	storeSizeMax = 16 << 20
-	// storeRetryWait is the pause between two tries of an action.
-	storeRetryWait = time.Second
-)
+// storeSizeMax bounds an item of an action, as the range of its size does.
+const storeSizeMax = 16 << 20
 
 // Actions are what users do with items.
 func Actions() []scenario.Action {
@@ -174,28 +171,23 @@ func storedKey(root string) storage.Key { return storage.K("stored", root) }
 // deliver marks until it is acknowledged or the client gives up.
 func (p *storeParams) deliver(ctx context.Context, client node.Env, req hoarderapi.PinRequest, digest string) error {
 	hoarders := hoarderapi.NewClient(client.Wire)
-	begin := client.Loop.Elapsed()
 	client.Observe("store-sent", append(markFields(req), node.F("digest", digest))...)
-	for {
+	gaveUp, err := users.Insist(ctx, client, p.RetryFor, []transport.Kind{transport.Invalid, transport.Conflict}, func(ctx context.Context) error {
 		sent := client.Loop.Elapsed()
 		resp, err := hoarders.Pin(ctx, req)
 		if err == nil {
 			client.Observe("store-acknowledged", append(markFields(req), node.F("took", client.Loop.Elapsed()-sent), node.F("holder", resp.Holder),
 				node.F("bytes", resp.Bytes), node.F("copies", resp.Copies), node.F("records", resp.Records))...)
-			return nil
 		}
-		kind := transport.KindOf(err)
-		if kind == transport.Refused {
+		if transport.KindOf(err) == transport.Refused {
 			client.Observe("store-refused", append(markFields(req), node.F("took", client.Loop.Elapsed()-sent))...)
 		}
-		if kind == transport.Invalid || kind == transport.Conflict || client.Loop.Elapsed()-begin >= p.RetryFor {
-			client.Observe("store-given-up", append(markFields(req), node.F("error", err.Error()))...)
-			return err
-		}
-		if err := clock.Sleep(ctx, client.Loop, storeRetryWait); err != nil {
-			return err
-		}
+		return err
+	})
+	if gaveUp {
+		client.Observe("store-given-up", append(markFields(req), node.F("error", err.Error()))...)
 	}
+	return err
 }
 
 func markFields(req hoarderapi.PinRequest) []node.Field {

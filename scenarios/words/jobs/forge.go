@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/scenarios/words/users"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -71,20 +71,19 @@ func (f forge) event(ctx context.Context, req patrickapi.PushRequest, p *pushPar
 	}
 	patricks := patrickapi.NewClient(f.env.Wire)
 	branch := storage.K("branch", patrickapi.BranchID(req.Repository, req.Branch))
-	begin := f.env.Loop.Elapsed()
-	for {
-		event, err := patricks.NewEvent(ctx, req.Project, req.Repository, req.Branch, id, f.seen(branch))
-		if err == nil {
-			return event, f.keep(branch, binary.BigEndian.AppendUint64(nil, max(event.Order, f.seen(branch))))
-		}
-		if transport.KindOf(err) == transport.Invalid || f.env.Loop.Elapsed()-begin >= p.RetryFor {
-			f.env.Observe("push-given-up", node.F("commit", req.Commit), node.F("error", err.Error()))
-			return event, fmt.Errorf("no order for a push: %w", err)
-		}
-		if err := clock.Sleep(ctx, f.env.Loop, pushRetryWait); err != nil {
-			return event, err
-		}
+	var event patrickapi.Event
+	gaveUp, err := users.Insist(ctx, f.env, p.RetryFor, []transport.Kind{transport.Invalid}, func(ctx context.Context) (err error) {
+		event, err = patricks.NewEvent(ctx, req.Project, req.Repository, req.Branch, id, f.seen(branch))
+		return err
+	})
+	if gaveUp {
+		f.env.Observe("push-given-up", node.F("commit", req.Commit), node.F("error", err.Error()))
+		err = fmt.Errorf("no order for a push: %w", err)
 	}
+	if err != nil {
+		return event, err
+	}
+	return event, f.keep(branch, binary.BigEndian.AppendUint64(nil, max(event.Order, f.seen(branch))))
 }
 
 // seen is the newest order of a branch that a push was given.

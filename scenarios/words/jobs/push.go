@@ -15,6 +15,7 @@ import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/scenarios/ports"
 	"github.com/taucloud/tau/scenarios/words/evidence"
+	"github.com/taucloud/tau/scenarios/words/users"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/transport"
@@ -47,9 +48,6 @@ type pushParams struct {
 	// RetryFor is how long an unacknowledged push is delivered again.
 	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
 }
-
-// pushRetryWait is the pause between two deliveries of one push.
-const pushRetryWait = time.Second
 
 // Actions are what users do about jobs.
 func Actions() []scenario.Action {
@@ -157,23 +155,21 @@ func (p *pushParams) manifest() []byte {
 // deliver sends a push until it is acknowledged or the user gives up.
 func deliver(ctx context.Context, client node.Env, req patrickapi.PushRequest, retryFor time.Duration) error {
 	patricks := patrickapi.NewClient(client.Wire)
-	begin := client.Loop.Elapsed()
-	for tries := 1; ; tries++ {
+	tries := 0
+	gaveUp, err := users.Insist(ctx, client, retryFor, []transport.Kind{transport.Invalid, transport.Conflict}, func(ctx context.Context) error {
+		tries++
 		resp, err := patricks.Push(ctx, req)
 		if err == nil {
 			client.Observe("push-acknowledged", node.F("job", resp.Job), node.F("project", req.Project), node.F("repository", req.Repository),
 				node.F("branch", req.Branch), node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("duplicate", resp.Duplicate),
 				node.F("forgotten", resp.Forgotten), node.F("tries", tries))
-			return nil
 		}
-		if kind := transport.KindOf(err); kind == transport.Invalid || kind == transport.Conflict || client.Loop.Elapsed()-begin >= retryFor {
-			client.Observe("push-given-up", node.F("commit", req.Commit), node.F("error", err.Error()))
-			return err
-		}
-		if err := clock.Sleep(ctx, client.Loop, pushRetryWait); err != nil {
-			return err
-		}
+		return err
+	})
+	if gaveUp {
+		client.Observe("push-given-up", node.F("commit", req.Commit), node.F("error", err.Error()))
 	}
+	return err
 }
 
 // jobParams is what the timeline says of a job that something is done with.
@@ -216,19 +212,14 @@ func jobAction(name, doc string, retryFor time.Duration, once jobOnce) scenario.
 func (p jobParams) run(ctx context.Context, client node.Env, n int, once jobOnce) error {
 	scenario.Numbered(n, &p.Repository, &p.Branch, &p.Commit)
 	patricks := patrickapi.NewClient(client.Wire)
-	begin := client.Loop.Elapsed()
-	for {
+	_, err := users.Insist(ctx, client, p.RetryFor, nil, func(ctx context.Context) error {
 		job, err := p.job(ctx, patricks)
-		if err == nil {
-			err = once(ctx, client, patricks, job)
-		}
-		if err == nil || client.Loop.Elapsed()-begin >= p.RetryFor {
+		if err != nil {
 			return err
 		}
-		if err := clock.Sleep(ctx, client.Loop, pushRetryWait); err != nil {
-			return err
-		}
-	}
+		return once(ctx, client, patricks, job)
+	})
+	return err
 }
 
 func cancelOnce(ctx context.Context, client node.Env, patricks *patrickapi.Client, job string) error {

@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/scenarios/words/evidence"
+	"github.com/taucloud/tau/scenarios/words/users"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/transport"
@@ -38,9 +38,6 @@ type publishParams struct {
 	// RetryFor is how long it is tried again when no replica answers.
 	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
 }
-
-// tnsRetryWait is the pause between two tries of an action.
-const tnsRetryWait = time.Second
 
 // Actions are what is asked of tns without a job.
 func Actions() []scenario.Action {
@@ -137,20 +134,8 @@ func entriesOf(commit string, n int) []tnsapi.Entry {
 
 // retry repeats f until it succeeds or is refused for good.
 func retry(ctx context.Context, env node.Env, limit time.Duration, f func(ctx context.Context) error) error {
-	end := env.Loop.Elapsed() + limit
-	for {
-		err := f(ctx)
-		switch transport.KindOf(err) {
-		case 0, transport.Conflict, transport.Invalid, transport.Stopped:
-			return err
-		}
-		if env.Loop.Elapsed() >= end {
-			return err
-		}
-		if err := clock.Sleep(ctx, env.Loop, tnsRetryWait); err != nil {
-			return err
-		}
-	}
+	_, err := users.Insist(ctx, env, limit, []transport.Kind{transport.Conflict, transport.Invalid, transport.Stopped}, f)
+	return err
 }
 
 // rollbackParams is what a rollback in a timeline may say.
