@@ -81,16 +81,16 @@ func TestWhatCannotBeWrittenHasNotHappened(t *testing.T) {
 		"write a pin again": {word: "/kv", act: func(_ context.Context, s *Service, it *item) error {
 			return s.mendPins(it.root, []pinRecord{{Kind: hoarderapi.Asset, Owner: "other", Target: 1}})
 		}},
-		"end a lease": {word: "/kv", given: func(s *Service, it *item) {
+		"end a pin": {word: "/kv", given: func(s *Service, it *item) {
 			s.put(t, pinEntry(it.root, pinRecord{Kind: hoarderapi.Asset, Owner: "other", Target: 1, For: 1}))
-			s.index.leases.list[0].at = 0
+			s.index.expiries.list[0].at = 0
 		}, act: func(_ context.Context, s *Service, it *item) error {
-			s.endLeases()
-			if len(s.index.leases.list) == 0 {
+			s.endPins()
+			if len(s.index.expiries.list) == 0 {
 				return nil
 			}
-			require.Equal(t, s.env.Loop.Elapsed()+leaseRetry, s.index.leases.list[0].at)
-			s.index.leases.list[0].at = 0
+			require.Equal(t, s.env.Loop.Elapsed()+expiryRetry, s.index.expiries.list[0].at)
+			s.index.expiries.list[0].at = 0
 			return again
 		}},
 		"delete idle pins": {word: "/kv", quiet: true, given: func(s *Service, it *item) {

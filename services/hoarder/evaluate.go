@@ -194,7 +194,7 @@ func (s *Service) sweepForever(ctx context.Context) {
 			return
 		}
 		s.writeInterest()
-		s.endLeases()
+		s.endPins()
 		s.sweep()
 		s.tidy(ctx)
 	}

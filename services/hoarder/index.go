@@ -17,7 +17,7 @@ type index struct {
 	sorted    []*item // all, by root, if it is as long as list
 	roster    *roster
 	databases map[database]map[*item]uint64 // pins that stand: item to version
-	leases    leases
+	expiries  expiries
 	due       dueQueue
 }
 
@@ -109,7 +109,7 @@ func (x *index) setPin(it *item, e *entry, deleted bool, now time.Duration) {
 	if deleted {
 		it.pins = slices.DeleteFunc(it.pins, func(m *pin) bool { return m.owner == e.owner && m.Seq == e.seq && m.id == e.id })
 	} else if it.putPin(e.pin) {
-		x.leases.add(it.root, e.pin, now)
+		x.expiries.add(it.root, e.pin, now)
 	}
 }
 

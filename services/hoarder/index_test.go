@@ -111,7 +111,7 @@ func TestNothingIsLeftOfWhatIsDeleted(t *testing.T) {
 }
 
 func TestLeasesEndInTheirOrder(t *testing.T) {
-	var l leases
+	var l expiries
 	pin := func(seq uint64, d time.Duration) *pin {
 		return newPin(pinRecord{Kind: hoarderapi.Asset, Owner: "a", Seq: seq, For: d})
 	}

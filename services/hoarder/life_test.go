@@ -410,9 +410,9 @@ func TestTheEndOfAPinIsLookedAtAgain(t *testing.T) {
 			gone, left = left, gone
 		}
 		w.turn(left, func(_ context.Context, s *Service) {
-			require.Len(t, s.index.leases.list, 1)
-			s.index.leases.list[0].at = s.env.Loop.Elapsed()
-			s.endLeases()
+			require.Len(t, s.index.expiries.list, 1)
+			s.index.expiries.list[0].at = s.env.Loop.Elapsed()
+			s.endPins()
 			require.Empty(t, w.Facts("pin-withdrawn"), "that is for the best-ranked")
 		})
 		gone.Vanish()
