@@ -14,7 +14,6 @@ import (
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/transport"
-	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 const (
@@ -134,7 +133,7 @@ func (s *Service) fetchTree(ctx context.Context, l *lock) (patrickapi.Tree, erro
 	if err != nil {
 		return patrickapi.Tree{}, UserError("the job has no tree: " + err.Error())
 	}
-	holders := rendezvous.Rank(patrickapi.BranchOf(l.job.ID), s.env.Wire.Directory().Peers(patrickapi.Service))
+	holders := patrickapi.Ranked(s.env.Wire.Directory(), patrickapi.BranchOf(l.job.ID))
 	err = s.retryWhileLeased(ctx, l, func(ctx context.Context) error {
 		ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, fetchTime(l.job.TreeSize))
 		defer cancel()

@@ -8,7 +8,6 @@ import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
-	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // The coordinator of a branch is the best-ranked patrick that can be reached. Each
@@ -98,7 +97,7 @@ func (r *reach) forget(p transport.Peer) {
 // coordinator finds the coordinator of a branch: a better-ranked patrick that answers, or
 // this one. The error is that of ctx's end.
 func (r *reach) coordinator(ctx context.Context, branchID string) (coordinator transport.Peer, isSelf bool, err error) {
-	for _, p := range rendezvous.Rank(branchID, r.env.Wire.Directory().Peers(patrickapi.Service)) {
+	for _, p := range patrickapi.Ranked(r.env.Wire.Directory(), branchID) {
 		if p == r.env.Self {
 			break
 		}
@@ -113,7 +112,7 @@ func (r *reach) coordinator(ctx context.Context, branchID string) (coordinator t
 // branch.
 func (r *reach) others(branchID string) []transport.Peer {
 	var list []transport.Peer
-	for _, p := range rendezvous.Rank(branchID, r.env.Wire.Directory().Peers(patrickapi.Service)) {
+	for _, p := range patrickapi.Ranked(r.env.Wire.Directory(), branchID) {
 		if p != r.env.Self {
 			list = append(list, p)
 		}

@@ -218,12 +218,7 @@ func (s *Service) find(op, id string) (*active, error) {
 }
 
 func (s *Service) isPatrick(p transport.Peer) bool {
-	for _, q := range s.env.Wire.Directory().Peers(patrickapi.Service) {
-		if p == q {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.env.Wire.Directory().Peers(patrickapi.Service), p)
 }
 
 func (j *active) heldBy(token fencing.Token) bool { return j.state.Live && j.state.Top.Token == token }

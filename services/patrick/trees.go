@@ -9,7 +9,6 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
-	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // The tree of a job that may still be built, also anew, and the log of its last
@@ -109,7 +108,7 @@ func (s *Service) repairContent(ctx context.Context, w *want) error {
 // keeps reports whether this patrick is one of those that keep what belongs to a
 // job.
 func (s *Service) keeps(id string) bool {
-	ranked := rendezvous.Rank(patrickapi.BranchOf(id), s.env.Wire.Directory().Peers(patrickapi.Service))
+	ranked := patrickapi.Ranked(s.env.Wire.Directory(), patrickapi.BranchOf(id))
 	return slices.Contains(ranked[:min(len(ranked), max(1, s.settings.Copies))], s.env.Self)
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // Status is where a job is in its life. A job that is Failed, Cancelled or
@@ -132,6 +134,12 @@ func BranchOf(job string) string {
 		return job
 	}
 	return job[:branchIDLen]
+}
+
+// Ranked lists the patricks that a directory knows, in the order in which they are the
+// coordinator of a branch.
+func Ranked(d transport.Directory, branchID string) []transport.Peer {
+	return rendezvous.Rank(branchID, d.Peers(Service))
 }
 
 // IsJobID reports whether s has the form of a job's id.
