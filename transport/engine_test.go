@@ -59,7 +59,9 @@ func TestCall(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "hi", string(got))
 	require.Equal(t, "me", string(self))
-	require.Equal(t, transport.New(transport.Conflict, "test/fail", "stale token"), failed)
+	require.EqualError(t, failed, transport.New(transport.Conflict, "test/fail", "stale token").Error())
+	require.Equal(t, transport.Conflict, transport.KindOf(failed))
+	require.True(t, transport.Answered(failed))
 	require.Equal(t, transport.Refused, transport.KindOf(unknown))
 	require.Equal(t, transport.Unreachable, transport.KindOf(nobody))
 }

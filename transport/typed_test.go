@@ -47,7 +47,8 @@ func TestTypedValues(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, 5, sum)
-	require.Equal(t, transport.New(transport.Conflict, "sum/add", "negative"), conflict)
+	require.EqualError(t, conflict, transport.New(transport.Conflict, "sum/add", "negative").Error())
+	require.Equal(t, transport.Conflict, transport.KindOf(conflict))
 	require.Zero(t, none)
 	require.Equal(t, transport.Invalid, transport.KindOf(invalid))
 	b.do(t, func(ctx context.Context) {

@@ -105,10 +105,14 @@ func (a *auditor) lookAtHoarder(ctx context.Context, env node.Env) {
 		node.F("max", s.BytesMax), node.F("others", s.LiveOthers), node.F("corrupted", s.Corrupted))
 }
 
-// readItem fetches an item from whoever is said to hold it, and reads it, in a
-// task of its own: it may take longer than other looks. Two would take their links
-// from each other.
+// readItem fetches an item from whoever is said to hold it, and reads it.
 func (a *auditor) readItem(_ context.Context, env node.Env) {
+	a.fetch(env, func(ctx context.Context) { a.read(ctx, env) })
+}
+
+// fetch reads content in a task of its own: it may take longer than other looks. Two
+// would take their links from each other.
+func (a *auditor) fetch(env node.Env, read func(ctx context.Context)) {
 	if a.reading {
 		return
 	}
@@ -116,7 +120,7 @@ func (a *auditor) readItem(_ context.Context, env node.Env) {
 	a.flying++
 	env.Loop.Go("audit-read", func(ctx context.Context) {
 		defer func() { a.flying--; a.reading = false }()
-		a.read(ctx, env)
+		read(ctx)
 	})
 }
 

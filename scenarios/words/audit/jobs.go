@@ -138,8 +138,9 @@ func (a *auditor) lookAtMonkey(ctx context.Context, env node.Env) {
 }
 
 // lookAtArtifact fetches what a job came to, as whoever runs it would.
-func (a *auditor) lookAtArtifact(ctx context.Context, env node.Env) {
-	a.fetchArtifact(ctx, env, pick(a, a.artifacts.list))
+func (a *auditor) lookAtArtifact(_ context.Context, env node.Env) {
+	root := pick(a, a.artifacts.list)
+	a.fetch(env, func(ctx context.Context) { a.fetchArtifact(ctx, env, root) })
 }
 
 // fetchArtifact allows for what it takes over the slowest link.
