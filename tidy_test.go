@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -103,6 +104,39 @@ func TestImportDirection(t *testing.T) {
 			}
 			break
 		}
+	}
+}
+
+// TestWordsMeetAtTheirEvidence: what users do and what is demanded of one kind of thing
+// is told without another; who looks at everything, and the list of all, know all.
+func TestWordsMeetAtTheirEvidence(t *testing.T) {
+	shared := []string{"evidence", "replicas", "users", "worldtest"}
+	for _, s := range sources(t) {
+		own, ok := strings.CutPrefix(s.dir, "scenarios/words/")
+		if !ok || own == "audit" || s.test {
+			continue
+		}
+		for _, imp := range s.file.Imports {
+			path, _ := strconv.Unquote(imp.Path.Value)
+			other, ours := strings.CutPrefix(path, module+"/scenarios/words/")
+			require.False(t, ours && other != own && !slices.Contains(shared, other),
+				"%s imports %s: put what both need into scenarios/words/evidence", s.at(imp), other)
+		}
+	}
+}
+
+// TestRoomsAreOnTheMap: each package is in the table of ARCHITECTURE.md, by itself or
+// with others that are one kind of thing.
+func TestRoomsAreOnTheMap(t *testing.T) {
+	kinds := []string{"services", "scenarios/words", "scenarios/mutation", "storage/internal", "."}
+	raw, err := os.ReadFile("ARCHITECTURE.md")
+	require.NoError(t, err)
+	_, table, _ := strings.Cut(string(raw), "\n| room |")
+	table, _, found := strings.Cut(table, "\n\n")
+	require.True(t, found, "ARCHITECTURE.md has the table of rooms")
+	for _, s := range sources(t) {
+		kind := slices.ContainsFunc(kinds, func(kind string) bool { return under(s.dir, kind) })
+		require.True(t, kind || strings.Contains(table, "`"+s.dir+"`"), "the table of rooms in ARCHITECTURE.md does not have %s", s.dir)
 	}
 }
 
