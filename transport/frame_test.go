@@ -119,6 +119,7 @@ func TestErrorsFromTheWire(t *testing.T) {
 	} {
 		f, err := decodeFrame(encodeFailure(frameFailure, 1, &row.sent))
 		require.NoError(t, err)
+		row.want.answered = row.sent.Kind != Stopped
 		require.Equal(t, &row.want, f.err())
 	}
 }

@@ -19,6 +19,11 @@ const (
 	// trips, before it is measured again with nothing else on the way.
 	rttMemory      = 10 * time.Second
 	rttMemoryTrips = 20
+	// rttLatest is of how many answers the quickest tells the delay: a queue delays them
+	// all, a link that jitters only some. One answer is enough if it is lateFactor times as
+	// late as a window aims at: a link that has become slow takes very long for three more, and jitter of over half a second is as bad as a queue.
+	rttLatest  = 4
+	lateFactor = 2
 )
 
 // window says how much of a session may be on its way, all its traffic together (what
@@ -30,7 +35,7 @@ const (
 // Every now and then a sender asks whether all up to a position has arrived.
 // The answer gives the round trip: what it takes beyond the least one of late is
 // queueing, and the window grows while that is below queueTarget and shrinks
-// while it is above (the idea of LEDBAT, RFC 6817, with BBR's way to measure the
+// while it is above (the idea of LEDBAT, RFC 6817, and its filter of the delay, with BBR's way to measure the
 // least round trip: let the queue run empty).
 type window struct {
 	size    int
@@ -40,6 +45,8 @@ type window struct {
 
 	least      time.Duration // the least round trip of late, seen at leastSince
 	leastSince time.Duration
+	latest     [rttLatest]time.Duration // the last round trips, in a ring; 0: none yet
+	answers    int
 	probing    int    // the size to return to; 0 when the round trip is not being measured
 	probeFrom  uint64 // answers to questions from here on measure it
 	limited    bool   // something waited for the window since the last answer
@@ -103,7 +110,7 @@ func (w *window) answer(position uint64, now time.Duration) error {
 	if w.least == 0 || rtt <= w.least {
 		w.least, w.leastSince = max(rtt, 1), now
 	}
-	w.adjust(position, arrived, rtt)
+	w.adjust(position, arrived, rtt, w.quickest(rtt))
 	if w.limited && now-w.leastSince > max(rttMemory, rttMemoryTrips*w.least) {
 		w.probing, w.probeFrom, w.size = w.size, w.sent, 1
 	}
@@ -111,10 +118,26 @@ func (w *window) answer(position uint64, now time.Duration) error {
 	return nil
 }
 
+// quickest is the least round trip of the latest answers and this one, or this one if
+// that is very late.
+func (w *window) quickest(rtt time.Duration) time.Duration {
+	w.latest[w.answers%rttLatest] = rtt
+	w.answers++
+	if rtt > lateFactor*(w.least+queueTarget) {
+		return rtt
+	}
+	for _, other := range w.latest {
+		if other > 0 {
+			rtt = min(rtt, other)
+		}
+	}
+	return rtt
+}
+
 // adjust grows or shrinks the window by the delay of one answer. It doubles in a
 // round trip until it was too large for the first time; from then on it grows by
 // what fills the room that is left.
-func (w *window) adjust(position uint64, arrived int, rtt time.Duration) {
+func (w *window) adjust(position uint64, arrived int, rtt, quickest time.Duration) {
 	room := w.least + queueTarget - rtt
 	switch {
 	case room > 0 && w.limited:
@@ -123,8 +146,8 @@ func (w *window) adjust(position uint64, arrived int, rtt time.Duration) {
 			gain = min(gain, float64(room)/float64(rtt))
 		}
 		w.size = min(windowMax, w.size+int(gain*float64(arrived)))
-	case room < 0 && position > w.shrinkFrom:
-		w.size = max(windowMin, int(float64(w.size)*float64(w.least+queueTarget)/float64(rtt)))
+	case w.least+queueTarget < quickest && position > w.shrinkFrom:
+		w.size = max(windowMin, int(float64(w.size)*float64(w.least+queueTarget)/float64(quickest)))
 		w.shrinkFrom = w.sent
 		w.settled = true
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -193,4 +194,29 @@ func TestAnswersAreBounded(t *testing.T) {
 	require.Equal(t, Internal, f.kind)
 	require.EqualValues(t, 7, f.id)
 	require.Equal(t, "t/call", string(f.name))
+}
+
+// TestWindowOnALinkThatJitters: answers that come late now and then are no queue, and
+// a queue delays all of them.
+func TestWindowOnALinkThatJitters(t *testing.T) {
+	w := newWindow()
+	now, draw := time.Duration(0), rand.New(rand.NewPCG(1, 1))
+	answer := func(rtt time.Duration) {
+		w.sent += uint64(w.size / 4)
+		w.limited = true
+		at := w.ask(now)
+		now += rtt
+		require.NoError(t, w.answer(at, now))
+		if w.probing > 0 { // that is another matter
+			w.size, w.probing = w.probing, 0
+		}
+	}
+	for range 400 {
+		answer(100*time.Millisecond + time.Duration(draw.Int64N(int64(400*time.Millisecond))))
+	}
+	require.Greater(t, w.size, 128<<10, "of up to 400 ms of jitter")
+	for range 30 {
+		answer(3 * time.Second)
+	}
+	require.Equal(t, windowMin, w.size)
 }
