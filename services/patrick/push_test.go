@@ -65,9 +65,11 @@ func TestWhichTreeADeliveryBrings(t *testing.T) {
 			require.NoError(t, s.env.Blocks.Remove(cid.MustParse(source)))
 			require.NoError(t, s.ensureTree(ctx, job, []byte("other")))
 			require.True(t, s.HasTree(job), "another patrick has it")
-			s.board.active[job].state.Spec.Source = "nonsense"
-			requireKind(t, transport.Internal, s.ensureTree(ctx, job, []byte("other")), "invalid cid")
-			s.board.active[job].state.Spec.Source = source
+			damaged := *s.board.active[job] // one of its own: the job's is read anew now and then
+			damaged.state.Spec.Source = "nonsense"
+			s.board.active["damaged"] = &damaged
+			requireKind(t, transport.Internal, s.ensureTree(ctx, "damaged", []byte("other")), "invalid cid")
+			delete(s.board.active, "damaged")
 		})
 		again := aPush("c", 1)
 		again.Tree = []byte("other")
