@@ -76,6 +76,8 @@ func TestPolicies(t *testing.T) {
 	}{
 		"the first answers":               {plain, []transport.Kind{0, 0, 0}, 1, 0},
 		"the second answers":              {plain, []transport.Kind{broken, 0, 0}, 2, 0},
+		"the third answers":               {plain, []transport.Kind{broken, no, 0}, 3, 0},
+		"nobody was reached":              {plain, []transport.Kind{no, missing, no}, 3, no},
 		"the last error is told":          {plain, []transport.Kind{missing, refused, broken}, 3, broken},
 		"a final one ends it":             {ask.Policy{Service: "part", Final: []transport.Kind{conflict}}, []transport.Kind{broken, conflict, 0}, 2, conflict},
 		"a telling one is told":           {ask.Policy{Service: "part", Telling: []transport.Kind{refused}}, []transport.Kind{broken, refused, missing}, 3, refused},
@@ -152,6 +154,11 @@ func TestWhoDidNotAnswerIsAvoided(t *testing.T) {
 		p.fails[order[0]] = as(transport.NotFound)
 		expect(transport.NotFound, order[0])
 		require.Equal(t, []transport.Peer{order[0], order[1], order[2]}, a.Order("key"), "who has answered is good again")
+		other := "key"
+		for n := 0; rendezvous.Rank(other, p.all)[0] == order[0]; n++ {
+			other = fmt.Sprint("key-", n)
+		}
+		require.Equal(t, order[0], a.Order(other)[0], "and the others are not")
 	})
 }
 
