@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -141,7 +142,13 @@ func TestTurnsAreShown(t *testing.T) {
 	require.NoError(t, err)
 	var turns []node.LoopTurns
 	require.NoError(t, clock.Do(context.Background(), m.main, func(ctx context.Context) {
-		turns = n.Turns()
+		counted := func() bool { // a turn counts when it has ended
+			turns = n.Turns()
+			return !slices.ContainsFunc(turns, func(l node.LoopTurns) bool { return l.Count() == 0 })
+		}
+		for i := 0; i < 1000 && !counted(); i++ {
+			require.NoError(t, clock.Sleep(ctx, m.main, time.Millisecond))
+		}
 		require.NoError(t, n.Stop(ctx))
 		require.Len(t, n.Turns(), 1, "stopped services have no turns")
 	}))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,7 +27,18 @@ type parts struct {
 	all   []transport.Peer
 	fails map[transport.Peer]error
 	slow  map[transport.Peer]bool
+
+	mu    sync.Mutex // the peers are on loops of their own
 	asked []transport.Peer
+}
+
+// seen returns who was asked since the last time.
+func (p *parts) seen() []transport.Peer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	asked := p.asked
+	p.asked = nil
+	return asked
 }
 
 func run(t *testing.T, f func(p *parts)) {
@@ -35,7 +47,9 @@ func run(t *testing.T, f func(p *parts)) {
 		for i := range 3 {
 			c.Add(fmt.Sprint("part-", i), node.Configured{Spec: nodetest.Part("part", func(env node.Env) {
 				method.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ question) (int, error) {
+					p.mu.Lock()
 					p.asked = append(p.asked, env.Self)
+					p.mu.Unlock()
 					if p.slow[env.Self] {
 						return 0, clock.Sleep(ctx, env.Loop, time.Hour)
 					}
@@ -51,14 +65,14 @@ func run(t *testing.T, f func(p *parts)) {
 
 // put asks once, and returns whom, how long it took and what it came to.
 func (p *parts) put(t *testing.T, a *ask.Asker) (asked []transport.Peer, took time.Duration, kind transport.Kind) {
-	p.asked = nil
+	p.seen()
 	began := time.Now()
 	p.user.Do(func(ctx context.Context) {
 		got, err := ask.Call(ctx, a, method, "key", time.Second, question{})
 		kind = transport.KindOf(err)
 		require.Equal(t, map[bool]int{true: 7, false: 0}[err == nil], got)
 	})
-	return p.asked, time.Since(began), kind
+	return p.seen(), time.Since(began), kind
 }
 
 func as(kind transport.Kind) error { return transport.New(kind, "part", "as told") }
@@ -116,14 +130,13 @@ func TestSilenceIsBounded(t *testing.T) {
 		require.Equal(t, order, asked)
 		require.Equal(t, 2*time.Second, took)
 		require.Zero(t, told)
-		p.asked = nil
 		p.user.Do(func(ctx context.Context) {
 			ctx, cancel := clock.WithTimeout(ctx, p.user.Env.Loop, 1500*time.Millisecond)
 			defer cancel()
 			_, err := ask.Call(ctx, a, method, "key", time.Second, question{})
 			require.Equal(t, transport.Timeout, transport.KindOf(err))
 		})
-		require.Equal(t, order[:2], p.asked)
+		require.Equal(t, order[:2], p.seen())
 	})
 }
 
