@@ -165,9 +165,5 @@ func (a *Agent) chosen() (regular, others []transport.Peer) {
 // ranked is the rendezvous order of seers for a node. One that is the node's own
 // comes before all others: a seer believes nobody else about its own node.
 func ranked(self transport.Peer, seers []transport.Peer) []transport.Peer {
-	list := rendezvous.Rank(string(self[:]), seers)
-	if i := slices.Index(list, self); i > 0 {
-		list = slices.Insert(slices.Delete(list, i, i+1), 0, self)
-	}
-	return list
+	return rendezvous.Before(self, rendezvous.Rank(string(self[:]), seers))
 }

@@ -66,7 +66,7 @@ func (a *Asker) Order(key string) []transport.Peer {
 	}
 	list := rendezvous.Rank(key, a.ep.Directory().Peers(a.policy.Service))
 	if a.policy.StayWithLast {
-		list = first(a.last, first(a.ep.Self(), list))
+		list = rendezvous.Before(a.last, rendezvous.Before(a.ep.Self(), list))
 	}
 	now := a.ep.Loop().Elapsed()
 	var avoided []transport.Peer
@@ -79,14 +79,6 @@ func (a *Asker) Order(key string) []transport.Peer {
 		return true
 	})
 	return append(list, avoided...)
-}
-
-// first moves p to the front, if it is there.
-func first(p transport.Peer, list []transport.Peer) []transport.Peer {
-	if i := slices.Index(list, p); i > 0 {
-		list = slices.Insert(slices.Delete(list, i, i+1), 0, p)
-	}
-	return list
 }
 
 // Put asks the peers in turn, limit for each, until one has answered: with nil, or

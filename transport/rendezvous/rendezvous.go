@@ -68,3 +68,12 @@ func (o Order) Ahead(p transport.Peer, peers []transport.Peer) (n int) {
 
 // Rank returns peers in the order for a key, the best first.
 func Rank(key string, peers []transport.Peer) []transport.Peer { return Of(key).Rank(peers) }
+
+// Before moves p to the front of list, if it is in it; the others stay in their
+// order. It changes list.
+func Before(p transport.Peer, list []transport.Peer) []transport.Peer {
+	if i := slices.Index(list, p); i > 0 {
+		list = slices.Insert(slices.Delete(list, i, i+1), 0, p)
+	}
+	return list
+}
