@@ -1,4 +1,4 @@
-package main
+package dreamland
 
 import (
 	"encoding/json"
@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/taucloud/tau/scenarios/words"
 	"github.com/taucloud/tau/sim/report"
 	simrun "github.com/taucloud/tau/sim/run"
 )

@@ -1,4 +1,4 @@
-package main
+package dreamland
 
 import (
 	"fmt"
@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taucloud/tau/scenarios/words"
 	"github.com/taucloud/tau/sim/explain"
 	"github.com/taucloud/tau/sim/fault"
 	"github.com/taucloud/tau/sim/report"

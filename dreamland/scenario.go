@@ -1,4 +1,4 @@
-package main
+package dreamland
 
 import (
 	"errors"
@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/taucloud/tau/node/fail"
-	"github.com/taucloud/tau/scenarios/words"
 	"github.com/taucloud/tau/sim/scenario"
 )
 

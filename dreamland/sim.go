@@ -1,4 +1,4 @@
-package main
+package dreamland
 
 import (
 	"cmp"
@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/taucloud/tau/scenarios/words"
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/scenario"
 )

@@ -1,4 +1,4 @@
-package main
+package dreamland
 
 import (
 	"bytes"
@@ -12,7 +12,6 @@ import (
 	"text/template"
 	"time"
 
-	"github.com/taucloud/tau/scenarios/words"
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/scenario"
 )

@@ -1,4 +1,4 @@
-package main
+package dreamland
 
 import (
 	"bytes"
@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/taucloud/tau/scenarios/words"
 	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/sim/shrink"
 )

@@ -1,0 +1,85 @@
+// Package dreamland is the command line of testers and developers, which runs
+// scenarios in the simulated world. It knows no service: a program hands its own
+// words to Main.
+package dreamland
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// The exit codes.
+const (
+	exitHeld   = 0
+	exitFailed = 1 // an expectation failed
+	exitBad    = 2 // bad input: a file, a flag; or the output could not be written
+)
+
+// errFailed is returned when an expectation failed, which has been printed.
+var errFailed = errors.New("an expectation failed")
+
+// words are those of this program.
+var words vocabulary
+
+type vocabulary struct{ all scenario.Vocabulary }
+
+// Vocabulary is what scenarios may speak of.
+func (v vocabulary) Vocabulary() scenario.Vocabulary { return v.all }
+
+// Main is the main function of a program whose scenarios speak in words. It ends the
+// process: 0 all expectations held, 1 one failed, 2 bad input.
+func Main(all scenario.Vocabulary) {
+	words.all = all
+	followParent()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	checked := &checkedWriter{out: stdout}
+	root.SetOut(checked)
+	root.SetErr(stderr)
+	err := root.Execute()
+	if checked.err != nil {
+		err = fmt.Errorf("the output is incomplete: %w", checked.err)
+	}
+	var bad scenario.Errors
+	switch {
+	case err == nil:
+		return exitHeld
+	case errors.Is(err, errFailed):
+		return exitFailed
+	case errors.As(err, &bad): // begins with file:line:col, which editors know
+		fmt.Fprintln(stderr, err)
+	default:
+		fmt.Fprintf(stderr, "dreamland: %v\n", err)
+	}
+	return exitBad
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "dreamland",
+		Short: "Run a whole cloud in one process, in virtual time, from one seed",
+		Long: `dreamland runs scenarios: stories about a cloud of nodes, its users and its
+faults, written in YAML. The services are the real ones; time, network and disks
+are simulated, so that a seed fixes everything that happens.`,
+		Example: `  dreamland sim scenarios/monkey-lock-race.yaml
+  dreamland sim scenarios/node-churn.yaml --seeds 50
+  dreamland shrink scenarios/node-churn.yaml --seed 7
+  dreamland scenario check my.yaml
+  dreamland scenario words crash`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddCommand(simCommand(), shrinkCommand(), determinismCommand(), scenarioCommand(), failpointsCommand(), versionCommand())
+	return root
+}
