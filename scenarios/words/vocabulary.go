@@ -22,6 +22,7 @@ func Vocabulary() scenario.Vocabulary {
 	return scenario.Vocabulary{
 		Services: services.Catalogue(ports.Simulated()),
 		Always:   services.Always(),
+		Rules:    services.Rules(),
 		Actions:  slices.Concat(jobs.Actions(), versions.Actions(), items.Actions()),
 		Auditors: audit.Auditors(),
 		Measures: replicas.Measures(),

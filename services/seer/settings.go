@@ -15,7 +15,7 @@ type Settings struct {
 	ExchangeInterval time.Duration `yaml:"exchange-interval" range:"10ms..1h"`
 	// SettleAfter is how long after its start, or after a stall of its own, a
 	// seer refuses to answer because it can't know yet.
-	SettleAfter time.Duration `yaml:"settle-after" range:"0s..1h"`
+	SettleAfter time.Duration `yaml:"settle-after" range:"100ms..1h"`
 	// ForgetAfter is how long a node that is gone is remembered.
 	ForgetAfter time.Duration `yaml:"forget-after" range:"0s..8760h"`
 	// MembersMax bounds the table; beacons of further nodes are ignored.

@@ -50,12 +50,16 @@ func (b *builder) nodes(root *value, doc *document) {
 	} else if at := root.get("nodes"); at != nil && len(doc.Nodes) == 0 {
 		b.fail(at, "write at least one group of nodes", "nodes: expected a list of groups, found nothing")
 	}
+	before := len(b.errors)
 	b.checkSettings(doc.Settings.value, nil)
 	b.scenario.roster = &roster{exists: map[string]bool{}, group: map[string][]string{}, services: map[string][]string{}}
 	for i := range doc.Nodes {
 		if g := &doc.Nodes[i]; b.groupIsGood(g) {
 			b.group(g, doc.Settings.value)
 		}
+	}
+	if len(b.errors) == before {
+		b.checkRules(doc)
 	}
 }
 
@@ -193,15 +197,19 @@ func (b *builder) checkConflicts(g *groupDoc, specs []node.Spec, common *value) 
 	for _, spec := range specs {
 		for _, e := range conflicts(node.CheckConflicts(settingsOf(spec, common, g.Settings.value))) {
 			key := append([]string{spec.Name}, strings.Split(e.Key, ".")...)
-			at := g.at // the narrowest place that has to do with it
-			for _, v := range []*value{common.path(key), g.Settings.value.path(key[:1]), g.Settings.value.path(key)} {
-				if v != nil {
-					at = v
-				}
-			}
-			b.fail(at, e.Hint, "%s: %s: %s", spec.Name, e.Key, e.What)
+			b.fail(narrowest(g.at, common.path(key), g.Settings.value.path(key[:1]), g.Settings.value.path(key)), e.Hint, "%s: %s: %s", spec.Name, e.Key, e.What)
 		}
 	}
+}
+
+// narrowest is the last of some places that is one.
+func narrowest(places ...*value) (at *value) {
+	for _, v := range places {
+		if v != nil {
+			at = v
+		}
+	}
+	return at
 }
 
 // conflicts takes apart what node.CheckConflicts returns.

@@ -18,6 +18,8 @@ type Vocabulary struct {
 	// Always are the specs that run on every node of a scenario in addition,
 	// after the others (the beacon).
 	Always []node.Spec
+	// Rules are what settings of services demand of those of others.
+	Rules []node.Rule
 	// Actions are the words of the timeline that are workload, not fault.
 	Actions []Action
 	// Checks are the words of expect.always and expect.after-heal.

@@ -24,6 +24,10 @@ type patrickSettings struct {
 	Labels map[string]string `yaml:"labels" range:"..2"`
 }
 
+type authSettings struct {
+	Age time.Duration `yaml:"age" range:"1s.."`
+}
+
 // Conflicts implements node.Ruled.
 func (s *patrickSettings) Conflicts() []*node.SettingError {
 	if s.Retry.Backoff <= s.LeaseDuration {
@@ -64,9 +68,23 @@ func testWords() Vocabulary {
 			spec("patrick", func() any {
 				return &patrickSettings{AttemptsMax: 3, LeaseDuration: 10 * time.Second, Labels: nil}
 			}),
-			spec("monkey", none), spec("hoarder", nil), spec("auth", none),
+			spec("monkey", none), spec("hoarder", nil), spec("auth", func() any { return &authSettings{Age: time.Second} }),
 		},
 		Always: []node.Spec{spec("beacon", none)},
+		Rules: []node.Rule{
+			node.NewRule("patrick", "lease-duration", "patrick", "lease-duration", func(s, other *patrickSettings) (what, hint string) {
+				if s.LeaseDuration == other.LeaseDuration {
+					return "", ""
+				}
+				return "not that of others, " + other.LeaseDuration.String(), "make them equal"
+			}),
+			node.NewRule("auth", "age", "patrick", "lease-duration", func(s *authSettings, p *patrickSettings) (what, hint string) {
+				if s.Age <= p.LeaseDuration {
+					return "", ""
+				}
+				return "longer than patrick's lease-duration, " + p.LeaseDuration.String(), "make it shorter"
+			}),
+		},
 		Actions: []Action{{
 			Name:   "push",
 			Doc:    "pushes a commit",
