@@ -11,24 +11,23 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// When the cloud is split, a job may be closed on one side after the tns of
-// that side was asked, while the other side's tns has its publication and the
-// monkey that made it died. So whenever something becomes known of a job that
-// ended without success, tns is asked a few times more about its branch, and
-// what it has made visible becomes the outcome.
+// When the cloud is split, a job may be closed on one side after the tns of that side was asked,
+// while the other side's tns has its publication and the monkey that made it died. So whenever a
+// patrick learns something new about a job that ended without success, it asks tns a few more times
+// about the branch, and a publication that tns has made visible becomes the outcome.
 
 // auditWaits are the pauses before tns is asked: a replica may lag, and a split
 // may last.
 var auditWaits = []time.Duration{5 * time.Second, 15 * time.Second, 45 * time.Second, 2 * time.Minute, 5 * time.Minute}
 
-// audit is about the closed jobs of one branch.
+// audit is the pending questions to tns about the closed jobs of one branch.
 type audit struct {
 	project, branch string
 	round           int
 }
 
-// wantAudit has tns asked about a job that ended without success, unless no
-// attempt of it can have published.
+// wantAudit schedules questions to tns about a job that ended without success, unless no attempt of
+// it can have published.
 func (s *Service) wantAudit(id string, state State) {
 	if state.Status == patrickapi.Success || !s.mayBePublished(state) {
 		return
@@ -53,8 +52,8 @@ func (s *Service) wantAudit(id string, state State) {
 	})
 }
 
-// mayBePublished reports whether an attempt of a job may have published though
-// none has said so. One that reported the pusher's own fault has not.
+// mayBePublished reports whether an attempt of a job may have published without reporting it. An
+// attempt that reported a permanent failure has not.
 func (s *Service) mayBePublished(state State) bool {
 	if state.Grants == 0 || (state.Permanent != "" && state.Grants == 1) {
 		return false

@@ -11,23 +11,23 @@ import (
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
-// board is what a patrick has in memory of its jobs. It can be rebuilt from the
-// store at any time, except for the leases: those start anew.
+// board is a patrick's in-memory state of its jobs. It can be rebuilt from the store at any time,
+// except for the leases: those start anew.
 type board struct {
-	// briefs holds a line about every job, active the jobs that are not final.
+	// briefs holds a summary of every job, active the jobs that are not final.
 	briefs map[string]brief
 	active map[string]*active
-	// branches holds what must be known across the jobs of a branch.
+	// branches holds the state that spans the jobs of a branch.
 	branches map[string]branch
 	// finished counts the final jobs of a project.
 	finished map[string]int
-	// memories is what is left of forgotten jobs, by BranchID.
+	// memories holds the entries that replace forgotten jobs, by BranchID.
 	memories map[string]*memory
-	// given are orders that were given to events and have not come back yet.
+	// given holds the orders that were given to events whose pushes have not arrived yet.
 	given given
 }
 
-// brief is enough of a job to list it.
+// brief is a job's summary: enough to list it.
 type brief struct {
 	project, branch string
 	order           uint64
@@ -46,12 +46,11 @@ type branch struct {
 	newestJob string
 }
 
-// given remembers the last order that was given away, for the last givenMax
-// branches that asked. What is forgotten costs little: two pushes that are made
-// at the same time may then have equal orders.
+// given remembers the last order that was given to an event, for the givenMax branches that asked
+// last. Forgetting one is cheap: two pushes made at the same time may then have equal orders.
 type given struct {
 	last  map[string]uint64
-	order []string // of first asking
+	order []string // the branches, in the order in which they first asked
 }
 
 const givenMax = 4096
@@ -60,7 +59,7 @@ const givenMax = 4096
 type active struct {
 	id    string
 	state State
-	// mine: this patrick was the coordinator when it last had to know.
+	// mine: this patrick was the coordinator when that was last decided.
 	mine bool
 	// lease is until when the live grant holds without being renewed,
 	// buildMax until when it holds at all.
@@ -118,7 +117,7 @@ func compareAge(a, b *active) int {
 	return cmp.Or(cmp.Compare(a.state.Spec.Order, b.state.Spec.Order), cmp.Compare(a.id, b.id))
 }
 
-// update records a line about a job.
+// update replaces the summary of a job.
 func (b *board) update(id string, s State) {
 	old := b.briefs[id]
 	b.briefs[id] = brief{project: s.Spec.Project, branch: s.Spec.Branch, order: s.Spec.Order, at: s.Spec.At, status: s.Status, log: s.Outcome.Log}
@@ -142,7 +141,7 @@ func (b *board) update(id string, s State) {
 	b.branches[key] = br
 }
 
-// memoryOf is what is remembered of the branch of a job, nil if that is nothing.
+// memoryOf is the memory of a job's branch, nil if there is none.
 func (b *board) memoryOf(id string) *memory { return b.memories[patrickapi.BranchOf(id)] }
 
 // remember adds a forgotten job to the memory of its branch.
@@ -191,8 +190,8 @@ func (j *active) stopTimer() {
 	}
 }
 
-// supersededBy is the newer job of the branch that wants this one gone, or "".
-// What somebody has asked to build anew stays.
+// supersededBy is the newer job of the branch that supersedes this one, or "". A job that was asked
+// to be built anew is not superseded.
 func (b *board) supersededBy(j *active) string {
 	if j.state.Rebuilds > 0 {
 		return ""
@@ -225,8 +224,8 @@ func (b *board) oldestFinished(project string, keep int) []string {
 	return ids[:max(0, len(ids)-keep)]
 }
 
-// highest is the greatest order of a branch that was accepted, also if it is
-// forgotten since, or given away.
+// highest is the greatest order of a branch that was accepted, even if its job was forgotten since,
+// or given to an event.
 func (b *board) highest(branchID string) uint64 {
 	known := max(b.branches[branchID].last, b.given.last[branchID])
 	if m := b.memories[branchID]; m != nil {
@@ -238,8 +237,8 @@ func (b *board) highest(branchID string) uint64 {
 	return known
 }
 
-// giveOrder is the order of a new event of a branch: one more than the greatest
-// that is known here or to elsewhere.
+// giveOrder is the order of a new event of a branch: one more than the greatest that is known here,
+// or elsewhere if that is given.
 func (b *board) giveOrder(branchID string, elsewhere ...uint64) uint64 {
 	order := b.highest(branchID)
 	for _, o := range elsewhere {

@@ -11,21 +11,20 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// A holder that was lost may have published before. So before a coordinator closes
-// such a job without success, it asks tns: first it fences, so that nothing can
-// be published any more, then it looks whether something was. What tns made
-// visible is the outcome, whether or not its holder lived to tell.
+// A holder that was lost may have published before. So before a coordinator closes such a job
+// without success, it asks tns: first it fences, so that nothing can be published any more, then it
+// asks whether a version was published. A version that tns made visible is the outcome, also if its
+// holder crashed before it reported.
 
 const (
-	// tnsRetry is when tns is asked again that did not answer.
+	// tnsRetry is the pause before tns is asked again after it did not answer.
 	tnsRetry = 3 * time.Second
-	// fenceConflictsMax is how many times in a row tns may know of a newer attempt
-	// before that is taken for one that no patrick will ever tell of: all that
-	// knew have lost their disks.
+	// fenceConflictsMax is how many times in a row tns may name a newer attempt before this patrick
+	// concludes that the grant is lost: every patrick that knew of it has lost its disk.
 	fenceConflictsMax = 20
 )
 
-// mustAskTNS reports whether tns may know more of a job that is to be closed.
+// mustAskTNS reports whether tns may know of a publication by a job that is to be closed.
 func (s *Service) mustAskTNS(id string, state State) bool {
 	if j := s.board.active[id]; j != nil && j.fencedBelow > 0 {
 		return false
@@ -62,12 +61,11 @@ func (s *Service) closeUnlessPublished(ctx context.Context, j *active) time.Dura
 	return 0
 }
 
-// haltedReason is why a grant ended whose job was cancelled.
+// haltedReason is the reason recorded for a grant that ended because its job was cancelled.
 const haltedReason = "the job was cancelled"
 
-// stopHolder ends the grant of a job that is to be cancelled. First tns is told
-// not to accept anything of it, so that what is cancelled is not published; if
-// it was published already, that is the outcome.
+// stopHolder ends the grant of a job that is to be cancelled. First it fences the job in tns, so
+// that a cancelled job is not published; if it was published already, that is the outcome.
 func (s *Service) stopHolder(ctx context.Context, j *active) time.Duration {
 	if err := s.halt(ctx, j); err != nil {
 		s.env.Log.Info("a job waits for tns before it is cancelled", "job", j.id, "err", err)
@@ -108,8 +106,8 @@ func (s *Service) halt(ctx context.Context, j *active) error {
 // publishedVersion is the job's version in tns, nil if there is none and none
 // can come: all attempts before next are fenced off.
 func (s *Service) publishedVersion(ctx context.Context, id string, state State, next uint64) (*tnsapi.Version, error) {
-	// Nobody's token: below those of all real grants of the next attempt, and the
-	// same for all coordinators, so that a coordinator which died here leaves no obstacle.
+	// A token without a holder: below those of all real grants of the next attempt, and the same
+	// for all coordinators, so that a coordinator that crashes here does not block the next one.
 	fence := fencing.Token{Attempt: next}
 	err := s.tns.Fence(ctx, state.Spec.Project, state.Spec.Branch, id, fence)
 	if err != nil && transport.KindOf(err) != transport.Conflict {
@@ -131,7 +129,7 @@ func (s *Service) publishedVersion(ctx context.Context, id string, state State, 
 	return nil, nil
 }
 
-// closable is decide's verdict if it can be carried out without asking tns.
+// closable returns decide's verdict if it can be carried out without asking tns.
 func (s *Service) closable(id string, state State) (v verdict, ok bool) {
 	v = s.verdict(id, state)
 	return v, v.close != patrickapi.Unknown && !s.mustAskTNS(id, state)

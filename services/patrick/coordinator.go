@@ -28,7 +28,7 @@ type reach struct {
 	known map[transport.Peer]contact
 }
 
-// contact is what is known of one patrick. Times are Elapsed.
+// contact is this patrick's view of another one. Times are Elapsed.
 type contact struct {
 	up      bool
 	until   time.Duration
@@ -50,10 +50,9 @@ func (r *reach) learn(p transport.Peer, up bool) {
 	r.known[p] = c
 }
 
-// ask reports whether p answers, from memory if that is fresh. All who ask at
-// the same time wait for one ping, which is given its full time whoever asks: a
-// caller in a hurry must not make others believe that p is down. The error is
-// that of ctx's end.
+// ask reports whether p answers, from memory if that is fresh. Concurrent callers share one ping,
+// whose timeout does not depend on any of them: a caller with a short deadline must not make others
+// believe that p is down. The error is that of ctx's end.
 func (r *reach) ask(ctx context.Context, p transport.Peer) (up bool, err error) {
 	if c := r.known[p]; r.env.Loop.Elapsed() < c.until {
 		return c.up, nil
@@ -70,7 +69,7 @@ func (r *reach) ask(ctx context.Context, p transport.Peer) (up bool, err error) 
 	return err == nil && r.known[p].up, err
 }
 
-// probe pings and wakes those that wait for it.
+// probe pings and wakes the callers that wait for it.
 func (r *reach) probe(ctx context.Context, p transport.Peer) {
 	defer func() {
 		c := r.known[p]
@@ -87,7 +86,7 @@ func (r *reach) probe(ctx context.Context, p transport.Peer) {
 	r.learn(p, err == nil)
 }
 
-// forget makes the next ask ping anew.
+// forget makes the next ask ping again.
 func (r *reach) forget(p transport.Peer) {
 	c := r.known[p]
 	c.until = 0
@@ -137,7 +136,7 @@ func serveAtCoordinator[Req, Resp any](s *Service, m transport.Method[Req, Resp]
 			if transport.KindOf(err) != transport.Unreachable || transport.Answered(err) {
 				return resp, err
 			}
-			s.peers.learn(coordinator, false) // and ask who is next
+			s.peers.learn(coordinator, false) // and try the next in rank
 		}
 	})
 }

@@ -13,23 +13,23 @@ type limits struct {
 	lossesMax   int
 	backoffMin  time.Duration
 	backoffMax  time.Duration
-	// overtaken: so many newer pushes of the branch have ended and are forgotten
-	// that it cannot be told whether this one has, too.
+	// overtaken: so many newer pushes of the branch have ended and are forgotten that this one may
+	// be among them.
 	overtaken bool
 }
 
-// verdict is what a coordinator does about a job that is neither final nor held.
+// verdict is a coordinator's decision about a job that is neither final nor held.
 type verdict struct {
 	// close ends the job with Failed or Cancelled; Unknown leaves it open.
 	close  patrickapi.Status
 	reason string
-	// wait is how long no attempt is granted.
+	// wait is how long to wait before the next attempt is granted.
 	wait time.Duration
 }
 
-// decide says what becomes of a job. It returns a zero verdict for one that is
-// final or held. Only a coordinator decides, and records what it decided: settings
-// may differ from patrick to patrick, and what is closed must stay closed.
+// decide returns the verdict about a job, which is zero for one that is final or held. Only a
+// coordinator decides, and it records the decision: settings may differ from patrick to patrick,
+// and a closed job must stay closed.
 func decide(s State, l limits) verdict {
 	switch {
 	case s.Status != patrickapi.Open:
@@ -48,15 +48,15 @@ func decide(s State, l limits) verdict {
 	return verdict{wait: backoff(s.Failures, l)}
 }
 
-// verdict is decide for a job of this patrick.
+// verdict applies decide to a job of this patrick.
 func (s *Service) verdict(id string, state State) verdict {
 	l := s.settings.limits()
 	l.overtaken = s.board.memoryOf(id).covers(id)
 	return decide(state, l)
 }
 
-// backoff doubles with each failure. A lost attempt waits no longer: its lease
-// was wait enough.
+// backoff doubles with each failure. A lost attempt adds no wait: its lease has already delayed the
+// next one.
 func backoff(failures int, l limits) time.Duration {
 	if failures == 0 {
 		return 0

@@ -11,15 +11,14 @@ import (
 )
 
 const (
-	// liveTimeout bounds the question to tns which order is live.
+	// liveTimeout bounds the query to tns for the live order.
 	liveTimeout = time.Second
-	// liveDoubtFor is how long tns is not asked again after it did not answer.
+	// liveDoubtFor is the pause before tns is asked again after it did not answer.
 	liveDoubtFor = 10 * time.Second
 )
 
-// newEvent gives an order to an event that was noticed just now. tns is asked
-// as well: if all patricks have lost their disks, the next push must still be
-// newer than what is live.
+// newEvent gives an order to a new event. tns is asked as well: if all patricks have lost their
+// disks, the next push must still be newer than the live version.
 func (s *Service) newEvent(ctx context.Context, _ transport.Peer, req patrickapi.EventRequest) (patrickapi.EventResponse, error) {
 	var none patrickapi.EventResponse
 	if !areNames(req.Project, req.Repository, req.Branch) {
@@ -36,8 +35,7 @@ func (s *Service) newEvent(ctx context.Context, _ transport.Peer, req patrickapi
 	return patrickapi.EventResponse{Order: s.board.giveOrder(key, live, req.Seen)}, nil
 }
 
-// liveOrder is the order of what is live on a branch, 0 if nothing is or tns
-// does not answer.
+// liveOrder is the order of a branch's live version, 0 if there is none or tns does not answer.
 func (s *Service) liveOrder(ctx context.Context, project, branch string) uint64 {
 	if len(s.env.Wire.Directory().Peers(tnsapi.Service)) == 0 || s.env.Loop.Elapsed() < s.tnsSilentUntil {
 		return 0

@@ -2,7 +2,7 @@ package patrick
 
 import "github.com/taucloud/tau/node/fail"
 
-// The moments at which a fault can be injected.
+// Failpoints: the moments at which a fault can be injected.
 var (
 	beforeAck  = fail.Register("patrick/before-ack", "a push is durable on enough patricks, its acknowledgement has not been sent")
 	afterAck   = fail.Register("patrick/after-ack", "a push was acknowledged, nobody was told of the job yet")

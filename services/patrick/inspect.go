@@ -11,7 +11,7 @@ import (
 	"github.com/taucloud/tau/storage/replicated"
 )
 
-// What checkers may look at between two turns.
+// This file is what checkers may inspect between two turns.
 
 // Replica is the replicated store, nil before Start.
 func (s *Service) Replica() storage.Replicated { return s.store }
@@ -25,8 +25,8 @@ func (s *Service) Jobs() []patrickapi.Job {
 	return list
 }
 
-// Job returns what this patrick knows of a job; its Status is Unknown if that
-// is nothing.
+// Job returns what this patrick knows of a job; the Status of a job that it does not know is
+// Unknown.
 func (s *Service) Job(id string) patrickapi.Job {
 	return jobOrNone(id, s.read(id))
 }
@@ -44,7 +44,7 @@ func OnDisk(disk storage.Durable, id string) patrickapi.Job {
 	return jobOrNone(id, stateOnDisk(disk, id))
 }
 
-// GrantOnDisk is the same for a grant: it would be known.
+// GrantOnDisk reports whether a grant would still be known then.
 func GrantOnDisk(disk storage.Durable, id string, token fencing.Token) bool {
 	return anyOnDisk(disk, id, func(r record) bool {
 		g, is := r.(grant)
@@ -52,7 +52,7 @@ func GrantOnDisk(disk storage.Durable, id string, token fencing.Token) bool {
 	})
 }
 
-// ReportOnDisk is the same for what was reported of an attempt.
+// ReportOnDisk reports whether the report of an attempt would still be known then.
 func ReportOnDisk(disk storage.Durable, id string, attempt uint64) bool {
 	return anyOnDisk(disk, id, func(r record) bool {
 		report, is := r.(result)
@@ -75,8 +75,7 @@ func recordsOnDisk(disk storage.Durable, id string) (list []record) {
 	return list
 }
 
-// Status is where a job is as far as this patrick knows, without a look into
-// the store.
+// Status is the status of a job in this patrick's memory, without reading the store.
 func (s *Service) Status(id string) patrickapi.Status { return s.board.briefs[id].status }
 
 // Stored is how many trees and logs are on this node's disk for this patrick.
@@ -85,7 +84,7 @@ func (s *Service) Stored() int { return len(s.env.Blocks.Roots()) }
 // Known is how many jobs this patrick knows of.
 func (s *Service) Known() int { return len(s.board.briefs) }
 
-// Forgot reports whether a job is known to have ended and to be forgotten.
+// Forgot reports whether a job has ended and was forgotten, as far as this patrick knows.
 func (s *Service) Forgot(id string) bool { return s.board.memoryOf(id).knows(id) }
 
 // Overtaken reports whether a job is so old that this patrick would not accept

@@ -9,13 +9,13 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// A record is one thing that was once decided or reported about a job. Records
-// are only added, each under a key of its own, so that concurrent ones never
-// overwrite each other; what they mean together is resolved on read.
+// A record is one decision or report about a job. Records are only added, each under a key of its
+// own, so that concurrent ones never overwrite each other; a job's state is resolved from its
+// records on read.
 type record interface {
 	// key is where the record of a job is stored, below jobKey.
 	key(job string) storage.Key
-	// into adds the record to what is known. Order and repetition don't matter.
+	// into adds the record to a job's history. Order and repetition do not matter.
 	into(h *history)
 }
 
@@ -37,14 +37,14 @@ type spec struct {
 	By transport.Peer
 }
 
-// grant gives the job to a monkey, for one attempt.
+// grant records that a monkey has the job for one attempt.
 type grant struct {
 	Token       fencing.Token
 	Incarnation uint64 // of the holder
 	By          transport.Peer
 }
 
-// loss says that a grant has ended without a result.
+// loss records that a grant has ended without a result.
 type loss struct {
 	Token  fencing.Token
 	Reason string
@@ -62,18 +62,18 @@ type result struct {
 	Error     string
 }
 
-// rebuild begins the job anew after it has ended without success: nothing that
-// was decided or that went wrong before counts any more.
+// rebuild begins the job anew after it has ended without success: earlier decisions, failures and
+// losses no longer count.
 type rebuild struct {
 	N int // 1 for the first
-	// After is the last attempt that was made before.
+	// After is the last attempt before the rebuild.
 	After uint64
 	By    transport.Peer
 }
 
 // cancel asks that no further attempt be made.
 type cancel struct {
-	Rebuild int // the one that it is about, 0 for none
+	Rebuild int // the rebuild that it is about, 0 for none
 	// Cause is "request", or the id of the job that supersedes this one.
 	Cause  string
 	Reason string
@@ -82,7 +82,7 @@ type cancel struct {
 
 // closing is a coordinator's decision that the job ends without success.
 type closing struct {
-	Rebuild int               // the one that it ends, 0 for none
+	Rebuild int               // the rebuild that it ends, 0 for none
 	Status  patrickapi.Status // Failed or Cancelled
 	Token   fencing.Token     // of the last grant, zero if there was none
 	// FencedBelow is the attempt below which tns accepts nothing of the job any more,
@@ -125,7 +125,7 @@ func jobOf(k storage.Key) (string, bool) {
 	return parts[1], true
 }
 
-// decodeRecord is what an entry of the store says.
+// decodeRecord decodes an entry of the store.
 func decodeRecord(e storage.Entry) (record, error) {
 	parts := e.Key.Parts()
 	if len(parts) < 4 {

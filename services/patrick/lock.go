@@ -14,8 +14,8 @@ import (
 // grantTimeout bounds the wait for a second copy of a grant.
 const grantTimeout = 2 * time.Second
 
-// claim grants an open job to a monkey. The grant is durable, here and on
-// another patrick if one answers, before the monkey hears of it.
+// claim grants an open job to a monkey. The grant is durable, here and on another patrick if one
+// answers, before the monkey is told of it.
 func (s *Service) claim(ctx context.Context, from transport.Peer, req patrickapi.ClaimRequest) (patrickapi.Grant, error) {
 	var none patrickapi.Grant
 	if req.Holder != from && !s.isPatrick(from) {
@@ -89,7 +89,7 @@ func (s *Service) renew(_ context.Context, _ transport.Peer, req patrickapi.Rene
 	now := s.env.Loop.Elapsed()
 	switch {
 	case req.Token.Compare(j.state.Top.Token) > 0:
-		// A grant by another coordinator that has not come here: it may still come.
+		// A grant by another coordinator may still be on its way here.
 		return none, transport.New(transport.NotFound, "patrick/renew", "no such grant here yet")
 	case !j.heldBy(req.Token):
 		return none, transport.New(transport.Conflict, "patrick/renew", "the grant has ended")
@@ -98,7 +98,7 @@ func (s *Service) renew(_ context.Context, _ transport.Peer, req patrickapi.Rene
 	case now >= j.buildMax:
 		return none, transport.New(transport.Conflict, "patrick/renew", "the attempt takes too long")
 	}
-	if !j.mine { // this patrick has become the coordinator: it measures from now on
+	if !j.mine { // this patrick has become the coordinator: it measures the lease from now on
 		j.mine = true
 	}
 	j.lease = now + s.settings.Lease
@@ -131,9 +131,9 @@ func (s *Service) finish(ctx context.Context, _ transport.Peer, req patrickapi.F
 	return patrickapi.FinishResponse{Status: s.Job(req.Job).Status, LogCopies: logs}, nil
 }
 
-// acceptable says whether a report counts. A success that tns has published is
-// the truth whatever was believed meanwhile; anything else counts only from the
-// holder of the last grant, and a failure only while it holds it.
+// acceptable decides whether a report counts. A success that tns has published always counts; any
+// other report counts only from the holder of the last grant, and a failure only while the grant is
+// live.
 func acceptable(state State, req patrickapi.FinishRequest) error {
 	const op = "patrick/finish"
 	published := req.Success && req.Published
@@ -152,7 +152,7 @@ func acceptable(state State, req patrickapi.FinishRequest) error {
 	return nil
 }
 
-// answers reports whether a report repeats what is the last word already.
+// answers reports whether a report repeats the one that decided the job already.
 func answers(state State, req patrickapi.FinishRequest) bool {
 	return state.Outcome.Token == req.Token && state.Outcome.Success == req.Success
 }
@@ -169,10 +169,9 @@ func (s *Service) resultOf(req patrickapi.FinishRequest) record {
 
 func bounded(text string) string { return text[:min(len(text), patrickapi.TextLenMax)] }
 
-// cancel ends a job without an outcome. When it is acknowledged as cancelled,
-// nothing of it is published any more, as far as tns can be reached; whoever
-// holds it hears of it at the next renewal. A job that was begun anew since is
-// another matter.
+// cancel ends a job without an outcome. When it is acknowledged as cancelled, nothing of it is
+// published any more, as far as tns can be reached; its holder learns of it at the next renewal. A
+// rebuild that has begun since is not cancelled.
 func (s *Service) cancel(ctx context.Context, _ transport.Peer, req patrickapi.CancelRequest) (patrickapi.CancelResponse, error) {
 	var none patrickapi.CancelResponse
 	state := s.read(req.Job)
@@ -195,7 +194,7 @@ func (s *Service) cancel(ctx context.Context, _ transport.Peer, req patrickapi.C
 	return patrickapi.CancelResponse{Status: s.statusOf(req.Job, req.Rebuild), Rebuild: req.Rebuild}, nil
 }
 
-// statusOf is what became of one rebuild of a job, whatever was begun since.
+// statusOf is the status of one rebuild of a job, also if a later one has begun since.
 func (s *Service) statusOf(id string, n int) patrickapi.Status {
 	return resolve(slices.DeleteFunc(s.records(id), func(r record) bool {
 		begun, is := r.(rebuild)

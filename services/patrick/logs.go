@@ -11,15 +11,15 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Bounds of what is held of logs.
+// Bounds of the logs in memory.
 const (
 	tailLinesMax = 200 // per job, in memory, while it runs
 	tailJobsMax  = 256
 	logLenMax    = patrickapi.LogLenMax
 )
 
-// logs holds the ends of the logs of running jobs, the last tailJobsMax of
-// them. They are best effort: the whole log comes as a block at the end.
+// logs holds the ends of the logs of running jobs, the last tailJobsMax of them. They are best
+// effort: the whole log is fetched as a block at the end.
 type logs struct {
 	tails map[string]*tail
 	order []string // of first line
@@ -27,14 +27,14 @@ type logs struct {
 
 type tail struct {
 	token fencing.Token
-	next  int // number of the line that is expected
+	next  int // number of the next expected line
 	lines []string
 }
 
 func newLogs() *logs { return &logs{tails: map[string]*tail{}} }
 
-// add appends lines of an attempt. Lines of an older attempt are dropped, those
-// of a newer one replace what is there.
+// add appends lines of an attempt. Lines of an older attempt are dropped, those of a newer one
+// replace all earlier lines.
 func (l *logs) add(note patrickapi.LogNote) {
 	t := l.tails[note.Job]
 	if t == nil {
@@ -53,7 +53,7 @@ func (l *logs) add(note patrickapi.LogNote) {
 		*t = tail{token: note.Token}
 	}
 	if note.First < t.next {
-		return // told twice
+		return // delivered twice
 	}
 	for _, line := range note.Lines[:min(len(note.Lines), patrickapi.LogLinesMax)] {
 		t.lines = append(t.lines, line[:min(len(line), patrickapi.LogLineLenMax)])
@@ -68,9 +68,9 @@ func (s *Service) receiveLog(_ context.Context, from transport.Peer, note patric
 	}
 }
 
-// keepLog makes the log of an attempt durable here, from its monkey, which keeps
-// it until then, and on as many other patricks as keep the job. It returns on
-// how many it is; that it is on too few is mended later.
+// keepLog makes the log of an attempt durable here, from its monkey, which keeps it until then, and
+// on as many other patricks as keep the job. It returns the number of copies; missing ones are made
+// later.
 func (s *Service) keepLog(ctx context.Context, req patrickapi.FinishRequest) (copies int) {
 	root, err := cid.Decode(req.Log)
 	if err != nil {
@@ -85,15 +85,15 @@ func (s *Service) keepLog(ctx context.Context, req patrickapi.FinishRequest) (co
 			return 0
 		}
 	}
-	size, _ := s.env.Blocks.Size(root) // 0 asks for the time that a small one takes
+	size, _ := s.env.Blocks.Size(root) // 0 gives the timeout of a small log
 	return 1 + s.spreadRoot(ctx, req.Job, patrickapi.KeepRequest{Root: req.Log, Size: size}, s.copies()-1)
 }
 
-// readLogs returns the whole log of the last attempt that reported, fetching it
-// if it is not here; or what has come so far of an attempt that runs.
+// readLogs returns the whole log of the last attempt that reported, fetching it if it is not here;
+// or, of a running attempt, the lines that have arrived so far.
 func (s *Service) readLogs(ctx context.Context, _ transport.Peer, req patrickapi.JobRequest) (patrickapi.LogsResponse, error) {
 	state := s.read(req.Job)
-	// Of a job that has succeeded a later attempt may run yet: nobody has told it.
+	// A later attempt of a job that has succeeded may still run: its holder has not been told yet.
 	running := state.Live && !state.Status.Final()
 	switch tail := s.logs.tails[req.Job]; {
 	case s.Forgot(req.Job):

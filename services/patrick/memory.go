@@ -6,19 +6,18 @@ import (
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
-// memory is what is left of a branch's forgotten jobs: the ids of the newest
-// ones, and a floor: all that was forgotten beyond those has an order up to it.
-// Together they tell every delivery of an event that was ever forgotten from a
-// new one, for ever and in bounded space, because the order is a part of what an
-// event is. What is new and up to the floor cannot be told from it, and is
-// refused: it was overtaken by more than memoryLenMax pushes that have ended.
+// memory replaces a branch's forgotten jobs: the ids of the newest ones, and a floor, which is the
+// greatest order of all others. Together they distinguish every repeated delivery of a forgotten
+// event from a new event, for ever and in bounded space, because the order is part of an event's
+// identity. A new event whose order is not above the floor cannot be distinguished and is refused:
+// more than memoryLenMax newer pushes have ended since.
 type memory struct {
 	ids   []string // in order, which is that of events
 	floor uint64
 }
 
-// memoryLenMax is how many ids are remembered of a branch, about 150 bytes each.
-// There are more only while a job is active that is older than them.
+// memoryLenMax is how many ids are remembered per branch, about 150 bytes each. There are more only
+// while an active job is older than them.
 const memoryLenMax = 64
 
 // knows reports whether a job is remembered by its id.
@@ -30,10 +29,10 @@ func (m *memory) knows(id string) bool {
 	return found
 }
 
-// covers reports whether a job is as old as what was forgotten for good.
+// covers reports whether a job's order is not above the floor.
 func (m *memory) covers(id string) bool { return m != nil && patrickapi.OrderOf(id) <= m.floor }
 
-// add remembers a job, and a floor that somebody has raised.
+// add remembers a job, and raises the floor to the given one.
 func (m *memory) add(id string, floor uint64) {
 	if i, found := slices.BinarySearch(m.ids, id); !found {
 		m.ids = slices.Insert(m.ids, i, id)
@@ -41,7 +40,7 @@ func (m *memory) add(id string, floor uint64) {
 	m.floor = max(m.floor, floor)
 }
 
-// remove forgets a job for good. The floor that covers it is in another entry.
+// remove drops a job's id. The floor that covers it is in another entry.
 func (m *memory) remove(id string) {
 	if m == nil {
 		return
@@ -51,10 +50,10 @@ func (m *memory) remove(id string) {
 	}
 }
 
-// room lists the ids that must go for id to be remembered, oldest first, and the
-// floor that covers them and goes with the new entry. Nothing goes that is newer
-// than id, which must carry that floor, or than keep, the oldest job that has
-// not ended ("" if all have): it would be covered too.
+// room lists the ids to remove so that id can be remembered, oldest first, and the floor that
+// covers them, which is stored with the new entry. Ids newer than id, whose entry carries that
+// floor, or than keep, the oldest job that has not ended ("" if all have), are not removed: the
+// floor would cover id or keep too.
 func (m *memory) room(id, keep string) (gone []string, floor uint64) {
 	if m == nil {
 		return nil, 0

@@ -10,10 +10,9 @@ import (
 	"github.com/taucloud/tau/transport/rendezvous"
 )
 
-// A job is offered to a few monkeys first, the best-ranked for this attempt,
-// and to four times as many in each further round: a cloud of a thousand
-// monkeys does not compete for every job. When half of them would be told, all
-// are, by one publication.
+// A job is offered to a few monkeys first, the best-ranked for this attempt, and to four times as
+// many in each further round: a cloud of a thousand monkeys does not compete for every job. When an
+// offer would go to half of them, it goes to all, by one publication.
 const offerFirst, offerGrowth = 3, 4
 
 // offerNow offers one job if it can be claimed now.
@@ -29,7 +28,7 @@ func (s *Service) claimableNow(j *active) bool {
 	return j.state.Status == patrickapi.Open && s.verdict(j.id, j.state).close == patrickapi.Unknown && s.env.Loop.Elapsed() >= j.notBefore
 }
 
-// offer tells monkeys of jobs and counts the round.
+// offer announces jobs to monkeys and counts the round.
 func (s *Service) offer(jobs []*active) {
 	monkeys := s.env.Wire.Directory().Peers(monkeyapi.Service)
 	var toAll patrickapi.Announcement
@@ -61,7 +60,7 @@ func shortlistLen(round int) int {
 	return n
 }
 
-// Shortlist is the monkeys that an offer goes to, best-ranked first.
+// Shortlist returns the monkeys that an offer goes to, best-ranked first.
 func Shortlist(o patrickapi.Offer, monkeys []transport.Peer) []transport.Peer {
 	ranked := rendezvous.Rank(o.RankKey(), monkeys)
 	return ranked[:min(shortlistLen(o.Round), len(ranked))]
@@ -79,8 +78,8 @@ func (s *Service) startSweep() {
 	})
 }
 
-// sweep offers the oldest open jobs that this patrick is coordinator of, and closes
-// those that are not to be tried. It reports whether there is anything left.
+// sweep offers the oldest open jobs that this patrick is coordinator of, and closes those that may
+// not be tried again. It reports whether open jobs are left.
 func (s *Service) sweep(ctx context.Context) bool {
 	var jobs []*active
 	for _, j := range s.board.open() {

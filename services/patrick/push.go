@@ -13,19 +13,19 @@ import (
 
 const (
 	replicateTimeout = 5 * time.Second
-	// keepTimeout bounds the fetch of a tree or a log of no size; see keepTime.
+	// keepTimeout bounds the fetch of an empty tree or log; see keepTime.
 	keepTimeout = 4 * time.Second
 	// keepAskMax is how many patricks are asked to keep a tree.
 	keepAskMax = 5
 )
 
-// keepTime bounds the fetch of a tree or a log of so many bytes, as somebody says.
+// keepTime bounds the fetch of a tree or a log of size bytes, as claimed by a peer.
 func keepTime(bytes int64) time.Duration {
 	return keepTimeout + transport.TransferTime(min(bytes, patrickapi.TreeLenMax))
 }
 
-// push accepts a push and acknowledges it when the job and its tree survive the
-// loss of this node, if another patrick can be reached.
+// push accepts a push and acknowledges it once the job and its tree would survive the loss of this
+// node, if another patrick can be reached.
 func (s *Service) push(ctx context.Context, _ transport.Peer, req patrickapi.PushRequest) (patrickapi.PushResponse, error) {
 	var none patrickapi.PushResponse
 	if text := whatIsWrong(req); text != "" {
@@ -90,8 +90,8 @@ func areNames(names ...string) bool {
 	return true
 }
 
-// isPast answers for a job that has ended and is forgotten. It is a Conflict if
-// that cannot be told, because the event is older than all that is remembered.
+// isPast answers a push whose job has ended and is forgotten. It returns a Conflict if that is
+// undecidable because the event is older than all remembered ones.
 func (s *Service) isPast(id string) (patrickapi.PushResponse, error) {
 	_, known := s.board.briefs[id]
 	switch m := s.board.memoryOf(id); {
@@ -115,8 +115,8 @@ func (s *Service) storeTree(ctx context.Context, tree []byte) (cid.Cid, error) {
 	return root, nil
 }
 
-// ensureTree makes the tree of an active job durable here, for a push that
-// another patrick accepted before: knowing a job does not mean to have its tree.
+// ensureTree makes the tree of an active job durable here, for a push that another patrick accepted
+// before: a patrick may know a job without having its tree.
 func (s *Service) ensureTree(ctx context.Context, id string, tree []byte) error {
 	job := s.board.active[id]
 	if job == nil || s.HasTree(id) {
@@ -157,9 +157,8 @@ func (s *Service) accept(id string, req patrickapi.PushRequest, tree cid.Cid) (d
 	return false, nil
 }
 
-// secure makes a job and its tree durable on enough patricks, and returns on
-// how many they are. It is an error if that did not succeed although another
-// patrick can be reached.
+// secure makes a job and its tree durable on enough patricks, and returns the number of copies. It
+// returns an error if there are too few although another patrick can be reached.
 func (s *Service) secure(ctx context.Context, id string) (copies int, err error) {
 	job := s.board.active[id]
 	if job != nil && job.secured {
@@ -170,7 +169,7 @@ func (s *Service) secure(ctx context.Context, id string) (copies int, err error)
 		switch {
 		case i == 0:
 			records, err = s.replicate(ctx, replicateTimeout)
-		case job != nil: // of a final job the tree is needed no more
+		case job != nil: // a final job does not need its tree
 			trees = 1 + s.spread(ctx, job, s.copies()-1)
 		}
 		return err
@@ -262,7 +261,7 @@ func (s *Service) fetch(ctx context.Context, root cid.Cid, holders []transport.P
 	return nil
 }
 
-// fault gives an error of another package a Kind and says what was attempted.
+// fault gives an error of another package a Kind and names the attempted operation.
 func fault(op, what string, err error) error {
 	return transport.New(transport.KindOf(err), op, what+": "+err.Error())
 }

@@ -7,8 +7,7 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// openJobs lists jobs that can be claimed as far as this patrick knows, oldest
-// first.
+// openJobs lists the claimable jobs that this patrick knows, oldest first.
 func (s *Service) openJobs(_ context.Context, _ transport.Peer, req patrickapi.OpenRequest) (patrickapi.Announcement, error) {
 	limit := within(req.Limit, patrickapi.AnnounceLenMax)
 	var resp patrickapi.Announcement
@@ -44,7 +43,7 @@ func (s *Service) list(_ context.Context, _ transport.Peer, req patrickapi.ListR
 	return resp, nil
 }
 
-// within is n, or limit if n is no positive number below it.
+// within is n if it is between 1 and limit, and limit otherwise.
 func within(n, limit int) int {
 	if n <= 0 || n > limit {
 		return limit

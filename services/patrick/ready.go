@@ -8,9 +8,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Ready implements node.Readier: a patrick that has not caught up, or that
-// believes that too few others answer, acknowledges nothing or less than it
-// should.
+// Ready implements node.Readier: a patrick that has not caught up acknowledges nothing, and one
+// that reaches too few others makes too few copies.
 func (s *Service) Ready() error {
 	if s.store == nil || s.store.State() != storage.ReplicaReady {
 		return transport.New(transport.Refused, patrickapi.Service, "the replica has not caught up")

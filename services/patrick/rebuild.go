@@ -35,7 +35,7 @@ func (s *Service) rebuild(ctx context.Context, _ transport.Peer, req patrickapi.
 	return patrickapi.RebuildResponse{Status: state.Status, Rebuilds: state.Rebuilds}, nil
 }
 
-// rebuildable says whether a job may be begun anew, or is being built anew.
+// rebuildable reports whether a job may be begun anew, or is being built anew.
 func rebuildable(state State) error {
 	const op = "patrick/rebuild"
 	switch {
@@ -51,7 +51,7 @@ func rebuildable(state State) error {
 	return nil
 }
 
-// rebuildWith writes the rebuild, once the tree is here.
+// rebuildWith writes the rebuild after the tree has been fetched.
 func (s *Service) rebuildWith(ctx context.Context, id string, state State) error {
 	root, err := cid.Decode(state.Spec.Source)
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *Service) rebuildWith(ctx context.Context, id string, state State) error
 	}
 	now := s.read(id)
 	if now.Rebuilds != state.Rebuilds || !now.Status.Final() || now.Status == patrickapi.Success {
-		return nil // somebody was faster
+		return nil // a concurrent request was faster
 	}
 	r := rebuild{N: now.Rebuilds + 1, After: now.nextAttempt() - 1, By: s.env.Self}
 	if err := s.addRecords(id, r); err != nil {

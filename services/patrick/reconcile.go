@@ -12,20 +12,20 @@ import (
 )
 
 const (
-	// reconcileRetry is when something is tried again that the disk refused.
+	// reconcileRetry is the pause before a write that the disk refused is tried again.
 	reconcileRetry = time.Second
-	// attemptSlack is what an attempt may take beside the build: to fetch the tree,
-	// to have the artifact kept and to publish it.
+	// attemptSlack is the time that an attempt may take besides the build: fetching the tree,
+	// storing and publishing the artifact.
 	attemptSlack = 3 * time.Minute
-	// holderTimeout bounds the question to a holder whether it holds.
+	// holderTimeout bounds the request that asks a holder whether it still holds its lock.
 	holderTimeout = 1500 * time.Millisecond
 )
 
-// watchInterval is how often a patrick that is not the coordinator of a held job looks
-// whether it has become that.
+// watchInterval is how often a patrick that is not the coordinator of a held job checks whether it
+// has become it.
 func (s *Service) watchInterval() time.Duration { return s.settings.Lease / 4 }
 
-// follow starts the clocks that a change of state starts.
+// follow starts the timers that follow from a change of state.
 func (s *Service) follow(j *active, state State) {
 	now := s.env.Loop.Elapsed()
 	if state.Live && j.state.Top.Token != state.Top.Token {
@@ -53,7 +53,7 @@ func (s *Service) jittered(d time.Duration) time.Duration {
 	return d + time.Duration(s.env.Rand.Int64N(int64(d)/4+1))
 }
 
-// arm sets the one timer of a job to the next moment that something is due.
+// arm sets the job's timer to the next moment at which something is due.
 func (s *Service) arm(j *active) {
 	j.stopTimer()
 	now := s.env.Loop.Elapsed()
@@ -90,8 +90,8 @@ func (s *Service) startReconcile(j *active) {
 	})
 }
 
-// reconcile does what is due for a job if this patrick is its coordinator. It returns
-// when to look again, or 0 for what arm says.
+// reconcile does what is due for a job if this patrick is its coordinator. It returns the delay
+// until the next reconciliation, or 0 to leave it to arm.
 func (s *Service) reconcile(ctx context.Context, j *active) time.Duration {
 	_, isCoordinator, err := s.peers.coordinator(ctx, patrickapi.BranchOf(j.id))
 	if err != nil || s.board.active[j.id] != j {
@@ -117,10 +117,9 @@ func (s *Service) reconcile(ctx context.Context, j *active) time.Duration {
 	return s.carryOn(ctx, j)
 }
 
-// takeOver begins to measure the lease of a grant that another coordinator has made, or
-// this one before it was restarted: a whole lease, since a renewal may have been
-// granted until now. But the holder is asked first: one that has forgotten need
-// not be waited for.
+// takeOver begins to measure the lease of a grant that another coordinator has made, or this one
+// before a restart: a whole lease, since a renewal may have been granted until now. But the holder
+// is asked first: the lease of one that has forgotten its grant ends at once.
 func (s *Service) takeOver(ctx context.Context, j *active) time.Duration {
 	now, token := s.env.Loop.Elapsed(), j.state.Top.Token
 	j.lease = now + s.settings.Lease
@@ -133,8 +132,8 @@ func (s *Service) takeOver(ctx context.Context, j *active) time.Duration {
 	return 0
 }
 
-// expire ends a grant that was not renewed, or that takes too long although it
-// is: that is a failure, which counts as such.
+// expire ends a grant that was not renewed, which is a loss, or whose attempt takes too long
+// although it is renewed, which is a failure.
 func (s *Service) expire(j *active) time.Duration {
 	token := j.state.Top.Token
 	if s.env.Loop.Elapsed() >= j.buildMax {
@@ -144,7 +143,7 @@ func (s *Service) expire(j *active) time.Duration {
 	return s.end(j, loss{Token: token, Reason: "not renewed", By: s.env.Self}, "not renewed")
 }
 
-// end records how a grant ended of which its holder says nothing.
+// end records the end of a grant whose holder has not reported.
 func (s *Service) end(j *active, how record, reason string) time.Duration {
 	token := j.state.Top.Token
 	if err := s.addRecords(j.id, how); err != nil {
@@ -169,7 +168,7 @@ func (s *Service) carryOn(ctx context.Context, j *active) time.Duration {
 	return 0
 }
 
-// supersede asks to cancel a job if a newer push of its branch wants that.
+// supersede requests a job's cancellation if a newer push of its branch supersedes it.
 func (s *Service) supersede(j *active) {
 	by := s.board.supersededBy(j)
 	if by == "" || j.state.Cancel != nil || s.board.active[j.id] != j {

@@ -9,8 +9,8 @@ import (
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
-// history is everything that is known of one job, as sets: adding records in
-// any order, any number of times, gives the same history.
+// history holds all records of one job, as sets: adding records in any order, any number of times,
+// gives the same history.
 type history struct {
 	spec        *spec
 	grants      map[fencing.Token]grant
@@ -36,10 +36,9 @@ func resolve(records []record) State {
 	return h.state()
 }
 
-// keepGreater sets *at to r if there is none or r is greater. compare is of all
-// fields by which two records can differ that are kept in one place: any order
-// will do if it is the same everywhere, also where a release has more fields. So
-// it is never the order of encodings.
+// keepGreater sets *at to r if *at is nil or r is greater. compare must compare all fields by which
+// two records of one place can differ: any total order will do if it is the same on all nodes,
+// including those of later releases with more fields. So the encodings are never compared.
 func keepGreater[R any](at **R, r R, compare func(a, b R) int) {
 	if *at == nil || compare(r, **at) > 0 {
 		*at = &r
@@ -55,8 +54,8 @@ func keepGreaterIn[K comparable, R any](m map[K]R, k K, r R, compare func(a, b R
 	m[k] = *at
 }
 
-// Acceptances of one event differ only in when it was accepted and by whom,
-// unless somebody has delivered it with two contents. The first one counts.
+// Acceptances of one event differ only in their time and their patrick, unless the event was
+// delivered with two different contents. The first one counts.
 func (r spec) into(h *history) {
 	keepGreater(&h.spec, r, func(a, b spec) int { return cmp.Or(cmp.Compare(b.At, a.At), a.By.Compare(b.By)) })
 }
@@ -107,16 +106,15 @@ func compareBool(a, b bool) int {
 	return -1
 }
 
-// State is what the records of a job mean together.
+// State is the state of a job, resolved from its records.
 type State struct {
 	Status patrickapi.Status
 	Spec   spec
-	// Top is the greatest grant that there was, Live: it has not ended.
+	// Top is the greatest grant of all attempts; Live: it has not ended.
 	Top  grant
 	Live bool
-	// Grants counts all grants. Failures are those that ended with a reported
-	// failure, Losses those that ended without a word, both since the last
-	// rebuild.
+	// Grants counts all grants. Failures are those that ended with a reported failure, Losses those
+	// that ended without a report, both since the last rebuild.
 	Grants, Failures, Losses int
 	// Halted: the last grant was ended because of a cancel, and its holder may not
 	// know that.
@@ -125,7 +123,7 @@ type State struct {
 	Rebuilds int
 	// FencedBelow is the attempt below which tns accepts nothing of the job.
 	FencedBelow uint64
-	// Permanent is the reason of a failure that makes another attempt useless.
+	// Permanent is the reason of a permanent failure, after which no other attempt is made.
 	Permanent string
 	// Cancel is why the job is to be cancelled, nil if it is not.
 	Cancel *cancel
@@ -138,7 +136,7 @@ type State struct {
 func (h *history) state() State {
 	var s State
 	if h.spec == nil {
-		return s // Unknown: the rest has come before the beginning
+		return s // Unknown: other records arrived before the spec
 	}
 	s.Spec, s.Grants, s.FencedBelow = *h.spec, len(h.grants), h.fencedBelow
 	after := h.begun(&s)
@@ -160,7 +158,7 @@ func (h *history) state() State {
 	return s
 }
 
-// begun finds out which rebuild the job is in, and after which attempt it began.
+// begun returns the current rebuild of the job and the attempt after which it began.
 func (h *history) begun(s *State) (after uint64) {
 	for n, r := range h.rebuilds {
 		s.Rebuilds, after = max(s.Rebuilds, n), max(after, r.After)
@@ -174,8 +172,8 @@ func (h *history) begun(s *State) (after uint64) {
 // nextAttempt is the number of the next grant: tns accepts it, if it was told a fence.
 func (s State) nextAttempt() uint64 { return max(s.Top.Token.Attempt+1, s.FencedBelow) }
 
-// tally goes through the results in the order of tokens. Failures up to the
-// attempt after count no more.
+// tally evaluates the results in the order of tokens. Failures of attempts up to after do not
+// count.
 func (h *history) tally(s *State, after uint64) {
 	for _, t := range slices.SortedFunc(maps.Keys(h.results), fencing.Token.Compare) {
 		r := h.results[t]
@@ -208,7 +206,7 @@ func (h *history) status(s *State) patrickapi.Status {
 	return patrickapi.Open
 }
 
-// job is the state as others see it.
+// job converts the state to its wire type.
 func (s State) job(id string) patrickapi.Job {
 	j := patrickapi.Job{
 		ID: id, Project: s.Spec.Project, Repository: s.Spec.Repository, Branch: s.Spec.Branch,

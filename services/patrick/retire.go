@@ -13,19 +13,17 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Finished jobs beyond keep-finished of a project are forgotten, oldest first,
-// by the coordinator of their branch: whichever patrick that is. What is left of one is
-// an entry of the branch's memory, written in the batch that deletes its
-// records. Records that come later, from the other side of a partition, are
-// deleted when they are seen.
+// Finished jobs beyond keep-finished of a project are forgotten, oldest first, by the coordinator
+// of their branch. An entry of the branch's memory replaces each, written in the batch that deletes
+// its records. Records that arrive later, from the other side of a partition, are deleted when they
+// are seen.
 
-// retireInterval is the pause between two looks at what is to be forgotten, as
-// long as there is anything.
+// retireInterval is the pause between two rounds of forgetting, while there are jobs to forget.
 const retireInterval = time.Second
 
 // forgotten is an entry of a branch's memory.
 type forgotten struct {
-	// Floor covers what was dropped from the memory when this was written.
+	// Floor covers the ids that were dropped from the memory when this was written.
 	Floor uint64
 }
 
@@ -34,7 +32,7 @@ func forgottenKey(id string) storage.Key {
 	return storage.K("past", patrickapi.BranchOf(id), id)
 }
 
-// recall brings the memory in line with the store after an entry has changed.
+// recall updates the memory from the store after an entry has changed.
 func (s *Service) recall(k storage.Key) {
 	parts := k.Parts()
 	if len(parts) != 3 || !patrickapi.IsJobID(parts[2]) {
@@ -88,8 +86,8 @@ func (s *Service) anythingToForget() bool {
 
 func (s *Service) keepFinished() int { return max(1, s.settings.KeepFinished) }
 
-// toForget lists the jobs to be forgotten: leftovers, and what is beyond
-// keep-finished of each project.
+// toForget lists the jobs to be forgotten: leftovers, and those beyond keep-finished of each
+// project.
 func (s *Service) toForget() []string {
 	ids := slices.Sorted(maps.Keys(s.leftovers))
 	for _, project := range slices.Sorted(maps.Keys(s.board.finished)) {

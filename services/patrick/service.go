@@ -45,7 +45,7 @@ type Service struct {
 	audits map[string]*audit
 	// tnsSilentUntil is until when tns is not asked for what is live
 	tnsSilentUntil time.Duration
-	// wants is content that should be here, by root
+	// wants is the content that this patrick should have, by root
 	wants map[string]*want
 	// leftovers are forgotten jobs of which records have come since
 	leftovers map[string]bool
@@ -76,7 +76,7 @@ func (s *Service) Start(ctx context.Context) error {
 // Stop implements node.Service: what was written becomes durable here and, if
 // somebody answers, elsewhere.
 func (s *Service) Stop(ctx context.Context) error {
-	if s.store == nil { // it did not come to open it
+	if s.store == nil { // Start failed before it was opened
 		return nil
 	}
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, stopTimeout)
@@ -115,7 +115,7 @@ func (s *Service) serve() {
 	})
 }
 
-// copies is on how many patricks something can be at most.
+// copies is the number of copies to make: the setting, or all patricks if there are fewer.
 func (s *Service) copies() int {
 	return max(1, min(s.settings.Copies, len(s.env.Wire.Directory().Peers(patrickapi.Service))))
 }

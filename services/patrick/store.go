@@ -23,8 +23,8 @@ func (s *Service) load() {
 	}
 }
 
-// records reads what is stored of a job. What cannot be read is left out: it
-// was written by a newer version, or it is not ours.
+// records reads what is stored of a job. Undecodable records are left out: a newer release may have
+// written them.
 func (s *Service) records(id string) (list []record) {
 	for _, e := range s.store.Entries(jobKey(id)) {
 		r, err := decodeRecord(e)
@@ -72,8 +72,7 @@ func (s *Service) addRecords(id string, add ...record) error {
 	return nil
 }
 
-// refresh brings the board in line with the store after a job has changed,
-// here or elsewhere.
+// refresh updates the board from the store after a job has changed, here or elsewhere.
 func (s *Service) refresh(id string) {
 	state := s.read(id)
 	if s.board.memoryOf(id).knows(id) {
@@ -102,8 +101,8 @@ func (s *Service) refresh(id string) {
 	s.wantContent(id)
 }
 
-// forgetAgain drops a job that has ended and was forgotten, here or elsewhere.
-// Records of it that have come since are to be deleted.
+// forgetAgain drops a job that has ended and was forgotten, here or elsewhere. Records of it that
+// have arrived since are scheduled for deletion.
 func (s *Service) forgetAgain(id string) {
 	s.board.forget(id)
 	delete(s.leftovers, id)

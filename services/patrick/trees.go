@@ -11,31 +11,31 @@ import (
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
-// The tree of a job that may still be built, also anew, and the log of its last
-// attempt are kept by the patricks that are ranked first for its branch, as many
-// as there are to be copies. One that learns of a job and has not got them -
-// because it was down, or has lost its disk - fetches them. What no job needs
-// any more, because it has succeeded, was built again or is forgotten, goes.
+// The tree of a job that may still be built, also anew, and the log of its last attempt are kept by
+// the patricks that are ranked first for its branch, as many as there are to be copies. A patrick
+// that learns of a job and lacks them - because it was down, or has lost its disk - fetches them.
+// Content that no job needs any more, because the job has succeeded, was built again or is
+// forgotten, is removed.
 
 const (
 	// repairInterval is the pause between two rounds of fetching what is missing.
 	repairInterval = time.Second
-	// repairTriesMax is how often a log, or the tree of a job that has ended, is
-	// looked for; the tree of an active one always is.
+	// repairTriesMax bounds the attempts to fetch a log or the tree of a job that has ended; those
+	// for the tree of an active job are unbounded.
 	repairTriesMax = 60
-	// sweepInterval is the pause between two looks for what no job needs. What two
-	// looks have found goes, so nothing goes that a push or a report under way is
-	// about to name.
+	// sweepInterval is the pause between two sweeps for unneeded content. Only content that two
+	// successive sweeps found unneeded is removed, so content that a push or a report under way is
+	// about to name stays.
 	sweepInterval = time.Minute
 )
 
-// want is content that this patrick should have and may not.
+// want is content that this patrick should have and may lack.
 type want struct {
 	job, root string
 	tries     int
 }
 
-// wantContent starts the repair of what this patrick should have of a job.
+// wantContent starts the repair of the content of a job that this patrick should have.
 func (s *Service) wantContent(id string) {
 	line := s.board.briefs[id]
 	for _, root := range []string{line.source, line.log} {
@@ -50,13 +50,12 @@ func (s *Service) wantContent(id string) {
 	s.repairing = true
 	s.env.Loop.Go("repair-contents", func(ctx context.Context) {
 		defer func() { s.repairing = false }()
-		// The first round waits too: mostly the content is on its way, by Keep.
+		// The first round waits too: usually the content is already being sent, by Keep.
 		_ = clock.Every(ctx, s.env.Loop, repairInterval, s.repairContents) // ends when nothing is missing, or with the loop
 	})
 }
 
-// repairContents tries to fetch everything that is missing once. It reports
-// whether anything still is.
+// repairContents tries once to fetch all missing content. It reports whether any is still missing.
 func (s *Service) repairContents(ctx context.Context) (missing bool) {
 	for _, w := range s.wanted() {
 		if ctx.Err() != nil {
@@ -77,7 +76,7 @@ func (s *Service) repairContents(ctx context.Context) (missing bool) {
 	return len(s.wants) > 0
 }
 
-// wanted lists what is missing, that of the oldest jobs first.
+// wanted lists the missing content, that of the oldest jobs first.
 func (s *Service) wanted() []*want {
 	list := make([]*want, 0, len(s.wants))
 	for _, w := range s.wants {
@@ -105,14 +104,13 @@ func (s *Service) repairContent(ctx context.Context, w *want) error {
 	return s.fetch(ctx, root, s.peers.others(patrickapi.BranchOf(w.job)), treeSizeMax)
 }
 
-// keeps reports whether this patrick is one of those that keep what belongs to a
-// job.
+// keeps reports whether this patrick is one of those that keep a job's content.
 func (s *Service) keeps(id string) bool {
 	ranked := patrickapi.Ranked(s.env.Wire.Directory(), patrickapi.BranchOf(id))
 	return slices.Contains(ranked[:min(len(ranked), max(1, s.settings.Copies))], s.env.Self)
 }
 
-// sweeps is the task that lets go of what no job needs.
+// sweeps is the task that removes unneeded content.
 func (s *Service) sweeps(ctx context.Context) {
 	idle := map[cid.Cid]bool{}
 	_ = clock.Every(ctx, s.env.Loop, sweepInterval, func(context.Context) bool {
@@ -121,8 +119,8 @@ func (s *Service) sweeps(ctx context.Context) {
 	}) // ends with the loop
 }
 
-// sweepContents removes what nobody needs now and nobody needed at the last
-// look, and returns what nobody needs now.
+// sweepContents removes the content that is unneeded now and was at the last sweep, and returns the
+// content that is unneeded now.
 func (s *Service) sweepContents(before map[cid.Cid]bool) map[cid.Cid]bool {
 	needed := map[string]bool{}
 	for _, line := range s.board.briefs {
