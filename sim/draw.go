@@ -36,6 +36,7 @@ const (
 	drawRetime
 	drawAgain
 	drawLie
+	drawLoss
 )
 
 // hashText is FNV-1a, for names in keys.

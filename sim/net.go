@@ -29,6 +29,11 @@ const (
 	keepaliveMax = 12 * time.Second
 	// resendMax bounds how long after a heal a stalled conn goes on.
 	resendMax = 500 * time.Millisecond
+	// retransmitFirst is how long, beyond a round trip, a sender waits before it
+	// sends again what was lost, the first time; it gets through after at most
+	// retransmitsMax losses.
+	retransmitFirst = 200 * time.Millisecond
+	retransmitsMax  = 5
 )
 
 var defaultLatency = fault.Shape{LatencyMin: time.Millisecond, LatencyMax: 5 * time.Millisecond}
@@ -76,9 +81,9 @@ func (n *network) link(from, to *Node) *link {
 		l = &link{from: from, to: to, label: from.name + ">" + to.name}
 		l.base = n.w.cfg.Network.Default
 		if of := n.w.cfg.Network.Of; of != nil {
-			l.base = overlay(l.base, of(from.name, to.name))
+			l.base = l.base.With(of(from.name, to.name))
 		}
-		l.base = overlay(defaultLatency, l.base)
+		l.base = defaultLatency.With(l.base)
 		l.adopt(n.stateOf(l.from, l.to))
 		n.links[key] = l
 	}
@@ -87,7 +92,7 @@ func (n *network) link(from, to *Node) *link {
 
 // adopt makes a link what faults make of it.
 func (l *link) adopt(s fault.LinkState) {
-	l.cut, l.held, l.refused, l.shape = s.Cut, s.Held, s.Refused, overlay(l.base, s.Shape)
+	l.cut, l.held, l.refused, l.shape = s.Cut, s.Held, s.Refused, l.base.With(s.Shape)
 	l.again = s.Again
 }
 
@@ -108,17 +113,6 @@ func (n *network) inUse() []*link {
 		}
 	}
 	return n.ordered
-}
-
-// overlay replaces the parts of a shape that over sets.
-func overlay(shape, over fault.Shape) fault.Shape {
-	if over.LatencyMin != 0 || over.LatencyMax != 0 {
-		shape.LatencyMin, shape.LatencyMax = over.LatencyMin, over.LatencyMax
-	}
-	if over.Bandwidth != 0 {
-		shape.Bandwidth = over.Bandwidth
-	}
-	return shape
 }
 
 func linkKey(from, to *Node) uint64 { return uint64(from.index)<<32 | uint64(to.index) }
@@ -153,7 +147,24 @@ func (l *link) blocked() bool { return l.cut || l.held }
 // latency draws the delay of the numbered message of one purpose.
 func (n *network) latency(l *link, purpose eventKind, seq uint64) int64 {
 	d := n.w.draw(drawLatency, linkKey(l.from, l.to), uint64(purpose), seq)
-	return within(d, int64(l.shape.LatencyMin), int64(l.shape.LatencyMax))
+	return within(d, int64(l.shape.LatencyMin), int64(l.shape.LatencyMax)) + n.retransmission(l, purpose, seq)
+}
+
+// retransmission draws how much later a message comes because it was lost on the
+// way, once or several times in a row: its sender waits twice as long each time.
+func (n *network) retransmission(l *link, purpose eventKind, seq uint64) (later int64) {
+	if l.shape.Loss == 0 {
+		return 0
+	}
+	wait := int64(retransmitFirst + 2*l.shape.LatencyMax)
+	for try := range uint64(retransmitsMax) {
+		if !chance(n.w.draw(drawLoss, linkKey(l.from, l.to), uint64(purpose), seq, try), l.shape.Loss) {
+			break
+		}
+		later += wait
+		wait *= 2
+	}
+	return later
 }
 
 // transmission is how long the link is busy with size bytes.

@@ -89,6 +89,33 @@ func TestFramesTakeTheirLatencyInOrder(t *testing.T) {
 	})
 }
 
+// TestLossDelays: what is lost comes later, what is behind it waits, nothing is lost
+// for good.
+func TestLossDelays(t *testing.T) {
+	lossy := sim.Network{Default: fault.Shape{LatencyMin: 1e6, LatencyMax: 1e6, Loss: 0.2}}
+	withLine(t, lossy, nil, func(l *line) {
+		start := l.w.Now()
+		for i := range 200 {
+			require.NoError(t, l.conn.Send([]byte{byte(i)}))
+			require.NoError(t, l.w.RunUntil(start+time.Duration(i)*20*time.Millisecond))
+		}
+		require.NoError(t, l.w.RunUntil(start+time.Minute))
+		require.Len(t, l.b.frames, 200)
+		late := 0
+		for i, f := range l.b.frames {
+			require.Equal(t, string([]byte{byte(i)}), f, "in order")
+			sent := start + time.Duration(max(0, i-1))*20*time.Millisecond
+			took := l.b.at[i] - sent
+			require.LessOrEqual(t, took, 7*time.Second)
+			if took > 200*time.Millisecond {
+				late++
+			}
+		}
+		require.Greater(t, late, 30, "a fifth is lost, and holds others up")
+		require.Less(t, late, 200)
+	})
+}
+
 func TestBandwidthDelaysBigFrames(t *testing.T) {
 	slow := sim.Network{Default: fault.Shape{LatencyMin: 1e6, LatencyMax: 1e6, Bandwidth: 1 << 16}}
 	withLine(t, slow, nil, func(l *line) {

@@ -50,6 +50,10 @@ func (n *Node) view() check.NodeView {
 // connected any more: no time-out of a service is meant for more.
 const promptly = time.Second
 
+// lossPromptly is how much may be lost on a link on which frames come promptly: not
+// one in a million is lost three times in a row.
+const lossPromptly = 0.01
+
 // Connected implements check.View.
 func (w *World) Connected(a, b string) bool {
 	na, nb := w.node(a), w.node(b)
@@ -65,7 +69,7 @@ func (w *World) Connected(a, b string) bool {
 // prompt reports whether a frame that is sent now arrives soon.
 func (n *network) prompt(from, to *Node, now int64) bool {
 	s := n.stateOf(from, to)
-	if s.Cut || s.Held || s.Refused || s.Shape.LatencyMax > promptly {
+	if s.Cut || s.Held || s.Refused || s.Shape.LatencyMax > promptly || s.Shape.Loss > lossPromptly {
 		return false
 	}
 	l := n.links[linkKey(from, to)]

@@ -23,6 +23,8 @@ type Fault interface {
 type Crash struct {
 	Nodes    []string
 	LoseDisk bool
+	// Zone is where the power fails, if that is why.
+	Zone string
 }
 
 // Begin implements Fault.
@@ -36,6 +38,9 @@ func (c Crash) Begin(l *Ledger) func() {
 }
 
 func (c Crash) String() string {
+	if c.Zone != "" {
+		return "power cut in " + c.Zone + ": " + names(c.Nodes)
+	}
 	if c.LoseDisk {
 		return "crash " + names(c.Nodes) + ", losing the disk"
 	}

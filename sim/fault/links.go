@@ -149,5 +149,8 @@ func (s Slow) String() string {
 	if s.Shape.Bandwidth > 0 {
 		text += fmt.Sprintf(", %d bytes/s", s.Shape.Bandwidth)
 	}
+	if s.Shape.Loss > 0 {
+		text += fmt.Sprintf(", %g%% lost", 100*s.Shape.Loss)
+	}
 	return text
 }

@@ -7,7 +7,7 @@ import "slices"
 func Smaller(f Fault) (list []Fault) {
 	switch f := f.(type) {
 	case Crash:
-		return with(f.Nodes, func(n []string) Fault { f.Nodes = n; return f })
+		return with(f.Nodes, func(n []string) Fault { f.Nodes, f.Zone = n, ""; return f })
 	case Stop:
 		return with(f.Nodes, func(n []string) Fault { return Stop{n} })
 	case Start:

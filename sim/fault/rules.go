@@ -85,7 +85,7 @@ func (r *rules) state(from, to string) (s LinkState) {
 		s.Cut = s.Cut || one.state.Cut
 		s.Held = s.Held || one.state.Held
 		s.Refused = s.Refused || one.state.Refused
-		s.Shape = s.Shape.with(one.state.Shape)
+		s.Shape = s.Shape.With(one.state.Shape)
 		s.Again = s.Again.with(one.state.Again)
 	}
 	return s
@@ -103,13 +103,16 @@ func (one *rule) holds(from, to string) bool {
 	return true
 }
 
-// with lets over decide each part that it sets.
-func (s Shape) with(over Shape) Shape {
+// With lets over decide each part that it sets.
+func (s Shape) With(over Shape) Shape {
 	if over.LatencyMin != 0 || over.LatencyMax != 0 {
 		s.LatencyMin, s.LatencyMax = over.LatencyMin, over.LatencyMax
 	}
 	if over.Bandwidth != 0 {
 		s.Bandwidth = over.Bandwidth
+	}
+	if over.Loss != 0 {
+		s.Loss = over.Loss
 	}
 	return s
 }

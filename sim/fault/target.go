@@ -128,7 +128,14 @@ type Shape struct {
 	LatencyMin, LatencyMax time.Duration
 	// Bandwidth is in bytes a second; zero is unset.
 	Bandwidth int64
+	// Loss is the probability that a frame is lost on its way; zero is unset. Conns
+	// are reliable: what is lost is sent again, later, and what was sent behind it
+	// waits.
+	Loss float64
 }
+
+// LossMax bounds Loss.
+const LossMax = 0.5
 
 // Clocks changes the clocks of a node.
 type Clocks interface {

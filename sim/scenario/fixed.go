@@ -133,8 +133,17 @@ func (f *Fixed) network() string {
 	} else if v := doc.path([]string{"latency"}); v != nil {
 		add("latency", v.yaml())
 	}
-	if v := doc.path([]string{"bandwidth"}); v != nil {
-		add("bandwidth", v.yaml())
+	for _, key := range []string{"bandwidth", "loss"} {
+		if v := doc.path([]string{key}); v != nil {
+			add(key, v.yaml())
+		}
+	}
+	zones := f.zones()
+	if v := doc.path([]string{"within-zones"}); v != nil && zones > 0 {
+		add("within-zones", v.yaml())
+	}
+	if v := doc.path([]string{"between-zones"}); v != nil && zones > 1 {
+		add("between-zones", v.yaml())
 	}
 	var links []string
 	for _, rule := range f.of.Network.links {
@@ -157,13 +166,18 @@ func (f *Fixed) link(rule linkRule) string {
 	if !any {
 		return ""
 	}
-	if rule.shape.LatencyMax != 0 {
-		parts = append(parts, "latency: "+span(rule.shape.LatencyMin, rule.shape.LatencyMax))
+	return mappingOf(append(parts, shapeKeys(rule.shape)...))
+}
+
+// zones is how many there are with nodes.
+func (f *Fixed) zones() int {
+	zones := map[string]bool{}
+	for _, n := range f.of.Nodes {
+		if n.Zone != "" && slices.Contains(f.Nodes, n.Name) {
+			zones[n.Zone] = true
+		}
 	}
-	if rule.shape.Bandwidth != 0 {
-		parts = append(parts, fmt.Sprintf("bandwidth: %d", rule.shape.Bandwidth))
-	}
-	return mappingOf(parts)
+	return len(zones)
 }
 
 // timeline has a line for each step that still hits somebody.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/sim/fault"
@@ -14,6 +15,9 @@ import (
 func (f *Fixed) fault(x fault.Fault) (word string, any bool) {
 	switch x := x.(type) {
 	case fault.Crash:
+		if x.Zone != "" && f.whole(x) {
+			return "power: {zone: [" + x.Zone + "]}", true
+		}
 		return f.on("crash", x.Nodes, optional(x.LoseDisk, "lose-disk: true"))
 	case fault.Stop:
 		return f.on("stop", x.Nodes)
@@ -68,9 +72,7 @@ func (f *Fixed) linkFault(x fault.Fault) (word string, any bool) {
 	case fault.Refuse:
 		return f.between("refuse", x.Pairs)
 	case fault.Slow:
-		return f.between("slow-link", x.Pairs,
-			optional(x.Shape.LatencyMax > 0, "latency: "+span(x.Shape.LatencyMin, x.Shape.LatencyMax)),
-			optional(x.Shape.Bandwidth > 0, fmt.Sprintf("bandwidth: %d", x.Shape.Bandwidth)))
+		return f.between("slow-link", x.Pairs, shapeKeys(x.Shape)...)
 	case fault.Duplicate:
 		return f.between("duplicate", x.Pairs, "chance: "+decimal(x.Again.Chance), "later: "+span(x.Again.Min, x.Again.Max))
 	}
@@ -80,6 +82,22 @@ func (f *Fixed) linkFault(x fault.Fault) (word string, any bool) {
 // there are those of the names that are there.
 func (f *Fixed) there(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n != Client && !slices.Contains(f.Nodes, n) })
+}
+
+// whole reports whether a power cut hits all nodes of its zones that are there, and
+// there are some in each.
+func (f *Fixed) whole(x fault.Crash) bool {
+	all := map[string]bool{}
+	for _, zone := range strings.Split(x.Zone, zoneSeparator) {
+		there := f.there(f.of.roster.zones[zone])
+		if len(there) == 0 {
+			return false
+		}
+		for _, name := range there {
+			all[name] = true
+		}
+	}
+	return slices.Equal(f.of.roster.inOrder(all), f.there(x.Nodes))
 }
 
 // on is a fault of nodes. An option that is "" is left out.

@@ -1,22 +1,45 @@
 package scenario
 
 import (
+	"fmt"
 	"reflect"
 
 	"github.com/taucloud/tau/sim/fault"
 )
 
 type networkDoc struct {
-	Latency   fault.Range `yaml:"latency" doc:"one-way, drawn for each message; default 1ms..5ms"`
-	Bandwidth Bandwidth   `yaml:"bandwidth" doc:"of each link; default unlimited"`
-	Links     []linkDoc   `yaml:"links" doc:"other links; the last one that fits wins"`
+	Latency      fault.Range `yaml:"latency" doc:"one-way, drawn for each message; default 1ms..5ms"`
+	Bandwidth    Bandwidth   `yaml:"bandwidth" doc:"of each link and direction, in bytes a second: 64kB/s; default unlimited"`
+	Loss         Loss        `yaml:"loss" doc:"of a message to be lost on its way, so that it comes 200ms and more later, and what is behind it waits: 0.1%, up to 50%; default none"`
+	WithinZones  shapeDoc    `yaml:"within-zones" doc:"of links within a zone: {latency: 1ms..2ms}"`
+	BetweenZones shapeDoc    `yaml:"between-zones" doc:"of links between two zones: {latency: 20ms..60ms, loss: 0.1%}"`
+	Links        []linkDoc   `yaml:"links" doc:"other links, {between: [A, B], latency: 80ms}; the last one that fits wins"`
+}
+
+// shapeDoc is what a link is like.
+type shapeDoc struct {
+	Latency   fault.Range `yaml:"latency" doc:"one-way, drawn for each message: 80ms..120ms"`
+	Bandwidth Bandwidth   `yaml:"bandwidth" doc:"of each link and direction, in bytes a second: 64kB/s"`
+	Loss      Loss        `yaml:"loss" doc:"of a message to be lost on its way, so that it comes later: 0.1%, up to 50%"`
+}
+
+func (s shapeDoc) shape() fault.Shape {
+	return fault.Shape{LatencyMin: s.Latency.Min, LatencyMax: s.Latency.Max, Bandwidth: int64(s.Bandwidth), Loss: float64(s.Loss)}
+}
+
+// shapeKeys are the keys of a shape in a file, none for those that are not set.
+func shapeKeys(s fault.Shape) []string {
+	return given([]string{
+		optional(s.LatencyMax > 0, "latency: "+span(s.LatencyMin, s.LatencyMax)),
+		optional(s.Bandwidth > 0, fmt.Sprintf("bandwidth: %d", s.Bandwidth)),
+		optional(s.Loss > 0, "loss: "+decimal(s.Loss)),
+	})
 }
 
 // linkDoc is an entry of network.links.
 type linkDoc struct {
 	linkParams `yaml:",inline"`
-	Latency    fault.Range `yaml:"latency" doc:"one-way, drawn for each message"`
-	Bandwidth  Bandwidth   `yaml:"bandwidth" doc:"bytes a second"`
+	shapeDoc   `yaml:",inline"`
 
 	at *value
 }
@@ -26,14 +49,26 @@ func (l *linkDoc) decode(d *decoder, v *value) {
 	d.intoStruct(v, reflect.ValueOf(l).Elem(), "a link")
 }
 
-func (b *builder) network(doc *networkDoc) {
+func (b *builder) network(root *value, doc *networkDoc) {
 	n := &b.scenario.Network
-	if doc.Latency != (fault.Range{}) {
-		n.Default.LatencyMin, n.Default.LatencyMax = doc.Latency.Min, doc.Latency.Max
+	n.Default = n.Default.With(shapeDoc{doc.Latency, doc.Bandwidth, doc.Loss}.shape())
+	n.within, n.between, n.zones = doc.WithinZones.shape(), doc.BetweenZones.shape(), map[string]string{}
+	for _, one := range b.scenario.Nodes {
+		n.zones[one.Name] = one.Zone
 	}
-	n.Default.Bandwidth = int64(doc.Bandwidth)
+	b.checkZones(root.get("network"), n)
 	for i := range doc.Links {
 		b.link(&doc.Links[i])
+	}
+}
+
+// checkZones complains about links of zones that there are not.
+func (b *builder) checkZones(at *value, n *Network) {
+	for key, shape := range map[string]fault.Shape{"within-zones": n.within, "between-zones": n.between} {
+		zones := len(b.scenario.roster.zones)
+		if shape != (fault.Shape{}) && (zones == 0 || zones == 1 && key == "between-zones") {
+			b.fail(at.get(key), "add zone: east to some groups of nodes, and zone: west to others", "%s: %d zones have nodes", key, zones)
+		}
 	}
 }
 
@@ -41,16 +76,15 @@ func (b *builder) link(l *linkDoc) {
 	if l.at.kind != mapping {
 		return
 	}
-	if l.Latency == (fault.Range{}) && l.Bandwidth == 0 {
-		b.fail(l.at, "add latency: 80ms..120ms or bandwidth: 1MB/s", "a link that is like all others")
+	if l.shape() == (fault.Shape{}) {
+		b.fail(l.at, "add latency: 80ms..120ms, bandwidth: 1MB/s or loss: 1%", "a link that is like all others")
 	}
 	l.check(b.decoder, l.at, b.scenario.roster)
 	if len(b.errors) > 0 {
 		return
 	}
 	pairs := l.pairs(b.scenario.roster, fault.NewDraw(0))
-	rule := linkRule{from: map[string]bool{}, to: map[string]bool{}, twoWay: pairs.TwoWay, shape: fault.Shape{
-		LatencyMin: l.Latency.Min, LatencyMax: l.Latency.Max, Bandwidth: int64(l.Bandwidth)}}
+	rule := linkRule{from: map[string]bool{}, to: map[string]bool{}, twoWay: pairs.TwoWay, shape: l.shape()}
 	for _, name := range pairs.From {
 		rule.from[name] = true
 	}

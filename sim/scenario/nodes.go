@@ -18,6 +18,7 @@ type groupDoc struct {
 	Count    int           `yaml:"count" doc:"more than 1 names the nodes NAME-1, NAME-2, ..."`
 	Services []raw         `yaml:"services" doc:"what the nodes run"`
 	Settings raw           `yaml:"settings" doc:"over the scenario's settings, for this group"`
+	Zone     string        `yaml:"zone" doc:"where the nodes are, a name such as east: see network and {zone: east}; default: nowhere in particular"`
 	StartAt  time.Duration `yaml:"start-at" doc:"when the nodes first boot"`
 	Release  string        `yaml:"release" doc:"this, or later: one more field in all that is sent and stored"`
 
@@ -52,7 +53,7 @@ func (b *builder) nodes(root *value, doc *document) {
 	}
 	before := len(b.errors)
 	b.checkSettings(doc.Settings.value, nil)
-	b.scenario.roster = &roster{exists: map[string]bool{}, group: map[string][]string{}, services: map[string][]string{}}
+	b.scenario.roster = &roster{exists: map[string]bool{}, group: map[string][]string{}, services: map[string][]string{}, zones: map[string][]string{}}
 	for i := range doc.Nodes {
 		if g := &doc.Nodes[i]; b.groupIsGood(g) {
 			b.group(g, doc.Settings.value)
@@ -77,6 +78,8 @@ func (b *builder) groupIsGood(g *groupDoc) bool {
 		b.fail(g.place("name"), "choose another name", "%q is the node outside of the cloud on which actions run", Client)
 	case b.scenario.roster.group[g.Name] != nil:
 		b.fail(g.place("name"), "choose another name, or raise the count of the first", "two groups of nodes are called %s", quote(g.Name))
+	case g.Zone != "" && (!nameForm.MatchString(g.Zone) || len(g.Zone) > nameLenMax):
+		b.fail(g.place("zone"), "write lower-case words joined by -, such as eu-west", "zone: %s is not a name of a zone", quote(g.Zone))
 	case g.Count < 1:
 		b.fail(g.place("count"), "write at least 1, or remove the group", "count: %d nodes", g.Count)
 	case g.Count > NodesMax || len(b.scenario.Nodes)+g.Count > NodesMax:
@@ -110,13 +113,16 @@ func (b *builder) group(g *groupDoc, common *value) {
 			b.fail(g.place("name"), "rename one of the groups", "two nodes are called %s", quote(name))
 			return
 		}
-		n := Node{Name: name, Group: g.Name, StartAt: g.StartAt, Later: g.Release == "later", source: g.at}
+		n := Node{Name: name, Group: g.Name, StartAt: g.StartAt, Zone: g.Zone, Later: g.Release == "later", source: g.at}
 		for _, spec := range specs {
 			n.Services = append(n.Services, node.Configured{Spec: spec, Settings: settingsOf(spec, common, g.Settings.value)})
 			r.services[spec.Name] = append(r.services[spec.Name], name)
 		}
 		b.scenario.Nodes = append(b.scenario.Nodes, n)
 		r.names = append(r.names, name)
+		if g.Zone != "" {
+			r.zones[g.Zone] = append(r.zones[g.Zone], name)
+		}
 		r.exists[name] = true
 		r.group[g.Name] = append(r.group[g.Name], name)
 	}

@@ -56,7 +56,7 @@ func Parse(file string, data []byte, words Vocabulary) (*Scenario, error) {
 	b.head(root)
 	b.nodes(root, &doc)
 	if len(s.Nodes) > 0 { // else every selector would be reported as well
-		b.network(&doc.Network)
+		b.network(root, &doc.Network)
 		b.timeline(doc.Timeline)
 	}
 	b.expect(&doc.Expect)

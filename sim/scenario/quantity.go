@@ -175,6 +175,18 @@ func (b *Bandwidth) decode(d *decoder, v *value) {
 	*b = Bandwidth(n)
 }
 
+// Loss is a probability up to fault.LossMax.
+type Loss float64
+
+func (l *Loss) decode(d *decoder, v *value) {
+	before := len(d.errors)
+	var p Probability
+	if p.decode(d, v); len(d.errors) == before && float64(p) > fault.LossMax {
+		d.fail(v, "write at most 50%, or cut the link", "loss: %s is too much for any connection", v)
+	}
+	*l = Loss(p)
+}
+
 // Probability is between 0 and 1, or in percent: 0.01 or 1%.
 type Probability float64
 

@@ -49,6 +49,8 @@ type Scenario struct {
 type Node struct {
 	Name  string
 	Group string
+	// Zone is where it is, "" if the scenario does not say.
+	Zone string
 	// Services in the order in which they start, with their settings, those
 	// that run on every node included.
 	Services []node.Configured
@@ -63,7 +65,10 @@ type Node struct {
 // Network is what the links are like without faults.
 type Network struct {
 	Default fault.Shape
-	links   []linkRule
+	// within and between are what links are like within a zone, and between two.
+	within, between fault.Shape
+	zones           map[string]string // by node
+	links           []linkRule
 }
 
 type linkRule struct {
@@ -73,19 +78,21 @@ type linkRule struct {
 }
 
 // Shape is the link from one node to another: the default, overridden by each
-// rule that speaks of the two, the last one winning.
+// rule that speaks of the two - their zones first - the last one winning.
 func (n *Network) Shape(from, to string) fault.Shape {
 	shape := n.Default
+	if a, b := n.zones[from], n.zones[to]; a != "" && b != "" {
+		if a == b {
+			shape = shape.With(n.within)
+		} else {
+			shape = shape.With(n.between)
+		}
+	}
 	for _, rule := range n.links {
 		if !(rule.from[from] && rule.to[to]) && !(rule.twoWay && rule.from[to] && rule.to[from]) {
 			continue
 		}
-		if rule.shape.LatencyMax != 0 {
-			shape.LatencyMin, shape.LatencyMax = rule.shape.LatencyMin, rule.shape.LatencyMax
-		}
-		if rule.shape.Bandwidth != 0 {
-			shape.Bandwidth = rule.shape.Bandwidth
-		}
+		shape = shape.With(rule.shape)
 	}
 	return shape
 }

@@ -20,13 +20,14 @@ type Selector struct {
 	pattern string // a node, a group, or a glob over both
 	union   []Selector
 	running string    // nodes that run this service
+	zone    string    // nodes in this zone
 	allBut  *Selector // all nodes but these
 	of      *Selector // from these, pick
 	count   int       // this many
 }
 
 // selectorKeys are the keys of a selector that is a mapping.
-var selectorKeys = []string{"pick", "one-of", "some-of", "count", "random", "all-but", "running"}
+var selectorKeys = []string{"pick", "one-of", "some-of", "count", "random", "all-but", "running", "zone"}
 
 const selectorHint = `write a name (core-1), a glob (core-*), a list of them, or {one-of: monkey-*}`
 
@@ -78,11 +79,14 @@ func (s *Selector) decodeKeys(d *decoder, v *value) {
 		case "running":
 			s.running, _ = d.text(e.value, key)
 			s.at = *e.value
+		case "zone":
+			s.zone, _ = d.text(e.value, key)
+			s.at = *e.value
 		default:
 			d.unknown(e.key, "key", "in a selection of nodes", selectorKeys)
 		}
 	}
-	if s.of == nil && s.allBut == nil && s.running == "" && len(d.errors) == 0 {
+	if s.of == nil && s.allBut == nil && s.running == "" && s.zone == "" && len(d.errors) == 0 {
 		d.fail(v, selectorHint, "expected a selection of nodes")
 	}
 	if v.get("count") != nil && s.of == nil {
@@ -117,6 +121,7 @@ type roster struct {
 	exists   map[string]bool
 	group    map[string][]string
 	services map[string][]string // service to nodes
+	zones    map[string][]string // zone to nodes
 }
 
 // check reports names that select nothing.
@@ -134,6 +139,9 @@ func (s *Selector) check(d *decoder, r *roster) {
 	}
 	if s.running != "" && len(r.services[s.running]) == 0 {
 		d.fail(&s.at, "services on nodes: "+list(r.serviceNames()), "no node runs service %s", quote(s.running))
+	}
+	if s.zone != "" && len(r.zones[s.zone]) == 0 {
+		d.fail(&s.at, suggest(s.zone, sortedKeys(r.zones)), "no node is in zone %s", quote(s.zone))
 	}
 	if s.of != nil && s.count > 1 {
 		if n := len(s.of.all(r)); n > 0 && n < s.count {
@@ -157,6 +165,8 @@ func (s *Selector) nodes(r *roster, draw fault.Draw) []string {
 		return draw.Fork("pick").Some(s.of.nodes(r, draw.Fork("of")), s.count)
 	case s.running != "":
 		return r.services[s.running]
+	case s.zone != "":
+		return r.zones[s.zone]
 	case s.allBut != nil:
 		return r.without(s.allBut.nodes(r, draw.Fork("all-but")))
 	case s.pattern != "":

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/sim/fault"
@@ -13,6 +14,9 @@ var verbs = []verb{
 	{name: "crash", doc: "a power cut: what was not synced may be lost; the nodes boot again when it ends", lasts: until,
 		example: "crash: {on: core-1, restart-after: 20s}", short: shortFor("on"),
 		params: func() any { return &crashParams{} }, faults: crashFaults},
+	{name: "power", doc: "cuts the power of whole zones: all of their nodes crash at the same moment, and boot at the same moment when it is back", lasts: until,
+		example: "power: {zone: west}", short: shortFor("zone"),
+		params: func() any { return &powerParams{} }, faults: powerFaults},
 	{name: "stop", doc: "an orderly end; the nodes boot again when it ends", lasts: until,
 		example: "stop: core-1", short: shortFor("on"),
 		params: func() any { return &nodesParams{} }, faults: onNodes(func(n []string) fault.Fault { return fault.Stop{Nodes: n} })},
@@ -145,6 +149,41 @@ func crashFaults(params any, o occurrence) []fault.Timed {
 		o.length = o.draw.Fork("restart-after").Between(p.RestartAfter.Min, p.RestartAfter.Max)
 	}
 	return o.one(fault.Crash{Nodes: o.nodes(p.On), LoseDisk: p.LoseDisk})
+}
+
+// zoneSeparator is between the zones of one power cut.
+const zoneSeparator = ", "
+
+type powerParams struct {
+	Zone []string `yaml:"zone" doc:"a zone, or a list of them"`
+}
+
+func (p *powerParams) check(d *decoder, at *value, r *roster) {
+	if len(p.Zone) == 0 {
+		d.fail(at, "", "power: zone is missing")
+	}
+	zones := at.get("zone")
+	for i, zone := range p.Zone {
+		if len(r.zones[zone]) > 0 {
+			continue
+		}
+		place := zones
+		if zones.kind == sequence {
+			place = zones.items[i]
+		}
+		d.fail(place, suggest(zone, sortedKeys(r.zones)), "no node is in zone %s", quote(zone))
+	}
+}
+
+func powerFaults(params any, o occurrence) []fault.Timed {
+	zones := params.(*powerParams).Zone
+	nodes := map[string]bool{}
+	for _, zone := range zones {
+		for _, name := range o.roster.zones[zone] {
+			nodes[name] = true
+		}
+	}
+	return o.one(fault.Crash{Nodes: o.roster.inOrder(nodes), Zone: strings.Join(zones, zoneSeparator)})
 }
 
 type rollingParams struct {

@@ -85,21 +85,19 @@ func isolateFaults(params any, o occurrence) []fault.Timed {
 
 type slowParams struct {
 	linkParams `yaml:",inline"`
-	Latency    fault.Range `yaml:"latency" doc:"one-way, drawn for each message"`
-	Bandwidth  Bandwidth   `yaml:"bandwidth" doc:"bytes a second"`
+	shapeDoc   `yaml:",inline"`
 }
 
 func (p *slowParams) check(d *decoder, at *value, r *roster) {
 	p.linkParams.check(d, at, r)
-	if p.Latency.Max == 0 && p.Bandwidth == 0 {
-		d.fail(at, "", "slow-link: expected latency or bandwidth")
+	if p.shape() == (fault.Shape{}) {
+		d.fail(at, "", "slow-link: expected latency, bandwidth or loss")
 	}
 }
 
 func slowFaults(params any, o occurrence) []fault.Timed {
 	p := params.(*slowParams)
-	return o.one(fault.Slow{Pairs: p.pairs(o.roster, o.draw), Shape: fault.Shape{
-		LatencyMin: p.Latency.Min, LatencyMax: p.Latency.Max, Bandwidth: int64(p.Bandwidth)}})
+	return o.one(fault.Slow{Pairs: p.pairs(o.roster, o.draw), Shape: p.shape()})
 }
 
 type flakyParams struct {

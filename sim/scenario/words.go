@@ -157,7 +157,7 @@ func typeName(t reflect.Type) string {
 		return "duration, may be negative"
 	case reflect.TypeFor[Bandwidth]():
 		return "bytes a second"
-	case reflect.TypeFor[Probability]():
+	case reflect.TypeFor[Probability](), reflect.TypeFor[Loss]():
 		return "probability"
 	case reflect.TypeFor[raw](), reflect.TypeFor[reportDoc]():
 		return "mapping"
