@@ -12,14 +12,13 @@ import (
 )
 
 const (
-	// A transfer may take transferTimeoutMin and what its bytes take.
+	// A transfer may take transferTimeoutMin plus the time for its bytes.
 	transferTimeoutMin = 15 * time.Second
 	// A competitor that failed tries again after failureDelayMin, twice that, and
 	// so on up to failureDelayMax.
 	failureDelayMin = 2 * time.Second
 	failureDelayMax = 15 * time.Second
-	// One that found no room waits for noRoomDelay, or until it has let go of
-	// something.
+	// One that found no room waits for noRoomDelay, or until it has released a copy.
 	noRoomDelay = time.Minute
 )
 
@@ -46,9 +45,9 @@ func (c *acquisition) cancel() {
 	c.timer, c.due = nil, false
 }
 
-// compete takes part in the competition for an item, or adapts to news about it.
-// It reports when to look again if this hoarder's time is far away: those before
-// it will have acted by then.
+// compete takes part in the competition for an item, or adapts to news about it. It reports when to
+// evaluate the item again if this hoarder's turn is far away: by then the candidates before it will
+// have acted.
 func (s *Service) compete(it *item, sit situation) (again time.Duration) {
 	c := s.acquisitions[it.root]
 	if c != nil && (c.running || c.due) {
@@ -77,7 +76,7 @@ func (s *Service) competeDelay(it *item, sit situation) time.Duration {
 	size, lack := it.size(), sit.target-sit.copies
 	score := rarity(it.totalDemand(), sit.target, sit.copies, size)
 	order := rendezvous.Of(it.root)
-	// Beyond so many its time is far away, however many more there are.
+	// With so many candidates ahead its turn is far away; the exact number does not matter.
 	aheadMax := lack + int(3*s.settings.SweepInterval/competeStep)
 	ahead := 0
 	for _, m := range s.roster.all {
@@ -89,8 +88,8 @@ func (s *Service) competeDelay(it *item, sit situation) time.Duration {
 	return competeDelay(score, ahead, lack, size, float64(draw>>11)/(1<<53))
 }
 
-// candidates lists who could become a holder: live, not one yet, with room as
-// far as is known.
+// candidates lists the hoarders that could become holders: live, without a copy yet, and with room
+// as far as is known.
 func (s *Service) candidates(it *item) []transport.Peer {
 	size := it.size()
 	var list []transport.Peer
@@ -146,7 +145,7 @@ func (s *Service) rarestDue() *acquisition {
 	return best
 }
 
-// run is one attempt. It competes only for what is still short of copies.
+// run is one attempt to acquire a copy. It transfers only an item that still lacks copies.
 func (s *Service) run(ctx context.Context, c *acquisition) {
 	it := s.index.items[c.root]
 	var err error
@@ -175,7 +174,7 @@ func (c *acquisition) failed(noRoom bool, now time.Duration) {
 	c.notBefore, c.noRoom = now+delay, noRoom
 }
 
-// roomCame lets those try again soon that found no room.
+// roomCame lets the acquisitions that found no room try again soon.
 func (s *Service) roomCame() {
 	for _, c := range s.acquisitions {
 		if c.noRoom {
@@ -184,9 +183,9 @@ func (s *Service) roomCame() {
 	}
 }
 
-// whoHas lists whom to fetch from: live claimants, the best first, and then
-// those that the pins named. A claimant believed dead is asked last of all: it
-// may be the only one, and the belief wrong.
+// whoHas lists the peers to fetch from: live claimants, best-ranked first, and then the sources
+// that the pins name. A claimant believed dead comes last: it may be the only one, and the belief
+// wrong.
 func (s *Service) whoHas(it *item) []transport.Peer {
 	live := rendezvous.Rank(it.root, it.claimants((*member).lives))
 	dead := it.claimants(func(m *member) bool { return !m.lives() })

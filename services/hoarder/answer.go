@@ -11,7 +11,7 @@ import (
 	"github.com/taucloud/tau/transport/rendezvous"
 )
 
-// locate says who claims an item and lives.
+// locate lists the live claimants of an item.
 func (s *Service) locate(_ context.Context, _ transport.Peer, req hoarderapi.RootRequest) (resp hoarderapi.LocateResponse, err error) {
 	if it := s.index.items[req.Root]; it != nil {
 		resp.Holders = rendezvous.Rank(req.Root, it.claimants((*member).lives))
@@ -32,8 +32,8 @@ func (s *Service) database(_ context.Context, _ transport.Peer, req hoarderapi.D
 	return resp, nil
 }
 
-// have confirms a copy after reading it, and promises to keep it. The promise
-// is given before the reading, so that it covers it, and to hoarders only.
+// have confirms a copy after reading it, and promises to keep it. The promise is made before the
+// copy is read, so that it covers the reading, and to hoarders only.
 func (s *Service) have(ctx context.Context, from transport.Peer, req hoarderapi.HaveRequest) (resp hoarderapi.HaveResponse, err error) {
 	c, err := cid.Decode(req.Root)
 	if err != nil {

@@ -6,11 +6,10 @@ import (
 	"github.com/taucloud/tau/storage"
 )
 
-// What is remembered of items that nobody wants any more is bounded in time. A
-// withdrawal has to outlast every pin of its owner that may still come; after
-// forget-after, and once no hoarder claims the item or all that do have lived all
-// that time and so know of it, it is deleted. So are snapshots that a newer one has
-// replaced and nobody holds.
+// Entries of unwanted items are kept for a bounded time. A withdrawal must outlast every pin of its
+// owner that may still arrive; it is deleted after forget-after, once no hoarder claims the item or
+// all claimants have been alive all that time and so know of it. Snapshots that a newer one has
+// replaced and nobody holds are deleted in the same way.
 
 // collectAt is when there may be entries of an item to delete.
 func (s *Service) collectAt(it *item, now time.Duration) (at time.Duration, any bool) {
@@ -31,9 +30,9 @@ func (s *Service) collectAt(it *item, now time.Duration) (at time.Duration, any 
 	return max(at, now+s.settings.ForgetAfter/16), any
 }
 
-// dropIdle deletes the pins that no longer count, if this is the best-ranked live
-// hoarder, and reports whether none is left. Who made them so has deleted those it
-// knew of; one that was written elsewhere at the same time has outlived that.
+// dropIdle deletes the pins that no longer count, if this is the best-ranked live hoarder, and
+// reports whether none is left. The hoarder that superseded them has deleted those it knew of;
+// those written elsewhere at the same time are left.
 func (s *Service) dropIdle(it *item) bool {
 	idle := it.idle()
 	if len(idle) == 0 {
@@ -53,8 +52,8 @@ func (s *Service) dropIdle(it *item) bool {
 	return err == nil
 }
 
-// collect deletes what is over of an item, if this is the best-ranked live hoarder.
-// No withdrawal goes before the pins that it covers: they would stand again.
+// collect deletes the obsolete entries of an item, if this is the best-ranked live hoarder. A
+// withdrawal is never deleted before the pins that it covers: they would stand again.
 func (s *Service) collect(it *item) {
 	if !s.dropIdle(it) {
 		return
@@ -68,7 +67,7 @@ func (s *Service) collect(it *item) {
 		over = it.ended.lasted(now) >= s.settings.ForgetAfter && len(successor.claims) > 0
 	case st == abandoned:
 		over = it.ended.lasted(now) >= s.settings.ForgetAfter
-	case st == unknown: // a demand for what was forgotten meanwhile
+	case st == unknown: // a demand for an item that was forgotten meanwhile
 		over = true
 	}
 	if over && s.best(it.root) {
@@ -82,8 +81,7 @@ func (s *Service) collect(it *item) {
 	}
 }
 
-// outdated lists the owners of an item whose withdrawal everybody who holds a copy
-// has known for long enough.
+// outdated lists the owners of an item whose withdrawal all its holders have known for long enough.
 func (s *Service) outdated(it *item, now time.Duration) []string {
 	for _, c := range it.claims {
 		if c.by.peer != s.env.Self && (!c.by.lives() || now-c.by.at < s.settings.ForgetAfter) {

@@ -2,14 +2,14 @@ package hoarder
 
 import "time"
 
-// situation is all that a hoarder's decision about one item depends on.
+// situation is the input of a hoarder's decision about one item.
 type situation struct {
 	state  state
 	target int
 	// held: this hoarder has a verified copy and claims it.
 	held bool
-	// copies counts claims that are believed, this hoarder's included. A missing
-	// hoarder's claim is believed for repairGrace, but not for a release.
+	// copies counts the claims that are believed, including this hoarder's. A missing hoarder's
+	// claim is believed for repairGrace, but not for a release.
 	copies, copiesLive int
 	// ahead counts the live claimants that rank before this hoarder.
 	ahead int
@@ -24,17 +24,17 @@ type action uint8
 const (
 	rest      action = iota
 	compete          // try to become a holder
-	release          // try to let a surplus copy go
-	discard          // let go what nobody wants any more
-	supersede        // let go what a newer snapshot replaces, once that is safe
+	release          // try to release a surplus copy
+	discard          // drop a copy that nobody wants any more
+	supersede        // drop a copy that a newer snapshot replaces, once that is safe
 )
 
 func (a action) String() string {
 	return [...]string{"rest", "compete", "release", "discard", "supersede"}[a]
 }
 
-// decide is the whole policy. What it never does: release a copy that is among
-// the target best-ranked, or act on an item whose pin it has not seen.
+// decide is the whole policy. It never releases a copy that is among the target best-ranked ones,
+// and never acts on an item whose pin it has not seen.
 func decide(s situation, settings Settings) action {
 	switch s.state {
 	case wanted:
@@ -56,8 +56,8 @@ func decide(s situation, settings Settings) action {
 	return rest
 }
 
-// mayYield reports whether a copy may go to make room: as decide, but without
-// waiting and without hysteresis.
+// mayYield reports whether a copy may be released to make room: as decide, but without waiting and
+// without hysteresis.
 func mayYield(s situation) action {
 	switch {
 	case !s.held:

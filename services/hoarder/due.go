@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// dueQueue holds the items that are to be looked at again although nothing about
-// them changes, the earliest first.
+// dueQueue holds the items to evaluate again at a given time, the earliest first.
 type dueQueue struct{ heap dueHeap }
 
 // notDue is the place of an item that is not in the queue.

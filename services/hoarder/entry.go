@@ -8,8 +8,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// entry is a replicated entry, read. It is shared by the hoarders of a process,
-// and never changed.
+// entry is a decoded replicated entry. It is shared by the hoarders of a process, and never
+// changed.
 type entry struct {
 	part  string
 	root  string
@@ -22,12 +22,12 @@ type entry struct {
 	total uint64         // of a demand
 }
 
-// entriesMax bounds the entries that are remembered as read, in a process.
+// entriesMax bounds the cache of decoded entries of a process.
 const entriesMax = 1 << 16
 
 var entries = storage.NewMemo(entriesMax, readEntry)
 
-// readEntry reads the entry of a key; without value it is one that is deleted.
+// readEntry decodes the entry of a key; an entry without value is a deleted one.
 func readEntry(k storage.Key, value []byte) (*entry, error) {
 	parts := k.Parts()
 	if len(parts) < 3 {
@@ -65,7 +65,7 @@ func (e *entry) readPeer(text string, value []byte, record any) (err error) {
 	return transport.Decode(value, record)
 }
 
-// readPin takes a pin only where it belongs: its key is made of it.
+// readPin accepts a pin only under its own key, which is derived from it.
 func (e *entry) readPin(k storage.Key, parts []string, value []byte) (err error) {
 	e.owner, e.id = parts[2], parts[4]
 	if e.seq, err = parseSeq(parts[3]); err != nil || len(value) == 0 {

@@ -13,19 +13,18 @@ import (
 )
 
 const (
-	// sweepBatch is how many items a sweep looks at because it is their turn,
-	// should one have been overlooked: all of 10,000 have theirs within an hour.
-	// What there is to do about the others is in the queue.
+	// sweepBatch is how many items a sweep evaluates in turn, in case one was overlooked: 10,000
+	// items take less than an hour. Items with something to do are in the queue.
 	sweepBatch = 32
-	// sweepDueMax bounds what one sweep takes from the queue.
+	// sweepDueMax bounds the items that one sweep takes from the queue.
 	sweepDueMax = 2048
 	// lostAfter is how long nobody must have claimed an item before it is
 	// reported lost.
 	lostAfter = time.Minute
 )
 
-// evaluate looks at one item after something about it changed, or because it is
-// time to, and does, or schedules, what is to be done.
+// evaluate decides about one item after something about it has changed, or because it is due, and
+// does or schedules the resulting action.
 func (s *Service) evaluate(root string) {
 	it := s.index.items[root]
 	if it == nil {
@@ -58,8 +57,8 @@ func (s *Service) busy(root string) bool {
 	return s.holdings.holds(root) || s.acquiring[root] || s.acquisitions[root] != nil || s.toYield[root] || s.yielding[root]
 }
 
-// lookAgain puts the item into the queue for the next moment at which there may
-// be something to do although nothing has changed.
+// lookAgain puts the item into the queue for the next moment at which time alone may require an
+// action.
 func (s *Service) lookAgain(it *item, sit situation, failed bool, again time.Duration) {
 	now := s.env.Loop.Elapsed()
 	var next time.Duration
@@ -96,7 +95,7 @@ func (s *Service) lookAgain(it *item, sit situation, failed bool, again time.Dur
 	}
 }
 
-// situation sums up an item, and notes since when it is so.
+// situation computes an item's situation, and records since when it lasts.
 func (s *Service) situation(it *item) situation {
 	now := s.env.Loop.Elapsed()
 	st, _ := s.index.state(it)
@@ -136,9 +135,8 @@ func (s *Service) best(root string) bool {
 	return true
 }
 
-// mendClaim makes the claim say what is true, and reports whether that failed. A
-// hoarder that lost its disk gets its old claims back from the others and
-// withdraws them here.
+// mendClaim corrects this hoarder's claim of an item, and reports whether that failed. A hoarder
+// that lost its disk gets its old claims back from the others and withdraws them here.
 func (s *Service) mendClaim(it *item) (failed bool) {
 	claimed := it.claimed(s.env.Self)
 	switch held := s.holdings.holds(it.root); {
@@ -155,8 +153,8 @@ func (s *Service) mendClaim(it *item) (failed bool) {
 	return false
 }
 
-// mendRecord makes the record of a copy name the pins that stand now, and
-// reports whether that failed.
+// mendRecord updates the record of a copy to the pins that stand now, and reports whether that
+// failed.
 func (s *Service) mendRecord(it *item) (failed bool) {
 	if !s.holdings.holds(it.root) || len(it.pins) == 0 || slices.EqualFunc(s.recordedPins[it.root], it.standing(), (*pin).equal) {
 		return false
@@ -168,7 +166,7 @@ func (s *Service) mendRecord(it *item) (failed bool) {
 	return err != nil
 }
 
-// claim writes the claim of a copy that is held; moved is what was fetched.
+// claim writes the claim of a copy that is held; moved is the number of bytes fetched.
 func (s *Service) claim(it *item, moved int64) bool {
 	bytes := s.holdings.held[it.root]
 	entry := storage.Entry{Key: claimKey(it.root, s.env.Self), Value: transport.Encode(claimRecord{Bytes: bytes})}
@@ -185,8 +183,8 @@ func (s *Service) claim(it *item, moved int64) bool {
 	return true
 }
 
-// sweepForever looks now and then at what no event has told: time that passed,
-// attempts that failed.
+// sweepForever periodically handles changes without an event: time that passed, attempts that
+// failed.
 func (s *Service) sweepForever(ctx context.Context) {
 	for {
 		jitter := time.Duration(s.env.Rand.Int64N(int64(s.settings.SweepInterval) / 2))
@@ -200,8 +198,7 @@ func (s *Service) sweepForever(ctx context.Context) {
 	}
 }
 
-// tidy makes what was removed from the disk durable, so that it does not come
-// back with a crash.
+// tidy makes removals from the disk durable, so that a crash does not undo them.
 func (s *Service) tidy(ctx context.Context) {
 	if !s.untidy {
 		return
@@ -213,7 +210,7 @@ func (s *Service) tidy(ctx context.Context) {
 	}
 }
 
-// sweep looks at the items that are due, and at a few that are not.
+// sweep evaluates the items that are due, and a few others.
 func (s *Service) sweep() {
 	now := s.env.Loop.Elapsed()
 	for range sweepDueMax {

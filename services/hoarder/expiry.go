@@ -8,9 +8,8 @@ import (
 	"github.com/taucloud/tau/node"
 )
 
-// expiry is the end of a pin that ends by itself, seen from this hoarder: at is on its own
-// monotonic clock, counted from when it first saw the pin in this life. So a
-// pin never ends too early.
+// expiry is the end of a pin with a limited duration: at is on this node's monotonic clock, counted
+// from when this incarnation first saw the pin. So a pin never ends too early.
 type expiry struct {
 	at          time.Duration
 	root, owner string
@@ -21,8 +20,8 @@ func (a expiry) compare(b expiry) int {
 	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.root, b.root), cmp.Compare(a.owner, b.owner), cmp.Compare(a.seq, b.seq))
 }
 
-// expiries are in the order of their ends. One whose pin has gone is dropped when
-// its time comes.
+// expiries are in the order of their ends. An expiry whose pin has been withdrawn is dropped when
+// it is due.
 type expiries struct{ list []expiry }
 
 // add is called when a pin has been seen that was not known before.
@@ -34,7 +33,7 @@ func (l *expiries) add(root string, m *pin, now time.Duration) {
 	}
 }
 
-// ended takes out those whose time has come.
+// ended removes and returns the expiries that are due.
 func (l *expiries) ended(now time.Duration) []expiry {
 	n := 0
 	for n < len(l.list) && l.list[n].at <= now {
@@ -45,8 +44,8 @@ func (l *expiries) ended(now time.Duration) []expiry {
 	return over
 }
 
-// endPins withdraws the pins whose time is over. The best-ranked live hoarder
-// does it; the others look again later, should it have gone.
+// endPins withdraws the pins that have expired. The best-ranked live hoarder does it; the others
+// check again later, in case it has crashed.
 func (s *Service) endPins() {
 	now := s.env.Loop.Elapsed()
 	for _, e := range s.index.expiries.ended(now) {
@@ -73,5 +72,5 @@ func (s *Service) endPins() {
 	}
 }
 
-// expiryRetry is when a hoarder that did not end a pin looks at it again.
+// expiryRetry is the delay after which a hoarder that did not end a pin checks it again.
 const expiryRetry = 30 * time.Second

@@ -6,15 +6,14 @@ import (
 	"time"
 )
 
-// holdings is what this hoarder holds, what it has promised to keep, and what it
-// is about to release. It is the core of the promise that a last copy is never
-// dropped; the argument is in the README. Times are on one monotonic clock.
+// holdings is the set of copies that this hoarder holds, has promised to keep, or is about to
+// release. It is the core of the promise that a last copy is never dropped; the argument is in the
+// README. Times are on one monotonic clock.
 type holdings struct {
 	capacity int64
 	lease    time.Duration
-	// quietUntil: promises made before a restart are forgotten, so none of the copies
-	// that may have been promised then is released before the longest of them is over.
-	// stock are these copies: those that were here at the start.
+	// quietUntil: promises made before a restart are forgotten, so no copy that was here at the
+	// start (stock) is released before the longest promise must have ended.
 	quietUntil time.Duration
 	stock      map[string]bool
 
@@ -48,10 +47,10 @@ func (l *holdings) holds(root string) bool {
 
 func (l *holdings) roots() []string { return slices.Sorted(maps.Keys(l.held)) }
 
-// free is the room that is neither used nor spoken for.
+// free is the room that is neither used nor reserved.
 func (l *holdings) free() int64 { return l.capacity - l.used - l.reserved }
 
-// reserve speaks for room, if there is as much.
+// reserve reserves room, if there is enough.
 func (l *holdings) reserve(bytes int64) bool {
 	if bytes > l.free() {
 		return false
@@ -69,14 +68,14 @@ func (l *holdings) admit(root string, bytes int64) {
 	l.revision++
 }
 
-// stocked says that all copies of a life before this one have been admitted.
+// stocked marks the end of the start's inventory: all copies of earlier incarnations have been admitted.
 func (l *holdings) stocked() {
 	for root := range l.held {
 		l.stock[root] = true
 	}
 }
 
-// drop forgets a copy and everything about it.
+// drop removes a copy from the holdings.
 func (l *holdings) drop(root string) {
 	if !l.holds(root) {
 		return
@@ -88,9 +87,8 @@ func (l *holdings) drop(root string) {
 	l.revision++
 }
 
-// promise keeps a copy for the lease from now on. It refuses when the copy is
-// not here, rotten or about to go. Give it before verifying, and tell the other only
-// after.
+// promise keeps a copy for the lease from now on. It refuses when the copy is absent, corrupt or
+// about to be released. Promise before verifying the copy, and confirm to the asker only after.
 func (l *holdings) promise(root string, now time.Duration) bool {
 	if !l.holds(root) || l.releasing[root] || l.mending[root] {
 		return false
@@ -101,15 +99,14 @@ func (l *holdings) promise(root string, now time.Duration) bool {
 
 func (l *holdings) promised(root string, now time.Duration) bool { return now < l.promises[root] }
 
-// mayRelease reports whether a copy is neither promised, nor may have been before
-// the start, nor in work.
+// mayRelease reports whether a copy is not promised, cannot have been promised before the start,
+// and is not being repaired or released.
 func (l *holdings) mayRelease(root string, now time.Duration) bool {
 	quiet := l.stock[root] && now < l.quietUntil
 	return l.holds(root) && !l.releasing[root] && !l.mending[root] && !l.promised(root, now) && !quiet
 }
 
-// beginRelease notes that a copy is about to go: from now on it is promised to
-// nobody.
+// beginRelease marks a copy as being released: from now on it is not promised to anybody.
 func (l *holdings) beginRelease(root string, now time.Duration) bool {
 	if !l.mayRelease(root, now) {
 		return false
@@ -120,9 +117,9 @@ func (l *holdings) beginRelease(root string, now time.Duration) bool {
 
 func (l *holdings) endRelease(root string) { delete(l.releasing, root) }
 
-// beginMend notes that a copy is rotten until it is mended or given up. Nobody else
-// may drop it meanwhile: the mending would bring back the blocks of a copy that
-// is no longer held. A release that runs already does not get to its end.
+// beginMend marks a copy as corrupt until it is repaired or given up. It must not be dropped
+// meanwhile: the repair would fetch blocks of a copy that is no longer held. A release that is
+// under way is abandoned.
 func (l *holdings) beginMend(root string) bool {
 	if !l.holds(root) || l.mending[root] {
 		return false

@@ -9,8 +9,8 @@ import (
 	"github.com/taucloud/tau/storage"
 )
 
-// index is what the replicated entries say, arranged for questions. Applying an
-// entry twice, or in any order with others, gives the same.
+// index is the state that follows from the replicated entries, arranged for queries. Applying
+// entries repeatedly, or in any order, gives the same state.
 type index struct {
 	items     map[string]*item
 	list      []*item // all, in the order of their arrival; item.at is its place
@@ -63,8 +63,7 @@ func (x *index) inOrder() []*item {
 	return x.sorted
 }
 
-// apply applies one entry; a nil value is a deletion. It returns the root that
-// it is about.
+// apply applies one entry; a nil value is a deletion. It returns the entry's root.
 func (x *index) apply(k storage.Key, value []byte, now time.Duration) (root string, err error) {
 	e, err := entries.Of(k, value)
 	if err != nil {
@@ -113,7 +112,7 @@ func (x *index) setPin(it *item, e *entry, deleted bool, now time.Duration) {
 	}
 }
 
-// around changes what stands of an item, and what follows from it.
+// around runs a change of an item's pins or withdrawals and updates what is derived from them.
 func (x *index) around(it *item, change func()) {
 	for _, m := range it.standing() {
 		if m.Kind == hoarderapi.Database {
@@ -151,13 +150,13 @@ func (x *index) newest(db database) (newest *item, version uint64) {
 	return newest, version
 }
 
-// state is where an item stands.
+// state is an item's state, derived from its pins, withdrawals and claims.
 type state uint8
 
 const (
 	unknown    state = iota // claims without a pin: a pin that has not arrived yet
 	wanted                  // somebody wants it kept
-	abandoned               // all who wanted it have said that they no longer do
+	abandoned               // all its owners have withdrawn their pins
 	superseded              // a newer snapshot of the same database is pinned
 )
 

@@ -8,8 +8,7 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// What follows is for the checkers of a simulated world, which look into a
-// service between its turns.
+// This file is for the checkers of a simulated world, which inspect a service between its turns.
 
 // Replica is the replicated store, nil before Start.
 func (s *Service) Replica() storage.Replicated { return s.store }
@@ -40,7 +39,7 @@ func (s *Service) Items() []ItemView {
 	return list
 }
 
-// Held lists the roots that this hoarder says it holds, in order.
+// Held lists the roots of this hoarder's holdings, in order.
 func (s *Service) Held() []string {
 	if s.holdings == nil {
 		return nil
@@ -56,7 +55,7 @@ func (s *Service) Revision() uint64 {
 	return s.holdings.revision
 }
 
-// Holds reports whether the whole content is really on this node's disk.
+// Holds reports whether the whole content is on this node's disk.
 func (s *Service) Holds(root string) bool {
 	c, err := cid.Decode(root)
 	if err != nil || s.holdings == nil || !s.holdings.holds(root) {
@@ -66,7 +65,7 @@ func (s *Service) Holds(root string) bool {
 	return err == nil && has
 }
 
-// intactReadMax is from when content is not read whole by Intact.
+// intactReadMax is the size from which Intact does not read content whole.
 const intactReadMax = 1 << 20
 
 // Intact reads and verifies the content on this node's disk, if it is smaller
@@ -84,7 +83,7 @@ func (s *Service) Intact(ctx context.Context, root string) bool {
 	return err == nil
 }
 
-// Bytes is what is held and the limit of it.
+// Bytes returns the bytes held and their limit.
 func (s *Service) Bytes() (used, capacity int64) {
 	if s.holdings == nil {
 		return 0, s.settings.Capacity

@@ -10,12 +10,12 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// listRetries is how often a list that could not be read is read again: a disk
-// that errs now and then must not keep a hoarder from starting.
+// listRetries is how often a failed listing is repeated: a disk with transient errors must not keep
+// a hoarder from starting.
 const listRetries = 3
 
-// takeInventory finds out, from the disk alone, what this hoarder really holds, and
-// says of each copy that is gone that it is.
+// takeInventory determines, from the disk alone, which copies this hoarder holds, and withdraws the
+// claim of each one that is gone.
 func (s *Service) takeInventory() error {
 	entries, err := s.env.Local.List(storage.K(heldPart))
 	for range listRetries {
@@ -54,8 +54,8 @@ func (s *Service) takeInventory() error {
 	return nil
 }
 
-// findRemains finds what transfers that never ended have left, and copies that
-// were given up. The sweep removes it when nobody needs it.
+// findRemains finds the leftover blocks of unfinished transfers and of copies that were given up.
+// The sweep removes them when nobody needs them.
 func (s *Service) findRemains() error {
 	list, err := s.env.Local.List(storage.K(remainsPart))
 	if err != nil {
@@ -70,8 +70,8 @@ func (s *Service) findRemains() error {
 	return nil
 }
 
-// admitRecorded takes over a copy from its record. A record without its blocks
-// is a copy that is gone: so is its claim then.
+// admitRecorded admits a copy from its record. If its blocks are missing, the copy is gone and its
+// claim is withdrawn.
 func (s *Service) admitRecorded(e storage.Entry) error {
 	var rec heldRecord
 	root := e.Key.Parts()[1]
@@ -86,7 +86,7 @@ func (s *Service) admitRecorded(e storage.Entry) error {
 	if errors.Is(err, storage.ErrNotFound) || err == nil && size != rec.Bytes {
 		return s.missing(root)
 	}
-	// What cannot be read just now is not gone: the scrub will tell.
+	// A copy that cannot be read now may still be there: the scrub decides.
 	s.holdings.admit(root, rec.Bytes)
 	for _, m := range rec.Pins {
 		s.recordedPins[root] = append(s.recordedPins[root], newPin(m))
@@ -94,8 +94,8 @@ func (s *Service) admitRecorded(e storage.Entry) error {
 	return s.mendPins(root, rec.Pins)
 }
 
-// admitUnrecorded takes over a copy of which the record has rotted, if its
-// blocks are here, with the pins that the store knows.
+// admitUnrecorded admits a copy whose record is corrupt, if its blocks are here, with the pins that
+// the store knows.
 func (s *Service) admitUnrecorded(k storage.Key) error {
 	root := k.Parts()[1]
 	c, err := cid.Decode(root)
@@ -115,15 +115,15 @@ func (s *Service) admitUnrecorded(k storage.Key) error {
 	return nil
 }
 
-// missing says that a copy is gone. What is left of it may be of use yet.
+// missing withdraws the claim of a copy that is gone. Its leftover blocks are kept, since they may still be of use.
 func (s *Service) missing(root string) error {
 	s.env.Observe("copy-missing", node.F("root", root))
 	s.remains[root] = true
 	return s.giveUp(root)
 }
 
-// mendPins writes again the pins of a copy that the store knows nothing of. A
-// pin that was withdrawn stays so: its withdrawal is an entry of its own.
+// mendPins writes again the recorded pins of a copy that the store lacks. A pin that was withdrawn
+// stays so: its withdrawal is an entry of its own.
 func (s *Service) mendPins(root string, pins []pinRecord) error {
 	it := s.index.get(root)
 	for _, rec := range pins {

@@ -9,15 +9,15 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// item is what is known of one root. Its lists are in order, and short: what an
-// item costs a hoarder is some 380 bytes.
+// item is a hoarder's knowledge of one root. Its lists are sorted and short: an item costs some 380
+// bytes of memory.
 type item struct {
 	root      string
 	pins      []*pin      // by owner, then in the order that counts
 	withdrawn []withdrawn // by owner, one each
 	claims    []claim     // by peer
 	demand    []demandOf  // by peer
-	target    int         // the highest that an owner wants
+	target    int         // the highest of its pins
 
 	// at is the item's place in index.list, dueAt the one in the queue of items to
 	// look at, due when that is.
@@ -27,7 +27,7 @@ type item struct {
 	// Since when this node, on its monotonic clock, has seen the item below its
 	// target, in surplus, or at its end (withdrawn or superseded).
 	short, surplus, ended since
-	// complete: it has been seen with all its copies.
+	// complete: it was seen with all its copies at some time.
 	complete bool
 	// reportedLost: the loss of all copies has been reported.
 	reportedLost bool
@@ -51,16 +51,15 @@ type demandOf struct {
 	total uint64
 }
 
-// since is the time at which something became true, one nanosecond late; 0 if it
-// is not true.
+// since is the time at which a condition became true, plus one nanosecond; 0 while it is false.
 type since time.Duration
 
 func (s since) on() bool { return s != 0 }
 
-// at is only of use if it is on.
+// at is valid only if the condition is true.
 func (s since) at() time.Duration { return time.Duration(s) - 1 }
 
-// update keeps the time while the truth stays.
+// update sets the condition; the time changes only when the condition does.
 func (s *since) update(on bool, now time.Duration) {
 	switch {
 	case !on:
@@ -131,7 +130,7 @@ func (it *item) setWithdrawn(e *entry, deleted bool, now time.Duration) {
 	it.withdrawn = slices.DeleteFunc(it.withdrawn, func(w withdrawn) bool { return w.owner == e.owner && w.seq == e.seq })
 }
 
-// setDemand adds, changes or takes back what a peer has reported.
+// setDemand adds, changes or removes the demand that a peer has reported.
 func (it *item) setDemand(e *entry, deleted bool) {
 	at, found := slices.BinarySearchFunc(it.demand, e.peer, func(d demandOf, p transport.Peer) int { return d.by.Compare(p) })
 	switch {
@@ -150,8 +149,7 @@ func (it *item) covered(owner string, seq uint64) bool {
 	return w != nil && w.seq >= seq
 }
 
-// stands reports whether a pin is what its owner says: it is the greatest and not
-// withdrawn.
+// stands reports whether a pin is its owner's current one: the greatest, and not withdrawn.
 func (it *item) stands(i int) bool {
 	m := it.pins[i]
 	last := i+1 == len(it.pins) || it.pins[i+1].owner != m.owner
@@ -169,7 +167,7 @@ func (it *item) standing() []*pin {
 	return live
 }
 
-// says is the pin of an owner that stands, nil if there is none.
+// says is the standing pin of an owner, nil if there is none.
 func (it *item) says(owner string) *pin {
 	for i, m := range it.pins {
 		if m.owner == owner && it.stands(i) {
@@ -201,7 +199,7 @@ func (it *item) retarget() {
 	}
 }
 
-// size is the best knowledge of the item's bytes, 0 if there is none.
+// size is the item's size in bytes as far as is known, 0 if it is unknown.
 func (it *item) size() int64 {
 	var n int64
 	for _, c := range it.claims {
@@ -213,7 +211,7 @@ func (it *item) size() int64 {
 	return n
 }
 
-// totalDemand is what the pins expect and what was reported, at least 1.
+// totalDemand is the sum of the expected and the reported demand, at least 1.
 func (it *item) totalDemand() int64 {
 	var n uint64
 	for _, m := range it.pins {
@@ -258,7 +256,7 @@ func (it *item) copies() (counted, live int) {
 	return counted, live
 }
 
-// claimants lists who claims a copy and is accepted, in canonical order.
+// claimants lists the accepted claimants of a copy, in canonical order.
 func (it *item) claimants(accept func(*member) bool) []transport.Peer {
 	list := make([]transport.Peer, 0, len(it.claims))
 	for _, c := range it.claims {
@@ -269,8 +267,7 @@ func (it *item) claimants(accept func(*member) bool) []transport.Peer {
 	return list
 }
 
-// sources lists peers that may have the content besides the claimants: those
-// that the pins named.
+// sources lists peers besides the claimants that may have the content: those that the pins name.
 func (it *item) sources() []transport.Peer {
 	var list []transport.Peer
 	for _, m := range it.pins {

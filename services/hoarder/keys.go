@@ -12,19 +12,18 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// What hoarders share, one entry a key, no key with two writers that could
-// disagree:
+// The state that hoarders share. Each entry has a key of its own, and no key has two writers that
+// could disagree:
 //
 //	/pins/<root>/<owner>/<seq>/<pin>  pinRecord; equal pins have equal keys
 //	/withdrawn/<root>/<owner>/<seq>     covers that owner's pins up to seq
 //	/claims/<root>/<peer>               claimRecord, written by that peer alone
 //	/demand/<root>/<peer>               demandRecord, written by that peer alone
 //
-// Of what one owner says of a root the highest seq counts, and of equal ones the
-// withdrawal. So an entry that comes late changes nothing, in whatever order; what
-// a higher one covers may be deleted, and does no harm if it comes back. That a
-// pin is withdrawn is an entry of its own: a replica that has not seen a pin
-// yet cannot take it for withdrawn.
+// Of one owner's entries for a root the one with the highest seq counts, and the withdrawal among
+// equals. So the order of arrival does not matter; an entry covered by a higher one may be deleted,
+// and does no harm if it comes back. A withdrawal is an entry of its own, so an absent pin never
+// looks like a withdrawn one.
 const (
 	pinsPart      = "pins"
 	withdrawnPart = "withdrawn"
@@ -36,14 +35,13 @@ const (
 // /held/<root>, a heldRecord.
 const heldPart = "held"
 
-// remainsPart is where, likewise, it records that blocks of a root may be here
-// although no copy is held: /remains/<root>, written before the first block of a
-// transfer, so that no crash leaves blocks of which nobody knows.
+// remainsPart is where, likewise, it records that leftover blocks of a root may be here although no
+// copy is held: /remains/<root>, written before the first block of a transfer, so that no crash
+// leaves unrecorded blocks.
 const remainsPart = "remains"
 
-// heldRecord is a copy and the pins that it is kept for: should the replicated
-// store lose those (a rotten disk that had the only record), they are written
-// again.
+// heldRecord records a copy and the pins that it is kept for: if the replicated store loses the
+// pins (their only replica was on a corrupt disk), they are written again.
 type heldRecord struct {
 	Bytes int64
 	Pins  []pinRecord
@@ -85,7 +83,7 @@ func newPin(rec pinRecord) *pin {
 // equal reports whether two pins have the same key.
 func (m *pin) equal(o *pin) bool { return m.owner == o.owner && m.Seq == o.Seq && m.id == o.id }
 
-// after is the order of what one owner says: the greatest counts.
+// after is the order of one owner's pins: the greatest counts.
 func (m *pin) after(o *pin) bool {
 	return cmp.Or(cmp.Compare(m.Seq, o.Seq), cmp.Compare(m.Version, o.Version), cmp.Compare(m.Target, o.Target), cmp.Compare(m.id, o.id)) > 0
 }
@@ -113,8 +111,8 @@ func ownerID(owner, name string) string {
 	return base64.RawURLEncoding.EncodeToString(storage.NewIdentity().Text(owner).Text(name).Sum()[:12])
 }
 
-// pinID names a pin within its owner, who alone could make two alike. It is of
-// these fields for ever.
+// pinID names a pin within its owner, who alone could cause a collision. The hashed fields never
+// change.
 func pinID(m pinRecord) string {
 	id := storage.NewIdentity().Text(string(m.Kind)).Number(uint64(m.Target)).Number(m.Seq).Number(uint64(m.For)).
 		Text(m.Owner).Text(m.Name).Number(m.Version)

@@ -12,13 +12,12 @@ import (
 )
 
 const (
-	// probesMax bounds the hoarders that are asked for a sign of life in one
-	// interval when no seer answers.
+	// probesMax bounds the hoarders that are probed in one interval when no seer answers.
 	probesMax    = 4
 	probeTimeout = 1500 * time.Millisecond
 )
 
-// room is what a hoarder has said of its free bytes.
+// room is a hoarder's announcement of its free bytes.
 type room struct {
 	free int64
 	said bool
@@ -29,13 +28,12 @@ func roomOf(m seerapi.Member) room {
 	return room{free: bytesMax - m.Usage[gaugeUsed], said: said}
 }
 
-// followLiveness keeps the roster. Seer knows, and tells what changed; when no
-// seer answers, the hoarders of the directory are asked themselves, a few at a
-// time.
+// followLiveness keeps the roster up to date from seer's changes; when no seer answers, it probes
+// the hoarders of the directory, a few at a time.
 func (s *Service) followLiveness(ctx context.Context) {
 	live := seerapi.Follow(s.seer, hoarderapi.Service, roomOf)
 	var listed []transport.Peer
-	agreed := false // the roster says what live does, of all that are listed
+	agreed := false // whether the roster equals live for all listed hoarders
 	for {
 		jitter := time.Duration(s.env.Rand.Int64N(int64(s.settings.LivenessInterval) / 2))
 		if clock.Sleep(ctx, s.env.Loop, s.settings.LivenessInterval*3/4+jitter) != nil {
@@ -66,7 +64,7 @@ func (s *Service) followLiveness(ctx context.Context) {
 	}
 }
 
-// believe takes over what seer said of some and returns whose state is new.
+// believe applies seer's changes to the roster and returns the peers whose state has changed.
 func (s *Service) believe(live *seerapi.Follower[room], told []transport.Peer) (news []transport.Peer) {
 	now := s.env.Loop.Elapsed()
 	for _, p := range told {
@@ -87,7 +85,7 @@ func (s *Service) believe(live *seerapi.Follower[room], told []transport.Peer) (
 	return news
 }
 
-// probe asks the next few hoarders, and returns whose state is new.
+// probe asks the next few hoarders, and returns those whose state has changed.
 func (s *Service) probe(ctx context.Context) (news []transport.Peer) {
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, probeTimeout)
 	defer cancel()

@@ -35,12 +35,12 @@ func (s *Service) obtain(ctx context.Context, root string, from []transport.Peer
 	if err == nil {
 		s.claim(s.index.get(root), moved)
 	}
-	s.announce() // now that nothing is counted twice, or spoken for in vain
+	s.announce() // now that the room is neither counted twice nor reserved without use
 	return err
 }
 
-// acquire brings a copy to this disk and into the holdings; it returns how much of
-// it was not here before.
+// acquire fetches a copy to this disk and admits it to the holdings; it returns how many bytes were
+// not here before.
 func (s *Service) acquire(ctx context.Context, root string, c storage.CID, from []transport.Peer, bound int64) (moved int64, err error) {
 	hadIt, err := s.env.Blocks.Has(c)
 	if err != nil {
@@ -67,8 +67,8 @@ func (s *Service) awaitOther(ctx context.Context, root string) error {
 	return nil
 }
 
-// boundOf is how many bytes a DAG may have of which size is said: a tenth and a
-// little more for its inner nodes. Of an unknown one it is what is likely to do.
+// boundOf is how many bytes a DAG with the stated size may have: a tenth and a little more for its
+// inner nodes. For an unknown size it is a likely upper bound.
 func (s *Service) boundOf(size int64) int64 {
 	if size <= 0 {
 		return min(s.settings.ItemSizeMax, max(s.holdings.free()/4, 1<<20))
@@ -76,7 +76,7 @@ func (s *Service) boundOf(size int64) int64 {
 	return size + size/10 + 1<<10
 }
 
-// reserve speaks for room, letting surplus copies go if there is none.
+// reserve reserves room, releasing surplus copies if there is none.
 func (s *Service) reserve(ctx context.Context, bytes int64) error {
 	if s.holdings.reserve(bytes) {
 		return nil
@@ -127,8 +127,8 @@ func (s *Service) transfer(ctx context.Context, root string, c storage.CID, from
 
 var errLarger = transport.New(transport.Refused, opObtain, "larger than was said, or than there is room for")
 
-// bring fetches what is not here and verifies all, also what was here before.
-// The verification removes what is bad: that is fetched then, once.
+// bring fetches the missing blocks and verifies all, including those that were here before. The
+// verification removes corrupt blocks, which are fetched again once.
 func (s *Service) bring(ctx context.Context, c storage.CID, from []transport.Peer, bound int64) error {
 	if err := s.env.Blocks.Fetch(ctx, c, from, bound); err != nil {
 		return err
@@ -159,8 +159,7 @@ func (s *Service) writeHeld(root string, bytes int64) error {
 	return err
 }
 
-// undo removes what a failed attempt has left, but no blocks that were here
-// before it.
+// undo removes the leftovers of a failed attempt, but no blocks that were here before it.
 func (s *Service) undo(root string, c storage.CID, hadIt bool) {
 	if !hadIt && !s.remains[root] {
 		s.forget(root, c)
@@ -169,7 +168,7 @@ func (s *Service) undo(root string, c storage.CID, hadIt bool) {
 	s.tidied(root, s.giveUp(root))
 }
 
-// giveUp records that of a copy only some blocks may be left.
+// giveUp records that only some blocks of a copy may be left.
 func (s *Service) giveUp(root string) error {
 	s.untidy = true
 	return s.env.Local.Apply(new(storage.Batch).Delete(heldKey(root)).Put(remainsKey(root), withdrawal))
@@ -202,7 +201,7 @@ func (s *Service) forget(root string, c storage.CID) {
 		err = s.env.Local.Apply(new(storage.Batch).Delete(heldKey(root)).Delete(remainsKey(root)))
 	}
 	if s.untidy = true; err != nil {
-		s.remains[root] = true // the next look tries again
+		s.remains[root] = true // the next sweep tries again
 	}
 	s.tidied(root, err)
 }

@@ -12,7 +12,7 @@ import (
 // ownedScanMax bounds the items that one answer to Owned looks at.
 const ownedScanMax = 4096
 
-// owners lists who wants an item kept.
+// owners lists the owners of an item's standing pins.
 func (s *Service) owners(_ context.Context, _ transport.Peer, req hoarderapi.OwnersRequest) (resp hoarderapi.OwnersResponse, err error) {
 	it := s.index.items[req.Root]
 	if it == nil {
@@ -30,8 +30,8 @@ func (s *Service) owners(_ context.Context, _ transport.Peer, req hoarderapi.Own
 	return resp, nil
 }
 
-// owned lists a page of what owners with a prefix have pinned. All pins of one
-// root are on one page.
+// owned lists a page of the items pinned by owners with a prefix. All pins of one root are on one
+// page.
 func (s *Service) owned(_ context.Context, _ transport.Peer, req hoarderapi.OwnedRequest) (resp hoarderapi.OwnedResponse, err error) {
 	items := s.index.inOrder()
 	at, found := slices.BinarySearchFunc(items, req.After, func(it *item, after string) int { return strings.Compare(it.root, after) })

@@ -41,8 +41,8 @@ func passOnTime(bytes int64, first, left time.Duration, bounded bool) time.Durat
 	return d
 }
 
-// pin takes the content first and acknowledges only what survives: here, and on
-// a second hoarder if one can be had.
+// pin obtains the content first, and acknowledges once pin and content are durable here, and on a
+// second hoarder if one can be reached.
 func (s *Service) pin(ctx context.Context, from transport.Peer, req hoarderapi.PinRequest) (resp hoarderapi.PinResponse, err error) {
 	began := s.env.Loop.Elapsed()
 	if err := s.keep(ctx, from, &req); err != nil {
@@ -64,7 +64,7 @@ func (s *Service) pin(ctx context.Context, from transport.Peer, req hoarderapi.P
 		return resp, transport.New(transport.NotFound, hoarderapi.Pin.Name, "the copy did not last")
 	}
 	if s.index.get(req.Root).covered(ownerID(req.Owner, req.Name), req.Seq) {
-		return resp, errWithdrawn // it was heard of meanwhile
+		return resp, errWithdrawn // the withdrawal arrived meanwhile
 	}
 	bytes := s.holdings.held[req.Root]
 	s.env.Observe("item-pinned", node.F("root", req.Root), node.F("owner", req.Owner), node.F("name", req.Name), node.F("seq", req.Seq),
@@ -73,7 +73,7 @@ func (s *Service) pin(ctx context.Context, from transport.Peer, req hoarderapi.P
 	return hoarderapi.PinResponse{Holder: s.env.Self, Bytes: bytes, Copies: copies, Records: records}, nil
 }
 
-// pinCopy is the second copy of what another hoarder was asked to keep.
+// pinCopy makes the second copy of an item that another hoarder was asked to pin.
 func (s *Service) pinCopy(ctx context.Context, from transport.Peer, req hoarderapi.PinRequest) (resp hoarderapi.PinResponse, err error) {
 	if !s.roster.listed(from) {
 		return resp, transport.New(transport.Refused, hoarderapi.PinCopy.Name, "not a hoarder")
@@ -87,7 +87,7 @@ func (s *Service) pinCopy(ctx context.Context, from transport.Peer, req hoardera
 	return hoarderapi.PinResponse{Holder: s.env.Self, Bytes: s.holdings.held[req.Root], Copies: 1, Records: 1}, nil
 }
 
-// keep makes this hoarder a holder of what is to be pinned and writes the pin.
+// keep makes this hoarder a holder of the item to be pinned and writes the pin.
 func (s *Service) keep(ctx context.Context, from transport.Peer, req *hoarderapi.PinRequest) error {
 	if err := validatePin(req, s.settings); err != nil {
 		return err
@@ -114,8 +114,8 @@ func (s *Service) keep(ctx context.Context, from transport.Peer, req *hoarderapi
 	return s.writePin(s.index.get(req.Root), *req, s.othersOf(named))
 }
 
-// makeSure has the content on this disk, verified: what is acknowledged has been
-// read, also if it was here before.
+// makeSure fetches and verifies the content: it is read before the acknowledgement even if it was
+// here before.
 func (s *Service) makeSure(ctx context.Context, req *hoarderapi.PinRequest, holders []transport.Peer) error {
 	if s.holdings.holds(req.Root) && !s.holdings.mending[req.Root] {
 		s.scrub(ctx, req.Root)
@@ -123,11 +123,10 @@ func (s *Service) makeSure(ctx context.Context, req *hoarderapi.PinRequest, hold
 	return s.obtain(ctx, req.Root, holders, req.Size)
 }
 
-// passOn has another hoarder take the content too, one that claims it or else the
-// best of those with room, and returns how many others have it then. A claim is
-// hearsay: only who says so itself, with the pin before it, is counted. It is an
-// error if one of them knows that the owner has withdrawn the pin. first is how
-// long the first copy took.
+// passOn asks another hoarder for a second copy, one that claims the item or else the best-ranked
+// with room, and returns the number of further copies. A claim alone does not count: only a hoarder
+// that confirms, knowing the pin, is counted. It returns an error if one of them knows that the
+// owner has withdrawn the pin. first is how long the first copy took.
 func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderapi.PinRequest, first time.Duration) (copies int, err error) {
 	if req.Target < 2 {
 		return 0, nil
@@ -154,10 +153,9 @@ func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderap
 	return 0, nil
 }
 
-// passOnTo lists whom to ask for a second copy: live claimants, then those who
-// live and may have room, each group in its order, and last one who is believed to
-// be missing. That belief may be old when many were, and it is no excuse for a pin
-// with one copy.
+// passOnTo lists the hoarders to ask for a second copy: live claimants, then live ones that may
+// have room, each group in its order, and last one that is believed missing, since that belief may
+// be outdated and does not justify a pin with one copy.
 func (s *Service) passOnTo(it *item) (list []transport.Peer) {
 	list = append(rendezvous.Rank(it.root, it.claimants((*member).lives)), rendezvous.Rank(it.root, s.candidates(it))...)
 	var missing []transport.Peer
@@ -215,7 +213,7 @@ func validatePin(req *hoarderapi.PinRequest, settings Settings) error {
 	return nil
 }
 
-// validateOwner checks what names a pin.
+// validateOwner checks the name of a pin's owner.
 func validateOwner(op, root, owner, name string) error {
 	c, err := cid.Decode(root)
 	switch {
@@ -229,8 +227,8 @@ func validateOwner(op, root, owner, name string) error {
 	return nil
 }
 
-// writePin writes the pin, unless it is there already, here and beside the copy.
-// What counts less than the new pin goes in the same delta.
+// writePin writes the pin, unless it is there already, here and beside the copy. Pins that the new
+// one supersedes are deleted in the same delta.
 func (s *Service) writePin(it *item, req hoarderapi.PinRequest, sources []transport.Peer) error {
 	m := newPin(pinRecord{
 		Kind: req.Kind, Target: req.Target, Seq: req.Seq, For: req.For, Size: s.holdings.held[it.root],
@@ -270,8 +268,7 @@ func (s *Service) admits(it *item, m *pin) error {
 	return nil
 }
 
-// replicate makes what was written durable here and, if another hoarder is
-// reachable, there too.
+// replicate makes all writes durable here and, if another hoarder is reachable, there too.
 func (s *Service) replicate(ctx context.Context) (records int, err error) {
 	if err := s.sync(ctx); err != nil {
 		return 0, err
@@ -283,7 +280,7 @@ func (s *Service) replicate(ctx context.Context) (records int, err error) {
 	return max(1, records), nil // nobody else answers: durable here alone
 }
 
-// sync makes all that was written survive a crash.
+// sync makes all writes durable on this disk.
 func (s *Service) sync(ctx context.Context) error {
 	if err := s.store.Sync(ctx); err != nil {
 		return err
@@ -291,9 +288,8 @@ func (s *Service) sync(ctx context.Context) error {
 	return s.env.Local.Sync(ctx)
 }
 
-// unpin records the owner's withdrawal, also of what it has not pinned yet as
-// far as is known here: its pin may be on the way. What is covered goes in the
-// same delta.
+// unpin records the owner's withdrawal, even if no pin is known here: it may still arrive. The
+// covered pins are deleted in the same delta.
 func (s *Service) unpin(ctx context.Context, _ transport.Peer, req hoarderapi.UnpinRequest) (hoarderapi.Done, error) {
 	var done hoarderapi.Done
 	if err := validateOwner(hoarderapi.Unpin.Name, req.Root, req.Owner, req.Name); err != nil {
@@ -316,7 +312,7 @@ func (s *Service) unpin(ctx context.Context, _ transport.Peer, req hoarderapi.Un
 	return done, err
 }
 
-// withdraw writes that an owner no longer wants what it pinned up to seq.
+// withdraw writes an owner's withdrawal of its pins up to seq.
 func (s *Service) withdraw(it *item, owner string, seq uint64) error {
 	writes := []storage.Entry{{Key: withdrawnKey(it.root, owner, seq), Value: withdrawal}}
 	if w := it.withdrawnOf(owner); w != nil {
@@ -343,7 +339,7 @@ func (s *Service) demand(_ context.Context, _ transport.Peer, req hoarderapi.Dem
 	return done, nil
 }
 
-// writeInterest writes the demand that was reported since the last time.
+// writeInterest writes the demand that was reported since the last sweep.
 func (s *Service) writeInterest() {
 	var writes []storage.Entry
 	for _, root := range sortedKeys(s.interest) {

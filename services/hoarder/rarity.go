@@ -5,10 +5,9 @@ import (
 	"time"
 )
 
-// rarity says how urgently an item needs one more copy: the demand for it times
-// the copies that it lacks, 0 if it lacks none. Of equally rare items the small
-// one is worth more, since it restores more copies per second: each doubling of
-// the size beyond 64 KiB counts as a step of one.
+// rarity is how urgently an item needs one more copy: the demand for it times the copies that it
+// lacks, 0 if it lacks none. Smaller items come first among equals, since they restore more copies
+// per second: each doubling of the size beyond 64 KiB counts as a step of one.
 func rarity(demand int64, target, copies int, size int64) int64 {
 	lack := int64(target - copies)
 	if lack <= 0 || demand <= 0 {
@@ -23,8 +22,7 @@ const (
 	// competeWithin is the longest that the best candidate for the least rare
 	// item waits.
 	competeWithin = 2 * time.Second
-	// competeStep is how long each worse candidate waits for the better ones to
-	// fetch and claim, for content that moves in no time.
+	// competeStep is the extra wait per better-ranked candidate, for content of negligible size.
 	competeStep = 3 * time.Second
 	// competeRate, in bytes a second, stretches the step for large content.
 	competeRate = 1 << 20

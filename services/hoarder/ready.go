@@ -6,8 +6,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Ready implements node.Readier: a hoarder that has not caught up, or serves as
-// many pins as it may, refuses others.
+// Ready implements node.Readier: a hoarder that has not caught up, or serves pinsMax pins, refuses
+// further ones.
 func (s *Service) Ready() error {
 	switch {
 	case s.store == nil || s.store.State() != storage.ReplicaReady:

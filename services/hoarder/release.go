@@ -16,17 +16,17 @@ import (
 )
 
 const (
-	// confirmTimeout bounds the answer of one holder, who reads all blocks.
+	// confirmTimeout bounds the answer of one holder, which reads all blocks.
 	confirmTimeout = 5 * time.Second
 	// confirmSpare is how many more holders than needed are asked.
 	confirmSpare = 3
 	// releasesMax bounds the releases that run at once.
 	releasesMax = 4
-	// roomAttemptsMax bounds the releases that one lack of room causes.
+	// roomAttemptsMax bounds the releases that are made for one reservation.
 	roomAttemptsMax = 8
 )
 
-// yield plans to let a copy go; policy is asked again when its turn comes.
+// yield schedules the release of a copy; policy is evaluated again when it runs.
 func (s *Service) yield(root string) {
 	if s.yielding[root] || s.toYield[root] {
 		return
@@ -38,7 +38,7 @@ func (s *Service) yield(root string) {
 	}
 }
 
-// releaseAll lets go, one after the other, what is planned.
+// releaseAll runs the scheduled releases, one after the other.
 func (s *Service) releaseAll(ctx context.Context) {
 	for len(s.toYield) > 0 && ctx.Err() == nil {
 		root := sortedKeys(s.toYield)[0]
@@ -51,8 +51,8 @@ func (s *Service) releaseAll(ctx context.Context) {
 	s.releasing--
 }
 
-// makeRoom releases surplus until there is as much room or nothing more to give
-// up: first what nobody wants, then what is most in surplus and least rare.
+// makeRoom releases copies until there is enough room or no copy may be released: first unwanted
+// ones, then those most in surplus and least rare.
 func (s *Service) makeRoom(ctx context.Context, bytes int64) {
 	for range roomAttemptsMax {
 		root := s.leastNeeded()
@@ -98,8 +98,8 @@ func (s *Service) leastNeeded() string {
 	}).root
 }
 
-// release lets a copy go if policy, asked before and after the others were,
-// says so and enough of them really hold the item. It reports whether it went.
+// release drops a copy if policy says so before and after the other holders were asked, and enough
+// of them confirm theirs. It reports whether the copy was dropped.
 func (s *Service) release(ctx context.Context, root string, policy func(situation) action) bool {
 	it := s.index.get(root)
 	act := policy(s.situation(it))
@@ -113,8 +113,7 @@ func (s *Service) release(ctx context.Context, root string, policy func(situatio
 	if err := beforeRelease.Hit(ctx, s.env); err != nil {
 		return false
 	}
-	// From here to the end nothing else runs: what is checked is still true when
-	// the copy goes.
+	// Nothing else runs from here to the end: the checks still hold when the copy is dropped.
 	again, needNow, _ := s.guarantors(it, act)
 	if policy(s.situation(it)) != act || again != what || needNow > need ||
 		!s.holdings.mayFinish(root, askedAt, confirmed, need, s.env.Loop.Elapsed()) {
@@ -123,10 +122,9 @@ func (s *Service) release(ctx context.Context, root string, policy func(situatio
 	return s.letGo(it, act, confirmed, s.env.Loop.Elapsed()-askedAt)
 }
 
-// guarantors says what others must hold before a copy may go, how many of them,
-// and whom to ask. For surplus only those that rank before this hoarder count:
-// the order is total and the same for all, so no two holders can each rely on
-// the other and both let go.
+// guarantors returns which item others must hold before a copy may be released, how many of them,
+// and the holders to ask. For surplus only holders that rank before this hoarder count: the order
+// is total and the same for all, so no two holders can rely on each other and both release.
 func (s *Service) guarantors(it *item, act action) (what string, need int, others []transport.Peer) {
 	what = it.root
 	switch act {
@@ -152,9 +150,9 @@ func (s *Service) guarantors(it *item, act action) (what string, need int, other
 	return what, need, others
 }
 
-// supersededAt is how many copies of the newest snapshot let an older one go:
-// its target, if there are so many hoarders. A hoarder that lacks it and has no
-// room for it does with one: it may be the old one that it has to make way for.
+// supersededAt is how many copies of the newest snapshot allow an older one to be dropped: its
+// target, if there are so many hoarders. A hoarder that lacks the newest and has no room for it
+// needs only one: the older snapshot may be what takes up the room.
 func (s *Service) supersededAt(newest *item) int {
 	if !s.holdings.holds(newest.root) && s.holdings.free() < newest.size() {
 		return 1
@@ -185,8 +183,8 @@ func (s *Service) confirm(ctx context.Context, root string, others []transport.P
 	return confirmed
 }
 
-// letGo is the release itself, in one turn: the claim first, so that nobody
-// counts on what is about to vanish. asked is how long ago the others were asked.
+// letGo is the release itself, in one turn: the claim is withdrawn first, so that nobody counts on
+// a copy that is about to be removed. asked is how long ago the others were asked.
 func (s *Service) letGo(it *item, act action, confirmed int, asked time.Duration) bool {
 	if err := s.write(storage.Entry{Key: claimKey(it.root, s.env.Self)}); err != nil {
 		s.env.Log.Warn("not released", "root", it.root, "err", err)

@@ -7,9 +7,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// roster is which hoarders there are, who of them is missing since when, and
-// how much room they have said they have. Nobody is missing until somebody who
-// knows has said so.
+// roster is the known hoarders, since when some of them are missing, and how much room each has
+// announced. A hoarder counts as missing only after seer or a probe has said so.
 type roster struct {
 	self    transport.Peer
 	grace   time.Duration
@@ -18,8 +17,7 @@ type roster struct {
 	live    int       // of all, those that are not missing
 }
 
-// member is what is known of one peer, a hoarder or somebody who once claimed
-// to hold something.
+// member is the state of one peer that is a hoarder or once claimed a copy.
 type member struct {
 	peer   transport.Peer
 	listed bool // in all
@@ -27,10 +25,10 @@ type member struct {
 	// for longer than the grace, and is given up.
 	missing, given bool
 	at             time.Duration
-	// free is the room that it has said it has, if said.
+	// free is the room that it has announced, if said.
 	free int64
 	said bool
-	// claimed is what it claims to hold.
+	// claimed is the items that it claims to hold.
 	claimed map[*item]struct{}
 }
 
@@ -89,7 +87,7 @@ func (r *roster) listed(p transport.Peer) bool {
 	return m != nil && m.listed
 }
 
-// saw records that a peer lives or is missing; it returns whether that is news.
+// saw records that a peer lives or is missing; it reports whether its state has changed.
 func (r *roster) saw(p transport.Peer, lives bool, now time.Duration) bool {
 	m := r.member(p)
 	if p == r.self || lives == m.lives() {
@@ -106,8 +104,8 @@ func (r *roster) saw(p transport.Peer, lives bool, now time.Duration) bool {
 	return true
 }
 
-// giveUp returns who has now been missing for longer than the grace, in
-// canonical order.
+// giveUp returns the peers that have now been missing for longer than the grace, in canonical
+// order.
 func (r *roster) giveUp(now time.Duration) []transport.Peer {
 	var news []transport.Peer
 	for _, m := range r.all {

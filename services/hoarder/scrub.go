@@ -11,12 +11,12 @@ import (
 	"github.com/taucloud/tau/storage"
 )
 
-// scrubStepsMin bounds the pause between two items, so that a hoarder that held
-// little when the pause began is not late for what came since.
+// scrubStepsMin bounds the pause between two items, so that a hoarder that held little when the
+// pause began verifies later copies in time.
 const scrubStepsMin = 16
 
-// scrubForever verifies one held item after the other, so that all have their
-// turn within ScrubInterval: content that nobody reads rots unnoticed.
+// scrubForever verifies one held item after the other, all of them within ScrubInterval: corruption
+// of content that nobody reads would go unnoticed.
 func (s *Service) scrubForever(ctx context.Context) {
 	for {
 		pause := s.settings.ScrubInterval / time.Duration(max(scrubStepsMin, len(s.holdings.held)))
@@ -29,7 +29,7 @@ func (s *Service) scrubForever(ctx context.Context) {
 	}
 }
 
-// nextScrub takes the rounds one after the other: what is held when one begins.
+// nextScrub returns the next item of the round; a round is over the copies held at its beginning.
 func (s *Service) nextScrub() string {
 	for range 2 {
 		for len(s.toScrub) > 0 {
@@ -44,8 +44,8 @@ func (s *Service) nextScrub() string {
 	return ""
 }
 
-// scrubRemains writes the records of remains again that have rotted: without its
-// record nobody would know of the blocks after the next start.
+// scrubRemains rewrites corrupt records of leftover blocks: without their record the next start
+// would not find the blocks.
 func (s *Service) scrubRemains() {
 	for _, root := range sortedKeys(s.remains) {
 		if !s.rotted(remainsKey(root)) {
@@ -70,8 +70,8 @@ func (s *Service) scrub(ctx context.Context, root string) {
 	s.scrubRecord(root)
 }
 
-// scrubRecord writes a copy's record again if it has rotted: with it the next
-// start would miss the copy, or not know its pins.
+// scrubRecord rewrites a copy's record if it is corrupt: otherwise the next start would miss the
+// copy, or not know its pins.
 func (s *Service) scrubRecord(root string) {
 	if !s.holdings.holds(root) || s.holdings.mending[root] || s.holdings.releasing[root] {
 		return
@@ -94,8 +94,7 @@ func (s *Service) rotted(record storage.Key) bool {
 	return errors.Is(err, storage.ErrCorrupt) || errors.Is(err, storage.ErrNotFound)
 }
 
-// mendSoon repairs a copy that was found bad, as a task of its own; it is known
-// to be bad from now on.
+// mendSoon starts a task that repairs a corrupt copy, which is marked as corrupt from now on.
 func (s *Service) mendSoon(root string) {
 	if s.holdings.beginMend(root) {
 		s.env.Observe("item-corrupted", node.F("root", root))
@@ -103,9 +102,8 @@ func (s *Service) mendSoon(root string) {
 	}
 }
 
-// mend fetches what a copy lacks and verifies it. If that does not succeed the
-// claim is withdrawn, but the blocks that are still good remain: they may be the
-// last, and the competition for the item begins anew with them.
+// mend fetches the missing blocks of a copy and verifies it. If that fails the claim is withdrawn,
+// but intact blocks are kept: they may be the last, and help the next competition for the item.
 func (s *Service) mend(ctx context.Context, root string) {
 	err := s.refetch(ctx, root)
 	s.holdings.endMend(root)
@@ -116,7 +114,7 @@ func (s *Service) mend(ctx context.Context, root string) {
 	if ctx.Err() != nil || !s.holdings.holds(root) {
 		return
 	}
-	// While the record stands the copy does: the next start would count it.
+	// While the record exists, the next start would count the copy.
 	if err := s.giveUp(root); err != nil {
 		s.env.Log.Warn("copy not given up", "root", root, "err", err) // the scrub comes again
 		return

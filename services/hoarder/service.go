@@ -1,7 +1,6 @@
-// Package hoarder is the service that keeps content alive: it holds copies of
-// what others have pinned, competes for what is rare, repairs what was lost and
-// lets go of what there is too much of, but never of a last copy. It decides
-// nothing about what is worth keeping; those who pin do.
+// Package hoarder is the service that keeps content alive: it holds copies of what others have
+// pinned, competes for what is rare, repairs lost copies and releases surplus ones, but never a
+// last copy. It does not decide which content is worth keeping; the owners of pins do.
 package hoarder
 
 import (
@@ -33,7 +32,7 @@ type Service struct {
 	env      node.Env
 	settings Settings
 	seer     *seerapi.Client
-	// seed makes this hoarder's draws its own.
+	// seed makes this hoarder's random draws differ from those of others.
 	seed uint64
 
 	store    storage.Replicated
@@ -51,7 +50,7 @@ type Service struct {
 	pinning      int               // pins that are being served
 	interest     map[string]int    // demand reported and not yet written
 	recordedPins map[string][]*pin // of what is held, the pins that its record names
-	remains      map[string]bool   // copies that were given up, of which some blocks may still be here
+	remains      map[string]bool   // roots without a copy, of which some blocks may still be here
 	untidy       bool              // something was removed from the disk and not synced since
 
 	cursor  int      // of the sweep, in index.list
@@ -99,7 +98,7 @@ func (s *Service) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop implements node.Service. The start may have failed half way.
+// Stop implements node.Service, also after a Start that failed half way.
 func (s *Service) Stop(ctx context.Context) error {
 	if s.store == nil {
 		return nil
@@ -135,8 +134,8 @@ func (s *Service) load() {
 	}
 }
 
-// apply applies an entry to the index. What another hoarder wrote and we cannot
-// read is left out: it may be newer than we are.
+// apply applies an entry to the index. Undecodable entries of other hoarders are left out: a later
+// release may have written them.
 func (s *Service) apply(k storage.Key, value []byte) string {
 	root, err := s.index.apply(k, value, s.env.Loop.Elapsed())
 	if err != nil {
@@ -172,7 +171,7 @@ func (s *Service) write(writes ...storage.Entry) error {
 	return nil
 }
 
-// announce tells the others, through seer, how much room there is.
+// announce publishes, through seer, how much room there is.
 func (s *Service) announce() {
 	s.env.SetGauge(gaugeMax, s.settings.Capacity)
 	s.env.SetGauge(gaugeUsed, s.holdings.used+s.holdings.reserved)

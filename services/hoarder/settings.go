@@ -28,7 +28,7 @@ type Settings struct {
 	PromiseLease time.Duration `yaml:"promise-lease" range:"1s..24h"`
 	// LivenessInterval is how often it asks who is alive.
 	LivenessInterval time.Duration `yaml:"liveness-interval" range:"100ms..1h"`
-	// SweepInterval is how often it looks again at what no event has told it.
+	// SweepInterval is the pause between two sweeps, which handle changes without an event.
 	SweepInterval time.Duration `yaml:"sweep-interval" range:"1s..24h"`
 	// ForgetAfter is how long a withdrawal is remembered, at least: a pin that was
 	// made before it and comes later than that undoes it.
