@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/scenarios/words/evidence"
-	"github.com/taucloud/tau/services/hoarder"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/scenario"
@@ -32,10 +31,10 @@ func Checks() []scenario.Check {
 }
 
 // hoarders lists the hoarders that are up, by node.
-func hoarders(v check.View) map[string]*hoarder.Service {
-	up := map[string]*hoarder.Service{}
+func hoarders(v check.View) map[string]Hoarder {
+	up := map[string]Hoarder{}
 	for _, n := range v.Nodes() {
-		if s, ok := n.Service(hoarderapi.Service).(*hoarder.Service); ok && n.Up {
+		if s, ok := n.Service(hoarderapi.Service).(Hoarder); ok && n.Up {
 			up[n.Name] = s
 		}
 	}

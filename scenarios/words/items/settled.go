@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/scenarios/words/evidence"
-	"github.com/taucloud/tau/services/hoarder"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/storage"
@@ -245,7 +244,7 @@ const forgetsSoon = 90 * time.Second
 // forgotten demands, where that is soon, that nothing is remembered of what
 // nobody wants. Deletions are nothing that a hoarder would sync for, so this is
 // asked of the store, not of the disk.
-func (c *boundedSurplus) forgotten(nodes []check.NodeView, up map[string]*hoarder.Service) error {
+func (c *boundedSurplus) forgotten(nodes []check.NodeView, up map[string]Hoarder) error {
 	for _, n := range nodes {
 		if evidence.HoarderSettings(n).ForgetAfter > forgetsSoon {
 			continue

@@ -196,7 +196,7 @@ func (c *ackIsDurable) Poll(v check.View) error {
 
 // survives demands that somebody has a job, unless more is out of reach than was
 // promised to be survived.
-func (c *ackIsDurable) survives(up map[string]*patrick.Service, down int, job string) error {
+func (c *ackIsDurable) survives(up map[string]Patrick, down int, job string) error {
 	gone := down + c.LostOf(job, func(node string) bool { return up[node] != nil })
 	if gone >= c.Copies(job) {
 		c.Excused("as many patricks are down or without their disk as were promised to be survived")

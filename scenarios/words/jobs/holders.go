@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/scenarios/words/evidence"
-	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/sim/check"
 )
@@ -131,7 +130,7 @@ func (c *oneHolder) noneOverdue(v check.View) error {
 		return nil
 	}
 	for _, n := range v.Nodes() {
-		m, ok := n.Service("monkey").(*monkey.Service)
+		m, ok := n.Service("monkey").(Monkey)
 		if !ok || !n.Up {
 			continue
 		}
@@ -152,7 +151,7 @@ type holders struct{ job, a, b string }
 func heldTwice(v check.View) []holders {
 	by := map[string][]string{}
 	for _, n := range v.Nodes() {
-		m, ok := n.Service("monkey").(*monkey.Service)
+		m, ok := n.Service("monkey").(Monkey)
 		if !ok || !n.Up {
 			continue
 		}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/scenarios/words/evidence"
-	"github.com/taucloud/tau/services/patrick"
 	"github.com/taucloud/tau/sim/check"
 )
 
@@ -50,7 +49,7 @@ func (c *oneHolder) noneEarly(v check.View) error {
 	ends := c.early
 	c.early = nil
 	for _, n := range v.Nodes() {
-		s, ok := n.Service("patrick").(*patrick.Service)
+		s, ok := n.Service("patrick").(Patrick)
 		for _, end := range ends {
 			if !ok || end.node != n.Name {
 				continue

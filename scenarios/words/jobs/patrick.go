@@ -6,8 +6,6 @@ import (
 	"slices"
 
 	"github.com/taucloud/tau/scenarios/words/evidence"
-	"github.com/taucloud/tau/services/monkey"
-	"github.com/taucloud/tau/services/patrick"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/scenario"
@@ -50,13 +48,13 @@ func PatrickChecks() []scenario.Check {
 }
 
 // patricksUp returns the running patricks by node, and how many are not.
-func patricksUp(v check.View) (up map[string]*patrick.Service, down int) {
-	up = map[string]*patrick.Service{}
+func patricksUp(v check.View) (up map[string]Patrick, down int) {
+	up = map[string]Patrick{}
 	for _, n := range v.Nodes() {
 		if !slices.Contains(n.Services, "patrick") {
 			continue
 		}
-		if s, ok := n.Service("patrick").(*patrick.Service); ok && n.Up {
+		if s, ok := n.Service("patrick").(Patrick); ok && n.Up {
 			up[n.Name] = s
 		} else {
 			down++
@@ -65,7 +63,7 @@ func patricksUp(v check.View) (up map[string]*patrick.Service, down int) {
 	return up, down
 }
 
-func knownToAny(up map[string]*patrick.Service, job string) bool {
+func knownToAny(up map[string]Patrick, job string) bool {
 	for _, s := range up {
 		if s.Status(job) != patrickapi.Unknown {
 			return true
@@ -76,7 +74,7 @@ func knownToAny(up map[string]*patrick.Service, job string) bool {
 
 // forgotByAny reports whether a patrick knows that a job has ended and was
 // forgotten.
-func forgotByAny(up map[string]*patrick.Service, job string) bool {
+func forgotByAny(up map[string]Patrick, job string) bool {
 	for _, s := range up {
 		if s.Forgot(job) {
 			return true
@@ -87,7 +85,7 @@ func forgotByAny(up map[string]*patrick.Service, job string) bool {
 
 // treeAtAny reports whether the tree of an active job is anywhere, also where
 // the job is not known yet, or is needed no more.
-func treeAtAny(up map[string]*patrick.Service, job string) bool {
+func treeAtAny(up map[string]Patrick, job string) bool {
 	source := ""
 	for _, s := range up {
 		if s.Status(job).Final() || s.Forgot(job) {
@@ -161,7 +159,7 @@ func (c *noLostJobs) Poll(v check.View) error {
 	c.Look(v)
 	up, down := patricksUp(v)
 	for _, n := range v.Nodes() {
-		if m, ok := n.Service("monkey").(*monkey.Service); ok && n.Up {
+		if m, ok := n.Service("monkey").(Monkey); ok && n.Up {
 			c.storedMax[1] = max(c.storedMax[1], m.Stored())
 		}
 	}
@@ -191,7 +189,7 @@ func (c *noLostJobs) Poll(v check.View) error {
 
 // covered reports whether a job that was forgotten is not even remembered any
 // more, as there are many newer ones.
-func (c *noLostJobs) covered(up map[string]*patrick.Service, job string) bool {
+func (c *noLostJobs) covered(up map[string]Patrick, job string) bool {
 	if !c.jobs[job].forgotten {
 		return false
 	}
@@ -357,7 +355,7 @@ func (c *everyJobFinal) Settled(v check.View) error {
 }
 
 // forgotByAll demands that nobody keeps what was forgotten once.
-func forgotByAll(up map[string]*patrick.Service, names []string, job string) error {
+func forgotByAll(up map[string]Patrick, names []string, job string) error {
 	for _, name := range names {
 		if s := up[name].Status(job); s != patrickapi.Unknown {
 			return fmt.Errorf("job %s was forgotten and is %s on %s", job, s, name)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/taucloud/tau/scenarios/words/evidence"
-	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/sim/check"
 )
 
@@ -58,7 +57,7 @@ func (c *slotsKept) count(node string, n int, what string) error {
 func (c *slotsKept) Poll(v check.View) error {
 	c.Look(v)
 	for _, n := range v.Nodes() {
-		m, ok := n.Service("monkey").(*monkey.Service)
+		m, ok := n.Service("monkey").(Monkey)
 		if !ok || !n.Up {
 			continue
 		}

@@ -78,7 +78,7 @@ func (a awakeSince) seers(v check.View, d time.Duration) []seen {
 	var list []seen
 	for _, n := range v.Nodes() {
 		since, awake := a[n.Name]
-		if s, ok := n.Service("seer").(*seer.Service); ok && awake && v.Now()-since >= d && s.Settled() {
+		if s, ok := n.Service("seer").(Seer); ok && awake && v.Now()-since >= d && s.Settled() {
 			list = append(list, seen{name: n.Name, elapsed: s.Elapsed(), live: s.Live()})
 		}
 	}
@@ -311,7 +311,7 @@ func (c *seersAgree) Settled(v check.View) error {
 	}
 	slices.SortFunc(up, transport.Peer.Compare)
 	for _, n := range v.Nodes() {
-		s, ok := n.Service("seer").(*seer.Service)
+		s, ok := n.Service("seer").(Seer)
 		if !n.Up || !ok {
 			continue
 		}

@@ -140,7 +140,7 @@ func (c *membersAreTold) node(v check.View, s *nodeSeen, f check.Fact) {
 func seerClocks(v check.View) map[string]seerClock {
 	clocks := map[string]seerClock{}
 	for _, n := range v.Nodes() {
-		if s, ok := n.Service(seerapi.Service).(*seer.Service); ok && n.Up {
+		if s, ok := n.Service(seerapi.Service).(Seer); ok && n.Up {
 			clocks[n.Name] = seerClock{n.Since, s.Elapsed()}
 		}
 	}

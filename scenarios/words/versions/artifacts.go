@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/taucloud/tau/services/hoarder"
-	"github.com/taucloud/tau/services/tns"
 	"github.com/taucloud/tau/sim/check"
 )
 
@@ -30,7 +28,7 @@ func (c *liveArtifacts) Fact(f check.Fact) error {
 func (c *liveArtifacts) Settled(v check.View) error {
 	held := map[string]bool{}
 	for _, n := range v.Nodes() {
-		if h, ok := n.Service("hoarder").(*hoarder.Service); ok && n.Up {
+		if h, ok := n.Service("hoarder").(Hoarder); ok && n.Up {
 			for _, root := range h.Held() {
 				held[root] = true
 			}
@@ -44,7 +42,7 @@ func (c *liveArtifacts) Settled(v check.View) error {
 		return nil
 	}
 	live := map[string]string{}
-	err := eachTNS(v, func(name string, s *tns.Service) error {
+	err := eachTNS(v, func(name string, s TNS) error {
 		branches, err := s.Branches()
 		if err != nil {
 			return fmt.Errorf("%s cannot be read: %w", name, err)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/taucloud/tau/scenarios/words/evidence"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
-	"github.com/taucloud/tau/services/tns"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/sim/check"
 )
@@ -165,7 +164,7 @@ func (c *newestIsLive) Settled(v check.View) error {
 			c.Excused("as many disks were lost as were promised to be survived")
 			continue
 		}
-		if err := eachTNS(v, func(name string, s *tns.Service) error { return c.live(name, s, b, newest) }); err != nil {
+		if err := eachTNS(v, func(name string, s TNS) error { return c.live(name, s, b, newest) }); err != nil {
 			return err
 		}
 	}
@@ -182,7 +181,7 @@ func (c *newestIsLive) newestSuccess(b tnsapi.BranchRequest) *event {
 	return newest
 }
 
-func (c *newestIsLive) live(name string, s *tns.Service, b tnsapi.BranchRequest, newest *event) error {
+func (c *newestIsLive) live(name string, s TNS, b tnsapi.BranchRequest, newest *event) error {
 	c.Evaluated()
 	current, err := s.Current(b.Project, b.Branch)
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/scenarios/words/evidence"
 	"github.com/taucloud/tau/scenarios/words/replicas"
-	"github.com/taucloud/tau/services/tns"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/scenario"
@@ -64,9 +63,9 @@ func Checks() []scenario.Check {
 }
 
 // eachTNS calls f for each live replica until it returns an error.
-func eachTNS(v check.View, f func(name string, s *tns.Service) error) error {
+func eachTNS(v check.View, f func(name string, s TNS) error) error {
 	for _, n := range v.Nodes() {
-		if s, ok := n.Service("tns").(*tns.Service); ok && n.Up {
+		if s, ok := n.Service("tns").(TNS); ok && n.Up {
 			if err := f(n.Name, s); err != nil {
 				return err
 			}
@@ -105,7 +104,7 @@ func (c *wholeVersionsOnly) Fact(f check.Fact) error {
 
 // Poll implements check.OnPoll.
 func (c *wholeVersionsOnly) Poll(v check.View) error {
-	return eachTNS(v, func(name string, s *tns.Service) error {
+	return eachTNS(v, func(name string, s TNS) error {
 		heads := s.Replica().Heads()
 		if slices.Equal(heads, c.checked[name]) {
 			return nil
@@ -268,7 +267,7 @@ func contentOf(list []storage.Entry) []byte {
 func currentEqual(v check.View) error {
 	var want map[tnsapi.BranchRequest]string
 	first := ""
-	return eachTNS(v, func(name string, s *tns.Service) error {
+	return eachTNS(v, func(name string, s TNS) error {
 		got := map[tnsapi.BranchRequest]string{}
 		branches, err := s.Branches()
 		if err != nil {
@@ -337,7 +336,7 @@ func (c *historyKept) Poll(v check.View) error {
 
 // Settled implements check.OnSettled.
 func (c *historyKept) Settled(v check.View) error {
-	return eachTNS(v, func(name string, s *tns.Service) error {
+	return eachTNS(v, func(name string, s TNS) error {
 		for _, b := range slices.SortedFunc(maps.Keys(c.branches), evidence.CompareBranches) {
 			durable := maps.Clone(c.branches[b])
 			maps.DeleteFunc(durable, func(job string, _ durableVersion) bool { return c.Void(promiseOf(b, job)) })
