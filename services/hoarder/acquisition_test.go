@@ -108,6 +108,14 @@ func TestAFarTurnIsNotATimer(t *testing.T) {
 		}
 		require.Equal(t, now+2*s.settings.SweepInterval, s.compete(it, situation{target: 1}), "those ahead will have acted by then")
 		require.NotContains(t, s.acquisitions, "r")
+		// Just as far is near enough for a timer, a nanosecond more is not.
+		far := now + 2*s.settings.SweepInterval
+		delay := s.competeDelay(it, situation{target: 1})
+		it.short = since(far - delay + 2)
+		require.Equal(t, far, s.compete(it, situation{target: 1}))
+		it.short = since(far - delay + 1)
+		require.Zero(t, s.compete(it, situation{target: 1}))
+		s.stopCompeting("r")
 	})
 }
 
@@ -134,6 +142,13 @@ func TestTheRarestIsFetchedFirst(t *testing.T) {
 		require.True(t, s.acquisitions["root-1"].running && s.acquisitions["root-3"].running)
 		require.False(t, s.acquisitions["root-1"].due)
 		require.True(t, s.acquisitions["root-2"].due)
+		s.fetching, s.acquisitions = 0, map[string]*acquisition{}
+		// What lacks nothing by now comes last, but it comes.
+		for _, root := range []string{"full-1", "full-2"} {
+			s.put(t, wantedBy(root, "a", 1), claimEntry(root, s.env.Self))
+			s.acquisitions[root] = &acquisition{root: root, due: true}
+		}
+		require.Equal(t, "full-1", s.rarestDue().root)
 		s.fetching, s.acquisitions = 0, map[string]*acquisition{}
 	})
 }

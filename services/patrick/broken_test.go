@@ -179,7 +179,26 @@ func TestATreeThatCannotBeWrittenMakesNoJob(t *testing.T) {
 			require.ErrorContains(t, s.fetch(ended, root, nil, treeSizeMax), "sync")
 		})
 		require.Empty(t, o.Facts("job-accepted"))
-		o.push(aPush("c", 1))
+		job := o.push(aPush("c", 1))
+		// Nor does a delivery that comes once more count where the tree is missing, though
+		// others have it.
+		o.turn(coordinator, func(ctx context.Context, s *Service) {
+			source, err := cid.Decode(s.Source(job))
+			require.NoError(t, err)
+			require.NoError(t, s.env.Blocks.Remove(source))
+			refused := false
+			coordinator.Disk.SetFaults(memdisk.Faults{Fail: func(o memdisk.Op, key string) error {
+				if once := o == memdisk.OpWrite && strings.HasPrefix(key, "/blocks") && !refused; once {
+					refused = true
+					return errors.New("the disk refuses, once")
+				}
+				return nil
+			}})
+			require.ErrorContains(t, s.ensureTree(ctx, job, aPush("c", 1).Tree), "store the tree")
+			require.True(t, refused)
+			require.NoError(t, s.ensureTree(ctx, job, aPush("c", 1).Tree))
+			require.True(t, s.HasTree(job))
+		})
 	})
 }
 

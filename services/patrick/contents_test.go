@@ -88,7 +88,18 @@ func TestWhoseLinesCount(t *testing.T) {
 				s.receiveLog(ctx, c.from, patrickapi.LogNote{Job: c.job, Token: c.token, Lines: []string{"a"}})
 				require.Equal(t, c.count, s.logs.tails[c.job] != nil)
 			}
+			s.logs = newLogs()
 		})
+		for _, p := range o.patricks { // a monkey tells them all
+			require.NoError(t, patrickapi.Log.Tell(o.monkeys[0].env.Wire, p.Peer(), patrickapi.LogNote{Job: job, Token: token, Lines: []string{"over the wire"}}))
+		}
+		time.Sleep(time.Second)
+		for _, p := range o.patricks {
+			o.turn(p, func(_ context.Context, s *Service) {
+				require.NotNil(t, s.logs.tails[job])
+				require.Equal(t, []string{"over the wire"}, s.logs.tails[job].lines)
+			})
+		}
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage"
@@ -313,6 +314,10 @@ func TestARebuildIsBegunOnce(t *testing.T) {
 			require.NoError(t, s.rebuildWith(ctx, job, state))
 			require.Equal(t, 3, s.read(job).Rebuilds)
 			require.NoError(t, s.rebuildWith(ctx, job, state.withRebuilds(3)), "it is being built")
+			require.Equal(t, 3, s.read(job).Rebuilds)
+			require.NoError(t, s.addRecords(job, result{Token: fencing.Token{Attempt: 1, Holder: testPeers[0]}, Success: true, Published: true}))
+			require.Equal(t, patrickapi.Success, s.read(job).Status)
+			require.NoError(t, s.rebuildWith(ctx, job, state.withRebuilds(3)), "tns tells that it has succeeded")
 			require.Equal(t, 3, s.read(job).Rebuilds)
 		})
 	})
