@@ -1,11 +1,7 @@
 package report
 
 import (
-	"cmp"
-	"fmt"
-	"io"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -56,61 +52,4 @@ const unexpected = "no-unexpected-errors"
 
 func normal(text string) string {
 	return lists.ReplaceAllString(varying.ReplaceAllString(text, "#"), "#")
-}
-
-// byCause are runs that failed of the same.
-type byCause struct {
-	cause   Cause
-	results []*Result
-}
-
-// groups puts runs that failed in order: those first of which there are most.
-func groups(results []Result) (list []*byCause) {
-	for i := range results {
-		c, failed := results[i].Cause()
-		if !failed {
-			continue
-		}
-		at := slices.IndexFunc(list, func(g *byCause) bool { return g.cause == c })
-		if at < 0 {
-			at = len(list)
-			list = append(list, &byCause{cause: c})
-		}
-		list[at].results = append(list[at].results, &results[i])
-	}
-	slices.SortStableFunc(list, func(a, b *byCause) int { return len(b.results) - len(a.results) })
-	return list
-}
-
-// SmallestByCause has of the runs that failed one for each cause, that with the
-// fewest events.
-func SmallestByCause(results []Result) (list []*Result) {
-	for _, g := range groups(results) {
-		list = append(list, g.smallest())
-	}
-	return list
-}
-
-func (g *byCause) smallest() *Result {
-	return slices.MinFunc(g.results, func(a, b *Result) int { return cmp.Compare(a.Events, b.Events) })
-}
-
-// seedsShown is how many seeds a cause lists.
-const seedsShown = 20
-
-// WriteCauses prints of what runs of one scenario failed: one paragraph for each
-// cause, with the run that had the fewest events.
-func WriteCauses(out io.Writer, results []Result) {
-	p := &page{out: out}
-	for _, g := range groups(results) {
-		seeds := ""
-		for _, r := range g.results[:min(len(g.results), seedsShown)] {
-			seeds += fmt.Sprintf(" %d", r.Seed)
-		}
-		if more := len(g.results) - seedsShown; more > 0 {
-			seeds += fmt.Sprintf(" and %d more", more)
-		}
-		p.line("%d of %d seeds:%s", len(g.results), len(results), seeds)
-		g.smallest().WriteFailures(out)
-	}
 }

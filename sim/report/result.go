@@ -105,6 +105,19 @@ type Fault struct {
 	WithoutEffect bool `json:"without_effect,omitempty"`
 }
 
+// Brief is the result without what takes room and is not needed to count it, group
+// it and make it again: of the expectations only those that failed are left.
+func (r *Result) Brief() Result {
+	brief := *r
+	brief.About, brief.Faults, brief.Notes, brief.Expectations = "", nil, nil, nil
+	for _, e := range r.Expectations {
+		if r.failed(&e) {
+			brief.Expectations = append(brief.Expectations, e)
+		}
+	}
+	return brief
+}
+
 // Judge sets the verdict from the expectations.
 func (r *Result) Judge() {
 	r.Verdict = Held

@@ -114,6 +114,24 @@ func (r *Result) writeVerdict(p *page) {
 	p.line("verdict  %s", text)
 }
 
+// WriteFailures prints the expectations that failed and the command that
+// replays them; nothing if all held.
+func (r *Result) WriteFailures(out io.Writer) {
+	p := &page{out: out}
+	if r.Verdict == Held {
+		return
+	}
+	for _, e := range r.Expectations {
+		if detail := e.Detail; r.failed(&e) {
+			if e.Held {
+				detail = e.Unproven
+			}
+			p.line("seed %d FAILED %s: %s", r.Seed, e.Name, detail)
+		}
+	}
+	p.line("  replay: %s", r.replay())
+}
+
 // writeExercised says what happened that could have gone wrong.
 func (r *Result) writeExercised(p *page) {
 	var rows [][]string
