@@ -85,11 +85,11 @@ func determinism(f *determinismFlags, files []string, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "dreamland-determinism-")
+	dir, remove, err := tempDir("dreamland-determinism-")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // only room is lost
+	defer remove()
 	stop := occupy(f.load)
 	defer stop()
 	progress := newProgress(stderr, false)

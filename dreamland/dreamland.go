@@ -36,6 +36,7 @@ func (v vocabulary) Vocabulary() scenario.Vocabulary { return v.all }
 func Main(all scenario.Vocabulary) {
 	words.all = all
 	followParent()
+	watchInterrupts()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -55,6 +56,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitHeld
 	case errors.Is(err, errFailed):
 		return exitFailed
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
 	case errors.As(err, &bad): // begins with file:line:col, which editors know
 		fmt.Fprintln(stderr, err)
 	default:
@@ -80,6 +83,6 @@ are simulated, so that a seed fixes everything that happens.`,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(simCommand(), shrinkCommand(), determinismCommand(), scenarioCommand(), failpointsCommand(), versionCommand())
+	root.AddCommand(simCommand(), shrinkCommand(), determinismCommand(), scenarioCommand(), failpointsCommand(), versionCommand(), resultsCommand(), workerCommand())
 	return root
 }

@@ -39,11 +39,11 @@ func (e *explainer) tell(r *report.Result) error {
 	if e.about == "" && (!failed || r.WallMS > explainWallMax.Milliseconds()) || e.about == explainAuto && !failed {
 		return nil
 	}
-	dir, err := os.MkdirTemp("", "dreamland-explain-")
+	dir, remove, err := tempDir("dreamland-explain-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	trace, err := e.trace(dir)
 	if err != nil {
 		return err

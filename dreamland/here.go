@@ -35,8 +35,8 @@ func tuneRuntime() {
 }
 
 // runHere makes a run in this process. A run that the process cannot leave is
-// printed, and ends it.
-func runHere(j job, out io.Writer, reported func(virtual time.Duration, events uint64)) (report.Result, error) {
+// handed to stuck, and ends it.
+func runHere(j job, stuck func(report.Result), reported func(virtual time.Duration, events uint64)) (report.Result, error) {
 	tuneRuntime()
 	options := simrun.Options{Seed: j.seed, Wire: j.wire, Strict: j.strict, Perturb: j.perturb, StallTimeout: j.stall, Progress: reported}
 	trace, err := openTrace(j.trace)
@@ -51,7 +51,7 @@ func runHere(j job, out io.Writer, reported func(virtual time.Duration, events u
 			_ = trace.close() // the run has failed anyway
 		}
 		r.Revision = readVersion().revision()
-		_ = writeJSON(out, r)
+		stuck(r)
 		os.Exit(exitFailed)
 	}
 	result := simrun.Run(j.scenario, words.Vocabulary(), options)

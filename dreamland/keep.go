@@ -20,8 +20,8 @@ type keeper struct {
 }
 
 // keep writes one file for each cause of failure: the run with the fewest events.
-func (k *keeper) keep(s *scenario.Scenario, results []report.Result) error {
-	for _, r := range report.SmallestByCause(results) {
+func (k *keeper) keep(s *scenario.Scenario, sum *report.Summary) error {
+	for _, r := range sum.Smallest() {
 		file := filepath.Join(k.dir, fmt.Sprintf("%s-seed-%d.yaml", s.Name, r.Seed))
 		if sameFile(file, s.File) {
 			fmt.Fprintf(k.out, "not kept: %s is the scenario itself\n", file)

@@ -6,8 +6,12 @@ import (
 	"os/exec"
 )
 
-// workerEnv marks a process as the worker of another one.
-const workerEnv = "DREAMLAND_WORKER"
+// workerEnv marks a process as the worker of another one: poolWorker if it is asked
+// for runs on its stdin, anything else if its stdin only tells when to end.
+const (
+	workerEnv  = "DREAMLAND_WORKER"
+	poolWorker = "pool"
+)
 
 // tie makes a worker end with this process, however this process ends: the
 // worker's input is a pipe that nobody writes to and that the system closes.
@@ -19,7 +23,7 @@ func tie(worker *exec.Cmd) error {
 
 // followParent ends a worker when its parent is gone.
 func followParent() {
-	if os.Getenv(workerEnv) == "" {
+	if role := os.Getenv(workerEnv); role == "" || role == poolWorker {
 		return
 	}
 	go func() {

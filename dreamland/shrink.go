@@ -90,12 +90,11 @@ func (f *shrinkFlags) run(file string, stdout, stderr io.Writer) error {
 	if err := f.own(); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "dreamland-shrink-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	t := &trial{flags: f, dir: dir, story: s, seed: f.seed.or(s.Seed), progress: newProgress(stderr, false), began: time.Now(), known: map[string]bool{}}
+	ctx, done := interruptible()
+	defer done()
+	workers := newPool(ctx)
+	defer workers.close()
+	t := &trial{flags: f, ctx: ctx, workers: workers, story: s, seed: f.seed.or(s.Seed), progress: newProgress(stderr, false), began: time.Now(), known: map[string]bool{}}
 	return t.shrink(stdout)
 }
 
@@ -118,7 +117,10 @@ func (f *shrinkFlags) own() error {
 // shrink goes from the run to the file that is left of it.
 func (t *trial) shrink(stdout io.Writer) error {
 	t.progress.show("the run itself")
-	first := runInWorker(job{scenario: t.story, seed: t.seed, wire: t.flags.wire, strict: t.flags.strict})
+	first := t.workers.run(job{scenario: t.story, seed: t.seed, wire: t.flags.wire, strict: t.flags.strict})
+	if t.ctx.Err() != nil {
+		return errInterrupted
+	}
 	cause, failed := first.Cause()
 	if !failed {
 		return fmt.Errorf("%s holds with seed %d: there is nothing to shrink", t.story.File, t.seed)
@@ -126,6 +128,9 @@ func (t *trial) shrink(stdout io.Writer) error {
 	t.cause, t.first = cause, first
 	t.timeout = time.Duration(20*first.WallMS)*time.Millisecond + time.Minute
 	fixed := t.start()
+	if t.ctx.Err() != nil {
+		return errInterrupted
+	}
 	if fixed == nil {
 		t.progress.clear()
 		fmt.Fprintf(stdout, "written out, the run does not fail of the same; only the seed replays it: %s\n", first.Replay)

@@ -2,6 +2,7 @@ package dreamland
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"os"
@@ -19,7 +20,8 @@ import (
 // trial tries whether scenarios fail of the same as a run did.
 type trial struct {
 	flags    *shrinkFlags
-	dir      string // of candidates
+	ctx      context.Context // its end is that of the trying
+	workers  *pool
 	story    *scenario.Scenario
 	seed     uint64
 	progress *progress
@@ -40,7 +42,9 @@ type trial struct {
 }
 
 // late reports whether the time is over.
-func (t *trial) late() bool { return t.going && time.Since(t.began) > t.flags.limit }
+func (t *trial) late() bool {
+	return t.ctx.Err() != nil || t.going && time.Since(t.began) > t.flags.limit
+}
 
 // failing implements shrink.Shrinker.Failing: candidates are tried at once, and the
 // first in their order that fails is taken, whichever came to an end first.
@@ -84,36 +88,27 @@ func (t *trial) fails(f *scenario.Fixed) bool {
 	if !known && !t.late() {
 		t.runs++
 	}
-	n := t.runs
 	t.mu.Unlock()
 	if known || t.late() {
 		return fails
 	}
-	file := filepath.Join(t.dir, fmt.Sprintf("%d.yaml", n))
-	defer os.Remove(file)
-	fails, err := t.run(file, text)
+	fails = t.run(text)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err != nil {
-		t.failed = err
-	}
 	t.known[key] = fails
 	return fails
 }
 
-// run reports whether a file fails of the same. One that is no scenario does not:
+// run reports whether a text fails of the same. One that is no scenario does not:
 // an expectation may speak of what is not there any more.
-func (t *trial) run(file string, text []byte) (bool, error) {
-	s, err := scenario.Parse(file, text, words.Vocabulary())
+func (t *trial) run(text []byte) bool {
+	s, err := scenario.Parse(t.flags.out, text, words.Vocabulary())
 	if err != nil {
-		return false, nil
+		return false
 	}
-	if err := os.WriteFile(file, text, 0o644); err != nil {
-		return false, err
-	}
-	r := runInWorker(job{scenario: s, seed: s.Seed, wire: s.Wire, strict: t.flags.strict, timeout: t.timeout})
+	r := t.workers.run(job{scenario: s, seed: s.Seed, wire: s.Wire, strict: t.flags.strict, timeout: t.timeout})
 	cause, failed := r.Cause()
-	return failed && cause == t.cause, nil
+	return failed && cause == t.cause && t.ctx.Err() == nil
 }
 
 // better implements shrink.Shrinker.Better.

@@ -24,6 +24,7 @@ const seedsMax = 1_000_000
 type simFlags struct {
 	seed    seedValue
 	seeds   int
+	many    manyFlags
 	jobs    int
 	wire    string
 	verify  bool
@@ -59,6 +60,9 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 			if err := f.check(len(files)); err != nil {
 				return err
 			}
+			if f.many.limit > 0 && !cmd.Flags().Changed("seeds") {
+				f.seeds, f.many.open = seedsMax, true
+			}
 			if cmd.Flags().Changed("keep") && f.keep == "" {
 				return errors.New("--keep: expected the name of a directory")
 			}
@@ -70,6 +74,7 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 	flags.SortFlags = false
 	flags.Var(&f.seed, "seed", "draw from this seed instead of the file's")
 	flags.IntVar(&f.seeds, "seeds", 1, "run this many seeds, counting up, in worker processes")
+	f.many.add(flags)
 	flags.IntVar(&f.jobs, "jobs", runtime.NumCPU(), "how many worker processes at once")
 	flags.StringVar(&f.wire, "wire", "", "mocknet (libp2p) or direct (in memory) instead of the file's; the digest is the same")
 	flags.BoolVar(&f.verify, "verify", false, "run twice, on 1 and on 4 threads, and show the first event that differs")
@@ -106,6 +111,10 @@ func (f *simFlags) check(files int) error {
 	switch {
 	case f.seeds < 1 || f.seeds > seedsMax:
 		return fmt.Errorf("--seeds %d: expected 1 to %d", f.seeds, seedsMax)
+	case f.many.check() != nil:
+		return f.many.check()
+	case f.many.given() && (f.verify || f.trace != "" || f.explain != ""):
+		return errors.New("--for, --shard, --stop-on-failure, --results: they are for many seeds, without --verify, --trace and --explain")
 	case f.jobs < 1 || f.jobs > 1024:
 		return fmt.Errorf("--jobs %d: expected 1 to 1024", f.jobs)
 	case f.wire != "" && f.wire != scenario.Mocknet && f.wire != scenario.Direct:
@@ -167,69 +176,44 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	for _, s := range stories {
-		if first := f.seed.or(s.Seed); first > math.MaxUint64-uint64(f.seeds-1) {
+		if first := f.seed.or(s.Seed); !f.many.open && first > math.MaxUint64-uint64(f.seeds-1) {
 			return fmt.Errorf("--seeds %d: %s begins at seed %d, and the greatest is %d", f.seeds, s.File, first, uint64(math.MaxUint64))
 		}
 	}
 	out := &output{flags: f, out: stdout}
 	progress := newProgress(stderr, f.quiet || f.json)
-	if len(stories) == 1 && f.seeds == 1 && !f.verify {
-		result, err := f.single(f.jobsOf(stories[0])[0], progress, stdout)
-		if err != nil {
-			return err
-		}
-		if err := out.run(result); err != nil {
-			return err
-		}
-		err = out.story(stories[0], []report.Result{result})
-		if err == nil && (!f.quiet && !f.json || f.explain != "") {
-			e := explainer{job: f.jobsOf(stories[0])[0], jobs: f.jobs, about: f.explain, out: stdout}
-			if f.json {
-				e.out = stderr
-			}
-			err = e.tell(&result)
-		}
-		return cmp.Or(err, out.verdict())
+	if len(stories) == 1 && f.seeds == 1 && !f.verify && !f.many.given() {
+		return f.one(stories[0], out, progress, stdout, stderr)
 	}
-	do := runInWorker
-	if f.verify {
-		do = runTwice
-	}
-	var jobs []job
-	for _, s := range stories {
-		jobs = append(jobs, f.jobsOf(s)...)
-	}
-	progress.start(len(jobs))
-	var story []report.Result
-	told := 0
-	err = inParallel(jobs, f.jobs, do, func(r report.Result) error {
-		progress.clear()
-		if err := out.run(r); err != nil {
-			return err
-		}
-		if story = append(story, r); len(story) == f.seeds { // the jobs of a story follow each other
-			told++
-			err := out.story(stories[told-1], story)
-			story = nil
-			if err != nil {
-				return err
-			}
-		}
-		progress.done(r)
-		return nil
-	})
-	progress.clear()
+	return f.sweep(stories, out, progress, stderr)
+}
+
+// one makes and tells one run.
+func (f *simFlags) one(s *scenario.Scenario, out *output, progress *progress, stdout, stderr io.Writer) error {
+	j := f.jobOf(s, 0)
+	result, err := f.single(j, progress, stdout)
 	if err != nil {
 		return err
 	}
-	return out.verdict()
+	if err := out.run(result); err != nil {
+		return err
+	}
+	err = out.one(s, &result)
+	if err == nil && (!f.quiet && !f.json || f.explain != "") {
+		e := explainer{job: j, jobs: f.jobs, about: f.explain, out: stdout}
+		if f.json {
+			e.out = stderr
+		}
+		err = e.tell(&result)
+	}
+	return cmp.Or(err, out.verdict())
 }
 
 // single makes one run: here if this process is the worker of another one, or is
 // to be profiled, and in a worker otherwise.
 func (f *simFlags) single(j job, progress *progress, stdout io.Writer) (report.Result, error) {
 	if os.Getenv(workerEnv) != "" {
-		return runHere(j, stdout, reportProgress())
+		return runHere(j, printStuck(stdout), reportProgress())
 	}
 	t, err := openTrace(j.trace)
 	if err != nil { // a bad name is bad input, not a run that failed
@@ -254,7 +238,7 @@ func (f *simFlags) single(j job, progress *progress, stdout io.Writer) (report.R
 		return report.Result{}, err
 	}
 	defer stopHeap()
-	return runHere(j, stdout, reported)
+	return runHere(j, printStuck(stdout), reported)
 }
 
 // load reads all files before anything runs, and reports what is wrong with
@@ -279,16 +263,18 @@ func load(files []string) ([]*scenario.Scenario, error) {
 	return stories, nil
 }
 
-func (f *simFlags) jobsOf(s *scenario.Scenario) []job {
-	first, wire := f.seed.or(s.Seed), s.Wire
+// printStuck prints what came of a run that the process cannot leave.
+func printStuck(out io.Writer) func(report.Result) {
+	return func(r report.Result) { _ = writeJSON(out, r) }
+}
+
+// jobOf is the run with the seed that is offset after the first one.
+func (f *simFlags) jobOf(s *scenario.Scenario, offset uint64) job {
+	wire := s.Wire
 	if f.wire != "" {
 		wire = f.wire
 	}
-	jobs := make([]job, f.seeds)
-	for i := range jobs {
-		jobs[i] = job{scenario: s, seed: first + uint64(i), wire: wire, strict: f.strict, trace: f.trace, perturb: f.perturb, stall: f.stall}
-	}
-	return jobs
+	return job{scenario: s, seed: f.seed.or(s.Seed) + offset, wire: wire, strict: f.strict, trace: f.trace, perturb: f.perturb, stall: f.stall}
 }
 
 // output prints results in the way that the flags ask for.
@@ -306,9 +292,47 @@ func (o *output) run(r report.Result) error {
 	return nil
 }
 
-// story prints all results of one scenario, and keeps what failed.
-func (o *output) story(s *scenario.Scenario, results []report.Result) error {
-	o.print(results)
+// one prints the one result of a scenario, and keeps it if it failed.
+func (o *output) one(s *scenario.Scenario, r *report.Result) error {
+	sum := report.NewSummary(s.Name, r.Wire)
+	sum.Add(r)
+	o.failed = o.failed || sum.Failed() > 0
+	switch {
+	case o.flags.json: // printed already
+	case o.flags.quiet:
+		fmt.Fprintf(o.out, "%-6s  %-28s seed %d  digest %.16s  %d events\n", shown(sum), r.Scenario, r.Seed, r.Digest, r.Events)
+		r.WriteFailures(o.out)
+	default:
+		r.Write(o.out)
+		fmt.Fprintln(o.out)
+	}
+	return o.keep(s, sum)
+}
+
+// many prints what the seeds of a scenario came to, and keeps what failed.
+func (o *output) many(s *scenario.Scenario, sum *report.Summary) error {
+	o.failed = o.failed || sum.Failed() > 0
+	switch {
+	case o.flags.json: // printed one by one
+	case o.flags.quiet:
+		fmt.Fprintf(o.out, "%-6s  %-28s %d of %d seeds\n", shown(sum), s.Name, sum.Runs()-sum.Failed(), sum.Runs())
+		sum.WriteCauses(o.out)
+	default:
+		sum.Write(o.out)
+		fmt.Fprintln(o.out)
+	}
+	return o.keep(s, sum)
+}
+
+// shown is the verdict on a scenario as a line begins with it.
+func shown(sum *report.Summary) string {
+	if sum.Failed() > 0 {
+		return strings.ToUpper(report.Failed)
+	}
+	return report.Held
+}
+
+func (o *output) keep(s *scenario.Scenario, sum *report.Summary) error {
 	if o.flags.keep == "" {
 		return nil
 	}
@@ -316,47 +340,7 @@ func (o *output) story(s *scenario.Scenario, results []report.Result) error {
 	if o.flags.json {
 		k.out = io.Discard
 	}
-	return k.keep(s, results)
-}
-
-func (o *output) print(results []report.Result) {
-	held := 0
-	for _, r := range results {
-		if r.Verdict == report.Held {
-			held++
-		}
-	}
-	o.failed = o.failed || held < len(results)
-	first := &results[0]
-	switch {
-	case o.flags.json: // printed one by one
-	case o.flags.quiet:
-		o.oneLine(results, held)
-	case len(results) == 1:
-		first.Write(o.out)
-		fmt.Fprintln(o.out)
-	default:
-		report.WriteSeeds(o.out, results)
-		fmt.Fprintln(o.out)
-	}
-}
-
-func (o *output) oneLine(results []report.Result, held int) {
-	r := &results[0]
-	verdict := strings.ToUpper(report.Failed)
-	if held == len(results) {
-		verdict = report.Held
-	}
-	if len(results) == 1 {
-		fmt.Fprintf(o.out, "%-6s  %-28s seed %d  digest %.16s  %d events\n", verdict, r.Scenario, r.Seed, r.Digest, r.Events)
-	} else {
-		fmt.Fprintf(o.out, "%-6s  %-28s %d of %d seeds\n", verdict, r.Scenario, held, len(results))
-	}
-	if len(results) > 1 {
-		report.WriteCauses(o.out, results)
-		return
-	}
-	r.WriteFailures(o.out)
+	return k.keep(s, sum)
 }
 
 func (o *output) verdict() error {

@@ -51,10 +51,6 @@ func inParallel(jobs []job, n int, do func(job) report.Result, each func(report.
 // GOMAXPROCS: a world does one thing at a time, more threads only serve the
 // garbage collector.
 func (j job) command(threads int, extra ...string) *exec.Cmd {
-	self, err := os.Executable()
-	if err != nil {
-		self = os.Args[0]
-	}
 	args := append([]string{"sim", j.scenario.File, "--seed", strconv.FormatUint(j.seed, 10), "--wire", j.wire, "--json", "--quiet"}, extra...)
 	if j.strict {
 		args = append(args, "--strict")
@@ -65,12 +61,21 @@ func (j job) command(threads int, extra ...string) *exec.Cmd {
 	if j.perturb != 0 {
 		args = append(args, "--perturb", strconv.FormatUint(j.perturb, 10))
 	}
-	cmd := exec.Command(self, args...)
+	cmd := exec.Command(self(), args...)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", threads))
 	if j.gogc != 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("GOGC=%d", j.gogc))
 	}
 	return cmd
+}
+
+// self is the file of this program.
+func self() string {
+	file, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return file
 }
 
 // runInWorker makes a run in a process of its own.

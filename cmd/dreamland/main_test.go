@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/taucloud/tau/sim/report"
@@ -19,9 +21,10 @@ func TestScripts(t *testing.T) {
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exit":  exitStatus,
-			"runs":  runs,
-			"equal": equal,
+			"exit":      exitStatus,
+			"runs":      runs,
+			"equal":     equal,
+			"waitlines": waitLines,
 		},
 	})
 }
@@ -57,6 +60,18 @@ func runs(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("run %d: %s", i, line)
 		}
 	}
+}
+
+// waitLines waits until a file has so many lines: waitlines FILE 3.
+func waitLines(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if raw, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Count(string(raw), "\n") >= want {
+			return
+		}
+	}
+	ts.Fatalf("%s: fewer than %d lines after a minute", args[0], want)
 }
 
 // equal compares the digests of two files of JSON results.

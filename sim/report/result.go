@@ -109,7 +109,7 @@ type Fault struct {
 // it and make it again: of the expectations only those that failed are left.
 func (r *Result) Brief() Result {
 	brief := *r
-	brief.About, brief.Faults, brief.Notes, brief.Expectations = "", nil, nil, nil
+	brief.About, brief.Faults, brief.Notes, brief.Expectations = "", []Fault{}, nil, []Expectation{}
 	for _, e := range r.Expectations {
 		if r.failed(&e) {
 			brief.Expectations = append(brief.Expectations, e)

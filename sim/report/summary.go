@@ -178,3 +178,34 @@ func (s *Summary) spread() (rows [][]string, zero []string) {
 	}
 	return rows, zero
 }
+
+// SummaryJSON is a summary for machines.
+type SummaryJSON struct {
+	Scenario  string            `json:"scenario"`
+	Wire      string            `json:"wire"`
+	Seeds     int               `json:"seeds"`
+	Held      int               `json:"held"`
+	Digests   int               `json:"digests"`
+	VirtualMS int64             `json:"virtual_ms"`
+	Causes    []CauseJSON       `json:"causes"`
+	Figures   map[string]Spread `json:"figures"`
+}
+
+// CauseJSON is a cause of failure. Seeds are the lowest ones.
+type CauseJSON struct {
+	Expectation string   `json:"expectation"`
+	When        string   `json:"when"`
+	Text        string   `json:"text"`
+	Runs        int      `json:"runs"`
+	Seeds       []uint64 `json:"seeds"`
+	Replay      string   `json:"replay"`
+}
+
+// JSON is the summary for machines.
+func (s *Summary) JSON() SummaryJSON {
+	out := SummaryJSON{Scenario: s.Scenario, Wire: s.Wire, Seeds: s.runs, Held: s.held, Digests: len(s.digests), VirtualMS: s.virtualMS, Causes: []CauseJSON{}, Figures: s.Figures()}
+	for _, g := range s.ordered() {
+		out.Causes = append(out.Causes, CauseJSON{g.cause.Name, g.cause.When, g.cause.Text, g.runs, g.seeds, g.smallest.Replay})
+	}
+	return out
+}

@@ -49,7 +49,7 @@ func Parse(file string, data []byte, words Vocabulary) (*Scenario, error) {
 	d.into(root, reflect.ValueOf(&doc).Elem(), "a scenario")
 	s := &Scenario{
 		File: file, Name: doc.Name, About: doc.About, Seed: doc.Seed, Duration: doc.Duration, Wire: doc.Wire,
-		source:  root,
+		source: root, text: data,
 		Network: Network{Default: fault.Shape{LatencyMin: time.Millisecond, LatencyMax: 5 * time.Millisecond}},
 	}
 	b := builder{decoder: d, words: &words, scenario: s}

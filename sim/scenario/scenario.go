@@ -43,7 +43,11 @@ type Scenario struct {
 
 	roster *roster
 	source *value // the file
+	text   []byte
 }
+
+// Text is what is in the file. It is not to be changed.
+func (s *Scenario) Text() []byte { return s.text }
 
 // Node is one node of the cloud.
 type Node struct {
