@@ -11,8 +11,7 @@ import (
 // capacitySuffix ends the names of gauges that are capacities.
 const capacitySuffix = "-max"
 
-// announce makes an announcement of a node's own data, within the bounds that
-// seers demand.
+// announce makes an announcement of a node's own data, within the bounds that seers enforce.
 func announce(name string, incarnation uint64, services, addresses []string, gauges map[string]int64) seerapi.Announcement {
 	a := seerapi.Announcement{
 		Name:        clip(name),
@@ -42,7 +41,7 @@ func announce(name string, incarnation uint64, services, addresses []string, gau
 
 func clip(s string) string { return s[:min(len(s), seerapi.NameLenMax)] }
 
-// sound reports whether an announcement of somebody else keeps the bounds.
+// sound reports whether an announcement from another node is within the bounds.
 func sound(a *seerapi.Announcement) bool {
 	tooLong := func(s string) bool { return len(s) > seerapi.NameLenMax }
 	return !tooLong(a.Name) &&

@@ -22,8 +22,8 @@ func (t *table) lookup(now time.Duration, service string, after transport.Peer) 
 	return page, false
 }
 
-// digest lists what others may want to know: whom somebody heard within
-// goneAfter, and who left a short while ago.
+// digest lists what other seers may lack: members heard within goneAfter, and members that left
+// recently.
 func (t *table) digest(now time.Duration, after transport.Peer) (page []seerapi.Heard, more bool) {
 	for _, m := range t.after(after) {
 		age := now - m.heardAt
@@ -54,7 +54,7 @@ func (t *table) live(now time.Duration, m *member) bool {
 	return m.up && t.fresh(now, m)
 }
 
-// after is the part of the table that follows a peer; the zero peer precedes all.
+// after is the part of the table behind a peer; the zero peer precedes all.
 func (t *table) after(peer transport.Peer) []*member {
 	i, found := slices.BinarySearchFunc(t.sorted, peer, func(m *member, p transport.Peer) int { return m.peer.Compare(p) })
 	if found {
@@ -68,8 +68,8 @@ func (m *member) offers(service string) bool {
 	return service == "" || slices.Contains(m.announcement.Services, service)
 }
 
-// answer is what there is to say about m. It shares the announcement, which is
-// replaced and never changed.
+// answer is m's entry in an answer. It shares the announcement, which is replaced and never
+// changed.
 func (m *member) answer(now time.Duration) seerapi.Member {
 	return seerapi.Member{
 		Peer:        m.peer,

@@ -44,10 +44,10 @@ type Agent struct {
 	revision  uint64
 	gauges    map[string]int64     // at revision
 	told      seerapi.Announcement // what revision says
-	sent      int                  // beacons since everything was told
-	directory []transport.Peer     // of which ranked was made
+	sent      int                  // beacons since the last full announcement
+	directory []transport.Peer     // the directory that ranked was computed from
 	ranked    []transport.Peer
-	turn      int // of the seers that are not chosen
+	turn      int // counts the turns of the seers that are not chosen
 }
 
 // Start implements node.Service.
@@ -59,17 +59,17 @@ func (a *Agent) Start(context.Context) error {
 	return nil
 }
 
-// newLife names this run of a service. The clock is only asked for being
-// different from the last time: after the loss of a disk nothing else is.
+// newLife draws the name of this run of a service. The clock is included because after the loss of
+// a disk only it differs from the last run.
 func newLife(env node.Env) uint64 {
 	raw := binary.BigEndian.AppendUint64(nil, env.Rand.Uint64())
 	raw = binary.BigEndian.AppendUint64(raw, uint64(env.Loop.Now().UnixNano()))
 	sum := sha256.Sum256(raw)
-	return binary.BigEndian.Uint64(sum[:]) | 1 // never 0, which is no life
+	return binary.BigEndian.Uint64(sum[:]) | 1 // 0 means that there is no life
 }
 
-// Stop implements node.Service: an orderly end is told, so that nobody has to
-// wait for the silence to be long enough.
+// Stop implements node.Service: an orderly end is announced, so that seers need not wait for
+// gone-after.
 func (a *Agent) Stop(context.Context) error {
 	regular, _ := a.chosen() // they tell the others
 	for _, seer := range regular {
@@ -108,11 +108,11 @@ func (a *Agent) beat(ctx context.Context) {
 		regular = append(slices.Clip(regular), others[a.turn%len(others)])
 	}
 	for _, seer := range regular {
-		_ = a.env.Wire.Tell(seer, seerapi.Beacon, raw) // the next beacon is the repetition
+		_ = a.env.Wire.Tell(seer, seerapi.Beacon, raw) // lost beacons are not repeated: the next one follows
 	}
 }
 
-// answer tells everything to a seer that asks.
+// answer sends the whole announcement to a seer that asks for it.
 func (a *Agent) answer(_ context.Context, from transport.Peer, ask seerapi.AskMessage) {
 	m := a.message()
 	_ = seerapi.Answer.Tell(a.env.Wire, from, seerapi.AnswerMessage{
@@ -123,7 +123,7 @@ func (a *Agent) message() seerapi.BeaconMessage {
 	return seerapi.BeaconMessage{Life: a.life, At: a.env.Loop.Elapsed() - a.began, Revision: a.revision}
 }
 
-// announcement is a message that tells everything.
+// announcement is a beacon with the whole announcement.
 func (a *Agent) announcement() seerapi.BeaconMessage {
 	a.sent = 0
 	m := a.message()
@@ -131,9 +131,9 @@ func (a *Agent) announcement() seerapi.BeaconMessage {
 	return m
 }
 
-// changed looks at the node and reports whether there is something new to tell.
+// changed updates the announcement from the node's gauges and reports whether it has changed.
 func (a *Agent) changed() bool {
-	gauges := a.env.Gauges() // all else is the same for a whole life
+	gauges := a.env.Gauges() // everything else is constant within a life
 	if a.revision > 0 && maps.Equal(gauges, a.gauges) {
 		return false
 	}
@@ -143,9 +143,9 @@ func (a *Agent) changed() bool {
 	return true
 }
 
-// chosen are the seers that hear every beacon: all, or the highest by rendezvous
-// hash, so that the load is even and one more seer moves few nodes. The others
-// hear one in turn, in case this node reaches none of the chosen.
+// chosen are the seers that hear every beacon: all, or the highest by rendezvous hash, so that the
+// load is even and one more seer moves few nodes. The others receive one in turn, in case this node
+// reaches none of the chosen.
 func (a *Agent) chosen() (regular, others []transport.Peer) {
 	all := a.env.Wire.Directory().Peers(seerapi.Service)
 	if !slices.Equal(all, a.directory) {
@@ -154,7 +154,7 @@ func (a *Agent) chosen() (regular, others []transport.Peer) {
 	}
 	regularMax := beaconSeersMax - 1
 	if len(a.ranked) > 0 && a.ranked[0] == a.env.Self {
-		regularMax++ // which costs no message
+		regularMax++ // a seer on this node costs no message
 	}
 	if len(a.ranked) <= regularMax+1 {
 		return a.ranked, nil

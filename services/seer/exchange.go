@@ -13,14 +13,13 @@ import (
 // so many.
 const exchangePeersMin = 2
 
-// exchange asks other seers what they heard, round after round. It pulls rather
-// than pushes: only who asks can say how long the answer took, and so never
-// believes that news is fresher than it is.
+// exchange asks other seers what they heard, round after round. It pulls rather than pushes: only
+// the asker can measure how long the answer took, and so never takes news for fresher than it is.
 func (s *Service) exchange(ctx context.Context) {
 	_ = clock.Every(ctx, s.env.Loop, s.settings.ExchangeInterval, func(context.Context) bool {
 		for _, other := range s.others() {
 			if s.pulling[other] {
-				continue // it is slow or dead; the others are not made to wait
+				continue // it is slow or dead; the others are asked all the same
 			}
 			s.pulling[other] = true
 			s.env.Loop.Go("pull", func(ctx context.Context) {
@@ -37,8 +36,8 @@ func (s *Service) exchange(ctx context.Context) {
 	})
 }
 
-// others are the seers to ask in this round: two in turn, or as many as it takes
-// to have asked all after three rounds.
+// others are the seers to ask in this round: exchangePeersMin in turn, or as many as it takes to
+// ask all within three rounds.
 func (s *Service) others() []transport.Peer {
 	all := s.env.Wire.Directory().Peers(seerapi.Service)
 	self, _ := slices.BinarySearchFunc(all, s.env.Self, transport.Peer.Compare)
@@ -51,8 +50,7 @@ func (s *Service) others() []transport.Peer {
 	return list
 }
 
-// pull asks one seer for all that it heard, page by page, and for what is
-// unknown of it.
+// pull asks one seer for its digest, page by page, and for the announcements that are missing here.
 func (s *Service) pull(ctx context.Context, from transport.Peer) error {
 	var after transport.Peer
 	for more := true; more; {

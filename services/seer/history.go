@@ -8,17 +8,17 @@ import (
 	"github.com/taucloud/tau/services/seer/seerapi"
 )
 
-// history is the order in which members last changed. Who knows an earlier
-// version needs only the members of later ones.
+// history is the order in which members last changed. A follower at a version needs only the
+// members that changed later.
 type history struct {
 	version uint64   // of the last change
 	log     []logged // by version
-	// forgotten is the last version of a member that is no longer remembered: who
-	// knows less than that may hold it for alive and can't be told otherwise.
+	// forgotten is the greatest version of all forgotten members: a follower at an earlier version
+	// may believe them alive, and must begin anew.
 	forgotten uint64
 }
 
-// logged is a member that changed. It is void once the member changed again.
+// logged is a change of a member. It is void once the member has changed again.
 type logged struct {
 	version uint64
 	member  *member
@@ -26,11 +26,10 @@ type logged struct {
 
 func (l logged) void() bool { return l.member.version != l.version }
 
-// logSlack is how many void entries the log may have beside as many as there
-// are members.
+// logSlack is how many void entries the log may have in addition to one per member.
 const logSlack = 64
 
-// revise notes that what there is to say about m is new.
+// revise records that m's entry in answers has changed.
 func (t *table) revise(m *member) {
 	h := &t.history
 	h.version++
@@ -47,9 +46,9 @@ func (h *history) forget(m *member) {
 	m.version = 0
 }
 
-// resolve returns the cursor from which to go on: the same, or that of somebody
-// who knows nothing. The pages of a full list go through versions that may be
-// older than what is forgotten; it counts when the list was begun.
+// resolve returns the cursor from which to continue: the same, or the zero cursor if the follower
+// must begin anew. The pages of a full list may pass versions older than forgotten; what counts is
+// when the list was begun.
 func (h *history) resolve(c seerapi.Cursor) (from seerapi.Cursor, full bool) {
 	if c.Version == 0 || c.Version > h.version || max(c.Version, c.Began) < h.forgotten {
 		return seerapi.Cursor{Began: h.version}, true
@@ -57,9 +56,9 @@ func (h *history) resolve(c seerapi.Cursor) (from seerapi.Cursor, full bool) {
 	return c, false
 }
 
-// since lists what changed after a cursor among the members that offer service
-// ("" for all), oldest change first. Here a member is alive until it is judged
-// again: that it fell silent shows with the next look.
+// since lists what changed after a cursor among the members that offer service ("" for all), oldest
+// change first. A member is alive here until it is judged again: its silence is noticed by the next
+// look.
 func (t *table) since(now time.Duration, service string, c seerapi.Cursor) (page seerapi.ChangesResponse) {
 	page.Cursor, page.Full = t.history.resolve(c)
 	known := page.Cursor.Version

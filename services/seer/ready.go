@@ -11,8 +11,8 @@ import (
 // its own clock may be slow.
 const readyMargin = 10 * time.Second
 
-// Ready implements node.Readier: right after its start or a stall a seer does not
-// know who is alive, and refuses to say.
+// Ready implements node.Readier: right after its start or a stall a seer does not know which nodes
+// are alive, and refuses to answer.
 func (s *Service) Ready() error {
 	if !s.Settled() {
 		return transport.New(transport.Refused, seerapi.Service, "it has just woken and does not know yet")

@@ -2,7 +2,7 @@
 // agent (BeaconSpec) that announces it to some seers; the seers (Spec) exchange
 // what they heard and answer questions.
 //
-// It is not responsible for who belongs to the cloud: that is the directory's.
+// Which nodes belong to the cloud is not its business but the directory's.
 package seer
 
 import (
@@ -72,11 +72,10 @@ func (s *Service) Start(context.Context) error {
 	return nil
 }
 
-// Stop implements node.Service. A seer has nothing to save: what it knows is
-// known to the nodes themselves.
+// Stop implements node.Service. A seer has nothing to save: the nodes announce everything again.
 func (s *Service) Stop(context.Context) error { return nil }
 
-// Live lists the peers that this seer holds for alive, in canonical order.
+// Live lists the peers that this seer believes alive, in canonical order.
 func (s *Service) Live() []transport.Peer {
 	now := s.env.Loop.Elapsed()
 	var peers []transport.Peer
@@ -111,7 +110,7 @@ func (s *Service) settled(now time.Duration) bool {
 	return now-s.wokeAt >= s.settings.SettleAfter && now-s.lastTurn < s.stall()
 }
 
-// hear takes a beacon.
+// hear handles a beacon.
 func (s *Service) hear(_ context.Context, from transport.Peer, raw []byte) {
 	b, err := seerapi.DecodeBeacon(raw)
 	if err == nil {
@@ -119,21 +118,21 @@ func (s *Service) hear(_ context.Context, from transport.Peer, raw []byte) {
 	}
 }
 
-// answer takes the answer to a question of this run.
+// answer handles the answer to a question of this run.
 func (s *Service) answer(_ context.Context, from transport.Peer, m seerapi.AnswerMessage) {
 	if m.Life != 0 && m.Ask.Seer == s.life && m.Ask.At > 0 && m.Ask.At <= s.env.Loop.Elapsed() {
 		s.take(from, m.Beacon(), m.Ask.At)
 	}
 }
 
-// take notes what a node says of itself, and asks it for more if that is needed.
+// take records a node's beacon, and asks for its announcement if that is missing.
 func (s *Service) take(from transport.Peer, b seerapi.BeaconMessage, asked time.Duration) {
 	if b.Announcement != nil && !sound(b.Announcement) {
 		return
 	}
 	now := s.now()
 	if s.table.hear(now, from, b, asked) {
-		_ = seerapi.Ask.Tell(s.env.Wire, from, seerapi.AskMessage{Seer: s.life, At: now}) // a later beacon leads to it again
+		_ = seerapi.Ask.Tell(s.env.Wire, from, seerapi.AskMessage{Seer: s.life, At: now}) // a later beacon causes another question
 	}
 	s.report()
 }
@@ -157,7 +156,7 @@ func (s *Service) changes(ctx context.Context, _ transport.Peer, req seerapi.Cha
 	if err != nil {
 		return seerapi.ChangesResponse{}, err
 	}
-	if now-s.lookedAt >= s.tick() { // the look is late, and followers are promised one
+	if now-s.lookedAt >= s.tick() { // the look is overdue, and followers rely on its interval
 		s.look(now)
 	}
 	if req.Cursor.Run != s.life {
@@ -189,8 +188,8 @@ func (s *Service) records(_ context.Context, _ transport.Peer, req seerapi.Recor
 	return seerapi.RecordsResponse{Records: s.table.records(req.Peers)}, nil
 }
 
-// now is the seer's own time. Every turn that judges by time asks here, so that
-// the first one after a stall notices it.
+// now is the seer's own time. Every turn that depends on the time reads it here, so that the first
+// one after a stall notices the stall.
 func (s *Service) now() time.Duration {
 	now := s.env.Loop.Elapsed()
 	if now-s.lastTurn >= s.stall() {
@@ -202,19 +201,19 @@ func (s *Service) now() time.Duration {
 	return now
 }
 
-// look finds out who fell silent.
+// look finds the members that fell silent.
 func (s *Service) look(now time.Duration) {
 	s.lookedAt = now
 	s.table.expire(now, s.settings.ForgetAfter)
 	s.report()
 }
 
-// tick is the pause between two looks for the silent; stall is how late it may
-// come before we know that it is we who were silent.
+// tick is the pause between two looks for silent members; a look that is late by more than stall
+// means that this seer itself was stalled.
 func (s *Service) tick() time.Duration  { return s.settings.GoneAfter / 5 }
 func (s *Service) stall() time.Duration { return s.settings.GoneAfter / 2 }
 
-// report tells what changed.
+// report reports the changes as facts.
 func (s *Service) report() {
 	for _, c := range s.table.changes {
 		if c.why == "" {

@@ -12,11 +12,10 @@ import (
 // without a network. All times are the seer's own monotonic clock, so that the
 // clocks of others don't matter.
 //
-// What makes it converge without ever believing in the dead: a member's heardAt
-// is a lower bound of the instant at which somebody heard the member itself. A
-// direct beacon sets it, a relayed age (to which the puller has added the whole
-// round trip) can raise it, nothing else does. So gossip can't keep a dead node
-// alive, however long it goes round.
+// It converges without keeping dead members: a member's heardAt is a lower bound of the instant at
+// which some seer heard the member itself. A direct beacon sets it, a relayed age (to which the
+// puller has added the whole round trip) can raise it, nothing else does. So gossip cannot keep a
+// dead node alive, however often it is repeated.
 type table struct {
 	goneAfter time.Duration // without news a member is gone
 	lenMax    int
@@ -24,8 +23,8 @@ type table struct {
 
 	members map[transport.Peer]*member
 	sorted  []*member // by peer: answers and scans have one order
-	// floor is when this seer last noticed that it had been deaf itself. What was
-	// up then is given goneAfter from there.
+	// floor is when this seer last noticed that it had been deaf itself. Members that were up then
+	// have goneAfter from there.
 	floor   time.Duration
 	changes []change
 	history history
@@ -36,11 +35,11 @@ type member struct {
 	peer    transport.Peer
 	life    uint64
 	heardAt time.Duration
-	// last is the life before this one, whose messages may still come.
+	// last is the previous life, whose messages may still arrive.
 	last uint64
 	pace pace
-	// saidAt is the sender's clock in the youngest message of this life: one that is
-	// not younger came twice, or was overtaken.
+	// saidAt is the sender's clock in the youngest message of this life: one that is not younger is
+	// a duplicate, or was overtaken.
 	saidAt time.Duration
 	// askedAt is when it was last asked to announce itself.
 	askedAt time.Duration
@@ -48,7 +47,7 @@ type member struct {
 
 	wanted       uint64                // the highest revision heard of in this life
 	announcement *seerapi.Announcement // nil until heard
-	of           revision              // what the announcement is of
+	of           revision              // the life and revision of the announcement
 
 	up       bool
 	reported uint64 // the life that was last reported as up
@@ -70,7 +69,7 @@ type change struct {
 	why         string // of one that went, else ""
 }
 
-// Why a member went.
+// Reasons for which a member went.
 const (
 	whySilent = "silent"
 	whyLeft   = "left"
@@ -80,9 +79,9 @@ func newTable(goneAfter time.Duration, lenMax int) *table {
 	return &table{goneAfter: goneAfter, lenMax: lenMax, pageMax: seerapi.PageLenMax, members: map[transport.Peer]*member{}}
 }
 
-// hear takes a direct beacon. It supersedes everything that was known of other
-// lives of the sender. asked is when this seer asked for it, or zero. ask tells
-// to ask the sender: the announcement is missing, or the beacon is late.
+// hear takes a direct beacon. It supersedes all knowledge of other lives of the sender. asked is
+// when this seer asked for it, or zero. ask reports that the sender must be asked: the announcement
+// is missing, or the beacon is late.
 func (t *table) hear(now time.Duration, from transport.Peer, b seerapi.BeaconMessage, asked time.Duration) (ask bool) {
 	m := t.get(from)
 	if m == nil {
@@ -90,7 +89,7 @@ func (t *table) hear(now time.Duration, from transport.Peer, b seerapi.BeaconMes
 	}
 	switch {
 	case m.life == b.Life && m.left, t.overdue(now, m, b.Life):
-		return false // sent before the end, held on the way
+		return false // sent before the life ended, and delayed
 	case m.life != b.Life:
 		m.begin(b.Life)
 	}
@@ -121,9 +120,9 @@ func (t *table) mayAsk(now time.Duration, m *member) bool {
 	return true
 }
 
-// lateness is by how much a beacon may be later than usual without counting as
-// old news. Links with latencies that vary widely stay usable so; what a network
-// held back for longer does not bring back the dead.
+// lateness is by how much a beacon may be later than usual and still prove its sender alive. It
+// tolerates links whose latency varies; a beacon that was held back for longer does not make a dead
+// node look alive.
 func (t *table) lateness() time.Duration { return t.goneAfter / 2 }
 
 // leave ends a life in order.
@@ -133,12 +132,12 @@ func (t *table) leave(now time.Duration, peer transport.Peer, life uint64) {
 		return
 	}
 	m.left = true
-	m.heardAt = now // from which the memory of it is counted
+	m.heardAt = now // forgetAfter counts from here
 	t.judge(now, m)
 }
 
-// merge takes what another seer heard. h.Age must include the time that the
-// answer itself took. want tells that the announcement is missing.
+// merge applies what another seer heard. h.Age must include the time that the answer itself took.
+// want reports that the announcement is missing.
 func (t *table) merge(now time.Duration, h seerapi.Heard) (want bool) {
 	if h.Left {
 		t.leave(now, h.Peer, h.Life)
@@ -156,7 +155,7 @@ func (t *table) merge(now time.Duration, h seerapi.Heard) (want bool) {
 	case m.life == h.Life && m.left, t.overdue(now, m, h.Life):
 		return false // the relay has not heard of the end yet
 	case m.life != h.Life && at <= m.heardAt:
-		return false // an earlier life, or a later one of which we'll hear again
+		return false // an earlier life, or a later one that will be heard of again
 	case m.life != h.Life:
 		m.begin(h.Life)
 	}
@@ -166,7 +165,7 @@ func (t *table) merge(now time.Duration, h seerapi.Heard) (want bool) {
 	return m.incomplete()
 }
 
-// learn takes an announcement from another seer.
+// learn applies an announcement from another seer.
 func (t *table) learn(now time.Duration, r seerapi.Record) {
 	m := t.members[r.Peer]
 	if m == nil || m.life != r.Life || (m.of.life == r.Life && m.of.number >= r.Revision) {
@@ -177,7 +176,7 @@ func (t *table) learn(now time.Duration, r seerapi.Record) {
 	t.judge(now, m)
 }
 
-// note replaces the announcement of m. It may say what is known: it is repeated.
+// note replaces the announcement of m, which may be a repetition of the known one.
 func (t *table) note(m *member, a *seerapi.Announcement, of revision) {
 	before := m.announcement
 	m.announcement, m.of = a, of
@@ -188,12 +187,11 @@ func (t *table) note(m *member, a *seerapi.Announcement, of revision) {
 	m.offeredOther = m.offeredOther || before != nil && !slices.Equal(before.Services, a.Services)
 }
 
-// resume notes that this seer was deaf until now: nobody is declared gone for
-// what it could not hear.
+// resume records that this seer was deaf until now: no member is declared gone because of that
+// time.
 func (t *table) resume(now time.Duration) { t.floor = now }
 
-// expire declares the silent gone, and forgets those of whom nothing was heard
-// for forgetAfter.
+// expire declares silent members gone, and forgets members that were not heard of for forgetAfter.
 func (t *table) expire(now, forgetAfter time.Duration) {
 	t.sorted = slices.DeleteFunc(t.sorted, func(m *member) bool {
 		t.judge(now, m)
@@ -206,7 +204,7 @@ func (t *table) expire(now, forgetAfter time.Duration) {
 	})
 }
 
-// fresh reports whether m may be counted as alive.
+// fresh reports whether m counts as alive.
 func (t *table) fresh(now time.Duration, m *member) bool {
 	since := m.heardAt
 	if m.up {
@@ -221,7 +219,7 @@ func (t *table) overdue(now time.Duration, m *member, life uint64) bool {
 	return m.life != life && m.last == life && t.fresh(now, m)
 }
 
-// judge brings m.up up to date and notes what changed.
+// judge updates m.up and records the change, if there is one.
 func (t *table) judge(now time.Duration, m *member) {
 	up := m.announcement != nil && t.fresh(now, m)
 	restarted := up && m.of.life != m.reported && m.of.life == m.life
@@ -244,13 +242,13 @@ func (t *table) judge(now time.Duration, m *member) {
 	t.changes = append(t.changes, c)
 }
 
-// incomplete reports whether a newer announcement is out there.
+// incomplete reports whether a newer announcement than the known one exists.
 func (m *member) incomplete() bool {
 	return m.announcement == nil || m.of.life != m.life || m.of.number < m.wanted
 }
 
-// begin starts another life of m. The old announcement stands in until the new
-// one is here: the node lives, it should not vanish for a moment.
+// begin starts another life of m. The old announcement is kept until the new one arrives, so that
+// the node does not vanish from answers meanwhile.
 func (m *member) begin(life uint64) {
 	m.last, m.life = m.life, life
 	m.left, m.wanted, m.pace, m.saidAt, m.askedAt = false, 0, pace{}, minElapsed, minElapsed

@@ -14,21 +14,21 @@ import (
 	"github.com/taucloud/tau/transport/rendezvous"
 )
 
-// What hoarders are to be told of artifacts is written in the batch of the publish
-// that it follows from, and done by a task: the artifact of what is published is
-// pinned for good, and that of a version which is not among the newest any more
-// is let go. A replica does what it finds after a pause that grows with its rank
-// for the job, so that mostly one of them does it; twice does no harm.
+// Requests to hoarders about artifacts (chores) are written in the batch of the publish that causes
+// them, and carried out by a task: the artifact of a published version is pinned for good, and that
+// of a version that is no longer among the newest is unpinned. A replica carries out the chores
+// that it finds after a pause that grows with its rank for the job, so that usually one replica
+// does each; repeating one is harmless.
 
 const (
-	// artifactGrace is how long an artifact stays pinned that is to be let go:
-	// whoever reads may still be about to ask for it.
+	// artifactGrace is how long an artifact that is to be unpinned stays pinned: a reader of the
+	// version may still be about to ask for it.
 	artifactGrace = 10 * time.Second
 	// artifactStep is the pause between two ranks.
 	artifactStep = 15 * time.Second
-	// artifactInterval is the pause between two looks as long as there are chores.
+	// artifactInterval is the pause between two rounds while there are chores.
 	artifactInterval = time.Second
-	// choresMax bounds what is done in one look.
+	// choresMax bounds the chores of one round.
 	choresMax = 32
 )
 
@@ -38,7 +38,7 @@ const (
 	dropChore = "drop"
 )
 
-// chore is one thing that hoarders are to be told.
+// chore is one request to make to hoarders.
 type chore struct {
 	key                              storage.Key
 	project, branch, job, kind, root string
@@ -48,10 +48,9 @@ func choreKey(project, branch, job, kind string) storage.Key {
 	return storage.K(chores, project, branch, job, kind)
 }
 
-// artifactsToLetGo lists the versions whose artifacts hoarders need not keep any
-// more when v has been published: those that are not among the newest keep of
-// the history then, and were before, or that are dropped. The artifact of what is
-// current is never among them.
+// artifactsToLetGo lists the versions whose artifacts hoarders need not keep any more once v is
+// published: those that leave the newest keep versions of the history, and those that are dropped.
+// The current version is never among them.
 func artifactsToLetGo(before []tnsapi.Version, v tnsapi.Version, keep, keepVersions int) []tnsapi.Version {
 	keep = min(keep, keepVersions)
 	after := append(slices.Clip(before), v)
@@ -74,10 +73,10 @@ func newestOf(all []tnsapi.Version, n int) []tnsapi.Version {
 	return list[:min(len(list), n)]
 }
 
-// chore adds to a publish what follows from it for artifacts.
+// chore adds the chores of a publish to its batch.
 func (r registry) chore(batch *storage.Batch, before []tnsapi.Version, v tnsapi.Version) {
 	if r.keepArtifacts == 0 {
-		return // nobody keeps any
+		return // there are no hoarders
 	}
 	if v.Artifact != "" {
 		batch.Put(choreKey(v.Project, v.Branch, v.Job, pinChore), []byte(v.Artifact))
@@ -87,7 +86,7 @@ func (r registry) chore(batch *storage.Batch, before []tnsapi.Version, v tnsapi.
 	}
 }
 
-// chores lists what is to be done.
+// chores lists the stored chores.
 func (r registry) chores() ([]chore, error) {
 	stored, err := r.store.List(storage.K(chores))
 	if err != nil {
@@ -121,7 +120,7 @@ func (s *Service) hoarded() bool {
 	return len(s.env.Wire.Directory().Peers(hoarderapi.Service)) > 0
 }
 
-// doChores does what is due, and reports whether there is more.
+// doChores carries out the chores that are due, and reports whether there are more.
 func (s *Service) doChores(ctx context.Context, found map[storage.Key]time.Duration) bool {
 	list, err := s.registry.chores()
 	if err != nil {
@@ -164,7 +163,7 @@ func (s *Service) rank(job string) (place int) {
 	return rendezvous.Of(job).Ahead(s.env.Self, s.env.Wire.Directory().Peers(tnsapi.Service))
 }
 
-// do tells hoarders, and then forgets the chore.
+// do makes the request to hoarders, and then deletes the chore.
 func (s *Service) do(ctx context.Context, c chore) error {
 	owner := tnsapi.ArtifactOwner(c.job)
 	var err error
@@ -173,7 +172,7 @@ func (s *Service) do(ctx context.Context, c chore) error {
 	} else {
 		err = s.pin(ctx, owner, c.root)
 	}
-	if err != nil && transport.KindOf(err) != transport.Conflict { // a conflict: it was let go meanwhile
+	if err != nil && transport.KindOf(err) != transport.Conflict { // a conflict: it was unpinned meanwhile
 		return err
 	}
 	if c.kind == dropChore {
@@ -182,7 +181,7 @@ func (s *Service) do(ctx context.Context, c chore) error {
 	return storage.Delete(s.store, c.key)
 }
 
-// pin has hoarders keep for an owner, for good, what some of them hold.
+// pin makes hoarders keep an artifact that some of them hold, for an owner and without expiry.
 func (s *Service) pin(ctx context.Context, owner, root string) error {
 	holders, err := s.hoarder.Locate(ctx, root)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// known is what a replica has to know in order to judge a publish.
+// known is what the decision about a fence or a publish depends on.
 type known struct {
 	fences   []fencing.Token  // of the job
 	versions []tnsapi.Version // of the branch, in any order
@@ -36,7 +36,7 @@ func maxToken(a, b fencing.Token) fencing.Token {
 	return a
 }
 
-// fence decides about a fence: Conflict if a higher token is known.
+// fence decides about a fence: it is a Conflict if a higher token is known.
 func (k known) fence(job string, t fencing.Token) error {
 	if high := k.highest(job); t.Compare(high) < 0 {
 		return transport.New(transport.Conflict, tnsapi.Service, fmt.Sprintf("token %s is stale: %s is known", t, high))
@@ -44,9 +44,9 @@ func (k known) fence(job string, t fencing.Token) error {
 	return nil
 }
 
-// publish decides about a publish: whether it has been done already, or a
-// Conflict. An absurd order is Invalid. A version so old that it would be dropped again at once is one,
-// because with what was dropped its fences went too.
+// publish decides about a publish: whether it has been done already, or a Conflict. An absurd order is
+// Invalid. A version so old that it would be dropped again at once is a Conflict too, since the fences
+// of dropped versions were deleted with them.
 func (k known) publish(v tnsapi.Version) (duplicate *tnsapi.Version, err error) {
 	if err := k.fence(v.Job, v.Token); err != nil {
 		return nil, err

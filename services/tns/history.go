@@ -9,9 +9,9 @@ import (
 	"github.com/taucloud/tau/storage"
 )
 
-// newest orders versions, the one that counts first: by Order, rollback and token.
-// The ID decides between versions that are different but equal in both, which
-// only replicas that were apart can have accepted.
+// newest orders versions, the current one first: by Order, rollback and token. The ID decides
+// between different versions that are equal in these, which only partitioned replicas can have
+// accepted.
 func newest(a, b tnsapi.Version) int {
 	if c := b.Compare(a); c != 0 {
 		return c
@@ -19,9 +19,9 @@ func newest(a, b tnsapi.Version) int {
 	return strings.Compare(versionID(b), versionID(a))
 }
 
-// history is what counts of the versions of a branch: of each job the one with
-// the highest token, newest first. A job can have more when replicas that were
-// apart let two of its builders publish; only one outcome counts.
+// history is the versions of a branch that count: of each job the one with the highest token,
+// newest first. A job can have several when partitioned replicas let two of its builders publish;
+// only one outcome counts.
 func history(all []tnsapi.Version) []tnsapi.Version {
 	counted, _ := split(all)
 	return counted
@@ -34,7 +34,7 @@ func surplus(all []tnsapi.Version, keep int) []tnsapi.Version {
 	return append(outdated, counted[min(len(counted), keep):]...)
 }
 
-// split tells the outcome of each job that counts, newest first, from others.
+// split separates the versions that count, one per job and newest first, from the others.
 func split(all []tnsapi.Version) (counted, outdated []tnsapi.Version) {
 	best := map[string]int{}
 	for i, v := range all {
@@ -54,7 +54,7 @@ func split(all []tnsapi.Version) (counted, outdated []tnsapi.Version) {
 	return counted, outdated
 }
 
-// digest sums up entries, which must be in path order.
+// digest is a hash of entries, which must be in path order.
 func digest(list []tnsapi.Entry) []byte {
 	id := storage.NewIdentity()
 	for _, e := range list {

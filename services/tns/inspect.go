@@ -63,8 +63,8 @@ func FencedOnDisk(disk storage.Durable, project, branch, job string, token fenci
 	return false
 }
 
-// Torn lists what is there in part only: versions of which an entry is missing,
-// and entries without a version. It must always be empty.
+// Torn lists incomplete versions: those that lack an entry, and entries without a version. It must
+// always be empty.
 func (s *Service) Torn() ([]string, error) { return s.registry.torn() }
 
 // torn implements Service.Torn.
@@ -87,8 +87,8 @@ func (r registry) torn() ([]string, error) {
 	return append(list, stray...), err
 }
 
-// strays lists the versions of which only entries are there. A header that cannot
-// be read is one nevertheless.
+// strays lists the versions of which only entries are there. An undecodable header counts as a
+// header.
 func (r registry) strays(headers []storage.Entry) ([]string, error) {
 	parts, err := r.store.List(storage.K(entries))
 	if err != nil {

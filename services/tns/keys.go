@@ -12,13 +12,13 @@ import (
 	"github.com/taucloud/tau/storage"
 )
 
-// The keys of the replicated store. None is ever written with two values, so
-// nothing is lost when replicas that were apart come together:
+// The keys of the replicated store. No key is ever written with two values, so nothing is lost when
+// partitioned replicas merge:
 //
 //	/version/<project>/<branch>/<id>       the header, an encoded tnsapi.Version
 //	/entry/<project>/<branch>/<id>/<path>  the value of one entry of it
-//	/fence/<project>/<branch>/<job>/<token>  a fence: the key says it all
-//	/artifact/<project>/<branch>/<job>/<what>  the CID of what hoarders are to be told of
+//	/fence/<project>/<branch>/<job>/<token>  a fence: the key contains the token
+//	/artifact/<project>/<branch>/<job>/<what>  a chore: the CID of the artifact
 const (
 	versions = "version"
 	entries  = "entry"
@@ -26,9 +26,8 @@ const (
 	chores   = "artifact"
 )
 
-// versionID is unique to what a version is known by, and the order of IDs is the
-// order of versions' Order. It is of these fields for ever: a field that is added
-// to Version is not part of it.
+// versionID is unique to a version's identity, and the order of IDs is that of the versions' Order.
+// The hashed fields never change: a field that is added to Version is not part of it.
 func versionID(v tnsapi.Version) string {
 	id := storage.NewIdentity().Text(v.Project).Text(v.Branch).Text(v.Commit).Text(v.Job).
 		Number(v.Order).Number(uint64(v.Rollback)).Number(v.Token.Attempt).Bytes(v.Token.Holder[:]).

@@ -48,8 +48,8 @@ func (s *Service) publish(ctx context.Context, _ transport.Peer, req tnsapi.Publ
 	}, list)
 }
 
-// rollback publishes what a kept commit consists of once more, right after what
-// is current. The request's ID is the job, so that a repetition changes nothing.
+// rollback publishes the entries of a kept commit once more, right after the current version. The
+// request's ID is the job, so that a repetition changes nothing.
 func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.RollbackRequest) (tnsapi.PublishResponse, error) {
 	if err := checkNames(req.Project, req.Branch, req.Commit, req.ID); err != nil {
 		return tnsapi.PublishResponse{}, err
@@ -80,7 +80,7 @@ func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.
 	if err := beforeApply.Hit(ctx, s.env); err != nil {
 		return tnsapi.PublishResponse{}, err
 	}
-	// What is current may be another version by now.
+	// The current version may have changed meanwhile.
 	if kept, err = s.registry.history(req.Project, req.Branch); err != nil || len(kept) == 0 {
 		return tnsapi.PublishResponse{}, err
 	}
@@ -125,7 +125,7 @@ func (s *Service) described(v tnsapi.Version) []node.Field {
 	}
 }
 
-// refused tells of a refusal and gives the store's errors a Kind.
+// refused reports a refusal as a fact and gives the store's errors a Kind.
 func (s *Service) refused(job string, t fencing.Token, err error) error {
 	if errors.Is(err, storage.ErrTooLarge) {
 		err = transport.New(transport.Invalid, tnsapi.Service, err.Error())
@@ -135,7 +135,7 @@ func (s *Service) refused(job string, t fencing.Token, err error) error {
 	return err
 }
 
-// checkNames demands what keys are made of.
+// checkNames checks the bounds of names that become parts of keys.
 func checkNames(names ...string) error {
 	for _, name := range names {
 		if name == "" || len(name) > tnsapi.NameLenMax {
@@ -145,7 +145,7 @@ func checkNames(names ...string) error {
 	return nil
 }
 
-// checkPublish demands the bounds of a version. list is in path order.
+// checkPublish checks the bounds of a version. list is in path order.
 func checkPublish(req tnsapi.PublishRequest, list []tnsapi.Entry) error {
 	if err := checkNames(req.Project, req.Branch, req.Commit, req.Job); err != nil {
 		return err

@@ -42,7 +42,7 @@ func (s *Service) lookup(_ context.Context, _ transport.Peer, req tnsapi.LookupR
 	return tnsapi.LookupResponse{Version: v, Pin: versionID(v), Entries: page, More: more}, nil
 }
 
-// pinned is the version that a look-up speaks of.
+// pinned is the version that a look-up is about.
 func (s *Service) pinned(req tnsapi.LookupRequest) (tnsapi.Version, error) {
 	if req.Pin == "" {
 		return s.registry.current(req.Project, req.Branch)

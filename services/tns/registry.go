@@ -12,8 +12,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// registry is what a replica knows, read from and written to its store. Nothing
-// here parks, so whatever is read stays true until the write that it leads to.
+// registry reads and writes a replica's versions and fences in its store. Nothing here parks, so
+// what is read stays true until the write that depends on it.
 type registry struct {
 	store storage.Store
 	keep  int // versions per branch
@@ -31,9 +31,8 @@ func (r registry) all(project, branch string) ([]tnsapi.Version, error) {
 	return decodeVersions(stored), nil
 }
 
-// decodeVersions reads headers. One that cannot be read, or that lies where
-// another belongs, is left out and hides none of its neighbours: it was written
-// by another release, or is not ours.
+// decodeVersions reads headers. An undecodable header, or one under the wrong key, is left out
+// without hiding its neighbours: another release may have written it.
 func decodeVersions(stored []storage.Entry) []tnsapi.Version {
 	list := make([]tnsapi.Version, 0, len(stored))
 	for _, e := range stored {
@@ -45,8 +44,8 @@ func decodeVersions(stored []storage.Entry) []tnsapi.Version {
 	return list
 }
 
-// history lists the versions of a branch that count, newest first. What is not
-// wholly here does not.
+// history lists the versions of a branch that count, newest first. Incomplete versions do not
+// count.
 func (r registry) history(project, branch string) ([]tnsapi.Version, error) {
 	all, err := r.all(project, branch)
 	if err != nil {
@@ -81,7 +80,7 @@ func (r registry) whole(v tnsapi.Version) (bool, error) {
 	return err == nil && whole(v, list), err
 }
 
-// entries lists what v consists of, in path order.
+// entries lists the entries of v, in path order.
 func (r registry) entries(v tnsapi.Version) ([]tnsapi.Entry, error) {
 	stored, err := r.store.List(entriesKey(v))
 	if err != nil {
@@ -90,7 +89,7 @@ func (r registry) entries(v tnsapi.Version) ([]tnsapi.Entry, error) {
 	return entriesOf(stored), nil
 }
 
-// entriesOf is what a version consists of, as it is stored, in path order.
+// entriesOf lists the stored entries of a version, in path order.
 func entriesOf(stored []storage.Entry) []tnsapi.Entry {
 	list := make([]tnsapi.Entry, 0, len(stored))
 	for _, e := range stored {
@@ -105,7 +104,7 @@ func sortEntries(list []tnsapi.Entry) {
 	slices.SortFunc(list, func(a, b tnsapi.Entry) int { return strings.Compare(a.Path, b.Path) })
 }
 
-// known gathers what the decision about a job needs.
+// known reads what the decision about a job depends on.
 func (r registry) known(project, branch, job string) (known, error) {
 	all, err := r.all(project, branch)
 	if err != nil {
@@ -156,9 +155,8 @@ func (k known) raise(batch *storage.Batch, project, branch, job string, t fencin
 	}
 }
 
-// publish stores a version, its entries and its fence, and drops what need not
-// be kept any more, all in one batch. Conflict if the token is stale or the
-// version out of date.
+// publish stores a version, its entries and its fence, and drops versions that need not be kept any
+// more, all in one batch. Conflict if the token is stale or the version out of date.
 func (r registry) publish(v tnsapi.Version, list []tnsapi.Entry) (stored tnsapi.Version, duplicate bool, err error) {
 	k, err := r.known(v.Project, v.Branch, v.Job)
 	if err != nil {
@@ -184,8 +182,8 @@ func (r registry) publish(v tnsapi.Version, list []tnsapi.Entry) (stored tnsapi.
 	return v, false, r.store.Apply(&batch)
 }
 
-// drop deletes the surplus of a branch, with the fences of jobs of which nothing
-// is left: they can publish no more, see known.publish.
+// drop deletes the surplus of a branch, with the fences of jobs that have no version left: they
+// cannot publish any more, see known.publish.
 func (r registry) drop(batch *storage.Batch, all []tnsapi.Version) error {
 	gone := surplus(all, r.keep)
 	for _, v := range gone {

@@ -28,7 +28,7 @@ func Spec() node.Spec {
 	}
 }
 
-// namespace is where tns keeps what it knows in its replicated store.
+// namespace is tns's namespace in the replicated store.
 const namespace = "main"
 
 // Service is one replica of tns.
@@ -39,7 +39,7 @@ type Service struct {
 	registry registry
 	watchers []*watcher
 	hoarder  *hoarderapi.Client
-	// doing: the task that tells hoarders of artifacts is running
+	// doing: the task that carries out chores is running
 	doing bool
 }
 
@@ -76,12 +76,12 @@ func (s *Service) Stop(ctx context.Context) error {
 	return errors.Join(s.store.Sync(ctx), s.store.Close())
 }
 
-// incarnation is in the facts about what a replica accepted: what was not
-// durable yet does not bind the next incarnation.
+// incarnation is part of the facts about accepted writes: a write that was not durable does not
+// bind the next incarnation.
 func (s *Service) incarnation() node.Field { return node.F("incarnation", s.env.Incarnation) }
 
-// replicate makes what was written durable, here and on a second replica if one
-// can be reached in time, and returns the number of copies.
+// replicate makes all writes durable, here and on a second replica if one can be reached in time,
+// and returns the number of copies.
 func (s *Service) replicate(ctx context.Context) (copies int, err error) {
 	return s.env.Replicate(ctx, s.store, 2, s.settings.ReplicateTimeout)
 }

@@ -11,14 +11,14 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// watcher is a client that wants to hear of a branch.
+// watcher is a client that watches a branch.
 type watcher struct {
 	branch  tnsapi.BranchRequest
 	changed *clock.Queue[struct{}] // at most one: how often does not matter
 }
 
-// watch serves a client: it tells the current version now, after each change,
-// and every WatchKeepAlive, so that both ends notice when the other is gone.
+// watch serves a client: it sends the current version now, after each change, and every
+// WatchKeepAlive, so that both ends notice when the other is gone.
 func (s *Service) watch(ctx context.Context, _ transport.Peer, hello []byte, stream *transport.Stream) {
 	w := &watcher{changed: clock.NewQueue[struct{}](s.env.Loop, 1)}
 	if transport.Decode(hello, &w.branch) != nil || len(s.watchers) >= s.settings.WatchersMax {
@@ -35,7 +35,7 @@ func (s *Service) watch(ctx context.Context, _ transport.Peer, hello []byte, str
 	}
 }
 
-// tell sends the current version, an empty one if there is none.
+// tell sends the current version, or an empty one if there is none.
 func (s *Service) tell(ctx context.Context, w *watcher, stream *transport.Stream) error {
 	v, err := s.registry.current(w.branch.Project, w.branch.Branch)
 	if err != nil && transport.KindOf(err) != transport.NotFound {
@@ -57,20 +57,20 @@ func (s *Service) await(ctx context.Context, w *watcher) error {
 	return err
 }
 
-// changed hears, in a turn of its own, of a version that came or went, here or
-// at another replica.
+// changed is called, in a turn of its own, after a version was added or deleted, here or at another
+// replica.
 func (s *Service) changed(k storage.Key) {
 	s.assertWhole(k)
 	parts := k.Parts() // see keys.go
 	for _, w := range s.watchers {
 		if w.branch == (tnsapi.BranchRequest{Project: parts[1], Branch: parts[2]}) {
-			_ = w.changed.TryPush(struct{}{}) // full: it will look anyway
+			_ = w.changed.TryPush(struct{}{}) // full: the watcher will read the newest version anyway
 		}
 	}
 }
 
-// assertWhole notices a version that became visible in part. That can't happen
-// as long as a version is one batch and a batch is one delta everywhere.
+// assertWhole warns of a version that became visible in part. That cannot happen as long as a
+// version is one batch and a batch is one delta everywhere.
 func (s *Service) assertWhole(k storage.Key) {
 	raw, err := s.store.Get(k)
 	if err != nil {

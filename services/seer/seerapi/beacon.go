@@ -15,11 +15,11 @@ const Beacon = "seer/beacon"
 
 // BeaconMessage says that its sender lives.
 type BeaconMessage struct {
-	// Life names this run of the node. Incarnations do not: a node that lost
-	// its disk counts from 1 again.
+	// Life identifies this run of the node. The incarnation would not: a node that lost its disk
+	// counts from 1 again.
 	Life uint64
-	// At is the node's own monotonic clock, from which the receiver sees how
-	// much longer than the others this message was under way.
+	// At is the node's own monotonic clock, from which the receiver sees how much longer than the
+	// others this message was in transit.
 	At time.Duration
 	// Revision counts the changes of the announcement within a life.
 	Revision uint64
@@ -30,7 +30,7 @@ type BeaconMessage struct {
 // headLen is the length of the three numbers.
 const headLen = 24
 
-// Encode is what travels.
+// Encode returns the wire form.
 func (m BeaconMessage) Encode() []byte {
 	raw := make([]byte, 0, headLen)
 	raw = binary.BigEndian.AppendUint64(raw, m.Life)

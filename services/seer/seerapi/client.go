@@ -8,7 +8,7 @@ import (
 	"github.com/taucloud/tau/transport/ask"
 )
 
-// TryTimeout bounds the question to one seer; the next is asked after it.
+// TryTimeout bounds the request to one seer; then the next is asked.
 const TryTimeout = 2 * time.Second
 
 // Client asks the seers of the directory.
@@ -22,14 +22,13 @@ func NewClient(ep *transport.Endpoint) *Client {
 	return &Client{ep: ep, asker: ask.New(ep, policy)}
 }
 
-// policy: whatever one seer says that it cannot answer, the next may.
+// policy: another seer may be able to answer after any error of the first.
 var policy = ask.Policy{Service: Service, AsTheyAre: []transport.Kind{transport.Refused}, StayWithLast: true}
 
-// Lookup lists the live members that offer service ("" for all) in canonical
-// order, for a question now and then: who must know it all the time takes a
-// Follower. The seers are asked in turn. The error has Kind Unreachable when
-// there is no seer or none answers, and Kind Refused when one answers that it
-// does not know yet: it has just started, or was paused.
+// Lookup lists the live members that offer service ("" for all) in canonical order, for occasional
+// questions; use a Follower to stay up to date. The seers are asked in turn. The error has Kind
+// Unreachable when there is no seer or none answers, and Kind Refused when one answers that it does
+// not know yet: it has just started, or was paused.
 func (c *Client) Lookup(ctx context.Context, service string) (members []Member, err error) {
 	err = c.asker.Put(ctx, Lookup.Name, "", TryTimeout, func(ctx context.Context, seer transport.Peer) (err error) {
 		members, err = c.lookupAt(ctx, seer, service)

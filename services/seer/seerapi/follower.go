@@ -8,34 +8,32 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// FollowedMax bounds the members that a Follower keeps; a seer that names more
-// is not believed.
+// FollowedMax bounds the members that a Follower keeps; the answer of a seer that names more is
+// rejected.
 const FollowedMax = 1 << 16
 
-// changesPagesMax bounds the pages of one Refresh. A seer that tells of as many
-// members as there may be, and of each twice, needs no more.
+// changesPagesMax bounds the pages of one Refresh. That is enough for the maximal number of
+// members, each named twice.
 const changesPagesMax = 2 * FollowedMax / PageLenMax
 
-// Follower knows which members offer a service, and keeps a T of each. It asks
-// one seer for what changed since it last asked, so that a cloud of N members
-// that all follow each other moves their changes and not N lists of N. It is
-// for one task.
+// Follower knows which members offer a service, and keeps a T of each. It asks one seer for the
+// changes since its last request, so that N members that all follow each other transfer their
+// changes and not N lists of N. It must be used by one task only.
 //
-// After a Refresh it knows what Lookup would have told then, but for members
-// that have fallen silent: those it may keep until the seer's next look, at most
-// a fifth of gone-after (1 s) later.
+// After a Refresh it knows what Lookup would have returned then, except for members that have
+// fallen silent: those it may keep until the seer's next look, at most a fifth of gone-after (1 s)
+// later.
 type Follower[T any] struct {
 	client  *Client
 	service string
 	keep    func(Member) T
-	cursor  Cursor // up to which members are known
+	cursor  Cursor // the position in the seer's history up to which members are known
 	members map[transport.Peer]T
 }
 
-// Follow returns a Follower of the members that offer service ("" for all),
-// which knows of none before its first Refresh. keep picks what to keep of a
-// member; Age is as of the answer. The client had better be asked nothing else:
-// to ask another seer means to be told everything anew.
+// Follow returns a Follower of the members that offer service ("" for all), which knows of none
+// before its first Refresh. keep picks what to keep of a member; Age is as of the answer. The
+// client should have no other user: a change of seer makes the follower begin anew.
 func Follow[T any](c *Client, service string, keep func(Member) T) *Follower[T] {
 	return &Follower[T]{client: c, service: service, keep: keep, members: map[transport.Peer]T{}}
 }

@@ -25,7 +25,7 @@ const (
 type Client struct {
 	ep    *transport.Endpoint
 	asker *ask.Asker
-	// rollbacks counts those that were asked for
+	// rollbacks counts the requested rollbacks
 	rollbacks int
 }
 
@@ -34,8 +34,7 @@ func NewClient(ep *transport.Endpoint) *Client {
 	return &Client{ep: ep, asker: ask.New(ep, policy)}
 }
 
-// policy: a replica that has not seen a thing is there, but another may have seen
-// more.
+// policy: a replica that lacks something has answered, but another may have it.
 var policy = ask.Policy{
 	Service:      Service,
 	Final:        []transport.Kind{transport.Conflict, transport.Invalid},

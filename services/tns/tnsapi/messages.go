@@ -27,12 +27,12 @@ type Version struct {
 	Commit  string
 	// Job is what built it.
 	Job string
-	// Order decides which version is current: the highest. It is the place of the
-	// push among those of its branch, which patrick gives.
+	// Order decides which version is current: the one with the highest. Patrick gives it; it is the
+	// place of the push among those of its branch.
 	Order uint64
-	// Rollback decides between versions of one order: a rollback has that of the
-	// version which it replaces, and one more here. So it is newer than that
-	// version and older than the next push.
+	// Rollback decides between versions of one order: a rollback has the Order of the version that
+	// it replaces, and a Rollback greater by one. So it is newer than that version and older than
+	// the next push.
 	Rollback uint32
 	Token    fencing.Token
 	// Artifact is the CID of what was built, "" if nothing was.
@@ -42,9 +42,8 @@ type Version struct {
 	Digest []byte
 }
 
-// Compare is the total order of the versions of a branch, the newest being the
-// greatest, but for versions that only replicas which were apart can have
-// accepted.
+// Compare is the order of the versions of a branch, the newest being the greatest. It is total
+// except for versions that only partitioned replicas can have accepted.
 func (v Version) Compare(u Version) int {
 	return cmp.Or(cmp.Compare(v.Order, u.Order), cmp.Compare(v.Rollback, u.Rollback), v.Token.Compare(u.Token))
 }
@@ -63,7 +62,7 @@ type FenceRequest struct {
 	Token                fencing.Token
 }
 
-// FenceResponse tells on how many replicas the fence is durable.
+// FenceResponse says on how many replicas the fence is durable.
 type FenceResponse struct {
 	Copies int
 }
@@ -82,7 +81,7 @@ type PublishRequest struct {
 	Entries []Entry
 }
 
-// PublishResponse tells on how many replicas the version is durable.
+// PublishResponse says on how many replicas the version is durable.
 type PublishResponse struct {
 	Version Version
 	Copies  int
@@ -90,8 +89,8 @@ type PublishResponse struct {
 	Duplicate bool
 }
 
-// RollbackRequest publishes what Commit consisted of once more, right after what
-// is current. ID makes it idempotent.
+// RollbackRequest publishes the entries of Commit once more, right after the current version. ID
+// makes it idempotent.
 type RollbackRequest struct {
 	Project, Branch, Commit string
 	ID                      string

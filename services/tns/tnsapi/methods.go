@@ -7,9 +7,8 @@ import "github.com/taucloud/tau/transport"
 // Service is tns's name in the directory.
 const Service = "tns"
 
-// What tns understands. Watch is a stream: its hello is an encoded
-// BranchRequest, its messages are encoded Versions, the first at once if the
-// branch has one.
+// The methods that tns serves. Watch is a stream: its hello is an encoded BranchRequest, its
+// messages are encoded Versions, the first at once if the branch has one.
 var (
 	Fence    = transport.Method[FenceRequest, FenceResponse]{Name: "tns/fence"}
 	Publish  = transport.Method[PublishRequest, PublishResponse]{Name: "tns/publish"}
@@ -19,6 +18,6 @@ var (
 	History  = transport.Method[BranchRequest, HistoryResponse]{Name: "tns/history"}
 )
 
-// Watch is the name of the stream that tells of changes, and every
-// WatchKeepAlive of none; an empty Version stands for nothing published.
+// Watch is the name of the stream that carries the current version after each change and every
+// WatchKeepAlive; an empty Version means that nothing is published.
 const Watch = "tns/watch"

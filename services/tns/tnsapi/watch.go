@@ -13,15 +13,14 @@ import (
 const (
 	// watchRetryInterval is the pause before a broken watch is opened anew.
 	watchRetryInterval = time.Second
-	// WatchKeepAlive is how often a replica tells the current version although
-	// nothing has changed. After twice that a client takes the stream for broken.
+	// WatchKeepAlive is how often a replica sends the current version although nothing has changed.
+	// After twice that without a message a client considers the stream broken.
 	WatchKeepAlive = 5 * time.Second
 )
 
-// Watch calls f, in turns of this task, with the current version of a branch and
-// again after each change, until ctx ends. Changes may be coalesced; a version
-// that f saw before is not told again. When the replica that tells fails, the
-// next one is asked, so a change is late rather than missed.
+// Watch calls f, in turns of this task, with the current version of a branch and again after each
+// change, until ctx ends. Changes may be coalesced; a version that f saw before is not told again.
+// When the replica fails, the next one is asked, so a change may be late but is not missed.
 func (c *Client) Watch(ctx context.Context, project, branch string, f func(Version)) error {
 	var seen Version
 	hello := transport.Encode(BranchRequest{Project: project, Branch: branch})
@@ -75,9 +74,9 @@ func (c *Client) receive(ctx context.Context, s *transport.Stream) ([]byte, erro
 	return s.Recv(ctx)
 }
 
-// supersedes reports whether v is news after seen: neither a repetition, nor the
-// past as told by a replica that lags. Equal orders differ only where replicas
-// that were apart came together.
+// supersedes reports whether v is newer than seen: neither a repetition, nor an older version from
+// a replica that lags. Different versions of equal order exist only after partitioned replicas have
+// merged.
 func supersedes(v, seen Version) bool {
 	same := v.Job == seen.Job && v.Token == seen.Token && bytes.Equal(v.Digest, seen.Digest)
 	older := cmp.Or(cmp.Compare(v.Order, seen.Order), cmp.Compare(v.Rollback, seen.Rollback)) < 0
