@@ -26,10 +26,7 @@ func supervised(j job, reported func(time.Duration, uint64)) (report.Result, err
 	if j.trace != "" {
 		extra = []string{"--trace", j.trace}
 	}
-	cmd := j.command(1, extra...)
-	if os.Getenv("GOMAXPROCS") != "" {
-		cmd.Env = append(cmd.Env, "GOMAXPROCS="+os.Getenv("GOMAXPROCS"))
-	}
+	cmd := j.command(0, extra...)
 	if reported != nil {
 		read, write, err := os.Pipe()
 		if err != nil {

@@ -48,8 +48,7 @@ func inParallel(jobs []job, n int, do func(job) report.Result, each func(report.
 }
 
 // command is a process of this program that makes one run. threads is its
-// GOMAXPROCS: a world does one thing at a time, more threads only serve the
-// garbage collector.
+// GOMAXPROCS; 0 leaves that to the environment or else to the process (tuneRuntime).
 func (j job) command(threads int, extra ...string) *exec.Cmd {
 	args := append([]string{"sim", j.scenario.File, "--seed", strconv.FormatUint(j.seed, 10), "--wire", j.wire, "--json", "--quiet"}, extra...)
 	if j.strict {
@@ -62,7 +61,10 @@ func (j job) command(threads int, extra ...string) *exec.Cmd {
 		args = append(args, "--perturb", strconv.FormatUint(j.perturb, 10))
 	}
 	cmd := exec.Command(self(), args...)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", threads))
+	cmd.Env = os.Environ()
+	if threads != 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMAXPROCS=%d", threads))
+	}
 	if j.gogc != 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("GOGC=%d", j.gogc))
 	}

@@ -23,7 +23,7 @@ type join struct {
 	mine    ordered.Snapshot[*element]
 	atMine  int
 	theirs  []*element // what is left of the fold's
-	result  *ordered.Set[*element]
+	result  *elementSet
 	sum     uint64
 	gen     generation
 	changed []storage.Key
@@ -79,7 +79,7 @@ func (r *replica) beginJoin(f *foldSink, union bool) (*join, error) {
 		context: o.vector.clone(),
 		mine:    o.elements.Freeze(),
 		theirs:  f.elements,
-		result:  ordered.NewSet(compareElements),
+		result:  newElementSet(),
 		gen:     o.gen.other(),
 	}, nil
 }
@@ -188,14 +188,7 @@ func (j *join) mergeTouched() {
 		}
 		mine := o.record(key)
 		list := j.merge(mine, j.fold.elements[at:end], o.vector)
-		var was []*element
-		j.result.From(func(e *element) bool { return storage.CompareKeys(e.key, key) < 0 }, func(e *element) bool {
-			if e.key != key {
-				return false
-			}
-			was = append(was, e)
-			return true
-		})
+		was := j.result.record(key)
 		for _, e := range was {
 			j.result.Delete(e)
 		}

@@ -10,7 +10,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/internal/ondisk"
-	"github.com/taucloud/tau/storage/internal/ordered"
 )
 
 // stagedIndex is the datastore that go-ds-crdt works on. It holds the whole index
@@ -32,7 +31,7 @@ type stagedIndex struct {
 	at   storage.Key
 
 	mu       sync.Mutex
-	elements *ordered.Set[*element]
+	elements *elementSet
 	sum      uint64           // of the elements
 	heads    map[string]*head // by id
 	vector   *vector
@@ -91,7 +90,7 @@ func newStagedIndex(disk storage.Disk, at storage.Key) *stagedIndex {
 	return &stagedIndex{
 		disk:     disk,
 		at:       at,
-		elements: ordered.NewSet(compareElements),
+		elements: newElementSet(),
 		heads:    map[string]*head{},
 		vector:   newVector(),
 		tail:     newTail(),
@@ -103,16 +102,7 @@ func newStagedIndex(disk storage.Disk, at storage.Key) *stagedIndex {
 var errBadHead = errors.New("storage: malformed head")
 
 // record returns the elements of a key, in order.
-func (o *stagedIndex) record(key string) (list []*element) {
-	o.elements.From(func(e *element) bool { return storage.CompareKeys(e.key, key) < 0 }, func(e *element) bool {
-		if e.key != key {
-			return false
-		}
-		list = append(list, e)
-		return true
-	})
-	return list
-}
+func (o *stagedIndex) record(key string) []*element { return o.elements.record(key) }
 
 // value returns the value of a key.
 func (o *stagedIndex) value(k storage.Key) ([]byte, bool) {
