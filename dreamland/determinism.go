@@ -209,7 +209,7 @@ func (j job) complaint(r report.Result) string {
 
 // String is the command that makes the run again.
 func (j job) String() string {
-	text := fmt.Sprintf("dreamland sim %s --seed %d --wire %s", j.scenario.File, j.seed, j.wire)
+	text := fmt.Sprintf("%s sim %s --seed %d --wire %s", words.command(), j.scenario.File, j.seed, j.wire)
 	if j.perturb != 0 {
 		text += " --perturb " + strconv.FormatUint(j.perturb, 10)
 	}

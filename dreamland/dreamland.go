@@ -31,10 +31,17 @@ type vocabulary struct{ all scenario.Vocabulary }
 // Vocabulary is what scenarios may speak of.
 func (v vocabulary) Vocabulary() scenario.Vocabulary { return v.all }
 
-// Main is the main function of a program whose scenarios speak in words. It ends the
+// command is how people call this program.
+func (v vocabulary) command() string { return v.all.Command }
+
+// Main is the main function of a program whose scenarios speak in words: the whole
+// command line, for services that this package has never heard of. It ends the
 // process: 0 all expectations held, 1 one failed, 2 bad input.
+//
+//	func main() { dreamland.Main(counter.Vocabulary()) }
 func Main(all scenario.Vocabulary) {
 	words.all = all
+	words.all.Command = commandName(all.Command)
 	followParent()
 	watchInterrupts()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
@@ -61,14 +68,17 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &bad): // begins with file:line:col, which editors know
 		fmt.Fprintln(stderr, err)
 	default:
-		fmt.Fprintf(stderr, "dreamland: %v\n", err)
+		fmt.Fprintf(stderr, complaint+"%v\n", err)
 	}
 	return exitBad
 }
 
+// complaint begins what is said of bad input that is not in a file.
+const complaint = "dreamland: "
+
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "dreamland",
+		Use:   words.command(),
 		Short: "Run a whole cloud in one process, in virtual time, from one seed",
 		Long: `dreamland runs scenarios: stories about a cloud of nodes, its users and its
 faults, written in YAML. The services are the real ones; time, network and disks

@@ -196,6 +196,10 @@ func (t *trial) finish(least *scenario.Fixed, stdout io.Writer) error {
 		fmt.Fprintf(stdout, "         not finished: the same command goes on, with --for 1h for longer\n")
 	}
 	fmt.Fprintf(stdout, "fails    %s\n", strings.Split(last.Broken()[0], "\n")[0])
-	fmt.Fprintf(stdout, "file     %s\ntest     %s\nreplay   dreamland sim %s\n", t.flags.out, test, t.flags.out)
+	fmt.Fprintf(stdout, "file     %s\n", t.flags.out)
+	if test != "" {
+		fmt.Fprintf(stdout, "test     %s\n", test)
+	}
+	fmt.Fprintf(stdout, "replay   %s sim %s\n", words.command(), t.flags.out)
 	return nil
 }

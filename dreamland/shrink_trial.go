@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -149,20 +150,15 @@ var shrunkTest = template.Must(template.New("test").Parse(`package {{.Package}}
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
-	"github.com/taucloud/tau/scenarios/words"
-	"github.com/taucloud/tau/sim/run"
-	"github.com/taucloud/tau/sim/scenario"
+	"{{.Words}}"
+	"github.com/taucloud/tau/simtest"
 )
 
 // Test{{.Name}}` + shrunkTestMark + `
 //
 //	{{.Cause}}
 func Test{{.Name}}(t *testing.T) {
-	s, err := scenario.Load({{printf "%q" .File}}, words.Vocabulary())
-	require.NoError(t, err)
-	r := run.Run(s, words.Vocabulary(), run.Of(s))
-	require.Empty(t, r.Broken(), "%s", r.Replay)
+	simtest.Run(t, {{.Call}}.Vocabulary(), {{printf "%q" .File}})
 }
 `))
 
@@ -174,8 +170,12 @@ func testFile(out string) string {
 	return dir + strings.ReplaceAll(name, "-", "_") + "_test.go"
 }
 
-// writeTest writes a test beside the file and returns its name.
+// writeTest writes a test beside the file and returns its name, "" if these words
+// are in no package that a test could import.
 func (t *trial) writeTest() (string, error) {
+	if words.all.Package == "" {
+		return "", nil
+	}
 	name := strings.TrimSuffix(t.flags.out, ".yaml")
 	camel := ""
 	for _, part := range nameParts.Split(filepath.Base(name), -1) {
@@ -195,6 +195,7 @@ func (t *trial) writeTest() (string, error) {
 	var text bytes.Buffer
 	if err := shrunkTest.Execute(&text, map[string]string{
 		"Package": pkg, "Name": camel, "File": filepath.Base(t.flags.out), "Cause": strings.Split(t.first.Broken()[0], "\n")[0],
+		"Words": words.all.Package, "Call": path.Base(words.all.Package),
 	}); err != nil {
 		return "", err
 	}

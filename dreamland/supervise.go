@@ -50,7 +50,7 @@ func supervised(j job, reported func(time.Duration, uint64)) (report.Result, err
 		}
 		err = cmd.Wait()
 	}
-	if bad, found := strings.CutPrefix(stderr.String(), "dreamland: "); found && cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == exitBad && breakdownOf(bad) == nil {
+	if bad, found := strings.CutPrefix(stderr.String(), complaint); found && cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == exitBad && breakdownOf(bad) == nil {
 		return report.Result{}, errors.New(strings.TrimSpace(bad))
 	}
 	return j.result(stdout.Bytes(), stderr.Bytes(), err), nil

@@ -55,7 +55,7 @@ func versionCommand() *cobra.Command {
 			if asJSON {
 				return writeJSON(cmd.OutOrStdout(), v)
 			}
-			text := "dreamland " + v.Version
+			text := words.command() + " " + v.Version
 			if v.Revision != "" {
 				text += " " + v.Revision
 			}

@@ -104,7 +104,7 @@ func (j job) result(stdout, stderr []byte, err error) report.Result {
 	}
 	r = report.Result{
 		Scenario: j.scenario.Name, Seed: j.seed, Wire: j.wire, Verdict: report.Failed, Figures: map[string]float64{}, Faults: []report.Fault{},
-		Replay: fmt.Sprintf("dreamland sim %s --seed %d --wire %s", j.scenario.File, j.seed, j.wire),
+		Replay: fmt.Sprintf("%s sim %s --seed %d --wire %s", words.command(), j.scenario.File, j.seed, j.wire),
 		Expectations: []report.Expectation{{
 			Name: "no-unexpected-errors", When: "always", Detail: fmt.Sprintf("the worker ended with %v: %s", err, head(stderr)),
 		}},

@@ -20,6 +20,8 @@ import (
 // Vocabulary is all that a scenario may speak of.
 func Vocabulary() scenario.Vocabulary {
 	return scenario.Vocabulary{
+		Command:  "dreamland",
+		Package:  "github.com/taucloud/tau/scenarios/words",
 		Services: services.Catalogue(ports.Simulated()),
 		Always:   services.Always(),
 		Rules:    services.Rules(),

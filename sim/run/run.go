@@ -95,7 +95,7 @@ func (r *runner) result(outcome sim.Outcome, failure error) report.Result {
 		WallMS:       time.Since(r.began).Milliseconds(),
 		Figures:      r.reported(),
 		Faults:       r.faults,
-		Replay:       fmt.Sprintf("dreamland sim %s --seed %d --wire %s", s.File, o.Seed, o.Wire),
+		Replay:       fmt.Sprintf("%s sim %s --seed %d --wire %s", cmp.Or(r.words.Command, "dreamland"), s.File, o.Seed, o.Wire),
 		Notes:        r.actions.notes(),
 		Expectations: r.expectations(failure),
 		Exercised:    r.exercised(),
