@@ -8,12 +8,11 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 )
 
-// A monkey keeps no blocks: when an attempt has been reported, the artifact is on
-// hoarders and the log on patricks. Two attempts may use the same tree, so uses
-// are counted. In a cloud without hoarders nobody else has the artifacts: then
-// the last artifactsMax are kept.
+// A monkey keeps no blocks after an attempt: once it has been reported, the artifact is on hoarders
+// and the log on patricks. Two attempts may use the same tree, so uses are counted. In a cloud
+// without hoarders nobody else has the artifacts: then the last artifactsMax are kept.
 
-// artifactsMax is how many artifacts a monkey keeps that nobody else does.
+// artifactsMax is how many artifacts a monkey keeps in a cloud without hoarders.
 const artifactsMax = 32
 
 // add stores data for an attempt.
@@ -25,7 +24,7 @@ func (s *Service) add(ctx context.Context, l *lock, data []byte) (cid.Cid, error
 	return root, err
 }
 
-// use notes that an attempt needs a root that is here, or partly.
+// use records that an attempt needs a root that is wholly or partly here.
 func (s *Service) use(l *lock, root cid.Cid) {
 	if !slices.Contains(l.blocks, root) {
 		l.blocks = append(l.blocks, root)
@@ -33,7 +32,7 @@ func (s *Service) use(l *lock, root cid.Cid) {
 	}
 }
 
-// letGo ends the use of all that an attempt has stored.
+// letGo ends the use of all roots of an attempt.
 func (s *Service) letGo(l *lock, out outcome) {
 	if !s.offered(hoarderapi.Service) && out.succeeded() && out.artifact.Defined() {
 		s.keepArtifact(out.artifact)
@@ -67,8 +66,7 @@ func (s *Service) keepArtifact(root cid.Cid) {
 	}
 }
 
-// forgetBlocks lets go of what an earlier life of this monkey has left: it has
-// forgotten its attempts.
+// forgetBlocks removes the blocks of earlier incarnations, whose attempts are forgotten.
 func (s *Service) forgetBlocks() {
 	for _, root := range s.env.Blocks.Roots() {
 		if !s.offered(hoarderapi.Service) {

@@ -9,10 +9,9 @@ import (
 
 // Builder makes an artifact of a commit.
 type Builder interface {
-	// Build takes as long as it needs, until ctx ends. Equal requests must give
-	// equal artifacts, because two monkeys may build one commit. An error made
-	// with UserError is the fault of what was pushed; any other one is a
-	// mishap, and another attempt is made.
+	// Build takes as long as it needs, until ctx ends. Equal requests must give equal artifacts,
+	// because two monkeys may build one commit. An error made with UserError is permanent: the
+	// pushed tree is at fault. After any other error another attempt is made.
 	Build(ctx context.Context, r Request) (Result, error)
 }
 
@@ -27,13 +26,13 @@ type Request struct {
 
 // Result is what was built.
 type Result struct {
-	// Artifact is the content that will be run or served.
+	// Artifact is the content to run or serve.
 	Artifact []byte
-	// Entries are what the registry is to know of it beside, by path.
+	// Entries are further entries for the registry, by path.
 	Entries map[string]string
 }
 
-// UserError makes an error that another attempt cannot mend.
+// UserError makes an error that is permanent: no other attempt is made.
 func UserError(text string) error { return &userError{text} }
 
 type userError struct{ text string }

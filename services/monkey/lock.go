@@ -12,9 +12,9 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// lock is a grant as its holder sees it. The lease is counted on this node's
-// own Elapsed, from the moment when the last request that patrick granted was
-// sent: patrick counts from a later moment, so the holder stops first.
+// lock is a grant, as seen by its holder. The lease is counted on this node's own Elapsed, from the
+// moment when the last request that patrick granted was sent: patrick counts from a later moment,
+// so the holder stops first.
 type lock struct {
 	job   patrickapi.Job
 	token fencing.Token
@@ -26,7 +26,7 @@ type lock struct {
 	// lost is why the lock is over before its lease, "" while it is not.
 	lost  string
 	phase string
-	// blocks is what was stored for it here, to be let go of at the end.
+	// blocks is the roots stored for it here, to be released at the end.
 	blocks []cid.Cid
 	// abort ends the work that is done under the lock.
 	abort context.CancelFunc
@@ -54,8 +54,8 @@ func (s *Service) lose(l *lock, why string) {
 	s.env.Observe("lock-lost", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("reason", why))
 }
 
-// renewals keeps the lock while it is used: every third of the lease, and
-// sooner after a renewal that nobody answered.
+// renewals renews the lock while it is used: every third of the lease, and sooner after a renewal
+// without an answer.
 func (s *Service) renewals(ctx context.Context, l *lock) {
 	for ctx.Err() == nil {
 		wait := l.lease / 3
@@ -69,8 +69,8 @@ func (s *Service) renewals(ctx context.Context, l *lock) {
 	}
 }
 
-// renew asks once. A third of the lease is enough for an answer; one that comes
-// later than the lease is worth nothing.
+// renew asks once. A third of the lease is enough for an answer; an answer after the end of the
+// lease does not count.
 func (s *Service) renew(ctx context.Context, l *lock) {
 	callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, l.lease/3)
 	defer cancel()

@@ -38,7 +38,7 @@ func (b *logbook) line(text string) {
 // logFlushLen is how many lines travel together.
 const logFlushLen = 4
 
-// flush streams what was not sent yet.
+// flush streams the lines that were not sent yet.
 func (b *logbook) flush() {
 	for b.sent < len(b.lines) {
 		chunk := b.lines[b.sent:min(len(b.lines), b.sent+patrickapi.LogLinesMax)]
@@ -47,8 +47,8 @@ func (b *logbook) flush() {
 	}
 }
 
-// store keeps the whole log as a block, for patrick to fetch. A log that cannot
-// be stored is no reason for a job to fail.
+// store stores the whole log as a block, for patrick to fetch. A failure to store it does not fail
+// the job.
 func (b *logbook) store(ctx context.Context) (root cid.Cid, size int64) {
 	text := strings.Join(b.lines, "\n") + "\n"
 	root, err := b.s.add(ctx, b.lock, []byte(text))

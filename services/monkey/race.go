@@ -20,7 +20,7 @@ const (
 	raceTriesMax = 4
 )
 
-// hear takes note of offers. With a free slot it competes, else it remembers.
+// hear handles offers: it competes if a slot is free, and otherwise remembers them.
 func (s *Service) hear(a patrickapi.Announcement) {
 	for _, o := range a.Jobs[:min(len(a.Jobs), patrickapi.AnnounceLenMax)] {
 		if !patrickapi.IsJobID(o.Job) || s.held[o.Job] != nil || s.racing[o.Job] {
@@ -45,10 +45,9 @@ func (s *Service) free() int {
 	return max(0, s.settings.Slots-len(s.held)-len(s.racing))
 }
 
-// compete starts the race for a job: the claim is sent after a delay that
-// follows from the job, the attempt and this monkey, so that for each attempt
-// another monkey is first, and the others find the job taken or hear nothing
-// more of it.
+// compete starts the race for a job: the claim is sent after a delay that follows from the job, the
+// attempt and this monkey, so that for each attempt another monkey is first, and the others usually
+// find the job taken.
 func (s *Service) compete(o patrickapi.Offer) {
 	s.racing[o.Job] = true
 	s.gauge()
@@ -90,7 +89,7 @@ func (s *Service) race(ctx context.Context, o patrickapi.Offer) *lock {
 	return l
 }
 
-// grantMax bounds what a patrick may grant: more than its settings allow is wrong.
+// grantMax bounds the lease and the build time of a grant; a longer one is invalid.
 const grantMax = 24 * time.Hour
 
 // claimTimeout bounds a claim at all patricks together.
@@ -121,8 +120,8 @@ func (s *Service) release(l *lock) {
 	}
 }
 
-// next uses a slot that has become free: for what is remembered, else, after a
-// job that was done, for what patrick says is open.
+// next uses a slot that has become free: for a remembered offer or else, after a completed job, for
+// one that patrick lists as open.
 func (s *Service) next(ctx context.Context, done bool) {
 	if len(s.backlog) > 0 {
 		offers := s.backlog
@@ -154,7 +153,7 @@ func (s *Service) poll(ctx context.Context) {
 	s.hear(a)
 }
 
-// favourites orders offers by this monkey's rank for them and keeps a few.
+// favourites returns the first few offers in the order of this monkey's rank for them.
 func (s *Service) favourites(offers []patrickapi.Offer) []patrickapi.Offer {
 	monkeys := s.env.Wire.Directory().Peers(monkeyapi.Service)
 	place := map[string]int{}

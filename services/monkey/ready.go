@@ -5,8 +5,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Ready implements node.Readier: a monkey that stops, or whose slots are all taken
-// by what is neither a lock that it holds nor a claim for one, builds nothing.
+// Ready implements node.Readier: a monkey is not ready while it stops, or while all its slots are
+// taken by something other than locks and claims.
 func (s *Service) Ready() error {
 	if s.stopping {
 		return transport.New(transport.Refused, monkeyapi.Service, "it stops")

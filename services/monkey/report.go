@@ -10,16 +10,15 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// reportFor is how long a publication is reported to patrick after the lease
-// has ended: it is a fact that patrick should know.
+// reportFor is how long a publication is reported to patrick after the lease has ended: it counts
+// even then.
 const reportFor = 10 * time.Minute
 
-// logFor is how long an outcome that was heard is reported again until a patrick
-// has fetched the log.
+// logFor is how long an acknowledged outcome is reported again until a patrick has fetched the log.
 const logFor = 20 * time.Second
 
-// report tells patrick how the attempt ended. A failure is worth telling only
-// while the lock is held; a publication is told until it is heard.
+// report tells patrick how the attempt ended. A failure is reported only while the lock is held,
+// since it counts only then; a publication is reported until it is acknowledged.
 func (s *Service) report(ctx context.Context, l *lock, out outcome) {
 	l.phase = "finish"
 	req := patrickapi.FinishRequest{
@@ -54,8 +53,8 @@ func (s *Service) report(ctx context.Context, l *lock, out outcome) {
 	}
 }
 
-// abandon tells patrick, once, that a lost lock is not used any more: a job
-// that was cancelled need not wait for the lease to end.
+// abandon tells patrick, once, that a lost lock is no longer used, so that a cancelled job need not
+// wait for the end of the lease.
 func (s *Service) abandon(ctx context.Context, l *lock) {
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, stopTimeout)
 	defer cancel()

@@ -62,7 +62,7 @@ type Service struct {
 	// nobody else keeps, oldest first.
 	uses map[cid.Cid]int
 	kept []cid.Cid
-	// busyLately: patrick had open jobs when it was asked last
+	// busyLately: patrick listed open jobs at the last poll
 	busyLately bool
 	polling    bool
 	stopping   bool
@@ -104,8 +104,8 @@ func (s *Service) gauge() {
 	s.env.SetGauge("monkey.slots-free", int64(s.free()))
 }
 
-// holds answers a coordinator that has to know whether a grant is used. A claim that is
-// under way may still bring it.
+// holds answers a coordinator that asks whether a grant is used. A claim that is under way may
+// still obtain it.
 func (s *Service) holds(_ context.Context, _ transport.Peer, req monkeyapi.HoldsRequest) (monkeyapi.HoldsResponse, error) {
 	l := s.held[req.Job]
 	held := l != nil && l.token == req.Token && l.valid(s.env.Loop.Elapsed())
@@ -120,7 +120,7 @@ func (s *Service) status(context.Context, transport.Peer, monkeyapi.StatusReques
 	return resp, nil
 }
 
-// locks lists what is held, by job.
+// locks lists the locks that are held, by job.
 func (s *Service) locks() []*lock {
 	return slices.SortedFunc(maps.Values(s.held), func(a, b *lock) int { return cmp.Compare(a.job.ID, b.job.ID) })
 }

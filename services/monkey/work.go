@@ -18,16 +18,16 @@ import (
 
 const (
 	retryWait = time.Second
-	// retryMax bounds how long one step of an attempt is tried again. Then the
-	// attempt has failed, and another monkey may have more luck.
+	// retryMax bounds how long one step of an attempt is tried again. Then the attempt has failed,
+	// and another monkey may succeed.
 	retryMax = time.Minute
-	// refusedRetryMax bounds it for a step that is refused for lack of room.
+	// refusedRetryMax is the bound for a step that is refused for lack of room.
 	refusedRetryMax = 10 * time.Second
-	// fetchTimeout bounds one attempt to fetch a tree of no size; see fetchTime.
+	// fetchTimeout bounds one attempt to fetch an empty tree; see fetchTime.
 	fetchTimeout = 10 * time.Second
 )
 
-// outcome is what an attempt has come to.
+// outcome is the result of an attempt.
 type outcome struct {
 	artifact  cid.Cid
 	log       cid.Cid
@@ -36,12 +36,11 @@ type outcome struct {
 	err       error
 }
 
-// succeeded: nothing that goes wrong after a publication undoes it.
+// succeeded makes the outcome a success: later errors do not undo a publication.
 func (out outcome) succeeded() bool { return out.err == nil || out.published }
 
-// work builds the job under the lock and reports the outcome. Every effect
-// outside of this node follows a look at the lease in the same turn, and is
-// fenced by the token besides.
+// work builds the job under the lock and reports the outcome. Every effect outside of this node
+// follows a check of the lease in the same turn, and is fenced by the token in addition.
 func (s *Service) work(ctx context.Context, l *lock) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -75,8 +74,8 @@ func (s *Service) attempt(ctx context.Context, l *lock, book *logbook) (out outc
 		return out
 	}
 	if out.artifact, out.err = s.storeArtifact(ctx, l, built); out.err != nil {
-		// A conflict: the job was published, nobody heard of it, and the branch has
-		// moved on so far that tns has let the artifact go. That is a success.
+		// A conflict: the job was published, its holder did not learn of that, and the branch has
+		// moved on so far that tns has unpinned the artifact. That is a success.
 		out.err = s.refused(ctx, l, out.err)
 		return out
 	}
@@ -111,8 +110,8 @@ func (s *Service) build(ctx context.Context, l *lock, book *logbook) (Result, er
 	return built, afterBuild.Hit(ctx, s.env)
 }
 
-// buildInTime ends a build that takes longer than patrick allows. That is a
-// failure like others, which is reported: the lock is held all the time.
+// buildInTime ends a build that takes longer than patrick allows. That is an ordinary failure,
+// which is reported: the lock is still held.
 func (s *Service) buildInTime(ctx context.Context, l *lock, req Request) (Result, error) {
 	limited, cancel := clock.WithTimeout(ctx, s.env.Loop, max(0, l.takenAt+l.buildMax-s.env.Loop.Elapsed()))
 	defer cancel()
@@ -177,8 +176,8 @@ func (s *Service) storeArtifact(ctx context.Context, l *lock, built Result) (cid
 	})
 }
 
-// pinFor is how long the pin holds if nobody publishes. In a cloud without tns
-// nobody does, and nobody says what is needed no more.
+// pinFor is how long the pin lasts if nobody publishes. In a cloud without tns nobody publishes or
+// unpins.
 func (s *Service) pinFor() time.Duration {
 	if !s.offered(tnsapi.Service) {
 		return 0
@@ -216,10 +215,9 @@ func (s *Service) publish(ctx context.Context, l *lock, built Result, root cid.C
 	return true, afterPublish.Hit(ctx, s.env)
 }
 
-// refused says what to make of a publication that failed. A conflict means that
-// a newer attempt is known to tns, and then patrick says so too; or that the
-// branch has moved on so far that nobody needs this version: then the job has
-// succeeded without being published.
+// refused returns the outcome of a publication that failed. A conflict means that tns knows a newer
+// attempt, which patrick confirms; or that the branch has moved on so far that this version would
+// not be kept: then the job has succeeded without being published.
 func (s *Service) refused(ctx context.Context, l *lock, err error) error {
 	if transport.KindOf(err) != transport.Conflict || l.lost != "" {
 		return err
@@ -233,8 +231,8 @@ func (s *Service) refused(ctx context.Context, l *lock, err error) error {
 	return err
 }
 
-// retryWhileLeased repeats what may succeed another time, while the lock is held and for
-// at most insistFor. It checks the lease before each try.
+// retryWhileLeased repeats a step after errors that may be transient, while the lock is held and
+// for a bounded time. It checks the lease before each try.
 func (s *Service) retryWhileLeased(ctx context.Context, l *lock, f func(ctx context.Context) error) error {
 	began := s.env.Loop.Elapsed()
 	for until := began + retryMax; ; {
@@ -245,7 +243,7 @@ func (s *Service) retryWhileLeased(ctx context.Context, l *lock, f func(ctx cont
 		switch transport.KindOf(err) {
 		case 0, transport.Conflict, transport.Invalid:
 			return err
-		case transport.Refused: // no room; it may come, but others wait for this slot
+		case transport.Refused: // no room; it may become free, but other jobs wait for this slot
 			until = min(until, began+refusedRetryMax)
 		}
 		if s.env.Loop.Elapsed() >= until || clock.Sleep(ctx, s.env.Loop, retryWait) != nil {

@@ -9,13 +9,12 @@ import (
 	"github.com/taucloud/tau/transport/ask"
 )
 
-// PinTimeout bounds one hoarder's attempt at a pin of content that moves in no
-// time. What is large has the time beside that it takes twice, for two copies,
-// over a slow link, see transport.TransferTime.
+// PinTimeout bounds one hoarder's attempt at a pin of content of negligible size. Large content
+// adds its time on a slow link twice, for two copies, see transport.TransferTime.
 const PinTimeout = 20 * time.Second
 
-// Client speaks to hoarders. It tries them in rendezvous order of the root, so
-// that what is asked of an item tends to go to those that hold it.
+// Client speaks to hoarders. It tries them in rendezvous order of the root, so that requests about
+// an item tend to go to its holders.
 type Client struct {
 	ep    *transport.Endpoint
 	asker *ask.Asker
@@ -26,9 +25,9 @@ func NewClient(ep *transport.Endpoint) *Client {
 	return &Client{ep: ep, asker: ask.New(ep, policy)}
 }
 
-// policy: a NotFound may be a replica that lags, so it is believed only when all
-// say so. A Conflict is believed at once: the next one may not have heard yet of
-// what it rests on. A refusal says more than the silence of those tried after it.
+// policy: a NotFound may come from a replica that lags, so it counts only when all say so. A
+// Conflict counts at once: the next hoarder may not know of its cause yet. A refusal outranks the
+// silence of hoarders tried after it.
 var policy = ask.Policy{
 	Service:  Service,
 	Final:    []transport.Kind{transport.Invalid, transport.Conflict},
@@ -36,44 +35,41 @@ var policy = ask.Policy{
 	PeersMax: 6,
 }
 
-// Pin asks that content be kept. It returns when content and pin are on the
-// disk of a hoarder and, if a second one with room is reachable and wanted, on
-// that one's too; so the caller may go away then. Refused: no hoarder that was
-// asked has room. Conflict: the owner has withdrawn it with this Seq or a higher
-// one. Pinning is idempotent; try again after Timeout or Unreachable.
+// Pin asks that content be kept. It returns when content and pin are on the disk of a hoarder and,
+// if a second copy is wanted and a hoarder with room is reachable, on that one's too; the caller
+// may stop then. Refused: no hoarder that was asked has room. Conflict: the owner has withdrawn it
+// with this Seq or a higher one. Pinning is idempotent; try again after Timeout or Unreachable.
 func (c *Client) Pin(ctx context.Context, req PinRequest) (PinResponse, error) {
 	return ask.Call(ctx, c.asker, Pin, req.Root, PinTimeout+2*transport.TransferTime(req.Size), req)
 }
 
-// Unpin withdraws what the owner has pinned with Seq or less. It returns when
-// that is on the disks of two hoarders, or of one if no other answers. The
-// content is let go when it has no owner left. It is idempotent, and no error if
-// nothing was pinned: a pin that is still on its way is covered.
+// Unpin withdraws the owner's pins with Seq or less. It returns when the withdrawal is on the disks
+// of two hoarders, or of one if no other answers. The content is dropped when it has no owner left.
+// It is idempotent, and no error if nothing was pinned: a pin that arrives later is covered too.
 func (c *Client) Unpin(ctx context.Context, req UnpinRequest) error {
 	_, err := ask.Call(ctx, c.asker, Unpin, req.Root, callTimeout, req)
 	return err
 }
 
-// Owners lists who wants an item kept, as the first hoarder that answers knows.
+// Owners lists the owners of an item, as known to the first hoarder that answers.
 func (c *Client) Owners(ctx context.Context, req OwnersRequest) (OwnersResponse, error) {
 	return ask.Call(ctx, c.asker, Owners, req.Root, callTimeout, req)
 }
 
-// Owned lists a page of what owners with a prefix have pinned, for an owner that
-// compares what is kept for it with what it still wants.
+// Owned lists a page of the pins of owners with a prefix, for an owner that compares them with its
+// needs.
 func (c *Client) Owned(ctx context.Context, req OwnedRequest) (OwnedResponse, error) {
 	return ask.Call(ctx, c.asker, ListOwned, req.Prefix, callTimeout, req)
 }
 
-// Locate returns hoarders that claim the content and are believed alive, the
-// best first. NotFound if no hoarder that was asked knows of any.
+// Locate returns hoarders that claim the content and are believed alive, best-ranked first.
+// NotFound if no hoarder that was asked knows of any.
 func (c *Client) Locate(ctx context.Context, root string) ([]transport.Peer, error) {
 	resp, err := ask.Call(ctx, c.asker, Locate, root, callTimeout, RootRequest{Root: root})
 	return resp.Holders, err
 }
 
-// Demand reports n more uses of an item. What was reported may be lost in a
-// crash: demand is a hint.
+// Demand reports n more uses of an item. A report may be lost in a crash: demand is a hint.
 func (c *Client) Demand(ctx context.Context, root string, n int) error {
 	_, err := ask.Call(ctx, c.asker, Demand, root, callTimeout, DemandRequest{Root: root, N: n})
 	return err

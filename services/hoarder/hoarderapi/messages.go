@@ -6,8 +6,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Kind says what an item is. Both are kept alike; a database is the content of
-// a name that changes, see PinRequest.Version.
+// Kind is the kind of an item. Both kinds are kept alike; a database is a sequence of snapshots
+// under one name, see PinRequest.Version.
 type Kind string
 
 // The kinds of item.
@@ -19,26 +19,26 @@ const (
 // TargetDefault is how many copies an item gets when its pin does not say.
 const TargetDefault = 3
 
-// Bounds of a request; what exceeds them is Invalid.
+// Bounds of a request; one that exceeds them is Invalid.
 const (
 	TargetMax  = 64
 	HoldersMax = 16
 	TextLenMax = 256 // Root, Owner, Name, in bytes
 	DemandMax  = 1 << 20
 	ForMax     = 30 * 24 * time.Hour
-	// OwnersMax bounds the owners of one item, and what is remembered of former
-	// ones; the next is Refused.
+	// OwnersMax bounds the owners of one item, and separately the remembered former ones; further
+	// ones are Refused.
 	OwnersMax = 1024
 	// OwnedPage is how many pins one answer to Owned or Owners lists at most.
 	OwnedPage = 256
 )
 
-// Forever is the Seq of an Unpin that no later pin of the same owner undoes:
-// for owners that come once, such as a version of a branch.
+// Forever is the Seq of an Unpin that no later pin of the same owner undoes: for owners that pin
+// only once, such as a version of a branch.
 const Forever = ^uint64(0)
 
-// PinRequest asks that content be kept for an owner. An item is kept while it
-// has an owner, whatever others withdraw. Pinning again what is pinned is free.
+// PinRequest asks that content be kept for an owner. An item is kept while it has an owner,
+// whatever others withdraw. Repeating a pin costs nothing.
 type PinRequest struct {
 	// Root is the CID of the content's DAG.
 	Root string
@@ -46,29 +46,29 @@ type PinRequest struct {
 	// Target is the number of copies wanted; 0 means TargetDefault. Of several
 	// owners of one root the highest target counts.
 	Target int
-	// Demand is how much the content is asked for; 0 means 1. It orders repairs.
+	// Demand is the expected demand for the content; 0 means 1. It orders repairs.
 	Demand int
 	// Size is the DAG's size in bytes, 0 if unknown. A root that turns out to be
 	// larger is refused.
 	Size int64
 	// Holders have the content now. The caller is one without being listed.
 	Holders []transport.Peer
-	// Owner is who wants it, never empty: "tns/site/main/000042". Name is a
-	// database's name, unique within its owner and empty for an asset. Owner and
-	// Name together are one voice about a root: one pin or one withdrawal.
+	// Owner identifies the owner and is never empty: "tns/site/main/000042". Name is a database's
+	// name, unique within its owner and empty for an asset. For each root, Owner and Name together
+	// have one pin or one withdrawal.
 	Owner string
 	Name  string
-	// Seq is the owner's own counter. Of all that one owner says of one root the
-	// highest Seq counts, and of equal ones the withdrawal: so a pin that comes
-	// late, or again, never undoes an Unpin of the same or a higher Seq; it is a
-	// Conflict. An owner that never pins a root again leaves it 0.
+	// Seq is the owner's own counter. Of one owner's pins and withdrawals of a root the one with
+	// the highest Seq counts, and the withdrawal among equals: so a late or repeated pin never
+	// undoes an Unpin of the same or a higher Seq; it is a Conflict. An owner that never pins a
+	// root again leaves it 0.
 	Seq uint64
-	// For ends the pin by itself after at least that long, unless the owner pins
-	// with a higher Seq meanwhile: for those who may die before they can withdraw.
-	// 0: until it is withdrawn. It is measured by the hoarders, anew after a start.
+	// For ends the pin by itself after at least that long, unless the owner pins with a higher Seq
+	// meanwhile: for owners that may crash before they can withdraw. 0: until it is withdrawn. Each
+	// hoarder measures it, from the beginning again after a restart.
 	For time.Duration
-	// Version orders a database's snapshots: when a newer one has its copies, the
-	// older ones are let go. 0 for an asset.
+	// Version orders a database's snapshots: when a newer one has its copies, the older ones are
+	// dropped. 0 for an asset.
 	Version uint64
 }
 
@@ -98,15 +98,15 @@ type DemandRequest struct {
 	N    int
 }
 
-// UnpinRequest withdraws what the owner has pinned with Seq or less, or will
-// have: a pin that arrives later is covered too. Others' pins stand.
+// UnpinRequest withdraws the owner's pins with Seq or less, including those that arrive later.
+// Other owners' pins stand.
 type UnpinRequest struct {
 	Root, Owner, Name string
 	Seq               uint64
 }
 
-// OwnersRequest asks who wants an item kept, after an owner and name in the
-// order of the answer; both empty: from the beginning.
+// OwnersRequest asks for the owners of an item, after an owner and name in the order of the answer;
+// both empty: from the beginning.
 type OwnersRequest struct{ Root, AfterOwner, AfterName string }
 
 // OwnersResponse lists owners by (Owner, Name), at most OwnedPage.
@@ -116,8 +116,8 @@ type OwnersResponse struct {
 	More bool
 }
 
-// OwnedRequest asks for what owners have pinned whose text begins with Prefix, in
-// the order of roots, after a root.
+// OwnedRequest asks for the pins of owners whose text begins with Prefix, in the order of roots,
+// after a root.
 type OwnedRequest struct{ Prefix, After string }
 
 // OwnedResponse is one page. Next is the After of the next one, empty at the end;
@@ -149,8 +149,8 @@ type DatabaseResponse struct {
 // Done is an empty response.
 type Done struct{}
 
-// HaveRequest asks a hoarder whether it really holds an item, and for a promise
-// not to release it for the time that Promise in the response says.
+// HaveRequest asks a hoarder whether it holds an item, and for a promise not to release it, see
+// HaveResponse.Promise.
 type HaveRequest struct {
 	Root    string
 	Promise bool
@@ -163,7 +163,7 @@ type HaveResponse struct {
 	Promise time.Duration
 }
 
-// StatusResponse is a hoarder about itself.
+// StatusResponse is a hoarder's status.
 type StatusResponse struct {
 	Items      int // known
 	Held       int

@@ -9,7 +9,7 @@ import (
 // StatusRequest asks a monkey what it is doing.
 type StatusRequest struct{}
 
-// StatusResponse is what it is doing, by job.
+// StatusResponse lists its work, by job.
 type StatusResponse struct {
 	Slots int
 	Work  []Work

@@ -1,5 +1,4 @@
-// Package monkeyapi is how others speak to monkeys: the offers of jobs, and
-// what a monkey says about its work.
+// Package monkeyapi is how others speak to monkeys: the offers of jobs, and a monkey's status.
 package monkeyapi
 
 import (

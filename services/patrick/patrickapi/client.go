@@ -8,8 +8,7 @@ import (
 	"github.com/taucloud/tau/transport/ask"
 )
 
-// What is large has the time beside that it takes over a slow link, see
-// transport.TransferTime.
+// Timeouts of large content are longer by its time on a slow link, see transport.TransferTime.
 const (
 	// PushTimeout bounds a push at one patrick: it waits for two disks. PushTime is
 	// that of a large tree.
@@ -20,8 +19,8 @@ const (
 	// finishTimeout bounds a report at one patrick: it fetches the log, and passes it
 	// on.
 	finishTimeout = 12 * time.Second
-	// logsTimeout bounds the silence of one patrick that is to send a log: it may have
-	// to fetch it, and what that has brought is used when it is asked again.
+	// logsTimeout bounds the wait for a log from one patrick: it may have to fetch it, and a later
+	// request continues the fetch.
 	logsTimeout = 8 * time.Second
 	// CallTimeout bounds any other request at one patrick.
 	CallTimeout = 5 * time.Second
@@ -29,8 +28,8 @@ const (
 	avoidFor = 5 * time.Second
 )
 
-// PushTime bounds a push of so many bytes at one patrick: they cross a link to it,
-// another one to the coordinator, and a third one to who keeps the second copy.
+// PushTime bounds a push of so many bytes at one patrick: they cross a link to it, another one to
+// the coordinator, and a third one to the patrick with the second copy.
 func PushTime(bytes int64) time.Duration { return PushTimeout + 3*transport.TransferTime(bytes) }
 
 // Client asks patricks, the coordinator of what is asked for first and then the others
@@ -45,19 +44,18 @@ func NewClient(ep *transport.Endpoint) *Client {
 	return &Client{ep: ep, asker: ask.New(ep, policy)}
 }
 
-// policy: what a patrick says of a job is the word of the job's coordinator, since
-// others pass the request on.
+// policy: an answer about a job comes from its coordinator, since other patricks pass the request
+// on.
 var policy = ask.Policy{
 	Service:  Service,
 	Final:    []transport.Kind{transport.NotFound, transport.Conflict, transport.Invalid},
 	AvoidFor: avoidFor,
 }
 
-// NewEvent makes the event of a push that was noticed just now; id is 1 to
-// NameLenMax bytes that no other push of the branch has. seen is the greatest
-// order of the branch that the caller knows of, 0 if none: it keeps two events
-// of one caller in order when the patrick that knew of the first is gone. Keep
-// the event: a delivery with another one is another push.
+// NewEvent makes the event of a new push; id is 1 to NameLenMax bytes that no other push of the
+// branch has. seen is the greatest order of the branch that the caller knows of, 0 if none: it
+// keeps two events of one caller in order when the patrick that knew of the first is gone. Keep the
+// event: a delivery with another one is another push.
 func (c *Client) NewEvent(ctx context.Context, project, repository, branch, id string, seen uint64) (Event, error) {
 	resp, err := ask.Call(ctx, c.asker, NewEvent, BranchID(repository, branch), CallTimeout, EventRequest{
 		Project: project, Repository: repository, Branch: branch, Seen: seen,
@@ -65,15 +63,15 @@ func (c *Client) NewEvent(ctx context.Context, project, repository, branch, id s
 	return Event{ID: id, Order: resp.Order}, err
 }
 
-// Push delivers a push. nil means that the job survives, or has ended. After
-// any error the event may be delivered again: it stays one job. Conflict: it is
-// older than all that is remembered of the branch, see README.
+// Push delivers a push. nil means that the job is durable, or has ended. After any error the event
+// may be delivered again: it stays one job. Conflict: it is older than all that is remembered of
+// the branch, see README.
 func (c *Client) Push(ctx context.Context, req PushRequest) (PushResponse, error) {
 	return ask.Call(ctx, c.asker, Push, BranchID(req.Repository, req.Branch), PushTime(int64(len(req.Tree))), req)
 }
 
-// Claim asks for a job's lock. Conflict means that somebody else has it, or
-// that it is not to be had now.
+// Claim asks for a job's lock. Conflict means that another monkey has it, or that it cannot be
+// claimed now.
 func (c *Client) Claim(ctx context.Context, req ClaimRequest) (Grant, error) {
 	return ask.Call(ctx, c.asker, Claim, BranchOf(req.Job), CallTimeout, req)
 }
@@ -104,9 +102,8 @@ func (c *Client) List(ctx context.Context, req ListRequest) (ListResponse, error
 	return ask.Call(ctx, c.asker, List, req.Project, CallTimeout, req)
 }
 
-// Cancel asks to end a job without an outcome. What this asks for is the end of the
-// job as it is now: a request that comes late, or again, does not end what was
-// begun anew since.
+// Cancel asks to end a job without an outcome. It cancels the current rebuild of the job only: a
+// late or repeated request does not cancel a later rebuild.
 func (c *Client) Cancel(ctx context.Context, job string) (CancelResponse, error) {
 	now, err := c.Job(ctx, job)
 	if err != nil {
@@ -115,10 +112,9 @@ func (c *Client) Cancel(ctx context.Context, job string) (CancelResponse, error)
 	return ask.Call(ctx, c.asker, Cancel, BranchOf(job), CallTimeout, CancelRequest{Job: job, Rebuild: now.Rebuilds})
 }
 
-// Rebuild begins a job anew that has failed or was cancelled. It keeps its
-// order: what was pushed later stays newer. Conflict: it has succeeded, or has
-// not ended. Refused: its tree is gone. What this asks for is the next rebuild of
-// the job as it is now: however often and late the request comes, it is one.
+// Rebuild begins a job anew that has failed or was cancelled. It keeps its order: what was pushed
+// later stays newer. Conflict: it has succeeded, or has not ended. Refused: its tree is gone. It
+// asks for the rebuild after the current one: late or repeated requests cause no further rebuild.
 func (c *Client) Rebuild(ctx context.Context, job string) (RebuildResponse, error) {
 	now, err := c.Job(ctx, job)
 	if err != nil {
@@ -131,8 +127,8 @@ func (c *Client) Rebuild(ctx context.Context, job string) (RebuildResponse, erro
 	return ask.Call(ctx, c.asker, Rebuild, BranchOf(job), rebuildTimeout+2*transport.TransferTime(min(now.TreeSize, TreeLenMax)), RebuildRequest{Job: job, N: n})
 }
 
-// Logs returns the log of a job as far as it is known. NotFound: there is none
-// yet, or none was kept. Unreachable: whoever keeps it does not answer.
+// Logs returns the log of a job as far as it is known. NotFound: there is none yet, or none was
+// kept. Unreachable: the patricks that keep it do not answer.
 func (c *Client) Logs(ctx context.Context, job string) (LogsResponse, error) {
 	ctx = transport.Patient(ctx, logsTimeout)
 	return ask.Call(ctx, c.asker, Logs, BranchOf(job), logsTimeout+2*transport.TransferTime(LogLenMax), JobRequest{Job: job})

@@ -13,9 +13,8 @@ import (
 	"github.com/taucloud/tau/transport/rendezvous"
 )
 
-// Status is where a job is in its life. A job that is Failed, Cancelled or
-// Success is final. The numeric order is the order in which conflicting
-// knowledge of a job is resolved: what is greater wins.
+// Status is the state of a job. A job that is Failed, Cancelled or Success is final. The numeric
+// order is the order in which conflicting knowledge of a job is resolved: what is greater wins.
 type Status uint8
 
 // The states of a job.
@@ -75,27 +74,26 @@ type Job struct {
 	Error string
 }
 
-// BranchID names a branch of a repository. Decisions about all jobs of a
-// branch are made by one patrick, the branch's coordinator.
+// BranchID identifies a branch of a repository. Decisions about all jobs of a branch are made by
+// one patrick, the branch's coordinator.
 func BranchID(repository, branch string) string { return digest(8, repository, branch) }
 
-// Event is the identity of one push, however often it is delivered. Whoever
-// notices a push makes its event, once, before the first delivery
-// (Client.NewEvent), and keeps it for every further one.
+// Event is the identity of one push, however often it is delivered. The process that notices a push
+// makes its event, once, before the first delivery (Client.NewEvent), and uses it for all
+// deliveries.
 type Event struct {
-	// ID tells events of a branch apart that have the same Order: a forge's
-	// delivery id, say. 1 to NameLenMax bytes.
+	// ID distinguishes events of a branch that have the same Order; it is a forge's delivery id,
+	// say. 1 to NameLenMax bytes.
 	ID string
-	// Order is the event's place among the events of its branch. A patrick gives
-	// it: greater than all that it knows of, so an event that was made after
-	// another one was acknowledged has the greater order. Events that were made
-	// at the same time, or on two sides of a partition, may have equal ones: then
-	// the job's id decides, everywhere alike.
+	// Order is the event's place among the events of its branch. A patrick gives it, greater than
+	// all orders that it knows, so an event made after another one was acknowledged has the greater
+	// order. Events that were made at the same time, or on two sides of a partition, may have equal
+	// ones: then the job's id decides, everywhere alike.
 	Order uint64
 }
 
-// Bounds of an order: whoever names one that is more than OrderStepMax beyond
-// all that is known is refused, so that no single writer can use orders up.
+// Bounds of an order: one that is more than OrderStepMax above all known ones is refused, so that
+// no single writer can exhaust the orders.
 const (
 	OrderMax     = 1 << 62
 	OrderStepMax = 1 << 32
@@ -116,7 +114,7 @@ const (
 	jobIDLen    = orderEnd + 1 + 24
 )
 
-// OrderOf is the order within a job's id, 0 if it is none.
+// OrderOf is the order within a job's id, 0 if s is no job's id.
 func OrderOf(job string) uint64 {
 	if len(job) != jobIDLen {
 		return 0
@@ -173,5 +171,5 @@ type Grant struct {
 	BuildMax time.Duration
 }
 
-// RankKey is what monkeys are ranked by: another order for each attempt.
+// RankKey is the rendezvous key by which monkeys are ranked for the offer: it differs for each attempt.
 func (o Offer) RankKey() string { return o.Job + "/" + strconv.FormatUint(o.Attempt, 10) }

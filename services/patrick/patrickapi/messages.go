@@ -33,7 +33,7 @@ type PushRequest struct {
 	Commit     string
 	// Tree is the encoded Tree of the commit, at most TreeLenMax bytes.
 	Tree []byte
-	// Event is what was pushed; equal events must come with equal contents.
+	// Event identifies the push; equal events must come with equal contents.
 	Event Event
 	// NewestWins: older jobs of the branch that are not final are superseded.
 	NewestWins bool
@@ -44,7 +44,7 @@ type PushResponse struct {
 	Job string
 	// Duplicate: the event was known before; Job is the same job.
 	Duplicate bool
-	// Forgotten: its job ended so long ago that only this is known of it.
+	// Forgotten: the job ended so long ago that it was forgotten but for its id.
 	Forgotten bool
 }
 
@@ -58,7 +58,7 @@ type EventRequest struct {
 	Seen uint64
 }
 
-// EventResponse gives it.
+// EventResponse gives the event's order.
 type EventResponse struct {
 	Order uint64
 }
@@ -74,8 +74,8 @@ type RebuildRequest struct {
 	N   int
 }
 
-// CancelRequest asks that a job be ended. Rebuild is which one of it is meant, 0 for
-// what was pushed: what is begun anew meanwhile goes on.
+// CancelRequest asks that a job be ended. Rebuild says which rebuild of it is meant, 0 for the
+// original push; later rebuilds are not cancelled.
 type CancelRequest struct {
 	Job     string
 	Rebuild int
@@ -109,14 +109,14 @@ type FinishRequest struct {
 	// Published: tns has accepted the publication under Token. Then the
 	// success counts even if the lease has ended meanwhile.
 	Published bool
-	// Permanent: another attempt is useless, the fault is in what was pushed.
+	// Permanent: another attempt is useless, the fault is in the pushed tree.
 	Permanent bool
-	// Abandoned: the holder stops in order. That is no failure of the job.
+	// Abandoned: the holder shuts down in order. That is no failure of the job.
 	Abandoned bool
 	// Artifact and Log are CIDs, "" if there is none.
 	Artifact string
 	Log      string
-	// LogSize is the log's, in bytes: a patrick gives a large one more time to come.
+	// LogSize is the size of the log in bytes: a patrick allows more time to fetch a large one.
 	LogSize int64
 	Error   string
 }
@@ -130,7 +130,7 @@ type FinishResponse struct {
 
 // OpenRequest asks for open jobs that can be claimed now.
 type OpenRequest struct {
-	// Limit bounds the answer; 0 and more than AnnounceLenMax mean that.
+	// Limit bounds the answer; 0 and more than AnnounceLenMax mean AnnounceLenMax.
 	Limit int
 }
 
@@ -167,9 +167,9 @@ type ListResponse struct {
 	More bool
 }
 
-// CancelResponse says what became of the job: Cancelled, or Locked if its
-// holder must hear of it first, or another final state that came earlier. It
-// speaks of the Rebuild that was to be cancelled, whatever was begun since.
+// CancelResponse says what became of the job: Cancelled, or Locked if its holder must be told
+// first, or another final state that came earlier. It is about the Rebuild that was to be
+// cancelled, not about later ones.
 type CancelResponse struct {
 	Status  Status
 	Rebuild int
@@ -181,29 +181,28 @@ type RebuildResponse struct {
 	Rebuilds int
 }
 
-// LogsResponse is what is known of a job's log. Full: Lines is all of it, of the
-// last attempt that reported; otherwise the attempt is running, and Lines is the
-// end of what has come so far. There is always a line: if nothing can be told,
-// that is an error.
+// LogsResponse is the known part of a job's log. Full: Lines is the whole log of the last attempt
+// that reported; otherwise the attempt is running, and Lines is the end of its log so far. There is
+// always a line: without one the call is an error.
 type LogsResponse struct {
 	Lines []string
 	Full  bool
 }
 
-// KeepRequest asks another patrick to fetch a tree or a log from the caller and
-// to make it durable. Size is its, in bytes.
+// KeepRequest asks another patrick to fetch a tree or a log from the caller and to make it durable.
+// Size is in bytes.
 type KeepRequest struct {
 	Root string
 	Size int64
 }
 
-// KeepResponse says that it is.
+// KeepResponse says that it is durable.
 type KeepResponse struct{}
 
-// PingRequest asks whether a patrick is there.
+// PingRequest asks whether a patrick can be reached.
 type PingRequest struct{}
 
-// PingResponse says that it is.
+// PingResponse answers it.
 type PingResponse struct{}
 
 // LogNote streams log lines of a running attempt, best effort.

@@ -30,8 +30,7 @@ func (t Tree) Encode() []byte {
 	return transport.Encode(Tree{Files: files})
 }
 
-// DecodeTree is the inverse of Encode. What is not a clean tree has Kind
-// Invalid.
+// DecodeTree is the inverse of Encode. The error for an unclean tree has Kind Invalid.
 func DecodeTree(data []byte) (Tree, error) {
 	var t Tree
 	if len(data) > TreeLenMax {
