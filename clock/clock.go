@@ -9,8 +9,8 @@
 // Whatever was read before a park must be read again after it.
 //
 // This package holds the two interfaces, everything that can be written once
-// over them (Sleep, WithTimeout, First, Queue, Every, Do, Offload) and the live
-// loop. The simulated loop lives in package sim; both pass the same
+// over them (Sleep, WithTimeout, First, Queue, Every, Do, Offload, Within, Owned) and the
+// live loop. The simulated loop lives in package sim; both pass the same
 // conformance suite, clock/clocktest.
 package clock
 
@@ -67,4 +67,10 @@ type Loop interface {
 	Enter(name string, f func(ctx context.Context)) (lost <-chan struct{})
 	// Leave is what Offload does. It must be called by a task of this loop.
 	Leave(ctx context.Context, f func()) error
+	// Branch returns a loop whose tasks share nothing with those of this one, so that
+	// live they may run at once, on several cores. It stops with this loop, which is
+	// over only when the branch's tasks have returned, too. A simulated branch has its
+	// turns among those of this loop. What its tasks and others have in common, they
+	// reach with [Within]: see [Owned]. It may be called from anywhere.
+	Branch() Loop
 }

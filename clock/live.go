@@ -14,14 +14,20 @@ var processStart = time.Now()
 // Live is the loop of a real node: a mutex, held while service code runs and
 // released while it is parked. It measures how long its turns are.
 type Live struct {
-	name   string
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	*liveTree
+	name string
 
 	turn    sync.Mutex
 	running *liveTask     // whose turn it is
 	began   time.Duration // when it did
-	turns   turnMeter
+	turns   *turnMeter    // nil: nobody else waits for them
+}
+
+// liveTree is what a loop and its branches have in common: they end together, and
+// what runs on any of them is counted in one place.
+type liveTree struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
 
 	mu      sync.Mutex
 	open    int // tasks and timer calls that were let in and have not returned
@@ -48,11 +54,14 @@ func NewLive() *Live { return NewNamedLive("", nil) }
 // NewNamedLive returns a running loop that warns of long turns (see
 // LongTurn) in log, by its name and the task's; log may be nil.
 func NewNamedLive(name string, log *slog.Logger) *Live {
-	l := &Live{name: name, over: make(chan struct{})}
-	l.turns.log = log
-	l.ctx, l.cancel = context.WithCancelCause(context.Background())
-	return l
+	tree := &liveTree{over: make(chan struct{})}
+	tree.ctx, tree.cancel = context.WithCancelCause(context.Background())
+	return &Live{liveTree: tree, name: name, turns: &turnMeter{log: log}}
 }
+
+// Branch implements Loop. Turns of a branch are not measured, since they hold up
+// nobody else. Nothing is left of it when its last task has returned.
+func (l *Live) Branch() Loop { return &Live{liveTree: l.liveTree, name: l.name} }
 
 // Now implements Clock.
 func (l *Live) Now() time.Time { return time.Now() }
@@ -61,7 +70,12 @@ func (l *Live) Now() time.Time { return time.Now() }
 func (l *Live) Elapsed() time.Duration { return time.Since(processStart) }
 
 // Turns implements TurnMeter.
-func (l *Live) Turns() TurnStats { return l.turns.stats() }
+func (l *Live) Turns() TurnStats {
+	if l.turns == nil {
+		return TurnStats{}
+	}
+	return l.turns.stats()
+}
 
 // AfterFunc implements Clock.
 func (l *Live) AfterFunc(d time.Duration, f func()) Timer {
@@ -155,8 +169,8 @@ func (l *Live) Leave(ctx context.Context, f func()) error {
 	return l.ended(ctx)
 }
 
-// Stop ends the loop: parked tasks return ErrStopped. It waits until all tasks
-// have returned or grace has passed, and reports whether they have: then none
+// Stop ends the loop and its branches: parked tasks return ErrStopped. It waits until
+// all tasks have returned or grace has passed, and reports whether they have: then none
 // will ever run again.
 func (l *Live) Stop(grace time.Duration) bool {
 	l.mu.Lock()
@@ -178,7 +192,7 @@ func (l *Live) Stop(grace time.Duration) bool {
 	}
 }
 
-func (l *Live) ended(ctx context.Context) error {
+func (l *liveTree) ended(ctx context.Context) error {
 	if l.ctx.Err() != nil {
 		return ErrStopped
 	}
@@ -190,7 +204,7 @@ func (l *Live) ended(ctx context.Context) error {
 
 // letIn counts a task or a timer's call, unless it comes too late: a timer's
 // when the loop has stopped, a task when it is over.
-func (l *Live) letIn(timer bool) bool {
+func (l *liveTree) letIn(timer bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped && (timer || l.open == 0) {
@@ -200,7 +214,7 @@ func (l *Live) letIn(timer bool) bool {
 	return true
 }
 
-func (l *Live) letOut() {
+func (l *liveTree) letOut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open--
@@ -209,7 +223,7 @@ func (l *Live) letOut() {
 
 // closeIfOver is called when stopped or open has changed: the loop cannot be
 // over before, nor be over twice.
-func (l *Live) closeIfOver() {
+func (l *liveTree) closeIfOver() {
 	if l.stopped && l.open == 0 {
 		close(l.over)
 	}
@@ -225,7 +239,7 @@ func (l *Live) take(t *liveTask) {
 func (l *Live) giveUp() *liveTask {
 	t, took := l.running, l.Elapsed()-l.began
 	l.turn.Unlock()
-	if l.turns.add(took) {
+	if l.turns != nil && l.turns.add(took) {
 		l.turns.warn(l.name, t, took)
 	}
 	return t

@@ -30,9 +30,7 @@ func httpRun(t *testing.T, wire sim.WireKind) (out sim.Outcome, whole, failed in
 			nodes = append(nodes, n)
 		}
 		server := nodes[2]
-		httpstream.Serve(server.Endpoint, "http", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(w, r.Body)
-		}))
+		httpstream.Serve(server.Endpoint, "http", transporttest.Echo{})
 		ended := 0
 		exchange := func(ctx context.Context, n *sim.Bare, i int) {
 			defer func() { ended++ }()

@@ -34,6 +34,7 @@ type loop struct {
 // task is a goroutine that runs when the world resumes it.
 type task struct {
 	loop   *loop
+	on     clock.Loop // loop, or the branch of it that it is a task of
 	name   string
 	resume chan error
 	runner *runner
@@ -62,9 +63,12 @@ func (l *loop) Now() time.Time { return l.life.node.wallClock() }
 // Elapsed implements clock.Clock.
 func (l *loop) Elapsed() time.Duration { return l.life.node.elapsed() }
 
-// AfterFunc implements clock.Clock. The function runs on the world's thread, and
-// never early by this node's own clock, even if that has slowed down meanwhile.
-func (l *loop) AfterFunc(d time.Duration, f func()) clock.Timer {
+// AfterFunc implements clock.Clock.
+func (l *loop) AfterFunc(d time.Duration, f func()) clock.Timer { return l.afterFunc(l, d, f) }
+
+// afterFunc has f run on the world's thread, in a turn of on, and never early by this
+// node's own clock, even if that has slowed down meanwhile.
+func (l *loop) afterFunc(on clock.Loop, d time.Duration, f func()) clock.Timer {
 	clocks := &l.life.node.clocks
 	due := clocks.elapsedAt(l.w.nowNS()) + int64(max(0, d))
 	l.w.mustHaveTurn("AfterFunc")
@@ -87,7 +91,9 @@ func (l *loop) AfterFunc(d time.Duration, f func()) clock.Timer {
 		}
 		e.fire = nil
 		if !l.stopped {
+			l.w.timerOn = on
 			f()
+			l.w.timerOn = nil
 		}
 	}
 	e.fire = fire
@@ -111,7 +117,9 @@ func (t *timer) Stop() bool {
 }
 
 // Go implements clock.Loop.
-func (l *loop) Go(name string, f func(ctx context.Context)) {
+func (l *loop) Go(name string, f func(ctx context.Context)) { l.start(l, name, f) }
+
+func (l *loop) start(on clock.Loop, name string, f func(ctx context.Context)) {
 	l.w.mustHaveTurn("Go")
 	if l.stopped && l.open == 0 {
 		return
@@ -120,13 +128,17 @@ func (l *loop) Go(name string, f func(ctx context.Context)) {
 	l.seq++
 	l.w.register(&event{
 		at: l.w.nowNS(), node: l.life.node, life: l.life, kind: kindStart, a: l.id, b: l.seq, label: name,
-		fire: func() { l.w.startTask(l, name, f) },
+		fire: func() { l.w.startTask(l, on, name, f) },
 	})
 }
 
 // Enter implements clock.Loop. The tasks of foreign goroutines have numbers of
 // their own, so that it does not matter what the turn's owner does meanwhile.
 func (l *loop) Enter(name string, f func(ctx context.Context)) <-chan struct{} {
+	return l.startForeign(l, name, f)
+}
+
+func (l *loop) startForeign(on clock.Loop, name string, f func(ctx context.Context)) <-chan struct{} {
 	w := l.w
 	w.disturb()
 	w.mustEnterAlone(l)
@@ -141,13 +153,13 @@ func (l *loop) Enter(name string, f func(ctx context.Context)) <-chan struct{} {
 	l.entering = append(l.entering, lost)
 	w.register(&event{
 		at: w.nowNS(), node: l.life.node, life: l.life, kind: kindEnter, a: l.id, b: l.entered, label: name,
-		fire: func() { l.enter(lost, name, f) },
+		fire: func() { l.enter(on, lost, name, f) },
 	})
 	return lost
 }
 
 // enter starts the task of a foreign goroutine, unless the loop is over.
-func (l *loop) enter(lost chan struct{}, name string, f func(ctx context.Context)) {
+func (l *loop) enter(on clock.Loop, lost chan struct{}, name string, f func(ctx context.Context)) {
 	l.enteringMu.Lock()
 	l.entering = slices.DeleteFunc(l.entering, func(c chan struct{}) bool { return c == lost })
 	l.enteringMu.Unlock()
@@ -156,11 +168,11 @@ func (l *loop) enter(lost chan struct{}, name string, f func(ctx context.Context
 		return
 	}
 	l.open++
-	l.w.startTask(l, name, f)
+	l.w.startTask(l, on, name, f)
 }
 
 // startTask runs f as the current task until it parks or ends.
-func (w *World) startTask(l *loop, name string, f func(ctx context.Context)) {
+func (w *World) startTask(l *loop, on clock.Loop, name string, f func(ctx context.Context)) {
 	var r *runner
 	if n := len(w.idle); n > 0 {
 		r, w.idle = w.idle[n-1], w.idle[:n-1]
@@ -168,7 +180,7 @@ func (w *World) startTask(l *loop, name string, f func(ctx context.Context)) {
 		r = &runner{jobs: make(chan job), resume: make(chan error)}
 		go r.run(w)
 	}
-	t := &task{loop: l, name: name, resume: r.resume, runner: r}
+	t := &task{loop: l, on: on, name: name, resume: r.resume, runner: r}
 	w.current = t
 	r.jobs <- job{task: t, f: f}
 }

@@ -84,8 +84,10 @@ func (p *parking) decide(w *World) {
 func (p *parking) resume() { p.task.loop.resume(p, p.result) }
 
 // Park implements clock.Loop.
-func (l *loop) Park(ctx context.Context, arm func(wake func())) error {
-	t := l.runningTask("Park")
+func (l *loop) Park(ctx context.Context, arm func(wake func())) error { return l.park(l, ctx, arm) }
+
+func (l *loop) park(on clock.Loop, ctx context.Context, arm func(wake func())) error {
+	t := l.runningTask(on, "Park")
 	if err := l.endedBy(ctx); err != nil {
 		arm(func() {})
 		return err
@@ -102,8 +104,10 @@ func (l *loop) Park(ctx context.Context, arm func(wake func())) error {
 
 // Leave implements clock.Loop. Nothing else happens in the world until f has
 // returned or waits for something of this world.
-func (l *loop) Leave(ctx context.Context, f func()) error {
-	t := l.runningTask("Leave")
+func (l *loop) Leave(ctx context.Context, f func()) error { return l.leave(l, ctx, f) }
+
+func (l *loop) leave(on clock.Loop, ctx context.Context, f func()) error {
+	t := l.runningTask(on, "Leave")
 	if err := l.endedBy(ctx); err != nil {
 		return err
 	}
@@ -119,11 +123,11 @@ func (l *loop) Leave(ctx context.Context, f func()) error {
 	return l.endedBy(ctx)
 }
 
-// runningTask is the task that calls one of the loop's operations. It does not
+// runningTask is the task that calls an operation of the loop or a branch. It does not
 // return if the node has crashed.
-func (l *loop) runningTask(operation string) *task {
+func (l *loop) runningTask(on clock.Loop, operation string) *task {
 	t := l.w.current
-	if t == nil || t.loop != l {
+	if t == nil || t.on != on {
 		panic(fmt.Sprintf("sim: %s on loop %s of %s by what is not its running task", operation, l.name, l.life.node.name))
 	}
 	l.w.mustHaveTurn(operation)

@@ -26,6 +26,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/transport"
 )
@@ -81,9 +82,10 @@ type World struct {
 	cfg     Config
 	virtual atomic.Int64 // nanoseconds since the start
 	events  eventHeap
-	current *task     // the one that runs now, nil between turns
-	firing  *event    // the one that fires now
-	idle    []*runner // goroutines without a task
+	current *task      // the one that runs now, nil between turns
+	timerOn clock.Loop // whose timer runs now
+	firing  *event     // the one that fires now
+	idle    []*runner  // goroutines without a task
 
 	pendingMu sync.Mutex
 	pending   []*event

@@ -73,7 +73,7 @@ func flows(n int, class Class) (*Engine, []*session) {
 }
 
 func (s *session) stream(e *Engine) *Stream {
-	st := newStream(&Endpoint{engine: e}, Peer{}, "m")
+	st := newStream(e.Endpoint(nil), Peer{}, "m")
 	st.session = s
 	st.opened(&actions{})
 	return st

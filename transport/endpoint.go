@@ -12,13 +12,22 @@ import (
 // Endpoint is all of the network that a service has. Its methods that take a
 // context must be called by tasks of its loop; the others from anywhere.
 type Endpoint struct {
+	*member
+	loop clock.Loop
+}
+
+// member is a service on the network. All its endpoints, on whatever loops, are one.
+type member struct {
 	engine *Engine
-	loop   clock.Loop
+	home   clock.Loop // that its handlers are registered from
 
 	// Guarded by engine.mu.
 	closed  bool
 	inboxes map[Peer]*inbox
 }
+
+// branch is the endpoint for a task of a branch of the service's loop.
+func (ep *Endpoint) branch() *Endpoint { return &Endpoint{member: ep.member, loop: ep.loop.Branch()} }
 
 // Self is this node.
 func (ep *Endpoint) Self() Peer { return ep.engine.self }
@@ -49,7 +58,35 @@ func (ep *Endpoint) HandleStream(name string, h func(ctx context.Context, from P
 	ep.register(&method{ep: ep, name: name, task: "stream " + name, stream: h})
 }
 
+// StreamHandler serves streams as the function of [Endpoint.HandleStream] does, each on a
+// loop of its own.
+type StreamHandler interface {
+	ServeStream(ctx context.Context, from Peer, hello []byte, s *Stream)
+}
+
+// HandleStreamApart is HandleStream for a data plane: each stream is served by a task of a
+// branch of the endpoint's loop, so that a real node serves them on all its cores. The
+// handler parks on [Stream.Endpoint]'s loop, makes its own calls through that endpoint,
+// and reaches what it has in common with its service by clock.Within or in a
+// clock.Owned. A handler that holds anything else through which it could reach that is
+// a bug, see clock.CheckShareable.
+func (ep *Endpoint) HandleStreamApart(name string, h StreamHandler) {
+	if err := clock.CheckShareable(h); err != nil {
+		panic(fmt.Sprintf("transport: the handler of %s cannot have loops of its own: %v", name, err))
+	}
+	ep.register(&method{ep: ep, name: name, task: "stream " + name, stream: h.ServeStream, apart: true})
+}
+
+// mustBeHome: an endpoint on a branch has no handlers. They would outlive what the
+// branch is for.
+func (ep *Endpoint) mustBeHome(name string) {
+	if ep.loop != ep.home {
+		panic(fmt.Sprintf("transport: %s is registered at an endpoint of a branch", name))
+	}
+}
+
 func (ep *Endpoint) register(m *method) {
+	ep.mustBeHome(m.name)
 	e := ep.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -65,7 +102,7 @@ func (ep *Endpoint) isClosed() bool {
 	return ep.closed
 }
 
-// Close ends what a service has on the network: its handlers are taken away and
+// Close ends what a service has on the network, on all its loops: its handlers are taken away and
 // cancelled, whoever waits for them and its own calls and streams hear of it at
 // once. The engine and its conns stay.
 func (ep *Endpoint) Close() {
@@ -82,18 +119,18 @@ func (ep *Endpoint) Close() {
 		}
 		for _, l := range e.linksInOrder() {
 			for _, o := range l.waiting {
-				if o.stream != nil && o.stream.ep == ep {
+				if o.stream != nil && o.stream.ep.member == ep.member {
 					o.stream.end(stoppedError, a)
 				}
 			}
 		}
 		for _, id := range slices.Sorted(maps.Keys(e.calls)) {
-			if c := e.calls[id]; c != nil && c.ep == ep {
+			if c := e.calls[id]; c != nil && c.ep.member == ep.member {
 				e.abandon(c, stoppedError, a)
 			}
 		}
 		for _, w := range e.waiting {
-			if w.call != nil && w.call.ep == ep {
+			if w.call != nil && w.call.ep.member == ep.member {
 				e.finish(w.call, nil, stoppedError, a)
 			}
 		}
@@ -102,10 +139,10 @@ func (ep *Endpoint) Close() {
 
 func (ep *Endpoint) unregister(a *actions) {
 	e := ep.engine
-	maps.DeleteFunc(e.methods, func(_ string, m *method) bool { return m.ep == ep })
+	maps.DeleteFunc(e.methods, func(_ string, m *method) bool { return m.ep.member == ep.member })
 	for _, topic := range slices.Sorted(maps.Keys(e.topics)) {
 		sub := e.topics[topic]
-		sub.methods = slices.DeleteFunc(sub.methods, func(m *method) bool { return m.ep == ep })
+		sub.methods = slices.DeleteFunc(sub.methods, func(m *method) bool { return m.ep.member == ep.member })
 		if len(sub.methods) == 0 {
 			delete(e.topics, topic)
 			sub.leave(a)
@@ -118,7 +155,7 @@ func (ep *Endpoint) leave(s *session, a *actions) {
 	e := ep.engine
 	for _, id := range slices.Sorted(maps.Keys(s.serving)) {
 		sv := s.serving[id]
-		if sv.method.ep != ep {
+		if sv.method.ep.member != ep.member {
 			continue
 		}
 		e.named(s, sv.method.name, encodeFailure(frameFailure, id, stoppedError.withOp(sv.method.name)), a)
@@ -126,7 +163,7 @@ func (ep *Endpoint) leave(s *session, a *actions) {
 		e.uncount(sv)
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.streams)) {
-		if st := s.streams[id]; st.ep == ep {
+		if st := s.streams[id]; st.ep.member == ep.member {
 			st.abort(stoppedError, a)
 		}
 	}

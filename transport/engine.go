@@ -103,7 +103,7 @@ func NewEngine(host Host, loop clock.Loop, dir Directory, options ...Option) *En
 // Endpoint is the engine as a service on loop sees it: handlers run as tasks of
 // loop, waiting calls park on it.
 func (e *Engine) Endpoint(loop clock.Loop) *Endpoint {
-	return &Endpoint{engine: e, loop: loop, inboxes: map[Peer]*inbox{}}
+	return &Endpoint{member: &member{engine: e, home: loop, inboxes: map[Peer]*inbox{}}, loop: loop}
 }
 
 // Close resets everything; pending calls end with Kind Stopped.

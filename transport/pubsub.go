@@ -44,6 +44,7 @@ func ServiceOf(topic string) string {
 // nothing.
 func (ep *Endpoint) Subscribe(topic string, h func(ctx context.Context, from Peer, message []byte)) {
 	ServiceOf(topic)
+	ep.mustBeHome(topic)
 	e := ep.engine
 	e.do(func(a *actions) {
 		sub := e.topics[topic]

@@ -16,11 +16,13 @@ type method struct {
 	request func(ctx context.Context, from Peer, request []byte) ([]byte, error)
 	note    func(ctx context.Context, from Peer, message []byte)
 	stream  func(ctx context.Context, from Peer, hello []byte, s *Stream)
+	apart   bool // each stream has a loop of its own
 }
 
 // serving is a request or a stream of a peer that a handler is at.
 type serving struct {
 	method   *method
+	loop     clock.Loop // of the handler
 	session  *session
 	id       uint64
 	over     bool // nobody waits for the outcome
@@ -86,11 +88,11 @@ func (e *Engine) take(m *method, s *session, f frame) *serving {
 	s.link.handlers++
 	s.link.serving += size
 	e.serving += size
-	return &serving{method: m, session: s, id: f.id, counted: true, bytes: size}
+	return &serving{method: m, loop: m.ep.loop, session: s, id: f.id, counted: true, bytes: size}
 }
 
 func (e *Engine) runRequest(ctx context.Context, sv *serving, left time.Duration, request []byte) {
-	ctx, cancel := clock.WithTimeout(ctx, sv.method.ep.loop, left)
+	ctx, cancel := clock.WithTimeout(ctx, sv.loop, left)
 	if e.begin(sv, cancel) {
 		response, err := sv.method.request(ctx, sv.session.remote.peer, request)
 		answer := encodeAnswer(sv, e.meddled(sv, response, err), err)
@@ -193,7 +195,7 @@ func (sv *serving) stop(e *Engine, a *actions) {
 	}
 	sv.over = true
 	a.add(func() {
-		sv.method.ep.loop.Go("cancel", func(context.Context) {
+		sv.loop.Go("cancel", func(context.Context) {
 			e.mu.Lock()
 			cancel := sv.cancel
 			e.mu.Unlock()

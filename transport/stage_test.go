@@ -32,6 +32,11 @@ type bubbleLoop struct {
 // Elapsed implements clock.Clock.
 func (l *bubbleLoop) Elapsed() time.Duration { return time.Since(l.began) + time.Hour }
 
+// Branch implements clock.Loop.
+func (l *bubbleLoop) Branch() clock.Loop {
+	return &bubbleLoop{l.Live.Branch().(*clock.Live), l.began}
+}
+
 // onStage runs a test as a task of the engine's loop.
 func onStage(t *testing.T, f func(ctx context.Context, s *stage)) { onStageWith(t, nil, f) }
 

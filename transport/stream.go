@@ -90,6 +90,10 @@ func (ep *Endpoint) OpenStreamOn(ctx context.Context, class Class, to Peer, meth
 // Remote is the peer at the other end.
 func (s *Stream) Remote() Peer { return s.remote }
 
+// Endpoint is the service's, on the loop whose tasks use the stream: that of whoever has
+// opened it, or of its handler.
+func (s *Stream) Endpoint() *Endpoint { return s.ep }
+
 // Send queues a message of at most StreamMessageLenMax bytes, parking while the
 // peer's window is closed or too much waits to be sent. The message still belongs to
 // the caller.

@@ -102,12 +102,17 @@ func (e *Engine) openedByPeer(s *session, f frame, a *actions) error {
 	if sv == nil {
 		return nil
 	}
-	st := newStream(m.ep, s.remote.peer, m.name)
+	ep := m.ep
+	if m.apart {
+		ep = ep.branch()
+	}
+	sv.loop = ep.loop
+	st := newStream(ep, s.remote.peer, m.name)
 	st.session, st.id, st.serving = s, f.id, sv
 	s.streams[f.id] = st
 	st.opened(a)
 	a.add(func() {
-		m.ep.loop.Go(m.task, func(ctx context.Context) { e.runStream(ctx, st, f.message) })
+		ep.loop.Go(m.task, func(ctx context.Context) { e.runStream(ctx, st, f.message) })
 	})
 	return nil
 }

@@ -43,6 +43,11 @@ func Run(t *testing.T, world World) {
 		{"offload does nothing for who has been cancelled", offloadTooLate},
 		{"do brings values and an end from outside", doContext},
 		{"a task that was started after the stop hears of it", startedAfterStop},
+		{"a branch does all that a loop does", branchWorks},
+		{"a branch stops with its loop", branchStops},
+		{"within is a turn of the other loop", withinTakesTurns},
+		{"within waits for what it has begun", withinEnds},
+		{"what loops share is used in turns", ownedInTurns},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

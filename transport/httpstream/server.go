@@ -4,7 +4,8 @@
 // trip, and so answers do not wait for each other. The streams of two nodes share a
 // conn of class Bulk. Each end is a task of a loop that reads and writes in turns -
 // net/http parses and encodes, but none of its goroutines run - so an exchange replays
-// in the simulated world. A body passes through windows (package transport): who does
+// in the simulated world. A server gives each exchange a loop of its own, so a real node
+// serves them on all its cores. A body passes through windows (package transport): who does
 // not read it holds the sender back and nobody else, and no end holds more of it than
 // a window and a buffer.
 //
@@ -36,15 +37,35 @@ const (
 var errHeadTooLong = errors.New("httpstream: the head is too long")
 
 // Serve has a handler answer the requests that come on streams of a method. It runs as
-// a task of the endpoint's loop for each request, and may read the body and write the
-// answer at once. The request's context ends when the client is gone, and its
-// RemoteAddr is the peer. Deadlines are set by http.NewResponseController. A handler
-// that panics with http.ErrAbortHandler resets the stream.
+// a task for each request, and may read the body and write the answer at once. The
+// request's context ends when the client is gone, and its RemoteAddr is the peer.
+// Deadlines are set by http.NewResponseController. A handler that panics with
+// http.ErrAbortHandler resets the stream.
+//
+// Each request has a loop of its own, a branch of the endpoint's, where the handler
+// parks; [Endpoint] is for its own calls. So requests are served at once, and what they
+// share must be a clock.Owned: a handler that holds anything else through which they
+// could reach the same - a pointer, a map, a function - is a bug, see
+// [transport.Endpoint.HandleStreamApart].
 func Serve(ep *transport.Endpoint, method string, h http.Handler) {
-	ep.HandleStream(method, func(ctx context.Context, from transport.Peer, _ []byte, s *transport.Stream) {
-		x := &exchange{conn: transport.NewByteStream(ctx, s), loop: ep.Loop()}
-		x.serve(ctx, from, h)
-	})
+	ep.HandleStreamApart(method, server{h})
+}
+
+// server serves exchanges.
+type server struct{ handler http.Handler }
+
+// ServeStream implements transport.StreamHandler.
+func (sv server) ServeStream(ctx context.Context, from transport.Peer, _ []byte, s *transport.Stream) {
+	x := &exchange{conn: transport.NewByteStream(ctx, s), loop: s.Endpoint().Loop()}
+	x.serve(context.WithValue(ctx, endpointKey{}, s.Endpoint()), from, sv.handler)
+}
+
+// endpointKey finds the endpoint of an exchange in its context.
+type endpointKey struct{}
+
+// Endpoint is the endpoint of the loop that serves a request of [Serve].
+func Endpoint(r *http.Request) *transport.Endpoint {
+	return r.Context().Value(endpointKey{}).(*transport.Endpoint)
 }
 
 // exchange is a request and its response, at the server.

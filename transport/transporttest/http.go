@@ -3,6 +3,7 @@ package transporttest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -83,6 +84,22 @@ func (p *Pattern) Whole() bool { return p.at == p.length }
 
 const httpMethod = "t/http"
 
+// Echo answers with the body of the request.
+type Echo struct{}
+
+// ServeHTTP implements http.Handler.
+func (Echo) ServeHTTP(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }
+
+// handler serves the requests of a test, which itself sees to it that they share
+// nothing but what they may.
+type handler func(w http.ResponseWriter, r *http.Request)
+
+// SharedByLoops implements clock.Shared.
+func (handler) SharedByLoops() {}
+
+// ServeHTTP implements http.Handler.
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h(w, r) }
+
 func (s *suite) get(ctx context.Context, verb, path string, body io.Reader) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, verb, "http://node"+path, body)
 	if err != nil {
@@ -105,7 +122,7 @@ func (s *suite) text(ctx context.Context, verb, path string, body io.Reader) (st
 
 func headsAndBodies(s *suite) {
 	from := s.peer(0).String()
-	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(s, from, r.RemoteAddr)
 		assert.Equal(s, "node", r.Host)
 		raw, err := io.ReadAll(r.Body)
@@ -173,7 +190,7 @@ func checkNoRequests(ctx context.Context, s *suite) {
 
 // serveEcho has node 1 answer with the body of the request.
 func (s *suite) serveEcho() {
-	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, r *http.Request) {
 		_, err := io.Copy(w, r.Body)
 		assert.NoError(s, err)
 	}))
@@ -198,7 +215,7 @@ func bodiesGoBothWays(s *suite) {
 func slowReadersHoldTheServer(s *suite) {
 	const length = 24 << 20
 	var sent atomic.Int64
-	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, r *http.Request) {
 		body, chunk := NewPattern(length), make([]byte, 32<<10)
 		for n, err := body.Read(chunk); err == nil; n, err = body.Read(chunk) {
 			if _, err := w.Write(chunk[:n]); err != nil {
@@ -227,16 +244,24 @@ func slowReadersHoldTheServer(s *suite) {
 }
 
 func clientsThatGo(s *suite) {
-	var readErr, writeErr, ctxErr error
-	over := 0
-	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	type outcome struct {
+		read, write error
+		ctx         []error
+	}
+	ended := clock.Own(s.loop(1), outcome{})
+	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, r *http.Request) {
+		var readErr, writeErr error
 		if r.URL.Path == "/upload" {
 			_, readErr = io.Copy(io.Discard, r.Body)
 		} else {
 			_, writeErr = io.Copy(w, NewPattern(1<<30))
 		}
-		ctxErr = clock.Sleep(r.Context(), s.loop(1), time.Hour)
-		over++
+		loop := httpstream.Endpoint(r).Loop()
+		ctxErr := clock.Sleep(r.Context(), loop, time.Hour)
+		assert.NoError(s, ended.With(context.WithoutCancel(r.Context()), loop, func(o *outcome) {
+			o.read, o.write = errors.Join(o.read, readErr), errors.Join(o.write, writeErr)
+			o.ctx = append(o.ctx, ctxErr)
+		}))
 	}))
 	s.Do(0, func(ctx context.Context) {
 		response, err := s.get(ctx, "GET", "/download", nil)
@@ -253,15 +278,17 @@ func clientsThatGo(s *suite) {
 		assert.Equal(s, transport.Timeout, transport.KindOf(err), "%v", err)
 	})
 	s.Do(1, func(ctx context.Context) {
-		assert.True(s, eventually(ctx, s.loop(1), func() bool { return over == 2 }))
-		assert.Error(s, readErr)
-		assert.Error(s, writeErr)
-		assert.ErrorIs(s, ctxErr, context.Canceled)
+		assert.True(s, eventually(ctx, s.loop(1), func() bool { return len(ended.Here().ctx) == 2 }))
+		assert.Error(s, ended.Here().read)
+		assert.Error(s, ended.Here().write)
+		for _, err := range ended.Here().ctx {
+			assert.ErrorIs(s, err, context.Canceled)
+		}
 	})
 }
 
 func brokenResponsesAreNoticed(s *suite) {
-	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/short" {
 			w.Header().Set("Content-Length", "100")
 		}
@@ -289,7 +316,7 @@ func brokenResponsesAreNoticed(s *suite) {
 // answersMayComeEarly: the rest of the request is not waited for, nor sent when the
 // client has the answer.
 func answersMayComeEarly(s *suite) {
-	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 	}))
 	s.Do(0, func(ctx context.Context) {
@@ -306,7 +333,7 @@ func answersMayComeEarly(s *suite) {
 func deadlinesEndReadsAndWrites(s *suite) {
 	var readErr, writeErr error
 	var over atomic.Bool
-	httpstream.Serve(s.Endpoint(1), httpMethod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, r *http.Request) {
 		defer over.Store(true)
 		control := http.NewResponseController(w)
 		assert.NoError(s, control.SetReadDeadline(s.loop(1).Now().Add(100*time.Millisecond)))

@@ -78,7 +78,7 @@ type testCase struct {
 	run   func(s *suite)
 }
 
-var cases = concat(callCases, noteCases, streamCases, lifeCases, fairCases, httpCases)
+var cases = concat(callCases, noteCases, streamCases, lifeCases, fairCases, httpCases, apartCases)
 
 func concat(lists ...[]testCase) (all []testCase) {
 	for _, list := range lists {
