@@ -9,8 +9,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// rumoursLen is how many peers a replica tells at once of what came by
-// anti-entropy: that heals a partition in round trips, not in intervals.
+// rumoursLen is how many peers a replica tells at once of deltas that arrived by anti-entropy: so
+// news cross a healed partition in round trips, not in intervals.
 const rumoursLen = 2
 
 // startAntiEntropy compares heads with one peer after the other, for ever.
@@ -40,16 +40,15 @@ func (r *Store) tellNext() {
 	}
 }
 
-// spread tells a few more: what was new to us is new to others.
+// spread tells a few more peers of deltas that were new here: they are probably new to them too.
 func (r *Store) spread() {
 	for range min(rumoursLen, len(r.others())) {
 		r.tellNext()
 	}
 }
 
-// onHeads is half of anti-entropy: whoever lacks a head of the other pulls. Who
-// has processed the same deltas and holds other contents is damaged, or the
-// other is.
+// onHeads is half of anti-entropy: a replica that lacks a head of the other one pulls. If both have
+// processed the same deltas and hold different contents, one of them is damaged.
 func (r *Store) onHeads(_ context.Context, from transport.Peer, m headsNote) {
 	if r.ctx.Err() != nil || r.standing().joins() {
 		return
@@ -76,7 +75,7 @@ func (r *Store) onHeads(_ context.Context, from transport.Peer, m headsNote) {
 	}
 }
 
-// answer tells our heads to whoever has told its.
+// answer sends our heads to a peer that has sent its own.
 func (r *Store) answer(to transport.Peer, m headsNote) {
 	if !m.Answer {
 		r.tellHeads(to, true)

@@ -27,18 +27,18 @@ const (
 	crdtVersion   = "/crdt_version"
 )
 
-// part is what of a key an entry is.
+// part is the kind of an entry of a key.
 type part int
 
 const (
-	partNone part = iota // it is not of a key
+	partNone part = iota // not an entry of a key
 	partValue
 	partPriority
 	partElement
 	partTomb
 )
 
-// entry is a key of go-ds-crdt, taken apart.
+// entry is a parsed key of go-ds-crdt.
 type entry struct {
 	part part
 	key  string
@@ -146,7 +146,7 @@ func (o *stagedIndex) Put(_ context.Context, key datastore.Key, value []byte) er
 	return nil
 }
 
-// putRest takes what is not of a key.
+// putRest stores entries that do not belong to a key.
 func (o *stagedIndex) putRest(k string, value []byte) error {
 	if id, ok := cutPart(k, crdtProcessed); ok && o.op != nil {
 		o.op.processed[id] = true

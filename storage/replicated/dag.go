@@ -11,10 +11,9 @@ import (
 	"github.com/taucloud/tau/storage/internal/ondisk"
 )
 
-// dag gives go-ds-crdt its deltas, those of the operation in memory: it needs no
-// others. When it wants to compare the elements of a key it asks for the deltas
-// that set it, and looks at nothing in them but that key and their height; what
-// it gets then is made of the elements themselves.
+// dag gives go-ds-crdt the deltas of the current operation, which are in memory. When go-ds-crdt
+// compares the elements of a key it asks for the deltas that set the key, and reads only that key
+// and their heights; those deltas are synthesised from the elements.
 type dag struct {
 	index *stagedIndex
 }
@@ -53,8 +52,8 @@ func (g *dag) AddMany(ctx context.Context, nodes []ipld.Node) error {
 	return nil
 }
 
-// Get implements ipld.DAGService. Only of the elements that are compared the
-// value is asked for, of others the height.
+// Get implements ipld.DAGService. Values are needed of the compared elements only, of others just
+// the height.
 func (g *dag) Get(_ context.Context, c storage.CID) (ipld.Node, error) {
 	id := deltaID(c)
 	if e := g.index.compared(id); e != nil {
@@ -69,9 +68,8 @@ func (g *dag) Get(_ context.Context, c storage.CID) (ipld.Node, error) {
 	return nil, fmt.Errorf("storage: delta %s is not of the operation", c)
 }
 
-// GetMany implements ipld.DAGService, in the order of cids. It ends with the
-// first error: go-ds-crdt stops listening then, and whoever passes more on to it
-// would wait for ever.
+// GetMany implements ipld.DAGService, in the order of cids. It ends with the first error:
+// go-ds-crdt stops receiving then, and a further send would block for ever.
 func (g *dag) GetMany(_ context.Context, cids []cid.Cid) <-chan *ipld.NodeOption {
 	options := make(chan *ipld.NodeOption, len(cids))
 	defer close(options)

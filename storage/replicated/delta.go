@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	// deltaRawMax bounds a delta, in bytes: what a turn may write, and as much
-	// again for what it supersedes.
+	// deltaRawMax bounds a delta, in bytes: the writes of a turn, and as much again for the
+	// elements that it supersedes.
 	deltaRawMax = 4 << 20
 	// deltaKeysMax bounds the elements and tombstones of a delta, deltaLinksMax
 	// its links. They are counted before anything is decoded.
@@ -32,8 +32,8 @@ const (
 	deltaLinksMax = 1 << 14
 	// heightMax bounds heights, which grow by one.
 	heightMax = 1 << 62
-	// dotKey is a key that nobody can have, as K escapes its second byte. Each
-	// delta sets it to its own dot and those of its links, in their order.
+	// dotKey is a key that no user can have, as K escapes its second byte. Each delta sets it to
+	// its own dot and those of its links, in their order.
 	dotKey = "/%dot"
 )
 
@@ -43,20 +43,19 @@ type delta struct {
 	*stub
 	raw      []byte
 	node     *merkledag.ProtoNode
-	light    *merkledag.ProtoNode // the same without content, but the height
+	light    *merkledag.ProtoNode // the same without content except for the height
 	links    []storage.CID
 	linkIDs  []string   // of links
 	deps     []dot      // of links
-	head     *head      // what it is as long as no other links to it
+	head     *head      // the delta as a head, while no other links to it
 	elements []*element // by key, each once
 
 	mu       sync.Mutex
-	outcomes []outcome // what came of merging it, see remember
+	outcomes []outcome // results of merging it, see remember
 	saved    shared    // the delta itself
 }
 
-// decodeDelta checks everything that go-ds-crdt takes for granted. The CID is
-// computed, so it is right.
+// decodeDelta checks everything that go-ds-crdt assumes. The CID is computed, not claimed.
 func decodeDelta(raw []byte) (*delta, error) {
 	if len(raw) > deltaRawMax {
 		return nil, fmt.Errorf("%w: a delta of %d bytes", storage.ErrTooLarge, len(raw))
@@ -235,8 +234,8 @@ func checkDelta(content *pb.Delta) error {
 
 func compareDeltas(a, b *delta) int { return compareStubs(a.stub, b.stub) }
 
-// deltas are those that the process has seen last: in a simulated world each is
-// decoded once for all replicas, in a real one a page is served from memory.
+// deltas is a cache of recently used deltas: in a simulated world each is decoded once for all
+// replicas, in a real one pages are served from memory.
 var deltas = deltaCache{byCID: map[storage.CID]*delta{}, byRaw: map[string]*delta{}}
 
 const (
@@ -265,7 +264,7 @@ func (c *deltaCache) equalTo(raw []byte) *delta {
 	return c.byRaw[string(raw)]
 }
 
-// keep puts a delta in the place of the one that came first.
+// keep caches a delta in place of the oldest one.
 func (c *deltaCache) keep(d *delta) {
 	if len(d.raw) > deltaCacheSizeMax {
 		return

@@ -12,9 +12,9 @@ import (
 	"github.com/taucloud/tau/storage/internal/intern"
 )
 
-// element says that a delta set a key, and no other has superseded it. It
-// outlives the delta. Elements never change and equal ones are shared by all
-// replicas of the process, so that an entry costs each of them a pointer.
+// element records that a delta set a key and that no other has superseded it. It outlives the
+// delta. Elements never change and equal ones are shared by all replicas of the process, so that an
+// entry costs each of them a pointer.
 type element struct {
 	key    string
 	id     string // of the delta, as go-ds-crdt names it
@@ -106,7 +106,7 @@ func cutElement(key string, raw []byte) (e *element, rest []byte, err error) {
 	return e.share(), rest, nil
 }
 
-// encodeRecord is what lies on the disk for a key.
+// encodeRecord is the record of a key on the disk.
 func encodeRecord(list []*element) []byte {
 	size := 0
 	for _, e := range list {

@@ -30,16 +30,16 @@ type (
 		Contents uint64   `cbor:"3,keyasint"` // the sum of the elements
 		Answer   bool     `cbor:"4,keyasint"` // to a note; it gets none
 	}
-	// fetchRequest asks for all that the other has and Have does not include, up
-	// to SizeMax bytes; if that is 0, only for its standing.
+	// fetchRequest asks for all deltas that the other has and Have does not include, up to SizeMax
+	// bytes; if that is 0, only for its standing.
 	fetchRequest struct {
 		Have    []byte `cbor:"1,keyasint"` // a vector
 		SizeMax int    `cbor:"2,keyasint"`
-		// Part is what is here already of a delta that is longer than a page.
+		// Part is the part of a delta longer than a page that is here already.
 		Part *partCursor `cbor:"3,keyasint"`
 		// Fold asks for the next page of a fold.
 		Fold *foldRequest `cbor:"4,keyasint"`
-		// Whole asks for a fold, whatever is lacking.
+		// Whole asks for a fold even if deltas would do.
 		Whole bool `cbor:"5,keyasint"`
 	}
 	partCursor struct {
@@ -79,7 +79,7 @@ type (
 	pushResponse struct{}
 )
 
-// exchange is what a replica needs to speak with the others.
+// exchange is a replica's state of its communication with the others.
 type exchange struct {
 	news  transport.Topic[newsNote]
 	heads transport.Note[headsNote]
@@ -87,11 +87,11 @@ type exchange struct {
 	push  transport.Method[pushRequest, pushResponse]
 
 	paces pacing.Paces
-	// sink is the fold that arrives, part the beginning of a long delta; what has
-	// come of them is kept when a page fails.
+	// sink is the fold being received, part the beginning of a long delta; both are kept when a
+	// page fails.
 	sink      *foldSink
 	sinkFrom  transport.Peer
-	sinkOwner *int // the pull that takes it in
+	sinkOwner *int // the pull that receives it
 	part      partPage
 	progress  time.Duration // when a page came last, in Elapsed
 
@@ -101,7 +101,7 @@ type exchange struct {
 	orphans  []orphan
 	awaiting bool // a timer runs for the orphans
 
-	// lagging are peers that have something that we lack; one task pulls.
+	// lagging are peers with deltas that we lack; one task pulls from them.
 	lagging []lag
 	pulling bool
 
@@ -124,7 +124,7 @@ func (r *Store) serve() {
 	r.exchange.push.Serve(ep, r.onPush)
 }
 
-// take makes deltas of others part of the state.
+// take merges deltas of others into the state.
 func (r *Store) take(deltas [][]byte) error {
 	if r.ctx.Err() != nil {
 		return clock.ErrStopped
@@ -147,8 +147,7 @@ func (r *Store) hasAll(heads []namedHead) bool {
 	return !slices.ContainsFunc(heads, func(h namedHead) bool { return !r.replica.has(h.dot) })
 }
 
-// encodedHeads are enough of our heads: with one more than it can name, the
-// others find out about the rest when they pull.
+// encodedHeads are our heads, bounded: the others learn of the rest when they pull.
 func (r *Store) encodedHeads() (raws [][]byte) {
 	heads := r.replica.index.headList()
 	for _, h := range heads[:min(len(heads), headsLenMax)] {
@@ -183,7 +182,7 @@ func (r *Store) others() []transport.Peer {
 	return slices.DeleteFunc(slices.Clone(all), func(p transport.Peer) bool { return p == self })
 }
 
-// shuffledOthers are the same in an order of our own.
+// shuffledOthers are the same in an order particular to this node.
 func (r *Store) shuffledOthers() []transport.Peer {
 	others := r.others()
 	r.cfg.Rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })

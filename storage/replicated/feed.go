@@ -47,8 +47,8 @@ func (f *feed) Next(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// process has go-ds-crdt process deltas, in this order, and waits for it. It
-// reports whether that was done; otherwise the feed is closed.
+// process makes go-ds-crdt process deltas, in this order, and waits for it. It reports whether that
+// succeeded; otherwise the feed is closed.
 func (f *feed) process(cids []storage.CID) bool {
 	payload := &pb.CRDTBroadcast{Heads: make([]*pb.Head, len(cids))}
 	for i, c := range cids {
@@ -74,8 +74,8 @@ func (f *feed) process(cids []storage.CID) bool {
 // close ends a process that waits.
 func (f *feed) close() { f.once.Do(func() { close(f.closed) }) }
 
-// quiet is a logger that says nothing: every error that matters shows in the
-// state that go-ds-crdt leaves, which replica looks at.
+// quiet is a logger that discards everything: replica detects every relevant error from the state
+// that go-ds-crdt leaves.
 type quiet struct{}
 
 func (quiet) Debug(...any)          {}

@@ -9,10 +9,9 @@ import (
 	"github.com/taucloud/tau/storage/internal/ordered"
 )
 
-// A fold is the whole state of a replica, frozen: all elements that live, and
-// the context of which they are what is left. Whatever the context includes and
-// is not among them is dead. It travels as a sequence of items, each behind its
-// length: the first is the header, the others are the elements in order.
+// A fold is the whole state of a replica, frozen: all live elements, and the context (the deltas
+// that were merged). An element whose delta is in the context and that is not listed is dead. It is
+// sent as a sequence of length-prefixed items: the header, then the elements in order.
 const (
 	foldLenMax    = 1 << 21  // elements
 	foldBytesMax  = 1 << 30  // all of it
@@ -21,8 +20,8 @@ const (
 	foldItemMax   = deltaRawMax + 64<<10 // an element with its key
 )
 
-// foldSource is a fold that is served. It costs what has been superseded since
-// it was frozen.
+// foldSource is a fold that is served. Its memory is that of the elements superseded since it was
+// frozen.
 type foldSource struct {
 	id       uint64
 	vector   *vector
@@ -38,7 +37,7 @@ type foldCursor struct {
 	Skip int `cbor:"2,keyasint"`
 }
 
-// freeze costs no more than a pointer for some hundred elements.
+// freeze shares its elements: it costs a pointer per some hundred of them.
 func (r *replica) freeze(id uint64) *foldSource {
 	o := r.index
 	heads := o.headList()
@@ -81,8 +80,7 @@ func (f *foldSource) page(at foldCursor, sizeMax int) (raw []byte, next foldCurs
 	return raw, at, true
 }
 
-// foldSink is a fold that arrives. Nothing in it is believed: everything is
-// bounded before it is decoded.
+// foldSink is a fold being received. It is untrusted: everything is bounded before it is decoded.
 type foldSink struct {
 	id       uint64
 	at       foldCursor
@@ -124,7 +122,7 @@ func (f *foldSink) take(raw []byte) error {
 	return nil
 }
 
-// cutItem returns the next item, if all of it is there.
+// cutItem returns the next item, if it is complete.
 func (f *foldSink) cutItem(raw []byte) (item, rest []byte, complete bool, err error) {
 	limit := uint64(foldItemMax)
 	if f.vector == nil {
@@ -193,7 +191,7 @@ func (f *foldSink) takeElement(raw []byte) error {
 	return nil
 }
 
-// check makes sure that all has arrived.
+// check verifies that the fold is complete.
 func (f *foldSink) check() error {
 	if f.vector == nil || len(f.rest) > 0 || uint64(len(f.elements)) != f.len || sumOf(f.elements) != f.sum {
 		return fmt.Errorf("%w: a fold that is not whole", storage.ErrCorrupt)

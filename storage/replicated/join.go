@@ -8,13 +8,13 @@ import (
 	"github.com/taucloud/tau/storage/internal/ordered"
 )
 
-// join merges a fold into a replica, which goes on meanwhile: of the elements
-// that one of them has, those stay that the other has too, or has never heard
-// of. It is what the replica would hold had it processed all deltas of both.
+// join merges a fold into a replica, which stays in use meanwhile: an element of either stays if
+// the other has it too, or does not include its delta in its context. The result is the state after
+// processing all deltas of both.
 //
-// The merged records are written, some at a time, into the generation that is
-// not in use. At the end those are done again that the replica has changed since
-// then, and one batch takes the generation into use.
+// The merged records are written, some at a time, into the generation that is not in use. At the
+// end the keys that the replica has changed since are merged again, and one batch switches to the
+// new generation.
 type join struct {
 	replica *replica
 	fold    *foldSink
@@ -30,7 +30,7 @@ type join struct {
 	written []string // keys in gen
 }
 
-// join joins a fold of which all is there. One at a time may be under way.
+// join merges a complete fold. One at a time may be under way.
 func (r *replica) join(f *foldSink, union bool, pause yield) error {
 	if r.index.vector.covers(f.vector) && !union {
 		return nil
@@ -112,7 +112,7 @@ func (j *join) step(n int) (done bool, err error) {
 	return done, err
 }
 
-// next returns the next key that one of them has, "" if there is none.
+// next returns the next key of either side, "" if there is none.
 func (j *join) next() (key string, mine, theirs []*element) {
 	if j.atMine < j.mine.Len() {
 		key = j.mine.At(j.atMine).key
@@ -155,8 +155,8 @@ func contains(list []*element, e *element) bool {
 	return slices.ContainsFunc(list, func(x *element) bool { return x.id == e.id })
 }
 
-// finish takes the merged state into use, in memory, with its batch of the disk
-// to come. It returns what is on the disk of the old one.
+// finish switches to the merged state in memory and stages its disk batch. It returns the keys of
+// the old generation on the disk.
 func (j *join) finish() (old ordered.Snapshot[*element], err error) {
 	if err := j.replica.index.commit(); err != nil {
 		return old, err
@@ -203,7 +203,7 @@ func (j *join) mergeTouched() {
 	}
 }
 
-// joinHeads: heads are elements too, which a delta removes by linking to them.
+// joinHeads merges the heads in the same way: a delta removes a head by linking to it.
 func (j *join) joinHeads() {
 	o := j.replica.index
 	theirs := map[string]bool{}
@@ -222,7 +222,7 @@ func (j *join) joinHeads() {
 	}
 }
 
-// cancel forgets a join that did not come to its end.
+// cancel abandons an unfinished join.
 func (j *join) cancel(pause yield) {
 	o := j.replica.index
 	o.mu.Lock()

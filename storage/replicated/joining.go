@@ -11,43 +11,41 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// A replica that has nothing - a new one, or one that lost its disk or found it
-// damaged - neither serves nor writes before it has caught up with one that is
-// ready, or has been told by all that can be reached that there is nothing.
-// Otherwise it would write on top of nothing, and lose.
+// A replica that has nothing - a new one, or one that lost its disk or found it damaged - neither
+// serves nor writes before it has caught up with a ready one, or all reachable ones have said that
+// there is nothing. Otherwise its writes would not supersede what the others hold.
 const (
-	// openGrace is how long members that refuse, or are not there, are tried
-	// again: they may be starting too.
+	// openGrace is how long members that refuse or cannot be reached are tried again: they may be
+	// starting too.
 	openGrace = 2 * time.Second
-	// silentGrace is how long a member may leave a question unanswered before it
-	// counts as out of reach. It is as long as the transport believes in a conn.
+	// silentGrace is how long a member may leave a question unanswered before it counts as
+	// unreachable. It equals the transport's keepalive.
 	silentGrace = 10 * time.Second
-	// stallMax bounds how long opening goes on while there is something to be had
-	// and nothing comes. Then it fails, and whoever supervises the node tries again.
+	// stallMax bounds how long opening waits without progress while some member has contents. Then
+	// it fails, and the node's supervisor tries again.
 	stallMax = 5 * time.Minute
 	// askPause is between two questions to one member.
 	askPause = 250 * time.Millisecond
-	// askedLen is how many members are asked at first; as many more follow when
-	// these know nothing.
+	// askedLen is how many members are asked at first; as many more follow when these have nothing.
 	askedLen = 16
-	// catchUpPeersMax is how many peers a replica tries that has something itself.
+	// catchUpPeersMax is how many peers a replica with contents of its own tries.
 	catchUpPeersMax = 6
 )
 
-// standing is what a replica says of itself.
+// standing is a replica's readiness, as it tells others.
 type standing int
 
 const (
 	standingReady   standing = iota // it serves and writes
-	standingNothing                 // it has nothing and is looking for somebody who has
+	standingNothing                 // it has nothing and looks for a member with contents
 	standingFound                   // it is taking over what somebody has
 )
 
 // joins reports whether the replica is not ready yet.
 func (s standing) joins() bool { return s != standingReady }
 
-// State is how far the replica has come; Open returns those that are
-// ready. Each change is also a fact, "replica-state".
+// State is how far opening has come; Open returns ready replicas. Each change is also a fact,
+// "replica-state".
 func (r *Store) State() storage.ReplicaState { return r.state }
 
 func (r *Store) standing() standing {
@@ -71,7 +69,7 @@ func (r *Store) setState(s storage.ReplicaState) {
 // catchUp makes the replica ready.
 func (r *Store) catchUp(ctx context.Context) error {
 	if !r.replica.isEmpty() {
-		// Its contents are sound, if old: it makes one attempt to catch up, and serves.
+		// Its contents are intact, if old: it makes one attempt to catch up, and serves.
 		ctx, cancel := clock.WithTimeout(ctx, r.cfg.Loop, r.openGrace())
 		defer cancel()
 		r.tryCatchUp(ctx, r.shuffledOthers(), catchUpPeersMax)
@@ -79,7 +77,7 @@ func (r *Store) catchUp(ctx context.Context) error {
 		return err
 	}
 	if len(r.replica.recovered) > 0 {
-		// The other members that can be reached may know what became of it.
+		// The other reachable members may have caught up with the member that had it.
 		r.pullAll(ctx)
 		r.observe("replica-rescued", "keys", len(r.replica.recovered))
 		if err := r.replica.restore(r.pause); err != nil {
@@ -115,8 +113,8 @@ func (r *Store) pullAll(ctx context.Context) {
 	}
 }
 
-// findOthers asks the members until it has caught up with one, or all say that
-// there is nothing.
+// findOthers asks the members until this replica has caught up with one, or all say that there is
+// nothing.
 func (r *Store) findOthers(ctx context.Context) error {
 	s := &survey{asked: map[transport.Peer]answer{}, self: r.cfg.Endpoint.Self(), members: r.others()}
 	ctx, stop := context.WithCancel(ctx)
@@ -153,7 +151,7 @@ func (r *Store) findOthers(ctx context.Context) error {
 	}
 }
 
-// catchUpWith pulls from the members that have something, in an order of our own.
+// catchUpWith pulls from the members with contents, in an order particular to this node.
 func (r *Store) catchUpWith(ctx context.Context, s *survey) bool {
 	peers := s.whoHave()
 	r.cfg.Rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
@@ -170,13 +168,13 @@ func (r *Store) catchUpWith(ctx context.Context, s *survey) bool {
 		}
 		if kind := transport.KindOf(err); kind == transport.Unreachable || kind == transport.Timeout {
 			s.note(p, answerOf(err), r.cfg.Loop.Elapsed())
-		} // else it is there and has something, if not for us now
+		} // otherwise it has contents but cannot serve now
 	}
 	return false
 }
 
-// keepAsking asks one member for its standing, again and again: more often than
-// grace, within which whoever is not heard of counts as gone.
+// keepAsking asks one member for its standing repeatedly, several times per grace, after which a
+// silent member counts as gone.
 func (r *Store) keepAsking(ctx context.Context, p transport.Peer, s *survey, news *clock.Queue[struct{}]) {
 	longest := max(askPause, r.openGrace()/2)
 	for pause := askPause; ctx.Err() == nil && r.ctx.Err() == nil; pause = min(2*pause, longest) {

@@ -7,17 +7,16 @@ import (
 	"github.com/taucloud/tau/storage"
 )
 
-// The result that go-ds-crdt makes of a delta depends on nothing but the delta and the
-// elements of the keys that it touches. So where many replicas run in one
-// process, as in a simulated world, it merges each delta once: the others take
-// over what came of it if their elements were the same. Which replica of a
-// process merges makes no difference to any of them.
+// The result that go-ds-crdt makes of a delta depends on nothing but the delta and the elements of
+// the keys that it touches. So where many replicas run in one process, as in a simulated world,
+// each delta is merged once: the other replicas reuse the result if their elements were the same.
+// It makes no difference which replica merges.
 
 // outcomesMax bounds the outcomes that are kept of a delta.
 const outcomesMax = 4
 
-// outcome is what came of merging a delta: of each key that it touches, in order,
-// the elements before and after. It never changes.
+// outcome is the result of merging a delta: for each key that it touches, in order, the elements
+// before and after. It never changes.
 type outcome []*merged
 
 type merged struct {
@@ -36,7 +35,7 @@ type sharedWrite struct {
 	write diskWrite
 }
 
-// of returns what f makes for a replica, or what was made for another one.
+// of returns what f makes for a replica, or the result made for another one.
 func (s *shared) of(at storage.Key, gen generation, f func() diskWrite) diskWrite {
 	if w := s.last.Load(); w != nil && w.at == at && w.gen == gen {
 		return w.write
@@ -47,7 +46,7 @@ func (s *shared) of(at storage.Key, gen generation, f func() diskWrite) diskWrit
 	return w
 }
 
-// remember keeps what has come of merging a delta, which was the whole operation.
+// remember keeps the outcome of merging a delta, which was the whole operation.
 func (d *delta) remember(op *operation) {
 	list := make(outcome, 0, len(op.cells))
 	for key, c := range op.cells {
@@ -61,15 +60,15 @@ func (d *delta) remember(op *operation) {
 	}
 }
 
-// recalled lists what is remembered of a delta.
+// recalled lists the remembered outcomes of a delta.
 func (d *delta) recalled() []outcome {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.outcomes
 }
 
-// recall does an operation with what is remembered of its sorted deltas. It
-// reports whether all of them were; otherwise the operation is as it was.
+// recall does an operation with the remembered outcomes of its sorted deltas. It reports whether
+// there was one for each; otherwise the operation is unchanged.
 func (o *stagedIndex) recall(sorted []*delta) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

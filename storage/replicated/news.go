@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	// orphanGrace is how long news wait for what they build on: that comes from
-	// another replica, on another way.
+	// orphanGrace is how long news wait for their ancestors, which come from another replica over
+	// another path.
 	orphanGrace = 100 * time.Millisecond
 	// orphansLenMax bounds how many wait.
 	orphansLenMax = 64
-	// newsSizeMax bounds the deltas that are sent unasked; longer ones are
-	// fetched in pages that suit the link.
+	// newsSizeMax bounds the deltas that are sent unasked; longer ones are fetched in pages whose
+	// size suits the link.
 	newsSizeMax = 32 << 10
 )
 
@@ -24,10 +24,10 @@ const (
 type orphan struct {
 	from  transport.Peer
 	delta []byte
-	lacks dot // without which there is no point in trying again
+	lacks dot // it cannot be merged without this one
 }
 
-// publish tells everybody of a delta.
+// publish tells all other replicas of a delta.
 func (r *Store) publish(d *delta) {
 	m := newsNote{Delta: d.raw}
 	if len(d.raw) > newsSizeMax {
@@ -63,7 +63,7 @@ func (r *Store) onNews(_ context.Context, from transport.Peer, m newsNote) {
 	})
 }
 
-// adopt takes the orphans whose ancestors have come.
+// adopt merges the orphans whose ancestors have arrived.
 func (r *Store) adopt() {
 	for adopted := true; adopted && len(r.orphans) > 0; {
 		before := len(r.orphans)

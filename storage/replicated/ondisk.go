@@ -5,9 +5,8 @@ import (
 	"github.com/taucloud/tau/storage/internal/ondisk"
 )
 
-// OnDisk lists what the next incarnation of a node finds of a replicated
-// store at or below a key without asking anybody, in key order. What is corrupt
-// is left out.
+// OnDisk lists the entries of a replicated store at or below a key that the next incarnation of a
+// node finds on its disk alone, in key order. Corrupt ones are left out.
 func OnDisk(disk storage.Durable, service, namespace string, below storage.Key) []storage.Entry {
 	var list []storage.Entry
 	place := storage.K("kv", service, namespace)

@@ -12,21 +12,21 @@ import (
 	"github.com/taucloud/tau/storage"
 )
 
-// operation is the scratch pad of one operation: deltas that go-ds-crdt
-// processes, and what it makes of them.
+// operation holds the staged changes of one operation: deltas that go-ds-crdt processes, and the
+// results.
 type operation struct {
 	deltas    []*delta
 	byID      map[string]*delta
 	known     map[string]bool // ids of parents that the index includes
 	processed map[string]bool // ids of deltas that go-ds-crdt is done with
 	cells     map[string]*cell
-	heads     map[string]*head // by id; nil: it is none any more
+	heads     map[string]*head // by id; nil: no longer a head
 	comparing string           // the key of which elements are compared
 	made      *delta           // by go-ds-crdt
 	failed    error
 }
 
-// cell is what an operation has made of a key so far.
+// cell is an operation's staged state of a key.
 type cell struct {
 	before []*element
 	list   []*element
@@ -57,8 +57,8 @@ func (o *stagedIndex) abort() {
 	o.op = nil
 }
 
-// bring says that a delta is part of the operation. Its parents are in the
-// context, which was checked, also those of which nothing else is known.
+// bring makes a delta part of the operation. Its parents are in the context, which was checked,
+// also those of which nothing else is known.
 func (o *stagedIndex) bring(d *delta) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -131,7 +131,7 @@ func (o *stagedIndex) cell(key string) *cell {
 	return c
 }
 
-// priorityOf is what go-ds-crdt keeps of a height.
+// priorityOf is go-ds-crdt's encoding of a height.
 func priorityOf(e *element) []byte { return binary.AppendUvarint(nil, e.height+1) }
 
 func (c *cell) get(e entry) (value []byte, found bool) {
@@ -173,8 +173,8 @@ func (c *cell) check() error {
 	return nil
 }
 
-// finish makes the operation part of the index. It fails, and changes nothing,
-// if go-ds-crdt has not done all that it should.
+// finish applies the operation to the index. It fails, and changes nothing, if go-ds-crdt has not
+// done all that it should.
 func (o *stagedIndex) finish() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

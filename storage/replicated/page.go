@@ -6,22 +6,21 @@ import (
 	"github.com/taucloud/tau/storage"
 )
 
-// page is a part of what another replica lacks.
+// page is a part of the deltas that another replica lacks.
 type page struct {
 	raws [][]byte // ancestors first
 	more bool
 	// large is the next delta, if it does not fit into a page of its own.
 	large *delta
-	// fold: what is lacking reaches further back than the tail.
+	// fold: the missing deltas reach further back than the tail.
 	fold bool
 }
 
-// pageLenMax bounds the deltas of a page: whoever takes it needs some 50 us for
-// each, in one turn.
+// pageLenMax bounds the deltas of a page: its receiver needs some 50 us for each, in one turn.
 const pageLenMax = 256
 
-// missing returns what a replica with a context lacks, up to sizeMax bytes. The
-// context is the cursor: the next page is what is lacking with this one.
+// missing returns the deltas that a replica with a context lacks, up to sizeMax bytes. The context
+// is the cursor: the receiver asks for the next page with its new context.
 func (r *replica) missing(have *vector, sizeMax int) (p page, err error) {
 	t := r.index.tail
 	if !have.covers(t.cut) || len(have.last) == 0 && !r.isEmpty() {
@@ -67,9 +66,8 @@ func (r *replica) block(s *stub) (*delta, error) {
 	return readDelta(r.index.disk, r.index.at+storage.Key(at), s.cid)
 }
 
-// forgetUpTo cuts the tail after a delta whose block is damaged: nothing else is
-// lost by that, as all that it did is in the index. Whoever lacks it is given
-// the whole state.
+// forgetUpTo cuts the tail after a delta whose block is damaged: nothing else is lost by that, as
+// its effects are in the index. Replicas that lack it are given the whole state.
 func (r *replica) forgetUpTo(s *stub) {
 	context := newVector()
 	r.index.tail.after(r.index.tail.cut, func(t *stub) bool {

@@ -10,13 +10,13 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// laggingLenMax bounds from how many peers we mean to pull.
+// laggingLenMax bounds the peers in the queue of pulls.
 const laggingLenMax = 64
 
-// lag is a peer that has something that we lack.
+// lag is a peer with deltas that we lack.
 type lag struct {
 	from transport.Peer
-	// rumour: what comes of it is worth telling others, who lack it as well.
+	// rumour: tell others of the pulled deltas, which they probably lack too.
 	rumour bool
 	// whole: its whole state is to be merged with ours, see mend.
 	whole bool
@@ -51,8 +51,8 @@ func (r *Store) pullLater(next lag) {
 	})
 }
 
-// pull takes all that a peer has and we have not, page by page. Each page brings
-// something, or the pull ends; what it brought stays, also if the next fails.
+// pull fetches all deltas of a peer that are missing here, page by page. The pull ends with a page
+// without progress; earlier pages stay merged if a later one fails.
 func (r *Store) pull(ctx context.Context, from transport.Peer) error {
 	me := new(int)
 	defer r.releaseSink(me)
@@ -130,7 +130,7 @@ func (p *fetchResponse) size() (n int) {
 	return n
 }
 
-// takePart adds to the beginning of a long delta, and takes it when it is whole.
+// takePart adds to the beginning of a long delta, and merges the delta when it is complete.
 func (r *Store) takePart(p *partPage) error {
 	if !bytes.Equal(p.CID, r.part.CID) {
 		r.part = partPage{CID: p.CID, Size: p.Size}
@@ -159,8 +159,8 @@ func (r *Store) takePart(p *partPage) error {
 	return nil
 }
 
-// takeFoldPage adds to the fold that arrives, and joins it when it is whole. One
-// pull at a time may do that.
+// takeFoldPage adds to the fold being received, and joins it when it is complete. One pull at a
+// time may do that.
 func (r *Store) takeFoldPage(me *int, from transport.Peer, p *foldPage, union bool) error {
 	if r.sinkOwner != nil && r.sinkOwner != me {
 		return transport.New(transport.Conflict, r.exchange.fetch.Name, "a fold is arriving already")
@@ -188,15 +188,15 @@ func (r *Store) takeFoldPage(me *int, from transport.Peer, p *foldPage, union bo
 	return r.joinFold(from, sink, union)
 }
 
-// releaseSink lets another pull take in a fold; what has come of this one is kept
-// for the next that asks the same peer.
+// releaseSink lets another pull receive a fold; the received part is kept for the next pull from
+// the same peer.
 func (r *Store) releaseSink(me *int) {
 	if r.sinkOwner == me {
 		r.sinkOwner = nil
 	}
 }
 
-// joinFold joins a whole fold while the replica goes on.
+// joinFold joins a complete fold while the replica stays in use.
 func (r *Store) joinFold(from transport.Peer, sink *foldSink, union bool) error {
 	before := r.replica.index.vector.sum
 	if union && sink.vector.sum != before {
@@ -221,9 +221,9 @@ func (r *Store) joinFold(from transport.Peer, sink *foldSink, union bool) error 
 // pause gives up the turn between the parts of something long.
 func (r *Store) pause() error { return clock.Sleep(r.ctx, r.cfg.Loop, 0) }
 
-// mend merges with a replica that has processed the same deltas and holds other
-// contents: at least one of the two has lost something, or kept what is dead,
-// and none can know which. What one of them has stays.
+// mend merges with a replica that has processed the same deltas and holds different contents: at
+// least one of the two has lost live elements or kept dead ones, and neither can know which. The
+// union is kept.
 func (r *Store) mend(ctx context.Context, from transport.Peer) error {
 	me := new(int)
 	defer r.releaseSink(me)

@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	// pushTimeout is how long a peer has to make what we have durable, if it
-	// needs no time for the deltas that a push carries along, at pushRate bytes
-	// a second.
+	// pushTimeout is how long a peer has to make our state durable, plus the time for the push's
+	// own deltas at pushRate bytes a second.
 	pushTimeout = 2 * time.Second
 	pushRate    = 4 << 10
 	// pushPatience is how long a peer may be silent before a spare one is asked
@@ -36,9 +35,8 @@ func (r *Store) Replicate(ctx context.Context, copies int) (int, error) {
 	return 1 + r.pushToAny(ctx, copies-1, request), nil
 }
 
-// pushToAny pushes to as many peers as it takes until need have acknowledged,
-// and returns how many have. It begins with need of them; another is asked when
-// one has failed, or none has answered for a while.
+// pushToAny pushes to peers until need have acknowledged, and returns how many have. It begins with
+// need of them; another is asked when one has failed, or none has answered for a while.
 func (r *Store) pushToAny(ctx context.Context, need int, request pushRequest) (acks int) {
 	peers := r.rotatedPeers()
 	need = min(need, len(peers))
@@ -82,15 +80,15 @@ func (r *Store) rotatedPeers() []transport.Peer {
 	return slices.Concat(others[at:], others[:at])
 }
 
-// pushRequest carries the heads themselves along, if they are small: they may
-// be all that the others lack.
+// pushRequest includes the deltas of the heads, if they are small: the others may lack nothing
+// else.
 func (r *Store) pushRequest() pushRequest {
 	request := pushRequest{Heads: r.encodedHeads()}
 	size := 0
 	for _, h := range r.replica.index.headList() {
 		s := r.replica.index.tail.get(h.dot)
 		if s == nil || size+s.size > pushSizeMax {
-			continue // whoever lacks it asks
+			continue // replicas that lack it ask
 		}
 		if d, err := r.replica.block(s); err == nil {
 			size += len(d.raw)
@@ -111,7 +109,7 @@ func (r *Store) pushTo(ctx context.Context, to transport.Peer, request pushReque
 	return err
 }
 
-// onPush acknowledges what is durable here.
+// onPush acknowledges once the heads are durable here.
 func (r *Store) onPush(ctx context.Context, from transport.Peer, request pushRequest) (pushResponse, error) {
 	if r.standing().joins() {
 		return pushResponse{}, transport.New(transport.Refused, r.exchange.push.Name, "the replica is catching up")

@@ -81,10 +81,9 @@ func (f *found) stale() (keys []string) {
 	return keys
 }
 
-// sound is what is known to have been in a damaged replica, by key. What one
-// delta set is in it as a whole or not at all, as far as it was still there: if
-// something is missing of which nothing is known, then an element whose delta
-// set other keys too is left out, unless they are all here or the delta is.
+// sound is the intact contents of a damaged replica, by key. The elements of one delta are
+// recovered together or not at all: if unknown records are missing, an element whose delta set
+// other keys too is left out, unless all of them or the delta itself are intact.
 func (f *found) sound() [][]*element {
 	known := map[*element]bool{}
 	for _, lists := range [][][]*element{f.records[generationA], f.records[generationB], f.recovered} {
@@ -117,7 +116,7 @@ func (f *found) sound() [][]*element {
 	return list
 }
 
-// exact reports whether these are all elements that there were.
+// exact reports whether no element is missing.
 func (f *found) exact(known map[*element]bool) bool {
 	var c count
 	for e := range known {
@@ -126,9 +125,8 @@ func (f *found) exact(known map[*element]bool) bool {
 	return f.known && c == f.sums.elements
 }
 
-// takeDeltas adds what the sound deltas set and did not delete, of keys of which
-// there is no sound record. What deletes an element of a delta that was not cut
-// was not cut either.
+// takeDeltas adds the elements that the intact deltas set and did not delete, for keys without an
+// intact record. The deletion of an uncut delta's element is in an uncut delta too.
 func (f *found) takeDeltas(known map[*element]bool, whole map[string]bool) {
 	present := map[string]bool{}
 	for e := range known {
@@ -158,9 +156,9 @@ func (f *found) takeDeltas(known map[*element]bool, whole map[string]bool) {
 // delta set it together. It is small as each is a turn.
 const restoreSize = 64 << 10
 
-// restore writes again, in the order of history, the recovered elements that nobody has:
-// what others have seen and do not have was deleted, and what they have for a
-// key stands. What one delta set stays together.
+// restore writes again, in the order of history, the recovered elements that no other replica has:
+// elements that the others have seen and do not hold were deleted, and their values of a key win.
+// The elements of one delta are written together.
 func (r *replica) restore(pause yield) error {
 	var list []*element
 	for _, record := range r.recovered {

@@ -25,16 +25,16 @@ var (
 	errBadHeight = errors.New("storage: delta: wrong height")
 )
 
-// replica is the state of one replica: a go-ds-crdt that is given whole
-// operations only, each one batch of the disk. It knows no network and nothing
-// waits in it, except for go-ds-crdt's own goroutines, which work in memory.
+// replica is the state of one replica: a go-ds-crdt that is given whole operations only, each one
+// batch of the disk. It does not use the network and does not park; go-ds-crdt's own goroutines
+// work in memory.
 type replica struct {
 	index *stagedIndex
 	// newWriter draws the name of an opening; writer is what it drew, 0 as long
 	// as this one has not written.
 	newWriter func() uint64
 	writer    uint64
-	// recovered is what a damaged disk still had, by key, until it is written again.
+	// recovered is the intact contents of a damaged disk, by key, until they are written again.
 	recovered [][]*element
 
 	history storage.History // bounds the tail
@@ -46,9 +46,9 @@ type replica struct {
 	closed bool
 }
 
-// openReplica opens what is on the disk below at. If part of it is damaged the
-// replica is empty: it cannot say what it knows of, so it is new, and what is
-// sound of it is in recovered. pause is called now and then.
+// openReplica opens the replica on the disk below at. If part of it is damaged the replica is
+// empty: its context would be wrong, so it starts as a new one, with the intact contents in
+// recovered. pause is called now and then.
 func openReplica(disk storage.Disk, at storage.Key, newWriter func() uint64, pause yield) (*replica, error) {
 	r := &replica{newWriter: newWriter, history: storage.DefaultHistory()}
 	r.index = newStagedIndex(disk, at)
@@ -76,7 +76,7 @@ func openReplica(disk storage.Disk, at storage.Key, newWriter func() uint64, pau
 	return r, nil
 }
 
-// start has a go-ds-crdt work on the index, if none does.
+// start starts a go-ds-crdt on the index, if none is running.
 func (r *replica) start() error {
 	if r.closed {
 		return clock.ErrStopped
@@ -100,9 +100,9 @@ func (r *replica) start() error {
 	return nil
 }
 
-// stop ends go-ds-crdt, if it was started; the next merge starts another one. It
-// has read the heads once and does not know of those that came or went without
-// it; and it remembers every delta that it was ever told of.
+// stop ends go-ds-crdt, if it was started; the next merge starts another one. A running one reads
+// the heads only once, so it misses changes made without it; and it remembers every delta that it
+// was ever told of.
 func (r *replica) stop() {
 	if r.crdt != nil {
 		r.feed.close()
@@ -122,12 +122,12 @@ func (r *replica) close() {
 // has reports whether a delta is part of the state.
 func (r *replica) has(d dot) bool { return r.index.vector.has(d) }
 
-// isEmpty reports whether the replica knows of nothing that was ever written.
+// isEmpty reports whether the replica knows of no write at all.
 func (r *replica) isEmpty() bool { return len(r.index.vector.last) == 0 }
 
-// ingest makes deltas of other replicas part of the state, all or none: it
-// returns errMissing if one builds on what is neither here nor among them. A
-// failure to save them is no error yet: they are saved with the next operation.
+// ingest merges deltas of other replicas into the state, all or none: it returns errMissing if an
+// ancestor of one is neither here nor among them. A failure to save them is no error yet: they are
+// saved with the next operation.
 func (r *replica) ingest(raws [][]byte) error {
 	var fresh []*delta
 	for _, raw := range raws {
@@ -147,8 +147,8 @@ func (r *replica) ingest(raws [][]byte) error {
 	return r.process(fresh)
 }
 
-// check makes sure that sorted deltas can be processed in their order, and that
-// the vector will say which they are.
+// check verifies that sorted deltas can be processed in their order, and that the vector will
+// include exactly them.
 func (r *replica) check(sorted []*delta) error {
 	var among map[dot]*stub // nil will do for one
 	if len(sorted) > 1 {
@@ -186,8 +186,7 @@ func (r *replica) check(sorted []*delta) error {
 	return nil
 }
 
-// lacks is a delta that one builds on and that is not here; the zero dot, which all
-// have, if there is none.
+// lacks is a missing parent of a delta, or the zero dot, which all have, if there is none.
 func (r *replica) lacks(raw []byte) dot {
 	d, err := decodeDelta(raw)
 	if err != nil {
@@ -219,7 +218,7 @@ func (r *replica) checkHeight(d *delta, among map[dot]*stub) error {
 		case !r.has(d.deps[i]):
 			return errMissing
 		default:
-			exact = false // its height is forgotten
+			exact = false // its height is not known any more
 		}
 	}
 	if d.height <= below || exact && d.height != below+1 {
@@ -228,7 +227,7 @@ func (r *replica) checkHeight(d *delta, among map[dot]*stub) error {
 	return nil
 }
 
-// parent is what is known of a delta, nil if that is no more than its dot.
+// parent is the stub of a delta, nil if only its dot is known.
 func (r *replica) parent(d dot, id string) *stub {
 	if s := r.index.tail.get(d); s != nil {
 		return s
@@ -246,7 +245,7 @@ func (r *replica) process(sorted []*delta) error {
 	}
 	r.index.begin()
 	if r.index.recall(sorted) {
-		r.stop() // it does not know of the new heads
+		r.stop() // the running go-ds-crdt does not know the new heads
 		return r.finish(nil)
 	}
 	r.index.begin()
@@ -284,7 +283,7 @@ func (r *replica) merge(sorted []*delta) error {
 		cids[i] = d.cid
 	}
 	if len(r.index.heads) == 0 {
-		// Without heads go-ds-crdt takes all that it is told of for heads.
+		// Without heads go-ds-crdt takes every delta that it is told of for a head.
 		if !r.feed.process(cids[:1]) {
 			return clock.ErrStopped
 		}
@@ -323,16 +322,16 @@ func (r *replica) commit(writes map[storage.Key]storage.Write) (*delta, error) {
 	return d, nil
 }
 
-// fail ends an operation that go-ds-crdt did not do as it should. The index is
-// as before; go-ds-crdt may have half of it in its own memory.
+// fail aborts an operation that go-ds-crdt did not do as it should. The index is unchanged;
+// go-ds-crdt may have half of the operation in its own memory.
 func (r *replica) fail(cause error) error {
 	r.index.abort()
 	r.stop()
 	return cause
 }
 
-// save writes to the disk what is not on it, as one batch, and cuts the tail
-// when it has grown too long.
+// save writes all unsaved changes to the disk, as one batch, and cuts the tail when it has grown
+// too long.
 func (r *replica) save() error {
 	if r.index.tail.exceeds(r.history) {
 		if r.index.prune(r.history.Deltas, r.history.Bytes) {
@@ -342,7 +341,7 @@ func (r *replica) save() error {
 	return r.index.commit()
 }
 
-// valueTag begins every value within go-ds-crdt, to which an empty one is none.
+// valueTag is the first byte of every value within go-ds-crdt, which treats an empty value as absent.
 const valueTag = "\x01"
 
 // write overwrites as deletion and addition: a later write then supersedes the
@@ -383,7 +382,7 @@ func (r *replica) write(writes map[storage.Key]storage.Write) error {
 	return nil
 }
 
-// dots are what a new delta says of itself: its own, and those of its links.
+// dots are the dots stored in a new delta: its own, and those of its links.
 func (r *replica) dots() []byte {
 	raw := appendDot(nil, dot{r.writer, r.index.vector.last[r.writer] + 1})
 	for _, h := range r.index.headList() {

@@ -10,16 +10,16 @@ import (
 	"github.com/taucloud/tau/storage/internal/ondisk"
 )
 
-// On the disk, below a replica's place. All but the deltas is sealed.
+// Parts of the key space on the disk, below a replica's place. All but the deltas are sealed.
 const (
 	diskKeys      = "/k" // of each generation: a record, which is its elements, for each key
 	diskHeads     = "/h" // for each head, by id
 	diskDeltas    = "/n" // the deltas themselves, by id
 	diskCut       = "/p" // for each writer, how far the deltas were cut
-	diskState     = "/s" // how many of all that there must be, and their sums
-	diskRecovered = "/r" // what was sound of a damaged replica and is to be written again, by key
-	// diskRecovering says that what was recovered is complete and all else, if there is
-	// any, garbage. It goes when there is a state again.
+	diskState     = "/s" // the expected numbers of all these, and their sums
+	diskRecovered = "/r" // the intact contents of a damaged replica that are to be written again, by key
+	// diskRecovering says that the recovered contents are complete and everything else is garbage.
+	// It is removed when there is a state again.
 	diskRecovering = "/q"
 )
 
@@ -70,9 +70,8 @@ func (o *stagedIndex) recordWrite(g generation, key string, list []*element) dis
 	return diskWrite{key: at, value: ondisk.Seal(string(o.at)+at, encodeRecord(list))}
 }
 
-// commit writes the operations to the disk, as one batch. What the disk refuses
-// stays for the next commit: memory runs ahead, and still no state of the disk
-// is half done.
+// commit writes the operations to the disk, as one batch. Writes that the disk refuses stay for the
+// next commit: memory is ahead of the disk then, but the disk never has half an operation.
 func (o *stagedIndex) commit() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -127,8 +126,8 @@ func (o *stagedIndex) write(writes []diskWrite) error {
 	return nil
 }
 
-// diskSums say what there must be on the disk. They are part of each batch, so a
-// record that was lost, or stayed when it should have gone, is noticed.
+// diskSums are the expected numbers and sums of the records on the disk. They are part of each
+// batch, so a record that was lost, or was not deleted, is noticed.
 type diskSums struct {
 	gen                         generation
 	elements, heads, tail, cuts count

@@ -10,7 +10,7 @@ import (
 	"github.com/taucloud/tau/storage/internal/ondisk"
 )
 
-// found is what was read from the disk of a replica.
+// found is the contents of a replica's disk, as read.
 type found struct {
 	sums    diskSums
 	known   bool // sums were there and sound
@@ -60,7 +60,7 @@ func readReplica(disk storage.Disk, at storage.Key, pause yield) (*found, error)
 	return f, nil
 }
 
-// spoil notes that something is not sound.
+// spoil records that something is damaged.
 func (f *found) spoil(key string) {
 	f.damaged = true
 	for _, g := range []generation{generationA, generationB} {
@@ -70,7 +70,7 @@ func (f *found) spoil(key string) {
 	}
 }
 
-// take notes one thing that was read.
+// take records one entry that was read.
 func (f *found) take(k storage.Key, key string, raw []byte) (err error) {
 	if id, ok := cutPart(key, diskDeltas); ok {
 		return f.takeDelta(id, raw)
@@ -142,7 +142,7 @@ func (f *found) takeCut(writer string, raw []byte) error {
 	return err
 }
 
-// whole reports whether all is there that must be, and nothing else.
+// whole reports whether exactly the expected entries are there.
 func (f *found) whole() bool {
 	var elements, heads, tail count
 	for _, list := range f.records[f.sums.gen] {
@@ -160,8 +160,7 @@ func (f *found) whole() bool {
 	return f.known && elements == f.sums.elements && heads == f.sums.heads && tail == f.sums.tail && cuts == f.sums.cuts
 }
 
-// load makes what was found, all of it sound, the index. Nobody else may use the
-// index meanwhile.
+// load fills the index from an undamaged disk. Nobody else may use the index meanwhile.
 func (o *stagedIndex) load(f *found, pause yield) error {
 	o.gen = f.sums.gen
 	o.sum = f.sums.elements.sum

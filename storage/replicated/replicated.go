@@ -1,7 +1,6 @@
-// Package replicated is the replicated key-value store: a storage.Replicated over
-// go-ds-crdt, deltas and states exchanged with the other replicas, and recovery of
-// what a disk has damaged. It knows one namespace of one service, and nothing of
-// what the entries mean.
+// Package replicated is the replicated key-value store: a storage.Replicated over go-ds-crdt,
+// exchange of deltas and states with the other replicas, and recovery from damaged disks. It serves
+// one namespace of one service, and does not interpret the entries.
 package replicated
 
 import (
@@ -35,7 +34,7 @@ type Config struct {
 	Service string
 	// Namespace tells the stores of one service apart, "main".
 	Namespace string
-	// Observe, if it is set, is told facts: a name, and names and values in turn.
+	// Observe, if it is set, is called with facts: a name, then names and values alternately.
 	Observe func(fact string, pairs ...any)
 	// History is how many deltas are kept; what is 0 in it is the default.
 	History storage.History
@@ -46,10 +45,9 @@ type Config struct {
 
 // Store is a storage.Replicated by go-ds-crdt.
 //
-// The whole index is in memory. Deltas are kept for those that lag behind, see
-// storage.History; whoever lags further is given the whole state. What was
-// superseded or deleted leaves nothing behind; what stays for ever is some 10 bytes
-// for each opening of a replica that wrote.
+// The whole index is in memory. Deltas are kept for replicas that lag behind, see storage.History;
+// those that lag further are given the whole state. Superseded and deleted entries are removed
+// completely; some 10 bytes stay for ever for each opening of a replica that wrote.
 type Store struct {
 	replicated
 }
@@ -67,7 +65,7 @@ type replicated struct {
 	committing  bool // a commit is scheduled
 
 	watchers  []*watcher
-	changed   []storage.Key // that watchers are still to be told of
+	changed   []storage.Key // not yet reported to watchers
 	notifying bool
 
 	exchange
@@ -77,10 +75,10 @@ type replicated struct {
 // exchange with the others. It stops with its loop; a service that stops in
 // order calls Close.
 //
-// A replica that has nothing, or whose disk is damaged, takes what the others
-// have before it returns, however long that takes, see State; it fails when
-// nothing comes for 5 minutes although there is something. One that has something
-// returns after one attempt to catch up, of up to 2 s.
+// A replica that has nothing, or whose disk is damaged, catches up with the others before Open
+// returns, however long that takes, see State; Open fails after 5 minutes without progress although
+// some member has contents. A replica with contents returns after one attempt to catch up, of up to
+// 2 s.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.AntiEntropyInterval <= 0 {
 		cfg.AntiEntropyInterval = 5 * time.Second
@@ -132,16 +130,15 @@ func (r *Store) observe(fact string, pairs ...any) {
 	}
 }
 
-// keep starts the task that ends the replica with its loop: it waits for the
-// loop's end, so that the replica ends in a turn, whose place among all others
-// is the loop's to decide. keep returns once the task waits: only then
-// go-ds-crdt's goroutines may start.
+// keep starts the task that ends the replica with its loop: it waits for the loop's end, so that
+// the replica ends in a turn, ordered among all others by the loop. keep returns once the task
+// waits: only then go-ds-crdt's goroutines may start.
 func (r *Store) keep(ctx context.Context) error {
 	return r.cfg.Loop.Park(ctx, func(started func()) {
 		r.cfg.Loop.Go("replica", func(loopCtx context.Context) {
 			defer r.end() // also when the node crashes
 			if r.ctx.Err() != nil {
-				return // whoever opened it has given up
+				return // the caller of Open has given up
 			}
 			started()
 			_ = r.cfg.Loop.Park(loopCtx, func(wake func()) { r.letGo = wake })
@@ -262,9 +259,8 @@ func (r *Store) commit() error {
 	return nil
 }
 
-// Sync implements Store: durable on this node. After a flush that failed the disk
-// must not be used any more: what it had taken before may be gone even if its
-// next flush succeeds. Package node sees to that.
+// Sync implements Store: durable on this node. After a failed flush the disk must not be used any
+// more: earlier writes may be lost even if the next flush succeeds. Package node ensures that.
 func (r *Store) Sync(ctx context.Context) error {
 	if err := r.commit(); err != nil {
 		return err
@@ -275,8 +271,8 @@ func (r *Store) Sync(ctx context.Context) error {
 	return ondisk.Flush(ctx, r.cfg.Loop, r.cfg.Disk)
 }
 
-// Heads names the newest deltas that the replica knows: replicas of equal heads
-// have equal contents, but for what this turn has written. For checks and status.
+// Heads names the newest deltas that the replica knows: replicas with equal heads have equal
+// contents, apart from the writes of this turn. For checks and status.
 func (r *Store) Heads() []string {
 	var list []string
 	for _, h := range r.replica.index.headList() {

@@ -12,22 +12,21 @@ import (
 )
 
 const (
-	// foldPageMax bounds a page of a fold, in bytes: whoever takes it decodes some
-	// 1,500 elements in one turn.
+	// foldPageMax bounds a page of a fold, in bytes: its receiver decodes some 1,500 elements in
+	// one turn.
 	foldPageMax = 256 << 10
-	// foldsMax is how many folds are served at a time; another one takes the
-	// place of the one that was asked for least recently.
+	// foldsMax is how many folds are served at a time; a further one replaces the least recently
+	// used.
 	foldsMax = 2
-	// foldFresh is how long a fold is given to newcomers too: it is a little
-	// older then, and what came after it follows as deltas.
+	// foldFresh is how long a fold is offered to further peers: it is a little old then, and later
+	// deltas follow.
 	foldFresh = 10 * time.Second
-	// foldExpiry is how long a fold is kept that nobody asks for: what has been
-	// superseded meanwhile takes memory.
+	// foldExpiry is how long an unused fold is kept: the elements superseded meanwhile take memory.
 	foldExpiry = 5 * time.Minute
 )
 
-// onFetch serves what another replica lacks. Each page costs what is in it: the
-// vector and the place in a fold are cursors, and nothing is walked twice.
+// onFetch serves the deltas that another replica lacks. The cost of a page is proportional to its
+// content: the vector and the place in a fold are cursors, and nothing is walked twice.
 func (r *Store) onFetch(_ context.Context, _ transport.Peer, request fetchRequest) (fetchResponse, error) {
 	if r.ctx.Err() != nil {
 		return fetchResponse{}, clock.ErrStopped
@@ -38,7 +37,7 @@ func (r *Store) onFetch(_ context.Context, _ transport.Peer, request fetchReques
 		return response, nil
 	}
 	size := min(request.SizeMax, pacing.Max)
-	_ = r.commit() // what was applied just now is served as well, if it can be
+	_ = r.commit() // writes of this turn are served as well, if possible
 	have, err := decodeVector(request.Have)
 	if err != nil {
 		return response, transport.New(transport.Invalid, r.exchange.fetch.Name, err.Error())
@@ -114,7 +113,7 @@ func (r *Store) offerFold(now bool) *foldSource {
 	return f
 }
 
-// expireFolds forgets those that nobody asks for any more.
+// expireFolds drops unused folds.
 func (r *Store) expireFolds() {
 	r.folds = slices.DeleteFunc(r.folds, func(f *foldSource) bool { return r.cfg.Loop.Elapsed()-f.used > foldExpiry })
 }

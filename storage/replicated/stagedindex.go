@@ -16,9 +16,8 @@ import (
 // in memory, so reads do not touch the disk; an entry costs a pointer, and the
 // element that it points to is shared with the other replicas of the process.
 //
-// The writes of an operation are staged. They become part of the index, and one
-// batch of the disk, as a whole or not at all. So no crash leaves half an operation,
-// and no failure either.
+// The writes of an operation are staged. They become part of the index, and one batch of the disk,
+// as a whole or not at all: no crash and no failure leaves half an operation.
 //
 // Our replicas process every delta once and after all its ancestors, so neither
 // a superseded element nor its tombstone is looked at again: both are dropped.
@@ -43,7 +42,7 @@ type stagedIndex struct {
 	recovering bool // the disk has diskRecovering
 	unsaved    []diskWrite
 	changed    []storage.Key // since takeChanged
-	// touched, if it is not nil, gathers the keys that operations change.
+	// touched, if it is not nil, collects the keys that operations change.
 	touched map[string]bool
 }
 
@@ -215,7 +214,7 @@ func (o *stagedIndex) prune(lenMax, bytesMax int) bool {
 	return o.dropBlocks(o.tail.prune(lenMax, bytesMax))
 }
 
-// raiseCut forgets the blocks of all that context includes.
+// raiseCut drops the blocks of all deltas that context includes.
 func (o *stagedIndex) raiseCut(context *vector) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -227,7 +226,7 @@ func (o *stagedIndex) raiseCut(context *vector) bool {
 	return o.dropBlocks(cut) || o.tail.cut.sum != before
 }
 
-// dropBlocks follows a cut of the tail on the disk.
+// dropBlocks applies a cut of the tail to the disk.
 func (o *stagedIndex) dropBlocks(cut []*stub) bool {
 	writers := newVector()
 	for _, s := range cut {

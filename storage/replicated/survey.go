@@ -7,16 +7,16 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// survey is what the members say to a replica that has nothing.
+// survey collects the members' answers to a replica that has nothing.
 type survey struct {
 	self    transport.Peer
 	members []transport.Peer // the others, in canonical order
 	asked   map[transport.Peer]answer
-	// heard is when a member was last known to have something, in Elapsed.
+	// heard is when a member last reported contents, in Elapsed.
 	heard time.Duration
 }
 
-// answer is what is known of a member.
+// answer is the state of a member in a survey.
 type answer int
 
 const (
@@ -29,7 +29,7 @@ const (
 	answerHas                   // it is ready and has something
 )
 
-// answerOf is what a call that failed says.
+// answerOf is the answer that a failed call amounts to.
 func answerOf(err error) answer {
 	if transport.KindOf(err) == transport.Timeout {
 		return answerSilent
@@ -44,9 +44,9 @@ func (s *survey) note(p transport.Peer, a answer, now time.Duration) {
 	s.asked[p] = a
 }
 
-// extend returns the members to be asked next: the first ones, and more when all
-// of these know nothing, but only if no member before us is about to do so. So a
-// thousand members that start together do not all ask each other.
+// extend returns the members to ask next: the first ones, and more when all of these have nothing,
+// but only if no member before us will ask further ones. So a thousand members that start together
+// do not all ask each other.
 func (s *survey) extend() []transport.Peer {
 	n := len(s.asked)
 	for _, p := range s.members[:n] {
@@ -69,14 +69,14 @@ type verdict int
 
 const (
 	verdictWait verdict = iota
-	// verdictWaitForOther: somebody is catching up who may serve us afterwards.
+	// verdictWaitForOther: another member is catching up and may serve us afterwards.
 	verdictWaitForOther
 	verdictPull  // somebody has something
 	verdictReady // there is nothing
 )
 
-// verdict is what follows from the answers when so long has passed since the
-// beginning, or since somebody was last known to have something.
+// verdict is the decision that follows from the answers, given the time since the beginning or
+// since a member last reported contents.
 func (s *survey) verdict(passed, grace time.Duration) verdict {
 	count := map[answer]int{}
 	for _, p := range s.members[:len(s.asked)] {

@@ -26,9 +26,8 @@ func compareStubs(a, b *stub) int {
 	return cmp.Or(cmp.Compare(a.height, b.height), storage.CompareCIDs(a.cid, b.cid))
 }
 
-// tail is the deltas whose blocks are here: of each writer those after the cut,
-// without a gap. What the cut includes is a history without which nothing is
-// missing in the past: a delta is in it with all its ancestors.
+// tail is the deltas whose blocks are here: of each writer those after the cut, without a gap. The
+// cut is closed under ancestors: it includes a delta only with all its ancestors.
 type tail struct {
 	lanes map[uint64][]*stub // by writer
 	cut   *vector
