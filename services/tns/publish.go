@@ -81,10 +81,11 @@ func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.
 		return tnsapi.PublishResponse{}, err
 	}
 	// The current version may have changed meanwhile.
-	if kept, err = s.registry.history(req.Project, req.Branch); err != nil || len(kept) == 0 {
+	now, err := s.registry.current(req.Project, req.Branch)
+	if err != nil {
 		return tnsapi.PublishResponse{}, err
 	}
-	v.Order, v.Rollback = kept[0].Order, kept[0].Rollback+1
+	v.Order, v.Rollback = now.Order, now.Rollback+1
 	return s.apply(ctx, v, list)
 }
 

@@ -59,10 +59,10 @@ func fillHall(c *nodetest.Cloud, h *hall, n int, change func(s *Settings), f fun
 // storeroom stands in for hoarders.
 type storeroom struct {
 	*nodetest.Machine
-	fails error // what everybody is answered
-	pins  []hoarderapi.PinRequest
-	gone  []hoarderapi.UnpinRequest
-	onPin func()
+	fails           error // what everybody is answered
+	pins            []hoarderapi.PinRequest
+	gone            []hoarderapi.UnpinRequest
+	onPin, onLocate func()
 }
 
 func (s *storeroom) start(env node.Env) {
@@ -82,6 +82,9 @@ func (s *storeroom) start(env node.Env) {
 		return hoarderapi.Done{}, s.fails
 	})
 	hoarderapi.Locate.Serve(env.Wire, func(context.Context, transport.Peer, hoarderapi.RootRequest) (hoarderapi.LocateResponse, error) {
+		if s.onLocate != nil {
+			s.onLocate()
+		}
 		return hoarderapi.LocateResponse{Holders: []transport.Peer{env.Self}}, s.fails
 	})
 }
