@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/memdisk"
@@ -148,15 +150,20 @@ func TestWhatIsOnDisk(t *testing.T) {
 			require.False(t, found, name)
 		}
 		require.True(t, FencedOnDisk(disk, "p", "b", "one", fencing.Token{Attempt: 2}), "a greater one is known")
-		h.turn(h.replicas[0], func(ctx context.Context, s *Service) {
-			v, err := s.Current("p", "b")
+	})
+	nodetest.Run(t, func(c *nodetest.Cloud) { // a header without its entries
+		whole := withEntries(version("whole", 1, 1), nil)
+		torn := withEntries(version("torn", 2, 1), someEntries("x", 2))
+		bare := c.Add("bare", node.Configured{Spec: nodetest.Part(tnsapi.Service, func(env node.Env) {
+			store, err := env.OpenReplicated(context.Background(), namespace, storage.DefaultHistory())
 			require.NoError(t, err)
-			kept, err := s.store.List(entriesKey(v))
-			require.NoError(t, err)
-			require.NoError(t, storage.Delete(s.store, kept[0].Key))
-			require.NoError(t, s.store.Sync(ctx))
-		})
-		require.False(t, OnDisk(disk, "p", "b", "two", token), "an entry is missing")
+			for _, v := range []tnsapi.Version{whole, torn} {
+				require.NoError(t, storage.Put(store, versionKey(v), transport.Encode(v)))
+			}
+			require.NoError(t, store.Sync(context.Background()))
+		})}).Start()
+		require.True(t, OnDisk(bare.Disk, "p", "b", "whole", whole.Token))
+		require.False(t, OnDisk(bare.Disk, "p", "b", "torn", torn.Token))
 	})
 }
 

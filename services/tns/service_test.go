@@ -1,6 +1,7 @@
 package tns
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -60,6 +61,7 @@ func fillHall(c *nodetest.Cloud, h *hall, n int, change func(s *Settings), f fun
 type storeroom struct {
 	*nodetest.Machine
 	fails           error // what everybody is answered
+	pinFails        error // what is answered to pins
 	pins            []hoarderapi.PinRequest
 	gone            []hoarderapi.UnpinRequest
 	onPin, onLocate func()
@@ -70,10 +72,11 @@ func (s *storeroom) start(env node.Env) {
 		if s.onPin != nil {
 			s.onPin()
 		}
-		if s.fails == nil {
+		fails := cmp.Or(s.fails, s.pinFails)
+		if fails == nil {
 			s.pins = append(s.pins, req)
 		}
-		return hoarderapi.PinResponse{Copies: 2}, s.fails
+		return hoarderapi.PinResponse{Copies: 2}, fails
 	})
 	hoarderapi.Unpin.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req hoarderapi.UnpinRequest) (hoarderapi.Done, error) {
 		if s.fails == nil {
