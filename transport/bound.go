@@ -7,9 +7,8 @@ import (
 )
 
 const (
-	// decodeGrowth bounds what decoding may make of a byte, in bytes, beyond
-	// decodeFree: a list of a million empty records is one byte each on the wire
-	// and a hundred in memory.
+	// decodeGrowth bounds the memory per encoded byte, in bytes, beyond decodeFree: a list of a
+	// million empty records is one byte each on the wire and a hundred in memory.
 	decodeGrowth = 8
 	decodeFree   = 64 << 10
 	// decodeDepthMax bounds how deep values may be nested.
@@ -34,11 +33,10 @@ func checkGrowth(data []byte, t reflect.Type) error {
 type sizer struct {
 	rest []byte
 	left int   // bytes that may still be allocated
-	most costs // of what has no place in the type: it is taken for the worst
+	most costs // of items without a place in the type: the worst case is assumed
 }
 
-// item goes over one data item that is decoded into a t; nil means that we do
-// not know.
+// item goes over one data item that is decoded into a t; nil means that the type is unknown.
 func (s *sizer) item(t reflect.Type, depth int) error {
 	if depth > decodeDepthMax {
 		return errTooDeep

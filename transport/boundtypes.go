@@ -11,8 +11,8 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// costs are the most that decoding into any part of a type can allocate, in
-// bytes: for an element of a slice, for a pair of a map.
+// costs are upper bounds of what decoding into any part of a type allocates, in bytes: for an
+// element of a slice, for a pair of a map.
 type costs struct{ element, pair int }
 
 var knownCosts sync.Map // reflect.Type to costs
@@ -52,7 +52,7 @@ func (c *costs) add(t reflect.Type, seen map[reflect.Type]bool) {
 	}
 }
 
-// pairSize is what a pair of a map takes: the tables are at least 7/16 full.
+// pairSize is the memory of a pair of a map: the tables are at least 7/16 full.
 func pairSize(t reflect.Type) int { return 3 * int(t.Key().Size()+t.Elem().Size()+1) }
 
 var (

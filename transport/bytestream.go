@@ -18,7 +18,7 @@ type ByteStream struct {
 
 var _ net.Conn = (*ByteStream)(nil)
 
-// NewByteStream returns a stream as bytes. Nobody else may use it meanwhile.
+// NewByteStream returns a stream as bytes. The stream must not be used otherwise meanwhile.
 func NewByteStream(ctx context.Context, s *Stream) *ByteStream {
 	return &ByteStream{stream: s, ctx: ctx}
 }
@@ -51,10 +51,10 @@ func (b *ByteStream) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// CloseWrite ends what we send, in order. Reading goes on.
+// CloseWrite ends our direction, in order. Reading goes on.
 func (b *ByteStream) CloseWrite() error { return b.stream.CloseWrite() }
 
-// Close ends what we send, in order, and drops whatever comes.
+// Close ends our direction, in order, and drops whatever arrives.
 func (b *ByteStream) Close() error {
 	err := b.stream.CloseWrite()
 	b.stream.CloseRead()
@@ -64,8 +64,8 @@ func (b *ByteStream) Close() error {
 // Reset ends both directions at once: the peer's Read and Write fail.
 func (b *ByteStream) Reset() { b.stream.Reset() }
 
-// SetDeadline implements net.Conn. Deadlines are instants of the loop's Now, as it is
-// when they are set; when that jumps later, they do not.
+// SetDeadline implements net.Conn. Deadlines are instants of the loop's Now, converted when they
+// are set: later jumps of Now do not move them.
 func (b *ByteStream) SetDeadline(t time.Time) error {
 	b.stream.SetReadDeadline(b.elapsed(t))
 	b.stream.SetWriteDeadline(b.elapsed(t))
@@ -84,7 +84,7 @@ func (b *ByteStream) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// elapsed is an instant in the loop's Elapsed, but zero only for the zero time.
+// elapsed converts an instant to the loop's Elapsed; the result is zero only for the zero time.
 func (b *ByteStream) elapsed(t time.Time) time.Duration {
 	if t.IsZero() {
 		return 0

@@ -18,7 +18,7 @@ type call struct {
 	frame    []byte        // until it is sent
 	session  *session      // nil until there is a conn
 	deadline time.Duration // in ep.loop.Elapsed
-	moved    time.Duration // when a part of it was last sent or of its answer came
+	moved    time.Duration // when a part of it was last sent or a part of its answer arrived
 	wake     func()
 
 	done     bool
@@ -26,49 +26,46 @@ type call struct {
 	err      *Error
 }
 
-// callTotalMax bounds a call whose context has no deadline and that goes on
-// moving: it is what a message of MessageLenMax takes at 8 kB/s.
+// callTotalMax bounds a call without a deadline that keeps making progress: it is the time of a
+// message of MessageLenMax at 8 kB/s.
 const callTotalMax = 10 * time.Minute
 
-// Content may move as slowly as RateMin, in bytes a second, but no longer than
-// TransferMax.
+// RateMin is the slowest accepted rate of a transfer, in bytes a second, TransferMax its longest
+// duration.
 const (
 	RateMin     = 4 << 10
 	TransferMax = time.Hour
 )
 
-// TransferTime is how long content of a size may be under way, for the limits of
-// calls that wait for it: those do not move meanwhile. A transfer of which nothing
-// moves ends long before that.
+// TransferTime is how long the transfer of content of a size may take, for the timeouts of calls
+// that wait for one without making progress themselves. A transfer without progress ends long
+// before that.
 func TransferTime(bytes int64) time.Duration {
 	return min(time.Duration(max(0, bytes)/RateMin), TransferMax/time.Second) * time.Second
 }
 
-// patienceKey finds what Patient has put into a context.
+// patienceKey is the context key of Patient's value.
 type patienceKey struct{}
 
-// Patient returns a context for calls that end when nothing of them has moved
-// for d, instead of CallTimeout: no part of the request was sent and none of the
-// response came. d is also what the handler gets. A deadline of ctx still holds.
+// Patient returns a context for calls that end after d without progress, instead of CallTimeout: no
+// part of the request was sent and none of the response arrived. d is also the handler's time. A
+// deadline of ctx still holds.
 func Patient(ctx context.Context, d time.Duration) context.Context {
 	return context.WithValue(ctx, patienceKey{}, d)
 }
 
-// Call sends a request and waits for the response. The deadline is ctx's. If ctx
-// has none, or a Patience, the call ends when nothing of it has moved for
-// CallTimeout (or that patience), and after 10 minutes in any case: so a big
-// answer may take its time on a slow link, and a lost one does not. What is left
-// of the deadline crosses the wire and bounds the handler's context, and when ctx
-// ends before that, so does the handler's. A call to Self is delivered without
-// the network, in a later turn.
+// Call sends a request and waits for the response. The deadline is ctx's. If ctx has none, or was
+// made by Patient, the call ends after CallTimeout (or that patience) without progress, and after
+// 10 minutes in any case: so a big answer may be slow, while a lost one is noticed soon. The time
+// left until the deadline is sent and bounds the handler's context, and when ctx ends before that,
+// so does the handler's. A call to Self is delivered without the network, in a later turn.
 //
-// The response belongs to the caller, the request still does. Call waits while
-// too much else waits to be sent. A call that cannot be sent, because a dial has
-// just failed or too much waits for one, fails without parking: wait before
-// trying again. An error has a Kind: Unreachable when there is no conn or it
-// broke, Timeout after the deadline, Stopped when ctx or the loop ended, Refused
-// when the peer does not serve the method or is busy, Invalid when the request
-// is longer than MessageLenMax, or whatever the handler returned.
+// The response belongs to the caller, as does the request. Call waits while too much else waits to
+// be sent. A call that cannot be sent, because a dial has just failed or too much waits for one,
+// fails without parking: wait before trying again. An error has a Kind: Unreachable when there is
+// no conn or it broke, Timeout after the deadline, Stopped when ctx or the loop ended, Refused when
+// the peer does not serve the method or is busy, Invalid when the request is longer than
+// MessageLenMax, or whatever the handler returned.
 func (ep *Endpoint) Call(ctx context.Context, to Peer, method string, request []byte) ([]byte, error) {
 	return ep.CallOn(ctx, Control, to, method, request)
 }
@@ -105,8 +102,8 @@ func (ep *Endpoint) CallOn(ctx context.Context, class Class, to Peer, method str
 	return c.response, nil
 }
 
-// watchSilence ends a call when nothing of it has moved for patience, or at an
-// instant of its loop in any case.
+// watchSilence ends a call after patience without progress, or at an instant of its loop in any
+// case.
 func (e *Engine) watchSilence(c *call, patience, last time.Duration) (stop func()) {
 	var timer clock.Timer
 	var look func()
@@ -201,9 +198,8 @@ func (e *Engine) await(ctx context.Context, c *call) *Error {
 	}
 }
 
-// abandon ends a call that its caller does not want any more, and takes back
-// what has not been sent of it. A handler whose deadline has passed knows that by
-// itself.
+// abandon ends a call that its caller gave up, and takes back the unsent part of it. A handler
+// whose deadline has passed needs no cancel.
 func (e *Engine) abandon(c *call, cause *Error, a *actions) {
 	if c.done {
 		return
@@ -239,15 +235,14 @@ func (e *Engine) finish(c *call, response []byte, err *Error, a *actions) {
 	}
 }
 
-// answered is a response or a failure from the peer. A call that is not known
-// any more was abandoned.
+// answered is a response or a failure from the peer. An unknown call was abandoned.
 func (e *Engine) answered(s *session, id uint64, response []byte, err *Error, a *actions) {
 	if c := e.calls[id]; c != nil && c.session == s {
 		e.finish(c, response, err, a)
 	}
 }
 
-// waitError is what a wait that ended early returns.
+// waitError is the error of a wait that ended early.
 func waitError(cause error) *Error {
 	kind := KindOf(cause)
 	if kind == Internal {

@@ -1,22 +1,22 @@
 package transport
 
-// Class is a kind of traffic between two nodes. Each class that is used has a
-// conn of its own beside the others', with room, turns and limits of its own: so
-// whatever happens to bulk holds up no call, note or beacon.
+// Class is a kind of traffic between two nodes. Each class that is used has a conn of its own
+// beside the others', with room, turns and limits of its own: so bulk traffic never delays a call,
+// note or beacon.
 type Class uint8
 
 const (
-	// Control is for what others wait for: calls, notes, publications and the
-	// streams of what is said now and then. Its conn stays open.
+	// Control is for latency-sensitive traffic: calls, notes, publications and streams of
+	// occasional messages. Its conn stays open.
 	Control Class = iota
-	// Bulk is for content: what is long, or asked for in great numbers. Its conn is
-	// opened when it is needed, and closed when it has not been for BulkIdleTime.
+	// Bulk is for content: long messages, or many requests. Its conn is opened when it is needed,
+	// and closed when it has been idle for BulkIdleTime.
 	Bulk
 
 	classCount = iota
 )
 
-// linkTo is the link of a class to a peer, which may be new.
+// linkTo returns the link of a class to a peer, making it if need be.
 func (e *Engine) linkTo(p Peer, class Class) *link {
 	return &e.remoteOf(p).links[class]
 }
@@ -42,8 +42,7 @@ func (e *Engine) remoteOf(p Peer) *remote {
 	return r
 }
 
-// forgetIdle forgets a node with which there is nothing and of which nothing has
-// to be remembered.
+// forgetIdle forgets a node without conns and without state to remember.
 func (e *Engine) forgetIdle(r *remote) {
 	if r.idle() && e.remotes[r.peer] == r {
 		delete(e.remotes, r.peer)

@@ -1,39 +1,38 @@
 package transport
 
 const (
-	// StreamWindowMin is what one direction of a new stream may have in flight, in
-	// bytes, and StreamWindowMax what it may have when its reader keeps up: 40 MB/s at
-	// 100 ms. The last message may exceed it.
+	// StreamWindowMin is how many bytes one direction of a new stream may have in flight,
+	// StreamWindowMax how many when its reader keeps up: 40 MB/s at 100 ms. The last message may
+	// exceed it.
 	StreamWindowMin = 16 << 10
 	StreamWindowMax = 4 << 20
-	// ConnWindowMin bounds the same for all streams of a conn together. It grows with
-	// the windows of its streams, and what the last message of each may exceed them by,
-	// up to ConnWindowMax; those grow up to a third of that on a bulk conn, and up to
-	// ConnWindowMin on a control conn. The rest is left to streams that have not grown:
-	// so streams that nobody reads do not hold up the others, as long as their messages
-	// are no longer than StreamWindowMin or than what is left of their window.
+	// ConnWindowMin is the same bound for all streams of a conn together. It grows with the windows
+	// of its streams, including the excess of their last messages, up to ConnWindowMax; those grow
+	// up to a third of that on a bulk conn, and up to ConnWindowMin on a control conn. The rest is
+	// left to streams that have not grown: so streams that nobody reads do not hold up the others,
+	// as long as their messages are no longer than StreamWindowMin or than what is left of their
+	// window.
 	ConnWindowMin = 256 << 10
 	ConnWindowMax = 24 << 20
-	// windowBytesMax bounds what all conns of a node have beyond ConnWindowMin.
+	// windowBytesMax bounds the windows of all conns of a node beyond ConnWindowMin each.
 	windowBytesMax = 128 << 20
-	// messageCost is what a message counts beside its bytes, so that empty ones are
-	// bounded as well.
+	// messageCost is added to a message's bytes, so that empty messages are bounded as well.
 	messageCost = 64
 )
 
-// cost is what a stream message of a length takes of a window.
+// cost is how much of a window a stream message of a length takes.
 func cost(length int) int { return length + messageCost }
 
-// inflow is the receiver's side of a window: it grants anew what was taken.
+// inflow is the receiver's side of a window: it grants credit for messages that were taken.
 type inflow struct {
-	size int // what the peer may have sent and nobody has taken
-	open int // of that, what it may still send; negative by a part of a message
+	size int // what the peer may have sent before it is taken
+	open int // of that, what it may still send; slightly negative if the last message exceeded it
 	held int // what has come and was not taken
 }
 
 func newInflow(size int) inflow { return inflow{size: size, open: size} }
 
-// receive counts what came, and reports whether the peer had credit for it.
+// receive counts an arrived message, and reports whether the peer had credit for it.
 func (f *inflow) receive(n int) bool {
 	if f.open <= 0 {
 		return false
@@ -43,8 +42,8 @@ func (f *inflow) receive(n int) bool {
 	return true
 }
 
-// take counts what was taken and returns the credit to give, if it is worth a frame:
-// half a window.
+// take counts a taken message and returns the credit to grant, 0 below half a window: that is not
+// worth a frame.
 func (f *inflow) take(n int) (grant int) {
 	f.held -= n
 	if due := f.due(); 2*due >= f.size {
@@ -68,15 +67,15 @@ func (f *inflow) grow(by int) int {
 	return f.grant()
 }
 
-// shrink makes the window smaller, but not smaller than size and than what the peer
-// was promised, and returns by how much.
+// shrink makes the window smaller, but not below size nor below the granted credit, and returns by
+// how much.
 func (f *inflow) shrink(size int) (by int) {
 	by = max(0, min(f.size-size, f.due()))
 	f.size -= by
 	return by
 }
 
-// taken counts stream data of a session that somebody took or nobody will.
+// taken counts stream data of a session that was taken or discarded.
 func (e *Engine) taken(s *session, cost int, a *actions) {
 	if s.over {
 		return
@@ -88,8 +87,8 @@ func (e *Engine) taken(s *session, cost int, a *actions) {
 	}
 }
 
-// widen lets the window of a session grow for streams whose windows take by more, if
-// it may, and reports whether they fit into it.
+// widen grows the window of a session for streams whose windows grow by more bytes, if it may, and
+// reports whether they fit into it.
 func (e *Engine) widen(s *session, by int, a *actions) bool {
 	s.windows += by
 	more := s.windows - s.inflow.size
@@ -135,7 +134,7 @@ func (st *Stream) consume(length int, a *actions) {
 	e.urgent(s, encodeCredit(st.id, grant), a)
 }
 
-// growthMax is up to what the windows of a session's streams may grow.
+// growthMax bounds the sum of the windows of a session's streams.
 func (s *session) growthMax() int {
 	if s.class() == Bulk {
 		return ConnWindowMax / 3
@@ -143,9 +142,9 @@ func (s *session) growthMax() int {
 	return ConnWindowMin
 }
 
-// settle gives the conn credit for what was received and is not taken yet: a
-// stream that is over holds up no other. It gives back the place of a handler that
-// has returned before the peer ended the stream.
+// settle grants the conn credit for data that was received and not taken: a finished stream must
+// not hold up the others. It gives back the place of a handler that has returned before the peer
+// ended the stream.
 func (st *Stream) settle(a *actions) {
 	if st.settled {
 		return

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// failed remembers that a peer could not be dialed: who wants to call it is told
-// so at once, and does not wait for the next dial, which finds out whether the
-// peer is back. So a dead peer costs one wait, not one for each call.
+// failed remembers that a peer could not be dialed: calls to it fail at once instead of waiting for
+// the next dial, which finds out whether the peer is back. So a dead peer costs one wait, not one
+// for each call.
 func (e *Engine) failed(r *remote, cause *Error, a *actions) {
 	now := e.loop.Elapsed()
 	r.backoff = min(max(2*r.backoff, backoffMin), backoffMax)
@@ -41,8 +41,7 @@ func (e *Engine) forgetOldest() {
 	e.forgetIdle(r)
 }
 
-// forgetDead forgets those who have been dead for long, and comes back for the
-// others.
+// forgetDead forgets peers that have been dead for long, and runs again for the others.
 func (e *Engine) forgetDead() {
 	e.do(func(a *actions) {
 		now := e.loop.Elapsed()

@@ -8,21 +8,19 @@ import (
 	"github.com/taucloud/tau/clock"
 )
 
-// farthest is how far away a deadline is that never comes: it can be added to any
-// Elapsed.
+// farthest stands for no deadline: it can be added to any Elapsed without overflow.
 const farthest = math.MaxInt64 / 2
 
-// deadline is when one direction of a stream gives up.
+// deadline is when operations on one direction of a stream time out.
 type deadline struct {
 	passed bool
 	number uint64 // of the last one that was set
 	timer  clock.Timer
 }
 
-// SetReadDeadline has every Recv that waits or begins at an instant of the loop's
-// Elapsed or later end with Timeout, until another one is set. Zero is never, and an
-// instant that has passed ends those that wait at once. It must be called in a turn of
-// the loop.
+// SetReadDeadline makes every Recv that waits or begins at or after an instant of the loop's
+// Elapsed end with Timeout, until another one is set. Zero is never, and an instant that has passed
+// ends waiting ones at once. It must be called in a turn of the loop.
 func (s *Stream) SetReadDeadline(at time.Duration) { s.setDeadline(&s.recvBy, at) }
 
 // SetWriteDeadline is the same for Send.
@@ -55,7 +53,7 @@ func (s *Stream) setDeadline(d *deadline, at time.Duration) {
 	})
 }
 
-// deadlineError is what a direction of a stream ends with when it has given up.
+// deadlineError is the error of an operation after its deadline.
 func (s *Stream) deadlineError(d *deadline) error {
 	if !d.passed {
 		return nil

@@ -2,8 +2,8 @@ package transport
 
 import "slices"
 
-// Directory says which peers exist and what they offer. It lists members of
-// the cloud, dead or alive: who is alive is seer's business.
+// Directory says which peers exist and what they offer. It lists members of the cloud, dead or
+// alive; seer tells which are alive.
 type Directory interface {
 	// Peers lists the peers that offer a service, in canonical order.
 	Peers(service string) []Peer

@@ -9,8 +9,8 @@ import (
 	"github.com/taucloud/tau/clock"
 )
 
-// Endpoint is all of the network that a service has. Its methods that take a
-// context must be called by tasks of its loop; the others from anywhere.
+// Endpoint is a service's access to the network. Its methods that take a context must be called by
+// tasks of its loop; the others from anywhere.
 type Endpoint struct {
 	*member
 	loop clock.Loop
@@ -32,17 +32,16 @@ func (ep *Endpoint) branch() *Endpoint { return &Endpoint{member: ep.member, loo
 // Self is this node.
 func (ep *Endpoint) Self() Peer { return ep.engine.self }
 
-// Directory is who offers what.
+// Directory says which peers offer which services.
 func (ep *Endpoint) Directory() Directory { return ep.engine.dir }
 
 // Loop is the loop that handlers run on.
 func (ep *Endpoint) Loop() clock.Loop { return ep.loop }
 
-// Handle serves a method. Each request runs as a task; at most
-// HandlersPerPeerMax at once from one peer, the rest is refused. The handler
-// owns request and gives up the response. An error crosses the wire with its
-// Kind, Op and the first KiB of its Text; one without a Kind is Internal. A
-// method has one handler on a node: a second one is a bug.
+// Handle serves a method. Each request runs as a task; at most HandlersPerPeerMax at once from one
+// peer; further ones are refused. The handler owns request; the response is handed over. An error
+// crosses the wire with its Kind, Op and the first KiB of its Text; one without a Kind is Internal.
+// A method has one handler on a node: a second one is a bug.
 func (ep *Endpoint) Handle(name string, h func(ctx context.Context, from Peer, request []byte) ([]byte, error)) {
 	ep.register(&method{ep: ep, name: name, task: "serve " + name, request: h})
 }
@@ -150,7 +149,7 @@ func (ep *Endpoint) unregister(a *actions) {
 	}
 }
 
-// leave ends what the endpoint does on a session.
+// leave ends the endpoint's calls, streams and handlers on a session.
 func (ep *Endpoint) leave(s *session, a *actions) {
 	e := ep.engine
 	for _, id := range slices.Sorted(maps.Keys(s.serving)) {

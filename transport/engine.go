@@ -14,16 +14,15 @@ import (
 const (
 	// CallTimeout bounds a call whose context has no deadline.
 	CallTimeout = 10 * time.Second
-	// HandlersPerPeerMax bounds the calls and streams of one peer that are
-	// served at once; what is more is Refused.
+	// HandlersPerPeerMax bounds the calls and streams of one peer that are served at once; further
+	// ones are Refused.
 	HandlersPerPeerMax = 256
-	// servingPerPeerMax and servingBytesMax bound the bytes of the requests that
-	// are served at once, for one peer and for all; what is more is Refused, except
-	// small ones.
+	// servingPerPeerMax and servingBytesMax bound the bytes of the requests that are served at
+	// once, for one peer and for all; further ones are Refused, except small ones.
 	servingPerPeerMax = 16 << 20
 	servingBytesMax   = 64 << 20
-	// NotesPerPeerMax bounds the notes and publications of one peer that wait
-	// or are handled at once by one endpoint; what is more is dropped.
+	// NotesPerPeerMax bounds the notes and publications of one peer that wait or are handled at
+	// once by one endpoint; further ones are dropped.
 	NotesPerPeerMax = 4096
 )
 
@@ -31,10 +30,10 @@ const (
 // and publications of all its services over one conn per peer, class and direction of
 // dialing.
 //
-// It has no goroutines of its own: it acts when the host reports or a service
-// asks, and now and then by itself while messages are incomplete or peers dead. mu guards all state of the engine, of its links, sessions,
-// endpoints, calls and streams; it is never held while calling out. What has to
-// be called is collected under the lock as actions and carried out after it.
+// It has no goroutines of its own: it acts when the host reports or a service asks, and now and then by itself while
+// messages are incomplete or peers dead. mu guards all state of the engine, of its links, sessions, endpoints, calls and
+// streams; it is never held while calling out. Calls to the outside are collected under the lock as actions and made after
+// it is released.
 type Engine struct {
 	host Host
 	loop clock.Loop
@@ -69,8 +68,8 @@ type Engine struct {
 // Option changes what an Engine does.
 type Option func(*Engine)
 
-// Admit makes the engine close what peers dial that admit does not like, and
-// dial no such peer. admit is called on any goroutine and must not wait.
+// Admit makes the engine accept conns from, and dial, only peers for which admit returns true.
+// admit is called on any goroutine and must not wait.
 func Admit(admit func(Peer) bool) Option { return func(e *Engine) { e.admit = admit } }
 
 // PublishWith makes p carry publications, in place of the engine's own fan-out
@@ -127,7 +126,7 @@ func (e *Engine) Close() error {
 	return e.host.Close()
 }
 
-// actions are what has to be called when the lock is free, in order.
+// actions are the calls to make when the lock is free, in order.
 type actions struct {
 	list []func()
 	few  [3]func() // where list begins, to allocate once
@@ -135,7 +134,7 @@ type actions struct {
 
 func (a *actions) add(f func()) { a.list = append(a.list, f) }
 
-// do runs f under the lock and then what f asked for.
+// do runs f under the lock and then the actions that f has collected.
 func (e *Engine) do(f func(a *actions)) {
 	a := &actions{}
 	a.list = a.few[:0]
@@ -255,7 +254,7 @@ func (e *Engine) receive(s *session, f frame, a *actions) error {
 	return nil
 }
 
-// hear hands on a note or a publication.
+// hear dispatches a note or a publication.
 func (e *Engine) hear(from Peer, f frame, a *actions) {
 	if f.typ == framePublication {
 		if sub := e.topics[string(f.name)]; sub != nil {
@@ -266,8 +265,7 @@ func (e *Engine) hear(from Peer, f frame, a *actions) {
 	}
 }
 
-// unreachable says why there is no conn. It is completed with an Op by whoever
-// returns it.
+// unreachable is the error for a missing conn. The caller adds the Op.
 func unreachable(text string) *Error { return &Error{Kind: Unreachable, Text: text} }
 
 var stoppedError = &Error{Kind: Stopped, cause: clock.ErrStopped}

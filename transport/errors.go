@@ -7,7 +7,7 @@ import (
 	"github.com/taucloud/tau/clock"
 )
 
-// Kind is what a caller can decide on. It survives the wire.
+// Kind is an error's kind, the only part on which callers should decide. It survives the wire.
 type Kind uint8
 
 // The kinds of error. Zero is never sent.
@@ -15,7 +15,7 @@ const (
 	Internal    Kind = iota + 1 // a bug or an unexpected condition at the callee
 	Unreachable                 // no conn to the peer, or it broke; the call may or may not have run
 	Timeout                     // the deadline passed; the call may or may not have run
-	NotFound                    // what was asked for does not exist
+	NotFound                    // the requested thing does not exist
 	Conflict                    // the state of things does not allow it (stale token, lost race)
 	Refused                     // the callee will not: busy, over capacity, not its job
 	Invalid                     // the request makes no sense; trying again is useless
@@ -44,9 +44,8 @@ type Error struct {
 	answered bool
 }
 
-// Answered reports whether err is what the called peer's handler returned, and not
-// what became of the call on its way: an Unreachable that was answered is about
-// somebody whom that peer called in its turn.
+// Answered reports whether err was returned by the called peer's handler, rather than caused by the
+// transport: an answered Unreachable is about a third peer that the handler called.
 func Answered(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.answered
@@ -63,8 +62,8 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap is the end of the context or of the loop that made this node give up.
-// What came over the wire has none.
+// Unwrap is the end of the context or of the loop that made this node give up. An error that came
+// over the wire has none.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Is makes errors.Is(err, &Error{Kind: k}) compare kinds.
@@ -76,8 +75,8 @@ func (e *Error) Is(target error) bool {
 // New returns an *Error: New(transport.NotFound, "tns/get", "no such branch").
 func New(k Kind, op, text string) error { return &Error{Kind: k, Op: op, Text: text} }
 
-// KindOf classifies any error: nil is 0, a context's deadline is Timeout, a
-// stopped loop is Stopped, what carries no Kind is Internal.
+// KindOf classifies any error: nil is 0, a context's deadline is Timeout, a stopped loop is
+// Stopped, any other error is Internal.
 func KindOf(err error) Kind {
 	var e *Error
 	switch {

@@ -33,15 +33,13 @@ import (
 //	hello       message (see Hello)
 //	retire
 //
-// A frame that is longer than what its sender likes to send at once comes in
-// parts: its length and first part, then the others, with other frames between
-// them; drop takes back what has not come yet. Numbers count up in each
-// direction. Positions count the bytes of all frames that are not urgent (see
-// outbox), without what begin and part add. Credit for stream 0 is for all
-// streams of the session.
+// A long frame is sent in parts: its length and first part, then the others, with other frames
+// between them; drop abandons the parts that were not sent yet. Numbers count up in each direction.
+// Positions count the bytes of all frames that are not urgent (see outbox), without what begin and
+// part add. Credit for stream 0 is for all streams of the session.
 //
-// Cancel ends the handler of a request; decline only says that nobody waits for
-// the response any more: what has not been sent of it need not be.
+// Cancel ends the handler of a request; decline only says that nobody waits for the response any
+// more: the rest of it need not be sent.
 //
 // Each end's first frame is its hello. Retire says that its sender begins nothing
 // new on this conn.
@@ -114,7 +112,7 @@ type frame struct {
 
 var errMalformed = errors.New("malformed frame")
 
-// decodeFrame never fails on what the encoders below made, and never panics.
+// decodeFrame never fails on a frame made by the encoders below, and never panics.
 func decodeFrame(data []byte) (frame, error) {
 	if len(data) == 0 || len(data) > wholeLenMax {
 		return frame{}, errMalformed
@@ -166,8 +164,8 @@ func decodeFrame(data []byte) (frame, error) {
 	return f, nil
 }
 
-// err is the error that a failure or reset frame carries. A kind that we do not
-// know is Internal; that the callee stops is Unreachable to its caller.
+// err is the error that a failure or reset frame carries. An unknown kind is Internal; Stopped at
+// the callee is Unreachable for its caller.
 func (f frame) err() *Error {
 	kind := f.kind
 	switch {

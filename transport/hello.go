@@ -15,14 +15,13 @@ const (
 	sessionsPerPeerMax = 16
 )
 
-// Hello is the first frame that each end of a conn sends, and nothing else is sent
-// before that of the other end has come. A later release adds fields: what is not
-// known is skipped.
+// Hello is the first frame that each end of a conn sends, and nothing else is sent before that of
+// the other end has come. A later release may add fields: unknown ones are skipped.
 type Hello struct {
 	// VersionMin and VersionMax are the range of versions that the sender speaks.
 	VersionMin uint64
 	VersionMax uint64
-	// Class is what the conn is for. Who has dialed it says so.
+	// Class is the class of the conn. The dialer decides it.
 	Class Class
 }
 
@@ -42,10 +41,10 @@ func (e *Engine) greet(s *session, class Class, a *actions) {
 	e.watchParts(a)
 }
 
-// greeted takes what the peer sends before a conn is open: its hello.
+// greeted handles the first frame on a conn, the peer's hello.
 func (e *Engine) greeted(s *session, f frame, a *actions) error {
 	if s.refused {
-		return nil // whatever it is: the peer is about to hear of it
+		return nil // ignored: the peer is about to receive our refusal
 	}
 	if f.typ != frameHello {
 		return fmt.Errorf("a frame of type %d instead of a hello", f.typ)
@@ -69,8 +68,7 @@ func (e *Engine) greeted(s *session, f frame, a *actions) error {
 	return nil
 }
 
-// common is the highest version that a peer and this node speak, or why there is
-// none.
+// common is the highest version that a peer and this node speak, or an error if there is none.
 func (e *Engine) common(h Hello) (uint64, *Error) {
 	version := min(h.VersionMax, e.versionMax)
 	if version < max(h.VersionMin, e.versionMin) {

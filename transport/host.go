@@ -2,8 +2,8 @@ package transport
 
 import "time"
 
-// Host is the port to a network: all that the engine needs of it. Reports may
-// come on any goroutine, but those about one Conn come one after the other.
+// Host is the port to a network. Reports may come on any goroutine, but those about one Conn come
+// one after the other.
 type Host interface {
 	// ID is this node.
 	ID() Peer
@@ -46,8 +46,8 @@ type HostHandler interface {
 const (
 	// FrameLenMax bounds a frame, in bytes. Longer messages come in parts.
 	FrameLenMax = 64 << 10
-	// ConnQueueBytesMax bounds what a Conn has taken and not passed on. Live that
-	// is what waits for the socket, in a simulation what is on its way.
+	// ConnQueueBytesMax bounds the frames that a Conn has accepted and not passed on: live, those
+	// that wait for the socket, in a simulation those in flight.
 	ConnQueueBytesMax = 12 << 20
 	// FrameTimeout bounds how long a frame, and a message between two of its
 	// parts, may take to arrive: a peer that is slower loses its conn.

@@ -6,14 +6,14 @@ import "time"
 // least; it may be twice that.
 const BulkIdleTime = 30 * time.Second
 
-// watchIdle has somebody look whether a session is still used.
+// watchIdle schedules the next check whether a session is used.
 func (e *Engine) watchIdle(s *session, a *actions) {
 	a.add(func() { e.loop.AfterFunc(BulkIdleTime, func() { e.do(func(a *actions) { e.lookIdle(s, a) }) }) })
 }
 
-// lookIdle retires a session that nobody has used since it was last looked at. Who
-// has dialed it says so and sends nothing new on it; the other end, which may have
-// sent something meanwhile, closes it when that is done.
+// lookIdle retires a session that was not used since the last check. The dialer announces that and
+// begins nothing new on it; the other end, which may have begun something meanwhile, closes it when
+// that is done.
 func (e *Engine) lookIdle(s *session, a *actions) {
 	unused := !s.busy() && s.moves == s.seen
 	s.seen = s.moves
@@ -30,13 +30,13 @@ func (e *Engine) lookIdle(s *session, a *actions) {
 	e.watchIdle(s, a)
 }
 
-// retire takes a session out of use for what is new.
+// retire stops the use of a session for anything new.
 func (e *Engine) retire(s *session) {
 	s.retired = true
 	s.link.forget(s)
 }
 
-// retiredByPeer is the peer's word that it sends nothing new on a conn.
+// retiredByPeer handles the peer's frame that it begins nothing new on a conn.
 func (e *Engine) retiredByPeer(s *session, a *actions) {
 	e.retire(s)
 	if !s.busy() {
@@ -44,7 +44,7 @@ func (e *Engine) retiredByPeer(s *session, a *actions) {
 	}
 }
 
-// busy reports whether anything goes on on a session.
+// busy reports whether a session has calls, streams, handlers or frames under way.
 func (s *session) busy() bool {
 	return s.calls > 0 || len(s.serving) > 0 || len(s.streams) > 0 || s.out.bytes > 0 || len(s.in.open) > 0
 }

@@ -14,14 +14,14 @@ const (
 	// backoffMin and backoffMax bound the time between two dials that fail.
 	backoffMin = 200 * time.Millisecond
 	backoffMax = 5 * time.Second
-	// deadMemory is how long after its last failed dial a peer is known to be dead,
-	// and deadLenMax of how many that is known.
+	// deadMemory is how long after its last failed dial a peer is remembered as dead, and
+	// deadLenMax how many such peers are remembered.
 	deadMemory = time.Minute
 	deadLenMax = 1024
 
-	// staleAfter is the age from which our conn to a peer is dead when the peer
-	// dials us: a peer dials only when it has no conn to us, and only a dial
-	// that began before ours was accepted, and a dial is soon over, can cross it.
+	// staleAfter is the age from which our conn to a peer counts as dead when the peer dials us: a
+	// peer dials only without a conn to us, and dials that cross each other begin within a short
+	// time.
 	staleAfter = 10 * time.Second
 )
 
@@ -35,7 +35,7 @@ type remote struct {
 	backoff  time.Duration // 0: the last dial did not fail
 	retryAt  time.Duration // in the engine's loop.Elapsed
 	failedAt time.Duration
-	refusal  *Error // why the peer will not have us, if that is known
+	refusal  *Error // why the peer refuses us, if that is known
 }
 
 // idle remotes need not be remembered.
@@ -48,12 +48,11 @@ func (r *remote) idle() bool {
 	return r.sessions == 0 && r.backoff == 0
 }
 
-// link is all that there is of one class between this node and a peer: at most
-// one conn in each direction of dialing, and what waits for a dial.
+// link is the state of one class between this node and a peer: at most one conn in each direction
+// of dialing, and the frames that wait for a dial.
 //
-// What we originate goes over current: the first conn that was established, for
-// as long as it lasts, so that notes stay in order. Responses go over the conn
-// of their request.
+// New traffic goes over current: the first conn that was established, for as long as it lasts, so
+// that notes stay in order. Responses go over the conn of their request.
 type link struct {
 	remote   *remote
 	class    Class
@@ -117,7 +116,7 @@ func (e *Engine) originate(to Peer, class Class, o outbound, a *actions) *Error 
 	return nil
 }
 
-// dial makes a conn to be, unless that makes no sense now.
+// dial starts a dial, unless there is a conn or it is too early after a failed one.
 func (e *Engine) dial(l *link, a *actions) *Error {
 	r := l.remote
 	switch {
@@ -156,7 +155,7 @@ func (e *Engine) bind(s *session, o outbound, a *actions) {
 	e.queue(s, o, a)
 }
 
-// opened is the end of a dial.
+// opened handles the end of a dial.
 func (e *Engine) opened(l *link, c Conn, err error) {
 	e.do(func(a *actions) {
 		switch {
@@ -179,7 +178,7 @@ func (e *Engine) dialFailed(l *link, cause *Error, a *actions) {
 	e.dropWaiting(l, cause, a)
 }
 
-// accepted is a conn that a peer dialed. What for is in its hello.
+// accepted handles a conn that a peer dialed. Its class is in its hello.
 func (e *Engine) accepted(c Conn, a *actions) {
 	r := e.remoteOf(c.Remote())
 	if r.sessions >= sessionsPerPeerMax {
@@ -189,7 +188,7 @@ func (e *Engine) accepted(c Conn, a *actions) {
 	e.greet(e.newSession(r, c, false), Control, a)
 }
 
-// established lets a new session carry what waits for the link.
+// established sends the frames that wait for the link over a new session.
 func (e *Engine) established(s *session, a *actions) {
 	l := s.link
 	e.alive(l.remote)
@@ -203,7 +202,7 @@ func (e *Engine) established(s *session, a *actions) {
 	l.waiting, l.waitingBytes = nil, 0
 	for _, o := range waiting {
 		switch {
-		case l.current == nil: // it broke under what it was given
+		case l.current == nil: // it broke while the frames were sent
 			e.failOutbound(o, unreachable("the conn broke"), a)
 			continue
 		case o.call != nil && o.call.done, o.stream != nil && o.stream.err != nil:
@@ -217,7 +216,7 @@ func (e *Engine) established(s *session, a *actions) {
 	}
 }
 
-// dropWaiting ends what waits for a conn that will not come.
+// dropWaiting fails everything that waits for a conn after its dial has failed.
 func (e *Engine) dropWaiting(l *link, cause *Error, a *actions) {
 	waiting := l.waiting
 	l.waiting, l.waitingBytes = nil, 0
@@ -226,7 +225,7 @@ func (e *Engine) dropWaiting(l *link, cause *Error, a *actions) {
 	}
 }
 
-// failOutbound ends what waits for a frame that will not be sent.
+// failOutbound fails the call or stream of a frame that will not be sent.
 func (e *Engine) failOutbound(o outbound, cause *Error, a *actions) {
 	if o.call != nil {
 		e.finish(o.call, nil, cause, a)

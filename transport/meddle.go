@@ -5,27 +5,24 @@ import (
 	"time"
 )
 
-// Meddler is what the Host of a simulated world is as well: it meddles with
-// messages above the checksums of the network, where only the services can
-// notice. A live Host is none, and then an engine carries nothing of this.
+// Meddler is implemented by the Host of a simulated world only: it injects faults into messages
+// above the checksums of the network, where only the services can notice.
 //
 // Its methods are called in turns of the node, with the engine locked: they must
 // not call it.
 type Meddler interface {
-	// Again reports whether a request, note or publication of a peer, which has
-	// just come, comes once more, and how much later. The answer to the second
-	// request is dropped.
+	// Again reports whether a request, note or publication that has just arrived is delivered a
+	// second time, and how much later. The answer to the second request is dropped.
 	Again(from Peer) (later time.Duration, again bool)
-	// Answer returns what the node answers to a peer instead of response. The
-	// caller gives response up.
+	// Answer returns the response to send instead of response, which is handed over.
 	Answer(to Peer, method string, response []byte) []byte
-	// Written is how the node's release encodes what this release encodes as data.
-	// It may be called without the lock.
+	// Written converts data, encoded by this release, to the encoding of the node's release. It may
+	// be called without the lock.
 	Written(data []byte) []byte
 }
 
-// Written is what to send or store for data that Encode has made, in the release
-// that the node is of. In the real world that is data.
+// Written converts data, made by Encode, to the encoding of the node's release. In the real world
+// that is data itself.
 func (ep *Endpoint) Written(data []byte) []byte {
 	if ep.engine.meddler == nil {
 		return data
@@ -33,7 +30,7 @@ func (ep *Endpoint) Written(data []byte) []byte {
 	return ep.engine.meddler.Written(data)
 }
 
-// again has a message delivered once more if the meddler wants it.
+// again delivers a message a second time if the meddler says so.
 func (e *Engine) again(s *session, f frame, a *actions) {
 	if f.typ != frameRequest && f.typ != frameNote && f.typ != framePublication {
 		return
@@ -55,8 +52,8 @@ func (e *Engine) again(s *session, f frame, a *actions) {
 	a.add(func() { e.loop.AfterFunc(later, func() { e.do(second) }) })
 }
 
-// serveAgain starts the handler of a request whose answer nobody waits for. The
-// conn of the first one may be gone.
+// serveAgain starts the handler of a duplicated request; its answer is dropped. The conn of the
+// first one may be gone.
 func (e *Engine) serveAgain(s *session, f frame, a *actions) {
 	m := e.methods[string(f.name)]
 	if m == nil || m.request == nil || e.crowded(s.link, len(f.message)) {
@@ -67,7 +64,7 @@ func (e *Engine) serveAgain(s *session, f frame, a *actions) {
 	e.startRequest(sv, f, a)
 }
 
-// meddled is what a handler's response becomes.
+// meddled is the response to send, as the meddler decides.
 func (e *Engine) meddled(sv *serving, response []byte, err error) []byte {
 	if e.meddler == nil || err != nil || sv.declined {
 		return response

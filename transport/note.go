@@ -5,9 +5,9 @@ import "context"
 // notesBytesMax bounds the bytes of one peer's notes that wait at an endpoint.
 const notesBytesMax = 16 << 20
 
-// Tell sends a one-way note, best effort, without waiting. The notes of one
-// task to one peer are handled in the order in which they were sent; some may be
-// lost: an error says that this one surely is.
+// Tell sends a one-way note, best effort, without waiting. The notes of one task to one peer are
+// handled in the order in which they were sent; some may be lost: an error says that this one was
+// lost for certain.
 func (ep *Endpoint) Tell(to Peer, method string, message []byte) error {
 	if err := checkMessage(method, message); err != nil {
 		return err

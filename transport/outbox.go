@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// smallLenMax is up to what size, in bytes, a frame counts as control
-	// traffic, which goes before bulk.
+	// smallLenMax is the size, in bytes, up to which a frame counts as small; small frames go
+	// before bulk.
 	smallLenMax = 2 << 10
 	// smallShare: while both wait, this many bytes of small frames go for one of
 	// bulk.
@@ -19,8 +19,8 @@ const (
 	// sent or received in part.
 	partsMax      = 16
 	partsBytesMax = 2 * wholeLenMax
-	// urgentBytesMax bounds what waits and is not subject to the window. All streams
-	// that wait for a dial may be opened at once.
+	// urgentBytesMax bounds the waiting frames that are not subject to the window. All streams that
+	// wait for a dial may be opened at once.
 	urgentBytesMax = 2 << 20
 )
 
@@ -28,11 +28,11 @@ const (
 type lane uint8
 
 const (
-	// laneUrgent is for what keeps the protocol going. It is sent at once, in
-	// order: answers to questions, credit, resets, opened streams.
+	// laneUrgent is for frames that the protocol depends on. They are sent at once, in order: acks,
+	// credit, resets, opens.
 	laneUrgent lane = iota
-	// laneNamed keeps the order of what is sent under one name: notes and
-	// publications of any size, small requests and responses, cancels.
+	// laneNamed keeps the order of frames of one name: notes and publications of any size, small
+	// requests and responses, cancels.
 	laneNamed
 	// laneRequest, laneResponse and laneStream are one big request, one big
 	// response, and the messages of one stream.
@@ -41,8 +41,7 @@ const (
 	laneStream
 )
 
-// flowKey names what stays in order. Frames of different flows may overtake
-// each other.
+// flowKey identifies a flow. Frames of different flows may overtake each other.
 type flowKey struct {
 	lane lane
 	id   uint64
@@ -138,11 +137,11 @@ func (b *outbox) enlist(f *flow) {
 	}
 }
 
-// elapser is the part of a clock that an outbox looks at, now and then.
+// elapser is the part of a clock that an outbox needs.
 type elapser interface{ Elapsed() time.Duration }
 
-// next returns the frame to send now, and for whom it is a sign of progress; nil
-// when nothing may be sent before the peer has answered.
+// next returns the frame to send now, and the call for which it is progress; nil when nothing may
+// be sent before the peer has answered.
 func (b *outbox) next(clock elapser) (frame []byte, of outbound) {
 	if len(b.urgent) > 0 {
 		o := b.urgent[0]
@@ -218,8 +217,8 @@ func (b *outbox) nextBulk() (frame []byte, of outbound) {
 	return frame, o
 }
 
-// turn is the first flow that may go on: a frame is begun only while not too
-// many are under way already, as the peer must keep them.
+// turn is the first flow that may continue: a frame is begun only while the number of unfinished
+// ones is below the bound, as the peer must keep them.
 func (b *outbox) turn() int {
 	return max(0, slices.IndexFunc(b.bulk, func(f *flow) bool {
 		whole := len(f.queue[0].frame)
@@ -249,8 +248,8 @@ func (b *outbox) pop(f *flow) {
 	}
 }
 
-// drop takes back a flow and reports whether nothing of it was waiting any more.
-// The peer is told to forget what it has a part of.
+// drop removes a flow and reports whether nothing of it was waiting any more. The peer is told to
+// drop a partly sent frame.
 func (b *outbox) drop(key flowKey) (wasSent bool) {
 	f := b.flows[key]
 	if f == nil {
@@ -273,7 +272,7 @@ func (b *outbox) drop(key flowKey) (wasSent bool) {
 	return false
 }
 
-// credit is what the stream messages of a flow that wait have taken of a window.
+// credit is the window taken by the waiting stream messages of a flow.
 func (b *outbox) credit(key flowKey) (n int) {
 	if f := b.flows[key]; f != nil && key.lane == laneStream {
 		head := len(encodeID(frameData, key.id))
@@ -286,8 +285,8 @@ func (b *outbox) credit(key flowKey) (n int) {
 	return n
 }
 
-// weight is what the session takes of the node's memory, in bytes: what waits
-// and what is on the way.
+// weight is the session's share of the node's memory, in bytes: waiting frames and frames in
+// flight.
 func (b *outbox) weight() int { return b.bytes + b.window.onTheWay() }
 
 // shift drops the first of a list.

@@ -1,9 +1,8 @@
 package transport
 
-// CheckPage returns an error unless the keys of a page ascend strictly, from the
-// first one after the key that was asked for. A walk over pages that a peer makes
-// up ends by this: each page is the last one, or brings it nearer to the end of
-// the keys.
+// CheckPage returns an error unless the keys of a page ascend strictly, from the first one after
+// the key that was asked for. This ensures that a walk over a peer's pages ends: each page is the
+// last one, or advances towards the end of the keys.
 func CheckPage[T, K any](op string, after K, page []T, key func(T) K, compare func(a, b K) int) error {
 	for _, item := range page {
 		k := key(item)

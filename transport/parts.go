@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// inboundBytesMax bounds what a node holds, over all peers, of frames of which
-// parts are missing. When it is used up, the peer of which nothing has come for
-// longest loses its conn.
+// inboundBytesMax bounds what a node holds, over all peers, of frames of which parts are missing.
+// When it is used up, the peer that has been silent longest loses its conn.
 const inboundBytesMax = 64 << 20
 
 // inparts are the frames of a session of which parts are missing.
@@ -19,12 +18,12 @@ type inparts struct {
 	length int // of all of them together, when they are complete
 }
 
-// growth is how many times what has come of a frame may be held for it. A frame of
-// a megabyte whose first part is as long as parts are is moved once.
+// growth is the allowed ratio of memory held for a frame to its arrived bytes. A frame of a
+// megabyte with a usual first part is moved once.
 const growth = 20
 
-// inpart is one such frame. Its memory grows as it comes: a peer has to send a
-// twentieth of what it makes us hold.
+// inpart is one such frame. Its memory grows as its parts arrive: a peer has to send a twentieth of
+// what we hold for it.
 type inpart struct {
 	length  int
 	data    []byte
@@ -72,8 +71,8 @@ func (e *Engine) beginParts(s *session, f frame, a *actions) error {
 	return e.addPart(s, f.id, p, f.message, a)
 }
 
-// awaited finds the call to which a frame that begins so is the answer; useless
-// are answers to no call.
+// awaited finds the call that a frame with this beginning answers; answers to unknown calls are
+// useless.
 func (e *Engine) awaited(s *session, start []byte) (c *call, useless bool) {
 	if frameType(start[0]) != frameResponse {
 		return nil, false
@@ -114,7 +113,7 @@ func (e *Engine) addPart(s *session, number uint64, p *inpart, part []byte, a *a
 	return nil
 }
 
-// completeParts dispatches a frame that is there.
+// completeParts dispatches a complete frame.
 func (e *Engine) completeParts(s *session, p *inpart, a *actions) error {
 	if p.useless {
 		return nil
@@ -129,7 +128,7 @@ func (e *Engine) completeParts(s *session, p *inpart, a *actions) error {
 	return e.receive(s, f, a)
 }
 
-// forgetPart lets go of a frame, which is complete or will not be.
+// forgetPart drops a frame that is complete or abandoned.
 func (e *Engine) forgetPart(s *session, number uint64) {
 	if p := s.in.open[number]; p != nil {
 		delete(s.in.open, number)
@@ -154,8 +153,7 @@ func (e *Engine) stalest() (stalest *session) {
 	return stalest
 }
 
-// watchParts has somebody look after unfinished frames and conns without a hello
-// as long as there are any.
+// watchParts schedules checks of unfinished frames and conns without a hello while there are any.
 func (e *Engine) watchParts(a *actions) {
 	if !e.watching {
 		e.watching = true
@@ -163,8 +161,8 @@ func (e *Engine) watchParts(a *actions) {
 	}
 }
 
-// dropStalled drops the sessions with a frame that has not moved in time, or
-// whose peer has not said hello, and comes back when the next one may be late.
+// dropStalled drops the sessions with a frame without progress, or whose peer has not said hello,
+// in time, and schedules the next check.
 func (e *Engine) dropStalled() {
 	e.do(func(a *actions) {
 		now := e.loop.Elapsed()

@@ -21,7 +21,7 @@ func (p Peer) String() string {
 	return base58.Encode(append(bytes.Clone(peerIDPrefix), p[:]...))
 }
 
-// Short is enough of the peer for a log line.
+// Short is an abbreviation for log lines.
 func (p Peer) Short() string {
 	s := p.String()
 	return s[len(s)-6:]
@@ -41,7 +41,7 @@ func ParsePeer(s string) (Peer, error) {
 // Compare is the canonical order of peers: by key bytes.
 func (p Peer) Compare(q Peer) int { return bytes.Compare(p[:], q[:]) }
 
-// IsZero reports whether p is the zero value, which names nobody.
+// IsZero reports whether p is the zero value, which is no peer.
 func (p Peer) IsZero() bool { return p == Peer{} }
 
 // MarshalText implements encoding.TextMarshaler.

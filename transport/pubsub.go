@@ -13,15 +13,14 @@ type Publisher interface {
 	// Publish sends a message to the other nodes that subscribe to a topic, best
 	// effort, without waiting. The message still belongs to the caller.
 	Publish(topic string, message []byte)
-	// Subscribe has deliver called with what others publish, on any goroutine,
-	// until cancel is called. Deliver owns the message and does not wait.
+	// Subscribe calls deliver with others' publications, on any goroutine, until cancel is called.
+	// Deliver owns the message and does not wait.
 	Subscribe(topic string, deliver func(from Peer, message []byte)) (cancel func())
 }
 
-// Publish sends a message to every node of the topic's audience but this one,
-// best effort, without waiting. A topic is named "<service>/<name>" and its
-// audience are the nodes that offer <service>. A message longer than
-// MessageLenMax reaches nobody.
+// Publish sends a message to every node of the topic's audience but this one, best effort, without
+// waiting. A topic is named "<service>/<name>" and its audience are the nodes that offer <service>.
+// A message longer than MessageLenMax is dropped.
 func (ep *Endpoint) Publish(topic string, message []byte) {
 	ServiceOf(topic)
 	if checkMessage(topic, message) == nil && !ep.isClosed() {
@@ -29,7 +28,7 @@ func (ep *Endpoint) Publish(topic string, message []byte) {
 	}
 }
 
-// ServiceOf is the part of a topic's name that says who its audience are.
+// ServiceOf is the part of a topic's name that names the audience's service.
 func ServiceOf(topic string) string {
 	service, _, ok := strings.Cut(topic, "/")
 	if !ok {
@@ -38,10 +37,9 @@ func ServiceOf(topic string) string {
 	return service
 }
 
-// Subscribe receives what others publish on a topic; with the engine's own
-// fan-out in the order in which each of them published it. A topic may have
-// several subscribers on a node. A node that is not of the audience receives
-// nothing.
+// Subscribe receives others' publications on a topic; with the engine's own fan-out in the order in
+// which each of them published it. A topic may have several subscribers on a node. A node that is
+// not of the audience receives nothing.
 func (ep *Endpoint) Subscribe(topic string, h func(ctx context.Context, from Peer, message []byte)) {
 	ServiceOf(topic)
 	ep.mustBeHome(topic)
@@ -64,7 +62,7 @@ type subscription struct {
 	cancel  func() // nil until the publisher has it
 }
 
-// join tells the publisher.
+// join subscribes at the publisher.
 func (e *Engine) join(topic string, sub *subscription) {
 	cancel := e.publisher.Subscribe(topic, func(from Peer, message []byte) {
 		e.do(func(a *actions) {
@@ -86,7 +84,7 @@ func (e *Engine) inAudience(topic string) bool {
 	return found
 }
 
-// leave ends the interest.
+// leave ends the subscription.
 func (sub *subscription) leave(a *actions) {
 	sub.over = true
 	if sub.cancel != nil {

@@ -10,14 +10,13 @@ const (
 	// what each session may have whatever the others use.
 	sessionBytesMax = 16 << 20
 	sessionBytesMin = 64 << 10
-	// streamBytesMax bounds what waits in one session of stream messages; each
-	// stream may have one message more.
+	// streamBytesMax bounds the waiting stream messages of one session; each stream may have one
+	// message more.
 	streamBytesMax = 1 << 20
 )
 
-// fits reports whether a session may take size bytes more. What does not fit
-// waits, if it is a request or a stream message; a note is lost, and a response
-// becomes a refusal.
+// fits reports whether a session may take size bytes more. A request or stream message that does
+// not fit waits; a note is lost, and a response becomes a refusal.
 func (e *Engine) fits(s *session, size int) bool {
 	weight := s.out.weight() + size
 	return weight <= sessionBytesMin || weight <= sessionBytesMax && e.outbound[s.class()]+size <= outboundBytesMax
@@ -32,8 +31,8 @@ type waiting struct {
 	size    int
 }
 
-// may reports whether it should look again, when others have been given room
-// for some bytes already.
+// may reports whether there is room for it, given that others have been promised some bytes
+// already.
 func (w waiting) may(e *Engine, given int) bool {
 	switch {
 	case w.gone():
@@ -49,8 +48,7 @@ func (w waiting) gone() bool {
 	return w.session.over || w.stream != nil && w.stream.err != nil || w.call != nil && w.call.done
 }
 
-// wakeWaiting has those look again for whom there may be room now, the first
-// ones first.
+// wakeWaiting wakes those for which there may be room now, in order.
 func (e *Engine) wakeWaiting(a *actions) {
 	given := 0
 	e.waiting = slices.DeleteFunc(e.waiting, func(w waiting) bool {

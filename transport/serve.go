@@ -19,7 +19,7 @@ type method struct {
 	apart   bool // each stream has a loop of its own
 }
 
-// serving is a request or a stream of a peer that a handler is at.
+// serving is a request or a stream of a peer that is being served.
 type serving struct {
 	method   *method
 	loop     clock.Loop // of the handler
@@ -122,7 +122,7 @@ func encodeAnswer(sv *serving, response []byte, err error) []byte {
 	return encodeMessage(frameResponse, sv.id, response)
 }
 
-// wireError is a handler's error as its caller will see it.
+// wireError converts a handler's error to the one that its caller receives.
 func wireError(op string, err error) *Error {
 	if e, ok := err.(*Error); ok {
 		return e
@@ -131,8 +131,8 @@ func wireError(op string, err error) *Error {
 	return &Error{Kind: kind, Op: op, Text: err.Error()}
 }
 
-// complete sends what a handler made of a request. An answer for which there is
-// no room is lost: the peer does not read, or too many do not.
+// complete sends a handler's response. One for which there is no room is lost: the peer does not
+// read, or too many do not.
 func (e *Engine) complete(sv *serving, answer []byte, a *actions) {
 	e.uncount(sv)
 	if sv.over {
@@ -180,7 +180,7 @@ func (e *Engine) cancelServing(s *session, id uint64, a *actions) {
 	sv.stop(e, a)
 }
 
-// declined takes back a response, or will not send it: nobody waits for it.
+// declined drops a response, sent in part or not at all: nobody waits for it.
 func (e *Engine) declined(s *session, id uint64, a *actions) {
 	if sv := s.serving[id]; sv != nil {
 		sv.declined = true

@@ -37,11 +37,11 @@ type session struct {
 	// The windows of all streams together, see credit.go.
 	streamWindow int // what we may send
 	inflow       inflow
-	windows      int // the sizes of the streams' own
+	windows      int // the sum of the streams' own windows
 }
 
-// outbound is a frame on its way to a conn, the flow that it belongs to, and who
-// waits for it: the call of a request, the stream of an open frame.
+// outbound is a frame to be sent, its flow, and what waits for it: the call of a request, the
+// stream of an open frame.
 type outbound struct {
 	frame  []byte
 	flow   flowKey
@@ -49,7 +49,7 @@ type outbound struct {
 	stream *Stream
 }
 
-// oneWay frames may be lost without anybody having to hear of it.
+// oneWay frames may be lost without notice.
 func (o outbound) oneWay() bool {
 	t := frameType(o.frame[0])
 	return t == frameNote || t == framePublication
@@ -87,7 +87,7 @@ func (e *Engine) queue(s *session, o outbound, a *actions) {
 	e.flushSoon(s, a)
 }
 
-// urgent queues a frame that keeps the protocol going.
+// urgent queues a frame that the protocol depends on.
 func (e *Engine) urgent(s *session, frame []byte, a *actions) {
 	e.queue(s, outbound{frame: frame, flow: flowKey{lane: laneUrgent}}, a)
 }
@@ -97,7 +97,7 @@ func (e *Engine) named(s *session, name string, frame []byte, a *actions) {
 	e.queue(s, outbound{frame: frame, flow: flowKey{lane: laneNamed, name: name}}, a)
 }
 
-// class is what the conn is for, as far as we know.
+// class is the class of the conn, as far as it is known.
 func (s *session) class() Class {
 	if s.link == nil {
 		return Control
@@ -115,8 +115,8 @@ func (e *Engine) flushSoon(s *session, a *actions) {
 	}
 }
 
-// takeBack drops what waits of a flow, and reports whether nothing did. The peer will
-// give no credit for that, so the other streams get what it has taken of the conn's.
+// takeBack drops the waiting frames of a flow, and reports whether there were none. The peer will
+// grant no credit for them, so their share of the conn's window is returned here.
 func (e *Engine) takeBack(s *session, key flowKey, a *actions) (wasSent bool) {
 	before := s.out.weight()
 	s.streamWindow += s.out.credit(key)
@@ -153,7 +153,7 @@ func (e *Engine) pass(s *session) {
 	}
 }
 
-// takeBatch takes the next frames. It reports whether somebody waits for the room.
+// takeBatch takes the next frames. It reports whether calls or streams wait for the room.
 func (e *Engine) takeBatch(s *session, batch *[passLen][]byte) (n int, others bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -177,7 +177,7 @@ func (e *Engine) takeBatch(s *session, batch *[passLen][]byte) (n int, others bo
 	return n, len(e.waiting) > 0
 }
 
-// answeredTo is the peer's word that all up to a position has arrived.
+// answeredTo handles the peer's ack of everything up to a position.
 func (e *Engine) answeredTo(s *session, position uint64, a *actions) error {
 	before := s.out.weight()
 	err := s.out.window.answer(position, e.loop.Elapsed())

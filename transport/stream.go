@@ -33,7 +33,7 @@ type Stream struct {
 	changes uint64   // counts what may end a wait
 	waiters []*streamWaiter
 
-	window     int // what we may send, see cost
+	window     int // how much we may send, see cost
 	sendClosed bool
 	sendBy     deadline
 	waits      bool // is in engine.waiting
@@ -43,7 +43,7 @@ type Stream struct {
 	recvClosed bool
 	recvBy     deadline
 	discard    bool // nobody will Recv
-	settled    bool // over for the conn, which has credit for all that was received
+	settled    bool // the conn was granted credit for all that was received
 }
 
 type streamWaiter struct{ wake func() }
@@ -132,8 +132,8 @@ func (s *Stream) fitting() (length int) {
 	return length
 }
 
-// maySend reports whether neither the peer's windows nor what waits to be sent
-// stand against a frame of size bytes.
+// maySend reports whether the peer's windows and the bounds of waiting frames allow a frame of size
+// bytes.
 func (s *Stream) maySend(size int) bool {
 	return s.window > 0 && s.session.streamWindow > 0 &&
 		s.session.out.streamBytes < streamBytesMax && s.ep.engine.fits(s.session, size)
@@ -205,8 +205,8 @@ func (s *Stream) Reset() {
 	})
 }
 
-// wait parks until ready says so, or fails, or the stream or ctx ends. What the
-// peer sent before the stream ended can still be received.
+// wait parks until ready returns true or an error, or the stream or ctx ends. What the peer sent
+// before the stream ended can still be received.
 func (s *Stream) wait(ctx context.Context, ready func(a *actions) (bool, error)) error {
 	e := s.ep.engine
 	for {
@@ -249,7 +249,7 @@ func (s *Stream) park(ctx context.Context, seen uint64) error {
 	return err
 }
 
-// changed wakes whoever waits on the stream, to look again.
+// changed wakes the tasks that wait on the stream.
 func (s *Stream) changed(a *actions) {
 	s.changes++
 	for _, w := range s.waiters {
@@ -312,7 +312,7 @@ func (s *Stream) abort(cause *Error, a *actions) {
 	s.received = nil
 }
 
-// forgetIfOver lets go of a stream that both sides have closed.
+// forgetIfOver forgets a stream that both sides have closed.
 func (s *Stream) forgetIfOver(a *actions) {
 	if s.sendClosed && s.recvClosed {
 		delete(s.session.streams, s.id)

@@ -127,9 +127,9 @@ func (e *Engine) runStream(ctx context.Context, st *Stream, hello []byte) {
 	cancel()
 }
 
-// streamServed ends what the handler left open. A handler that closed the
-// stream need not have read all: the peer may go on sending, to nobody. It keeps its
-// place until the peer has ended it, too, so that it has no more streams than places.
+// streamServed ends what the handler left open. A handler that closed the stream need not have read
+// all: what the peer still sends is dropped. The stream keeps its place until the peer has ended
+// it, too, so that a peer has no more streams than places.
 func (e *Engine) streamServed(st *Stream, a *actions) {
 	st.serving.over = true
 	st.served = true

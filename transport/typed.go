@@ -36,17 +36,17 @@ func Encode(v any) []byte {
 	return must(encMode.Marshal(v))
 }
 
-// Appender is a message of much content that encodes itself, to move it only once.
-// It makes the very bytes that the encoder would make of its fields.
+// Appender is a large message that encodes itself, to copy its content only once. Its bytes are
+// those that the encoder would make of its fields.
 type Appender interface {
 	// AppendEncoded appends the encoding, of at most EncodedLenMax bytes.
 	AppendEncoded(b []byte) []byte
 	EncodedLenMax() int
 }
 
-// Decode is the inverse of Encode, for bytes of any origin; v is a pointer. The
-// value takes at most 8 times the length of data in memory, and 64 KiB: what
-// would take more is refused before it is decoded. An error has Kind Invalid.
+// Decode is the inverse of Encode, for bytes of any origin; v is a pointer. The value takes at most
+// 8 times the length of data in memory, and 64 KiB: data that would take more is refused before it
+// is decoded. An error has Kind Invalid.
 func Decode(data []byte, v any) error {
 	err := checkGrowth(data, reflect.TypeOf(v).Elem())
 	if err == nil {
@@ -100,7 +100,7 @@ func (n Note[M]) Tell(ep *Endpoint, to Peer, m M) error {
 	return ep.Tell(to, n.Name, ep.Written(Encode(m)))
 }
 
-// Serve handles it. What cannot be decoded is dropped.
+// Serve handles it. Undecodable messages are dropped.
 func (n Note[M]) Serve(ep *Endpoint, h func(ctx context.Context, from Peer, m M)) {
 	ep.HandleTell(n.Name, decoded(h))
 }
@@ -111,7 +111,7 @@ type Topic[M any] struct{ Name string }
 // Publish sends it to the topic's audience.
 func (t Topic[M]) Publish(ep *Endpoint, m M) { ep.Publish(t.Name, ep.Written(Encode(m))) }
 
-// Subscribe receives it. What cannot be decoded is dropped.
+// Subscribe receives it. Undecodable messages are dropped.
 func (t Topic[M]) Subscribe(ep *Endpoint, h func(ctx context.Context, from Peer, m M)) {
 	ep.Subscribe(t.Name, decoded(h))
 }

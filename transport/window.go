@@ -12,31 +12,29 @@ const (
 	windowMin   = 4 << 10
 	windowFirst = 16 << 10
 	windowMax   = 4 << 20
-	// queueTarget is the delay by queueing that a window aims at. What is urgent
-	// waits that long behind what is on its way already.
+	// queueTarget is the queueing delay that a window aims at: urgent frames wait that long behind
+	// those in flight.
 	queueTarget = 250 * time.Millisecond
 	// rttMemory is how long the least round trip is believed, or this many round
 	// trips, before it is measured again with nothing else on the way.
 	rttMemory      = 10 * time.Second
 	rttMemoryTrips = 20
-	// rttLatest is of how many answers the quickest tells the delay: a queue delays them
-	// all, a link that jitters only some. One answer is enough if it is lateFactor times as
-	// late as a window aims at: a link that has become slow takes very long for three more, and jitter of over half a second is as bad as a queue.
+	// rttLatest is how many answers are compared: the quickest gives the delay, since a queue delays them all, a link that
+	// jitters only some. One answer is enough if it is lateFactor times as late as a window aims at: a link that has become
+	// slow takes very long for three more, and jitter of over half a second is as bad as a queue.
 	rttLatest  = 4
 	lateFactor = 2
 )
 
-// window says how much of a session may be on its way, all its traffic together (what
-// the receiver of one stream grants is an inflow): enough to keep a link
-// busy and no more, whatever its speed, so that there is no long queue behind
-// which beacons and calls would have to wait. Frames that a socket has taken
-// cannot be overtaken, and sockets take megabytes.
+// window bounds the bytes in flight of a session, all its traffic together (the window of one
+// stream is an inflow): enough to keep a link busy and no more, whatever its speed, so that beacons
+// and calls do not wait behind a long queue. Frames that a socket has taken cannot be overtaken,
+// and sockets take megabytes.
 //
-// Every now and then a sender asks whether all up to a position has arrived.
-// The answer gives the round trip: what it takes beyond the least one of late is
-// queueing, and the window grows while that is below queueTarget and shrinks
-// while it is above (the idea of LEDBAT, RFC 6817, and its filter of the delay, with BBR's way to measure the
-// least round trip: let the queue run empty).
+// Every now and then a sender asks whether all up to a position has arrived. The answer gives the round trip:
+// its excess over the recent minimum is queueing, and the window grows while that is below queueTarget and
+// shrinks while it is above (the idea of LEDBAT, RFC 6817, and its filter of the delay, with BBR's way to
+// measure the least round trip: let the queue run empty).
 type window struct {
 	size    int
 	sent    uint64 // bytes since the session began
@@ -64,12 +62,12 @@ var errAnswer = errors.New("an answer to no question")
 
 func newWindow() window { return window{size: windowFirst} }
 
-// onTheWay is how many bytes may not have arrived.
+// onTheWay is how many bytes are in flight, as far as is known.
 func (w *window) onTheWay() int { return int(w.sent - w.arrived) }
 
-// due reports whether it is time to ask: a quarter of the window was sent since
-// the last question, or somebody waits and no answer is coming, or nothing is
-// left to send and a good deal would be counted as being on the way for long.
+// due reports whether it is time to ask: a quarter of the window was sent since the last question,
+// or frames wait and no answer is coming, or nothing is left to send and much would be counted as
+// in flight for long.
 func (w *window) due(waits, idle bool) bool {
 	since := w.sent - w.lastAsked()
 	switch {
@@ -88,13 +86,13 @@ func (w *window) lastAsked() uint64 {
 	return w.arrived
 }
 
-// ask notes a question and returns its position.
+// ask records a question and returns its position.
 func (w *window) ask(now time.Duration) uint64 {
 	w.asked = append(w.asked, question{position: w.sent, at: now})
 	return w.sent
 }
 
-// answer takes the answer to the oldest question.
+// answer handles the answer to the oldest question.
 func (w *window) answer(position uint64, now time.Duration) error {
 	if len(w.asked) == 0 || w.asked[0].position != position {
 		return errAnswer
