@@ -95,7 +95,7 @@ func (e *explainer) trace(dir string) (*explain.Trace, error) {
 // whatIf runs a failed scenario without each of its faults.
 func (e *explainer) whatIf(r *report.Result, dir string) error {
 	s := e.job.scenario
-	whole := s.Fix(r.Seed, r.Wire, time.Duration(r.VirtualMS+1)*time.Millisecond)
+	whole := s.Fix(r.Seed, r.Wire, time.Duration(r.VirtualMS+1)*time.Millisecond, r.Chosen)
 	var jobs []job
 	var without []string
 	for i, x := range whole.Steps {

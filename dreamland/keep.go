@@ -44,7 +44,7 @@ func (k *keeper) keep(s *scenario.Scenario, sum *report.Summary) error {
 // ones to fail again, all. It reports whether the file that is left does.
 func (k *keeper) keepOne(s *scenario.Scenario, r *report.Result, file string) (same bool, err error) {
 	for _, until := range []time.Duration{time.Duration(r.VirtualMS+1) * time.Millisecond, s.Duration} {
-		fixed := s.Fix(r.Seed, r.Wire, until)
+		fixed := s.Fix(r.Seed, r.Wire, until, r.Chosen)
 		fixed.About = keptAbout(s, r)
 		again, err := k.try(file, fixed.Text())
 		if err != nil {

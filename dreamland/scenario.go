@@ -98,6 +98,8 @@ var kinds = []struct{ kind, title string }{
 	{"entry", "keys of every entry of the timeline"},
 	{"action", "verbs of the timeline: what users do"},
 	{"fault", "verbs of the timeline: what goes wrong, and right again"},
+	{"select", "ways to select nodes"},
+	{"quality", "by: what nodes differ in when a fault happens"},
 	{"check", "expectations"},
 	{"figure", "figures that expect.report may bound"},
 	{"service", "services, with their settings"},

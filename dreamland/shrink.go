@@ -154,13 +154,13 @@ func (t *trial) shrink(stdout io.Writer) error {
 // what the run decided up to its end, or with all that it would have.
 func (t *trial) start() *scenario.Fixed {
 	if s, err := scenario.Load(t.flags.out, words.Vocabulary()); err == nil && s.Name == t.story.Name {
-		fixed := s.Fix(s.Seed, t.flags.wire, s.Duration)
+		fixed := s.Fix(s.Seed, t.flags.wire, s.Duration, nil)
 		if s.Seed == t.seed && t.failing([]*scenario.Fixed{fixed}) == 0 {
 			return fixed
 		}
 	}
 	for _, until := range []time.Duration{time.Duration(t.first.VirtualMS+1) * time.Millisecond, t.story.Duration} {
-		fixed := t.story.Fix(t.seed, t.flags.wire, until)
+		fixed := t.story.Fix(t.seed, t.flags.wire, until, t.first.Chosen)
 		if t.failing([]*scenario.Fixed{fixed}) == 0 {
 			return fixed
 		}

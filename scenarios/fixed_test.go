@@ -22,7 +22,7 @@ func TestFixedStoriesAreTheSame(t *testing.T) {
 	}
 	for _, s := range stories {
 		for seed := range uint64(2) {
-			fixed := s.Fix(seed, scenario.Direct, s.Duration)
+			fixed := s.Fix(seed, scenario.Direct, s.Duration, nil)
 			text := fixed.Text()
 			if len(text) > scenario.FileLenMax {
 				continue
@@ -79,7 +79,7 @@ func TestAFixedStoryIsTheSameRun(t *testing.T) {
 				return
 			}
 			first := run.Run(s, words.Vocabulary(), run.Options{Seed: 5, Wire: scenario.Direct})
-			fixed, err := scenario.Parse("fixed.yaml", s.Fix(5, scenario.Direct, s.Duration).Text(), words.Vocabulary())
+			fixed, err := scenario.Parse("fixed.yaml", s.Fix(5, scenario.Direct, s.Duration, nil).Text(), words.Vocabulary())
 			require.NoError(t, err)
 			again := run.Run(fixed, words.Vocabulary(), run.Of(fixed))
 			require.Equal(t, first.Digest, again.Digest)

@@ -20,14 +20,16 @@ import (
 // Vocabulary is all that a scenario may speak of.
 func Vocabulary() scenario.Vocabulary {
 	return scenario.Vocabulary{
-		Command:  "dreamland",
-		Package:  "github.com/taucloud/tau/scenarios/words",
-		Services: services.Catalogue(ports.Simulated()),
-		Always:   services.Always(),
-		Rules:    services.Rules(),
-		Actions:  slices.Concat(jobs.Actions(), versions.Actions(), items.Actions()),
-		Auditors: audit.Auditors(),
-		Measures: replicas.Measures(),
+		Command:   "dreamland",
+		Package:   "github.com/taucloud/tau/scenarios/words",
+		Services:  services.Catalogue(ports.Simulated()),
+		Always:    services.Always(),
+		Rules:     services.Rules(),
+		Actions:   slices.Concat(jobs.Actions(), versions.Actions(), items.Actions()),
+		Qualities: slices.Concat(jobs.Qualities(), items.Qualities()),
+		Places:    slices.Concat(jobs.Places(), items.Places()),
+		Auditors:  audit.Auditors(),
+		Measures:  replicas.Measures(),
 		Checks: slices.Concat(
 			about(members.Checks(), "seer"), about(replicas.Checks(), replicas.Services...), about(versions.Checks(), "tns"),
 			about(jobs.PatrickChecks(), "patrick"), about(jobs.MonkeyChecks(), "monkey"), about(items.Checks(), "hoarder"),

@@ -28,6 +28,8 @@ type Result struct {
 	Figures map[string]float64 `json:"figures"`
 	// Faults in the order in which they began.
 	Faults []Fault `json:"faults"`
+	// Chosen are the nodes that selectors by state have selected, by step.
+	Chosen map[string][][]string `json:"chosen,omitempty"`
 	// Replay is the command that runs the same again, with a binary of Revision.
 	Replay   string `json:"replay"`
 	Revision string `json:"revision,omitempty"`

@@ -51,6 +51,7 @@ const stallTimeout = time.Minute
 func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Result {
 	r := &runner{scenario: s, words: words, faults: []report.Fault{}, late: map[string]bool{}}
 	r.judges = newJudges(s, words, newEveryNodeStarts(s, func(node string) bool { return r.ledger.DiskBad(node) }))
+	r.state = newState(r)
 	for _, a := range words.Auditors {
 		r.actions.auditors = append(r.actions.auditors, a.New())
 	}
@@ -97,6 +98,7 @@ func (r *runner) result(outcome sim.Outcome, failure error) report.Result {
 		Faults:       r.faults,
 		Replay:       fmt.Sprintf("%s sim %s --seed %d --wire %s", cmp.Or(r.words.Command, "dreamland"), s.File, o.Seed, o.Wire),
 		Notes:        r.actions.notes(),
+		Chosen:       r.state.chosen,
 		Expectations: r.expectations(failure),
 		Exercised:    r.exercised(),
 		Strict:       o.Strict,
@@ -125,6 +127,7 @@ type runner struct {
 	inflicted []*fault.Inflicted
 
 	moments moments
+	state   state
 	words   scenario.Vocabulary
 	// measured is what was read off the world at the end.
 	measured map[string]float64
@@ -246,6 +249,9 @@ func (r *runner) lastBound() (end time.Duration) {
 }
 
 func stepLabel(s scenario.Step) string {
+	if s.Late != nil {
+		return "select nodes for " + s.Key
+	}
 	if s.Fault != nil {
 		return s.Fault.String()
 	}
@@ -253,6 +259,10 @@ func stepLabel(s scenario.Step) string {
 }
 
 func (r *runner) step(s scenario.Step) {
+	if s.Late != nil {
+		r.selectNow(s)
+		return
+	}
 	if s.Action != nil {
 		r.actions.run(s)
 		return
@@ -270,6 +280,7 @@ func (r *runner) hear(f check.Fact) {
 	for _, a := range r.actions.auditors {
 		a.Hear(f)
 	}
+	r.state.hear(f)
 	if f.Name == "failpoint" {
 		r.restartAfter(f)
 	}

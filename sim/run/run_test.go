@@ -148,12 +148,37 @@ func words() scenario.Vocabulary {
 				return err
 			},
 		}},
+		Qualities: []scenario.Quality{{Name: "greeted", Unit: "greetings", Service: "greeter", Words: []string{"busiest", "least-loaded"},
+			New: func() scenario.Gauge { return greetedBy{} }}},
+		Places: []scenario.Place{{Name: "greeted-last", Params: func() any { return &struct{}{} }, New: func() scenario.Finder { return &lastGreeted{} }}},
 		Checks: []scenario.Check{
 			{Name: "nobody-is-evil", New: func() check.Checker { return &greetings{} }},
 			{Name: "everybody-met", New: func() check.Checker { return everybodyMet{} }},
 		},
 	}
 }
+
+// greetedBy counts who was greeted by the client.
+type greetedBy map[string]float64
+
+func (g greetedBy) Hear(f check.Fact) {
+	if f.Name == "greeted" && f.Text("by") == "client" {
+		g[f.Node]++
+	}
+}
+
+func (g greetedBy) Of(_ check.View, n check.NodeView) float64 { return g[n.Name] }
+
+// lastGreeted is who was greeted last by the client.
+type lastGreeted struct{ node string }
+
+func (l *lastGreeted) Hear(f check.Fact) {
+	if f.Name == "greeted" && f.Text("by") == "client" {
+		l.node = f.Node
+	}
+}
+
+func (l *lastGreeted) Find(check.View, any) []string { return []string{l.node} }
 
 func play(t *testing.T, text string, options ...func(*run.Options)) report.Result {
 	t.Helper()
@@ -329,4 +354,40 @@ func TestFiguresOfTheWorld(t *testing.T) {
 	require.Equal(t, report.Held, r.Verdict, "%+v", r.Expectations)
 	r = play(t, "{duration: 2s, nodes: [{name: a, services: [greeter]}]}")
 	require.NotContains(t, r.Figures, "heap.bytes", "it would not be the same everywhere")
+}
+
+// TestNodesAreSelectedByTheirState: of three, the second is greeted most at first, and
+// the first one later; what was selected is in the result, and replays without asking.
+func TestNodesAreSelectedByTheirState(t *testing.T) {
+	text := `
+duration: 20s
+nodes: [{name: a, count: 2, services: [greeter]}]
+timeline:
+  - {at: 1s, say: {}}
+  - {at: 3s, pause: {busiest: a-*}, for: 1s}
+  - {at: 5s, pause: {least-loaded: a-*}, for: 1s}
+  - {at: 7s, every: 1s, times: 2, number: 1, say: {}}
+  - {at: 7500ms, every: 1s, times: 2, number: 1, say: {}}
+  - {at: 11s, every: 2s, times: 2, pause: {busiest: a-*}, for: 1s}
+  - {at: 15s, pause: {greeted-last: {}}, for: 1s}
+`
+	r := play(t, text)
+	require.Equal(t, report.Held, r.Verdict, "%+v", r.Expectations)
+	var what []string
+	for _, f := range r.Faults {
+		what = append(what, fmt.Sprint(f.AtMS, " ", f.What))
+	}
+	first, second := r.Chosen["1.0"][0][0], r.Chosen["2.0"][0][0]
+	require.NotEqual(t, first, second)
+	require.Equal(t, []string{"3000 pause " + first, "5000 pause " + second, "11000 pause " + first, "13000 pause " + first, "15000 pause " + first}, what)
+	require.Equal(t, r.Digest, play(t, text, func(o *run.Options) { o.Wire = scenario.Direct }).Digest)
+
+	s, err := scenario.Parse("toy.yaml", []byte(text), words())
+	require.NoError(t, err)
+	again := play(t, string(s.Fix(r.Seed, r.Wire, s.Duration, r.Chosen).Text()))
+	require.Empty(t, again.Chosen)
+	for i, f := range again.Faults {
+		require.Equal(t, r.Faults[i].What, f.What)
+		require.Equal(t, r.Faults[i].AtMS, f.AtMS)
+	}
 }

@@ -18,6 +18,12 @@ type decoder struct {
 	file   string
 	errors Errors
 	more   int // errors beyond errorsMax
+
+	// qualities and places are what selectors by state may speak of, stateful the
+	// keys of those that were read.
+	qualities []Quality
+	places    []Place
+	stateful  []*value
 }
 
 func (d *decoder) failAt(line, col int, hint, format string, args ...any) {
@@ -151,7 +157,7 @@ func (d *decoder) intoStruct(v *value, dst reflect.Value, what string) {
 	for _, e := range v.entries {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == e.key.text })
 		if i < 0 {
-			d.unknown(e.key, "key", "in "+what, keysOf(dst.Type()))
+			d.unknown(e.key, "key", "in "+what, d.meant(e.key.text, keysOf(dst.Type())))
 			continue
 		}
 		before := len(d.errors)
@@ -162,6 +168,16 @@ func (d *decoder) intoStruct(v *value, dst reflect.Value, what string) {
 			}
 		}
 	}
+}
+
+// meant are the words that a key may have been meant to be: one of keys, or one that
+// selects nodes, where on may be left out.
+func (d *decoder) meant(word string, keys []string) []string {
+	selectors := append(d.stateKeys(), selectorKeys...)
+	if slices.Contains(keys, "on") && !isClose(word, keys) && isClose(word, selectors) {
+		return selectors
+	}
+	return keys
 }
 
 // unknown reports a word that is none of the known ones.

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,8 +38,20 @@ type Expectation struct {
 
 // Fix draws everything that a scenario leaves to chance, and leaves out what would
 // begin after until.
-func (s *Scenario) Fix(seed uint64, wire string, until time.Duration) *Fixed {
-	steps := s.Plan(seed)
+//
+// What selectors by state have answered is not known before a run: chosen is that of
+// a run, by the keys of steps. A step that is not in it has not happened, and is left
+// out.
+func (s *Scenario) Fix(seed uint64, wire string, until time.Duration, chosen map[string][][]string) *Fixed {
+	var steps []Step
+	for _, step := range s.Plan(seed) {
+		if step.Late == nil {
+			steps = append(steps, step)
+		} else if was, happened := chosen[step.Key]; happened {
+			steps = append(steps, step.again(was)...)
+		}
+	}
+	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
 	steps = slices.DeleteFunc(steps, func(step Step) bool { return step.At > until })
 	return &Fixed{Seed: seed, Wire: wire, Duration: s.Duration, Nodes: slices.Clone(s.roster.names), Steps: steps, of: s}
 }

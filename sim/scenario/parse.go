@@ -36,7 +36,7 @@ var nameForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 // Parse reads and checks a scenario file. The error is of type [Errors]: all
 // that is wrong, each with its place in the file.
 func Parse(file string, data []byte, words Vocabulary) (*Scenario, error) {
-	d := &decoder{file: file}
+	d := &decoder{file: file, qualities: Qualities(words), places: words.Places}
 	root := d.read(data)
 	if root == nil {
 		return nil, d.result()
@@ -47,6 +47,9 @@ func Parse(file string, data []byte, words Vocabulary) (*Scenario, error) {
 		return nil, d.result()
 	}
 	d.into(root, reflect.ValueOf(&doc).Elem(), "a scenario")
+	for _, at := range d.stateful { // those of the timeline are read later
+		d.fail(at, "select nodes by name, group or zone: links are there before anything happens", "%s: there is no moment here at which it could be asked", at.text)
+	}
 	s := &Scenario{
 		File: file, Name: doc.Name, About: doc.About, Seed: doc.Seed, Duration: doc.Duration, Wire: doc.Wire,
 		source: root, text: data,

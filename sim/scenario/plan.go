@@ -26,6 +26,11 @@ type Step struct {
 	N      int
 	// Moment is expected At.
 	Moment *Moment
+	// Late makes the faults of a step that selects nodes by their state, when it
+	// happens. chosen is what each selector by state has answered.
+	Late func(state State) (faults []Step, chosen [][]string)
+
+	again func(chosen [][]string) []Step // the same, as it was in a run
 }
 
 // Plan draws everything that the scenario leaves to chance: what happens when
@@ -81,8 +86,24 @@ func (s *Scenario) steps(entry, n int, at time.Duration, draw fault.Draw) []Step
 	if e.moment != nil {
 		return []Step{{At: at, Key: key, Entry: entry, Moment: e.moment, N: n}}
 	}
+	if e.late {
+		return []Step{{At: at, Key: key, Entry: entry, N: n,
+			Late: func(state State) ([]Step, [][]string) {
+				r, chosen := s.roster.atRun(state)
+				steps := s.faults(r, entry, n, at, draw)
+				return steps, *chosen
+			},
+			again: func(chosen [][]string) []Step { return s.faults(s.roster.again(chosen), entry, n, at, draw) },
+		}}
+	}
+	return s.faults(s.roster, entry, n, at, draw)
+}
+
+// faults are those of one occurrence of an entry, for the nodes of a roster.
+func (s *Scenario) faults(r *roster, entry, n int, at time.Duration, draw fault.Draw) []Step {
+	e, key := &s.Timeline[entry], fmt.Sprintf("%d.%d", entry, n)
 	list := e.verb.faults(e.params, occurrence{
-		roster: s.roster,
+		roster: r,
 		draw:   draw,
 		length: draw.Fork("for").Between(e.For.Min, e.For.Max),
 		rest:   s.Duration - at,

@@ -129,6 +129,7 @@ type Entry struct {
 	verb   *verb   // of a fault
 	action *Action // of workload
 	moment *Moment // of expect
+	late   bool    // it selects nodes by their state when it happens
 }
 
 // Expect is what must hold.

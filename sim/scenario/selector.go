@@ -21,13 +21,14 @@ type Selector struct {
 	union   []Selector
 	running string    // nodes that run this service
 	zone    string    // nodes in this zone
+	state   *byState  // nodes by what they are like when the fault happens
 	allBut  *Selector // all nodes but these
 	of      *Selector // from these, pick
 	count   int       // this many
 }
 
 // selectorKeys are the keys of a selector that is a mapping.
-var selectorKeys = []string{"pick", "one-of", "some-of", "count", "random", "all-but", "running", "zone"}
+var selectorKeys = []string{"pick", "one-of", "some-of", "count", "random", "all-but", "running", "zone", "by"}
 
 const selectorHint = `write a name (core-1), a glob (core-*), a list of them, or {one-of: monkey-*}`
 
@@ -79,17 +80,27 @@ func (s *Selector) decodeKeys(d *decoder, v *value) {
 		case "running":
 			s.running, _ = d.text(e.value, key)
 			s.at = *e.value
+		case "by":
+			if !slices.ContainsFunc(qualityWords, func(word string) bool { return v.get(word) != nil }) {
+				d.fail(e.key, "write {busiest: monkey-*, by: ...}", "by without busiest, least-loaded or slowest")
+			}
 		case "zone":
 			s.zone, _ = d.text(e.value, key)
 			s.at = *e.value
 		default:
-			d.unknown(e.key, "key", "in a selection of nodes", selectorKeys)
+			if slices.Contains(d.stateKeys(), key) {
+				s.decodeState(d, e, v)
+				continue
+			}
+			d.unknown(e.key, "key", "in a selection of nodes", append(slices.Clone(selectorKeys), d.stateKeys()...))
 		}
 	}
-	if s.of == nil && s.allBut == nil && s.running == "" && s.zone == "" && len(d.errors) == 0 {
+	if s.of == nil && s.allBut == nil && s.running == "" && s.zone == "" && s.state == nil && len(d.errors) == 0 {
 		d.fail(v, selectorHint, "expected a selection of nodes")
 	}
-	if v.get("count") != nil && s.of == nil {
+	if s.state != nil {
+		s.state.count = s.count
+	} else if v.get("count") != nil && s.of == nil {
 		d.fail(v, "write {some-of: monkey-*, count: 2}", "count without some-of")
 	}
 }
@@ -122,6 +133,11 @@ type roster struct {
 	group    map[string][]string
 	services map[string][]string // service to nodes
 	zones    map[string][]string // zone to nodes
+
+	state    State       // in a run; nil before it
+	chosen   *[][]string // what selectors by state have answered in it
+	replay   [][]string  // what they answer again
+	replayed bool
 }
 
 // check reports names that select nothing.
@@ -143,6 +159,9 @@ func (s *Selector) check(d *decoder, r *roster) {
 	if s.zone != "" && len(r.zones[s.zone]) == 0 {
 		d.fail(&s.at, suggest(s.zone, sortedKeys(r.zones)), "no node is in zone %s", quote(s.zone))
 	}
+	if s.state != nil {
+		s.checkState(d, r)
+	}
 	if s.of != nil && s.count > 1 {
 		if n := len(s.of.all(r)); n > 0 && n < s.count {
 			d.fail(&s.at, fmt.Sprintf("pick at most %d", n), "picks %d nodes of %d", s.count, n)
@@ -155,12 +174,20 @@ func (s *Selector) all(r *roster) []string {
 	if s.of != nil {
 		return s.of.all(r)
 	}
+	if s.state != nil && s.state.of != nil {
+		return s.state.of.all(r)
+	}
+	if s.state != nil {
+		return r.names
+	}
 	return s.nodes(r, fault.Draw{})
 }
 
 // nodes selects, in the order of the scenario.
 func (s *Selector) nodes(r *roster, draw fault.Draw) []string {
 	switch {
+	case s.state != nil:
+		return r.byState(s.state, draw.Fork("state"))
 	case s.of != nil:
 		return draw.Fork("pick").Some(s.of.nodes(r, draw.Fork("of")), s.count)
 	case s.running != "":

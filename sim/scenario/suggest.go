@@ -34,6 +34,11 @@ func suggest(word string, known []string) string {
 	return "known: " + list(known)
 }
 
+// isClose reports whether one of the known words is close to a word.
+func isClose(word string, known []string) bool {
+	return strings.HasPrefix(suggest(word, known), "did you mean ")
+}
+
 // misspelt reports whether a mapping has an unknown key that was probably meant
 // to be key: then it is not missing as well.
 func misspelt(v *value, key string, known []string) bool {

@@ -168,7 +168,9 @@ func (b *builder) entryVerb(e *Entry, word entry) {
 	for i := range verbs {
 		if verbs[i].name == name {
 			e.verb = &verbs[i]
+			before := len(b.stateful)
 			e.params = b.verbParams(e.verb, word)
+			e.late = len(b.stateful) > before
 			return
 		}
 	}

@@ -63,7 +63,7 @@ func (b *builder) verbParams(v *verb, word entry) any {
 	before := len(b.errors)
 	params := v.params()
 	keys := keysOf(reflect.TypeOf(params).Elem())
-	at := normal(v, word, keys)
+	at := normal(v, word, keys, append(b.stateKeys(), selectorKeys...))
 	if len(at.entries) == 0 && len(keys) > 0 {
 		b.fail(word.value, "write "+v.example, "%s: expected parameters, found %s", v.name, word.value)
 		return params
@@ -82,7 +82,7 @@ func (b *builder) verbParams(v *verb, word entry) any {
 
 // normal is a verb's value as a mapping of the verb's own keys: a short form is
 // spelt out, and keys that select nodes become the value of "on".
-func normal(v *verb, word entry, keys []string) *value {
+func normal(v *verb, word entry, keys, selectors []string) *value {
 	in := word.value
 	if in.kind != mapping {
 		if in.kind == null || v.short == nil {
@@ -96,7 +96,7 @@ func normal(v *verb, word entry, keys []string) *value {
 	out := &value{kind: mapping, line: in.line, col: in.col}
 	on := &value{kind: mapping, line: in.line, col: in.col}
 	for _, e := range in.entries {
-		if slices.Contains(selectorKeys, e.key.text) && !slices.Contains(keys, e.key.text) {
+		if slices.Contains(selectors, e.key.text) && !slices.Contains(keys, e.key.text) {
 			if len(on.entries) == 0 {
 				on.line, on.col = e.key.line, e.key.col
 				out.entries = append(out.entries, entry{key: keyAt("on", e.key), value: on})

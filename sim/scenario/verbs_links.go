@@ -55,7 +55,7 @@ func (s *Selector) isRest() bool {
 
 // draws reports whether the nodes are chosen by lot.
 func (s *Selector) draws() bool {
-	return s.of != nil || s.allBut != nil && s.allBut.draws() || slices.ContainsFunc(s.union, func(u Selector) bool { return u.draws() })
+	return s.of != nil || s.state != nil || s.allBut != nil && s.allBut.draws() || slices.ContainsFunc(s.union, func(u Selector) bool { return u.draws() })
 }
 
 func partitionFaults(params any, o occurrence) []fault.Timed {

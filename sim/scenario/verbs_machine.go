@@ -140,7 +140,9 @@ func failpointFaults(params any, o occurrence) []fault.Timed {
 	p := params.(*failpointParams)
 	f := fault.Failpoint{Point: string(p.Name), Do: fail.Action(p.Do), Times: p.Times, RestartAfter: p.RestartAfter}
 	if p.On != nil {
-		f.Nodes = o.nodes(p.On)
+		if f.Nodes = o.nodes(p.On); len(f.Nodes) == 0 {
+			return nil // nobody is meant, not everybody
+		}
 	}
 	return o.one(f)
 }

@@ -31,6 +31,10 @@ type Vocabulary struct {
 	Actions []Action
 	// Checks are the words of expect.always and expect.after-heal.
 	Checks []Check
+	// Qualities are what nodes are selected by at the moment of a fault: busiest.
+	Qualities []Quality
+	// Places are selectors for where an object is at the moment of a fault: holder-of.
+	Places []Place
 	// Measures are figures that need only a look at the world.
 	Measures []Measure
 	// Auditors ask all through every run what users could ask, unasked for by the

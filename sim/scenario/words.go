@@ -13,7 +13,8 @@ import (
 // Word documents one word that scenario files may use.
 type Word struct {
 	// Kind is "key", "entry" (a key of the timeline), "fault", "action",
-	// "check", "figure" or "service".
+	// "check", "figure", "service", "select" (a key of a selection of nodes) or
+	// "quality" (what nodes are selected by).
 	Kind    string `json:"kind"`
 	Name    string `json:"name"`
 	Doc     string `json:"doc"`
@@ -56,6 +57,7 @@ func Words(v Vocabulary) []Word {
 		}
 		out = append(out, Word{Kind: "fault", Name: verb.name, Doc: doc, Example: verb.example, Keys: keyDocs(verb.params(), "")})
 	}
+	out = append(out, selectWords(v)...)
 	for _, c := range v.Checks {
 		out = append(out, Word{Kind: "check", Name: c.Name, Doc: c.Doc + " (" + whereFits(c.New()) + ")"})
 	}

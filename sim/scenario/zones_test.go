@@ -56,7 +56,7 @@ func TestFaultsOfZones(t *testing.T) {
 // TestZonesAreWrittenOut: with all nodes and with fewer.
 func TestZonesAreWrittenOut(t *testing.T) {
 	s := parse(t, zoned)
-	fixed := s.Fix(7, Direct, s.Duration)
+	fixed := s.Fix(7, Direct, s.Duration, nil)
 	again := parse(t, string(fixed.Text()))
 	require.Equal(t, s.Network.Shape("a-1", "b-2"), again.Network.Shape("a-1", "b-2"))
 	steps := again.Plan(99)

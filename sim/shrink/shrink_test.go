@@ -37,7 +37,7 @@ timeline:
   - {at: 250s, partition: [[core-1, edge-1, edge-2], ["*"]]}
 `), words)
 	require.NoError(t, err)
-	fixed := s.Fix(1, scenario.Direct, s.Duration)
+	fixed := s.Fix(1, scenario.Direct, s.Duration, nil)
 	runs, better := 0, 0
 	// it fails if core-3 is isolated for 30 s or more and core-1 and core-3 are parted
 	// after that, when one of the actions from 20 on has been done
@@ -88,7 +88,7 @@ timeline:
   - {at: 1s..2s, every: 3s, times: 4, crash: {one-of: "*"}, for: 1s..5s}
 `), words)
 	require.NoError(t, err)
-	fixed := s.Fix(1, scenario.Direct, s.Duration)
+	fixed := s.Fix(1, scenario.Direct, s.Duration, nil)
 	text := string(fixed.Text())
 	shrinker := Shrinker{
 		Failing: func(list []*scenario.Fixed) int {
