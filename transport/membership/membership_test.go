@@ -1,0 +1,448 @@
+package membership
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/transport"
+	"pgregory.net/rapid"
+)
+
+const cloud = "cloud.example.com"
+
+var (
+	cloudKey  = transport.NewIdentity([]byte("cloud"))
+	issuerKey = transport.NewIdentity([]byte("issuer"))
+	nodeKey   = transport.NewIdentity([]byte("node"))
+	strange   = transport.NewIdentity([]byte("stranger"))
+	noon      = time.Unix(1_800_000_000, 0)
+)
+
+func at(d time.Duration) int64 { return noon.Add(d).Unix() }
+
+// node is the certificate of a monkey, valid for an hour each way.
+func node() Certificate {
+	return Certificate{Cloud: cloud, Serial: 7, Subject: nodeKey.Peer(), Name: "monkey-1", Services: []string{"monkey"}, NotBefore: at(-time.Hour), NotAfter: at(time.Hour)}
+}
+
+// issuing is the certificate of an issuer of hoarders and monkeys.
+func issuing() Certificate {
+	return Certificate{
+		Cloud: cloud, Serial: 1, Subject: issuerKey.Peer(), Name: "core-1", Services: []string{"auth"},
+		Issues: []string{"hoarder", "monkey"}, NotBefore: at(-2 * time.Hour), NotAfter: at(30 * time.Minute),
+	}
+}
+
+func must(s Signed, err error) Signed {
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+func direct(key transport.Identity, change func(*Certificate)) Presented {
+	c := node()
+	change(&c)
+	return Presented{Certificate: sign(key, forCertificate, c)}
+}
+
+func issued(issuer transport.Identity, by transport.Identity, change func(node, issuer *Certificate)) Presented {
+	c, i := node(), issuing()
+	change(&c, &i)
+	s := sign(by, forCertificate, i)
+	return Presented{Certificate: sign(issuer, forCertificate, c), Issuer: &s}
+}
+
+func TestVerify(t *testing.T) {
+	skew := SkewMax + time.Second
+	none := func(*Certificate) {}
+	for name, c := range map[string]struct {
+		shown Presented
+		peer  transport.Peer
+		now   time.Duration
+		err   error
+	}{
+		"by the cloud key":             {shown: direct(cloudKey, none)},
+		"by nobody of the cloud":       {shown: direct(strange, none), err: ErrNotTrusted},
+		"by itself":                    {shown: direct(nodeKey, none), err: ErrNotTrusted},
+		"another's":                    {shown: direct(cloudKey, none), peer: strange.Peer(), err: ErrSubject},
+		"another cloud's":              {shown: direct(cloudKey, func(c *Certificate) { c.Cloud = "else.example.com" }), err: ErrOtherCloud},
+		"early within the skew":        {shown: direct(cloudKey, none), now: -time.Hour - SkewMax},
+		"too early":                    {shown: direct(cloudKey, none), now: -time.Hour - skew, err: ErrNotYet},
+		"late within the skew":         {shown: direct(cloudKey, none), now: time.Hour + SkewMax},
+		"too late":                     {shown: direct(cloudKey, none), now: time.Hour + skew, err: ErrExpired},
+		"for too long":                 {shown: direct(cloudKey, func(c *Certificate) { c.NotAfter = c.NotBefore + int64(ValidityMax/time.Second) + 1 }), err: ErrMalformed},
+		"backwards":                    {shown: direct(cloudKey, func(c *Certificate) { c.NotAfter = c.NotBefore - 1 }), err: ErrMalformed},
+		"without a name":               {shown: direct(cloudKey, func(c *Certificate) { c.Name = "" }), err: ErrMalformed},
+		"with a long name":             {shown: direct(cloudKey, func(c *Certificate) { c.Name = strings.Repeat("n", nameLenMax+1) }), err: ErrMalformed},
+		"services out of order":        {shown: direct(cloudKey, func(c *Certificate) { c.Services = []string{"tns", "monkey"} }), err: ErrMalformed},
+		"a service twice":              {shown: direct(cloudKey, func(c *Certificate) { c.Services = []string{"tns", "tns"} }), err: ErrMalformed},
+		"too many services":            {shown: direct(cloudKey, func(c *Certificate) { c.Services = many(servicesMax + 1) }), err: ErrMalformed},
+		"many services":                {shown: direct(cloudKey, func(c *Certificate) { c.Services = many(servicesMax) })},
+		"by an issuer":                 {shown: issued(issuerKey, cloudKey, func(_, _ *Certificate) {})},
+		"by an issuer that is none":    {shown: issued(issuerKey, cloudKey, func(_, i *Certificate) { i.Issues = nil }), err: ErrNotTrusted},
+		"not by the issuer shown":      {shown: issued(strange, cloudKey, func(_, _ *Certificate) {}), err: ErrNotTrusted},
+		"an issuer by an issuer":       {shown: issued(issuerKey, cloudKey, func(c, _ *Certificate) { c.Issues = []string{"monkey"} }), err: ErrNotTrusted},
+		"an issuer nobody has signed":  {shown: issued(issuerKey, strange, func(_, _ *Certificate) {}), err: ErrNotTrusted},
+		"a service it may not grant":   {shown: issued(issuerKey, cloudKey, func(c, _ *Certificate) { c.Services = []string{"patrick"} }), err: ErrNotTrusted},
+		"an issuer of another cloud":   {shown: issued(issuerKey, cloudKey, func(_, i *Certificate) { i.Cloud = "else.example.com" }), err: ErrOtherCloud},
+		"an issuer that has ended":     {shown: issued(issuerKey, cloudKey, func(_, _ *Certificate) {}), now: 30*time.Minute + skew, err: ErrExpired},
+		"an issuer that has not begun": {shown: issued(issuerKey, cloudKey, func(_, i *Certificate) { i.NotBefore = at(skew) }), err: ErrNotYet},
+	} {
+		t.Run(name, func(t *testing.T) {
+			peer := nodeKey.Peer()
+			if !c.peer.IsZero() {
+				peer = c.peer
+			}
+			m, err := Verify(c.shown, peer, NewTrust(cloud, cloudKey.Peer()), nil, noon.Add(c.now))
+			require.ErrorIs(t, err, c.err)
+			if c.err == nil {
+				require.Equal(t, peer, m.Peer)
+				require.Equal(t, "monkey-1", m.Name)
+				require.False(t, m.Offers("patrick"))
+			}
+		})
+	}
+}
+
+func many(n int) (list []string) {
+	for i := range n {
+		list = append(list, fmt.Sprintf("s%03d", i))
+	}
+	return list
+}
+
+func TestMemberOffersWhatItsCertificateSays(t *testing.T) {
+	m, err := Verify(issued(issuerKey, cloudKey, func(_, _ *Certificate) {}), nodeKey.Peer(), NewTrust(cloud, cloudKey.Peer()), nil, noon)
+	require.NoError(t, err)
+	require.True(t, m.Offers("monkey"))
+	require.False(t, m.Offers("hoarder"))
+	require.Equal(t, uint64(7), m.Serial)
+	require.Equal(t, at(30*time.Minute), m.Until, "not longer than who has signed it")
+}
+
+// Whatever bit of what is shown is flipped, nobody is taken for a member by it.
+func TestVerifyNoticesEachBit(t *testing.T) {
+	trust := NewTrust(cloud, cloudKey.Peer())
+	shown := transport.Encode(issued(issuerKey, cloudKey, func(_, _ *Certificate) {}))
+	for i := range len(shown) * 8 {
+		raw := append([]byte(nil), shown...)
+		raw[i/8] ^= 1 << (i % 8)
+		var p Presented
+		if transport.Decode(raw, &p) != nil {
+			continue
+		}
+		if m, err := Verify(p, nodeKey.Peer(), trust, nil, noon); err == nil {
+			t.Fatalf("bit %d of %d makes no difference: %+v", i, len(shown)*8, m)
+		}
+	}
+}
+
+func TestStatementsOfOneKindAreNoneOfAnother(t *testing.T) {
+	c := node()
+	for _, purpose := range []string{forRevocation, forRotation, forInvitation, forAdmission, ""} {
+		_, err := openCertificate(sign(cloudKey, purpose, c))
+		require.ErrorIs(t, err, ErrSignature)
+	}
+	_, err := openCertificate(Signed{Body: make([]byte, bodyLenMax+1), By: cloudKey.Peer()})
+	require.ErrorIs(t, err, ErrMalformed)
+}
+
+func TestRotate(t *testing.T) {
+	second, third := transport.NewIdentity([]byte("2")), transport.NewIdentity([]byte("3"))
+	first := NewTrust(cloud, cloudKey.Peer())
+	r := Rotate(cloudKey, Rotation{cloud, second.Peer(), at(10 * time.Minute)})
+	require.NoError(t, first.Apply(r))
+	require.NoError(t, first.Apply(r), "it may come twice")
+
+	verify := func(key transport.Identity, now time.Duration, begins time.Duration) error {
+		_, err := Verify(direct(key, func(c *Certificate) { c.NotBefore = at(begins) }), nodeKey.Peer(), first, nil, noon.Add(now))
+		return err
+	}
+	require.NoError(t, verify(cloudKey, 10*time.Minute, -time.Hour))
+	require.ErrorIs(t, verify(cloudKey, 10*time.Minute+time.Second, -time.Hour), ErrExpired)
+	require.ErrorIs(t, verify(cloudKey, 9*time.Minute, 11*time.Minute), ErrExpired, "dated after its end")
+	require.NoError(t, verify(second, 0, -time.Hour))
+	require.NoError(t, verify(second, 11*time.Minute, -time.Hour))
+
+	for err, s := range map[error]Signed{
+		ErrConflict:   Rotate(cloudKey, Rotation{cloud, third.Peer(), at(time.Minute)}),
+		ErrNotTrusted: Rotate(strange, Rotation{cloud, third.Peer(), 0}),
+		ErrOtherCloud: Rotate(second, Rotation{"else.example.com", third.Peer(), 0}),
+		ErrMalformed:  Rotate(second, Rotation{cloud, cloudKey.Peer(), 0}), // to an earlier key
+		ErrSignature:  {Body: r.Body, By: second.Peer(), Signature: r.Signature},
+	} {
+		require.ErrorIs(t, first.Apply(s), err)
+	}
+	require.ErrorIs(t, first.Apply(Rotate(second, Rotation{cloud, transport.Peer{}, 0})), ErrMalformed)
+	require.NoError(t, first.Apply(Rotate(second, Rotation{cloud, third.Peer(), at(0)})))
+	require.ErrorIs(t, verify(second, time.Second, -time.Hour), ErrExpired)
+
+	other := NewTrust(cloud, cloudKey.Peer())
+	for _, s := range first.Rotations() {
+		require.NoError(t, other.Apply(s))
+	}
+	require.Equal(t, first, other, "a node that was away follows")
+	key := third
+	for n := 4; ; n++ {
+		next := transport.NewIdentity([]byte{byte(n)})
+		err := other.Apply(Rotate(key, Rotation{cloud, next.Peer(), at(0)}))
+		if n > keysMax {
+			require.ErrorIs(t, err, ErrMalformed)
+			break
+		}
+		require.NoError(t, err)
+		key = next
+	}
+}
+
+// revoking is a revocation by the cloud key or by an issuer.
+func revoking(by transport.Identity, subject transport.Peer, before time.Duration) Revoking {
+	r := Revoking{Revocation: Revoke(by, Revocation{cloud, subject, at(before)})}
+	if by.Peer() != cloudKey.Peer() {
+		i := issuing()
+		i.Subject = by.Peer()
+		s := sign(cloudKey, forCertificate, i)
+		r.Issuer = &s
+	}
+	return r
+}
+
+func TestRevoke(t *testing.T) {
+	trust := NewTrust(cloud, cloudKey.Peer())
+	verify := func(r *Revocations, begins time.Duration) error {
+		_, err := Verify(issued(issuerKey, cloudKey, func(c, _ *Certificate) { c.NotBefore = at(begins) }), nodeKey.Peer(), trust, r, noon)
+		return err
+	}
+	for _, by := range []transport.Identity{cloudKey, issuerKey} {
+		var r Revocations
+		news, err := r.Add(revoking(by, nodeKey.Peer(), -10*time.Minute), trust, noon)
+		require.NoError(t, err)
+		require.True(t, news)
+		news, err = r.Add(revoking(by, nodeKey.Peer(), -20*time.Minute), trust, noon)
+		require.NoError(t, err)
+		require.False(t, news)
+		require.ErrorIs(t, verify(&r, -10*time.Minute), ErrRevoked)
+		require.NoError(t, verify(&r, -10*time.Minute+time.Second), "a newer certificate counts")
+		require.Equal(t, 1, r.Len())
+
+		var copied Revocations
+		for _, s := range r.All() {
+			_, err := copied.Add(s, trust, noon)
+			require.NoError(t, err)
+		}
+		require.Equal(t, r.All(), copied.All())
+
+		r.Forget(noon.Add(ValidityMax + SkewMax - 10*time.Minute))
+		require.Equal(t, 1, r.Len())
+		r.Forget(noon.Add(ValidityMax + SkewMax - 10*time.Minute + time.Second))
+		require.Zero(t, r.Len())
+		require.Empty(t, r.All())
+	}
+}
+
+func TestRevokingAnIssuer(t *testing.T) {
+	trust := NewTrust(cloud, cloudKey.Peer())
+	shown := issued(issuerKey, cloudKey, func(_, _ *Certificate) {})
+	second := transport.NewIdentity([]byte("second issuer"))
+
+	var r Revocations
+	_, err := r.Add(revoking(second, issuerKey.Peer(), 0), trust, noon)
+	require.NoError(t, err)
+	_, err = Verify(shown, nodeKey.Peer(), trust, &r, noon)
+	require.NoError(t, err, "an issuer does not revoke another one")
+
+	_, err = r.Add(revoking(cloudKey, issuerKey.Peer(), -time.Hour), trust, noon)
+	require.NoError(t, err)
+	_, err = Verify(shown, nodeKey.Peer(), trust, &r, noon)
+	require.ErrorIs(t, err, ErrRevoked, "what a revoked issuer has signed does not count")
+
+	mine := direct(cloudKey, func(*Certificate) {})
+	_, err = r.Add(revoking(issuerKey, nodeKey.Peer(), -30*time.Minute), trust, noon)
+	require.NoError(t, err)
+	_, err = Verify(mine, nodeKey.Peer(), trust, &r, noon)
+	require.NoError(t, err, "nor does what it has revoked since")
+}
+
+func TestRevocationsThatAreRefused(t *testing.T) {
+	trust := NewTrust(cloud, cloudKey.Peer())
+	late := revoking(issuerKey, nodeKey.Peer(), 0)
+	i := issuing()
+	i.NotAfter = at(-time.Hour)
+	ended := sign(cloudKey, forCertificate, i)
+	for name, c := range map[string]struct {
+		s   Revoking
+		err error
+	}{
+		"by a stranger":            {Revoking{Revocation: Revoke(strange, Revocation{cloud, nodeKey.Peer(), at(0)})}, ErrNotTrusted},
+		"by a member":              {Revoking{Revocation: Revoke(nodeKey, Revocation{cloud, nodeKey.Peer(), at(0)}), Issuer: late.Issuer}, ErrNotTrusted},
+		"of the time to come":      {revoking(cloudKey, nodeKey.Peer(), SkewMax+time.Second), ErrMalformed},
+		"of nobody":                {revoking(cloudKey, transport.Peer{}, 0), ErrMalformed},
+		"of another cloud":         {Revoking{Revocation: Revoke(cloudKey, Revocation{"else.example.com", nodeKey.Peer(), at(0)})}, ErrOtherCloud},
+		"by who is issuer no more": {Revoking{Revocation: late.Revocation, Issuer: &ended}, ErrExpired},
+	} {
+		var r Revocations
+		news, err := r.Add(c.s, trust, noon)
+		require.ErrorIs(t, err, c.err, name)
+		require.False(t, news, name)
+		require.Zero(t, r.Len(), name)
+	}
+	var r Revocations
+	news, err := r.Add(revoking(cloudKey, nodeKey.Peer(), -ValidityMax-SkewMax-time.Second), trust, noon)
+	require.NoError(t, err)
+	require.False(t, news, "nothing is left that it takes back")
+}
+
+func TestRevocationsAreBounded(t *testing.T) {
+	trust := NewTrust(cloud, cloudKey.Peer())
+	var r Revocations
+	for n := range issuersMax + 1 {
+		_, err := r.Add(revoking(transport.NewIdentity([]byte(fmt.Sprint("issuer", n))), nodeKey.Peer(), 0), trust, noon)
+		if n < issuersMax {
+			require.NoError(t, err)
+		} else {
+			require.ErrorIs(t, err, ErrMalformed)
+		}
+	}
+	require.Equal(t, issuersMax, r.Len())
+	r.len = revocationsMax
+	_, err := r.Add(revoking(cloudKey, nodeKey.Peer(), 0), trust, noon)
+	require.ErrorIs(t, err, ErrMalformed)
+}
+
+// Whoever has heard the same revocations, in any order and some more than once, has
+// the same set.
+func TestRevocationsConverge(t *testing.T) {
+	trust := NewTrust(cloud, cloudKey.Peer())
+	signers := []transport.Identity{cloudKey, issuerKey, transport.NewIdentity([]byte("second issuer"))}
+	subjects := []transport.Peer{nodeKey.Peer(), strange.Peer(), issuerKey.Peer()}
+	rapid.Check(t, func(t *rapid.T) {
+		var all []Revoking
+		for range rapid.IntRange(1, 8).Draw(t, "n") {
+			before := -time.Duration(rapid.IntRange(0, 5).Draw(t, "before")) * time.Minute
+			all = append(all, revoking(rapid.SampledFrom(signers).Draw(t, "by"), rapid.SampledFrom(subjects).Draw(t, "of"), before))
+		}
+		var a, b Revocations
+		for _, s := range all {
+			_, err := a.Add(s, trust, noon)
+			require.NoError(t, err)
+		}
+		for _, s := range append(rapid.Permutation(all).Draw(t, "order"), all[0]) {
+			_, err := b.Add(s, trust, noon)
+			require.NoError(t, err)
+		}
+		require.Equal(t, a.All(), b.All())
+		require.Equal(t, a.Len(), b.Len())
+		require.Len(t, a.All(), a.Len())
+		for _, c := range []Certificate{node(), issuing()} {
+			require.Equal(t, a.has(c), b.has(c))
+		}
+	})
+}
+
+func ticket(change func(*Invitation)) Ticket {
+	secret := []byte("a seed of an invitation")
+	i := Invitation{
+		Cloud: cloud, ID: 9, Key: transport.NewIdentity(secret).Peer(), Services: []string{"hoarder", "monkey"},
+		NotAfter: at(time.Hour), Uses: 2, AdmittedBy: issuerKey.Peer(),
+	}
+	change(&i)
+	return Ticket{Invitation: sign(issuerKey, forInvitation, i), Secret: secret, CloudKey: cloudKey.Peer(), Addresses: []string{"/ip4/203.0.113.7/tcp/4242"}}
+}
+
+func TestAdmission(t *testing.T) {
+	trust := NewTrust(cloud, cloudKey.Peer())
+	issuer := sign(cloudKey, forCertificate, issuing())
+	none := func(*Invitation) {}
+	ask := func(t Ticket, services ...string) Signed { return Admit(t, nodeKey.Peer(), "monkey-1", services) }
+	others := []transport.Peer{strange.Peer(), cloudKey.Peer()}
+	for name, c := range map[string]struct {
+		request Signed
+		peer    transport.Peer
+		issuer  *Signed
+		used    []transport.Peer
+		now     time.Duration
+		err     error
+	}{
+		"as invited":                {request: ask(ticket(none), "monkey")},
+		"the second":                {request: ask(ticket(none), "monkey"), used: others[:1]},
+		"one too many":              {request: ask(ticket(none), "monkey"), used: others, err: ErrUsedUp},
+		"again":                     {request: ask(ticket(none), "monkey"), used: []transport.Peer{strange.Peer(), nodeKey.Peer()}},
+		"by who has overheard it":   {request: ask(ticket(none), "monkey"), peer: strange.Peer(), err: ErrSubject},
+		"for another service":       {request: ask(ticket(none), "patrick"), err: ErrInvitation},
+		"services out of order":     {request: ask(ticket(none), "monkey", "hoarder"), err: ErrInvitation},
+		"without the secret":        {request: sign(strange, forAdmission, Admission{ticket(none).Invitation, nodeKey.Peer(), "n", nil}), err: ErrInvitation},
+		"at another issuer":         {request: ask(ticket(func(i *Invitation) { i.AdmittedBy = strange.Peer() }), "monkey"), err: ErrInvitation},
+		"to another cloud":          {request: ask(ticket(func(i *Invitation) { i.Cloud = "else.example.com" }), "monkey"), err: ErrOtherCloud},
+		"too late":                  {request: ask(ticket(none), "monkey"), now: time.Hour + time.Second, err: ErrExpired},
+		"in the last second":        {request: ask(ticket(func(i *Invitation) { i.NotAfter = at(time.Minute) }), "monkey"), now: time.Minute},
+		"of more than may be given": {request: ask(ticket(func(i *Invitation) { i.Services = []string{"monkey", "patrick"} }), "monkey"), err: ErrNotTrusted},
+		"for nobody":                {request: ask(ticket(func(i *Invitation) { i.Uses = 0 }), "monkey"), err: ErrMalformed},
+		"for too many":              {request: ask(ticket(func(i *Invitation) { i.Uses = usesMax + 1 }), "monkey"), err: ErrMalformed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			peer := nodeKey.Peer()
+			if !c.peer.IsZero() {
+				peer = c.peer
+			}
+			a, i, err := CheckAdmission(c.request, peer, issuerKey.Peer(), trust, &issuer, c.used, noon.Add(c.now))
+			require.ErrorIs(t, err, c.err)
+			if c.err == nil {
+				require.Equal(t, "monkey-1", a.Name)
+				require.Equal(t, uint64(9), i.ID)
+			}
+		})
+	}
+	foreign := ticket(none)
+	i, err := openInvitation(foreign.Invitation)
+	require.NoError(t, err)
+	foreign.Invitation = sign(strange, forInvitation, i)
+	_, _, err = CheckAdmission(ask(foreign, "monkey"), nodeKey.Peer(), issuerKey.Peer(), trust, &issuer, nil, noon)
+	require.ErrorIs(t, err, ErrNotTrusted)
+	foreign.Invitation = must(Invite(cloudKey, i))
+	_, _, err = CheckAdmission(ask(foreign, "monkey"), nodeKey.Peer(), issuerKey.Peer(), trust, &issuer, nil, noon)
+	require.NoError(t, err, "the cloud key invites, too")
+}
+
+func TestTicket(t *testing.T) {
+	x := ticket(func(*Invitation) {})
+	text := x.Text()
+	back, err := ParseTicket(" " + text + "\n")
+	require.NoError(t, err)
+	require.Equal(t, x, back)
+	for _, s := range []string{fmt.Sprint(x), fmt.Sprintf("%+v %#v", x, x)} {
+		require.NotContains(t, s, "seed")
+		require.NotContains(t, s, text[len(ticketPrefix):])
+	}
+	stolen := x
+	stolen.Secret = []byte("another")
+	wide := x
+	wide.Addresses = make([]string, addressesMax+1)
+	for _, bad := range []string{"", "tau-invitation-", text[1:], text[:len(text)-3], ticketPrefix + "0OIl", text + strings.Repeat("1", ticketLenMax), stolen.Text(), wide.Text()} {
+		_, err := ParseTicket(bad)
+		require.ErrorIs(t, err, ErrMalformed)
+		require.NotContains(t, errors.Unwrap(err).Error()+err.Error(), text[len(ticketPrefix)+4:len(ticketPrefix)+20])
+	}
+}
+
+func FuzzPresented(f *testing.F) {
+	f.Add(transport.Encode(issued(issuerKey, cloudKey, func(_, _ *Certificate) {})))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var p Presented
+		if transport.Decode(raw, &p) != nil {
+			return
+		}
+		if _, err := Verify(p, strange.Peer(), NewTrust(cloud, cloudKey.Peer()), nil, noon); err == nil {
+			t.Fatal("a stranger is a member")
+		}
+	})
+}
+
+func FuzzTicket(f *testing.F) {
+	f.Add(ticket(func(*Invitation) {}).Text())
+	f.Fuzz(func(t *testing.T, text string) { _, _ = ParseTicket(text) })
+}
