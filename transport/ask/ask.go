@@ -1,7 +1,7 @@
-// Package ask puts a question to the peers that offer a service, one after the
-// other, until one has answered. Every client of a replicated service does that;
-// what differs is in its Policy: whom it asks first, which errors end it, and
-// which one is told when nobody has answered.
+// Package ask puts a question to the peers that offer a service, one after the other, until one has
+// answered. Every client of a replicated service does that; the differences are in its Policy: the
+// peer to ask first, the errors that end the round, and the error to return when no peer has
+// answered.
 package ask
 
 import (
@@ -14,18 +14,17 @@ import (
 	"github.com/taucloud/tau/transport/rendezvous"
 )
 
-// Policy says how a client asks. The zero value of each field is the plain choice.
+// Policy says how a client asks. The zero value of each field is the default.
 type Policy struct {
 	// Service is what the peers offer.
 	Service string
-	// Final are the kinds of error that every peer would answer with: the others are
-	// not asked.
+	// Final are the kinds of error that end the round: every other peer would answer with the same.
 	Final []transport.Kind
-	// Telling are the kinds that say more than the errors of those who are asked
-	// later: one of them is what is told at the end, if nobody answers.
+	// Telling are the kinds that outrank the errors of peers asked later: if no peer answers, the
+	// last such error is returned.
 	Telling []transport.Kind
-	// AsTheyAre are the kinds that are told as they are when nobody has answered; any
-	// other becomes Unreachable. None: all are.
+	// AsTheyAre are the kinds that are returned unchanged when no peer has answered; any other
+	// becomes Unreachable. None: all are returned unchanged.
 	AsTheyAre []transport.Kind
 	// PeersMax bounds how many are asked, 0: all.
 	PeersMax int
@@ -52,7 +51,7 @@ func New(ep *transport.Endpoint, policy Policy) *Asker {
 	return &Asker{ep: ep, policy: policy, avoid: map[transport.Peer]time.Duration{}}
 }
 
-// Endpoint is what the questions go through.
+// Endpoint is the endpoint of the calls.
 func (a *Asker) Endpoint() *transport.Endpoint { return a.ep }
 
 // Order lists the peers in the order in which they are asked about key: by
@@ -81,10 +80,9 @@ func (a *Asker) Order(key string) []transport.Peer {
 	return append(list, avoided...)
 }
 
-// Put asks the peers in turn, limit for each, until one has answered: with nil, or
-// with an error of a final kind. method is for the error that is told when nobody
-// is there to be asked. When ctx ends, the error is that of the question that was
-// under way.
+// Put asks the peers in turn, limit for each, until one has answered: with nil, or with an error of
+// a final kind. method is named in the error when there is no peer to ask. When ctx ends, the error
+// is that of the question that was under way.
 func (a *Asker) Put(ctx context.Context, method, key string, limit time.Duration, put func(ctx context.Context, peer transport.Peer) error) error {
 	told := transport.New(transport.Unreachable, method, "no "+a.policy.Service+" in the directory")
 	for i, peer := range a.Order(key) {
@@ -125,8 +123,7 @@ func (a *Asker) once(ctx context.Context, peer transport.Peer, limit time.Durati
 	return put(ctx, peer)
 }
 
-// Call calls a method at the peers in turn, see Put. After an error the response is
-// that of no peer: its zero value.
+// Call calls a method at the peers in turn, see Put. After an error the response is the zero value.
 func Call[Req, Resp any](ctx context.Context, a *Asker, m transport.Method[Req, Resp], key string, limit time.Duration, req Req) (Resp, error) {
 	var resp Resp
 	err := a.Put(ctx, m.Name, key, limit, func(ctx context.Context, peer transport.Peer) (err error) {

@@ -1,5 +1,5 @@
-// Package goldentest holds what is stored and sent to what earlier releases made of
-// it. For tests.
+// Package goldentest checks that stored and sent types still decode what earlier releases encoded.
+// For tests.
 //
 // A package keeps one file a release, testdata/golden/<release>.txt, with a line
 // for each of its types: its name, and the encoding of a value of which every
@@ -23,16 +23,15 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// dir is where a package keeps its files, and update the variable that has the
-// newest of them written anew.
+// dir is where a package keeps its files, and update the environment variable that makes Check
+// rewrite the newest of them.
 const (
 	dir    = "testdata/golden"
 	update = "GOLDEN_UPDATE"
 )
 
-// Check compares the types of values with all releases: today's encoding of each
-// is what the newest file says, and of what every file says nothing is lost by
-// decoding it. Values are zero values, one of each type.
+// Check compares the types of values with all releases: today's encoding of each equals that in the
+// newest file, and decoding loses nothing of any file. Values are zero values, one of each type.
 func Check(t *testing.T, values ...any) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
 	require.NoError(t, err)
@@ -62,7 +61,7 @@ func Check(t *testing.T, values ...any) {
 	}
 }
 
-// readable decodes data and reports what is lost by that.
+// readable decodes data and reports what decoding loses.
 func readable(data []byte, zero any) error {
 	v := reflect.New(reflect.TypeOf(zero))
 	if err := transport.Decode(data, v.Interface()); err != nil {
@@ -78,7 +77,7 @@ func readable(data []byte, zero any) error {
 	return within("", before, after)
 }
 
-// within reports what of a is not in b. Maps may have more keys there.
+// within reports the parts of a that are missing in b. Maps of b may have more keys.
 func within(at string, a, b any) error {
 	switch a := a.(type) {
 	case map[any]any:
@@ -130,7 +129,7 @@ func find(values []any, name string) (any, bool) {
 	return values[i], true
 }
 
-// fill sets all fields, each to something else, always to the same.
+// fill sets all fields to distinct, fixed values.
 func fill(v reflect.Value, n int) {
 	switch v.Kind() {
 	case reflect.Struct:

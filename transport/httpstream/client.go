@@ -25,7 +25,7 @@ func Do(ctx context.Context, ep *transport.Endpoint, to transport.Peer, method s
 	call := &call{conn: transport.NewByteStream(ctx, s)}
 	r = r.Clone(ctx)
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength <= 0 {
-		// So nobody has to find out by a goroutine whether there is a body.
+		// Otherwise net/http would probe with a goroutine whether there is a body.
 		r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
 	}
 	if r.Body == nil || r.Body == http.NoBody {
@@ -45,11 +45,10 @@ func Do(ctx context.Context, ep *transport.Endpoint, to transport.Peer, method s
 type call struct {
 	conn *transport.ByteStream
 	sent bool  // the request, whole
-	err  error // why it could not be
+	err  error // why it could not be sent
 }
 
-// send writes the request. One that breaks off is reset, so that the server does not
-// take it for whole.
+// send writes the request. A failed one is reset, so that the server does not take it for complete.
 func (c *call) send(r *http.Request) {
 	to := &erring{Writer: c.conn}
 	out := bufio.NewWriterSize(to, bufferLen)
@@ -67,7 +66,7 @@ func (c *call) send(r *http.Request) {
 	c.conn.CloseWrite()
 }
 
-// erring keeps the error that a writer had: net/http hides it in one of its own.
+// erring keeps a writer's error, which net/http would wrap in one of its own.
 type erring struct {
 	io.Writer
 	err error
@@ -81,7 +80,7 @@ func (e *erring) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// receive reads the head of the response, after any that only informs.
+// receive reads the head of the response, skipping informational (1xx) ones.
 func (c *call) receive(r *http.Request) (*http.Response, error) {
 	head := &headReader{from: c.conn, left: HeadLenMax}
 	in := bufio.NewReaderSize(head, bufferLen)
@@ -100,7 +99,7 @@ func (c *call) receive(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// body is that of a response. With its end the exchange is over.
+// body is a response's body. The exchange is over at its end.
 type body struct {
 	io.ReadCloser
 	call *call
@@ -124,7 +123,7 @@ func (b *body) Close() error {
 	return nil
 }
 
-// end lets go of the stream: the server need not go on with what nobody wants.
+// end resets the stream: the server may stop.
 func (b *body) end(whole bool) {
 	if b.over {
 		return

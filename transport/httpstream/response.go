@@ -47,7 +47,7 @@ func (w *response) WriteHeader(status int) {
 	w.note(err)
 }
 
-// declare says in the header how long the body is, and what is always there.
+// declare completes the header: the length of the body and the fixed fields.
 func (w *response) declare() {
 	if w.header.Get("Date") == "" {
 		w.header.Set("Date", w.x.loop.Now().UTC().Format(http.TimeFormat))
@@ -106,7 +106,7 @@ func (w *response) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// FlushError is what an http.ResponseController flushes by.
+// FlushError is for an http.ResponseController.
 func (w *response) FlushError() error {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
@@ -124,7 +124,7 @@ func (w *response) SetReadDeadline(t time.Time) error { return w.x.conn.SetReadD
 // SetWriteDeadline is for an http.ResponseController.
 func (w *response) SetWriteDeadline(t time.Time) error { return w.x.conn.SetWriteDeadline(t) }
 
-// EnableFullDuplex is for an http.ResponseController: it is so anyway.
+// EnableFullDuplex is for an http.ResponseController: exchanges are always full duplex.
 func (w *response) EnableFullDuplex() error { return nil }
 
 // finish sends what is left, and reports whether the response is whole.

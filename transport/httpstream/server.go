@@ -1,13 +1,12 @@
 // Package httpstream carries HTTP/1.1 over streams between nodes, in both worlds.
 //
-// An exchange has a stream of its own: to open one costs a small frame and no round
-// trip, and so answers do not wait for each other. The streams of two nodes share a
-// conn of class Bulk. Each end is a task of a loop that reads and writes in turns -
-// net/http parses and encodes, but none of its goroutines run - so an exchange replays
-// in the simulated world. A server gives each exchange a loop of its own, so a real node
-// serves them on all its cores. A body passes through windows (package transport): who does
-// not read it holds the sender back and nobody else, and no end holds more of it than
-// a window and a buffer.
+// An exchange has a stream of its own: to open one costs a small frame and no round trip, and so
+// answers do not wait for each other. The streams of two nodes share a conn of class Bulk. Each end
+// is a task of a loop that reads and writes in turns - net/http parses and encodes, but none of its
+// goroutines run - so an exchange replays in the simulated world. A server gives each exchange a
+// loop of its own, so a real node serves them on all its cores. A body passes through windows
+// (package transport): a slow reader holds back its sender only, and each end holds at most a
+// window and a buffer of it.
 //
 // Not here: upgrades, trailers, and "Expect: 100-continue", which the windows make
 // useless.
@@ -28,7 +27,7 @@ import (
 const (
 	// HeadLenMax bounds the head of a request or response, in bytes.
 	HeadLenMax = 64 << 10
-	// HeadTimeout bounds how long the head of a request may take to come.
+	// HeadTimeout bounds how long the head of a request may take to arrive.
 	HeadTimeout = 10 * time.Second
 	// bufferLen is what an end reads and writes at once, in bytes.
 	bufferLen = 32 << 10
@@ -36,11 +35,10 @@ const (
 
 var errHeadTooLong = errors.New("httpstream: the head is too long")
 
-// Serve has a handler answer the requests that come on streams of a method. It runs as
-// a task for each request, and may read the body and write the answer at once. The
-// request's context ends when the client is gone, and its RemoteAddr is the peer.
-// Deadlines are set by http.NewResponseController. A handler that panics with
-// http.ErrAbortHandler resets the stream.
+// Serve makes a handler answer the requests on streams of a method. It runs as a task for each
+// request, and may read the body and write the answer at once. The request's context ends when the
+// client is gone, and its RemoteAddr is the peer. Deadlines are set by http.NewResponseController.
+// A handler that panics with http.ErrAbortHandler resets the stream.
 //
 // Each request has a loop of its own, a branch of the endpoint's, where the handler
 // parks; [Endpoint] is for its own calls. So requests are served at once, and what they
@@ -93,7 +91,7 @@ func (x *exchange) serve(ctx context.Context, from transport.Peer, h http.Handle
 	}
 }
 
-// handle runs the handler, and reports whether it went through.
+// handle runs the handler, and reports whether it returned without a panic.
 func (x *exchange) handle(h http.Handler, w http.ResponseWriter, r *http.Request) (whole bool) {
 	defer func() {
 		if p := recover(); p != nil && p != http.ErrAbortHandler {
@@ -104,7 +102,7 @@ func (x *exchange) handle(h http.Handler, w http.ResponseWriter, r *http.Request
 	return true
 }
 
-// refuse answers what is no request.
+// refuse answers a malformed request.
 func (x *exchange) refuse(err error) {
 	if errors.Is(err, io.EOF) {
 		x.conn.Close() // nothing was asked

@@ -13,20 +13,19 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// libp2p has one connection to a peer and puts all streams on it, so that over TCP
-// bulk would still be in the way of control. A real host therefore has a second one
-// of the same identity, which listens nowhere and only dials, for the conns of class
-// Bulk; it is built when it is first needed. A peer sees two connections of one node,
-// and may open streams on either: those that come to the second host are served by
-// the first one's handlers.
+// libp2p has one connection to a peer and puts all streams on it, so that over TCP bulk would still
+// delay control traffic. A real host therefore has a second one of the same identity, which listens
+// nowhere and only dials, for the conns of class Bulk; it is built when it is first needed. A peer
+// sees two connections of one node, and may open streams on either: those that come to the second
+// host are served by the first one's handlers.
 
-// dialer is a libp2p host that dials, and what is known of its dials.
+// dialer is a libp2p host that dials, with the state of its dials.
 type dialer struct {
 	host  host.Host
 	dials *dials
 }
 
-// dialer returns who dials a peer for conns of a class.
+// dialer returns the dialer for conns of a class.
 func (h *Host) dialer(class transport.Class, to peer.ID) (dialer, error) {
 	if class != transport.Bulk || !h.owned {
 		return dialer{h.host, h.dials}, nil
@@ -80,7 +79,7 @@ func (h *Host) dispatch(s network.Stream) {
 	handle(id, s)
 }
 
-// letGo closes the connection that a conn for bulk had, if no other conn is on it.
+// letGo closes the libp2p connection of a bulk conn, if no other conn uses it.
 func (h *Host) letGo(c *conn) {
 	h.mu.Lock()
 	under := c.stream.Conn()

@@ -19,12 +19,12 @@ const (
 	// quicGrace is how long a dial goes on over QUIC when it has failed over TCP: a
 	// node that is down refuses TCP at once, but says nothing over UDP.
 	quicGrace = 500 * time.Millisecond
-	// tcpDelay is the start of QUIC in the race: who answers within it over QUIC
-	// is not dialed over TCP as well.
+	// tcpDelay is the head start of QUIC: a peer that answers within it over QUIC is not dialed
+	// over TCP.
 	tcpDelay = 30 * time.Millisecond
 )
 
-// rank has all addresses of a peer race.
+// rank dials all addresses of a peer in parallel.
 func rank(addrs []multiaddr.Multiaddr) (delays []network.AddrDelay) {
 	quicFirst := false
 	for _, a := range addrs {
@@ -53,7 +53,7 @@ type dials struct {
 	open map[peer.ID]*dial
 }
 
-// dial knows how its TCP addresses do.
+// dial tracks the failures of its TCP addresses.
 type dial struct {
 	left    int           // of them have not failed
 	refused chan struct{} // closed when all have

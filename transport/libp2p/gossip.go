@@ -18,18 +18,17 @@ const (
 	gossipQueueLenMax = 1024
 	// gossipHeaderLenMax bounds what gossipsub adds to a message.
 	gossipHeaderLenMax = 64 << 10
-	// settleTimeout bounds how long a publication waits for peers of its
-	// audience that are not connected yet, and settleInterval how often one does.
+	// settleTimeout bounds how long a publication waits for peers of its audience that are not
+	// connected yet; settleInterval is the least pause between two such waits.
 	settleTimeout  = 2 * time.Second
 	settleInterval = 10 * time.Second
 	settlePoll     = 10 * time.Millisecond
 )
 
-// Gossip is a transport.Publisher over gossipsub, for clouds in which not every
-// publisher reaches every node: a publisher sends to all whom it is connected
-// to, and those who receive pass on. That costs more traffic than the engine's
-// fan-out. Messages are signed by their publisher. Those of one publisher mostly
-// arrive in order, but need not.
+// Gossip is a transport.Publisher over gossipsub, for clouds in which not every publisher reaches
+// every node: a publisher sends to all connected peers, and receivers forward. That costs more
+// traffic than the engine's fan-out. Messages are signed by their publisher. Those of one publisher
+// mostly arrive in order, but need not.
 type Gossip struct {
 	host   *Host
 	dir    transport.Directory
@@ -53,9 +52,8 @@ type gossipTopic struct {
 	settleAgain time.Time // used by the sender alone
 }
 
-// NewGossip starts gossipsub on a host. dir says who the audience of a topic
-// is: gossip only travels between nodes that are connected, so a publisher
-// connects to them. Close it before the host.
+// NewGossip starts gossipsub on a host. dir gives the audience of a topic: gossip only travels
+// between connected nodes, so a publisher connects to its audience. Close it before the host.
 func NewGossip(h *Host, dir transport.Directory) (*Gossip, error) {
 	g := &Gossip{
 		host: h, dir: dir,
@@ -65,8 +63,7 @@ func NewGossip(h *Host, dir transport.Directory) (*Gossip, error) {
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	var err error
 	g.pubsub, err = pubsub.NewGossipSub(g.ctx, h.LibP2P(),
-		// A mesh has no links before its first heartbeat, and would lose what is
-		// published until then.
+		// A mesh has no links before its first heartbeat, and would lose publications until then.
 		pubsub.WithFloodPublish(true),
 		pubsub.WithMaxMessageSize(transport.MessageLenMax+gossipHeaderLenMax),
 		pubsub.WithValidateWorkers(1), // more would reorder
@@ -126,8 +123,8 @@ func (g *Gossip) join(name string) (*gossipTopic, error) {
 	return g.topics[name], nil
 }
 
-// settle connects to the topic's audience, now and then, and waits a little for
-// those who subscribe to say so.
+// settle connects to the topic's audience, at most once in settleInterval, and waits a little for
+// their subscriptions.
 func (g *Gossip) settle(name string, t *gossipTopic) {
 	missing := g.missing(name, t)
 	if len(missing) == 0 || time.Now().Before(t.settleAgain) {
@@ -152,7 +149,7 @@ func (g *Gossip) settle(name string, t *gossipTopic) {
 	t.settleAgain = time.Now().Add(settleInterval)
 }
 
-// missing are those of the audience of whom we do not know that they subscribe.
+// missing are the peers of the audience whose subscription is not known.
 func (g *Gossip) missing(name string, t *gossipTopic) (missing []transport.Peer) {
 	subscribed := t.ListPeers()
 	for _, p := range g.dir.Peers(transport.ServiceOf(name)) {

@@ -29,7 +29,7 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Protocol is what the stream of a conn speaks.
+// Protocol is the libp2p protocol of a conn's stream.
 const Protocol protocol.ID = "/tau/1"
 
 // Host is a transport.Host.
@@ -40,7 +40,7 @@ type Host struct {
 	options func(d *dials, limits network.ResourceManager) []libp2p.Option
 	limiter *limiter
 	handler transport.HostHandler
-	// frameTimeout is transport.FrameTimeout, but in tests.
+	// frameTimeout is transport.FrameTimeout, except in tests.
 	frameTimeout time.Duration
 	limits       hostLimits
 	isMember     func(transport.Peer) bool // of whom we need not know; may be nil
@@ -175,8 +175,8 @@ func (h *Host) newStream(id peer.ID, class transport.Class) (network.Stream, err
 	case <-ctx.Done():
 	}
 	go func() {
-		// A libp2p conn on which no stream can be opened is dead: the next dial
-		// shall not use it.
+		// A libp2p connection on which no stream can be opened is dead: the next dial must not use
+		// it.
 		_ = d.host.Network().ClosePeer(id)
 		if r := <-results; r.stream != nil {
 			_ = r.stream.Reset()
@@ -195,8 +195,7 @@ func (d dialer) tcpAddrs(id peer.ID) (n int) {
 	return n
 }
 
-// forgetBackoff switches off the swarm's own memory of dials that failed: the
-// engine has one.
+// forgetBackoff clears the swarm's own memory of failed dials: the engine has one.
 func (d dialer) forgetBackoff(id peer.ID) {
 	if s, ok := d.host.Network().(interface{ Backoff() *swarm.DialBackoff }); ok {
 		s.Backoff().Clear(id)
@@ -219,8 +218,8 @@ func (h *Host) isClosed() bool {
 	return h.closed
 }
 
-// adopt makes a stream a conn, and its goroutine one that may report, or resets
-// it and returns nil when the host is closed.
+// adopt makes a conn of a stream and registers its goroutine, or resets the stream and returns nil
+// when the host is closed.
 func (h *Host) adopt(s network.Stream, remote transport.Peer) *conn {
 	c := newConn(h, s, remote)
 	h.mu.Lock()

@@ -28,13 +28,12 @@ const (
 	// connsMax bounds the connections of a node: to a thousand members, with room
 	// for two at a time to each, as there are when both dial at once.
 	connsMax = 2048
-	// strangersMax bounds those that peers have opened whom we do not know (see
-	// Host.Learn and Members); strangersPerAddressMax those from one address. The
-	// rest is for members, so strangers cannot lock them out.
+	// strangersMax bounds the connections opened by unknown peers (see Host.Learn and Members);
+	// strangersPerAddressMax those from one address. The rest is for members, so strangers cannot
+	// lock them out.
 	strangersMax           = 128
 	strangersPerAddressMax = 32
-	// handshakesMax bounds connections whose peer has not proved who it is yet.
-	// They end within 15 s.
+	// handshakesMax bounds connections whose peer is not authenticated yet. They end within 15 s.
 	handshakesMax = 256
 	// perAddressMax bounds connections from and to one address, or one IPv6 site
 	// (/56): a whole cloud may be behind one.
@@ -50,9 +49,9 @@ const (
 	// peerTauMax those that are conns of ours: it needs one for each class.
 	peerStreamsMax = 256
 	peerTauMax     = 16
-	// peerMemoryMax bounds the muxers' buffers for one peer, and memoryMax for all.
-	// They are promises to a sender, mostly not used: a quarter of a MiB for each
-	// stream, and as much as a link needs to be kept busy.
+	// peerMemoryMax bounds the muxers' buffers for one peer, and memoryMax for all. They are upper
+	// limits, usually not reached: a quarter of a MiB for each stream, and as much as a link needs
+	// to be kept busy.
 	peerMemoryMax = 64 << 20
 	memoryMax     = 2 << 30
 	// fileShare is the part of the process's files that may be sockets.
@@ -115,8 +114,7 @@ func concreteLimits(files int) rcmgr.ConcreteLimitConfig {
 	return rcmgr.PartialLimitConfig{
 		System:    system,
 		Transient: transient,
-		// Nobody is on libp2p's own list of those who are let in, which goes by
-		// address.
+		// libp2p's own allowlist, which is by address, stays empty.
 		AllowlistedSystem: unlimited, AllowlistedTransient: unlimited,
 		ServiceDefault: unlimited, ServicePeerDefault: unlimited, ProtocolDefault: unlimited,
 		ProtocolPeerDefault: unlimited,
@@ -192,8 +190,8 @@ func (l *limiter) leave(address string) {
 	}
 }
 
-// inboundScope is what a connection that a peer opened may use. Who the peer is
-// becomes known after the handshake.
+// inboundScope is the resource scope of a connection that a peer opened. The peer is known after
+// the handshake only.
 type inboundScope struct {
 	network.ConnManagementScope
 	limiter *limiter
@@ -228,13 +226,13 @@ func (s *inboundScope) Done() {
 	s.ConnManagementScope.Done()
 }
 
-// Members has a host treat peers of whom it was not told by Learn as members,
-// too: is is called on any goroutine and must not wait.
+// Members makes a host treat further peers than those of Learn as members: is is called on any
+// goroutine and must not wait.
 func Members(is func(transport.Peer) bool) Option {
 	return func(h *Host) { h.isMember = is }
 }
 
-// member reports whether a peer is one for whom room is kept.
+// member reports whether a peer is a member.
 func (h *Host) member(id peer.ID) bool {
 	h.mu.Lock()
 	learned := h.learned[id]

@@ -19,14 +19,13 @@ type Option func(*Host)
 // DefaultListen is loopback, TCP and QUIC, on ports that the system chooses.
 var DefaultListen = []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"}
 
-// New starts a real host that listens on multiaddrs (DefaultListen if there are
-// none) and knows where other nodes are ("/ip4/.../tcp/.../p2p/12D3..."). It
-// speaks TCP with TLS 1.3 or noise and yamux, and QUIC. It relays for nobody, maps no ports
-// and asks nobody about its own reachability: the operator of a node knows its
-// addresses.
+// New starts a real host that listens on multiaddrs (DefaultListen if there are none) and knows
+// where other nodes are ("/ip4/.../tcp/.../p2p/12D3..."). It speaks TCP with TLS 1.3 or noise and
+// yamux, and QUIC. It does not relay, map ports or probe its own reachability: the operator of a
+// node knows its addresses.
 //
-// Whoever it learned of (known, Learn, Members) is a member, for whom room is kept:
-// see limits.go.
+// Peers that it learned of (known, Learn, Members) are members, for which room is reserved: see
+// limits.go.
 func New(id transport.Identity, listen, known []string, changes ...Option) (*Host, error) {
 	if len(listen) == 0 {
 		listen = DefaultListen
@@ -66,7 +65,7 @@ func options(id transport.Identity, d *dials, limits network.ResourceManager) []
 		// A few dead peers do not make us believe that UDP or IPv6 do not work.
 		libp2p.UDPBlackHoleSuccessCounter(nil), libp2p.IPv6BlackHoleSuccessCounter(nil),
 		libp2p.ResourceManager(limits),
-		// It would close conns at random to have less of them.
+		// The connection manager would close connections at random above its limit.
 		libp2p.ConnectionManager(&connmgr.NullConnMgr{}),
 		libp2p.DisableRelay(),
 		libp2p.ForceReachabilityPrivate(), // no probes
@@ -93,8 +92,7 @@ func (h *Host) Learn(addr string) error {
 	return nil
 }
 
-// Forget drops all that is known about where a node is. It is no member any more
-// because of it.
+// Forget drops all addresses of a node, which stops being a member unless Members says so.
 func (h *Host) Forget(p transport.Peer) {
 	h.mu.Lock()
 	delete(h.learned, PeerID(p))

@@ -11,19 +11,17 @@ import (
 )
 
 const (
-	// firstReadLen is how much memory a frame gets before any of it has come; it
-	// grows fourfold as it comes. Who has sent much gets more at once: a part of
-	// that.
+	// firstReadLen is how much memory a frame gets before any of it has arrived; it grows fourfold
+	// as data arrives. A peer that has sent much gets more at once, in proportion.
 	firstReadLen = 4 << 10
 	trustedPart  = 16
 )
 
-// deadliner is the part of a stream that knows when to give up.
+// deadliner is a stream with a read deadline.
 type deadliner interface{ SetReadDeadline(time.Time) error }
 
-// readFrame reads a frame and the uvarint of its length before it. It waits any
-// time for the first byte, and then at most limit for the rest.
-// So much has come before.
+// readFrame reads a frame and the uvarint of its length before it. It waits any time for the first
+// byte, and then at most limit for the rest. before is how much the peer has sent earlier.
 func readFrame(r *bufio.Reader, d deadliner, limit time.Duration, before int64) ([]byte, error) {
 	if _, err := r.Peek(1); err != nil {
 		return nil, err
@@ -50,8 +48,8 @@ func complete(r *bufio.Reader) bool {
 	return n > 0 && size <= uint64(r.Buffered()-n)
 }
 
-// readGrowing reads size bytes into memory that is first, and then at most four
-// times what has come.
+// readGrowing reads size bytes into memory that begins with first bytes and is at most four times
+// the data read.
 func readGrowing(r io.Reader, size, first int) ([]byte, error) {
 	data := make([]byte, min(size, first))
 	for got := 0; ; {

@@ -1,12 +1,10 @@
-// Package rendezvous says who of several peers is the first for a key, the second
-// and so on: by highest random weight, after Thaler and Ravishankar ("A name-based
-// mapping scheme for rendezvous", 1998). Whoever knows the same peers computes the
-// same order without talking, each peer is the first for its share of the keys,
-// and one that comes or goes moves nothing but its own place. It is pure.
+// Package rendezvous ranks peers for a key: by highest random weight, after Thaler and Ravishankar
+// ("A name-based mapping scheme for rendezvous", 1998). All that know the same peers compute the
+// same order without communication, each peer is first for its share of the keys, and a peer that
+// is added or removed does not change the order of the others. It is pure.
 //
-// All that is placed, and all choices of who acts first, go through here: the
-// coordinator of a branch, the monkeys that an offer goes to, the hoarders of an
-// item, the seers that hear a node's beacons.
+// All placement, and every choice of which peer acts first, uses it: the coordinator of a branch,
+// the monkeys that an offer goes to, the hoarders of an item, the seers that hear a node's beacons.
 package rendezvous
 
 import (
@@ -18,8 +16,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Order is the total order of all peers for one key. It depends on nothing else,
-// which makes it usable between peers that see different worlds.
+// Order is the total order of all peers for one key. It depends on nothing else, so it is usable
+// between peers with different knowledge.
 type Order struct{ hash uint64 }
 
 // Of returns the order for a key.
@@ -29,9 +27,8 @@ func Of(key string) Order {
 	return Order{h.Sum64()}
 }
 
-// Weight is a peer's weight: the greatest is the best. It mixes with the finaliser
-// of SplitMix64. A public key is as good as random, so eight of its bytes stand
-// for the peer.
+// Weight is a peer's weight: the greatest is the best. It mixes with the finaliser of SplitMix64. A
+// public key is practically random, so eight of its bytes represent the peer.
 func (o Order) Weight(p transport.Peer) uint64 {
 	x := o.hash ^ binary.BigEndian.Uint64(p[:8])
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

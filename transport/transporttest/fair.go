@@ -21,7 +21,7 @@ var fairCases = []testCase{
 	{"fair/idle-readers", 2, readersThatDoNotReadHoldUpNoCalls},
 }
 
-// serveBig has node i answer with as many KiB as the request says.
+// serveBig makes node i answer with as many KiB as the request says.
 func (s *suite) serveBig(i int) {
 	s.Endpoint(i).Handle("t/big", func(_ context.Context, _ transport.Peer, request []byte) ([]byte, error) {
 		var kib int
@@ -86,7 +86,7 @@ func bigAnswerMayTakeItsTime(s *suite) {
 	})
 }
 
-// abandonedAnswersDoNotClogTheLink: what nobody waits for any more is not sent.
+// abandonedAnswersDoNotClogTheLink: answers that nobody waits for are not sent.
 func abandonedAnswersDoNotClogTheLink(s *suite) {
 	s.serveBig(1)
 	s.Shape(1 << 20)

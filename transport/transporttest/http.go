@@ -50,7 +50,7 @@ func (p *Pattern) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// Write implements io.Writer: it fails on what is not the next of the body.
+// Write implements io.Writer: it fails on data other than the next part of the body.
 func (p *Pattern) Write(b []byte) (int, error) {
 	if p.at+int64(len(b)) > p.length {
 		return 0, fmt.Errorf("more than %d bytes", p.length)
@@ -67,8 +67,7 @@ func (p *Pattern) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// patternPeriod is after how many bytes the pattern begins anew; no length of a buffer
-// is a multiple of it.
+// patternPeriod is the period of the pattern in bytes; no buffer length is a multiple of it.
 const patternPeriod = 251 * 257
 
 var pattern = func() []byte {
@@ -167,7 +166,7 @@ func headsAndBodies(s *suite) {
 	})
 }
 
-// checkNoRequests: what is no request is answered as one should.
+// checkNoRequests: malformed requests are answered properly.
 func checkNoRequests(ctx context.Context, s *suite) {
 	for sent, want := range map[string]string{
 		"nonsense\r\n\r\n": "HTTP/1.1 400 ",

@@ -93,7 +93,7 @@ func (h *PipeHost) add(c *PipeConn) bool {
 	return !h.closed
 }
 
-// listens reports whether the host's node has come so far in its start.
+// listens reports whether the host's node has called Handle.
 func (h *PipeHost) listens() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -23,7 +23,7 @@ type World interface {
 	// Shape makes every conn pass so many bytes a second, in each direction, and
 	// any number if 0.
 	Shape(bytesPerSecond int)
-	// Hold lets nothing pass on any conn until it is taken back; nothing is lost.
+	// Hold stops all conns until it is undone; nothing is lost.
 	Hold(on bool)
 }
 
@@ -33,8 +33,7 @@ type World interface {
 // parking in tasks only, and reports failures after it has returned.
 type Maker func(t *testing.T, nodes int, body func(w World))
 
-// Directory is the one that the suite expects: all nodes offer "all", the first
-// two offer "some".
+// Directory is the suite's directory: all nodes offer "all", the first two offer "some".
 func Directory(peers []transport.Peer) *transport.StaticDirectory {
 	dir := transport.NewStaticDirectory()
 	for i, p := range peers {

@@ -8,9 +8,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// shaper makes the conns of real hosts slow, or holds them, as a simulated
-// network can. It does so where frames are sent: what has not passed counts as
-// waiting in the conn.
+// shaper makes the conns of real hosts slow, or holds them, as a simulated network can. It delays
+// the sending of frames: a delayed frame counts as waiting in the conn.
 type shaper struct {
 	mu      sync.Mutex
 	speed   int // bytes a second; 0: any
