@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// ErrStopped is what every operation of a stopped or crashed loop returns.
+// ErrStopped is returned by every operation of a stopped or crashed loop.
 var ErrStopped = errors.New("clock: stopped")
 
 // Clock tells the time of one node and calls back later.
@@ -46,26 +46,22 @@ type Timer interface {
 // Loop runs tasks, one at a time.
 type Loop interface {
 	Clock
-	// Go starts a task in a later turn. It may be called in a turn of any loop,
-	// and by those who call into the node from the network (they are the world
-	// itself, when that is simulated). ctx ends when the loop stops. A task that
-	// is started between the stop and the return of the loop's last task still
-	// runs, so that who waits for it hears of the stop; after that it does not.
+	// Go starts a task in a later turn. It may be called in a turn of any loop, and by callers from
+	// the network (in a simulation, the world itself). ctx ends when the loop stops. A task that is
+	// started between the stop and the return of the loop's last task still runs, so that its
+	// waiters learn of the stop; after that it does not.
 	Go(name string, f func(ctx context.Context))
-	// Park gives up the turn until wake is called, ctx ends or the loop stops,
-	// and then takes the turn again. arm runs before the turn is given up, so
-	// no wake is lost; wake may be called from anywhere, any number of times,
-	// also by arm itself. Park returns nil after a wake, else ErrStopped if the
-	// loop has stopped, else the cause of ctx's end: what of these counts does
-	// not depend on which of them came first. It must be called by a task of
-	// this loop.
+	// Park gives up the turn until wake is called, ctx ends or the loop stops, and then takes the
+	// turn again. arm runs before the turn is given up, so no wake is lost; wake may be called from
+	// anywhere, any number of times, also by arm itself. Park returns nil after a wake, else
+	// ErrStopped if the loop has stopped, else the cause of ctx's end: this precedence does not
+	// depend on which happened first. It must be called by a task of this loop.
 	Park(ctx context.Context, arm func(wake func())) error
-	// Enter is Go for a goroutine that has no turn of any loop. lost ends if
-	// the task will never run, because the loop is over; it may be nil. A
-	// simulated world puts one foreign goroutine after the other in order, but
-	// not two that enter one loop between the same two events.
+	// Enter is Go for a goroutine that has no turn of any loop. lost ends if the task will never
+	// run, because the loop is over; it may be nil. A simulated world orders foreign goroutines
+	// deterministically, unless two of them enter one loop between the same two events.
 	Enter(name string, f func(ctx context.Context)) (lost <-chan struct{})
-	// Leave is what Offload does. It must be called by a task of this loop.
+	// Leave implements Offload. It must be called by a task of this loop.
 	Leave(ctx context.Context, f func()) error
 	// Branch returns a loop whose tasks share nothing with those of this one, so that
 	// live they may run at once, on several cores. It stops with this loop, which is

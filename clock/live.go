@@ -19,7 +19,7 @@ type Live struct {
 
 	turn    sync.Mutex
 	running *liveTask     // whose turn it is
-	began   time.Duration // when it did
+	began   time.Duration // when the running task took it
 	turns   *turnMeter    // nil: nobody else waits for them
 }
 
@@ -35,7 +35,7 @@ type liveTree struct {
 	over    chan struct{} // closed when the loop has stopped and nothing is open
 }
 
-// liveTask is what has the turn: a task, or a timer's call.
+// liveTask is a holder of the turn: a task, or a timer's call.
 type liveTask struct {
 	name string
 	call func() // of a timer, which has no name
@@ -48,7 +48,7 @@ func (t *liveTask) String() string {
 	return "timer " + runtime.FuncForPC(reflect.ValueOf(t.call).Pointer()).Name()
 }
 
-// NewLive returns a running loop that says nothing.
+// NewLive returns a running loop that does not log.
 func NewLive() *Live { return NewNamedLive("", nil) }
 
 // NewNamedLive returns a running loop that warns of long turns (see
@@ -119,8 +119,8 @@ func (l *Live) Enter(name string, f func(ctx context.Context)) (lost <-chan stru
 	return l.over
 }
 
-// start reports whether the task will run. That is decided here and not on the
-// task's goroutine, which may come to life long after the loop is over.
+// start reports whether the task will run. That is decided here and not on the task's goroutine,
+// which may be scheduled long after the loop is over.
 func (l *Live) start(name string, f func(ctx context.Context)) bool {
 	if !l.letIn(false) {
 		return false
@@ -202,8 +202,8 @@ func (l *liveTree) ended(ctx context.Context) error {
 	return nil
 }
 
-// letIn counts a task or a timer's call, unless it comes too late: a timer's
-// when the loop has stopped, a task when it is over.
+// letIn counts a task or a timer's call, unless it is too late: a timer's once the loop has
+// stopped, a task once it is over.
 func (l *liveTree) letIn(timer bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -59,8 +59,8 @@ func (q *Queue[T]) Push(ctx context.Context, item T) error {
 	}
 }
 
-// Pop takes the oldest item, waiting for one. After Close it returns what is
-// left and then ErrStopped.
+// Pop takes the oldest item, waiting for one. After Close it returns the remaining items and then
+// ErrStopped.
 func (q *Queue[T]) Pop(ctx context.Context) (T, error) {
 	for {
 		if len(q.items) > 0 {

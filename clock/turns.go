@@ -9,9 +9,8 @@ import (
 )
 
 const (
-	// LongTurn is what a turn of a live loop may take: all other tasks of the
-	// loop wait meanwhile. Whoever has more to do parks in between, or leaves
-	// with Offload.
+	// LongTurn is how long a turn of a live loop may take: all other tasks of the loop wait
+	// meanwhile. Longer work parks in between, or leaves with Offload.
 	LongTurn = 50 * time.Millisecond
 	// warnInterval is how often a loop warns at most.
 	warnInterval = time.Second
@@ -23,8 +22,7 @@ const (
 // TurnMeter is a loop that measures its turns, as live loops do. A simulated
 // turn takes no time.
 type TurnMeter interface {
-	// Turns is what was measured since the loop began. It may be called from
-	// anywhere.
+	// Turns is the statistics since the loop began. It may be called from anywhere.
 	Turns() TurnStats
 }
 
@@ -86,7 +84,7 @@ type turnMeter struct {
 	long    atomic.Uint64
 	longest atomic.Int64
 
-	log     *slog.Logger // nil: it says nothing
+	log     *slog.Logger // nil: no warnings
 	warned  atomic.Int64 // when, by processStart; 0: never
 	unsaid  atomic.Uint64
 	elapsed func() time.Duration // for tests; nil: since processStart
@@ -108,8 +106,8 @@ func (m *turnMeter) add(took time.Duration) (long bool) {
 	return true
 }
 
-// warn says who took so long, at most once in warnInterval; the next warning
-// tells how many there were in between.
+// warn logs the task of a long turn, at most once in warnInterval; the next warning says how many
+// there were in between.
 func (m *turnMeter) warn(loop string, task fmt.Stringer, took time.Duration) {
 	if m.log == nil {
 		return

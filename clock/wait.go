@@ -105,10 +105,10 @@ func Every(ctx context.Context, l Loop, interval time.Duration, f func(ctx conte
 	}
 }
 
-// Do runs f as a task of l and waits for it. It is the way in for foreign
-// goroutines (an HTTP handler, a library's callback) and must not be called by
-// a task of l. f's context has the values of ctx and ends when ctx does or when
-// l stops. Do returns ErrStopped if the loop stopped before f returned.
+// Do runs f as a task of l and waits for it. It is how foreign goroutines (an HTTP handler, a
+// library's callback) enter a loop, and must not be called by a task of l. f's context has the
+// values of ctx and ends when ctx does or when l stops. Do returns ErrStopped if the loop stopped
+// before f returned.
 func Do(ctx context.Context, l Loop, f func(ctx context.Context)) error {
 	done := make(chan error, 1)
 	started := make(chan context.CancelCauseFunc, 1)
@@ -148,8 +148,8 @@ type entered struct {
 	outer context.Context
 }
 
-// Value implements context.Context. The loop's comes first: it has no values but
-// the one by which the standard library finds what ends it.
+// Value implements context.Context. The loop's come first: its only value is the one by which the
+// standard library finds the parent to cancel with.
 func (c entered) Value(key any) any {
 	if v := c.Context.Value(key); v != nil {
 		return v
@@ -157,10 +157,9 @@ func (c entered) Value(key any) any {
 	return c.outer.Value(key)
 }
 
-// Offload gives up the turn, runs f outside of the loop and takes the turn
-// again. It is the way out for CPU-heavy or blocking work; f must touch nothing
-// that the loop owns. It waits for f even when ctx ends meanwhile or the loop
-// stops, because f may write to its caller's variables; the turn is free all
-// that time. It returns ErrStopped or the cause of ctx's end if the loop or ctx
+// Offload gives up the turn, runs f outside of the loop and takes the turn again. It is for
+// CPU-heavy or blocking work; f must not touch anything that the loop owns. It waits for f even
+// when ctx ends meanwhile or the loop stops, because f may write to its caller's variables; the
+// turn is free all that time. It returns ErrStopped or the cause of ctx's end if the loop or ctx
 // has ended when f returns; f does not run if one had ended before the call.
 func Offload(ctx context.Context, l Loop, f func()) error { return l.Leave(ctx, f) }

@@ -10,11 +10,10 @@ import (
 	"github.com/taucloud/tau/storage"
 )
 
-// suspectDisk trusts a disk until a flush fails. Then nobody knows what of the
-// writes since the last good one is on it: many systems forget which they were,
-// so that the next flush succeeds and they are gone all the same. So no later
-// flush succeeds, and the node ends as in a power cut: what it finds at its next
-// start is all that it believes in.
+// suspectDisk trusts a disk until a flush fails. Then it is unknown which writes since the last
+// good flush are on the disk: many systems drop the dirty pages, so that the next flush succeeds
+// although the writes are lost. So all later flushes fail, and the node ends as in a power cut: its
+// next start uses only what is on the disk.
 type suspectDisk struct {
 	storage.Disk
 	failed func(error)

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// gauges are numbers that a node tells about itself: capacities and usage. The
-// services of a node have a turn each, so a lock guards the map between them.
+// gauges are numbers that a node announces about itself: capacities and usage. The services of a
+// node have a turn each, so a lock guards the map between them.
 type gauges struct {
 	mu     sync.Mutex
 	values map[string]int64

@@ -16,8 +16,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Env is everything that a service is given. There is nothing else: no package
-// variables, no clock of its own, no environment.
+// Env is everything that a service is given. It must not use anything else: no package variables,
+// no clock of its own, no environment.
 type Env struct {
 	// Node is the node's name for people; Self is its name on the wire.
 	Node string
@@ -30,7 +30,7 @@ type Env struct {
 	Local storage.Local
 	// Blocks is the node's block store, seen from Loop.
 	Blocks storage.Blocks
-	// Rand is the service's own: forked by node, service and incarnation.
+	// Rand is the service's own source, keyed by node, service and incarnation.
 	Rand *rand.Rand
 	// Incarnation counts the starts of this node, from 1. It survives a crash,
 	// but not the loss of the disk.
@@ -50,8 +50,8 @@ type Service interface {
 	// Start registers handlers and starts tasks. It may park (to open a
 	// replica, say); ctx bounds it. It has no other side effects before it.
 	Start(ctx context.Context) error
-	// Stop ends in order: what must be durable is synced, others are told. The
-	// loop is stopped after it. A crash does not call it.
+	// Stop ends in order: it syncs and tells other services. The loop is stopped after it. A crash
+	// does not call it.
 	Stop(ctx context.Context) error
 }
 
@@ -88,9 +88,9 @@ type Observer interface {
 	Observe(node, service, fact string, fields []Field)
 }
 
-// Observe reports a fact at the moment it became true ("job-locked"): it goes
-// to the trace and the checkers of a simulated world, to metrics and the debug
-// log of a live one. It must not be what makes the fact true.
+// Observe reports a fact at the moment it became true ("job-locked"): it goes to the trace and the
+// checkers of a simulated world, to metrics and the debug log of a live one. It must not have side
+// effects on the service.
 func (e Env) Observe(fact string, fields ...Field) {
 	e.world.Observer.Observe(e.Node, e.name, fact, fields)
 }
@@ -125,10 +125,9 @@ func (e Env) OpenReplicated(ctx context.Context, namespace string, history stora
 	return store, nil
 }
 
-// Replicate makes what was written to a replicated store durable, here and on as
-// many other replicas as it takes to have copies of it, if they answer within
-// limit. It returns on how many it is: fewer than copies is no error. An error means
-// that it is on none, not even durable here.
+// Replicate makes all writes to a replicated store durable, here and on other replicas, until there
+// are copies of them, if enough replicas answer within limit. It returns the number of copies:
+// fewer than copies is no error. An error means that there is none, not even here.
 func (e Env) Replicate(ctx context.Context, store storage.Replicated, copies int, limit time.Duration) (int, error) {
 	ctx, cancel := clock.WithTimeout(ctx, e.Loop, limit)
 	defer cancel()

@@ -15,15 +15,15 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// StartTimeout bounds the start of one service, which may have to take in a whole
-// replicated store over a slow link (storage gives up by itself when nothing
-// comes); StopTimeout bounds its orderly end.
+// StartTimeout bounds the start of one service, which may have to fetch a whole replicated store
+// over a slow link (storage gives up by itself without progress); StopTimeout bounds its orderly
+// end.
 const (
 	StartTimeout = 2 * time.Hour
 	StopTimeout  = 10 * time.Second
 )
 
-// Config says what a node is.
+// Config describes a node.
 type Config struct {
 	Name     string
 	Identity transport.Identity
@@ -111,7 +111,7 @@ func (n *Node) startService(ctx context.Context, c Configured) error {
 	in := &instance{name: name, loop: loop, stopLoop: stopLoop, endpoint: endpoint}
 	built := false
 	defer func() {
-		if !built { // Stop knows nothing of it
+		if !built { // Stop does not cover it
 			in.end()
 		}
 	}()
@@ -193,8 +193,8 @@ func (n *Node) Stop(ctx context.Context) error {
 	return errors.Join(append(errs, n.engine.Close())...)
 }
 
-// Service returns a running service, or nil. A checker of a simulated world may
-// look into it between turns; nobody else may.
+// Service returns a running service, or nil. Only a checker of a simulated world may inspect it,
+// between turns.
 func (n *Node) Service(name string) Service { return n.byName[name] }
 
 // Incarnation is how often this node has started on its disk.

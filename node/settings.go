@@ -22,11 +22,11 @@ import (
 // mapping it bounds the length. [CheckSettings] serves scenario files (which add
 // the place in the file) and live nodes alike.
 
-// SettingError is a setting that is out of its range, or at odds with another.
+// SettingError is a setting that is out of its range, or in conflict with another.
 type SettingError struct {
 	// Key is the setting's, with dots for one within another.
 	Key string
-	// What is wrong with it, Hint what would be right.
+	// What says what is wrong, Hint what would be right.
 	What, Hint string
 }
 
@@ -38,9 +38,8 @@ type Ruled interface {
 	Conflicts() []*SettingError
 }
 
-// CheckSettings returns what is wrong with settings (a pointer to a struct, or
-// nil): everything that is out of range, else every conflict. The errors that it
-// joins are of type *[SettingError].
+// CheckSettings returns the errors of settings (a pointer to a struct, or nil): all that are out of
+// range, else every conflict. The errors that it joins are of type *[SettingError].
 func CheckSettings(settings any) error {
 	v := reflect.ValueOf(settings)
 	if settings == nil || v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
@@ -87,8 +86,7 @@ func checkRanges(v reflect.Value, prefix string) error {
 	return errors.Join(errs...)
 }
 
-// SettingKey is how a field is called in a file: its yaml tag, or its name in
-// lower case.
+// SettingKey is the name of a field in a file: its yaml tag, or its name in lower case.
 func SettingKey(f reflect.StructField) string {
 	key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 	if key == "" {
@@ -97,7 +95,7 @@ func SettingKey(f reflect.StructField) string {
 	return key
 }
 
-// Range is what a field may be.
+// Range is the allowed values of a field.
 type Range struct {
 	min, max float64
 	text     string
@@ -196,7 +194,7 @@ func (s Spec) Decode(decode func(into any) error) (any, error) {
 	return settings, nil
 }
 
-// settings are those that an instance starts with.
+// settings are the settings that an instance starts with.
 func (c Configured) settings() (any, error) {
 	settings := c.Settings
 	if settings == nil && c.Spec.Settings != nil {

@@ -2,7 +2,7 @@ package node
 
 import "github.com/taucloud/tau/clock"
 
-// LoopTurns says how long the turns of one of a node's loops were.
+// LoopTurns is the statistics of the turns of one of a node's loops.
 type LoopTurns struct {
 	// Loop is the service's name, or "node".
 	Loop string

@@ -9,7 +9,7 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// World is what a node stands on: real parts, or simulated ones.
+// World is what a node runs on: real parts, or simulated ones.
 type World struct {
 	// NewLoop makes a loop for one part of the node and the function that
 	// stops it. Loops that still run when the node ends are the world's to end.

@@ -1,6 +1,5 @@
-// Package clocktest is the conformance suite of clock.Loop. The live loop and
-// the simulated loop must both pass it: what services rely on is written down
-// here.
+// Package clocktest is the conformance suite of clock.Loop. The live loop and the simulated loop
+// must both pass it: it specifies what services rely on.
 package clocktest
 
 import (

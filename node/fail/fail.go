@@ -4,13 +4,12 @@
 //
 //	var afterLock = fail.Register("monkey/after-lock", "holds the lock, has not begun to build")
 //
-// and is passed with afterLock.Hit(ctx, env) where the moment is. When no point
-// is enabled anywhere, that costs one atomic load. Points are enabled by a
-// scenario, or in the shipped binary by GO_FAILPOINTS with the one form of term
-// NAME=return("ACTION"). The library decides whether a point is on; what then
-// happens is carried out here, on the service's loop, because the library's own
-// sleep and pause hold a mutex while they wait and its percentages draw from
-// the global random source.
+// and is hit by afterLock.Hit(ctx, env) at that moment. When no point is enabled anywhere, that
+// costs one atomic load. Points are enabled by a scenario, or in the shipped binary by
+// GO_FAILPOINTS with the one form of term NAME=return("ACTION"). The library decides whether a
+// point is on; the action is carried out here, on the service's loop, because the library's own
+// sleep and pause hold a mutex while they wait and its percentages draw from the global random
+// source.
 package fail
 
 import (
@@ -33,7 +32,7 @@ import (
 // sent or written, and go on as if it had been.
 var ErrDrop = errors.New("fail: drop")
 
-// Do says what happens at a point.
+// Do is the kind of action at a point.
 type Do uint8
 
 // The actions.
@@ -42,7 +41,7 @@ const (
 	Error               // Hit returns an error of Kind Internal
 	Drop                // Hit returns ErrDrop
 	Delay               // Hit sleeps on the service's loop
-	Panic               // Hit panics: a bug, to see what is made of it
+	Panic               // Hit panics, as after a bug
 	Hang                // Hit never returns and never parks: another one
 )
 

@@ -1,10 +1,9 @@
-// Package fencing has the token by which a resource tells a holder of today from
-// one of yesterday, after Gray and Cheriton ("Leases", 1989) and Kleppmann (2016).
+// Package fencing has the fencing token, by which a resource refuses the effects of former holders
+// of a lease, after Gray and Cheriton ("Leases", 1989) and Kleppmann (2016).
 //
-// Whoever grants a lease gives a token with it, greater than all before. The holder
-// shows the token with each effect, and a resource that has seen a greater one
-// refuses (Conflict). So a holder that was paused, or whose lease ended unnoticed,
-// does no harm, whatever its clock says.
+// Each granted lease comes with a token greater than all before. The holder presents the token with
+// each effect, and a resource that has seen a greater one refuses (Conflict). So a holder that was
+// paused, or whose lease ended unnoticed, does no harm, whatever its clock says.
 package fencing
 
 import (
@@ -20,8 +19,8 @@ import (
 type Token struct {
 	// Attempt counts from 1.
 	Attempt uint64
-	// Holder is who makes the attempt. It decides between equal attempts, which two
-	// sides of a partition may grant.
+	// Holder makes the attempt. It decides between equal attempts, which two sides of a partition
+	// may grant.
 	Holder transport.Peer
 }
 

@@ -27,8 +27,7 @@ func (c *Caller) Do(f func(ctx context.Context)) {
 	require.NoError(c.cloud, clock.Do(context.Background(), c.Env.Loop, f))
 }
 
-// Part is a service that only does something at its start: it stands in for
-// another one, whose handlers it registers.
+// Part is a stand-in for a service: at its start it registers that service's handlers.
 func Part(name string, start func(env node.Env)) node.Spec {
 	return node.Spec{Name: name, Doc: "a part of a test", Settings: func() any { return nil }, New: func(env node.Env, _ any) (node.Service, error) {
 		return part{env, start}, nil

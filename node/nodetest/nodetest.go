@@ -1,7 +1,6 @@
-// Package nodetest runs nodes for the tests of one service: real loops, real
-// storage and the real protocol, in a bubble of virtual time and on a network
-// without latency. A test moves time with time.Sleep. What such a test says of
-// interleavings is little; that is for scenarios.
+// Package nodetest runs nodes for the tests of one service: real loops, real storage and the real
+// protocol, in a bubble of virtual time and on a network without latency. A test moves time with
+// time.Sleep. Such a test covers few interleavings; scenarios do that.
 package nodetest
 
 import (
@@ -131,10 +130,10 @@ func (m *Machine) Stop() {
 	m.end()
 }
 
-// Vanish ends the node without a word, and leaves of its disk what was synced.
+// Vanish ends the node as a power cut would; its disk keeps only what was synced.
 func (m *Machine) Vanish() {
 	disk := m.Disk.DurableClone()
-	require.NoError(m.cloud, m.host.Close()) // nobody hears of the end
+	require.NoError(m.cloud, m.host.Close()) // the other nodes are not told
 	m.Stop()
 	m.Disk = disk
 }
