@@ -15,23 +15,22 @@ type CID = cid.Cid
 // CompareCIDs orders CIDs by their bytes.
 func CompareCIDs(a, b CID) int { return strings.Compare(a.KeyString(), b.KeyString()) }
 
-// Blocks is a node's store of content-addressed blocks, unixfs DAGs by boxo, as one
-// service of the node sees it. All services of a node share the blocks, but each
-// owns what it adds and fetches: it sees as roots, and removes, only that, and what
-// several services own is kept until the last one has removed it.
+// Blocks is a node's store of content-addressed blocks, unixfs DAGs by boxo, as one service of the
+// node sees it. All services of a node share the blocks, but each owns the roots that it adds and
+// fetches: it lists and removes only those, and a root with several owners is kept until the last
+// one has removed it.
 type Blocks interface {
 	// Add stores data as a unixfs DAG (256 KiB chunks, sha2-256, CIDv1) and returns
 	// its root. It does not sync.
 	Add(ctx context.Context, data []byte) (CID, error)
-	// AddReader stores what r has, up to sizeMax bytes, as Add does, and returns its
-	// root. It reads r outside of the turn, until it ends; memory does not grow with
-	// the content, but for about 50 bytes a block. ErrTooLarge: there is more, and
-	// nothing is kept. It does not sync.
+	// AddReader stores the content of r, up to sizeMax bytes, as Add does, and returns its root. It
+	// reads r outside of the turn, until it ends; memory does not grow with the content, but for
+	// about 50 bytes a block. ErrTooLarge: there is more, and nothing is kept. It does not sync.
 	AddReader(ctx context.Context, r io.Reader, sizeMax int64) (CID, error)
-	// Fetch makes the whole DAG at root local, asking several holders in parallel
-	// and verifying every block against its CID. A holder that lies or fails is
-	// left out. It does not sync. sizeMax bounds the DAG. What a fetch has brought
-	// that fails is kept for two minutes, for the next one of this root.
+	// Fetch makes the whole DAG at root local, asking several holders in parallel and verifying
+	// every block against its CID. A holder that lies or fails is left out. It does not sync.
+	// sizeMax bounds the DAG. The blocks of a failed fetch are kept for two minutes, for the next
+	// fetch of this root.
 	//
 	// It returns ErrNotFound when no holder that answers has all of it, and
 	// otherwise the error of a holder.
@@ -42,10 +41,10 @@ type Blocks interface {
 	// more. Every block that is read is checked: by its CRC-32C if it was put or
 	// verified since the node started, otherwise by its CID.
 	Read(ctx context.Context, root CID, lenMax int) ([]byte, error)
-	// Open returns the content of the DAG at root, from local blocks only. It may be
-	// read from any goroutine, by one at a time; each block is read when it is needed
-	// and checked as by Read, and only one leaf is in memory. It keeps the DAG from going until
-	// it is closed. ErrNotFound: the DAG is not wholly here.
+	// Open returns the content of the DAG at root, from local blocks only. It may be read from any
+	// goroutine, by one at a time; each block is read when it is needed and checked as by Read, and
+	// only one leaf is in memory. It keeps the DAG from being removed until it is closed.
+	// ErrNotFound: the DAG is not wholly here.
 	Open(root CID) (io.ReadSeekCloser, error)
 	// Has reports whether the whole DAG at root is here.
 	Has(root CID) (bool, error)
@@ -59,9 +58,9 @@ type Blocks interface {
 	// Roots lists the roots that were added or fetched by this owner and not removed,
 	// in order. It reads memory, and cannot fail.
 	Roots() []CID
-	// Remove ends the ownership of the DAG at root. With the last owner it goes,
-	// except blocks that another root still needs, and with it what fetches of it that
-	// failed have brought. What is not owned is removed already.
+	// Remove ends the ownership of the DAG at root. With the last owner its blocks are removed,
+	// except those that another root needs, including those of its failed fetches. It is no error
+	// if the root is not owned.
 	Remove(root CID) error
 	// Sync waits until everything stored before survives a crash.
 	Sync(ctx context.Context) error

@@ -1,7 +1,7 @@
 package storage
 
-// Durable is what is left of a disk for sure if its node loses power at this
-// moment: what was flushed. It is for checks, which believe no service.
+// Durable is the part of a disk that certainly survives if its node loses power at this moment:
+// what was flushed. It is for checks, which do not rely on services.
 type Durable interface {
 	// Durable returns a value that would survive, lent.
 	Durable(key string) (value []byte, found bool)

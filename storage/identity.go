@@ -6,10 +6,10 @@ import (
 	"hash"
 )
 
-// Identity hashes what a stored record is known by. The fields are listed by the
-// caller, in an order that never changes; each is hashed with its length, so that
-// no two lists run together. It never comes from the record's encoding: a release
-// that adds a field would give other names to what older ones have stored.
+// Identity hashes the identity of a stored record. The fields are listed by the caller, in an order
+// that never changes; each is hashed with its length, so that no two lists run together. It never
+// comes from the record's encoding: a release that adds a field would change the identities of
+// records that older ones have stored.
 type Identity struct{ sum hash.Hash }
 
 // NewIdentity returns the identity of no fields.

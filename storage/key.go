@@ -65,8 +65,8 @@ func CompareKeys(a, b string) int {
 	return len(a) - len(b)
 }
 
-// MustBeKey panics for a key that K cannot have built: datastores would clean
-// it to another key behind our back.
+// MustBeKey panics for a key that K cannot have built: datastores would silently normalise it to
+// another key.
 func MustBeKey(k Key) {
 	if !IsKey(string(k)) {
 		panic(fmt.Sprintf("storage: %q is not a key: build it with K", string(k)))
@@ -122,7 +122,7 @@ func escapePart(p string) string {
 
 func isEscaped(c rune) bool { return c <= ' ' || c == '/' || c == escape || c == 0x7f }
 
-// unescapePart takes what is not an escape as it is.
+// unescapePart keeps anything that is not an escape.
 func unescapePart(p string) string {
 	if strings.IndexByte(p, escape) < 0 {
 		return p

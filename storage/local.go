@@ -5,8 +5,7 @@ package storage
 // is absent after the next start; Dropped lists those.
 type Local interface {
 	Store
-	// Dropped lists the keys, in order, of which the value was corrupt when the
-	// store was opened, as long as nothing else is written there: after a crash,
-	// too, the owner learns of what it has lost.
+	// Dropped lists the keys, in order, whose value was corrupt when the store was opened and that
+	// were not written since, also after further restarts: so the owner learns what it has lost.
 	Dropped() []Key
 }

@@ -2,13 +2,12 @@ package storage
 
 import "sync"
 
-// Memo remembers what a pure function made of entries. The replicas of a store
-// decode the same entries; where many of them run in one process, as in a
-// simulated world, each entry is decoded once and what came of it is shared. So
-// it must not be changed by whoever gets it.
+// Memo caches the results of a pure function of entries. The replicas of a store decode the same
+// entries; where many of them run in one process, as in a simulated world, each entry is decoded
+// once and the result is shared. So results must not be changed.
 //
-// It keeps between entriesMax/2 and entriesMax results, the ones asked for last.
-// It is safe for use by several loops.
+// It keeps between entriesMax/2 and entriesMax results, the most recently used ones. It is safe for
+// use by several loops.
 type Memo[T any] struct {
 	f          func(k Key, value []byte) (T, error)
 	entriesMax int

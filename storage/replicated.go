@@ -10,16 +10,14 @@ import "context"
 // All writes of one turn travel as one delta, of up to 1 MiB. Apply is atomic also
 // at the other replicas.
 //
-// A write supersedes all that its replica knew of. Of concurrent writes of a
-// key the one that stands higher in the history wins, whatever the time: a
-// replica that lags behind loses. A concurrent write survives a deletion.
+// A write supersedes all that its replica knew of. Of concurrent writes of a key the one that is
+// higher in the history wins, whatever the time: a replica that lags behind loses. A concurrent
+// write survives a deletion.
 //
-// The whole index is in memory: this is for up to some 100,000 entries that
-// matter, not for bulk data.
+// The whole index is in memory: this is for up to some 100,000 entries, not for bulk data.
 type Replicated interface {
 	Store
-	// Entries is List of what cannot fail: a replica reads from memory. Writes of
-	// this turn are seen.
+	// Entries is List without an error: a replica reads from memory. Writes of this turn are seen.
 	Entries(prefix Key) []Entry
 	// Replicate makes all that this replica has now durable here and, by asking up
 	// to as many reachable peers as needed, on copies-1 other nodes. It returns how
@@ -31,7 +29,7 @@ type Replicated interface {
 	// the key was written or deleted here or elsewhere, with keys in order. Changes
 	// of one key may be coalesced: read the current value. stop ends it.
 	Watch(prefix Key, f func(k Key)) (stop func())
-	// State is how far the replica has come.
+	// State is the state of the replica.
 	State() ReplicaState
 	// Heads names the newest deltas that the replica knows: replicas of equal heads
 	// have equal contents, but for what this turn has written. For checks and status.
@@ -42,10 +40,9 @@ type Replicated interface {
 	Close() error
 }
 
-// History bounds the deltas that a replica keeps for those that lag behind, and
-// so its memory and disk beside what lives: there may be a quarter more before
-// the lowest are cut. Whoever lags further is given the whole state. Replicas
-// need not agree on it.
+// History bounds the deltas that a replica keeps for those that lag behind, and so its memory and
+// disk beside what lives: there may be a quarter more before the lowest are cut. Replicas that lag
+// further are given the whole state. Replicas need not agree on it.
 type History struct {
 	// Deltas is how many are kept.
 	Deltas int `yaml:"deltas" range:"1..65536"`
@@ -53,10 +50,10 @@ type History struct {
 	Bytes int `yaml:"bytes" range:"1..256MiB"`
 }
 
-// DefaultHistory is the history that suits a few writes a minute for days.
+// DefaultHistory suits a few writes a minute for days.
 func DefaultHistory() History { return History{Deltas: 4096, Bytes: 8 << 20} }
 
-// OrDefault fills in what is not given.
+// OrDefault replaces zero fields by the defaults.
 func (h History) OrDefault() History {
 	d := DefaultHistory()
 	if h.Deltas <= 0 {
@@ -78,13 +75,13 @@ type ReplicaStats struct {
 	Contents uint64
 }
 
-// ReplicaState is how far a replica has come.
+// ReplicaState is the state of a replica.
 type ReplicaState string
 
 const (
 	// ReplicaEmpty has nothing, and does not know yet whether others have.
 	ReplicaEmpty ReplicaState = "empty"
-	// ReplicaCatchingUp takes over what others have.
+	// ReplicaCatchingUp fetches the others' contents.
 	ReplicaCatchingUp ReplicaState = "catching-up"
 	// ReplicaReady serves and writes.
 	ReplicaReady ReplicaState = "ready"

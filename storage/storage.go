@@ -1,16 +1,16 @@
-// Package storage is what survives, as services see it: a local key-value store
-// ([Local]), a replicated one ([Replicated]) and content-addressed blocks ([Blocks]),
-// over the port to a node's disk ([Disk]). It holds the contracts and the little that
-// all of them share; packages localkv, replicated and blocks hold what they promise.
+// Package storage is what survives, as services see it: a local key-value store ([Local]), a
+// replicated one ([Replicated]) and content-addressed blocks ([Blocks]), over the port to a node's
+// disk ([Disk]). It holds the contracts and the little that all of them share; packages localkv,
+// replicated and blocks implement them.
 //
 // Functions without a context are atomic (they do not give up the turn): reads
 // and writes hit memory or the page cache. Sync takes a context: it waits for
 // the disk, and only what was synced survives a crash.
 //
-// Last-writer-wins has rules, and Replicated does not enforce them: one key
-// per entry and never a contended key; never a collection as a value; conflicts
-// become two entries and are resolved by whoever reads; reading before writing
-// is courtesy, not safety; numbers in keys are zero-padded.
+// Last-writer-wins has rules, and Replicated does not enforce them: one key per entry and never a
+// contended key; never a collection as a value; conflicts become two entries and are resolved by
+// readers; reading before writing is an optimisation and excludes nothing; numbers in keys are
+// zero-padded.
 package storage
 
 import (
@@ -26,7 +26,7 @@ var (
 	// ErrCorrupt is returned when the disk gave back other bytes than were
 	// written.
 	ErrCorrupt = errors.New("storage: corrupt value")
-	// ErrTooLarge is returned for what exceeds a bound of this package.
+	// ErrTooLarge is returned when a bound of this package is exceeded.
 	ErrTooLarge = errors.New("storage: too large")
 )
 

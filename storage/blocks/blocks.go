@@ -1,6 +1,6 @@
-// Package blocks is a node's store of content-addressed blocks: unixfs DAGs by boxo,
-// fetched from several holders at once, verified, and kept as long as somebody owns
-// a root that needs them. It knows nothing of what the content is.
+// Package blocks is a node's store of content-addressed blocks: unixfs DAGs by boxo, fetched from
+// several holders at once, verified, and kept as long as somebody owns a root that needs them. It
+// does not interpret the content.
 package blocks
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// offloadSizeMin is from when hashing leaves the turn, in bytes.
+// offloadSizeMin is the size in bytes from which hashing leaves the turn.
 const offloadSizeMin = 1 << 20
 
 // Store is the storage.Blocks of one service of a node.
@@ -36,11 +36,10 @@ type blocks struct {
 	served   servedBlocks // of the node's own
 	// suspended are fetches that failed, the oldest first.
 	suspended []*fetch
-	sweeping  bool // a timer will sweep
+	sweeping  bool // a timer for sweep is set
 }
 
-// sweepEach is how long after a failure, which is the disk's, blocks that nobody
-// needs are deleted again.
+// sweepEach is the delay before the disk's failed deletions of unneeded blocks are tried again.
 const sweepEach = 10 * time.Second
 
 // release gives up blocks that were held.
@@ -74,10 +73,9 @@ func Open(endpoint *transport.Endpoint, disk storage.Disk) (*Store, error) {
 	return b.On("node", endpoint.Loop(), endpoint), nil
 }
 
-// On returns the same blocks for a service on loop, fetching through endpoint.
-// The service is the owner of what it adds and fetches: it sees as roots, and
-// removes, only that, and what several services own is kept until the last one
-// has removed it.
+// On returns the same blocks for a service on loop, fetching through endpoint. The service owns the
+// roots that it adds and fetches: it lists and removes only those, and a root with several owners
+// is kept until the last one has removed it.
 func (b *Store) On(owner string, loop clock.Loop, endpoint *transport.Endpoint) *Store {
 	return &Store{blocks{store: b.store, owner: owner, loop: loop, endpoint: endpoint}}
 }

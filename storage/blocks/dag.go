@@ -20,16 +20,16 @@ import (
 
 const (
 	chunkSize   = 256 << 10
-	linksLenMax = 174 // of an inner node, as everybody has it
-	// blockSizeMax bounds a block of others, blocksLenMax a DAG.
+	linksLenMax = 174 // of an inner node, the usual number
+	// blockSizeMax bounds a block from another node, blocksLenMax a DAG.
 	blockSizeMax = 2 << 20
 	blocksLenMax = 1 << 16
 	depthMax     = 32
-	// readsMax bounds a reading: a few blocks can make a file without end.
+	// readsMax bounds a reading: a few blocks can form an enormous file.
 	readsMax = 1 << 20
 )
 
-// block is content and the name that it has by its hash.
+// block is content and its CID.
 type block struct {
 	cid storage.CID
 	raw []byte
@@ -93,8 +93,8 @@ func buildDAG(r io.Reader, sink *blockSink) (root storage.CID, err error) {
 	return node.Cid(), nil
 }
 
-// blockSink is as much of a DAGService as an importer needs. It collects blocks
-// and, if put is given, passes them on; held are those that were.
+// blockSink is the part of a DAGService that an importer needs. It collects blocks and, if put is
+// given, passes them on; held are those passed on.
 type blockSink struct {
 	ipld.DAGService
 	list  []block
@@ -146,7 +146,7 @@ func (s *blockSink) AddMany(ctx context.Context, nodes []ipld.Node) error {
 	return nil
 }
 
-// linksOf returns what a block links to, and the content that it has itself.
+// linksOf returns the links of a block and its own content.
 func linksOf(b block) (links []storage.CID, content []byte, err error) {
 	if b.cid.Type() == cid.Raw {
 		return nil, b.raw, nil

@@ -16,16 +16,16 @@ import (
 const (
 	// getLenMax bounds the blocks of a request.
 	getLenMax = 64
-	// wantsMax is how many we ask for at once; how many of them come follows the
-	// link, see pace.
+	// wantsMax is how many blocks a request names; how many of them are sent depends on the link,
+	// see pace.
 	wantsMax = 8
 	// lanesMax is how many holders are asked at once.
 	lanesMax = 4
 	// aheadMax is how many requests to one holder are on their way at once if its
 	// link is fast: pacing.Max bytes each.
 	aheadMax = 4
-	// silencesMax is how often nothing may come from a holder, asked for less each
-	// time, until it is left out.
+	// silencesMax is how many requests, each for less, a holder may leave unanswered before it is
+	// left out.
 	silencesMax = 4
 	// servedMax is how many blocks are kept that are served in parts.
 	servedMax = 4
@@ -63,7 +63,7 @@ type fetch struct {
 	held    []storage.CID
 	size    int64
 	sizeMax int64
-	failed  error // that no holder can mend
+	failed  error // an error that no other holder can help with
 	over    bool  // Fetch has returned; requests may still come back
 	// suspensions counts, so that a timer knows which of them it is for.
 	suspensions int
@@ -100,8 +100,8 @@ func (f *fetch) run(ctx context.Context, root storage.CID) (members []storage.CI
 	return members, nil
 }
 
-// fetchLevel makes blocks local: it asks again for what a holder did not have
-// until all are here or nobody has one.
+// fetchLevel makes blocks local: it asks holders for the missing ones until all are here or no
+// holder has one.
 func (f *fetch) fetchLevel(ctx context.Context, level []storage.CID) error {
 	need := slices.Clone(level)
 	for {
@@ -152,7 +152,7 @@ func (f *fetch) takeLocal(c storage.CID) bool {
 	return true
 }
 
-// learn notes the links and the size of a block that is here.
+// learn records the links and the size of a block that is here.
 func (f *fetch) learn(b block) {
 	links, _, err := linksOf(b)
 	if err != nil {
@@ -185,8 +185,8 @@ func (f *fetch) available(c storage.CID) error {
 	return err
 }
 
-// ask has holders, some at a time, work on a queue of blocks. Each goes on
-// until it fails or nothing is left that it may have.
+// ask fetches a queue of blocks from some holders at a time. Each is asked until it fails or no
+// block is left that it may have.
 func (f *fetch) ask(ctx context.Context, queue []storage.CID) error {
 	nextHolder := 0
 	lanes := min(lanesMax, len(f.holders), len(queue))
@@ -202,8 +202,8 @@ func (f *fetch) ask(ctx context.Context, queue []storage.CID) error {
 	})
 }
 
-// askHolder has one holder work on the queue: by one request after the other, and
-// by several at once as long as its link is fast, so that it does not wait for us.
+// askHolder asks one holder for the queue: one request after the other, and several at once while
+// its link is fast, so that the link stays busy.
 func (f *fetch) askHolder(ctx context.Context, h *holder, queue *[]storage.CID) error {
 	fast := func() bool { return f.blocks.paces.Of(h.peer).Size == pacing.Max }
 	for f.mayHave(h, *queue) {
@@ -224,14 +224,14 @@ func (f *fetch) askHolder(ctx context.Context, h *holder, queue *[]storage.CID) 
 	return nil
 }
 
-// mayHave reports whether it is of use to ask a holder.
+// mayHave reports whether a holder may have a block of the queue.
 func (f *fetch) mayHave(h *holder, queue []storage.CID) bool {
 	return h.failed == nil && f.failed == nil && slices.ContainsFunc(queue, func(c storage.CID) bool { return !h.lacks[c] })
 }
 
-// request makes one request for the first blocks of the queue that a holder may
-// have. Those that do not come go back to its end, but the one that is begun to its
-// front: so few are here in part, however slow the links are.
+// request makes one request for the first blocks of the queue that a holder may have. Missing ones
+// go back to its end, but a partly received one to its front: so few blocks are partly here,
+// however slow the links are.
 func (f *fetch) request(ctx context.Context, h *holder, queue *[]storage.CID) {
 	wants := takeFor(h, queue)
 	if err := f.get(ctx, h, wants); err != nil {
@@ -284,7 +284,7 @@ func verified(list []block) ([]block, error) {
 	return list, nil
 }
 
-// store puts blocks on the disk. That it fails is not the holder's fault.
+// store puts blocks on the disk. Its failure is not the holder's fault.
 func (f *fetch) store(list []block) error {
 	if len(list) == 0 || f.over {
 		return nil

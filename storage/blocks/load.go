@@ -8,7 +8,7 @@ import (
 	"github.com/taucloud/tau/storage/internal/ondisk"
 )
 
-// loadOwners reads who owns the roots. What is there is in the keys alone.
+// loadOwners reads the owners of the roots, which are in the keys alone.
 func (s *blockStore) loadOwners() error {
 	return ondisk.Scan(s.disk, ownersAt, func(k storage.Key, _ []byte) error {
 		parts := storage.Key(k[len(ownersAt):]).Parts()
@@ -22,8 +22,8 @@ func (s *blockStore) loadOwners() error {
 	})
 }
 
-// loadRoots reads the lists of the roots. It reports whether all of them are
-// whole: what no list names may otherwise belong to one that is not.
+// loadRoots reads the lists of the roots. It reports whether all of them are intact: otherwise a
+// block that no list names may belong to a corrupt list.
 func (s *blockStore) loadRoots() (whole bool, err error) {
 	var corrupt []storage.CID
 	err = ondisk.Scan(s.disk, rootsAt, func(k storage.Key, sealed []byte) error {
@@ -56,10 +56,9 @@ func (s *blockStore) keepRoot(root storage.CID, members []storage.CID) {
 	s.refer(members, 1)
 }
 
-// restoreRoot makes a list that is corrupt anew from the blocks that are here.
-// A block that cannot be had stays in the list: so Has says no, Fetch repairs
-// the rest, and nobody takes the part for the whole. It reports whether every
-// block that the DAG has is in the list.
+// restoreRoot rebuilds a corrupt list from the blocks that are here. A missing block stays in the
+// list: so Has returns false, Fetch repairs the DAG, and a part is never taken for the whole. It
+// reports whether the list names every block of the DAG.
 func (s *blockStore) restoreRoot(root storage.CID) (whole bool, err error) {
 	var members []storage.CID
 	k := rootKey(root)

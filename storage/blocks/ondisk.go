@@ -28,7 +28,7 @@ func OnDisk(disk storage.Durable, root storage.CID, lenMax int) ([]byte, error) 
 	return content, err
 }
 
-// RootOf is the CID that Store.Add gives to a content.
+// RootOf is the CID that Store.Add gives to content.
 func RootOf(content []byte) (storage.CID, error) {
 	return buildDAG(bytes.NewReader(content), newBlockSink(nil))
 }

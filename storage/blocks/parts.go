@@ -10,8 +10,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// blockPart is the beginning of a block. If several holders sent it and it turns
-// out to be wrong, nobody knows who lied: then one of them must send it all.
+// blockPart is the beginning of a block. If several holders sent it and it turns out to be wrong,
+// the liar is unknown: then one of them must send all of it.
 type blockPart struct {
 	raw    []byte
 	from   *holder
@@ -19,8 +19,8 @@ type blockPart struct {
 	strict bool
 }
 
-// get asks a holder for blocks and stores those that are right. What has come of
-// one that is not complete is kept, for whoever is asked next.
+// get asks a holder for blocks and stores the valid ones. The part of an incomplete block is kept,
+// to be continued by the next request.
 func (f *fetch) get(ctx context.Context, h *holder, wants []storage.CID) error {
 	part := f.part(h, wants[0])
 	response, err := f.blocks.askFor(ctx, h.peer, wants, len(part.raw))
@@ -59,7 +59,7 @@ func (f *fetch) get(ctx context.Context, h *holder, wants []storage.CID) error {
 	return errors.Join(lie, f.store(list))
 }
 
-// part is what is here of a block, and may be continued by h.
+// part is the part of a block that is here and that h may continue.
 func (f *fetch) part(h *holder, c storage.CID) *blockPart {
 	p := f.parts[c]
 	if p == nil || p.strict && p.from != h {
@@ -103,7 +103,7 @@ func (f *fetch) sort(h *holder, part *blockPart, wants []storage.CID, items []ge
 	return list, nil
 }
 
-// askFor asks a peer for blocks, for as many bytes as suit the link.
+// askFor asks a peer for blocks, as many bytes as suit the link.
 func (b *Store) askFor(ctx context.Context, peer transport.Peer, wants []storage.CID, offset int) (getResponse, error) {
 	p := b.paces.Of(peer)
 	start := b.loop.Elapsed()

@@ -101,7 +101,7 @@ func (s *blockStore) removeRoot(root storage.CID, owner string) error {
 	return nil
 }
 
-// rootList lists the roots of an owner, and those that have none.
+// rootList lists the roots of an owner, and those without owner.
 func (s *blockStore) rootList(owner string) (list []storage.CID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +155,7 @@ func (s *blockStore) members(root storage.CID) ([]storage.CID, error) {
 	return walkDAG(root, s.readLinks)
 }
 
-// readLinks reads a block and returns what it links to.
+// readLinks reads a block and returns its links.
 func (s *blockStore) readLinks(c storage.CID) ([]storage.CID, error) {
 	raw, err := s.readBlock(c)
 	if err != nil {

@@ -39,8 +39,8 @@ func (b *Store) onGet(_ context.Context, _ transport.Peer, request getRequest) (
 	return response, nil
 }
 
-// servedBlocks are those that were served last: one that goes out in parts is
-// read and verified once.
+// servedBlocks is a cache of the blocks served last: one that is sent in parts is read and verified
+// once.
 type servedBlocks []block
 
 func (s *servedBlocks) read(store *blockStore, c storage.CID) ([]byte, error) {

@@ -24,21 +24,21 @@ var (
 	ownersAt = storage.K("blocks", "o")
 )
 
-// blockStore is the blocks of a node. It is used by all loops of the node: the
-// lock is never held while something waits.
+// blockStore holds the blocks of a node. It is used by all loops of the node: the lock is never
+// held across a wait.
 //
-// A block is kept as long as a root needs it or somebody who is putting blocks
-// holds it. About 210 bytes of memory a block.
+// A block is kept as long as a root needs it or a task that is putting blocks holds it. About 210
+// bytes of memory a block.
 type blockStore struct {
 	disk storage.Disk
 
 	mu    sync.Mutex
 	index map[storage.CID]*blockInfo    // of the blocks that are here or needed
 	roots map[storage.CID][]storage.CID // the blocks of each DAG
-	// owners are the services that want a root, in order. A root without one, whose
-	// entries the disk has lost, is everybody's.
+	// owners are the services that own a root, in order. A root without owners, whose entries the
+	// disk has lost, belongs to all.
 	owners map[storage.CID][]string
-	// litter are blocks that nobody needs and the disk did not delete.
+	// litter are unneeded blocks that the disk failed to delete.
 	litter map[storage.CID]bool
 }
 
@@ -54,7 +54,7 @@ type blockInfo struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// summary is what blockInfo.sum is of a block.
+// summary is the checksum for blockInfo.sum.
 func summary(raw []byte) uint32 { return crc32.Checksum(raw, castagnoli) }
 
 func openBlockStore(disk storage.Disk) (*blockStore, error) {
@@ -94,7 +94,7 @@ func (s *blockStore) loadIndex() error {
 	}
 }
 
-// dropUnreferenced removes what a crash left of fetches that never ended.
+// dropUnreferenced removes the blocks of fetches that a crash has ended.
 func (s *blockStore) dropUnreferenced() error {
 	var garbage []storage.CID
 	for c, info := range s.index {
@@ -175,8 +175,8 @@ func (s *blockStore) hold(c storage.CID) (size int, here bool) {
 	return info.size, true
 }
 
-// release undoes put or hold, and removes what nobody needs. It reports whether all
-// of that is off the disk; what is not is litter, for sweep or the next open.
+// release undoes put or hold, and removes unneeded blocks. It reports whether all of them are off
+// the disk; the others are litter, for sweep or the next open.
 func (s *blockStore) release(cids []storage.CID) (clean bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -206,7 +206,7 @@ func (s *blockStore) deleteLitter() (clean bool) {
 	return len(s.litter) == 0
 }
 
-// refer counts references and returns the blocks that are left without.
+// refer counts references and returns the blocks without any.
 func (s *blockStore) refer(cids []storage.CID, by int) (garbage []storage.CID) {
 	for _, c := range cids {
 		info := s.index[c]

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// Of fetches that failed, the last suspendedMax keep for suspendedFor what has
-	// come, up to suspendedSizeMax bytes each: the next one goes on from there.
+	// The last suspendedMax failed fetches keep their blocks for suspendedFor, up to
+	// suspendedSizeMax bytes each: the next fetch of the root continues from there.
 	suspendedMax     = 2
 	suspendedSizeMax = 8 << 20
 	suspendedFor     = 2 * time.Minute
@@ -20,7 +20,7 @@ func (b *Store) resume(root storage.CID) *fetch {
 	for i, f := range b.suspended {
 		if f.root == root {
 			if slices.ContainsFunc(f.held, func(c storage.CID) bool { return !b.store.hasBlock(c) }) {
-				b.drop(f) // a block of it has rotted since
+				b.drop(f) // a block of it has become corrupt since
 				break
 			}
 			b.suspended = slices.Delete(b.suspended, i, i+1)
@@ -31,7 +31,7 @@ func (b *Store) resume(root storage.CID) *fetch {
 	return &fetch{blocks: b, root: root, links: map[storage.CID][]storage.CID{}, parts: map[storage.CID]*blockPart{}}
 }
 
-// suspend keeps what a fetch that failed has brought, if another may go on.
+// suspend keeps the blocks of a failed fetch, if another fetch may continue.
 func (b *Store) suspend(f *fetch) {
 	size := f.size
 	for _, part := range f.parts {

@@ -8,33 +8,32 @@ import (
 )
 
 const (
-	// verifiedFrom is the size in bytes from which on it pays to remember that a
-	// block was verified.
+	// verifiedFrom is the size in bytes from which remembering that a block was verified pays.
 	verifiedFrom = 8 << 10
 	// verifiedMax bounds how many are remembered.
 	verifiedMax = 1 << 14
 )
 
-// soundMemory remembers which memory was found to be the content of a block. Blocks are
-// never changed in memory: a disk in memory lends the same bytes at each reading, and
-// gives other memory to what has rotted. A real disk gives new memory each time, so
-// whatever it reads is verified.
+// soundMemory remembers which memory was verified to be the content of a block. Blocks are never
+// changed in memory: a disk in memory lends the same bytes at each reading, and different memory
+// for corrupted content. A real disk returns new memory each time, so each of its readings is
+// verified.
 var soundMemory = verifiedBlocks{max: verifiedMax, young: map[weak.Pointer[byte]]verifiedBlock{}}
 
-// verifiedBlocks keeps between max/2 and max blocks, and none of them alive.
+// verifiedBlocks remembers between max/2 and max blocks, by weak references.
 type verifiedBlocks struct {
 	max        int
 	mu         sync.Mutex
 	young, old map[weak.Pointer[byte]]verifiedBlock
 }
 
-// verifiedBlock is what the memory that begins somewhere was found to be.
+// verifiedBlock is the block that the memory at an address was verified to be.
 type verifiedBlock struct {
 	cid storage.CID
 	len int
 }
 
-// has reports whether this very memory was found to be the block.
+// has reports whether this memory was verified to be the block.
 func (v *verifiedBlocks) has(c storage.CID, raw []byte) bool {
 	if len(raw) < verifiedFrom {
 		return false

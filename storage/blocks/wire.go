@@ -8,8 +8,7 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Method is the method that gives out blocks, the one whose answers whoever
-// asks can verify.
+// Method is the method that serves blocks, whose answers the caller can verify.
 const Method = "blocks/get"
 
 // getBlocks asks a node for blocks.
@@ -35,9 +34,8 @@ type (
 	}
 )
 
-// view is bytes that are not copied out of the message that they came in, which
-// nobody writes to: a block of a megabyte is not moved once more. A short one is
-// copied, so that it does not keep a long message in memory.
+// view is bytes that alias the message in which they arrived, which is never written to, to save a
+// copy of large blocks. A short one is copied, so that it does not keep a long message in memory.
 type view []byte
 
 // viewLenMin is from which length on bytes are not copied.

@@ -44,7 +44,7 @@ func (s *Store) Dropped() []storage.Key {
 	return slices.SortedFunc(maps.Keys(s.dropped), storage.Key.Compare)
 }
 
-// findTorn drops the values whose checksum is wrong, however often it is read.
+// findTorn drops the values whose checksum stays wrong when read repeatedly.
 func (s *Store) findTorn() error {
 	var suspects []storage.Key
 	err := s.scan("", func(k storage.Key, sealed []byte) error {

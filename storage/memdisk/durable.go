@@ -7,8 +7,8 @@ import (
 	"github.com/taucloud/tau/storage/internal/ordered"
 )
 
-// Durable implements storage.Durable: what Crash(0, false) would leave. Faults
-// of the disk do not come into it.
+// Durable implements storage.Durable: what Crash(0, false) would leave. Faults of the disk are
+// ignored.
 func (d *Disk) Durable(key string) (value []byte, found bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// Fate is what really becomes of a record that the disk has acknowledged.
+// Fate is the true outcome of the write of a record that the disk has acknowledged.
 type Fate uint8
 
 // The fates of a record.
 const (
-	// Landed is what everybody expects.
+	// Landed: it is written, as expected.
 	Landed Fate = iota
-	// Lost: the medium keeps what it had, and says nothing.
+	// Lost: the medium keeps the old value, without an error.
 	Lost
 	// Misdirected: another record of the medium is overwritten instead.
 	Misdirected
 )
 
-// record is what a key has on the medium, or that it has nothing.
+// record is the value of a key on the medium, or its absence.
 type record struct {
 	value []byte
 	was   bool
-	// told: a failed flush has said that something is wrong.
+	// told: a failed flush has reported it.
 	told bool
 }
 
@@ -49,8 +49,8 @@ func (d *Disk) medium(key string) (r record, lied bool) {
 	return record{value: value, was: was}, false
 }
 
-// decide draws the fate of a record before it is written, and notes in c what
-// the medium had. A deletion cannot be misdirected.
+// decide draws the fate of a record before it is written, and records in c what the medium had. A
+// deletion cannot be misdirected.
 func (d *Disk) decide(c *change, key string, value []byte, put bool) {
 	fate, draw := Landed, uint64(0)
 	if d.faults.Record != nil {
@@ -93,7 +93,7 @@ func (d *Disk) victim(key string, draw uint64) (victim string) {
 	return victim
 }
 
-// unlie takes back what a write did to the medium.
+// unlie undoes the effect of a write on the medium.
 func (d *Disk) unlie(c change) {
 	for _, u := range slices.Backward(c.lies) {
 		if u.lied {
@@ -157,8 +157,8 @@ func (d *Disk) FailFlush(n uint64) {
 	d.unindex()
 }
 
-// remains tells the writes that are left what the medium has for a key before
-// them, and reports whether one of them changes it.
+// remains tells the remaining writes what the medium has for a key before them, and reports whether
+// one of them changes it.
 func remains(left []change, key string, r record) (lands bool) {
 	for i := range left {
 		left[i].spell(key)
@@ -176,8 +176,8 @@ func remains(left []change, key string, r record) (lands bool) {
 	return false
 }
 
-// eachLie calls f for what a write did to the medium, in order, until it returns
-// false. Where nothing was noted, the write did what it should.
+// eachLie calls f for the effects of a write on the medium, in order, until it returns false.
+// Without a recorded effect the write was normal.
 func (c *change) eachLie(f func(u *lieUndo) bool) {
 	if !c.lying {
 		for _, u := range c.undo {
@@ -194,8 +194,7 @@ func (c *change) eachLie(f func(u *lieUndo) bool) {
 	}
 }
 
-// spell notes what a write did to the medium that did what it should, if it has
-// to do with a key.
+// spell records the effect of a normal write on the medium, if it concerns a key.
 func (c *change) spell(key string) {
 	if c.lying || !slices.ContainsFunc(c.undo, func(u undo) bool { return u.key == key }) {
 		return

@@ -1,6 +1,6 @@
-// Package memdisk is a disk in memory that knows what was flushed, so that it
-// can lose the rest: for tests and for the simulated world, which decides when
-// a flush ends, what a crash leaves and which operation fails.
+// Package memdisk is a disk in memory that knows what was flushed, so that it can lose the rest:
+// for tests and for the simulated world, which decides when a flush ends, what survives a crash and
+// which operation fails.
 package memdisk
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/taucloud/tau/storage/internal/ordered"
 )
 
-// ErrCrashed is what a disk returns after Crash: its successor took over.
+// ErrCrashed is returned by a disk after Crash.
 var ErrCrashed = errors.New("memdisk: crashed")
 
 // Op is a kind of operation, for Faults.
@@ -96,8 +96,8 @@ func (d *Disk) Writes() uint64 {
 	return d.writes
 }
 
-// FlushUpTo makes the first n writes since New survive: what a flush does that
-// began when Writes was n and takes its time.
+// FlushUpTo makes the first n writes since New survive, as a flush does that began when Writes was
+// n.
 func (d *Disk) FlushUpTo(n uint64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -70,8 +70,8 @@ func listsAreRestored(s *suite) {
 	assert.Zero(s, s.diskSize(0))
 }
 
-// partsAreNotTheWhole opens with a list that is corrupt and a block that is
-// lost, or corrupt: what is there stays, and is not taken for all.
+// partsAreNotTheWhole opens with a list that is corrupt and a block that is lost, or corrupt: the
+// other blocks stay, and are not taken for the whole.
 func partsAreNotTheWhole(s *suite, which func(key string) bool) {
 	data := content(2<<20, 9)
 	b1 := s.openBlocks(1)

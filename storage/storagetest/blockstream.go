@@ -12,8 +12,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// contentStreams: what is added from a reader has the name that Add gives it, and
-// is read from any place, whatever the sizes of the pieces.
+// contentStreams: content that is added from a reader has the CID that Add gives it, and is read
+// from any offset, whatever the sizes of the pieces.
 func contentStreams(s *suite) {
 	a, b := s.openBlocks(0), s.openBlocks(1)
 	for _, size := range []int{0, 1, 1000, 256<<10 - 1, 256 << 10, 256<<10 + 1, 10<<20 + 3} {
@@ -52,7 +52,7 @@ func contentStreams(s *suite) {
 	}
 }
 
-// streamBounds: nothing stays of what is too large or fails.
+// streamBounds: nothing stays of content that is too large or whose reading fails.
 func streamBounds(s *suite) {
 	a := s.openBlocks(0)
 	before := s.diskSize(0)

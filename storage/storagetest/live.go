@@ -47,7 +47,7 @@ type liveWorld struct {
 	conns []cutConn
 }
 
-// cutConn is a conn and who is at its ends.
+// cutConn is a conn and the peers at its ends.
 type cutConn struct {
 	transport.Conn
 	from transport.Peer

@@ -61,9 +61,8 @@ func (s *suite) openAll(n int) (rs []*replicated.Store) {
 	return rs
 }
 
-// converge waits until all replicas have equal heads and contents. It syncs
-// before it looks: what was applied shows in the contents at once, but in the
-// heads only when the turn's delta is made.
+// converge waits until all replicas have equal heads and contents. It syncs first: writes show in
+// the contents at once, but in the heads only when the turn's delta is made.
 func (s *suite) converge(rs []*replicated.Store) []storage.Entry {
 	heads := make([][]string, len(rs))
 	look := func(i int) {

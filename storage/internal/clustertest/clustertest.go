@@ -1,5 +1,4 @@
-// Package clustertest is members in virtual time, for tests of one member among
-// others that are scripted.
+// Package clustertest runs members in virtual time, for tests of one member among scripted others.
 package clustertest
 
 import (
@@ -72,7 +71,7 @@ func Run(t *testing.T, n int, f func(c *Cluster)) {
 	})
 }
 
-// boot gives a member that has ended a new loop, on the same disk.
+// boot gives a stopped member a new loop, on the same disk.
 func (m *Member) Boot() {
 	m.Loop = &Loop{clock.NewLive(), time.Now()}
 	m.engine = transport.NewEngine(m.Cluster.net.Host(m.Peer), m.Loop, m.Cluster.dir)
@@ -93,7 +92,7 @@ func (m *Member) In(f func(ctx context.Context)) {
 	require.NoError(m.Cluster, clock.Do(context.Background(), m.Loop, f))
 }
 
-// errSilent is what stands in for an answer that does not come.
+// errSilent stands for an answer that never arrives.
 var ErrSilent = errors.New("silent")
 
 // reply is f's answer, or none for as long as it is waited for.

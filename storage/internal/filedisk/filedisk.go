@@ -30,7 +30,7 @@ type place struct {
 	size int
 }
 
-// New returns an empty disk, which goes with the test.
+// New returns an empty disk, which is removed at the end of the test.
 func New(t testing.TB) *Disk {
 	file, err := os.CreateTemp(t.TempDir(), "disk")
 	require.NoError(t, err)

@@ -1,5 +1,5 @@
-// Package intern shares equal immutable values within a process. What it
-// returns never depends on what is shared already, except for identity.
+// Package intern shares equal immutable values within a process. Results do not depend on what is
+// shared already, except for identity.
 package intern
 
 import (
@@ -11,7 +11,7 @@ import (
 // shardsLen is how many locks a table has.
 const shardsLen = 64
 
-// Table holds values weakly: one that nobody else holds goes. It costs some 100
+// Table holds values by weak references: one without other references is removed. It costs some 100
 // bytes a value, however many share it. It may be used by several goroutines.
 type Table[T any] struct {
 	equal  func(a, b *T) bool

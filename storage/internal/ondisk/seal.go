@@ -1,5 +1,5 @@
-// Package ondisk is what the stores have in common about what lies on a disk: sealed
-// values, scans and flushes.
+// Package ondisk is what the stores share about their disk format: sealed values, scans and
+// flushes.
 package ondisk
 
 import (
@@ -47,12 +47,12 @@ func checksum(key string, value []byte) uint32 {
 	return crc32.Update(sum, castagnoli, value)
 }
 
-// ReadingsMax is how often something is read before it counts as corrupt: it
-// may be the reading that went wrong.
+// ReadingsMax is how often something is read before it counts as corrupt: a reading may fail
+// transiently.
 const ReadingsMax = 3
 
-// ReadSound reads a key until check accepts what it finds, also if the disk
-// fails now and then.
+// ReadSound reads a key until check accepts the value, up to ReadingsMax times, so that transient
+// faults of the disk do not matter.
 func ReadSound(disk storage.Disk, k storage.Key, check func(raw []byte) error) (err error) {
 	for range ReadingsMax {
 		var raw []byte

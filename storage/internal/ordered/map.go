@@ -39,7 +39,7 @@ func (m *Map[V]) Set(key string, value V) {
 	if len(m.values) > before {
 		m.added = append(m.added, key)
 		if len(m.added) > 2*len(m.values)+chunkLenMax {
-			m.rebuild() // whoever never walks would otherwise keep each key that ever was
+			m.rebuild() // a map that is never walked would otherwise keep all deleted keys
 		}
 	}
 }

@@ -2,10 +2,8 @@ package ordered
 
 import "slices"
 
-// Set is a sorted sequence that can be frozen: a snapshot costs one pointer per
-// few hundred items and stays as it is while the set goes on. An item costs its
-// own size and a third more on average, so a set of pointers to what others
-// share is as small as it gets.
+// Set is a sorted sequence that can be frozen: a snapshot costs one pointer per few hundred items
+// and stays as it is while the set goes on. An item costs its own size and a third more on average.
 type Set[T any] struct {
 	compare func(a, b T) int
 	chunks  []*chunk[T] // none of them is empty

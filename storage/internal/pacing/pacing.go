@@ -1,5 +1,5 @@
-// Package pacing is how much to ask a peer for at once, so that a page of it takes
-// about a second on links of any speed.
+// Package pacing decides how much to ask a peer for at once, so that a page takes about a second on
+// links of any speed.
 package pacing
 
 import (
@@ -16,8 +16,8 @@ const (
 	Max   = 1 << 20
 	Quick = time.Second     // a page that took less may grow
 	Slow  = 3 * time.Second // one that took longer shrinks
-	// Patience is how long nothing of a page may move. A page that moves may take
-	// as long as it needs; a conn that is dead says so itself.
+	// Patience is how long a page may make no progress. A page with progress may take as long as it
+	// needs; a dead conn is detected by the transport.
 	Patience = 8 * time.Second
 	// PeersMax bounds for how many peers a pace is remembered.
 	PeersMax = 1 << 10
@@ -40,8 +40,8 @@ func (ps *Paces) Of(p transport.Peer) *Pace {
 	return (*ps)[p]
 }
 
-// Arrived says that a page came: so many bytes after so long. A page that was
-// small because there was no more says nothing about the link.
+// Arrived records that a page of so many bytes arrived after so long. A page that was small because
+// there was no more does not count.
 func (p *Pace) Arrived(bytes int, took time.Duration) {
 	switch {
 	case took > Slow:
@@ -51,5 +51,5 @@ func (p *Pace) Arrived(bytes int, took time.Duration) {
 	}
 }
 
-// Lost says that none came.
+// Lost records that none arrived.
 func (p *Pace) Lost() { p.Size = max(Min, p.Size/4) }

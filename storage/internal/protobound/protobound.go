@@ -8,10 +8,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// protoFieldsFree and protoFieldLenMin bound the fields of a protobuf message of
-// others: so many, and one more for each so many bytes. An empty field is two
-// bytes on the wire and a hundred in memory when it is a record; honest ones name
-// a block or a key.
+// protoFieldsFree and protoFieldLenMin bound the fields of a protobuf message of others:
+// protoFieldsFree, and one more per protoFieldLenMin bytes. An empty field is two bytes on the wire
+// and a hundred in memory when it is a record; honest ones name a block or a key.
 const (
 	protoFieldsFree  = 64
 	protoFieldLenMin = 8
