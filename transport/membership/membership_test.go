@@ -77,6 +77,9 @@ func TestVerify(t *testing.T) {
 		"too late":                     {shown: direct(cloudKey, none), now: time.Hour + skew, err: ErrExpired},
 		"for too long":                 {shown: direct(cloudKey, func(c *Certificate) { c.NotAfter = c.NotBefore + int64(ValidityMax/time.Second) + 1 }), err: ErrMalformed},
 		"backwards":                    {shown: direct(cloudKey, func(c *Certificate) { c.NotAfter = c.NotBefore - 1 }), err: ErrMalformed},
+		"of nobody":                    {shown: direct(cloudKey, func(c *Certificate) { c.Subject = transport.Peer{} }), err: ErrMalformed},
+		"of no cloud":                  {shown: direct(cloudKey, func(c *Certificate) { c.Cloud = "" }), err: ErrMalformed},
+		"a forged issuer":              {shown: forged(), err: ErrSignature},
 		"without a name":               {shown: direct(cloudKey, func(c *Certificate) { c.Name = "" }), err: ErrMalformed},
 		"with a long name":             {shown: direct(cloudKey, func(c *Certificate) { c.Name = strings.Repeat("n", nameLenMax+1) }), err: ErrMalformed},
 		"services out of order":        {shown: direct(cloudKey, func(c *Certificate) { c.Services = []string{"tns", "monkey"} }), err: ErrMalformed},
@@ -107,6 +110,13 @@ func TestVerify(t *testing.T) {
 			}
 		})
 	}
+}
+
+// forged names the cloud key as who has signed its issuer.
+func forged() Presented {
+	p := issued(issuerKey, strange, func(_, _ *Certificate) {})
+	p.Issuer.By = cloudKey.Peer()
+	return p
 }
 
 func many(n int) (list []string) {
@@ -408,6 +418,31 @@ func TestAdmission(t *testing.T) {
 	require.NoError(t, err, "the cloud key invites, too")
 }
 
+func TestInvitationBounds(t *testing.T) {
+	for name, change := range map[string]func(*Invitation){
+		"no cloud":     func(i *Invitation) { i.Cloud = "" },
+		"a long cloud": func(i *Invitation) { i.Cloud = strings.Repeat("c", cloudLenMax+1) },
+		"no key":       func(i *Invitation) { i.Key = transport.Peer{} },
+		"no issuer":    func(i *Invitation) { i.AdmittedBy = transport.Peer{} },
+		"before 1970":  func(i *Invitation) { i.NotAfter = -1 },
+		"unsorted":     func(i *Invitation) { i.Services = []string{"tns", "monkey"} },
+	} {
+		_, err := openInvitation(ticket(change).Invitation)
+		require.ErrorIs(t, err, ErrMalformed, name)
+		i, _ := openInvitation(ticket(func(*Invitation) {}).Invitation)
+		change(&i)
+		_, err = Invite(issuerKey, i)
+		require.ErrorIs(t, err, ErrMalformed, name)
+	}
+	longest := func(i *Invitation) { i.Cloud, i.Uses, i.NotAfter = strings.Repeat("c", cloudLenMax), usesMax, 0 }
+	_, err := openInvitation(ticket(longest).Invitation)
+	require.NoError(t, err)
+	_, err = Issue(cloudKey, Certificate{})
+	require.ErrorIs(t, err, ErrMalformed)
+	_, _, err = CheckAdmission(Signed{By: strange.Peer()}, strange.Peer(), issuerKey.Peer(), NewTrust(cloud, cloudKey.Peer()), nil, nil, noon)
+	require.ErrorIs(t, err, ErrSignature)
+}
+
 func TestTicket(t *testing.T) {
 	x := ticket(func(*Invitation) {})
 	text := x.Text()
@@ -422,9 +457,10 @@ func TestTicket(t *testing.T) {
 	stolen.Secret = []byte("another")
 	wide := x
 	wide.Addresses = make([]string, addressesMax+1)
-	for _, bad := range []string{"", "tau-invitation-", text[1:], text[:len(text)-3], ticketPrefix + "0OIl", text + strings.Repeat("1", ticketLenMax), stolen.Text(), wide.Text()} {
+	for _, bad := range []string{"", "tau-invitation-", text[1:], text[:len(text)-3], ticketPrefix + "0OIl", text + strings.Repeat("1", ticketLenMax+1-len(text)), stolen.Text(), wide.Text()} {
 		_, err := ParseTicket(bad)
 		require.ErrorIs(t, err, ErrMalformed)
+		require.Equal(t, !strings.HasPrefix(bad, ticketPrefix) || len(bad) > ticketLenMax, strings.Contains(err.Error(), "begins with"), bad)
 		require.NotContains(t, errors.Unwrap(err).Error()+err.Error(), text[len(ticketPrefix)+4:len(ticketPrefix)+20])
 	}
 }
