@@ -93,6 +93,6 @@ are simulated, so that a seed fixes everything that happens.`,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(simCommand(), shrinkCommand(), determinismCommand(), scenarioCommand(), failpointsCommand(), versionCommand(), resultsCommand(), workerCommand())
+	root.AddCommand(simCommand(), shrinkCommand(), determinismCommand(), traceCommand(), scenarioCommand(), failpointsCommand(), versionCommand(), resultsCommand(), workerCommand())
 	return root
 }

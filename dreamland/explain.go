@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,8 @@ const (
 	shortStory = 15
 	// explainWallMax is real time: a run that takes longer is not made again unasked.
 	explainWallMax = 30 * time.Second
-	// whatIfMax is up to how many faults a run is tried without each of them.
+	// whatIfMax is up to how many faults a run is tried without each of them, the
+	// last ones.
 	whatIfMax = 12
 )
 
@@ -70,8 +72,13 @@ func (e *explainer) tell(r *report.Result) error {
 		story.Verdict = strings.Split(r.Broken()[0], "\n")[0]
 	}
 	story.Write(e.out, rows)
+	if chain := story.Chain(story.Verdict); chain != nil && (failed || e.about != "") {
+		chain.Write(e.out)
+	}
+	story.WriteBeliefs(e.out)
+	story.WriteLosses(e.out)
 	if failed && e.about != "" {
-		err = e.whatIf(r, dir)
+		err = e.whatIf(r, dir, story.Nodes)
 	}
 	fmt.Fprintln(e.out)
 	return err
@@ -92,16 +99,16 @@ func (e *explainer) trace(dir string) (*explain.Trace, error) {
 	return explain.Read(f)
 }
 
-// whatIf runs a failed scenario without each of its faults.
-func (e *explainer) whatIf(r *report.Result, dir string) error {
+// whatIf runs a failed scenario without each of its faults, or, if there are many,
+// without each of the last that could concern some nodes.
+func (e *explainer) whatIf(r *report.Result, dir string, nodes []string) error {
 	s := e.job.scenario
 	whole := s.Fix(r.Seed, r.Wire, time.Duration(r.VirtualMS+1)*time.Millisecond, r.Chosen)
+	faults, others := suspects(whole.Steps, nodes)
 	var jobs []job
 	var without []string
-	for i, x := range whole.Steps {
-		if x.Fault == nil {
-			continue
-		}
+	for _, i := range faults {
+		x := whole.Steps[i]
 		one := *whole
 		one.Steps = append(append([]scenario.Step{}, whole.Steps[:i]...), whole.Steps[i+1:]...)
 		file := filepath.Join(dir, fmt.Sprintf("without-%d.yaml", len(jobs)))
@@ -118,16 +125,32 @@ func (e *explainer) whatIf(r *report.Result, dir string) error {
 	if len(jobs) == 0 {
 		return nil
 	}
-	if len(jobs) > whatIfMax {
-		fmt.Fprintf(e.out, "which of its %d faults it takes: dreamland shrink %s --seed %d\n", len(jobs), s.File, r.Seed)
-		return nil
-	}
 	fmt.Fprintln(e.out, "what if")
+	if others > 0 {
+		defer fmt.Fprintf(e.out, "  %d faults more were not left out: dreamland shrink %s --seed %d finds which of all it takes\n", others, s.File, r.Seed)
+	}
 	return inParallel(jobs, e.jobs, runInWorker, func(other report.Result) error {
 		fmt.Fprintf(e.out, "  without %s: %s\n", without[0], becomes(r, &other))
 		without = without[1:]
 		return nil
 	})
+}
+
+// suspects are the faults to leave out, as indices of steps, and how many more there
+// are.
+func suspects(steps []scenario.Step, nodes []string) (list []int, others int) {
+	all := 0
+	for i := range steps {
+		if f := steps[i].Fault; f != nil {
+			all++
+			list = append(list, i)
+		}
+	}
+	if all > whatIfMax {
+		list = slices.DeleteFunc(list, func(i int) bool { return !fault.Concerns(steps[i].Fault, nodes) })
+		list = list[max(0, len(list)-whatIfMax):]
+	}
+	return list, all - len(list)
 }
 
 // becomes says what came of a run that was made a little different.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/fail"
@@ -17,6 +18,7 @@ import (
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/run"
 	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/sim/tracefile"
 )
 
 // load parses all scenario files of this folder.
@@ -127,7 +129,7 @@ func TestOtherSeeds(t *testing.T) {
 }
 
 // TestTraceIsCanonical: the digest is that of the trace, whose lines are JSON
-// without anything that differs from run to run.
+// without anything that differs from run to run, and as the schema says.
 func TestTraceIsCanonical(t *testing.T) {
 	all := load(t)
 	s := all[slices.IndexFunc(all, func(s *scenario.Scenario) bool { return s.Name == "monkey-paused" })]
@@ -135,9 +137,53 @@ func TestTraceIsCanonical(t *testing.T) {
 	ra := run.Run(s, words.Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Direct, Trace: &a})
 	rb := run.Run(s, words.Vocabulary(), run.Options{Seed: s.Seed, Wire: scenario.Mocknet, Trace: &b})
 	require.Equal(t, ra.Digest, rb.Digest)
-	require.Equal(t, a.String(), b.String())
+	require.True(t, a.String() == b.String(), "the traces of both wires are equal")
 	require.NotContains(t, a.String(), "0xc0", "an address")
 	require.Equal(t, strings.Count(a.String(), "\n"), strings.Count(a.String(), "{\"t\":"))
+	digest := tracefile.NewDigest()
+	for line := range bytes.Lines(a.Bytes()) {
+		digest.Add(line)
+	}
+	require.Equal(t, ra.Digest, digest.Sum())
+	requireSchema(t, a.Bytes())
+	for _, part := range []string{
+		`"duplicate":false`, `"x":{"id":`, `"src":"services/patrick/`, `"what":"response","method":"patrick/claim"`,
+		`"says":"I hold the lock, attempt 1"`, `"sum":"-`,
+	} {
+		require.True(t, strings.Contains(a.String(), part), part)
+	}
+}
+
+// schemaLinesMax is how many lines of each kind are held against the schema, which
+// takes its time.
+const schemaLinesMax = 100
+
+func requireSchema(t *testing.T, trace []byte) {
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(tracefile.Schema))
+	require.NoError(t, err)
+	compiler := jsonschema.NewCompiler()
+	require.NoError(t, compiler.AddResource("schema.json", document))
+	schema, err := compiler.Compile("schema.json")
+	require.NoError(t, err)
+	seen := map[string]int{}
+	for line := range bytes.Lines(trace) {
+		kind := string(bytes.SplitN(line, []byte(`"`), 7)[5])
+		if seen[kind]++; seen[kind] > schemaLinesMax {
+			continue
+		}
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(line))
+		require.NoError(t, err, "%s", line)
+		require.NoError(t, schema.Validate(value), "%s", line)
+	}
+	require.GreaterOrEqual(t, len(seen), 12, "kinds of lines")
+	for _, bad := range []string{
+		`{"t":1,"k":"fact","n":"a","s":"b","f":"c","v":{"x":9.5},"x":{"id":1}}`, `{"t":1,"k":"nonsense","x":{"id":1}}`,
+		`{"t":9007199254740994,"k":"missed","l":"a>b","x":{"id":1}}`, `{"t":1,"k":"missed","l":"a>b"}`,
+	} {
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(bad))
+		require.NoError(t, err)
+		require.Error(t, schema.Validate(value), bad)
+	}
 }
 
 // TestMain suits the process to worlds as cmd/dreamland does.

@@ -39,11 +39,14 @@ type connEnd struct {
 	backlog   int     // bytes on their way from here
 	waiting   []frame // arrived at a blocked link, in order
 	keepalive *event
+	calls     map[uint64]string // methods of calls and streams, if somebody reads the trace
 }
 
 type frame struct {
-	seq  uint64
-	data []byte
+	seq   uint64
+	data  []byte
+	cause uint64 // the event in whose turn it was sent
+	said  *transport.FrameLabel
 }
 
 func (n *network) newConn(from, to *host) *conn {
@@ -79,8 +82,42 @@ func (e *connEnd) Send(data []byte) error {
 		e.conn.net.hit(l, fault.PartShape)
 	}
 	l.busyUntil = max(l.busyUntil, w.nowNS()) + l.transmission(len(data))
-	e.transmit(frame{e.sent, data}, l.busyUntil+e.conn.net.latency(l, kindFrame, l.frames), kindFrame, e.sent)
+	f := frame{seq: e.sent, data: data, cause: w.fired.Load()}
+	if w.trace.out != nil {
+		f.said = e.label(data)
+	}
+	e.transmit(f, l.busyUntil+e.conn.net.latency(l, kindFrame, l.frames), kindFrame, e.sent)
 	return nil
+}
+
+// callsMax bounds the calls of one end of a conn whose method is remembered.
+const callsMax = 4096
+
+// label says what a frame is, a response with the method of its request.
+func (e *connEnd) label(data []byte) *transport.FrameLabel {
+	label := transport.LabelOf(data)
+	asker := e
+	switch label.What {
+	case "request", "open":
+		if e.calls == nil || len(e.calls) >= callsMax {
+			e.calls = map[uint64]string{}
+		}
+		e.calls[label.ID] = label.Method
+		return &label
+	case "response", "failure":
+		asker = e.other()
+	case "data", "end", "reset":
+		if _, mine := e.calls[label.ID]; !mine {
+			asker = e.other()
+		}
+	}
+	if label.ID != 0 {
+		label.Method = asker.calls[label.ID]
+	}
+	if label.Ends {
+		delete(asker.calls, label.ID)
+	}
+	return &label
 }
 
 // transmit plans the arrival of a frame, after those sent before it. kind and key
@@ -93,7 +130,7 @@ func (e *connEnd) transmit(f frame, at int64, kind eventKind, key uint64) {
 		at: at, node: to.host.node, life: to.host.life, kind: kind,
 		a: e.conn.id<<1 | uint64(e.side), b: key,
 		label: e.link.label, size: len(f.data), sum: xxhash.Sum64(f.data),
-		fire: func() { e.arrive(f) }, from: e,
+		fire: func() { e.arrive(f) }, from: e, cause: f.cause, said: f.said,
 	})
 }
 

@@ -1,6 +1,10 @@
 package sim
 
-import "container/heap"
+import (
+	"container/heap"
+
+	"github.com/taucloud/tau/transport"
+)
 
 // eventKind says what an event is; its value is part of every digest.
 type eventKind uint8
@@ -33,6 +37,10 @@ type event struct {
 	a, b uint64
 	// label is for the trace; it is not part of the key.
 	label string
+	// cause is the number of the event in whose turn this one was registered first,
+	// said what a frame is, nil if nobody reads the trace. Neither counts for the digest.
+	cause uint64
+	said  *transport.FrameLabel
 	size  int    // of a frame, in bytes
 	sum   uint64 // of a frame's bytes
 	fire  func()
@@ -83,8 +91,11 @@ func (w *World) register(e *event) {
 	w.pendingMu.Unlock()
 }
 
-// rank gives an event its place among those of its time.
+// rank gives an event its place among those of its time, and its cause.
 func (w *World) rank(e *event) {
+	if e.cause == 0 {
+		e.cause = w.fired.Load()
+	}
 	var node uint64
 	if e.node != nil {
 		node = uint64(e.node.index) + 1

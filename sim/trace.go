@@ -9,52 +9,107 @@ import (
 	"io"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/sim/tracefile"
 	"github.com/taucloud/tau/transport"
 )
 
 // trace writes one JSON line per event, fact and warning, without wall time and
-// without addresses, and keeps the running SHA-256 of all lines: the digest.
+// without addresses, and keeps the running SHA-256 of all lines: the digest. What
+// the format is, package tracefile says. What is not part of the digest - the
+// x of a line, and whole lines of some kinds - is only made when somebody reads it.
 type trace struct {
-	out  io.Writer
+	w    *World
+	out  io.Writer // nil: nobody reads it
 	hash hash.Hash
 	line []byte
+	// sources are places in the code by program counter.
+	sources map[uintptr]string
 }
 
-func newTrace(out io.Writer) *trace { return &trace{out: out, hash: sha256.New()} }
+func newTrace(w *World, out io.Writer) *trace {
+	return &trace{w: w, out: out, hash: sha256.New(), sources: map[uintptr]string{}}
+}
 
 func (t *trace) digest() string { return hex.EncodeToString(t.hash.Sum(nil)) }
 
+// head writes the first line.
+func (t *trace) head(scenario string, seed uint64) {
+	if t.out == nil {
+		return
+	}
+	t.begin(0, tracefile.KindTrace)
+	t.number("version", tracefile.Version)
+	t.text("scenario", scenario)
+	t.key("seed")
+	t.line = strconv.AppendUint(t.line, seed, 10)
+	if seed > tracefile.ExactMax {
+		t.line = strconv.AppendQuote(t.line[:len(t.line)-len(strconv.FormatUint(seed, 10))], strconv.FormatUint(seed, 10))
+	}
+	t.write()
+}
+
 func (t *trace) begin(at int64, kind string) {
 	t.line = append(t.line[:0], `{"t":`...)
-	t.line = strconv.AppendInt(t.line, at, 10)
+	t.line = appendNumber(t.line, at)
 	t.line = append(t.line, `,"k":"`...)
 	t.line = append(t.line, kind...)
 	t.line = append(t.line, '"')
 }
 
-func (t *trace) text(name, value string) {
-	t.line = append(t.line, ',', '"')
+// key begins a member of the object that is open.
+func (t *trace) key(name string) {
+	if t.line[len(t.line)-1] != '{' {
+		t.line = append(t.line, ',')
+	}
+	t.line = append(t.line, '"')
 	t.line = append(t.line, name...)
 	t.line = append(t.line, `":`...)
+}
+
+func (t *trace) text(name, value string) {
+	t.key(name)
 	t.line = appendJSONString(t.line, value)
 }
 
 func (t *trace) number(name string, value int64) {
-	t.line = append(t.line, ',', '"')
-	t.line = append(t.line, name...)
-	t.line = append(t.line, `":`...)
-	t.line = strconv.AppendInt(t.line, value, 10)
+	t.key(name)
+	t.line = appendNumber(t.line, value)
 }
 
-func (t *trace) end() {
+// appendNumber writes as text what readers in other languages would round.
+func appendNumber(b []byte, n int64) []byte {
+	if n >= -tracefile.ExactMax && n <= tracefile.ExactMax {
+		return strconv.AppendInt(b, n, 10)
+	}
+	b = append(b, '"')
+	return append(strconv.AppendInt(b, n, 10), '"')
+}
+
+// end ends a line that counts; besides adds what does not, nil for the event's
+// number alone.
+func (t *trace) end(besides func()) {
 	t.line = append(t.line, '}', '\n')
 	t.hash.Write(t.line)
-	if t.out != nil {
-		_, _ = t.out.Write(t.line) // a trace that cannot be written is its reader's loss
+	if t.out == nil {
+		return
 	}
+	t.line = append(t.line[:len(t.line)-2], `,"x":{`...)
+	t.number("id", int64(t.w.fired.Load()))
+	if besides != nil {
+		besides()
+	}
+	t.line = append(t.line, '}')
+	t.write()
+}
+
+func (t *trace) write() {
+	t.line = append(t.line, '}', '\n')
+	_, _ = t.out.Write(t.line) // a trace that cannot be written is its reader's loss
 }
 
 // event writes an event as it fires.
@@ -72,48 +127,90 @@ func (t *trace) event(at int64, e *event) {
 		t.number("size", int64(e.size))
 		t.number("sum", int64(e.sum))
 	}
-	t.end()
+	t.end(func() {
+		t.number("cause", int64(e.cause))
+		if e.said == nil {
+			return
+		}
+		t.text("what", e.said.What)
+		if e.said.Method != "" {
+			t.text("method", e.said.Method)
+		}
+		if e.said.ID != 0 {
+			t.number("call", int64(e.said.ID))
+		}
+	})
 }
 
 // missed writes that the frame of the event before is not heard, or not yet.
 func (t *trace) missed(at int64, link string) {
-	t.begin(at, "missed")
+	t.begin(at, tracefile.KindMissed)
 	t.text("l", link)
-	t.end()
+	t.end(nil)
 }
 
 // fact writes what a service reported.
 func (t *trace) fact(at int64, nodeName, service, fact string, fields []node.Field) {
-	t.begin(at, "fact")
+	t.begin(at, tracefile.KindFact)
 	t.text("n", nodeName)
 	t.text("s", service)
 	t.text("f", fact)
-	for _, f := range fields {
-		switch v := f.Value.(type) {
-		case string:
-			t.text(f.Name, v)
-		case transport.Peer:
-			t.text(f.Name, v.Short())
-		case int:
-			t.number(f.Name, int64(v))
-		case int64:
-			t.number(f.Name, v)
-		case uint64:
-			t.number(f.Name, int64(v))
-		case time.Duration:
-			t.number(f.Name, int64(v))
-		case bool:
-			t.text(f.Name, strconv.FormatBool(v))
-		default:
-			t.text(f.Name, fmt.Sprint(v))
+	if len(fields) > 0 {
+		t.key("v")
+		t.line = append(t.line, '{')
+		for _, f := range fields {
+			t.field(f)
 		}
+		t.line = append(t.line, '}')
 	}
-	t.end()
+	t.end(func() {
+		if source := t.source(); source != "" {
+			t.text("src", source)
+		}
+	})
+}
+
+func (t *trace) field(f node.Field) {
+	switch v := f.Value.(type) {
+	case string:
+		t.text(f.Name, v)
+	case transport.Peer:
+		t.text(f.Name, v.Short())
+	case int:
+		t.number(f.Name, int64(v))
+	case int64:
+		t.number(f.Name, v)
+	case uint64:
+		t.number(f.Name, int64(v))
+	case time.Duration:
+		t.number(f.Name, int64(v))
+	case bool:
+		t.key(f.Name)
+		t.line = strconv.AppendBool(t.line, v)
+	default:
+		t.text(f.Name, fmt.Sprint(v))
+	}
+}
+
+// state writes what a service believes from now on, "" for nothing any more.
+func (t *trace) state(at int64, nodeName, service, about, says string) {
+	if t.out == nil {
+		return
+	}
+	t.begin(at, tracefile.KindState)
+	t.text("n", nodeName)
+	t.text("s", service)
+	t.text("about", about)
+	t.text("says", says)
+	t.write()
 }
 
 // appendJSONString is strconv.AppendQuote restricted to what JSON knows.
 func appendJSONString(b []byte, s string) []byte {
 	const hexDigits = "0123456789abcdef"
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\ufffd")
+	}
 	b = append(b, '"')
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -156,11 +253,11 @@ func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
 	}
 	r.Attrs(add)
 	t := h.w.trace
-	t.begin(h.w.nowNS(), "log")
+	t.begin(h.w.nowNS(), tracefile.KindLog)
 	t.text("n", h.node)
 	t.text("level", r.Level.String())
 	t.text("msg", string(text))
-	t.end()
+	t.end(nil)
 	if r.Level >= slog.LevelError {
 		h.w.Fail(fmt.Errorf("sim: unexpected error in the log of %s at %v: %s", h.node, h.w.Now(), text))
 	}

@@ -50,8 +50,10 @@ type Config struct {
 	Wire WireKind
 	// Network is what links are like unless told otherwise.
 	Network Network
-	// Trace receives one JSON line per event; nil for none.
+	// Trace receives one JSON line per event, see package tracefile; nil for none.
 	Trace io.Writer
+	// Scenario is named in the trace's first line.
+	Scenario string
 	// EventsMax ends a run that does not end; 0 means 500 million.
 	EventsMax uint64
 	// StallTimeout is the real time without any event after which the world is
@@ -103,9 +105,9 @@ type World struct {
 	net    *network
 	trace  *trace
 
-	seq      uint64 // numbers the world's own events
-	fired    atomic.Uint64
-	stuckAt  int64 // virtual time of the last event, and how many came then
+	seq      uint64        // numbers the world's own events
+	fired    atomic.Uint64 // events, with the one whose turn it is: its number
+	stuckAt  int64         // virtual time of the last event, and how many came then
 	stuckFor int
 	bubble   time.Time // the bubble's clock at the start
 	failure  error
@@ -137,8 +139,9 @@ func Run(cfg Config, body func(w *World) error) (out Outcome, err error) {
 		byName: map[string]*Node{},
 		byPeer: map[transport.Peer]*Node{},
 		dir:    transport.NewStaticDirectory(),
-		trace:  newTrace(cfg.Trace),
 	}
+	w.trace = newTrace(w, cfg.Trace)
+	w.trace.head(cfg.Scenario, cfg.Seed)
 	w.log = slog.New(&logHandler{w: w})
 	if cfg.Perturb != 0 {
 		w.perturbation = newPerturbation(cfg.Perturb)
@@ -269,11 +272,12 @@ func (w *World) fire(e *event) {
 	w.advance(max(e.at, w.nowNS()))
 	w.guard(e)
 	fire := e.fire
+	n := w.fired.Add(1)
 	w.trace.event(w.nowNS(), e)
 	w.firing = e
 	fire()
 	w.firing = nil
-	if n := w.fired.Add(1); n%1024 == 0 && w.cfg.Progress != nil {
+	if n%1024 == 0 && w.cfg.Progress != nil {
 		w.cfg.Progress(w.Now(), n)
 	}
 }

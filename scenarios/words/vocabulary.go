@@ -8,6 +8,7 @@ import (
 
 	"github.com/taucloud/tau/scenarios/ports"
 	"github.com/taucloud/tau/scenarios/words/audit"
+	"github.com/taucloud/tau/scenarios/words/beliefs"
 	"github.com/taucloud/tau/scenarios/words/items"
 	"github.com/taucloud/tau/scenarios/words/jobs"
 	"github.com/taucloud/tau/scenarios/words/members"
@@ -30,6 +31,7 @@ func Vocabulary() scenario.Vocabulary {
 		Places:    slices.Concat(jobs.Places(), items.Places()),
 		Auditors:  audit.Auditors(),
 		Measures:  replicas.Measures(),
+		Beliefs:   beliefs.Of,
 		Checks: slices.Concat(
 			about(members.Checks(), "seer"), about(replicas.Checks(), replicas.Services...), about(versions.Checks(), "tns"),
 			about(jobs.PatrickChecks(), "patrick"), about(jobs.MonkeyChecks(), "monkey"), about(items.Checks(), "hoarder"),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/sim/fault"
+	"github.com/taucloud/tau/sim/tracefile"
 )
 
 // Story is what happened to one object.
@@ -21,14 +22,15 @@ type Story struct {
 	// Verdict, if not empty, ends the story.
 	Verdict string
 
-	rows  []row
-	end   time.Duration
-	trace *Trace
+	rows       []row
+	began      bool
+	begin, end time.Duration
+	trace      *Trace
 }
 
 // row is a line of the story; more are equal ones that follow it, the last at last.
 type row struct {
-	line
+	tracefile.Line
 	fault bool
 	more  int
 	last  time.Duration
@@ -48,10 +50,10 @@ func (t *Trace) ObjectOf(sentences ...string) string {
 	nodes := map[string]bool{}
 	for i := range t.lines {
 		l := &t.lines[i]
-		nodes[l.node] = true
-		for _, f := range l.fields {
-			if _, found := candidates[f.value]; found && l.kind == "fact" {
-				candidates[f.value] = true
+		nodes[l.Node] = true
+		for _, f := range l.Fields {
+			if _, found := candidates[f.Value]; found && l.Kind == tracefile.KindFact {
+				candidates[f.Value] = true
 			}
 		}
 	}
@@ -74,52 +76,60 @@ func (t *Trace) ObjectOf(sentences ...string) string {
 // run that could concern it.
 func (t *Trace) Tell(object string, end time.Duration, faults []fault.Fault) *Story {
 	s := &Story{Object: object, end: end, trace: t}
-	about := func(l *line) bool {
-		return l.node == object || slices.ContainsFunc(l.fields, func(f field) bool { return f.value == object })
-	}
-	for i := range t.lines {
-		if l := &t.lines[i]; l.kind == "fact" && about(l) {
-			if !slices.Contains(s.Nodes, l.node) {
-				s.Nodes = append(s.Nodes, l.node)
-			}
-			for _, f := range l.fields {
-				if f.value == object && s.Field == "" {
-					s.Field = f.name
-				}
-			}
-		}
-	}
+	s.meet()
 	wanted := map[string]bool{}
 	for _, f := range faults {
 		if fault.Concerns(f, s.Nodes) {
 			wanted[f.String()] = true
 		}
 	}
-	began := false
 	for i := range t.lines {
 		l := &t.lines[i]
-		if l.kind == "fact" && about(l) && !began {
-			began = true
+		if !s.began && s.about(l) {
+			s.began, s.begin = true, l.At
 			s.forget()
 		}
 		switch {
-		case l.kind == "fact" && about(l), l.kind == "log" && slices.Contains(s.Nodes, l.node),
-			l.kind == "fact" && l.service == "node" && slices.Contains(s.Nodes, l.node):
-			s.add(row{line: *l})
-		case l.kind == "world" && (wanted[strings.TrimPrefix(l.name, "end: ")] || l.name == "heal everything"):
-			s.add(row{line: *l, fault: true})
+		case s.about(l), l.Kind == tracefile.KindLog && slices.Contains(s.Nodes, l.Node),
+			l.Kind == tracefile.KindFact && l.Service == "node" && slices.Contains(s.Nodes, l.Node):
+			s.add(row{Line: *l})
+		case l.Kind == tracefile.KindWorld && (wanted[strings.TrimPrefix(l.Name, "end: ")] || l.Name == "heal everything"):
+			s.add(row{Line: *l, fault: true})
 		}
 	}
 	return s
 }
 
+// about reports whether a line is a fact of the object.
+func (s *Story) about(l *tracefile.Line) bool {
+	return l.Kind == tracefile.KindFact && l.Names(s.Object)
+}
+
+// meet finds the nodes that reported something of the object, and what it is.
+func (s *Story) meet() {
+	for i := range s.trace.lines {
+		l := &s.trace.lines[i]
+		if !s.about(l) {
+			continue
+		}
+		if !slices.Contains(s.Nodes, l.Node) {
+			s.Nodes = append(s.Nodes, l.Node)
+		}
+		for _, f := range l.Fields {
+			if f.Value == s.Object && s.Field == "" {
+				s.Field = f.Name
+			}
+		}
+	}
+}
+
 // forget leaves out what was over before the story begins.
 func (s *Story) forget() {
 	ended := func(r row) bool {
-		return slices.ContainsFunc(s.rows, func(o row) bool { return o.name == "end: "+r.name })
+		return slices.ContainsFunc(s.rows, func(o row) bool { return o.Name == "end: "+r.Name })
 	}
 	s.rows = slices.DeleteFunc(s.rows, func(r row) bool {
-		return !r.fault && r.name == "started" || r.fault && (strings.HasPrefix(r.name, "end: ") || ended(r))
+		return !r.fault && r.Name == "started" || r.fault && (strings.HasPrefix(r.Name, "end: ") || ended(r))
 	})
 }
 
@@ -127,12 +137,12 @@ func (s *Story) forget() {
 // again and again.
 func (s *Story) add(r row) {
 	same := func(o row) bool {
-		return !r.fault && o.node == r.node && o.name == r.name && o.text(s) == r.text(s)
+		return !r.fault && o.Node == r.Node && o.Name == r.Name && s.text(&o.Line) == s.text(&r.Line)
 	}
 	for i := len(s.rows) - 1; i >= 0 && i >= len(s.rows)-foldWithin; i-- {
 		if same(s.rows[i]) {
 			s.rows[i].more++
-			s.rows[i].last = r.at
+			s.rows[i].last = r.At
 			return
 		}
 	}
@@ -144,20 +154,20 @@ const foldWithin = 12
 
 // text are the fields of a fact, without what every line of the story has and how
 // long an answer took.
-func (r *row) text(s *Story) string {
+func (s *Story) text(r *tracefile.Line) string {
 	var parts []string
-	for _, f := range r.fields {
-		if f.value == s.Object || f.value == "" || f.name == "took" || r.kind != "fact" {
+	for _, f := range r.Fields {
+		if f.Value == s.Object || f.Value == "" || f.Name == "took" || r.Kind != tracefile.KindFact {
 			continue
 		}
-		value := f.value
-		if name := s.trace.peers[value]; name != "" && r.name != "started" {
+		value := f.Value
+		if name := s.trace.peers[value]; name != "" && r.Name != "started" {
 			value = name
 		}
 		if len(value) > valueLenMax {
 			value = value[:valueLenMax] + "..."
 		}
-		parts = append(parts, f.name+"="+value)
+		parts = append(parts, f.Name+"="+value)
 	}
 	return strings.Join(parts, " ")
 }
@@ -187,7 +197,7 @@ func (s *Story) Write(out io.Writer, rowsMax int) {
 	}
 	width := 0
 	for i := range s.rows {
-		width = max(width, len(s.rows[i].node))
+		width = max(width, len(s.rows[i].Node))
 	}
 	for i := range s.rows {
 		if i >= first && i < first+skipped {
@@ -205,19 +215,19 @@ func (s *Story) Write(out io.Writer, rowsMax int) {
 }
 
 func (r *row) write(out io.Writer, s *Story, width int) {
-	at := r.at.Round(time.Millisecond)
+	at := r.At.Round(time.Millisecond)
 	if r.fault {
-		fmt.Fprintf(out, "  %-10s %-*s  FAULT %s\n", at, width, "", r.name)
+		fmt.Fprintf(out, "  %-10s %-*s  FAULT %s\n", at, width, "", r.Name)
 		return
 	}
-	text := r.text(s)
+	text := s.text(&r.Line)
 	if len(text) > fieldsLenMax {
 		text = text[:fieldsLenMax] + "..."
 	}
 	if r.more > 0 {
 		text = strings.TrimSpace(text + fmt.Sprintf(" (and %d times until %s)", r.more, r.last.Round(time.Millisecond)))
 	}
-	fmt.Fprintf(out, "  %-10s %-*s  %s\n", at, width, r.node, strings.TrimSpace(r.service+" "+r.name+" "+text))
+	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("  %-10s %-*s  %s  %s", at, width, r.Node, strings.TrimSpace(r.Service+" "+r.Name+" "+text), r.Source), " "))
 }
 
 // writeHeard says what the nodes of the story could know of each other.

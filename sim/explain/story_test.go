@@ -9,23 +9,33 @@ import (
 	"github.com/taucloud/tau/sim/fault"
 )
 
-const trace = `{"t":0,"k":"fact","n":"core-1","s":"node","f":"started","incarnation":1,"peer":"sABWMx"}
-{"t":0,"k":"fact","n":"edge-2","s":"node","f":"started","incarnation":1,"peer":"gz7aup"}
-{"t":500000000,"k":"world","l":"pause core-1","a":1,"b":0}
-{"t":900000000,"k":"world","l":"end: pause core-1","a":1,"b":0}
-{"t":1000000000,"k":"fact","n":"core-1","s":"shop","f":"sold","order":"o-17","to":"gz7aup","n":3}
-{"t":2000000000,"k":"frame","n":"edge-2","l":"core-1>edge-2","a":3,"b":1,"size":33,"sum":1}
-{"t":2100000000,"k":"fact","n":"edge-2","s":"shop","f":"got","order":"o-17"}
-{"t":2200000000,"k":"fact","n":"edge-2","s":"shop","f":"got","order":"o-18"}
-{"t":3000000000,"k":"world","l":"isolate edge-2","a":2,"b":0}
-{"t":3000000000,"k":"world","l":"isolate edge-3","a":2,"b":0}
-{"t":4000000000,"k":"frame","n":"core-1","l":"edge-2>core-1","a":3,"b":1,"size":33,"sum":1}
-{"t":4000000000,"k":"missed","l":"edge-2>core-1"}
-{"t":5000000000,"k":"fact","n":"core-1","s":"shop","f":"asked","order":"o-17","took":5}
-{"t":6000000000,"k":"fact","n":"core-1","s":"shop","f":"asked","order":"o-17","took":6}
-{"t":7000000000,"k":"log","n":"edge-2","level":"WARN","msg":"nobody answers"}
-{"t":8000000000,"k":"fact","n":"core-1","s":"shop","f":"lost","order":"o-17"}
-{"t":9000000000,"k":"wake","n":"core-1","l":"x","a":1,"b":2}
+const trace = `{"t":0,"k":"trace","version":1,"scenario":"shop","seed":1}
+{"t":0,"k":"fact","n":"core-1","s":"node","f":"started","v":{"incarnation":1,"peer":"sABWMx"},"x":{"id":0}}
+{"t":0,"k":"fact","n":"edge-2","s":"node","f":"started","v":{"incarnation":1,"peer":"gz7aup"},"x":{"id":0}}
+{"t":500000000,"k":"world","l":"pause core-1","a":1,"b":0,"x":{"id":1,"cause":0}}
+{"t":900000000,"k":"world","l":"end: pause core-1","a":1,"b":0,"x":{"id":2,"cause":1}}
+{"t":990000000,"k":"world","l":"buy 3","a":1,"b":0,"x":{"id":3,"cause":0}}
+{"t":1000000000,"k":"frame","n":"core-1","l":"client>core-1","a":3,"b":1,"size":33,"sum":1,"x":{"id":4,"cause":3,"what":"request","method":"shop/buy","call":1}}
+{"t":1000000000,"k":"fact","n":"core-1","s":"shop","f":"sold","v":{"order":"o-17","to":"gz7aup","n":3},"x":{"id":4,"src":"shop/sell.go:7"}}
+{"t":2000000000,"k":"frame","n":"edge-2","l":"core-1>edge-2","a":3,"b":1,"size":33,"sum":1,"x":{"id":5,"cause":4,"what":"note","method":"shop/give"}}
+{"t":2100000000,"k":"wake","n":"edge-2","l":"give","a":3,"b":1,"x":{"id":6,"cause":5}}
+{"t":2100000000,"k":"fact","n":"edge-2","s":"shop","f":"got","v":{"order":"o-17"},"x":{"id":6,"src":"shop/get.go:9"}}
+{"t":2200000000,"k":"fact","n":"edge-2","s":"shop","f":"got","v":{"order":"o-18"},"x":{"id":6}}
+{"t":3000000000,"k":"world","l":"isolate edge-2","a":2,"b":0,"x":{"id":7,"cause":0}}
+{"t":3000000000,"k":"world","l":"isolate edge-3","a":2,"b":0,"x":{"id":8,"cause":0}}
+{"t":4000000000,"k":"frame","n":"core-1","l":"edge-2>core-1","a":3,"b":1,"size":33,"sum":1,"x":{"id":9,"cause":6,"what":"note","method":"shop/thanks"}}
+{"t":4000000000,"k":"missed","l":"edge-2>core-1","x":{"id":9}}
+{"t":4500000000,"k":"state","n":"core-1","s":"shop","about":"o-17","says":"sold to edge-2"}
+{"t":4500000000,"k":"state","n":"edge-2","s":"shop","about":"o-17","says":"mine"}
+{"t":4500000000,"k":"state","n":"edge-3","s":"shop","about":"o-17","says":"mine"}
+{"t":4500000000,"k":"state","n":"edge-3","s":"shop","about":"o-18","says":"mine"}
+{"t":5000000000,"k":"timer","n":"core-1","l":"shop","a":3,"b":1,"x":{"id":10,"cause":4}}
+{"t":5000000000,"k":"fact","n":"core-1","s":"shop","f":"asked","v":{"order":"o-17","took":5},"x":{"id":10}}
+{"t":6000000000,"k":"fact","n":"core-1","s":"shop","f":"asked","v":{"order":"o-17","took":6},"x":{"id":10}}
+{"t":7000000000,"k":"log","n":"edge-2","level":"WARN","msg":"nobody answers","x":{"id":10}}
+{"t":8000000000,"k":"timer","n":"core-1","l":"shop","a":3,"b":2,"x":{"id":11,"cause":10}}
+{"t":8000000000,"k":"fact","n":"core-1","s":"shop","f":"lost","v":{"order":"o-17"},"x":{"id":11,"src":"shop/sell.go:70"}}
+{"t":9000000000,"k":"wake","n":"core-1","l":"x","a":1,"b":2,"x":{"id":12,"cause":0}}
 `
 
 var told = []fault.Fault{
@@ -44,12 +54,12 @@ func TestStory(t *testing.T) {
 	var out strings.Builder
 	s.Write(&out, 0)
 	require.Equal(t, `the story of order o-17, on core-1, edge-2
-  1s         core-1  shop sold to=edge-2 n=3
-  2.1s       edge-2  shop got
+  1s         core-1  shop sold to=edge-2 n=3  shop/sell.go:7
+  2.1s       edge-2  shop got  shop/get.go:9
   3s                 FAULT isolate edge-2
   5s         core-1  shop asked (and 1 times until 6s)
   7s         edge-2  nobody answers
-  8s         core-1  shop lost
+  8s         core-1  shop lost  shop/sell.go:70
   9s                 FAILED no-lost-orders: at 8s
 who had last heard from whom at the end, 9s
   edge-2 from core-1 7s before
@@ -73,6 +83,50 @@ func TestObjectOf(t *testing.T) {
 	out.Reset()
 	tr.Tell("o-99", 9*time.Second, told).Write(&out, 0)
 	require.Equal(t, "the story of o-99: no fact names it\n", out.String())
+}
+
+func TestChain(t *testing.T) {
+	tr, err := Read(strings.NewReader(trace))
+	require.NoError(t, err)
+	s := tr.Tell("o-17", 9*time.Second, told)
+	var out strings.Builder
+	c := s.Chain("no-lost-orders: at 8s: order o-17 of core-1 is lost by edge-2 (shop lost of core-1)")
+	c.Write(&out)
+	require.Equal(t, `how it came to this: a line follows from the one before it, or from those behind its arrow
+    1  990ms              WORLD buy 3
+    2  1s         core-1  client -> core-1  request shop/buy
+    3  1s         core-1  shop sold to=edge-2 n=3  shop/sell.go:7
+    4  3s                 FAULT isolate edge-2
+    5  5s         core-1  timer of shop, after 4s  <- 3
+    6  5s         core-1  shop asked  <- 3, 5
+    7  6s         core-1  shop asked
+    8  8s         core-1  timer of shop, after 3s
+    9  8s         core-1  shop lost  shop/sell.go:70  <- 7, 8
+`, out.String())
+	out.Reset()
+	s.Chain("at 8s: edge-2 believes that it has o-17").Write(&out)
+	require.Contains(t, out.String(), "edge-2  core-1 -> edge-2  note shop/give, sent 1s before\n")
+	require.Contains(t, out.String(), "edge-2  shop got  shop/get.go:9\n")
+	require.Contains(t, out.String(), "core-1  shop lost", "the last of all, too")
+	require.Nil(t, tr.Tell("o-99", 9*time.Second, told).Chain("o-99 is lost"))
+	require.Equal(t, span{from: 6, to: 86}, foldOf(100))
+	require.Equal(t, span{}, foldOf(chainRows))
+}
+
+func TestBeliefsAndLosses(t *testing.T) {
+	tr, err := Read(strings.NewReader(trace))
+	require.NoError(t, err)
+	s := tr.Tell("o-17", 9*time.Second, told)
+	var out strings.Builder
+	s.WriteBeliefs(&out)
+	s.WriteLosses(&out)
+	require.Equal(t, `what was believed at the end, 9s
+  of it
+    shop on edge-2, edge-3: mine
+    shop on core-1: sold to edge-2
+what was not heard, or only after a link had healed
+  4s         edge-2 -> core-1  note shop/thanks
+`, out.String())
 }
 
 func TestReadRefusesWhatIsNoTrace(t *testing.T) {

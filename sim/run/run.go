@@ -62,6 +62,7 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 		Wire:     sim.WireKind(o.Wire),
 		Network:  sim.Network{Default: s.Network.Default, Of: s.Network.Shape},
 		Trace:    o.Trace,
+		Scenario: s.Name,
 		Progress: o.Progress,
 		Perturb:  o.Perturb,
 		// a machine that is busy otherwise is no reason to give up
@@ -128,6 +129,7 @@ type runner struct {
 
 	moments moments
 	state   state
+	beliefs beliefs
 	words   scenario.Vocabulary
 	// measured is what was read off the world at the end.
 	measured map[string]float64
@@ -158,7 +160,10 @@ func (r *runner) body(w *sim.World, seed uint64) error {
 		}
 		w.At(step.At, stepLabel(*step), func() { r.step(*step) })
 	}
-	defer func() { r.measured = r.measure() }()
+	defer func() {
+		r.measured = r.measure()
+		r.believe()
+	}()
 	if err := r.runUntil(r.scenario.Duration); err != nil {
 		return err
 	}
@@ -200,6 +205,7 @@ func (r *runner) runUntil(end time.Duration) error {
 		if err := r.world.RunUntil(min(next, end)); err != nil {
 			return err
 		}
+		r.believe()
 		if err := r.judges.poll(r.view()); err != nil {
 			return err
 		}
@@ -209,6 +215,8 @@ func (r *runner) runUntil(end time.Duration) error {
 	}
 	return nil
 }
+
+func (r *runner) believe() { r.beliefs.look(r.world, r.view(), r.words.Beliefs) }
 
 // settle waits until everything that is expected after healing holds at two
 // looks in a row.

@@ -40,6 +40,18 @@ type Vocabulary struct {
 	// Auditors ask all through every run what users could ask, unasked for by the
 	// scenario: what was answered becomes facts, which checks judge.
 	Auditors []Auditor
+	// Beliefs lists what a running service believes of things that have a name, for
+	// traces; nil for nothing. It must change nothing, and name each thing once.
+	Beliefs func(v check.View, s node.Service) []Belief
+}
+
+// Belief is what a service believes of one thing.
+type Belief struct {
+	// About is the thing as fields of facts name it: the id of a job, the root of an
+	// item, the name of a node.
+	About string
+	// Says is the belief, for people.
+	Says string
 }
 
 // Auditor is a workload that goes on in every scenario.

@@ -1,0 +1,154 @@
+// Package beliefs says what services believe of jobs, versions, items and nodes, in
+// words for people: a trace has it beside the facts, so that what nodes believed can
+// be held against each other.
+package beliefs
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/hoarder"
+	"github.com/taucloud/tau/services/monkey"
+	"github.com/taucloud/tau/services/patrick"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/services/seer"
+	"github.com/taucloud/tau/services/tns"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// Of lists what a running service believes right now, nothing for a service that it
+// does not know. Peers have the names that v knows.
+func Of(v check.View, s node.Service) (list []scenario.Belief) {
+	switch s := s.(type) {
+	case *monkey.Service:
+		return ofMonkey(s)
+	case *patrick.Service:
+		return append(ofPatrick(v, s), heads(s.Replica())...)
+	case *tns.Service:
+		return append(ofTNS(v, s), heads(s.Replica())...)
+	case *hoarder.Service:
+		return append(ofHoarder(v, s), heads(s.Replica())...)
+	case *seer.Service:
+		return ofSeer(s)
+	}
+	return nil
+}
+
+func ofMonkey(s *monkey.Service) (list []scenario.Belief) {
+	for _, h := range s.Holding() {
+		list = append(list, scenario.Belief{About: h.Job, Says: fmt.Sprintf("I hold the lock, attempt %d", h.Token.Attempt)})
+	}
+	return list
+}
+
+func ofPatrick(v check.View, s *patrick.Service) (list []scenario.Belief) {
+	for _, j := range s.Jobs() {
+		says := j.Status.String()
+		if j.Status == patrickapi.Locked {
+			says += " by " + nameOf(v, transport.Peer(j.Token.Holder)) + fmt.Sprintf(", attempt %d", j.Token.Attempt)
+		} else if j.Attempts > 0 {
+			says += fmt.Sprintf(" after %d attempts", j.Attempts)
+		}
+		if j.Cancelling {
+			says += ", to be cancelled"
+		}
+		if !s.HasTree(j.ID) {
+			says += ", its tree is not here"
+		}
+		list = append(list, scenario.Belief{About: j.ID, Says: says})
+	}
+	return list
+}
+
+func ofTNS(v check.View, s *tns.Service) (list []scenario.Belief) {
+	branches, err := s.Branches()
+	if err != nil {
+		return []scenario.Belief{{About: "branches", Says: err.Error()}}
+	}
+	for _, b := range branches {
+		current, err := s.Current(b.Project, b.Branch)
+		says := "live: " + versionText(v, current)
+		if err != nil {
+			says = err.Error()
+		}
+		list = append(list, scenario.Belief{About: b.Project + "/" + b.Branch, Says: says})
+		history, err := s.History(b.Project, b.Branch)
+		for _, version := range history {
+			if err == nil && version.Job != "" {
+				list = append(list, scenario.Belief{About: version.Job, Says: "published " + versionText(v, version)})
+			}
+		}
+	}
+	return once(list)
+}
+
+func versionText(v check.View, version tnsapi.Version) string {
+	text := fmt.Sprintf("commit %.12s of push %d", version.Commit, version.Order)
+	if version.Rollback > 0 {
+		text += fmt.Sprintf(", rollback %d", version.Rollback)
+	}
+	return text + fmt.Sprintf(", by attempt %d of %s", version.Token.Attempt, nameOf(v, transport.Peer(version.Token.Holder)))
+}
+
+func ofHoarder(v check.View, s *hoarder.Service) (list []scenario.Belief) {
+	for _, it := range s.Items() {
+		says := fmt.Sprintf("%s, %d of %d copies", it.State, len(it.Claimants), it.Target)
+		if len(it.Claimants) > 0 {
+			says += ": " + namesOf(v, it.Claimants)
+		}
+		if s.Holds(it.Root) {
+			says += "; here"
+		}
+		list = append(list, scenario.Belief{About: it.Root, Says: says})
+	}
+	return list
+}
+
+func ofSeer(s *seer.Service) (list []scenario.Belief) {
+	for _, m := range s.Members() {
+		list = append(list, scenario.Belief{About: m.Name, Says: fmt.Sprintf("alive, incarnation %d", m.Incarnation)})
+	}
+	return once(list)
+}
+
+// heads are the newest deltas of a replica.
+func heads(r storage.Replicated) []scenario.Belief {
+	if r == nil {
+		return nil
+	}
+	var short []string
+	for _, h := range r.Heads() {
+		short = append(short, h[max(0, len(h)-6):])
+	}
+	return []scenario.Belief{{About: "replica", Says: fmt.Sprintf("%s, %d entries, heads %s", r.State(), r.Stats().Entries, strings.Join(short, " "))}}
+}
+
+// once keeps the first belief about each thing.
+func once(list []scenario.Belief) []scenario.Belief {
+	slices.SortStableFunc(list, func(a, b scenario.Belief) int { return cmp.Compare(a.About, b.About) })
+	return slices.CompactFunc(list, func(a, b scenario.Belief) bool { return a.About == b.About })
+}
+
+func nameOf(v check.View, p transport.Peer) string {
+	for _, n := range v.Nodes() {
+		if n.Peer == p {
+			return n.Name
+		}
+	}
+	return p.Short()
+}
+
+func namesOf(v check.View, peers []transport.Peer) string {
+	names := make([]string, len(peers))
+	for i, p := range peers {
+		names[i] = nameOf(v, p)
+	}
+	return strings.Join(names, " ")
+}
