@@ -8,18 +8,17 @@ import (
 	"time"
 )
 
-// Breakdown is why a world could not go on: code panicked, or a turn never ended.
-// It is evidence like any other failure: Run returns it as its error, or, where the
-// bubble cannot be left any more, hands it to Config.Stuck.
+// Breakdown is why a world could not go on: code panicked, or a turn never ended. Run returns it as
+// its error or, if the bubble cannot be left any more, passes it to Config.Stuck.
 type Breakdown struct {
 	// Kind is BrokenByPanic or BrokenByStall.
 	Kind string
-	// Node, Service and Task are whose turn it was, as far as is known. The world
-	// itself has none.
+	// Node, Service and Task say whose turn it was, as far as is known. They are empty for the
+	// world itself.
 	Node, Service, Task string
 	// At is virtual time.
 	At time.Duration
-	// What is the value of the panic, or what was waited for.
+	// What is the value of the panic, or what the turn waited for.
 	What string
 	// Stack has the frames of code that is not the standard library's, innermost
 	// first, "function file:line".
@@ -56,7 +55,7 @@ func (w *World) panicked(value any) *Breakdown {
 	return b
 }
 
-// turnOf is a breakdown in the turn that goes on, or in the event that fires.
+// turnOf is a breakdown in the current turn, or in the event that fires.
 func (w *World) turnOf(kind string) *Breakdown {
 	b := &Breakdown{Kind: kind, At: w.Now()}
 	if t := w.current; t != nil {
@@ -98,8 +97,8 @@ func ownFrames(skip int) (list []string) {
 	}
 }
 
-// ownCode tells functions of modules, whose paths begin with a domain, from those
-// of the standard library, and of the simulator's own turning from what turns.
+// ownCode reports whether a function is code of a module, whose path begins with a domain, and not
+// of the standard library or of the simulator's own scheduling.
 func ownCode(function string) bool {
 	first, _, _ := strings.Cut(function, "/")
 	domain := strings.Contains(first, ".") && strings.Contains(function, "/") || strings.HasPrefix(function, "main.")
@@ -107,8 +106,7 @@ func ownCode(function string) bool {
 	return domain && !turning
 }
 
-// OwnFrames are the same of the goroutine that a traceback of the Go runtime
-// begins with.
+// OwnFrames are those frames of the first goroutine in a traceback of the Go runtime.
 func OwnFrames(traceback string) (list []string) {
 	if at := strings.Index(traceback, "goroutine "); at >= 0 {
 		traceback = traceback[at:]

@@ -7,13 +7,13 @@ import (
 
 // clocks are a node's two clocks as functions of virtual time.
 type clocks struct {
-	skew time.Duration // of the wall clock
+	skew time.Duration // by how much the wall clock is wrong
 	ppm  int64         // how much faster both run, in parts per million
 	// base is what elapsed showed at virtual time from, when ppm was last set or
 	// the clocks last stopped or went on.
 	base, from int64
-	// stopped: elapsed stands still since from. slept is for how long it has stood
-	// still before, which the wall clock has caught up on.
+	// stopped: elapsed stands still since from. slept is the sum of earlier standstills, which the
+	// wall clock has caught up on.
 	stopped bool
 	slept   time.Duration
 }
@@ -41,11 +41,10 @@ func (c *clocks) running(virtual int64) int64 {
 	return c.base + passed + passed/1e6*c.ppm + passed%1e6*c.ppm/1e6
 }
 
-// virtualAt is the first virtual time at which elapsed is at least e. It is
-// exact: a timer that fires a nanosecond early by its node's own clock may be
-// set again for that nanosecond, for ever. While the clocks stand still it is what
-// it would be if they went on where they stopped: too early, for who waits for it
-// looks again.
+// virtualAt is the first virtual time at which elapsed is at least e. It is exact: a timer that
+// fires a nanosecond early by its node's own clock may be set again for that nanosecond, for ever.
+// While the clocks stand still it assumes that they go on now: the result is too early, and its
+// user checks again.
 func (c *clocks) virtualAt(e int64) int64 {
 	d := e - c.base
 	if c.ppm == 0 {
@@ -79,5 +78,5 @@ func (c *clocks) setStopped(virtual int64, stopped bool) {
 	c.base, c.from, c.stopped = c.elapsedAt(virtual), virtual, stopped
 }
 
-// exitTask ends the calling task; its deferred functions run.
+// exitTask ends the calling task after its deferred functions.
 func exitTask() { runtime.Goexit() }

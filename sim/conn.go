@@ -27,7 +27,7 @@ type conn struct {
 	ends [2]*connEnd
 }
 
-// connEnd is what one incarnation holds of a conn: a transport.Conn.
+// connEnd is an incarnation's end of a conn: a transport.Conn.
 type connEnd struct {
 	conn      *conn
 	side      int
@@ -158,14 +158,13 @@ func (e *connEnd) arrive(f frame) {
 	to.host.handler.Frame(to, data)
 }
 
-// missed notes that the frame whose arrival was just traced is not heard, or not
-// yet.
+// missed traces that the frame whose arrival was just traced is not delivered, or not yet.
 func (e *connEnd) missed() {
 	w := e.conn.net.w
 	w.trace.missed(w.nowNS(), e.link.label)
 }
 
-// resend plans the arrival of what waited for the link.
+// resend plans the arrival of the frames that waited for the link.
 func (e *connEnd) resend(l *link) {
 	frames := e.waiting
 	e.waiting = nil
@@ -225,8 +224,8 @@ func (e *connEnd) close() {
 	}
 }
 
-// tellOther sends the reset after what was sent before. Over a cut link it gets
-// lost, and the other end has to find out by itself.
+// tellOther sends the reset after all earlier frames. Over a cut link it is lost, and the other end
+// must notice by its keepalive.
 func (e *connEnd) tellOther() {
 	to, w := e.other(), e.conn.net.w
 	if to.host.life.ended() {
@@ -257,7 +256,7 @@ func (c *conn) release() {
 	n.carrier.disconnect(c)
 }
 
-// watchKeepalive makes both ends give up some time from now.
+// watchKeepalive makes both ends give up some time from now, unless calm is called.
 func (c *conn) watchKeepalive() {
 	for _, e := range c.ends {
 		e.watchKeepalive()
@@ -289,7 +288,7 @@ func (c *conn) silent() bool {
 	return c.ends[0].link.cut || c.ends[1].link.cut || c.ends[0].host.node.suspended || c.ends[1].host.node.suspended
 }
 
-// calm makes the ends not give up.
+// calm cancels that the ends give up.
 func (c *conn) calm() {
 	for _, e := range c.ends {
 		if e.keepalive != nil {
@@ -310,7 +309,7 @@ func (c *conn) healed() {
 	for _, e := range c.ends {
 		if e.closed || e.host.life.ended() {
 			if !e.other().closed {
-				e.tellOther() // the answer to whatever the other end sends
+				e.tellOther() // the other end learns of it when it sends
 			}
 		}
 	}

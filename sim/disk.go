@@ -50,7 +50,7 @@ func newDisk(life *incarnation) *disk {
 	return &disk{life: life, under: n.disk}
 }
 
-// setDiskFaults puts the hooks in that the present condition needs.
+// setDiskFaults installs the hooks for the present condition.
 func (n *Node) setDiskFaults() {
 	f := memdisk.Faults{Fail: n.faults.fail(n), Read: n.faults.read(n)}
 	if c := n.faults.condition; c.LossProbability > 0 || c.MisdirectProbability > 0 {
@@ -59,7 +59,7 @@ func (n *Node) setDiskFaults() {
 	n.disk.SetFaults(f)
 }
 
-// record decides what becomes of the records of a write.
+// record decides the fates of the records of a write.
 func (f *diskFaults) record(n *Node) func(string) (memdisk.Fate, uint64) {
 	return func(string) (memdisk.Fate, uint64) {
 		f.ops++
@@ -242,7 +242,7 @@ func (d *disk) Delete(ctx context.Context, key datastore.Key) error {
 	return d.under.Delete(ctx, key)
 }
 
-// Sync implements datastore.Datastore. It cannot wait; Flush is what counts.
+// Sync implements datastore.Datastore. It cannot wait; durability is up to Flush.
 func (d *disk) Sync(context.Context, datastore.Key) error { return d.alive() }
 
 // Batch implements datastore.Batching.

@@ -2,9 +2,9 @@ package sim
 
 import "math/rand/v2"
 
-// Randomness is keyed, not streamed: each draw is a hash of the seed and of
-// what is being decided, so that one more draw in one place changes nothing
-// elsewhere, and traces of neighbouring runs stay comparable.
+// Randomness is keyed, not streamed: each draw is a hash of the seed and the subject of the
+// decision, so that one more draw in one place changes nothing elsewhere, and traces of similar
+// runs stay comparable.
 
 // mix is the finalizer of splitmix64 (Steele, Lea, Flood 2014).
 func mix(x uint64) uint64 {
@@ -64,7 +64,7 @@ func (w *World) Draw(name string, numbers ...uint64) uint64 {
 	return w.draw(hashText(name), numbers...)
 }
 
-// newRand is a source for one service instance, keyed by its name.
+// newRand is a random source for one service instance, keyed by its name.
 func (w *World) newRand(numbers ...uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(w.draw(drawRand, numbers...), mix(w.cfg.Seed)))
 }

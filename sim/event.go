@@ -26,8 +26,8 @@ const (
 
 var kindNames = [...]string{"?", "world", "start", "wake", "timer", "frame", "dial", "dialed", "closed", "flush", "crash", "resend", "enter"}
 
-// event is something that will happen. (node, kind, a, b) is its canonical key:
-// it is unique, and it does not depend on which goroutine registered first.
+// event is a pending event. (node, kind, a, b) is its canonical key: it is unique, and it does not
+// depend on which goroutine registered first.
 type event struct {
 	at   int64 // virtual nanoseconds
 	tie  uint64
@@ -106,8 +106,8 @@ func (w *World) rank(e *event) {
 	e.index = -1
 }
 
-// collect moves what was registered and noted since the last time to the heap.
-// It is called between two turns, when every goroutine is blocked.
+// collect moves events and signals registered since the last call to the heap. It is called between
+// two turns, when every goroutine is blocked.
 func (w *World) collect() {
 	if len(w.signalled) > 0 { // nobody else is running
 		noted := w.signalled
@@ -121,8 +121,7 @@ func (w *World) collect() {
 	w.drain()
 }
 
-// drain moves what was registered since the last time to the heap. It may be
-// called within a turn.
+// drain moves events registered since the last call to the heap. It may be called within a turn.
 func (w *World) drain() {
 	w.pendingMu.Lock()
 	batch := w.pending

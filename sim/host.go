@@ -62,7 +62,7 @@ func (h *host) Open(to transport.Peer, _ transport.Class, opened func(transport.
 	})
 }
 
-// report plans something that the dialer will hear of.
+// report plans a report to the dialer.
 func (d *dial) report(kind eventKind, in int64, label string, key uint64, f func()) *event {
 	h := d.host
 	e := &event{
@@ -124,7 +124,7 @@ func (d *dial) finish(c *conn, err error) {
 	}
 	if c == nil {
 		if d.accepted != nil {
-			d.accepted.ends[0].close() // the target believes in it
+			d.accepted.ends[0].close() // the target considers it open
 		}
 		d.opened(nil, transport.New(transport.Unreachable, "dial", err.Error()))
 		return
@@ -142,8 +142,8 @@ func (h *host) Close() error {
 	return nil
 }
 
-// silence makes the other ends of all conns give up some time from now, because
-// the node sleeps, or not any more.
+// silence makes the other ends of all conns give up some time from now, because the node sleeps, or
+// cancels that.
 func (h *host) silence(on bool) {
 	for _, id := range slices.Sorted(maps.Keys(h.ends)) {
 		end := h.ends[id]

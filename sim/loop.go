@@ -10,9 +10,8 @@ import (
 	"github.com/taucloud/tau/clock"
 )
 
-// loop is the simulated clock.Loop of one service instance. One task runs at a
-// time in the whole world, so a loop needs no lock: it only has to find its way
-// back to the task that parked.
+// loop is the simulated clock.Loop of one service instance. One task runs at a time in the whole
+// world, so a loop needs no lock: it only has to resume the task that parked.
 type loop struct {
 	w      *World
 	life   *incarnation
@@ -132,8 +131,8 @@ func (l *loop) start(on clock.Loop, name string, f func(ctx context.Context)) {
 	})
 }
 
-// Enter implements clock.Loop. The tasks of foreign goroutines have numbers of
-// their own, so that it does not matter what the turn's owner does meanwhile.
+// Enter implements clock.Loop. The tasks of foreign goroutines are numbered separately, so that
+// concurrent actions of the turn's owner do not matter.
 func (l *loop) Enter(name string, f func(ctx context.Context)) <-chan struct{} {
 	return l.startForeign(l, name, f)
 }
@@ -229,7 +228,7 @@ func (t *task) end() {
 	t.givesUp()
 }
 
-// hasTurn and givesUp tell perturbation whose turn it is.
+// hasTurn and givesUp tell the perturbation whose turn it is.
 func (t *task) hasTurn() {
 	if p := t.loop.w.perturbation; p != nil {
 		p.owner.Store(t.runner.id)

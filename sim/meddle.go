@@ -35,7 +35,7 @@ func (h *host) Again(from transport.Peer) (later time.Duration, again bool) {
 	return time.Duration(within(mix(d), int64(l.again.Min), int64(l.again.Max))), true
 }
 
-// laterField is what a later release has and this one does not know.
+// laterField is a field of a later release, unknown to this one.
 const laterField = "OfALaterRelease"
 
 // Written implements transport.Meddler: a later release has one more field in
@@ -61,8 +61,8 @@ var laterEncoding, _ = cbor.CoreDetEncOptions().EncMode()
 // cborMap is the major type of CBOR maps.
 const cborMap = 5
 
-// withLaterField adds the field to all maps whose keys are numbers of fields, or
-// names as fields of ours have them, with a capital.
+// withLaterField adds the field to all maps that encode structs: their keys are numbers, or names
+// with a capital.
 func withLaterField(v any) any {
 	switch v := v.(type) {
 	case map[any]any:
@@ -103,7 +103,7 @@ func (h *host) Answer(to transport.Peer, method string, response []byte) []byte 
 		return response
 	}
 	n.effects.Lies++
-	lie := slices.Clone(response) // services may lend what they answer
+	lie := slices.Clone(response) // the response may be shared with the service
 	for range 1 + d%liedBits {
 		d = mix(d)
 		bit := d % uint64(8*len(lie))

@@ -20,7 +20,7 @@ type mocknetWire struct {
 	hosts  map[*Node]*libp2p.Host
 	linked map[uint64]bool
 	conns  map[uint64]*carried // by conn id
-	// hello and arrived hand what comes out of mocknet to the world's thread.
+	// hello and arrived pass frames from mocknet to the world's thread.
 	hello   chan inbound
 	arrived chan inbound
 
@@ -68,7 +68,7 @@ func (m *mocknetWire) addNode(n *Node) error {
 	return nil
 }
 
-// connect opens a libp2p conn and names it by its first frame.
+// connect opens a libp2p conn and identifies it by its first frame.
 func (m *mocknetWire) connect(c *conn) error {
 	from, to := c.ends[0].host.node, c.ends[1].host.node
 	if key := pairKey(from, to); !m.linked[key] {

@@ -10,7 +10,7 @@ import (
 	"github.com/taucloud/tau/sim/fault"
 )
 
-// Network is what links are like unless a fault changes them.
+// Network is the shape of links without faults.
 type Network struct {
 	// Default holds for every link; a zero latency means 1ms..5ms.
 	Default fault.Shape
@@ -19,9 +19,9 @@ type Network struct {
 	Of func(from, to string) fault.Shape
 }
 
-// The behaviour of conns when the network does not answer.
+// Timeouts of conns when the network does not answer.
 const (
-	// dialTimeout is when a dial that nobody answers fails.
+	// dialTimeout is when an unanswered dial fails.
 	dialTimeout = 5 * time.Second
 	// keepaliveMin and keepaliveMax bound how long an end of a conn takes to
 	// notice that the other cannot be reached any more.
@@ -41,16 +41,16 @@ var defaultLatency = fault.Shape{LatencyMin: time.Millisecond, LatencyMax: 5 * t
 // network decides about every frame between two nodes: when it arrives, and
 // whether. A carrier only moves the bytes.
 //
-// A conn over a cut link behaves as TCP does: it stalls. If the link heals
-// before an end gave up, what was sent arrives late and in order; otherwise each
-// end hears of the loss by itself, some time after the cut.
+// A conn over a cut link behaves as TCP does: it stalls. If the link heals before an end gives up,
+// frames arrive late and in order; otherwise each end notices the loss by itself, some time after
+// the cut.
 type network struct {
 	w       *World
 	carrier carrier
 	links   map[uint64]*link
 	ordered []*link // the same, as inUse last left them
 	faults  func(from, to string) fault.LinkState
-	// affected is told when a fault makes a difference on a link, see hit.
+	// affected is called when a fault makes a difference on a link, see hit.
 	affected func(from, to string, part fault.LinkPart)
 	pairs    map[uint64][]*conn
 	conns    uint64 // numbers conns
@@ -67,7 +67,7 @@ type link struct {
 	frames, dials, rsts uint64         // sequence numbers, for keys and draws
 	busyUntil           int64          // when the last frame has left, with a bandwidth
 	stalled             []*connEnd     // ends with frames that wait for this link
-	told                fault.LinkPart // parts of the present state that have made a difference
+	told                fault.LinkPart // parts of the present state whose effect was reported
 }
 
 func newNetwork(w *World, c carrier) *network {
@@ -90,13 +90,13 @@ func (n *network) link(from, to *Node) *link {
 	return l
 }
 
-// adopt makes a link what faults make of it.
+// adopt updates a link to the state that faults give it.
 func (l *link) adopt(s fault.LinkState) {
 	l.cut, l.held, l.refused, l.shape = s.Cut, s.Held, s.Refused, l.base.With(s.Shape)
 	l.again = s.Again
 }
 
-// stateOf is what faults do to a link, whether it is in use or not.
+// stateOf is the state that faults give a link, whether it is in use or not.
 func (n *network) stateOf(from, to *Node) fault.LinkState {
 	if n.faults == nil {
 		return fault.LinkState{}
@@ -121,7 +121,7 @@ func pairKey(a, b *Node) uint64 {
 	return uint64(min(a.index, b.index))<<32 | uint64(max(a.index, b.index))
 }
 
-// hit notes that a part of what faults do to a link makes a difference now.
+// hit reports that a part of a link's faulty state makes a difference now.
 func (n *network) hit(l *link, part fault.LinkPart) {
 	if l.told&part == 0 && n.affected != nil {
 		l.told |= part
@@ -129,8 +129,7 @@ func (n *network) hit(l *link, part fault.LinkPart) {
 	}
 }
 
-// stops reports whether something that travels on a link does not arrive, which
-// is then the doing of a fault.
+// stops reports whether a fault keeps a frame on a link from arriving.
 func (n *network) stops(l *link) bool {
 	if l.cut {
 		n.hit(l, fault.PartCut)
@@ -144,7 +143,7 @@ func (n *network) stops(l *link) bool {
 // blocked reports whether frames cannot pass.
 func (l *link) blocked() bool { return l.cut || l.held }
 
-// latency draws the delay of the numbered message of one purpose.
+// latency draws the delay of a message, by its purpose and number.
 func (n *network) latency(l *link, purpose eventKind, seq uint64) int64 {
 	d := n.w.draw(drawLatency, linkKey(l.from, l.to), uint64(purpose), seq)
 	return within(d, int64(l.shape.LatencyMin), int64(l.shape.LatencyMax)) + n.retransmission(l, purpose, seq)
@@ -196,9 +195,8 @@ func (n *network) apply(l *link, s fault.LinkState) (reshaped bool) {
 	return l.shape != before
 }
 
-// retime lets frames that are on their way over some links arrive earlier, if
-// the links have become faster: who slowed them down does not keep them when it
-// is over.
+// retime lets frames in flight over some links arrive earlier, if the links have become faster: a
+// fault that slowed them down has no effect after its end.
 func (n *network) retime(links map[*link]bool) {
 	n.w.drain()
 	byEnd := map[*connEnd][]*event{}
@@ -239,7 +237,7 @@ func (e *connEnd) retime(frames []*event) {
 	e.lastAt = previous
 }
 
-// resend lets the frames go that waited for the link, in order.
+// resend sends the frames that waited for the link, in order.
 func (n *network) resend(l *link) {
 	if l.blocked() {
 		return

@@ -37,13 +37,13 @@ type Node struct {
 	paused   bool
 	// suspended: as paused, and the clocks stand still.
 	suspended bool
-	deferred  []*event // what would have happened while it was frozen
+	deferred  []*event // events that were due while it was frozen
 	since     time.Duration
 	look      func(service string) node.Service // service, made once for all views
 	settings  func(service string) any          // configured, likewise
-	restart   bool                              // start again once the orderly stop is over
-	// orders counts what was asked of the node from outside: a supervisor's
-	// restart does not overrule what came after it.
+	restart   bool                              // start again after the orderly stop
+	// orders counts the commands from outside: a supervisor's restart does not override a later
+	// command.
 	orders int
 }
 
@@ -73,8 +73,8 @@ type NodeConfig struct {
 	Later bool
 }
 
-// startRetryDelay is how soon a node whose start went wrong tries again, as a
-// supervisor would.
+// startRetryDelay is the pause before a node whose start failed is started again, as by a
+// supervisor.
 const startRetryDelay = time.Second
 
 // AddNode adds a node that is down. Its place in the order of additions is part
@@ -220,7 +220,7 @@ func (n *Node) crash(loseDisk bool) {
 	}
 }
 
-// tornProbability is how often the last write that survives a crash is torn.
+// tornProbability is the probability that the last write that survives a crash is torn.
 const tornProbability = 0.3
 
 // leave ends the incarnation.
@@ -253,8 +253,8 @@ func (life *incarnation) crashFromWithin() {
 // ownCrashRestart is when a node that crashed by a failpoint starts again.
 const ownCrashRestart = 5 * time.Second
 
-// supervise starts a node that went down by itself again, unless somebody
-// decides otherwise meanwhile.
+// supervise starts a node again that went down by itself, unless there is a command for it
+// meanwhile.
 func (n *Node) supervise(delay time.Duration) {
 	orders := n.orders
 	n.w.After(delay, "restart "+n.name, func() {
@@ -278,8 +278,8 @@ func (life *incarnation) end() {
 	life.node.deferred = nil
 }
 
-// setPaused stops the world of one node, or lets it go on: then everything that
-// was due happens now, in the order in which it was due.
+// setPaused freezes one node, or lets it go on: then everything that was due happens now, in the
+// order in which it was due.
 func (n *Node) setPaused(paused bool) {
 	if n.paused == paused || (paused && n.life == nil) {
 		return
@@ -306,8 +306,7 @@ func (n *Node) setSuspended(suspended bool) {
 // frozen: nothing of the node runs.
 func (n *Node) frozen() bool { return n.paused || n.suspended }
 
-// thaw lets what was due happen, unless the node is still frozen for another
-// reason.
+// thaw fires the events that were due, unless the node is still frozen for another reason.
 func (n *Node) thaw() {
 	if n.frozen() {
 		return

@@ -12,16 +12,15 @@ import (
 
 // parking is one Park of a task, or its leave.
 //
-// What ends it is only noted when it happens: in a turn, or on whatever
-// goroutine a library or the standard library's contexts use. What that means
-// is decided by the world when the turn is over and every goroutine is blocked,
-// from the set of what was noted (see outcome). So it makes no difference which
-// came first, and nobody but the world ever has to order anything.
+// A reason for its end is only recorded as a signal when it occurs: in a turn, or on any goroutine
+// of a library or the standard library's contexts. The world decides the result when the turn is
+// over and every goroutine is blocked, from the set of signals (see outcome). So the order of
+// signals makes no difference, and only the world orders events.
 type parking struct {
 	task *task
 	seq  uint64
 	ctx  context.Context // what may end it, nil: nothing but a wake
-	// signals is what has been noted.
+	// signals is the set of signals so far.
 	signals atomic.Uint32
 	decided bool // its wake is an event
 	over    bool
@@ -33,26 +32,25 @@ type parking struct {
 
 // The signals.
 const (
-	signalWake  uint32 = 1 << iota // somebody woke it
+	signalWake  uint32 = 1 << iota // wake was called
 	signalStop                     // its loop stops in order
 	signalEnded                    // its context has ended
 )
 
-// signal notes something. It may be called from any goroutine.
+// signal records a signal. It may be called from any goroutine.
 func (p *parking) signal(s uint32) {
 	w := p.task.loop.w
 	w.disturb()
 	if p.signals.Or(s) != 0 {
-		return // the world looks at it already
+		return // the world has been told already
 	}
 	w.pendingMu.Lock()
 	w.signalled = append(w.signalled, p)
 	w.pendingMu.Unlock()
 }
 
-// outcome is what a park returns for the signals of one turn. A wake comes
-// first, because whoever woke counts on it; a stop hides the end of the contexts
-// that it causes.
+// outcome is what a park returns for the signals of one turn. A wake comes first, because its
+// caller relies on it; a stop precedes the end of the contexts that it causes.
 func outcome(signals uint32, ctx context.Context) error {
 	switch {
 	case signals&signalWake != 0:
@@ -64,8 +62,8 @@ func outcome(signals uint32, ctx context.Context) error {
 	}
 }
 
-// decide makes an event of what the last turn has noted about a park. It is
-// called between two turns, when every goroutine is blocked.
+// decide makes an event of the last turn's signals of a park. It is called between two turns, when
+// every goroutine is blocked.
 func (p *parking) decide(w *World) {
 	if p.over || p.decided {
 		return
@@ -102,8 +100,7 @@ func (l *loop) park(on clock.Loop, ctx context.Context, arm func(wake func())) e
 	return l.wait(p)
 }
 
-// Leave implements clock.Loop. Nothing else happens in the world until f has
-// returned or waits for something of this world.
+// Leave implements clock.Loop. Nothing else happens in the world until f has returned or blocks.
 func (l *loop) Leave(ctx context.Context, f func()) error { return l.leave(l, ctx, f) }
 
 func (l *loop) leave(on clock.Loop, ctx context.Context, f func()) error {

@@ -10,15 +10,13 @@ import (
 	"time"
 )
 
-// perturbation disturbs in real time whatever may not matter: it lets other
-// goroutines go first, or delays, at random wherever the world, a task or a
-// library does something that the world hears of, and it keeps the processors
-// busy beside. A world under perturbation must keep its digest; one whose order
-// depends on which goroutine is faster loses it soon.
+// perturbation disturbs the real-time order of goroutines, which must not matter: it yields or
+// delays at random wherever a goroutine calls into the world, and keeps the processors busy. A
+// world under perturbation must keep its digest; one whose order depends on which goroutine is
+// faster soon gets another.
 //
-// It also enforces the rule behind: the numbers of events are given in turns
-// only. A goroutine that has no turn and gives one panics, whether or not it
-// would have been the faster one this time.
+// It also enforces the underlying rule: the numbers of events are given in turns only. A goroutine
+// without the turn that gives one panics, also if the order would have been right this time.
 type perturbation struct {
 	state atomic.Uint64
 	spun  atomic.Uint64
@@ -38,7 +36,7 @@ func newPerturbation(seed uint64) *perturbation {
 	return p
 }
 
-// draw is unlike all draws of the world: it may differ from run to run.
+// draw is a random number that, unlike all draws of the world, differs from run to run.
 func (p *perturbation) draw() uint64 { return mix(p.state.Add(0x9e3779b97f4a7c15)) }
 
 // The bounds of delays, in turns of spin, each about a nanosecond. A goroutine
@@ -73,7 +71,7 @@ func (p *perturbation) spin(turns uint64) {
 	for range turns {
 		x = mix(x)
 	}
-	p.spun.Store(x) // so that it is not optimised away
+	p.spun.Store(x) // keeps the loop from being optimised away
 }
 
 // distract occupies a processor at random times until done is closed. It must

@@ -46,8 +46,8 @@ func (n *Node) view() check.NodeView {
 	}
 }
 
-// promptly is what a fault may delay a frame by before two nodes do not count as
-// connected any more: no time-out of a service is meant for more.
+// promptly is the largest delay by faults at which two nodes still count as connected: the timeouts
+// of services allow for no more.
 const promptly = time.Second
 
 // lossPromptly is how much may be lost on a link on which frames come promptly: not

@@ -4,13 +4,11 @@
 //
 // # How it stays the same
 //
-// Everything runs in a testing/synctest bubble, so that libraries' own timers
-// are virtual too. Every injected operation that must wait registers an
-// [event] and blocks. The world's thread waits until every goroutine is
-// blocked, takes the earliest event by (virtual time, seeded tie-break of the
-// event's canonical key), fires exactly that one, and waits again. Goroutines of
-// libraries run freely between two events; what they ask of the world is put in
-// order by its key, not by who came first.
+// Everything runs in a testing/synctest bubble, so that libraries' own timers are virtual too.
+// Every injected operation that must wait registers an [event] and blocks. The world's thread waits
+// until every goroutine is blocked, takes the earliest event by (virtual time, seeded tie-break of
+// the event's canonical key), fires exactly that one, and waits again. Goroutines of libraries run
+// freely between two events; their requests to the world are ordered by key, not by arrival.
 package sim
 
 import (
@@ -31,8 +29,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// WireKind chooses what carries the bytes between nodes. The choice does not
-// change a run's digest.
+// WireKind chooses the carrier of the bytes between nodes. The choice does not change a run's
+// digest.
 type WireKind string
 
 // The wires.
@@ -43,12 +41,12 @@ const (
 	Direct WireKind = "direct"
 )
 
-// Config is what a world is made from.
+// Config describes a world.
 type Config struct {
 	Seed uint64
 	// Wire is Direct if empty.
 	Wire WireKind
-	// Network is what links are like unless told otherwise.
+	// Network is the shape of links without faults.
 	Network Network
 	// Trace receives one JSON line per event, see package tracefile; nil for none.
 	Trace io.Writer
@@ -56,12 +54,12 @@ type Config struct {
 	Scenario string
 	// EventsMax ends a run that does not end; 0 means 500 million.
 	EventsMax uint64
-	// StallTimeout is the real time without any event after which the world is
-	// taken for stuck. 0 means 10 s.
+	// StallTimeout is the real time without any event after which the world counts as stuck. 0
+	// means 10 s.
 	StallTimeout time.Duration
-	// Stuck is told of a breakdown after which the bubble cannot be left, and of
-	// what the run came to; it must end the process. It may be called on any
-	// goroutine. nil prints all goroutines and exits with 70.
+	// Stuck is called after a breakdown that makes it impossible to leave the bubble, with the
+	// run's outcome; it must end the process. It may be called on any goroutine. nil prints all
+	// goroutines and exits with 70.
 	Stuck func(Outcome, *Breakdown)
 	// Progress, if set, is called about every 1,000 events on the world's thread.
 	Progress func(virtual time.Duration, events uint64)
@@ -70,7 +68,7 @@ type Config struct {
 	Perturb uint64
 }
 
-// Outcome is what a run came to.
+// Outcome is the result of a run.
 type Outcome struct {
 	// Digest is the SHA-256 of all trace lines, in hexadecimal.
 	Digest string
@@ -92,7 +90,7 @@ type World struct {
 	pendingMu sync.Mutex
 	pending   []*event
 	spare     []*event
-	// signalled are the parks of which a turn has noted something.
+	// signalled are the parks with signals from the last turn.
 	signalled      []*parking
 	spareSignalled []*parking
 
@@ -115,7 +113,7 @@ type World struct {
 	log      *slog.Logger
 }
 
-// epoch is what an unskewed wall clock shows at the start.
+// epoch is the reading of an unskewed wall clock at the start.
 var epoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // sameInstantMax is how many events may happen without time moving.
@@ -148,10 +146,10 @@ func Run(cfg Config, body func(w *World) error) (out Outcome, err error) {
 	}
 	stopWatching := w.watch()
 	defer stopWatching()
-	// testing.T is needed to make the bubble: nothing is ever reported on it.
+	// testing.T is needed to make the bubble only: nothing is reported on it.
 	synctest.Test(&testing.T{}, func(*testing.T) {
 		defer func() {
-			if v := recover(); v != nil { // what has begun in the bubble cannot be ended any more
+			if v := recover(); v != nil { // the bubble's goroutines cannot be ended any more
 				w.stuck(w.first(w.panicked(v)))
 			}
 		}()
@@ -255,7 +253,7 @@ func (w *World) RunUntil(d time.Duration) (err error) {
 		}
 		w.fire(heap.Pop(&w.events).(*event))
 	}
-	w.settle() // what failed may have been a turn that still goes on
+	w.settle() // the failure may have occurred in a turn that still runs
 	return w.failure
 }
 
@@ -282,8 +280,8 @@ func (w *World) fire(e *event) {
 	}
 }
 
-// advance moves virtual time, and the bubble's clock after it. The bubble need
-// not follow each nanosecond: only libraries look at it.
+// advance moves virtual time, and the bubble's clock after it. The bubble's clock need not follow
+// each nanosecond: only libraries read it.
 func (w *World) advance(at int64) {
 	w.virtual.Store(at)
 	if behind := time.Duration(at) - time.Since(w.bubble); behind >= 100*time.Millisecond {
@@ -306,7 +304,7 @@ func (w *World) settle() {
 	}
 }
 
-// guard ends runs that do not end by themselves.
+// guard ends a run that exceeds its bounds.
 func (w *World) guard(e *event) {
 	if w.fired.Load() >= w.cfg.EventsMax {
 		w.Fail(fmt.Errorf("sim: more than %d events", w.cfg.EventsMax))
@@ -320,9 +318,8 @@ func (w *World) guard(e *event) {
 	}
 }
 
-// watch gives a world up in which nothing happens for too long in real time,
-// which is what a task that holds a mutex while it waits looks like. It must be
-// started outside of the bubble.
+// watch gives up a world without events for too long in real time, as when a task holds a mutex
+// while it waits. It must be started outside of the bubble.
 func (w *World) watch() (stop func()) {
 	done := make(chan struct{})
 	go func() {

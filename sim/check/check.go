@@ -1,7 +1,6 @@
-// Package check is what a simulated world is judged by: checkers that listen to
-// every fact that services report, that look at the whole world from outside
-// between two turns, and that say after all faults have healed whether the
-// cloud has recovered. It knows no service: those that do live below
+// Package check defines how a simulated world is judged: checkers listen to every fact that
+// services report, look at the whole world between two turns, and decide after all faults have
+// healed whether the cloud has recovered. It knows no service; the checkers of services are below
 // scenarios/words, one package for each kind of thing.
 package check
 
@@ -60,8 +59,7 @@ func (f Fact) Int(name string) int64 {
 	return 0
 }
 
-// View is the world seen by somebody who knows everything. It is only used
-// between turns and must not be kept.
+// View is the whole world, seen from outside. It is only used between turns and must not be kept.
 type View interface {
 	// Now is the virtual time since the start.
 	Now() time.Duration
@@ -82,9 +80,9 @@ type NodeView struct {
 	Services []string
 	// Up: the node runs and all its services have started.
 	Up bool
-	// ShouldBeUp: the scenario has booted the node and no fault keeps it down, so
-	// that it runs, or starts, or nobody but the cloud is to blame that it does
-	// not. Count these in what must be true of the living, see [Missing].
+	// ShouldBeUp: the scenario has booted the node and no fault keeps it down, so that it runs or
+	// starts, or the cloud is at fault. Use it for what must be true of running nodes, see
+	// [Missing].
 	ShouldBeUp bool
 	// Paused or suspended: nothing of it runs.
 	Paused bool
@@ -114,15 +112,14 @@ type Checker interface {
 	Name() string
 }
 
-// OnFact hears of every fact, in order. An error is a violation.
+// OnFact is called with every fact, in order. An error is a violation.
 type OnFact interface {
 	Checker
 	Fact(f Fact) error
 }
 
-// OnWitness hears of every fact and sees the world at that very moment, in the
-// middle of a turn: it may look at disks and connections, and not at services.
-// An error is a violation.
+// OnWitness is called with every fact and the world at that moment, in the middle of a turn: it may
+// look at disks and connections, but not at services. An error is a violation.
 type OnWitness interface {
 	Checker
 	Witness(v View, f Fact) error
@@ -135,9 +132,8 @@ type OnPoll interface {
 	Poll(v View) error
 }
 
-// OnSettled is asked again and again after all faults have healed. nil means
-// that what was demanded holds; it must hold within the scenario's bound and
-// at the end.
+// OnSettled is called repeatedly after all faults have healed. nil means that the expectation
+// holds; it must hold within the scenario's bound and at the end.
 type OnSettled interface {
 	Checker
 	Settled(v View) error

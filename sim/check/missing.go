@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// Missing says which node should run a service right now and does not; nil if
-// there is none. A liveness check asks it first: after healing, a service that
-// nobody runs must not pass for one of which nothing can be demanded.
+// Missing is an error that names a node that should run a service right now and does not; nil if
+// there is none. Liveness checks call it first: after healing, a check must not hold because no
+// node runs the service.
 func Missing(v View, service string) error {
 	for _, n := range v.Nodes() {
 		if n.ShouldBeUp && slices.Contains(n.Services, service) && (!n.Up || n.Service(service) == nil) {

@@ -1,15 +1,13 @@
 package check
 
-// Tally counts what a checker's verdict rests on: how often it has judged
-// something that could have been wrong, and how often it looked away and why. A
-// checker embeds one and calls Evaluated and Excused where it does so. A verdict
-// that rests on no judgement is worth nothing: the report marks it, and a strict
-// run fails.
+// Tally counts the judgements behind a checker's verdict: how often it has judged something that
+// could have been wrong, and how often it made an exception and why. A checker embeds one and calls
+// Evaluated and Excused where it does so. A verdict without judgements proves nothing: the report
+// marks it, and a strict run fails.
 //
-// What counts is a judgement, not a look: a poll that finds no job to compare
-// counts nothing, one that compares forty jobs counts forty. Counting may not
-// cost what judging costs; a checker that remembers what it has judged already
-// counts that once.
+// Judgements are counted, not polls: a poll that finds no job to compare counts nothing, one that
+// compares forty jobs counts forty. A checker that remembers what it has judged already counts that
+// once.
 //
 //	func (c *myCheck) Poll(v check.View) error {
 //		for _, job := range c.acknowledged() {
@@ -29,7 +27,7 @@ type Tally struct {
 	part  Part
 }
 
-// Count is what a verdict rests on.
+// Count is the number of judgements behind a verdict.
 type Count struct {
 	// Evaluated judgements could have been a violation.
 	Evaluated int
@@ -71,10 +69,10 @@ func (t *Tally) Excused(why string) {
 	c.Excused[why]++
 }
 
-// Counting makes what follows count for a part. The runner calls it.
+// Counting assigns the following judgements to a part. The runner calls it.
 func (t *Tally) Counting(p Part) { t.part = p }
 
-// Counted is what was counted for a part.
+// Counted is the count of a part.
 func (t *Tally) Counted(p Part) Count { return t.parts[p] }
 
 // Counts is implemented by a checker that embeds a [Tally].
