@@ -9,7 +9,7 @@ type tally[K comparable] struct {
 
 func (t *tally[K]) on(k K) bool { return t.counts[k] != nil }
 
-// begin returns what takes this one want back; call it once.
+// begin returns the function that takes this want back; call it once.
 func (t *tally[K]) begin(k K) (end func()) {
 	count := t.counts[k]
 	if count == nil {

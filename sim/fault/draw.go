@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Draw is a source of choices that is keyed, not streamed: what it gives
-// depends on the seed and on the names it was forked by, never on how much was
-// drawn elsewhere. So one more choice in one place moves nothing in another.
+// Draw is a source of choices that is keyed, not streamed: its result depends on the seed and on
+// the names it was forked by, never on how much was drawn elsewhere. So one more choice in one
+// place changes nothing in another.
 type Draw struct{ key [sha256.Size]byte }
 
 // NewDraw returns the draw of a seed.

@@ -1,7 +1,6 @@
-// Package fault has the faults of a simulated world as small values: who is
-// hit by what, with nothing left to chance and no knowledge of how the world
-// does it. A [Ledger] inflicts them on a [Target] and makes them compose; a
-// plan ([Churn], [CrashLoop], ...) unfolds into many of them by a keyed [Draw].
+// Package fault has the faults of a simulated world as small values: the nodes or links and the
+// kind of fault, without anything left to chance. A [Ledger] inflicts them on a [Target] and makes
+// them compose; a plan ([Churn], [CrashLoop], ...) unfolds into many of them by a keyed [Draw].
 package fault
 
 import (
@@ -12,14 +11,12 @@ import (
 
 // Fault is something bad, or the end of it. Its String is one readable line.
 type Fault interface {
-	// Begin inflicts the fault and returns what ends it, nil if it is over at
-	// once.
+	// Begin inflicts the fault and returns the function that ends it, nil if it is over at once.
 	Begin(l *Ledger) (end func())
 	String() string
 }
 
-// Crash ends nodes as a power cut does, until the fault ends: then they boot
-// from what is left on their disks.
+// Crash ends nodes as a power cut does, until the fault ends: then they boot from their disks.
 type Crash struct {
 	Nodes    []string
 	LoseDisk bool
@@ -96,7 +93,7 @@ type Pause struct{ Nodes []string }
 // Begin implements Fault.
 func (p Pause) Begin(l *Ledger) func() { return l.freeze(&l.pauses, p.Nodes) }
 
-// freeze stops all that happens on nodes, in one of the two ways.
+// freeze pauses or suspends nodes.
 func (l *Ledger) freeze(way *tally[string], nodes []string) func() {
 	var e ends
 	for _, node := range nodes {

@@ -71,8 +71,8 @@ func (l *Ledger) DisableFailpoints() {
 	}
 }
 
-// Begin inflicts a fault. It returns what ends it, which may be called any
-// number of times, or nil if the fault has no duration.
+// Begin inflicts a fault. It returns the function that ends it, which may be called any number of
+// times, or nil if the fault has no duration.
 func (l *Ledger) Begin(f Fault) (end func()) {
 	if a := l.Inflict(f); a.Lasts() {
 		return a.End
@@ -80,7 +80,7 @@ func (l *Ledger) Begin(f Fault) (end func()) {
 	return nil
 }
 
-// Inflict is Begin for callers that also want to know what the fault did.
+// Inflict is Begin for callers that also need the fault's effect.
 func (l *Ledger) Inflict(f Fault) *Inflicted {
 	a := &Inflicted{Fault: f, ledger: l}
 	outer := l.current
@@ -110,36 +110,35 @@ func (a *Inflicted) End() {
 	}
 }
 
-// HadEffect reports whether the fault has hit anything so far: whether the world
-// would have gone on differently without it, as far as can be seen at the place.
+// HadEffect reports whether the fault has hit anything so far: whether, as far as can be seen
+// locally, the run would have differed without it.
 func (a *Inflicted) HadEffect() bool {
 	a.look()
 	return a.hit
 }
 
-// look asks the watches; after the end of the fault none is left.
+// look evaluates the watches; after the end of the fault none is left.
 func (a *Inflicted) look() {
 	for _, hit := range a.watches {
 		a.hit = a.hit || hit()
 	}
 }
 
-// affect notes that the fault that begins now has hit something, if it has.
+// affect records whether the fault that begins now has hit something.
 func (l *Ledger) affect(hit bool) {
 	if l.current != nil {
 		l.current.hit = l.current.hit || hit
 	}
 }
 
-// watch notes how to find out later whether the fault that begins now has hit
-// anything.
+// watch registers how to find out later whether the fault that begins now has hit anything.
 func (l *Ledger) watch(hit func() bool) {
 	if l.current != nil {
 		l.current.watches = append(l.current.watches, hit)
 	}
 }
 
-// watchNode watches what count makes of a node's effects.
+// watchNode watches a count of a node's effects.
 func (l *Ledger) watchNode(node string, count func(Effects) uint64) {
 	before := count(l.target.Effects(node))
 	l.watch(func() bool { return count(l.target.Effects(node)) > before })
@@ -154,9 +153,9 @@ func (l *Ledger) Active() []Fault {
 	return out
 }
 
-// Heal ends every fault, the youngest first, and boots every node that is down
-// for whatever reason. Wall clocks stay as wrong as they are, because nothing
-// sets a clock back in a real cloud either, but none drifts any more.
+// Heal ends every fault, the youngest first, and boots every node that is down for whatever reason.
+// Wall clocks stay as wrong as they are, as nothing sets them back in a real cloud either, but none
+// drifts any more.
 func (l *Ledger) Heal() {
 	l.links.quiet(func() {
 		for len(l.active) > 0 {
@@ -216,7 +215,7 @@ func (l *Ledger) thaw(node string) {
 	}
 }
 
-// offset is how wrong a node's clocks are.
+// offset is the error of a node's clocks.
 type offset struct {
 	skew  int64 // nanoseconds
 	drift int64 // parts per million

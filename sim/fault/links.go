@@ -12,7 +12,7 @@ type Pairs struct {
 	TwoWay bool
 }
 
-// matcher tells the links of p from others.
+// matcher reports whether a link belongs to p.
 func (p Pairs) matcher() func(from, to string) bool {
 	a, b := setOf(p.From), setOf(p.To)
 	return func(from, to string) bool {
@@ -35,7 +35,7 @@ func (p Pairs) String() string {
 	return "from " + names(p.From) + " to " + names(p.To)
 }
 
-// Cut loses everything that travels on links.
+// Cut loses all frames on links.
 type Cut struct{ Pairs }
 
 // Begin implements Fault.
@@ -54,7 +54,7 @@ func (m Mend) Begin(l *Ledger) func() {
 
 func (m Mend) String() string { return "mend " + m.Pairs.String() }
 
-// Isolate cuts nodes off from everybody.
+// Isolate cuts nodes off from all others.
 type Isolate struct{ Pairs }
 
 // Begin implements Fault.
@@ -89,7 +89,7 @@ func (p Partition) String() string {
 	return "partition " + strings.Join(groups, " | ")
 }
 
-// Hold keeps what travels on links; it arrives when the hold ends.
+// Hold keeps the frames on links; they arrive when the hold ends.
 type Hold struct{ Pairs }
 
 // Begin implements Fault.

@@ -8,8 +8,8 @@ import (
 	"github.com/taucloud/tau/node/fail"
 )
 
-// Skew makes wall clocks jump by By, which adds to what they are off already.
-// When the fault ends they jump back; the healing of the world leaves them.
+// Skew makes wall clocks jump by By, in addition to their present error. When the fault ends they
+// jump back; the healing of the world leaves them.
 type Skew struct {
 	Nodes []string
 	By    time.Duration
@@ -84,7 +84,7 @@ func (d Disk) Begin(l *Ledger) func() {
 	return e.all
 }
 
-// effects counts what a condition is to blame for.
+// effects counts the effects of a condition.
 func (c Condition) effects(e Effects) (n uint64) {
 	if c.SyncMax > 0 {
 		n += e.SlowSyncs

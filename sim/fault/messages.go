@@ -2,8 +2,8 @@ package fault
 
 import "fmt"
 
-// Duplicate delivers messages on links twice: requests are served a second time,
-// notes and publications heard a second time, after others perhaps.
+// Duplicate delivers messages on links twice: requests are served, and notes and publications
+// delivered, a second time, perhaps after others.
 type Duplicate struct {
 	Pairs
 	Again Again

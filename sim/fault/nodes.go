@@ -79,7 +79,7 @@ func smallerPartition(p Partition) (list []Fault) {
 	return list
 }
 
-// Nodes are the names that a fault speaks of, those of links and groups included.
+// Nodes are the names in a fault, those of links and groups included.
 func Nodes(f Fault) []string {
 	switch f := f.(type) {
 	case Crash:
@@ -118,8 +118,8 @@ func Nodes(f Fault) []string {
 	return nil
 }
 
-// Concerns reports whether a fault does something to one of the nodes, or to a link
-// between two of them. Faults of all links of a node concern it.
+// Concerns reports whether a fault affects one of the nodes, or a link between two of them. Faults
+// of all links of a node concern it.
 func Concerns(f Fault, nodes []string) bool {
 	some := func(of []string) bool {
 		return slices.ContainsFunc(of, func(n string) bool { return slices.Contains(nodes, n) })

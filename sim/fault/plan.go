@@ -26,7 +26,7 @@ type Range struct{ Min, Max time.Duration }
 
 func (r Range) draw(d Draw) time.Duration { return d.Between(r.Min, r.Max) }
 
-// stepMin keeps plans from unfolding without end.
+// stepMin bounds the number of faults that a plan unfolds into.
 const stepMin = time.Millisecond
 
 // CrashLoop crashes each of Nodes again and again: it runs for Up, is down for

@@ -1,7 +1,7 @@
 package fault
 
-// rules are what active faults do to links: not a state for each link, of which
-// there may be millions, but who is concerned by what.
+// rules are the active faults of links, as predicates: a state for each of the possibly millions of
+// links would be too much.
 type rules struct {
 	target Target
 	active []*rule
@@ -16,14 +16,14 @@ type rule struct {
 	hit     bool                         // it has made a difference
 }
 
-// inflict is begin for a fault, which wants to know whether it hit anything.
+// inflict is begin for a fault, with tracking of its effect.
 func (r *rules) inflict(l *Ledger, matches func(from, to string) bool, state LinkState) (end func()) {
 	mine := &rule{matches: matches, state: state}
 	l.watch(func() bool { return mine.hit })
 	return r.begin(mine)
 }
 
-// begin adds a rule and returns what removes it; call that once.
+// begin adds a rule and returns the function that removes it; call that once.
 func (r *rules) begin(mine *rule) (end func()) {
 	r.active = append(r.active, mine)
 	r.changed()
@@ -50,7 +50,7 @@ func (r *rules) end(kind func(LinkState) bool, matches func(from, to string) boo
 	return any
 }
 
-// affected notes that a part of a link's state made a difference.
+// affected records that a part of a link's state made a difference.
 func (r *rules) affected(from, to string, part LinkPart) {
 	for _, one := range r.active {
 		if !one.hit && one.state.has(part) && one.holds(from, to) {
@@ -59,7 +59,7 @@ func (r *rules) affected(from, to string, part LinkPart) {
 	}
 }
 
-// quiet tells the world once of all changes that f makes.
+// quiet reports all changes that f makes to the world at once.
 func (r *rules) quiet(f func()) {
 	r.silent = true
 	f()

@@ -60,7 +60,7 @@ type Links interface {
 	Reset(match func(a, b string) bool) int
 }
 
-// LinkPart is one of the things that faults do to a link.
+// LinkPart is a kind of effect of faults on a link.
 type LinkPart uint8
 
 // The parts of a LinkState.
@@ -89,8 +89,8 @@ func (s LinkState) has(p LinkPart) bool {
 	return false
 }
 
-// LinkState is what faults do to the link from one node to another. The zero
-// state is a healthy link.
+// LinkState is the effect of all faults on the link from one node to another. The zero state is a
+// healthy link.
 type LinkState struct {
 	// Cut loses every frame, and dials that need this direction are not
 	// answered. Conns stall, as TCP's do, until the link is back or an end
@@ -114,15 +114,15 @@ type Again struct {
 	Min, Max time.Duration
 }
 
-// Lies is how often an answer to a request has other contents than it should:
-// bits of it are flipped where no checksum of the network notices.
+// Lies is the probability that an answer to a request is wrong: bits of it are flipped above the
+// checksums of the network.
 type Lies struct {
 	Chance float64
-	// All: also answers other than blocks, which nothing proves.
+	// All: also answers other than blocks, which the receiver cannot verify.
 	All bool
 }
 
-// Shape is how slow a link is. A zero part means: as without the fault.
+// Shape is the latency and bandwidth of a link. A zero part means: as without the fault.
 type Shape struct {
 	// LatencyMin and LatencyMax bound the one-way delay; both zero is unset.
 	LatencyMin, LatencyMax time.Duration
@@ -147,19 +147,18 @@ type Clocks interface {
 	SetDrift(node string, ppm int64)
 }
 
-// Effects counts what has happened on a node that faults of nodes make
-// different: a fault during which nothing of its kind happened hit nothing.
+// Effects counts the events on a node that faults of nodes affect: a fault without such an event
+// has hit nothing.
 type Effects struct {
-	// Deferred is what would have happened during a pause or a suspension.
+	// Deferred counts events that were due during a pause or a suspension.
 	Deferred uint64
-	// WallReads and ElapsedReads are looks at the two clocks; timers count as the
-	// second.
+	// WallReads and ElapsedReads count readings of the two clocks; timers count as the second.
 	WallReads, ElapsedReads uint64
 	// Disk operations that were slower, refused for want of room, failed, or
 	// returned something else than was written; records that were lost or went
 	// astray; syncs that lost what they should have written.
 	SlowSyncs, Refused, Failed, CorruptReads, Lost, Misdirected, LostSyncs uint64
-	// Lies are answers that had other contents than they should.
+	// Lies counts wrong answers.
 	Lies uint64
 }
 
@@ -186,7 +185,7 @@ type Condition struct {
 	// MisdirectProbability that of one to overwrite another. The node sees what it
 	// wrote until it starts anew.
 	LossProbability, MisdirectProbability float64
-	// SyncLossProbability is that of a sync to fail and to forget what it should
-	// have written: the next sync succeeds, and it is gone all the same.
+	// SyncLossProbability is that of a sync to fail and drop its writes: the next sync succeeds,
+	// but they are lost.
 	SyncLossProbability float64
 }

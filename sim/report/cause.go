@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// Cause is what made a run fail, without what differs between runs that fail of
-// the same: numbers, names with numbers, ids. Runs with equal causes most likely
-// show one bug.
+// Cause is the reason of a failure, without the parts that differ between runs with the same bug:
+// numbers, names with numbers, ids. Runs with equal causes most likely show one bug.
 type Cause struct {
 	// Name and When are those of the expectation.
 	Name, When string
@@ -17,11 +16,11 @@ type Cause struct {
 var (
 	// varying are words that have a digit, or are ids of letters in both cases.
 	varying = regexp.MustCompile(`[\w.µ-]*[0-9][\w.µ-]*|\b[A-Za-z]*[a-z][A-Z][A-Za-z]*\b`)
-	// many of them in a row are one.
+	// repetitions count once.
 	lists = regexp.MustCompile(`#([ ,/]+#)+`)
 )
 
-// Cause is that of the first expectation that failed. A run that held has none.
+// Cause is the cause of the first expectation that failed. A run that held has none.
 func (r *Result) Cause() (c Cause, failed bool) {
 	for i := range r.Expectations {
 		e := &r.Expectations[i]
@@ -34,7 +33,7 @@ func (r *Result) Cause() (c Cause, failed bool) {
 		}
 		switch b := r.Breakdown; {
 		case e.When == "report":
-			_, text, _ = strings.Cut(text, ", ") // without what was measured
+			_, text, _ = strings.Cut(text, ", ") // without the measured value
 		case b != nil && e.Name == unexpected:
 			where := ""
 			if len(b.Stack) > 0 {

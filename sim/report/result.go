@@ -1,5 +1,4 @@
-// Package report is what came of a run: as one JSON object for machines, and as
-// a page for people.
+// Package report is the result of a run: as one JSON object for machines, and as a page for people.
 package report
 
 import "time"
@@ -10,7 +9,7 @@ const (
 	Failed = "failed"
 )
 
-// Result is what came of one run of a scenario.
+// Result is the result of one run of a scenario.
 type Result struct {
 	Scenario string `json:"scenario"`
 	About    string `json:"about,omitempty"`
@@ -48,22 +47,22 @@ type Expectation struct {
 	Name string `json:"name"`
 	// When is "always", "after-heal" or "report".
 	When string `json:"when"`
-	// NotAsked: the run failed for another reason before anybody could tell; Held is
-	// false, and that is no failure.
+	// NotAsked: the run failed for another reason before this could be judged; Held is false, and
+	// that is no failure.
 	NotAsked bool `json:"not_asked,omitempty"`
 	Held     bool `json:"held"`
 	// Detail says what went wrong and when, or what was measured.
 	Detail string `json:"detail"`
-	// Evaluated is how many judgements the verdict rests on, Excused how many were
-	// not made, by reason. Both are zero for figures.
+	// Evaluated is the number of judgements behind the verdict, Excused how many were not made, by
+	// reason. Both are zero for figures.
 	Evaluated int            `json:"evaluated,omitempty"`
 	Excused   map[string]int `json:"excused,omitempty"`
-	// Unproven says why an expectation that held is worth nothing: it was never
-	// evaluated, or excused each time. A strict run fails.
+	// Unproven says why an expectation that held proves nothing: it was never evaluated, or excused
+	// each time. A strict run fails.
 	Unproven string `json:"unproven,omitempty"`
 }
 
-// Exercised is what a run went through: a verdict is worth no more than that.
+// Exercised lists what happened in a run: its verdict covers nothing else.
 type Exercised struct {
 	// Actions by name, in the order in which they first began.
 	Actions []Action `json:"actions,omitempty"`
@@ -73,7 +72,7 @@ type Exercised struct {
 	WithoutEffect int `json:"faults_without_effect"`
 }
 
-// Action is what became of the actions of one name.
+// Action is the results of the actions of one name.
 type Action struct {
 	Name       string `json:"name"`
 	Done       int    `json:"done"`

@@ -75,7 +75,7 @@ func (r *Result) writeExpectations(p *page) {
 	p.line("")
 }
 
-// basis is what a verdict rests on, "" if nothing was counted.
+// basis is the counts behind a verdict, "" if nothing was counted.
 func (e *Expectation) basis() string {
 	var parts []string
 	if e.Unproven != "" {
@@ -132,7 +132,7 @@ func (r *Result) WriteFailures(out io.Writer) {
 	p.line("  replay: %s", r.replay())
 }
 
-// writeExercised says what happened that could have gone wrong.
+// writeExercised prints the actions, failpoints and faults of the run.
 func (r *Result) writeExercised(p *page) {
 	var rows [][]string
 	for _, a := range r.Exercised.Actions {
@@ -248,13 +248,13 @@ func Number(x float64) string {
 type page struct{ out io.Writer }
 
 func (p *page) line(format string, args ...any) {
-	_, _ = fmt.Fprintf(p.out, format+"\n", args...) // nobody to tell if nobody reads
+	_, _ = fmt.Fprintf(p.out, format+"\n", args...) // an error cannot be reported anywhere else
 }
 
 // lineLen is how long a wrapped line gets.
 const lineLen = 100
 
-// wrapped prints words, separated by commas, on lines that begin alike.
+// wrapped prints words, separated by commas, on indented lines.
 func (p *page) wrapped(prefix string, words []string) {
 	line := prefix
 	for i, word := range words {

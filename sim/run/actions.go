@@ -22,7 +22,7 @@ type actions struct {
 	client  node.Env // of its current incarnation
 	up      bool
 	waiting []scenario.Step // for the client's first start
-	// auditors ask all the time; healed: also what they ask when all is well.
+	// auditors run all the time; healed: also those of the time after healing.
 	auditors []scenario.Auditing
 	healed   bool
 
@@ -30,7 +30,7 @@ type actions struct {
 	errors map[string]int // by text
 }
 
-// actionCount is what became of the actions of one name.
+// actionCount counts the results of the actions of one name.
 type actionCount struct {
 	name                string
 	begun, done, failed int
@@ -96,7 +96,7 @@ func (c *client) Start(context.Context) error {
 // Stop implements node.Service.
 func (c *client) Stop(context.Context) error { return nil }
 
-// heal begins what is asked when everything is healed.
+// heal starts the auditors of the time after healing.
 func (a *actions) heal() {
 	a.healed = true
 	if a.up {
@@ -158,7 +158,7 @@ func (a *actions) notes() (out []string) {
 	return out
 }
 
-// exercised says what the run went through.
+// exercised lists what happened in the run.
 func (r *runner) exercised() report.Exercised {
 	out := report.Exercised{Failpoints: fail.Hits()}
 	for _, c := range r.actions.counts {

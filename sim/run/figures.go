@@ -12,7 +12,7 @@ import (
 	"github.com/taucloud/tau/sim/scenario"
 )
 
-// figures are what was counted, and what was read off the world at the end.
+// figures are the counted figures, and those measured in the world at the end.
 func (r *runner) figures() map[string]float64 {
 	out := r.counted()
 	maps.Copy(out, r.measured)
@@ -20,7 +20,7 @@ func (r *runner) figures() map[string]float64 {
 	return out
 }
 
-// figuresNow are the same in the middle of a run.
+// figuresNow are the figures in the middle of a run.
 func (r *runner) figuresNow() map[string]float64 {
 	r.measured = r.measure()
 	return r.figures()
@@ -71,8 +71,8 @@ func (r *runner) measure() map[string]float64 {
 	return out
 }
 
-// expectsHeap: a collection takes time, and its result is another one on each
-// machine.
+// expectsHeap reports whether a heap figure is expected: measuring takes time, and its result
+// differs between machines.
 func (r *runner) expectsHeap() bool {
 	heap := func(list []scenario.Bound) bool {
 		return slices.ContainsFunc(list, func(b scenario.Bound) bool { return b.Figure == scenario.FigureHeap })
@@ -80,8 +80,8 @@ func (r *runner) expectsHeap() bool {
 	return heap(r.scenario.Expect.Report) || slices.ContainsFunc(r.scenario.Moments(), func(m *scenario.Moment) bool { return heap(m.Report) })
 }
 
-// figuresSettled reports whether the figures that have a time to come true have
-// done so, and notes those whose time is over.
+// figuresSettled reports whether the figures with a time limit hold, and records those whose time
+// is over.
 func (r *runner) figuresSettled() bool {
 	settled := true
 	var figures map[string]float64
@@ -99,8 +99,8 @@ func (r *runner) figuresSettled() bool {
 	return settled
 }
 
-// reported are the figures without those that are zero because no service that
-// they are about runs in the scenario. What it names stays.
+// reported are the figures without those that are zero because their services do not run in the
+// scenario. Figures named by the scenario stay.
 func (r *runner) reported() map[string]float64 {
 	out := r.figures()
 	for _, c := range r.words.Checks {

@@ -56,8 +56,7 @@ func newJudges(s *scenario.Scenario, words scenario.Vocabulary, starts *everyNod
 	return j
 }
 
-// hear passes a fact on to all; the error is errViolated if it violates what
-// must always hold.
+// hear passes a fact on to all; the error is errViolated if it violates an expectation of always.
 func (j *judges) hear(v check.View, f check.Fact) error {
 	j.now = f.At
 	for _, one := range j.all {
@@ -77,7 +76,7 @@ func (j *judges) hear(v check.View, f check.Fact) error {
 	return j.verdict()
 }
 
-// poll lets those look at the world whose expectation must always hold.
+// poll calls the checkers of always.
 func (j *judges) poll(v check.View) error {
 	j.now = v.Now()
 	for _, one := range j.all {
@@ -108,7 +107,7 @@ func (j *judges) verdict() error {
 	return nil
 }
 
-// settled asks all that must hold after healing whether it does.
+// settled asks all checkers of after-heal.
 func (j *judges) settled(v check.View) bool {
 	all := true
 	for _, one := range j.all {
@@ -191,14 +190,14 @@ func (one *judge) alwaysVerdict() report.Expectation {
 	return one.counted(e, check.During)
 }
 
-// counting makes what the checker counts from now on count for a part of it.
+// counting assigns the checker's following judgements to a part of it.
 func (one *judge) counting(p check.Part) {
 	if c, ok := one.checker.(check.Counts); ok {
 		c.Counting(p)
 	}
 }
 
-// counted adds what a verdict rests on.
+// counted adds the judgements behind a verdict.
 func (one *judge) counted(e report.Expectation, p check.Part) report.Expectation {
 	c, ok := one.checker.(check.Counts)
 	if !ok {

@@ -69,7 +69,7 @@ func rowsOf(s *scenario.Step, j *judges) (rows []*momentRow) {
 	return rows
 }
 
-// look judges what is open, and reports whether something has failed for good.
+// look judges the open expectations, and reports whether one has failed for good.
 func (m *moments) look(v check.View, figures func() map[string]float64) (failed bool) {
 	var open []*momentAsked
 	for _, a := range m.open {
@@ -96,7 +96,7 @@ func (m *moments) look(v check.View, figures func() map[string]float64) (failed 
 	return failed
 }
 
-// ask says what is wrong now, "" if nothing is.
+// ask says why the expectation does not hold now, "" if it does.
 func (row *momentRow) ask(v check.View, figures func() map[string]float64) string {
 	if row.bound != nil {
 		if e := figureVerdict(*row.bound, figures()); !e.Held {

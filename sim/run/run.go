@@ -1,6 +1,5 @@
-// Package run carries out a scenario: it builds the world, lets the timeline
-// happen, has the checkers listen and look, heals everything and demands
-// recovery. It knows no service.
+// Package run carries out a scenario: it builds the world, carries out the timeline, runs the
+// checkers, heals everything and checks recovery. It knows no service.
 package run
 
 import (
@@ -18,7 +17,7 @@ import (
 	"github.com/taucloud/tau/sim/scenario"
 )
 
-// Options is how to run a scenario.
+// Options says how to run a scenario.
 type Options struct {
 	// Seed and Wire usually are the scenario's own.
 	Seed uint64
@@ -32,8 +31,8 @@ type Options struct {
 	// StallTimeout is the real time without an event after which the run is given
 	// up; 0 is a minute.
 	StallTimeout time.Duration
-	// Stuck is told what came of a run that broke down so that the process cannot go
-	// on, and must end it (see sim.Config). nil prints all goroutines.
+	// Stuck is called with the result of a run after which the process cannot go on, and must end
+	// it (see sim.Config). nil prints all goroutines.
 	Stuck func(report.Result)
 	// Perturb, if not 0, disturbs goroutines in real time (see sim.Config).
 	Perturb uint64
@@ -45,9 +44,8 @@ func Of(s *scenario.Scenario) Options { return Options{Seed: s.Seed, Wire: s.Wir
 // stallTimeout is real time in which nothing happens.
 const stallTimeout = time.Minute
 
-// Run carries out a scenario. What fails in the world is part of the result;
-// there is no other kind of error. Runs share the failpoints of the process, so
-// only one may go on at a time.
+// Run carries out a scenario. Failures in the world are part of the result; there is no other kind
+// of error. Runs share the failpoints of the process, so only one may go on at a time.
 func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Result {
 	r := &runner{scenario: s, words: words, faults: []report.Fault{}, late: map[string]bool{}}
 	r.judges = newJudges(s, words, newEveryNodeStarts(s, func(node string) bool { return r.ledger.DiskBad(node) }))
@@ -80,7 +78,7 @@ func (r *runner) stuck() func(sim.Outcome, *sim.Breakdown) {
 	return func(outcome sim.Outcome, b *sim.Breakdown) { r.options.Stuck(r.result(outcome, b)) }
 }
 
-// result is what came of the run; failure is how it ended.
+// result is the run's result; failure is how it ended.
 func (r *runner) result(outcome sim.Outcome, failure error) report.Result {
 	for i, f := range r.inflicted {
 		r.faults[i].WithoutEffect = !f.HadEffect()
@@ -131,7 +129,7 @@ type runner struct {
 	state   state
 	beliefs beliefs
 	words   scenario.Vocabulary
-	// measured is what was read off the world at the end.
+	// measured is the figures measured at the end.
 	measured map[string]float64
 	// late are the bounds with a time that have not come true in it.
 	late map[string]bool
@@ -297,8 +295,8 @@ func (r *runner) hear(f check.Fact) {
 	}
 }
 
-// restartAfter keeps a node down that a failpoint is just about to crash, for
-// as long as the failpoint says.
+// restartAfter keeps a node down that a failpoint is about to crash, for the failpoint's
+// restart-after.
 func (r *runner) restartAfter(f check.Fact) {
 	for _, active := range r.ledger.Active() {
 		p, ok := active.(fault.Failpoint)

@@ -10,18 +10,17 @@ import (
 	"github.com/taucloud/tau/sim/scenario"
 )
 
-// startBound is how long a node that should be up may take to be, once nothing
-// holds it up any more: a supervisor's pause, and the start itself.
+// startBound is how long a node that should be up may take to come up, once no fault delays it: a
+// supervisor's pause, and the start itself.
 const startBound = time.Minute
 
 // readyBound is how long after healing a service may refuse to serve if its spec
 // does not say.
 const readyBound = 30 * time.Second
 
-// everyNodeStarts is an expectation of every scenario: a node starts unless a
-// fault explains why it does not, comes back when its fault is over, and serves
-// after healing. Without it, whatever is demanded of those that are up would be
-// demanded of nobody in a cloud that never boots.
+// everyNodeStarts is an expectation of every scenario: a node starts unless a fault explains why it
+// does not, comes back when its fault is over, and serves after healing. Without it, expectations
+// about running nodes would hold in a cloud that never boots.
 type everyNodeStarts struct {
 	check.Tally
 	// bounds is how long after healing each service may refuse.
@@ -152,7 +151,7 @@ func (c *everyNodeStarts) Settled(v check.View) error {
 	return nil
 }
 
-// someActionSucceeds is the verdict on a story whose users got nothing done.
+// someActionSucceeds fails a scenario without any successful action.
 func someActionSucceeds(counts []actionCount) (held bool, detail string) {
 	done, planned := 0, 0
 	for _, c := range counts {

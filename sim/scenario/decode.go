@@ -13,7 +13,7 @@ import (
 	"github.com/taucloud/tau/sim/fault"
 )
 
-// decoder collects what is wrong with one file while it is taken apart.
+// decoder collects the errors of one file while it is decoded.
 type decoder struct {
 	file   string
 	errors Errors
@@ -64,7 +64,7 @@ func (d *decoder) result() error {
 	return d.errors
 }
 
-// decodes is a type that knows how to read itself.
+// decodes is a type with a decoder of its own.
 type decodes interface {
 	decode(d *decoder, v *value)
 }
@@ -74,7 +74,7 @@ var (
 	rangeType    = reflect.TypeFor[fault.Range]()
 )
 
-// into decodes v strictly over what dst holds. what names it in messages.
+// into decodes v strictly over the present value of dst. what names it in messages.
 func (d *decoder) into(v *value, dst reflect.Value, what string) {
 	if dst.Kind() == reflect.Pointer && dst.Type().Elem().Kind() != reflect.Pointer {
 		if v.kind == null {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Error is one thing that is wrong with a scenario file, and what to do.
+// Error is one error in a scenario file, with a hint.
 type Error struct {
 	File      string
 	Line, Col int // from 1
@@ -22,7 +22,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Errors is all that Parse found wrong, in the order of the file.
+// Errors are all errors that Parse found, in the order of the file.
 type Errors []*Error
 
 // errorsMax is how many errors of one file are reported.
@@ -45,7 +45,7 @@ func (e Errors) Unwrap() []error {
 	return out
 }
 
-// textMax bounds what a message quotes from the file.
+// textMax bounds the text that a message quotes from the file.
 const textMax = 60
 
 // quote makes any text of a file printable in a message.

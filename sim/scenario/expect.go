@@ -84,7 +84,7 @@ func (b *builder) expect(doc *expectDoc) {
 	b.knownFigures(e.Report)
 }
 
-// knownFigures reports the figures that nobody counts.
+// knownFigures reports figures that no check counts.
 func (b *builder) knownFigures(bounds []Bound) {
 	if len(bounds) == 0 {
 		return

@@ -8,10 +8,9 @@ import (
 	"time"
 )
 
-// Fixed is a scenario with a timeline in which nothing is left to chance: each
-// fault has its moment, its length and its nodes, each action its moment and its
-// number. What the seed still draws is in the network and in services: it is part
-// of the file. All fields may be changed before Text is called.
+// Fixed is a scenario whose timeline leaves nothing to chance: each fault has its moment, its
+// length and its nodes, each action its moment and its number. The seed still decides the network
+// and services: it is part of the file. All fields may be changed before Text is called.
 type Fixed struct {
 	// About stands above the file as a comment.
 	About    string
@@ -36,8 +35,8 @@ type Expectation struct {
 	When string
 }
 
-// Fix draws everything that a scenario leaves to chance, and leaves out what would
-// begin after until.
+// Fix draws everything that a scenario leaves to chance, and omits steps that would begin after
+// until.
 //
 // What selectors by state have answered is not known before a run: chosen is that of
 // a run, by the keys of steps. A step that is not in it has not happened, and is left
@@ -84,7 +83,7 @@ func (f *Fixed) Text() []byte {
 	return []byte(out.String())
 }
 
-// Prune forgets the steps that hit nobody who is there.
+// Prune removes the steps without any node that is there.
 func (f *Fixed) Prune() {
 	f.Steps = slices.DeleteFunc(f.Steps, func(s Step) bool {
 		if s.Fault == nil {
@@ -170,7 +169,7 @@ func (f *Fixed) network() string {
 	return mappingOf(parts)
 }
 
-// link is a rule about the nodes that are there, "" if it has none to speak of.
+// link is a rule about the nodes that are there, "" if it concerns none of them.
 func (f *Fixed) link(rule linkRule) string {
 	some := func(set map[string]bool) []string {
 		return slices.DeleteFunc(append(slices.Clone(f.Nodes), Client), func(n string) bool { return !set[n] })
@@ -193,7 +192,7 @@ func (f *Fixed) zones() int {
 	return len(zones)
 }
 
-// timeline has a line for each step that still hits somebody.
+// timeline has a line for each step that still concerns a node.
 func (f *Fixed) timeline() (list []string) {
 	for _, s := range f.Steps {
 		parts := []string{"at: " + s.At.String()}
@@ -253,6 +252,6 @@ func span(lo, hi time.Duration) string {
 	return lo.String() + ".." + hi.String()
 }
 
-// flow is a list in one line, mappingOf a mapping.
+// flow formats a list in one line, mappingOf a mapping.
 func flow(items []string) string      { return "[" + strings.Join(items, ", ") + "]" }
 func mappingOf(parts []string) string { return "{" + strings.Join(parts, ", ") + "}" }

@@ -8,10 +8,10 @@ import (
 	"os"
 )
 
-// Load reads a scenario file and parses it. What is wrong with the contents is
-// of type [Errors]; that there is nothing to read is another error.
+// Load reads a scenario file and parses it. Errors of the contents are of type [Errors]; a file
+// that cannot be read is another error.
 func Load(path string, words Vocabulary) (*Scenario, error) {
-	info, err := os.Stat(path) // before it is opened: that of a pipe may wait for ever
+	info, err := os.Stat(path) // before it is opened: opening a pipe may block for ever
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s: there is no such file", path)

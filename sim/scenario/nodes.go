@@ -37,7 +37,7 @@ func (g *groupDoc) decode(d *decoder, v *value) {
 	d.intoStruct(v, reflect.ValueOf(g).Elem(), "a group of nodes")
 }
 
-// place is where to point for a key of the group.
+// place is the position of a key of the group, for messages.
 func (g *groupDoc) place(key string) *value {
 	if v := g.at.get(key); v != nil {
 		return v
@@ -197,8 +197,8 @@ func (b *builder) settings(v *value, spec node.Spec) {
 	b.into(v, reflect.ValueOf(spec.Settings()).Elem(), "settings of "+spec.Name)
 }
 
-// checkConflicts reports settings that are at odds with each other once those of
-// the scenario and those of the group are put together.
+// checkConflicts reports conflicts between settings after those of the scenario and of the group
+// are combined.
 func (b *builder) checkConflicts(g *groupDoc, specs []node.Spec, common *value) {
 	for _, spec := range specs {
 		for _, e := range conflicts(node.CheckConflicts(settingsOf(spec, common, g.Settings.value))) {
@@ -218,7 +218,7 @@ func narrowest(places ...*value) (at *value) {
 	return at
 }
 
-// conflicts takes apart what node.CheckConflicts returns.
+// conflicts unwraps the errors of node.CheckConflicts.
 func conflicts(err error) (list []*node.SettingError) {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
@@ -232,7 +232,7 @@ func conflicts(err error) (list []*node.SettingError) {
 	return list
 }
 
-// settingsOf decodes again what checkSettings has seen, for one node.
+// settingsOf decodes the checked settings again, for one node.
 func settingsOf(spec node.Spec, layers ...*value) any {
 	if spec.Settings == nil {
 		return nil

@@ -9,8 +9,7 @@ import (
 	"github.com/taucloud/tau/sim/fault"
 )
 
-// Step is one thing that a run does at one moment: a fault, or an occurrence
-// of an action.
+// Step is one step of a run at one moment: a fault, or an occurrence of an action.
 type Step struct {
 	At time.Duration
 	// Key names the step: its entry and its occurrence, both from 0.
@@ -33,9 +32,8 @@ type Step struct {
 	again func(chosen [][]string) []Step // the same, as it was in a run
 }
 
-// Plan draws everything that the scenario leaves to chance: what happens when
-// and to whom, in order of time. Equal seeds, equal plans, and no draw depends
-// on another.
+// Plan draws everything that the scenario leaves to chance and returns the steps in order of time.
+// Equal seeds, equal plans, and no draw depends on another.
 func (s *Scenario) Plan(seed uint64) []Step {
 	var steps []Step
 	root := fault.NewDraw(seed)
@@ -64,8 +62,8 @@ func (s *Scenario) Plan(seed uint64) []Step {
 	return steps
 }
 
-// end is when an entry stops to repeat. One with a number of times goes on to
-// the very end.
+// end is when an entry stops repeating. One with a number of times goes on to the end of the
+// scenario.
 func (e *Entry) end(duration time.Duration) time.Duration {
 	switch {
 	case e.Until > 0:

@@ -66,7 +66,7 @@ type Node struct {
 	source *value // of its group
 }
 
-// Network is what the links are like without faults.
+// Network is the shape of links without faults.
 type Network struct {
 	Default fault.Shape
 	// within and between are what links are like within a zone, and between two.
@@ -101,7 +101,7 @@ func (n *Network) Shape(from, to string) fault.Shape {
 	return shape
 }
 
-// Entry is one entry of the timeline: something that happens, once or often.
+// Entry is one entry of the timeline, with one or more occurrences.
 type Entry struct {
 	Line  int // in the file
 	About string
@@ -117,7 +117,7 @@ type Entry struct {
 	For fault.Range
 	// Jitter delays each occurrence by a draw of its own.
 	Jitter fault.Range
-	// Verb is the key that says what happens.
+	// Verb is the key that names the fault, action or expectation.
 	Verb string
 
 	// after counts from the entry before this one instead of the start.

@@ -13,7 +13,7 @@ import (
 // selector but its name selects it.
 const Client = "client"
 
-// Selector says which nodes: by name, glob, list, service, or by lot.
+// Selector selects nodes: by name, glob, list, service, or by lot.
 type Selector struct {
 	at value // for messages
 
@@ -105,8 +105,8 @@ func (s *Selector) decodeKeys(d *decoder, v *value) {
 	}
 }
 
-// decodePick reads one-of and its relatives. "pick" is only a wrapper that
-// reads well: {pick: {one-of: monkey-*}}; {random: 2} picks two of all.
+// decodePick reads one-of and its relatives. "pick" is an optional wrapper: {pick: {one-of:
+// monkey-*}}; {random: 2} picks two of all.
 func (s *Selector) decodePick(d *decoder, e entry) {
 	if e.key.text == "pick" && e.value.kind == mapping {
 		inner := Selector{}
@@ -126,7 +126,7 @@ func (s *Selector) decodePick(d *decoder, e entry) {
 	s.of.decode(d, e.value)
 }
 
-// roster is what selectors select from.
+// roster is the nodes that selectors select from.
 type roster struct {
 	names    []string // without the client
 	exists   map[string]bool

@@ -111,7 +111,7 @@ func (d *decoder) read(data []byte) *value {
 	return d.convert(root, 0)
 }
 
-// acceptable checks what must be so before a parser sees the file.
+// acceptable checks the file before it is parsed.
 func (d *decoder) acceptable(data []byte) bool {
 	if len(data) > FileLenMax {
 		d.errors = append(d.errors, tooLarge(d.file, int64(len(data)))...)
@@ -138,7 +138,7 @@ func (d *decoder) acceptable(data []byte) bool {
 	return true
 }
 
-// parse runs the YAML library over what guard let through.
+// parse runs the YAML library over a file that guard has accepted.
 func (d *decoder) parse(text string) (file *ast.File) {
 	defer func() {
 		if p := recover(); p != nil { // the library's bug, still the user's file
@@ -179,8 +179,8 @@ func syntaxHint(message string) string {
 	return "check the indentation and the punctuation around this place"
 }
 
-// guard refuses the parts of YAML that scenarios don't need and that can make a
-// file mean something else than it seems to, or take for ever.
+// guard refuses the parts of YAML that scenarios do not need and that can make a file misleading,
+// or its parsing endless.
 func (d *decoder) guard(tokens token.Tokens) bool {
 	depth, run, header := 0, 0, false
 	var keys keyCounter

@@ -215,7 +215,7 @@ func (b *builder) actionParams(a *Action, word entry) any {
 	return params
 }
 
-// verbNames are the words that say what happens.
+// verbNames are the verbs of the timeline.
 func (b *builder) verbNames() []string {
 	var out []string
 	for _, a := range b.words.Actions {

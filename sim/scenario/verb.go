@@ -13,7 +13,7 @@ type verb struct {
 	name, doc, example string
 	lasts              lasting
 	params             func() any
-	// short turns a value that is no mapping of the verb's own keys into one.
+	// short turns a short form into a mapping of the verb's own keys.
 	short func(*value) *value
 	// steps bounds into how many faults it unfolds in length; nil is one.
 	steps func(params any, length time.Duration, r *roster) int
@@ -22,7 +22,7 @@ type verb struct {
 	faults func(params any, o occurrence) []fault.Timed
 }
 
-// lasting says what "for" does to a verb.
+// lasting is the meaning of "for" for a verb.
 type lasting uint8
 
 const (
@@ -31,7 +31,7 @@ const (
 	over                 // the faults are spread over it
 )
 
-// occurrence is one happening of an entry.
+// occurrence is one occurrence of an entry.
 type occurrence struct {
 	roster *roster
 	draw   fault.Draw
@@ -54,7 +54,7 @@ func (o occurrence) total() time.Duration {
 
 func (o occurrence) nodes(s *Selector) []string { return s.nodes(o.roster, o.draw.Fork("on")) }
 
-// checks is implemented by params that have more to check than their keys.
+// checks is implemented by params with checks beyond those of single keys.
 type checks interface {
 	check(d *decoder, at *value, r *roster)
 }

@@ -8,8 +8,7 @@ import (
 	"github.com/taucloud/tau/sim/fault"
 )
 
-// verbs are the faults that a timeline can speak of, in the order of the
-// documentation.
+// verbs are the faults of timelines, in the order of the documentation.
 var verbs = []verb{
 	{name: "crash", doc: "a power cut: what was not synced may be lost; the nodes boot again when it ends", lasts: until,
 		example: "crash: {on: core-1, restart-after: 20s}", short: shortFor("on"),
@@ -126,8 +125,8 @@ func onLinks(make func(fault.Pairs) fault.Fault) func(any, occurrence) []fault.T
 	}
 }
 
-// withClient includes the client where all links of nodes are meant: what ends
-// faults must end those with the client, too.
+// withClient includes the client where all links of nodes are meant: ending faults must also end
+// those of the client.
 func withClient(p fault.Pairs) fault.Pairs {
 	if p.TwoWay {
 		p.To = append(slices.Clone(p.To), Client)
@@ -214,7 +213,7 @@ func (p *loopParams) check(d *decoder, at *value, r *roster) {
 	checkCycle(d, at, p.Up, p.Down)
 }
 
-// checkCycle keeps plans from unfolding without end.
+// checkCycle bounds the number of faults that a plan unfolds into.
 func checkCycle(d *decoder, at *value, parts ...fault.Range) {
 	sum := time.Duration(0)
 	for _, r := range parts {

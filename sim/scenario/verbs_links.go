@@ -48,7 +48,7 @@ func (p *partitionParams) checkOverlap(d *decoder, r *roster) {
 	}
 }
 
-// isRest reports whether a group means everybody who is in no other.
+// isRest reports whether a group means all nodes that are in no other.
 func (s *Selector) isRest() bool {
 	return s.pattern == "*" || len(s.union) == 1 && s.union[0].isRest()
 }

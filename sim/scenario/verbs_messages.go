@@ -19,7 +19,7 @@ func duplicateFaults(params any, o occurrence) []fault.Timed {
 		Chance: float64(p.Chance), Min: p.Later.Min, Max: p.Later.Max}})
 }
 
-// What lies may be about.
+// The values of what lies are about.
 const (
 	aboutBlocks = "blocks"
 	aboutAll    = "everything"

@@ -10,8 +10,8 @@ import (
 	"github.com/taucloud/tau/sim/check"
 )
 
-// Vocabulary is what a scenario may speak of beside faults. Package
-// scenarios/words holds the one that the tools use.
+// Vocabulary is the words of scenarios beside those of faults. Package scenarios/words holds the
+// one that the tools use.
 type Vocabulary struct {
 	// Command is how people call the program that speaks these words, which replay
 	// lines begin with; dreamland.Main finds out if it is "".
@@ -37,8 +37,8 @@ type Vocabulary struct {
 	Places []Place
 	// Measures are figures that need only a look at the world.
 	Measures []Measure
-	// Auditors ask all through every run what users could ask, unasked for by the
-	// scenario: what was answered becomes facts, which checks judge.
+	// Auditors run in every scenario and ask what users could ask: the answers become facts, which
+	// checks judge.
 	Auditors []Auditor
 	// Beliefs lists what a running service believes of things that have a name, for
 	// traces; nil for nothing. It must change nothing, and name each thing once.
@@ -54,7 +54,7 @@ type Belief struct {
 	Says string
 }
 
-// Auditor is a workload that goes on in every scenario.
+// Auditor is a workload of every scenario.
 type Auditor struct {
 	Name string
 	// New makes an auditor for one run.
@@ -63,10 +63,10 @@ type Auditor struct {
 
 // Auditing is an auditor of one run.
 type Auditing interface {
-	// Hear learns of what users do, and of all other facts, as they happen.
+	// Hear is called with all facts, including those of users' actions, as they happen.
 	Hear(f check.Fact)
-	// Audit is a task of the client: of each of its incarnations, and another one
-	// from when everything is healed. What it finds it reports as facts.
+	// Audit is a task of the client: of each of its incarnations, and another one from when
+	// everything is healed. It reports the answers as facts.
 	Audit(ctx context.Context, client node.Env, part check.Part)
 }
 
@@ -77,7 +77,7 @@ type Action struct {
 	Doc  string
 	// Params returns a pointer to a struct with yaml tags, holding the defaults.
 	Params func() any
-	// Validate says what is wrong with decoded params, nil if nothing is.
+	// Validate returns the error of decoded params, nil if there is none.
 	Validate func(params any) error
 	// Run is one occurrence, as a task of the client: the node outside of the
 	// cloud, called "client", that no fault reaches unless it is named. n counts

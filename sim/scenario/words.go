@@ -80,7 +80,7 @@ func serviceWords(v Vocabulary) (out []Word) {
 	return out
 }
 
-// whereFits says in which list of expect a check may stand.
+// whereFits names the lists of expect that a check may be in.
 func whereFits(c check.Checker) string {
 	_, facts := c.(check.OnFact)
 	_, polls := c.(check.OnPoll)

@@ -1,14 +1,12 @@
-// Package shrink makes a scenario that fails smaller for as long as it fails of
-// the same: fewer faults, actions and nodes, shorter times, rounder numbers. It runs
-// nothing itself and knows no service.
+// Package shrink makes a failing scenario smaller while it fails with the same cause: fewer faults,
+// actions and nodes, shorter times, rounder numbers. It runs nothing itself and knows no service.
 package shrink
 
-// Min finds few of the numbers 0 to n-1 with which something still fails; with all
-// of them it does. It is the algorithm ddmin of Zeller and Hildebrandt
-// ("Simplifying and isolating failure-inducing input", 2002). failing is given
-// candidates, each in ascending order, and returns the index of the first that
-// fails, -1 if none does; it may try them at once. Without any one of the numbers
-// that are returned nothing fails, as far as failing is a function of its argument.
+// Min finds a small subset of the numbers 0 to n-1 that still fails; the whole set does. It is the
+// algorithm ddmin of Zeller and Hildebrandt ("Simplifying and isolating failure-inducing input",
+// 2002). failing is given candidates, each in ascending order, and returns the index of the first
+// that fails, -1 if none does; it may try them at once. Without any one of the numbers that are
+// returned nothing fails, as far as failing is a function of its argument.
 func Min(n int, failing func(candidates [][]int) int) []int {
 	left := make([]int, n)
 	for i := range left {

@@ -10,11 +10,11 @@ import (
 
 // Shrinker makes a scenario smaller.
 type Shrinker struct {
-	// Failing returns the index of the first candidate that fails of the same as the
-	// scenario did, -1 if none does or there is no time left. Each candidate is
-	// simpler than what failed last.
+	// Failing returns the index of the first candidate that fails with the same cause as the
+	// scenario, -1 if none does or there is no time left. Each candidate is simpler than the last
+	// failing one.
 	Failing func(candidates []*scenario.Fixed) int
-	// Better is told of each simpler scenario that fails, and what was tried.
+	// Better is called with each simpler scenario that fails, and the change that was tried.
 	Better func(f *scenario.Fixed, trying string)
 
 	best *scenario.Fixed
@@ -58,8 +58,8 @@ func (s *Shrinker) candidate(change func(*scenario.Fixed)) *scenario.Fixed {
 	return &f
 }
 
-// try tries changes, one after the other or at once, and takes the first with which
-// it still fails.
+// try tries changes, one after the other or at once, and keeps the first with which the scenario
+// still fails.
 func (s *Shrinker) try(trying string, changes ...func(*scenario.Fixed)) bool {
 	var list []*scenario.Fixed
 	for _, change := range changes {
@@ -112,7 +112,7 @@ func (s *Shrinker) steps(trying string, kind func(scenario.Step) bool) {
 	s.min(trying, len(of), with)
 }
 
-// nodes leaves out nodes, and what is about them.
+// nodes leaves out nodes, with the steps about them.
 func (s *Shrinker) nodes() {
 	s.bystanders()
 	whole := s.best
@@ -125,8 +125,8 @@ func (s *Shrinker) nodes() {
 	})
 }
 
-// bystanders leaves out the nodes that no fault speaks of, of which others are
-// alike: any one of them would do, but one less may only let another one be hit.
+// bystanders leaves out nodes without faults from groups of equal ones: which of them is left out
+// does not matter, except that another one may be hit then.
 func (s *Shrinker) bystanders() {
 	named := map[string]bool{}
 	for _, x := range s.best.Steps {
@@ -156,7 +156,7 @@ func (s *Shrinker) bystanders() {
 	}
 }
 
-// earlier lets everything happen sooner, by the same.
+// earlier moves all steps forward by the same time.
 func (s *Shrinker) earlier() {
 	if len(s.best.Steps) == 0 {
 		return
@@ -211,7 +211,7 @@ func (s *Shrinker) narrower() {
 	}
 }
 
-// shorter halves what lasts.
+// shorter halves durations.
 func (s *Shrinker) shorter() {
 	for i := range s.best.Steps {
 		for again := true; again; {
