@@ -109,7 +109,7 @@ func (t *trace) end(besides func()) {
 
 func (t *trace) write() {
 	t.line = append(t.line, '}', '\n')
-	_, _ = t.out.Write(t.line) // a trace that cannot be written is its reader's loss
+	_, _ = t.out.Write(t.line) // an error of the trace's writer does not affect the run
 }
 
 // event writes an event as it fires.
@@ -142,7 +142,7 @@ func (t *trace) event(at int64, e *event) {
 	})
 }
 
-// missed writes that the frame of the event before is not heard, or not yet.
+// missed writes that the frame of the previous event is not delivered, or not yet.
 func (t *trace) missed(at int64, link string) {
 	t.begin(at, tracefile.KindMissed)
 	t.text("l", link)
@@ -205,7 +205,7 @@ func (t *trace) state(at int64, nodeName, service, about, says string) {
 	t.write()
 }
 
-// appendJSONString is strconv.AppendQuote restricted to what JSON knows.
+// appendJSONString is strconv.AppendQuote restricted to JSON's escapes.
 func appendJSONString(b []byte, s string) []byte {
 	const hexDigits = "0123456789abcdef"
 	if !utf8.ValidString(s) {
@@ -225,9 +225,8 @@ func appendJSONString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// logHandler takes the log records of services into the trace, from Warn on. An
-// Error is a failure of the run: it says that something happened that never
-// should.
+// logHandler writes the log records of services to the trace, from Warn on. An Error fails the run:
+// it means that something happened that never should.
 type logHandler struct {
 	w     *World
 	node  string

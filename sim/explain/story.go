@@ -28,7 +28,7 @@ type Story struct {
 	trace      *Trace
 }
 
-// row is a line of the story; more are equal ones that follow it, the last at last.
+// row is a line of the story; more is how many equal ones follow it, the last of them at last.
 type row struct {
 	tracefile.Line
 	fault bool
@@ -38,8 +38,8 @@ type row struct {
 
 var words = regexp.MustCompile(`[\w-]{4,}`)
 
-// ObjectOf finds in sentences what they are about: the longest word that a field of
-// a fact has as its value and that is no node, else a node. "" if there is none.
+// ObjectOf finds the object that sentences are about: the longest word that is the value of a
+// fact's field and no node, else a node. "" if there is none.
 func (t *Trace) ObjectOf(sentences ...string) string {
 	candidates := map[string]bool{}
 	for _, s := range sentences {
@@ -123,7 +123,7 @@ func (s *Story) meet() {
 	}
 }
 
-// forget leaves out what was over before the story begins.
+// forget drops faults that ended before the story begins.
 func (s *Story) forget() {
 	ended := func(r row) bool {
 		return slices.ContainsFunc(s.rows, func(o row) bool { return o.Name == "end: "+r.Name })
@@ -133,8 +133,7 @@ func (s *Story) forget() {
 	})
 }
 
-// add folds what says the same as an earlier line of the same node: others ask
-// again and again.
+// add folds a line that equals an earlier one of the same node: others ask repeatedly.
 func (s *Story) add(r row) {
 	same := func(o row) bool {
 		return !r.fault && o.Node == r.Node && o.Name == r.Name && s.text(&o.Line) == s.text(&r.Line)
@@ -152,8 +151,7 @@ func (s *Story) add(r row) {
 // foldWithin is how many lines back an equal one is looked for.
 const foldWithin = 12
 
-// text are the fields of a fact, without what every line of the story has and how
-// long an answer took.
+// text is the fields of a fact, without the object itself and durations of answers.
 func (s *Story) text(r *tracefile.Line) string {
 	var parts []string
 	for _, f := range r.Fields {
@@ -230,7 +228,7 @@ func (r *row) write(out io.Writer, s *Story, width int) {
 	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("  %-10s %-*s  %s  %s", at, width, r.Node, strings.TrimSpace(r.Service+" "+r.Name+" "+text), r.Source), " "))
 }
 
-// writeHeard says what the nodes of the story could know of each other.
+// writeHeard prints when the nodes of the story last received something from each other.
 func (s *Story) writeHeard(out io.Writer) {
 	var lines []string
 	for _, to := range s.Nodes {
@@ -249,7 +247,7 @@ func (s *Story) writeHeard(out io.Writer) {
 	}
 }
 
-// lastHeard is when a node last got something from another one, up to a moment.
+// lastHeard is when a node last received something from another one, up to a moment.
 func (t *Trace) lastHeard(from, to string, until time.Duration) (at time.Duration, heard bool) {
 	for _, x := range t.heard[[2]string{from, to}] {
 		if x <= until {

@@ -1,7 +1,7 @@
-// Package explain tells the story of one object of a run - a job, an item, a
-// version, a node - from its trace: what was reported of it where, the faults
-// between, and who had heard from whom when it went wrong. It knows no service: an
-// object is whatever the fields of facts name.
+// Package explain tells the story of one object of a run - a job, an item, a version, a node - from
+// its trace: the reported facts, the faults between, and which nodes had received something from
+// each other when it went wrong. It knows no service: an object is whatever the fields of facts
+// name.
 package explain
 
 import (
@@ -14,12 +14,12 @@ import (
 	"github.com/taucloud/tau/sim/tracefile"
 )
 
-// Trace is what of a trace stories are told from.
+// Trace is the part of a trace that stories are made from.
 type Trace struct {
 	lines []tracefile.Line // facts, warnings and decisions of the world, in order
-	// heard is when a node got something from another one, the last of each second.
+	// heard is when a node received something from another one, the last of each second.
 	heard map[[2]string][]time.Duration
-	// peers are the names of nodes by what facts call them.
+	// peers maps peers, as in facts, to the names of nodes.
 	peers map[string]string
 	nodes map[string]bool
 	// beliefs are the last ones, by node, service and what they are about.
@@ -27,7 +27,7 @@ type Trace struct {
 	missed  []missed
 	history *tracefile.History
 	byEvent map[uint64][]int // facts, as indices of lines
-	// undo takes back what was heard last.
+	// undo removes the entry of heard that was added last.
 	undo func()
 }
 
