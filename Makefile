@@ -32,8 +32,8 @@ long: build ## scenarios of weeks (a few minutes)
 	bin/dreamland sim --wire direct --quiet scenarios/long/*.yaml
 
 SEEDS ?= 200
-sweep: build ## SEEDS seeds (200) of every scenario on the direct wire
-	bin/dreamland sim --wire direct --seeds $(SEEDS) --quiet scenarios/*.yaml
+sweep: build ## SEEDS seeds (200) of every scenario on the direct wire; fails as well if a mark in the code was never hit
+	bin/dreamland sim --wire direct --seeds $(SEEDS) --quiet --coverage scenarios/*.yaml
 
 SWARM ?= 1..200
 swarm: ## scenarios made by chance, SWARM=FIRST..LAST (1..200)

@@ -114,7 +114,7 @@ func (f *simFlags) check(files int) error {
 	case f.many.check() != nil:
 		return f.many.check()
 	case f.many.given() && (f.verify || f.trace != "" || f.explain != ""):
-		return errors.New("--for, --shard, --stop-on-failure, --results: they are for many seeds, without --verify, --trace and --explain")
+		return errors.New("--for, --shard, --stop-on-failure, --results, --coverage: they are for many seeds, without --verify, --trace and --explain")
 	case f.jobs < 1 || f.jobs > 1024:
 		return fmt.Errorf("--jobs %d: expected 1 to 1024", f.jobs)
 	case f.wire != "" && f.wire != scenario.Mocknet && f.wire != scenario.Direct:

@@ -34,6 +34,7 @@ type sweeper struct {
 	out      *output
 	progress *progress
 	tales    []*tale
+	coverage *report.Coverage
 	turn     int // of the tale that the next run is of
 	told     int // tales that have been printed
 	began    time.Time
@@ -51,7 +52,7 @@ func (f *simFlags) sweep(stories []*scenario.Scenario, out *output, progress *pr
 	defer done()
 	workers := newPool(ctx)
 	defer workers.close()
-	s := &sweeper{flags: f, do: workers.run, out: out, progress: progress, began: time.Now(), waiting: map[int]report.Result{}}
+	s := &sweeper{flags: f, do: workers.run, out: out, progress: progress, began: time.Now(), waiting: map[int]report.Result{}, coverage: report.NewCoverage()}
 	s.shard, _ = sweep.ParseShard(f.many.shard) // checked before
 	if f.verify {
 		s.do = runTwice
@@ -67,6 +68,9 @@ func (f *simFlags) sweep(stories []*scenario.Scenario, out *output, progress *pr
 	}
 	if ctx.Err() != nil {
 		fmt.Fprintf(stderr, "dreamland: interrupted after %d of %s\n", s.count(), s.goal())
+	}
+	if f.many.coverage {
+		s.cover()
 	}
 	if err := out.verdict(); err != nil || ctx.Err() == nil {
 		return err
@@ -89,6 +93,7 @@ func (s *sweeper) add(story *scenario.Scenario) error {
 		if offset := e.Seed - j.seed; e.Seed >= j.seed && offset < uint64(s.flags.seeds) && s.shard.Has(offset) && !t.known[offset] {
 			t.known[offset] = true
 			t.sum.Add(&e.Result)
+			s.coverage.Add(&e.Exercised)
 			if err := s.out.run(e.Result); err != nil {
 				return err
 			}
@@ -200,6 +205,7 @@ func (s *sweeper) take(e ended) error {
 	s.made++
 	e.tale.open--
 	e.tale.sum.Add(r)
+	s.coverage.Add(&r.Exercised)
 	if s.flags.seeds == 1 {
 		e.tale.only = r
 	}

@@ -83,6 +83,7 @@ func ParseAction(s string) (Action, error) {
 // Point is one named moment.
 type Point struct {
 	name, doc string
+	passed    atomic.Uint64
 }
 
 // Name is "<service>/<moment>".
@@ -113,8 +114,11 @@ type activeRule struct {
 	used int
 }
 
-// active is the number of enabled rules, plus one if the environment enabled any.
+// active is the number of enabled rules, plus one if the environment enabled any,
+// plus counting if it is counted who passes.
 var active atomic.Int32
+
+const counting = 1 << 24
 
 // fromEnvironment counts GO_FAILPOINTS once: the library has read it in its
 // own initialisation.
@@ -213,11 +217,40 @@ func ResetHits() {
 	clear(registry.hits)
 }
 
+// CountPassed forgets what was counted, and counts from now on how often each point
+// is passed, whether it acts or not, in the whole process.
+func CountPassed() {
+	if active.Load() < counting {
+		active.Add(counting)
+	}
+	for _, p := range Points() {
+		p.passed.Store(0)
+	}
+}
+
+// Passed is how often each point was passed since CountPassed. Those that were not
+// are left out.
+func Passed() map[string]int {
+	out := map[string]int{}
+	for _, p := range Points() {
+		if n := p.passed.Load(); n > 0 {
+			out[p.name] = int(n)
+		}
+	}
+	return out
+}
+
 // Hit passes the point: it may crash the node, park, or return an error. A nil
 // result means go on.
 func (p *Point) Hit(ctx context.Context, env node.Env) error {
-	if active.Load() == 0 {
+	switch n := active.Load(); {
+	case n == 0:
 		return nil
+	case n >= counting:
+		p.passed.Add(1)
+		if n == counting {
+			return nil
+		}
 	}
 	action, on := p.decide(ctx, env.Node)
 	if !on {

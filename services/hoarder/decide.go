@@ -40,16 +40,20 @@ func decide(s situation, settings Settings) action {
 	case wanted:
 		switch {
 		case !s.held && s.copies < s.target:
+			competes.Hit()
 			return compete
 		case s.held && s.copiesLive > s.target+settings.SurplusMax && s.ahead >= s.target && s.surplusFor >= settings.SurplusGrace:
+			releasesSurplus.Hit()
 			return release
 		}
 	case abandoned:
 		if s.held && s.endedFor >= settings.SurplusGrace {
+			discards.Hit()
 			return discard
 		}
 	case superseded:
 		if s.held && s.endedFor >= settings.SurplusGrace {
+			supersedes.Hit()
 			return supersede
 		}
 	}

@@ -56,6 +56,7 @@ func (s *Service) releaseAll(ctx context.Context) {
 func (s *Service) makeRoom(ctx context.Context, bytes int64) {
 	for range roomAttemptsMax {
 		root := s.leastNeeded()
+		yields.HitIf(root != "")
 		if root == "" || s.holdings.free() >= bytes {
 			return
 		}
@@ -117,6 +118,7 @@ func (s *Service) release(ctx context.Context, root string, policy func(situatio
 	again, needNow, _ := s.guarantors(it, act)
 	if policy(s.situation(it)) != act || again != what || needNow > need ||
 		!s.holdings.mayFinish(root, askedAt, confirmed, need, s.env.Loop.Elapsed()) {
+		releaseCalledOff.Hit()
 		return false
 	}
 	return s.letGo(it, act, confirmed, s.env.Loop.Elapsed()-askedAt)

@@ -40,6 +40,7 @@ func (s *Service) check(l *lock) error {
 	if l.valid(s.env.Loop.Elapsed()) {
 		return nil
 	}
+	leaseEnded.HitIf(l.lost == "")
 	s.lose(l, "the lease has ended")
 	return transport.New(transport.Conflict, "monkey/lock", l.lost)
 }
@@ -80,6 +81,8 @@ func (s *Service) renew(ctx context.Context, l *lock) {
 	case 0:
 		if l.valid(s.env.Loop.Elapsed()) {
 			l.renewedAt = sent
+		} else {
+			lateRenewal.Hit()
 		}
 	case transport.Conflict, transport.Invalid:
 		s.lose(l, err.Error())

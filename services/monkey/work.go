@@ -117,6 +117,7 @@ func (s *Service) buildInTime(ctx context.Context, l *lock, req Request) (Result
 	defer cancel()
 	built, err := s.builder.Build(limited, req)
 	if err != nil && ctx.Err() == nil && limited.Err() != nil {
+		buildTooLong.Hit()
 		return built, fmt.Errorf("the build took longer than %v", l.buildMax)
 	}
 	return built, err

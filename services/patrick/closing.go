@@ -47,6 +47,7 @@ func (s *Service) closeUnlessPublished(ctx context.Context, j *active) time.Dura
 	if s.board.active[j.id] != j || j.state.Live || j.state.Top.Token != top {
 		return 0 // things have moved on
 	}
+	publishedAlready.HitIf(published != nil)
 	if published == nil {
 		j.fencedBelow = next
 		err = s.addRecords(j.id)
@@ -92,6 +93,7 @@ func (s *Service) halt(ctx context.Context, j *active) error {
 	case s.board.active[j.id] != j || !j.heldBy(top):
 		return nil // things have moved on
 	case published != nil:
+		publishedAlready.Hit()
 		return s.acceptPublished(*published)
 	}
 	j.fencedBelow = next

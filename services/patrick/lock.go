@@ -27,6 +27,7 @@ func (s *Service) claim(ctx context.Context, from transport.Peer, req patrickapi
 	}
 	token := fencing.Token{Attempt: j.state.nextAttempt(), Holder: req.Holder}
 	if j.state.Live { // the same holder asks again
+		claimedTwice.Hit()
 		token = j.state.Top.Token
 		j.lease = s.env.Loop.Elapsed() + s.settings.Lease
 	} else if err := s.grant(j, token, req.Incarnation); err != nil {
@@ -90,6 +91,7 @@ func (s *Service) renew(_ context.Context, _ transport.Peer, req patrickapi.Rene
 	switch {
 	case req.Token.Compare(j.state.Top.Token) > 0:
 		// A grant by another coordinator may still be on its way here.
+		grantNotHereYet.Hit()
 		return none, transport.New(transport.NotFound, "patrick/renew", "no such grant here yet")
 	case !j.heldBy(req.Token):
 		return none, transport.New(transport.Conflict, "patrick/renew", "the grant has ended")
@@ -99,6 +101,7 @@ func (s *Service) renew(_ context.Context, _ transport.Peer, req patrickapi.Rene
 		return none, transport.New(transport.Conflict, "patrick/renew", "the attempt takes too long")
 	}
 	if !j.mine { // this patrick has become the coordinator: it measures the lease from now on
+		renewedByAnother.Hit()
 		j.mine = true
 	}
 	j.lease = now + s.settings.Lease
@@ -116,7 +119,9 @@ func (s *Service) finish(ctx context.Context, _ transport.Peer, req patrickapi.F
 	if err := acceptable(state, req); err != nil {
 		return patrickapi.FinishResponse{}, err
 	}
-	if !answers(state, req) {
+	repeated := answers(state, req)
+	finishedTwice.HitIf(repeated)
+	if !repeated {
 		if err := s.addRecords(req.Job, s.resultOf(req)); err != nil {
 			return patrickapi.FinishResponse{}, err
 		}
@@ -140,13 +145,18 @@ func acceptable(state State, req patrickapi.FinishRequest) error {
 	switch {
 	case state.Status == patrickapi.Unknown, req.Token.Compare(state.Top.Token) > 0:
 		return transport.New(transport.NotFound, op, "no such grant here yet")
-	case answers(state, req), published:
+	case answers(state, req):
+		return nil
+	case published:
+		lateSuccess.HitIf(state.Status.Final() || req.Token != state.Top.Token || !state.Live)
 		return nil
 	case state.Status.Final():
 		return transport.New(transport.Conflict, op, "the job is "+state.Status.String())
 	case req.Token != state.Top.Token:
+		staleReport.Hit()
 		return transport.New(transport.Conflict, op, "a newer attempt was granted")
 	case !state.Live && !req.Success:
+		staleReport.Hit()
 		return transport.New(transport.Conflict, op, "the grant has ended")
 	}
 	return nil
@@ -184,6 +194,7 @@ func (s *Service) cancel(ctx context.Context, _ transport.Peer, req patrickapi.C
 		}
 	}
 	if j := s.board.active[req.Job]; j != nil && j.state.Live && j.state.Cancel != nil {
+		cancelledWhileBuilt.Hit()
 		if err := s.halt(ctx, j); err != nil {
 			return none, fault("patrick/cancel", "stop its holder", err)
 		}

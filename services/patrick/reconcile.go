@@ -106,6 +106,7 @@ func (s *Service) reconcile(ctx context.Context, j *active) time.Duration {
 	case j.state.Live && j.state.Cancel != nil:
 		return s.stopHolder(ctx, j)
 	case j.state.Live && !was:
+		takenOver.Hit()
 		return s.takeOver(ctx, j)
 	case j.state.Live && now < min(j.lease, j.buildMax):
 		return 0 // renewed meanwhile

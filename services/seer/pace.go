@@ -37,6 +37,7 @@ func (p *pace) delay(now, sent time.Duration) time.Duration {
 // and so was in transit for at most that long.
 func (p *pace) answered(now, sent, roundTrip time.Duration) {
 	if sure := now - sent - roundTrip; p.heard && sure > p.low {
+		slowClock.HitIf(sure > p.low+time.Second)
 		*p = pace{heard: true, low: sure, at: now}
 	}
 }

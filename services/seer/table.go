@@ -89,8 +89,10 @@ func (t *table) hear(now time.Duration, from transport.Peer, b seerapi.BeaconMes
 	}
 	switch {
 	case m.life == b.Life && m.left, t.overdue(now, m, b.Life):
+		oldNews.Hit()
 		return false // sent before the life ended, and delayed
 	case m.life != b.Life:
+		anotherLife.HitIf(m.life != 0)
 		m.begin(b.Life)
 	}
 	if asked > 0 {
@@ -98,6 +100,7 @@ func (t *table) hear(now time.Duration, from transport.Peer, b seerapi.BeaconMes
 		m.heardAt = max(m.heardAt, asked)
 	}
 	late := m.pace.delay(now, b.At) - t.lateness()
+	lateBeacon.HitIf(late > 0)
 	if b.At > m.saidAt {
 		m.saidAt = b.At
 		m.heardAt = max(m.heardAt, now-max(0, late))

@@ -39,6 +39,7 @@ func maxToken(a, b fencing.Token) fencing.Token {
 // fence decides about a fence: it is a Conflict if a higher token is known.
 func (k known) fence(job string, t fencing.Token) error {
 	if high := k.highest(job); t.Compare(high) < 0 {
+		staleToken.Hit()
 		return transport.New(transport.Conflict, tnsapi.Service, fmt.Sprintf("token %s is stale: %s is known", t, high))
 	}
 	return nil
@@ -54,6 +55,7 @@ func (k known) publish(v tnsapi.Version) (duplicate *tnsapi.Version, err error) 
 	highest := uint64(0)
 	for _, old := range k.versions {
 		if old.Job == v.Job && old.Token == v.Token {
+			publishedTwice.Hit()
 			return &old, nil
 		}
 		highest = max(highest, old.Order)
@@ -64,6 +66,7 @@ func (k known) publish(v tnsapi.Version) (duplicate *tnsapi.Version, err error) 
 	if slices.ContainsFunc(surplus(append(slices.Clip(k.versions), v), k.keep), func(old tnsapi.Version) bool {
 		return versionID(old) == versionID(v)
 	}) {
+		movedOn.Hit()
 		return nil, transport.New(transport.Conflict, tnsapi.Service, fmt.Sprintf("the branch has moved on by %d versions", k.keep))
 	}
 	return nil, nil

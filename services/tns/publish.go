@@ -60,6 +60,7 @@ func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.
 	}
 	job := "rollback-" + req.ID
 	if done := slices.IndexFunc(kept, func(v tnsapi.Version) bool { return v.Job == job }); done >= 0 {
+		rolledTwice.Hit()
 		return s.again(ctx, kept[done])
 	}
 	i := slices.IndexFunc(kept, func(v tnsapi.Version) bool { return v.Commit == req.Commit })

@@ -68,6 +68,14 @@ type Exercised struct {
 	Actions []Action `json:"actions,omitempty"`
 	// Failpoints that acted, and how often.
 	Failpoints map[string]int `json:"failpoints,omitempty"`
+	// Passed are failpoints that were reached, whether they acted or not, and how often.
+	Passed map[string]int `json:"failpoints_passed,omitempty"`
+	// Marks that were hit, and how often (see node/sometimes).
+	Marks map[string]int `json:"marks,omitempty"`
+	// Moments are what faults hit: "KIND SERVICE MOMENT" and how often. The moment is
+	// the last fact of the service on the node that was hit, "quiet" if that was some
+	// time ago, "down" if the node did not run.
+	Moments map[string]int `json:"moments,omitempty"`
 	// WithoutEffect is how many faults hit nothing.
 	WithoutEffect int `json:"faults_without_effect"`
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/node/sometimes"
 	"github.com/taucloud/tau/sim"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/report"
@@ -160,7 +161,7 @@ func (a *actions) notes() (out []string) {
 
 // exercised lists what happened in the run.
 func (r *runner) exercised() report.Exercised {
-	out := report.Exercised{Failpoints: fail.Hits()}
+	out := report.Exercised{Failpoints: fail.Hits(), Passed: fail.Passed(), Marks: sometimes.Hits(), Moments: r.coverage.moments}
 	for _, c := range r.actions.counts {
 		out.Actions = append(out.Actions, report.Action{Name: c.name, Done: c.done, Failed: c.failed, Unfinished: c.begun - c.done - c.failed})
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/node/sometimes"
 	"github.com/taucloud/tau/sim"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/fault"
@@ -54,6 +55,8 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 		r.actions.auditors = append(r.actions.auditors, a.New())
 	}
 	fail.ResetHits()
+	fail.CountPassed()
+	sometimes.Count()
 	r.began, r.options = time.Now(), o
 	outcome, err := sim.Run(sim.Config{
 		Seed:     o.Seed,
@@ -133,6 +136,8 @@ type runner struct {
 	measured map[string]float64
 	// late are the bounds with a time that have not come true in it.
 	late map[string]bool
+
+	coverage coverage
 
 	healedAt  time.Duration
 	settledAt time.Duration // zero: not (yet)
@@ -274,6 +279,7 @@ func (r *runner) step(s scenario.Step) {
 		return
 	}
 	r.faults = append(r.faults, report.Fault{AtMS: r.world.Now().Milliseconds(), ForMS: s.For.Milliseconds(), What: s.Fault.String()})
+	r.coverage.hit(s.Fault, r.view())
 	f := r.ledger.Inflict(s.Fault)
 	r.inflicted = append(r.inflicted, f)
 	if f.Lasts() && s.For > 0 && s.At+s.For < r.scenario.Duration {
@@ -283,6 +289,7 @@ func (r *runner) step(s scenario.Step) {
 
 // hear passes a fact on to the checkers.
 func (r *runner) hear(f check.Fact) {
+	r.coverage.hear(f)
 	for _, a := range r.actions.auditors {
 		a.Hear(f)
 	}
