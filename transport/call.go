@@ -97,6 +97,11 @@ func (ep *Endpoint) CallOn(ctx context.Context, class Class, to Peer, method str
 		if err.Op == "" {
 			err = err.withOp(method)
 		}
+		if c.session == nil { // it is not shared any more
+			failed := *err
+			failed.unsent = true
+			err = &failed
+		}
 		return nil, err
 	}
 	return c.response, nil

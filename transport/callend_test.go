@@ -87,6 +87,7 @@ func TestHowCallsEnd(t *testing.T) {
 			require.Equal(t, row.took, s.loop.Elapsed()-start, name)
 			require.Equal(t, row.kind, transport.KindOf(err), "%s: %v", name, err)
 			require.Equal(t, name == "failure", transport.Answered(err), name)
+			require.Equal(t, err != nil && name != "failure", transport.MayHaveRun(err), name)
 			require.Equal(t, request(1, row.left, "t/call", []byte("hi")), c.sent[0], name)
 			require.Equal(t, row.told, c.types(1), name)
 			for _, f := range c.sent[1:] {
@@ -294,6 +295,7 @@ func TestCallsThatWaitForRoom(t *testing.T) {
 			_, err := s.Call(ctx, s.peer, "t/call", nil)
 			require.Equal(t, row.kind, transport.KindOf(err), "%s: %v", name, err)
 			require.Equal(t, name == "failure", transport.Answered(err), name)
+			require.False(t, transport.MayHaveRun(err), name)
 			require.Len(t, c.sent, before, "%s: nothing was sent, and there is nothing to cancel", name)
 			cancel()
 		})

@@ -21,6 +21,7 @@ func TestDeadPeerIsWaitedForOnce(t *testing.T) {
 			_, err := s.Call(ctx, s.peer, "t/call", nil)
 			require.Equal(t, transport.Unreachable, transport.KindOf(err), "%v", err)
 			require.ErrorContains(t, err, why)
+			require.False(t, transport.MayHaveRun(err))
 			_, err = s.OpenStream(ctx, s.peer, "t/stream", nil)
 			require.Equal(t, transport.Unreachable, transport.KindOf(err), "%v", err)
 		}

@@ -42,6 +42,8 @@ type Error struct {
 	cause error
 	// answered: the peer's handler returned it.
 	answered bool
+	// unsent: nothing of the call has left this node.
+	unsent bool
 }
 
 // Answered reports whether err was returned by the called peer's handler, rather than caused by the
@@ -49,6 +51,18 @@ type Error struct {
 func Answered(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.answered
+}
+
+// MayHaveRun reports whether a call that failed with err may have done at the peer what
+// it was to do, or a part of that. It has not after NotFound, Conflict, Refused and Invalid,
+// and if there was no conn to send it on.
+func MayHaveRun(err error) bool {
+	var e *Error
+	switch KindOf(err) {
+	case 0, NotFound, Conflict, Refused, Invalid:
+		return false
+	}
+	return !errors.As(err, &e) || !e.unsent
 }
 
 func (e *Error) Error() string {

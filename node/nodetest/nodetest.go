@@ -176,6 +176,9 @@ var bubbleBegan = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(-time.Hour)
 // Elapsed implements clock.Clock.
 func (l *loop) Elapsed() time.Duration { return time.Since(l.began) }
 
+// Branch implements clock.Loop.
+func (l *loop) Branch() clock.Loop { return &loop{l.Live.Branch().(*clock.Live), l.began} }
+
 // errorsFail is a log in which errors fail the test.
 type errorsFail struct{ t *testing.T }
 

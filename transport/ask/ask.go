@@ -21,7 +21,8 @@ type Policy struct {
 	// Final are the kinds of error that end the round: every other peer would answer with the same.
 	Final []transport.Kind
 	// Telling are the kinds that outrank the errors of peers asked later: if no peer answers, the
-	// last such error is returned.
+	// last such error is returned. But Refused is returned only if no peer that was asked may have
+	// done what was asked; otherwise the error of the last one that may have.
 	Telling []transport.Kind
 	// AsTheyAre are the kinds that are returned unchanged when no peer has answered; any other
 	// becomes Unreachable. None: all are returned unchanged.
@@ -85,6 +86,7 @@ func (a *Asker) Order(key string) []transport.Peer {
 // is that of the question that was under way.
 func (a *Asker) Put(ctx context.Context, method, key string, limit time.Duration, put func(ctx context.Context, peer transport.Peer) error) error {
 	told := transport.New(transport.Unreachable, method, "no "+a.policy.Service+" in the directory")
+	var unknown error // of a peer that may have done it
 	for i, peer := range a.Order(key) {
 		if a.policy.PeersMax > 0 && i == a.policy.PeersMax {
 			break
@@ -108,6 +110,12 @@ func (a *Asker) Put(ctx context.Context, method, key string, limit time.Duration
 		if i == 0 || a.telling(kind) || !a.telling(transport.KindOf(told)) {
 			told = err
 		}
+		if transport.MayHaveRun(err) {
+			unknown = err
+		}
+	}
+	if unknown != nil && transport.KindOf(told) == transport.Refused {
+		told = unknown
 	}
 	if len(a.policy.AsTheyAre) > 0 && !slices.Contains(a.policy.AsTheyAre, transport.KindOf(told)) {
 		told = transport.New(transport.Unreachable, method, told.Error())

@@ -25,6 +25,7 @@ var method = transport.Method[question, int]{Name: "part/question"}
 type parts struct {
 	user  *nodetest.Caller
 	all   []transport.Peer
+	nodes map[transport.Peer]*nodetest.Machine
 	fails map[transport.Peer]error
 	slow  map[transport.Peer]bool
 
@@ -43,9 +44,9 @@ func (p *parts) seen() []transport.Peer {
 
 func run(t *testing.T, f func(p *parts)) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
-		p := &parts{fails: map[transport.Peer]error{}, slow: map[transport.Peer]bool{}}
+		p := &parts{nodes: map[transport.Peer]*nodetest.Machine{}, fails: map[transport.Peer]error{}, slow: map[transport.Peer]bool{}}
 		for i := range 3 {
-			c.Add(fmt.Sprint("part-", i), node.Configured{Spec: nodetest.Part("part", func(env node.Env) {
+			m := c.Add(fmt.Sprint("part-", i), node.Configured{Spec: nodetest.Part("part", func(env node.Env) {
 				method.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ question) (int, error) {
 					p.mu.Lock()
 					p.asked = append(p.asked, env.Self)
@@ -56,6 +57,7 @@ func run(t *testing.T, f func(p *parts)) {
 					return 7, p.fails[env.Self]
 				})
 			})}).Start()
+			p.nodes[m.Peer()] = m
 		}
 		p.user = c.Caller("user")
 		p.all = c.Directory.Peers("part")
@@ -94,10 +96,13 @@ func TestPolicies(t *testing.T) {
 		"nobody was reached":              {plain, []transport.Kind{no, missing, no}, 3, no},
 		"the last error is told":          {plain, []transport.Kind{missing, refused, broken}, 3, broken},
 		"a final one ends it":             {ask.Policy{Service: "part", Final: []transport.Kind{conflict}}, []transport.Kind{broken, conflict, 0}, 2, conflict},
-		"a telling one is told":           {ask.Policy{Service: "part", Telling: []transport.Kind{refused}}, []transport.Kind{broken, refused, missing}, 3, refused},
-		"also if it is the first":         {ask.Policy{Service: "part", Telling: []transport.Kind{refused}}, []transport.Kind{refused, missing, broken}, 3, refused},
+		"a telling one is told":           {ask.Policy{Service: "part", Telling: []transport.Kind{refused}}, []transport.Kind{conflict, refused, missing}, 3, refused},
+		"but not of who is asked later":   {ask.Policy{Service: "part", Telling: []transport.Kind{refused}}, []transport.Kind{broken, refused, missing}, 3, broken},
+		"nor if somebody else may have":   {ask.Policy{Service: "part", Telling: []transport.Kind{refused}}, []transport.Kind{refused, no, refused}, 3, no},
+		"nor as it is":                    {ask.Policy{Service: "part", AsTheyAre: []transport.Kind{refused}}, []transport.Kind{broken, missing, refused}, 3, no},
+		"also if it is the first":         {ask.Policy{Service: "part", Telling: []transport.Kind{refused}}, []transport.Kind{refused, missing, conflict}, 3, refused},
 		"an answer says more":             {ask.Policy{Service: "part", Telling: []transport.Kind{refused}}, []transport.Kind{refused, 0, broken}, 2, 0},
-		"as it is":                        {ask.Policy{Service: "part", AsTheyAre: []transport.Kind{refused}}, []transport.Kind{missing, broken, refused}, 3, refused},
+		"as it is":                        {ask.Policy{Service: "part", AsTheyAre: []transport.Kind{refused}}, []transport.Kind{missing, conflict, refused}, 3, refused},
 		"nobody has answered":             {ask.Policy{Service: "part", AsTheyAre: []transport.Kind{refused}}, []transport.Kind{refused, refused, missing}, 3, no},
 		"two are asked":                   {ask.Policy{Service: "part", PeersMax: 2}, []transport.Kind{broken, missing, 0}, 2, missing},
 		"nobody offers it":                {ask.Policy{Service: "nothing"}, nil, 0, no},
@@ -138,6 +143,29 @@ func TestSilenceIsBounded(t *testing.T) {
 		})
 		require.Equal(t, order[:2], p.seen())
 	})
+}
+
+// TestAnUnknownOutcomeIsTold: a peer that timed out may have done what the others refuse
+// to do. One that the question has not reached has not.
+func TestAnUnknownOutcomeIsTold(t *testing.T) {
+	const refused, timeout = transport.Refused, transport.Timeout
+	for _, silent := range []int{0, 1} {
+		run(t, func(p *parts) {
+			order := rendezvous.Rank("key", p.all)
+			for _, peer := range order {
+				p.fails[peer] = as(refused)
+			}
+			p.slow[order[silent]] = true
+			a := ask.New(p.user.Env.Wire, ask.Policy{Service: "part", Telling: []transport.Kind{refused}})
+			asked, _, told := p.put(t, a)
+			require.Equal(t, order, asked)
+			require.Equal(t, timeout, told)
+			p.slow[order[silent]] = false
+			p.nodes[order[silent]].Stop()
+			_, _, told = p.put(t, a)
+			require.Equal(t, refused, told, "nobody was asked who may have done it")
+		})
+	}
 }
 
 // A peer that did not answer is asked last for a while; one that answered, also

@@ -37,8 +37,8 @@ var policy = ask.Policy{
 
 // Pin asks that content be kept. It returns when content and pin are on the disk of a hoarder and,
 // if a second copy is wanted and a hoarder with room is reachable, on that one's too; the caller
-// may stop then. Refused: no hoarder that was asked has room. Conflict: the owner has withdrawn it
-// with this Seq or a higher one. Pinning is idempotent; try again after Timeout or Unreachable.
+// may stop then. Refused: no hoarder that was asked has room, and none has taken it. Conflict: the
+// owner has withdrawn it with this Seq or a higher one. Pinning is idempotent; try again after Timeout or Unreachable.
 func (c *Client) Pin(ctx context.Context, req PinRequest) (PinResponse, error) {
 	return ask.Call(ctx, c.asker, Pin, req.Root, PinTimeout+2*transport.TransferTime(req.Size), req)
 }

@@ -27,8 +27,8 @@ var policy = ask.Policy{Service: Service, AsTheyAre: []transport.Kind{transport.
 
 // Lookup lists the live members that offer service ("" for all) in canonical order, for occasional
 // questions; use a Follower to stay up to date. The seers are asked in turn. The error has Kind
-// Unreachable when there is no seer or none answers, and Kind Refused when one answers that it does
-// not know yet: it has just started, or was paused.
+// Unreachable when there is no seer or one that was asked did not answer, and Kind Refused when
+// those that do answer do not know yet: they have just started, or were paused.
 func (c *Client) Lookup(ctx context.Context, service string) (members []Member, err error) {
 	err = c.asker.Put(ctx, Lookup.Name, "", TryTimeout, func(ctx context.Context, seer transport.Peer) (err error) {
 		members, err = c.lookupAt(ctx, seer, service)
