@@ -140,3 +140,101 @@ func TestConnsThatThePeerRetires(t *testing.T) {
 		require.False(t, next.closed)
 	})
 }
+
+// TestOpenStreamsAreNoIdleConn: a conn on which a stream is open is in use, whoever has
+// opened it and however long nothing passes.
+func TestOpenStreamsAreNoIdleConn(t *testing.T) {
+	for _, ours := range []bool{true, false} {
+		onStage(t, func(ctx context.Context, s *stage) {
+			var st *transport.Stream
+			s.loop.Go("open", func(ctx context.Context) {
+				opened, err := s.OpenStreamOn(ctx, transport.Bulk, s.peer, "t/stream", nil)
+				require.NoError(t, err)
+				if st = opened; !ours {
+					st.Reset()
+				}
+			})
+			s.sleep(ctx, time.Millisecond)
+			c := s.dialed(s.peer, transport.Bulk)
+			s.sleep(ctx, time.Millisecond)
+			var sv *served
+			if !ours {
+				sv = s.serveStream(ctx, c, 2)
+			}
+			before := len(c.sent)
+			s.sleep(ctx, 5*transport.BulkIdleTime)
+			require.Empty(t, c.types(before), "it is not retired (ours: %t)", ours)
+			require.False(t, c.closed)
+			if ours {
+				st.Reset()
+			} else {
+				sv.over()
+			}
+			s.sleep(ctx, 5*transport.BulkIdleTime)
+			require.Contains(t, c.types(before), byte(retireType))
+			require.True(t, c.closed)
+		})
+	}
+}
+
+// TestRedialsOvertakeRetirements: a peer that has retired a conn, and dials another one
+// whose hello comes first, says so: what we have on the old one goes on. A peer that
+// does not say so has restarted.
+func TestRedialsOvertakeRetirements(t *testing.T) {
+	for _, retired := range []bool{true, false} {
+		onStage(t, func(ctx context.Context, s *stage) {
+			first := s.acceptOn(s.peer, transport.Bulk)
+			failure, over := calling(s, s.peer, transport.Bulk, 10)
+			st, err := s.OpenStreamOn(ctx, transport.Bulk, s.peer, "t/stream", nil)
+			require.NoError(t, err)
+			s.sleep(ctx, time.Millisecond)
+			require.Len(t, first.sent, 2)
+			second := &scriptConn{remote: s.peer}
+			s.host.handler.Accepted(second)
+			s.host.handler.Frame(second, helloFrame(transport.Hello{VersionMin: 1, VersionMax: 1, Class: transport.Bulk, Retired: retired}))
+			require.Equal(t, !retired, first.closed)
+			s.sleep(ctx, time.Millisecond)
+			require.Equal(t, !retired, *over)
+			before := len(second.sent)
+			calling(s, s.peer, transport.Bulk, 10)
+			s.sleep(ctx, time.Millisecond)
+			require.Equal(t, []byte{1}, second.types(before), "what is new goes over the new one")
+			if !retired {
+				return
+			}
+			s.host.handler.Frame(first, []byte{retireType})
+			require.NoError(t, st.Send(ctx, []byte("goes on")))
+			s.host.handler.Frame(first, withID(typeResponse, 1, 'x'))
+			s.sleep(ctx, time.Millisecond)
+			require.True(t, *over)
+			require.NoError(t, *failure)
+			require.False(t, first.closed)
+			st.Reset()
+			s.sleep(ctx, 3*transport.BulkIdleTime)
+			require.True(t, first.closed)
+			require.False(t, second.closed)
+		})
+	}
+	onStage(t, func(ctx context.Context, s *stage) { // the other end of it
+		for range 2 {
+			_, over := calling(s, s.peer, transport.Bulk, 10)
+			s.sleep(ctx, time.Millisecond)
+			first := s.dialed(s.peer, transport.Bulk)
+			require.False(t, first.hello.Retired)
+			s.host.handler.Frame(first, withID(typeResponse, uint64(first.sent[0][5])))
+			s.sleep(ctx, 2*transport.BulkIdleTime+time.Second)
+			require.True(t, *over)
+			require.Contains(t, first.types(0), byte(retireType))
+			require.False(t, first.closed)
+			_, over = calling(s, s.peer, transport.Bulk, 10)
+			s.sleep(ctx, time.Millisecond)
+			second := s.dialed(s.peer, transport.Bulk)
+			require.True(t, second.hello.Retired)
+			s.host.handler.Frame(second, withID(typeResponse, uint64(second.sent[0][5])))
+			s.sleep(ctx, 5*transport.BulkIdleTime)
+			require.True(t, *over)
+			require.True(t, first.closed)
+			require.True(t, second.closed)
+		}
+	})
+}

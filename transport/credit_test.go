@@ -156,3 +156,25 @@ func TestWindowsOfAllConnsAreBounded(t *testing.T) {
 	}
 	require.Zero(t, e.windows, "conns that are over have none")
 }
+
+// TestWindowsShrink when the streams for which they grew are over: what a conn may be
+// sent returns to what it was at first, as soon as that much was sent.
+func TestWindowsShrink(t *testing.T) {
+	e, sessions := flows(1, Bulk)
+	s := sessions[0]
+	st := s.stream(e)
+	for range 300 {
+		st.pass(t, StreamMessageLenMax)
+	}
+	require.Greater(t, s.inflow.size, 4<<20)
+	st.settle(&actions{})
+	for n := 0; s.inflow.size > ConnWindowMin; n++ {
+		require.Less(t, n, 1000, "it stays at %d", s.inflow.size)
+		next := s.stream(e)
+		next.pass(t, 10_000)
+		next.settle(&actions{})
+	}
+	require.Equal(t, ConnWindowMin, s.inflow.size)
+	require.Zero(t, e.windows)
+	require.Zero(t, s.windows)
+}

@@ -14,8 +14,7 @@ const farthest = math.MaxInt64 / 2
 // deadline is when operations on one direction of a stream time out.
 type deadline struct {
 	passed bool
-	number uint64 // of the last one that was set
-	timer  clock.Timer
+	timer  clock.Timer // of the last one that was set
 }
 
 // SetReadDeadline makes every Recv that waits or begins at or after an instant of the loop's
@@ -32,10 +31,7 @@ func (s *Stream) setDeadline(d *deadline, at time.Duration) {
 		d.timer = nil
 	}
 	left := max(at, -farthest) - s.ep.loop.Elapsed()
-	var number uint64
 	s.ep.engine.do(func(a *actions) {
-		d.number++
-		number = d.number
 		if d.passed = at != 0 && left <= 0; d.passed {
 			s.changed(a)
 		}
@@ -45,10 +41,8 @@ func (s *Stream) setDeadline(d *deadline, at time.Duration) {
 	}
 	d.timer = s.ep.loop.AfterFunc(left, func() {
 		s.ep.engine.do(func(a *actions) {
-			if d.number == number {
-				d.passed = true
-				s.changed(a)
-			}
+			d.passed = true
+			s.changed(a)
 		})
 	})
 }

@@ -108,6 +108,41 @@ func TestByteStream(t *testing.T) {
 	})
 }
 
+// TestByteStreamsStayInTheWindow: one may write any length at once, but no message
+// exceeds what the peer has granted.
+func TestByteStreamsStayInTheWindow(t *testing.T) {
+	onStage(t, func(ctx context.Context, s *stage) {
+		c := s.accept(s.peer)
+		sv := s.serveStream(ctx, c, 1)
+		conn := transport.NewByteStream(ctx, sv.Stream)
+		written := -1
+		s.loop.Go("write", func(context.Context) { written, _ = conn.Write(make([]byte, 100_000)) })
+		onTheWay := func() (bytes int) {
+			s.sleep(ctx, time.Millisecond)
+			for _, f := range s.whole(c) {
+				if f[0] == dataType {
+					bytes += len(f) - 2 + 64
+				}
+			}
+			return bytes
+		}
+		granted := transport.StreamWindowMin
+		require.Equal(t, granted, onTheWay())
+		for _, more := range []int{3000, 20_000} {
+			s.host.handler.Frame(c, creditFrame(1, more))
+			granted += more
+			require.GreaterOrEqual(t, onTheWay(), granted)
+			require.Less(t, onTheWay(), granted+transport.StreamWindowMin, "at most as much more as a new stream has")
+		}
+		require.Equal(t, -1, written)
+		s.host.handler.Frame(c, creditFrame(1, 1<<20))
+		onTheWay()
+		s.sleep(ctx, time.Millisecond)
+		require.Equal(t, 100_000, written)
+		sv.over()
+	})
+}
+
 // TestCloseRead drops what comes and lets the peer go on.
 func TestCloseRead(t *testing.T) {
 	onStage(t, func(ctx context.Context, s *stage) {

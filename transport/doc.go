@@ -25,8 +25,8 @@
 // no later than the deadline of its context; if that has none, after [CallTimeout], or the duration
 // given to [Patient], without progress. The time left is sent and bounds the handler's context; that
 // context also ends when the caller gives up or its conn breaks. The rest of an unwanted answer is
-// not sent. After Unreachable and Timeout the call may have been served or not: operations that must
-// not happen twice need an idempotency key.
+// not sent. After Unreachable and Timeout the call may have been served or not ([MayHaveRun]):
+// operations that must not happen twice need an idempotency key.
 //
 // A note, and so a publication, arrives at most once. Notes of one sender and one name are started
 // in the order in which they were sent, as long as the conn lasts: a handler that does not park is
@@ -58,8 +58,9 @@
 // bounded, too. After a dial that failed, calls fail at once, until another one, which they cause, has
 // succeeded. A peer that breaks the protocol loses its conn.
 //
-// A peer has at most 16 conns. The bounds of what is served and sent hold for each
-// class of traffic (see below) by itself.
+// Of streams that were opened and closed here and that the peer does not end, a conn has 512
+// at most: the oldest is reset. A peer has at most 16 conns. The bounds of what is served
+// and sent hold for each class of traffic (see below) by itself.
 //
 // Over all peers, a node holds at most 64 MiB of messages that have not arrived at their receivers
 // (16 MiB for one peer; each may have 64 KiB whatever the others use) and 64 MiB of messages that

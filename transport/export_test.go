@@ -16,3 +16,10 @@ func (e *Engine) SpokenVersions() (list []uint64) {
 	}
 	return list
 }
+
+// ID is the stream's number on its conn.
+func (s *Stream) ID() uint64 {
+	s.ep.engine.mu.Lock()
+	defer s.ep.engine.mu.Unlock()
+	return s.id
+}

@@ -23,6 +23,9 @@ type Hello struct {
 	VersionMax uint64
 	// Class is the class of the conn. The dialer decides it.
 	Class Class
+	// Retired: who has dialed it has retired the one before, which is not closed yet. The
+	// word of that may come later, since it goes another way.
+	Retired bool `cbor:",omitempty"`
 }
 
 // Versions makes an engine speak other versions than this release does. It is for
@@ -33,7 +36,8 @@ func Versions(lowest, highest uint64) Option {
 
 // greet says hello on a new conn.
 func (e *Engine) greet(s *session, class Class, a *actions) {
-	hello := Encode(Hello{VersionMin: e.versionMin, VersionMax: e.versionMax, Class: class})
+	retired := s.dialed && s.link.retired > 0
+	hello := Encode(Hello{VersionMin: e.versionMin, VersionMax: e.versionMax, Class: class, Retired: retired})
 	if e.meddler != nil {
 		hello = e.meddler.Written(hello)
 	}
@@ -59,7 +63,7 @@ func (e *Engine) greeted(s *session, f frame, a *actions) error {
 		return fmt.Errorf("a conn for traffic of class %d", h.Class)
 	case refusal == nil:
 		s.greeted, s.version = true, version
-		e.assign(s, h.Class, a)
+		e.assign(s, h, a)
 	case s.dialed:
 		e.drop(s, refusal, a)
 	default:
@@ -79,12 +83,15 @@ func (e *Engine) common(h Hello) (uint64, *Error) {
 }
 
 // assign gives a conn on which both ends have said hello to the link of its class.
-func (e *Engine) assign(s *session, class Class, a *actions) {
+func (e *Engine) assign(s *session, h Hello, a *actions) {
 	if s.dialed {
 		s.link.dialing = false
 		s.link.dialed = s
 	} else {
-		s.link = &s.remote.links[class]
+		s.link = &s.remote.links[h.Class]
+		if before := s.link.accepted; before != nil && h.Retired {
+			e.retiredByPeer(before, a)
+		}
 		e.replace(s.link, a)
 		s.link.accepted = s
 	}

@@ -24,6 +24,7 @@ func (e *Engine) lookIdle(s *session, a *actions) {
 		e.drop(s, unreachable("the conn was not used"), a)
 		return
 	case unused && s.dialed:
+		s.link.retired++
 		e.retire(s)
 		e.urgent(s, []byte{byte(frameRetire)}, a)
 	}

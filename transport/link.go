@@ -59,6 +59,7 @@ type link struct {
 	current  *session
 	accepted *session
 	dialed   *session
+	retired  int // sessions that we dialed and have retired, and that are not over
 
 	dialing      bool
 	waiting      []outbound

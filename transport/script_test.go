@@ -35,6 +35,7 @@ func (h *scriptHost) open(t require.TestingT, c *scriptConn, class transport.Cla
 	report()
 	require.Len(t, c.sent, 1)
 	require.EqualValues(t, helloType, c.sent[0][0])
+	_ = transport.Decode(c.sent[0][1:], &c.hello) // a later release may say more
 	c.sent = nil
 	h.handler.Frame(c, helloFrame(transport.Hello{VersionMin: 1, VersionMax: 1, Class: class}))
 }
@@ -47,7 +48,8 @@ func helloFrame(h transport.Hello) []byte {
 
 type scriptConn struct {
 	remote transport.Peer
-	sent   [][]byte
+	hello  transport.Hello // what was said first
+	sent   [][]byte        // since then
 	full   bool
 	closed bool
 	read   int // how many of those a stage has answered

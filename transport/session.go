@@ -31,8 +31,9 @@ type session struct {
 
 	serving      map[uint64]*serving
 	streams      map[uint64]*Stream
-	streamOurs   uint64 // the last id that we opened
-	streamTheirs uint64 // the last id that the peer opened
+	streamOurs   uint64    // the last id that we opened
+	streamTheirs uint64    // the last id that the peer opened
+	closed       []*Stream // that we opened and closed, and the peer may not have ended
 
 	// The windows of all streams together, see credit.go.
 	streamWindow int // what we may send
@@ -206,6 +207,9 @@ func (e *Engine) drop(s *session, cause *Error, a *actions) {
 	a.add(s.conn.Close)
 	if s.link != nil {
 		s.link.forget(s)
+		if s.dialed && s.retired {
+			s.link.retired--
+		}
 		if !s.greeted && !e.closed {
 			e.dialFailed(s.link, cause, a)
 		}

@@ -13,6 +13,10 @@ const (
 	StreamMessageLenMax = 60 << 10
 	// HelloLenMax bounds the first message of a stream.
 	HelloLenMax = 1 << 10
+	// closedMax bounds the streams of a conn that were opened and closed here, in both
+	// directions, and that the peer does not end. It is more than the peer serves at
+	// once, with as many whose end is on its way.
+	closedMax = 2 * HandlersPerPeerMax
 )
 
 // Stream is an ordered, flow-controlled sequence of messages in both directions.
@@ -181,13 +185,38 @@ func (s *Stream) CloseWrite() error {
 		s.sendClosed = true
 		s.ep.engine.queue(s.session, outbound{frame: encodeID(frameEnd, s.id), flow: flowKey{lane: laneStream, id: s.id}}, a)
 		s.forgetIfOver(a)
+		s.boundClosed(a)
 	})
 	return nil
 }
 
-// CloseRead drops what the peer has sent and sends.
+// CloseRead drops what the peer has sent and sends. Of streams that were opened here and
+// closed in both directions, no more than 512 of a conn wait for the peer to end them,
+// too: the oldest is reset.
 func (s *Stream) CloseRead() {
-	s.ep.engine.do(func(a *actions) { s.discardAll(a) })
+	s.ep.engine.do(func(a *actions) {
+		if s.discard {
+			return
+		}
+		s.discardAll(a)
+		s.boundClosed(a)
+	})
+}
+
+// boundClosed counts a stream that was closed, and resets the oldest of too many.
+func (s *Stream) boundClosed(a *actions) {
+	on := s.session
+	if s.serving != nil || !s.sendClosed || !s.discard || s.settled {
+		return
+	}
+	if len(on.closed) >= closedMax {
+		on.closed = slices.DeleteFunc(on.closed, func(st *Stream) bool { return st.settled })
+	}
+	if len(on.closed) >= closedMax {
+		on.closed[0].abort(&Error{Kind: Stopped, Text: "the peer does not end it"}, a)
+		on.closed = on.closed[1:]
+	}
+	on.closed = append(on.closed, s)
 }
 
 func (s *Stream) discardAll(a *actions) {

@@ -367,3 +367,75 @@ func TestWaitsOnStreamsEnd(t *testing.T) {
 		sv.over()
 	})
 }
+
+// TestPeersThatNeverEndAStream cost a bounded number of streams: of those that we have
+// closed, the oldest are reset.
+func TestPeersThatNeverEndAStream(t *testing.T) {
+	onStage(t, func(ctx context.Context, s *stage) {
+		c := s.accept(s.peer)
+		closedMax := 2 * transport.HandlersPerPeerMax
+		var list []*transport.Stream
+		for range closedMax + 300 {
+			st, err := s.OpenStream(ctx, s.peer, "t/stream", nil)
+			require.NoError(t, err)
+			require.NoError(t, st.CloseWrite())
+			if len(list)%2 == 0 {
+				st.CloseRead()
+			} else {
+				st.CloseRead() // once more makes no difference
+				st.CloseRead()
+			}
+			list = append(list, st)
+		}
+		kept, err := s.OpenStream(ctx, s.peer, "t/stream", nil)
+		require.NoError(t, err)
+		var reset []byte
+		for _, f := range s.whole(c) {
+			if f[0] == resetType {
+				reset = append(reset, f[1])
+			}
+		}
+		require.Len(t, reset, 300)
+		require.Equal(t, []byte{2, 4, 6}, reset[:3], "the oldest")
+		s.host.handler.Frame(c, withID(endType, 2))
+		require.False(t, c.closed, "it may have ended meanwhile")
+		require.NoError(t, kept.Send(ctx, []byte("others go on")))
+	})
+}
+
+// TestStreamsThatThePeerEndsAreOver, however many they are: they displace no others.
+func TestStreamsThatThePeerEndsAreOver(t *testing.T) {
+	onStage(t, func(ctx context.Context, s *stage) {
+		c := s.accept(s.peer)
+		for i := range 5 * transport.HandlersPerPeerMax {
+			st, err := s.OpenStream(ctx, s.peer, "t/stream", nil)
+			require.NoError(t, err)
+			require.NoError(t, st.CloseWrite())
+			st.CloseRead()
+			if i%3 > 0 { // 426 are not ended
+				s.host.handler.Frame(c, withID(endType, st.ID()))
+			}
+		}
+		for _, f := range s.whole(c) {
+			require.NotEqual(t, byte(resetType), f[0])
+		}
+	})
+}
+
+// TestNoCreditForWhatIsOver: when the peer has ended its half, nobody needs credit.
+func TestNoCreditForWhatIsOver(t *testing.T) {
+	onStage(t, func(ctx context.Context, s *stage) {
+		c := s.accept(s.peer)
+		sv := s.serveStream(ctx, c, 1)
+		for range 3 {
+			s.host.handler.Frame(c, withID(dataType, 1, make([]byte, 5000)...))
+		}
+		s.host.handler.Frame(c, withID(endType, 1))
+		for range 3 {
+			require.Len(t, sv.recv(ctx), 5000)
+		}
+		require.Equal(t, "EOF", sv.recv(ctx))
+		require.Empty(t, c.sent)
+		sv.over()
+	})
+}
