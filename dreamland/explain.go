@@ -50,10 +50,7 @@ func (e *explainer) tell(r *report.Result) error {
 	if err != nil {
 		return err
 	}
-	id := e.about
-	if id == "" || id == explainAuto {
-		id = trace.ObjectOf(strings.Join(r.Broken(), "\n"))
-	}
+	id := e.object(trace, r)
 	if id == "" {
 		return nil // the failure names nothing
 	}
@@ -61,34 +58,75 @@ func (e *explainer) tell(r *report.Result) error {
 	if e.about != "" {
 		rows = 0
 	}
-	var faults []fault.Fault
-	for _, step := range e.job.scenario.Plan(r.Seed) {
-		if step.Fault != nil {
-			faults = append(faults, step.Fault)
-		}
-	}
-	story := trace.Tell(id, time.Duration(r.VirtualMS)*time.Millisecond, faults)
-	if failed {
-		story.Verdict = strings.Split(r.Broken()[0], "\n")[0]
-	}
-	story.Write(e.out, rows)
-	if chain := story.Chain(story.Verdict); chain != nil && (failed || e.about != "") {
-		chain.Write(e.out)
-	}
-	story.WriteBeliefs(e.out)
-	story.WriteLosses(e.out)
+	told := e.storyOf(trace, id, r)
+	told.writeAll(e.out, rows)
 	if failed && e.about != "" {
-		err = e.whatIf(r, dir, story.Nodes)
+		err = e.whatIf(r, dir, told.story.Nodes)
 	}
 	fmt.Fprintln(e.out)
 	return err
 }
 
-// trace reads the trace of the run.
+// object is what to tell of, "" if there is nothing.
+func (e *explainer) object(trace *explain.Trace, r *report.Result) string {
+	if e.about != "" && e.about != explainAuto {
+		return e.about
+	}
+	if r.Verdict == report.Held {
+		return ""
+	}
+	return trace.ObjectOf(strings.Join(r.Broken(), "\n"))
+}
+
+// stepsOf are the steps of a run as they were drawn and chosen.
+func stepsOf(s *scenario.Scenario, r *report.Result) []scenario.Step {
+	return s.Fix(r.Seed, r.Wire, time.Duration(r.VirtualMS+1)*time.Millisecond, r.Chosen).Steps
+}
+
+// told is a story with what led to its end.
+type told struct {
+	story *explain.Story
+	chain *explain.Chain
+}
+
+func (e *explainer) storyOf(trace *explain.Trace, id string, r *report.Result) told {
+	var faults []fault.Fault
+	for _, step := range stepsOf(e.job.scenario, r) {
+		if step.Fault != nil {
+			faults = append(faults, step.Fault)
+		}
+	}
+	t := told{story: trace.Tell(id, time.Duration(r.VirtualMS)*time.Millisecond, faults)}
+	if r.Verdict != report.Held {
+		t.story.Verdict = strings.Split(r.Broken()[0], "\n")[0]
+	}
+	t.chain = t.story.Chain(t.story.Verdict)
+	return t
+}
+
+// writeAll prints the story, at most rows lines of it, and what led to its end.
+func (t told) writeAll(out io.Writer, rows int) {
+	t.story.Write(out, rows)
+	if t.chain != nil {
+		t.chain.Write(out)
+	}
+	t.story.WriteBeliefs(out)
+	t.story.WriteLosses(out)
+}
+
+// traceFile is where the trace of the run is, or will be.
+func (e *explainer) traceFile(dir string) string {
+	if info, err := os.Stat(e.job.trace); e.job.trace != "" && err == nil && info.Mode().IsRegular() {
+		return e.job.trace
+	}
+	return filepath.Join(dir, "trace.jsonl")
+}
+
+// trace reads the trace of the run, which is made once more if it has none.
 func (e *explainer) trace(dir string) (*explain.Trace, error) {
 	j := e.job
-	if info, err := os.Stat(j.trace); j.trace == "" || err != nil || !info.Mode().IsRegular() {
-		j.trace = filepath.Join(dir, "trace.jsonl")
+	if file := e.traceFile(dir); file != j.trace {
+		j.trace = file
 		runInWorker(j)
 	}
 	f, err := os.Open(j.trace)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -35,6 +36,7 @@ type simFlags struct {
 	perturb uint64
 	keep    string
 	explain string
+	html    string
 	stall   time.Duration
 	json    bool
 	quiet   bool
@@ -82,6 +84,7 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 	flags.StringVar(&f.trace, "trace", "", "write one JSON line per event to this file")
 	flags.StringVar(&f.explain, "explain", "", "tell the story of an object, --explain=ID, or without an id of that which one failed run is about, and what it comes to without each of a few faults")
 	flags.Lookup("explain").NoOptDefVal = explainAuto
+	flags.StringVar(&f.html, "html", "", "write one self-contained page of the run to this file: lanes, messages, faults, beliefs, causes")
 	flags.StringVar(&f.keep, "keep", "", "write runs that fail to this directory, one for each cause: scenarios with everything drawn, checked to fail of the same by themselves")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object per run, each on one line")
 	flags.BoolVar(&f.quiet, "quiet", false, "print one line per scenario, and what failed")
@@ -121,6 +124,8 @@ func (f *simFlags) check(files int) error {
 		return fmt.Errorf("--wire %s: expected mocknet or direct", f.wire)
 	case f.explain != "" && (f.seeds > 1 || files > 1 || f.verify):
 		return errors.New("--explain: one run is explained; name one file, and no --seeds and --verify")
+	case f.html != "" && (f.seeds > 1 || files > 1 || f.verify || f.many.given()):
+		return errors.New("--html: a page shows one run; name one file, and no --seeds and --verify")
 	case f.trace != "" && (f.seeds > 1 || files > 1):
 		return errors.New("--trace: one trace holds one run; name one file, and no --seeds")
 	}
@@ -191,6 +196,14 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 // one makes and tells one run.
 func (f *simFlags) one(s *scenario.Scenario, out *output, progress *progress, stdout, stderr io.Writer) error {
 	j := f.jobOf(s, 0)
+	if f.html != "" && j.trace == "" {
+		dir, remove, err := tempDir("dreamland-html-")
+		if err != nil {
+			return err
+		}
+		defer remove()
+		j.trace = filepath.Join(dir, "trace.jsonl")
+	}
 	result, err := f.single(j, progress, stdout)
 	if err != nil {
 		return err
@@ -205,6 +218,10 @@ func (f *simFlags) one(s *scenario.Scenario, out *output, progress *progress, st
 			e.out = stderr
 		}
 		err = e.tell(&result)
+	}
+	if err == nil && f.html != "" {
+		h := htmlWriter{job: j, about: f.explain, file: f.html}
+		err = h.write(&result)
 	}
 	return cmp.Or(err, out.verdict())
 }
