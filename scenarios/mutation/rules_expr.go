@@ -17,7 +17,7 @@ func (m *maker) expression(e ast.Expr, stack []ast.Node) bool {
 	tv := m.info.Types[e]
 	up := parent(stack)
 	switch {
-	case tv.IsType(), tv.IsBuiltin(), m.hidden(e):
+	case tv.IsType(), tv.IsBuiltin(), m.hidden(e), m.onlyTold(e, up):
 		return false
 	case tv.Value != nil:
 		m.constant(e, tv, up)
@@ -50,6 +50,26 @@ func (m *maker) hidden(e ast.Expr) bool {
 		return builtin.Name == "panic" || builtin.Name == "make"
 	}
 	return m.of(call, "log/slog") || m.of(call, "log")
+}
+
+// onlyTold reports whether a condition decides about nothing but a record in the log
+// that is no error: an error fails a simulated run, others change nothing.
+func (m *maker) onlyTold(e ast.Expr, up ast.Node) bool {
+	branch, ok := up.(*ast.IfStmt)
+	if !ok || branch.Cond != e || branch.Else != nil || len(branch.Body.List) == 0 {
+		return false
+	}
+	for _, s := range branch.Body.List {
+		told, ok := s.(*ast.ExprStmt)
+		if !ok {
+			return false
+		}
+		call, ok := told.X.(*ast.CallExpr)
+		if !ok || !m.of(call, "log/slog") || m.callee(call).Name() == "Error" {
+			return false
+		}
+	}
+	return true
 }
 
 // of reports whether a function of that package is called.

@@ -3,6 +3,7 @@ package hoarder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -218,5 +219,142 @@ func TestASeerThatIsBackPutsProbesRight(t *testing.T) {
 		blind = false
 		time.Sleep(10 * time.Second)
 		require.True(t, lives(), "the seer says so, and it has never changed")
+		// Nor has one that was never there, of which only the directory tells.
+		never := c.Add("never", node.Configured{Spec: nodetest.Part(hoarderapi.Service, func(node.Env) {})})
+		time.Sleep(10 * time.Second)
+		w.turn(self, func(_ context.Context, s *Service) {
+			require.True(t, s.roster.listed(never.Peer()))
+			require.False(t, s.roster.member(never.Peer()).lives())
+		})
 	})
+}
+
+// dropping is a store of blocks in which a copy goes while it is read.
+type dropping struct {
+	storage.Blocks
+	drop func()
+}
+
+func (d dropping) Verify(context.Context, storage.CID) error {
+	d.drop()
+	return nil
+}
+
+// A copy that went while it was read is neither held nor promised.
+func TestNothingIsPromisedOfWhatIsGone(t *testing.T) {
+	pinned(t, func(ctx context.Context, _ *town, s *Service, root string) {
+		other := somePeers(1)[0]
+		s.roster.know([]transport.Peer{other})
+		sound := s.env.Blocks
+		resp, err := s.have(ctx, other, hoarderapi.HaveRequest{Root: root, Promise: true})
+		require.NoError(t, err)
+		require.Equal(t, hoarderapi.HaveResponse{Has: true, Promise: s.settings.PromiseLease}, resp)
+		s.env.Blocks = dropping{sound, func() { s.drop(root) }}
+		resp, err = s.have(ctx, other, hoarderapi.HaveRequest{Root: root, Promise: true})
+		require.NoError(t, err)
+		require.Zero(t, resp)
+		s.env.Blocks = sound
+		require.Error(t, s.refetch(ctx, "nonsense"))
+	})
+}
+
+// What cannot be enough is not asked for: each answer is a promise that binds.
+func TestNobodyIsAskedInVain(t *testing.T) {
+	pinned(t, func(ctx context.Context, w *town, s *Service, root string) {
+		asked := 0
+		holder := w.Add("holder", node.Configured{Spec: nodetest.Part("holder", func(env node.Env) {
+			hoarderapi.Have.Serve(env.Wire, func(context.Context, transport.Peer, hoarderapi.HaveRequest) (hoarderapi.HaveResponse, error) {
+				asked++
+				return hoarderapi.HaveResponse{Has: true, Promise: time.Hour}, nil
+			})
+		})}).Start().Peer()
+		require.Zero(t, s.confirm(ctx, root, []transport.Peer{holder}, 2))
+		require.Zero(t, s.confirm(ctx, root, []transport.Peer{holder}, 0))
+		require.Zero(t, asked)
+		require.Equal(t, 1, s.confirm(ctx, root, []transport.Peer{holder}, 1))
+		require.Equal(t, 1, asked)
+	})
+}
+
+// What is spoken for is told as used; it is free again when it is not.
+func TestWhatIsToldOfRoom(t *testing.T) {
+	pinned(t, func(_ context.Context, _ *town, s *Service, _ string) {
+		require.True(t, s.holdings.reserve(300))
+		s.announce()
+		require.EqualValues(t, 800, s.env.Gauges()[gaugeUsed])
+		require.Equal(t, s.settings.Capacity, s.env.Gauges()[gaugeMax])
+		s.holdings.unreserve(300)
+		s.announce()
+		require.EqualValues(t, 500, s.env.Gauges()[gaugeUsed])
+	})
+}
+
+// A hoarder that has just started knows of all others, and believes that they live.
+func TestWhoIsKnownAtTheStart(t *testing.T) {
+	inTown(t, 3, nil, func(w *town) {
+		for _, m := range w.hoarders {
+			m.Stop()
+		}
+		m := w.hoarders[1].Start()
+		w.turn(m, func(_ context.Context, s *Service) {
+			require.Len(t, s.roster.all, 3)
+			require.Equal(t, 3, s.roster.liveCount())
+		})
+	})
+}
+
+// Copies of before the start go when the longest promise of then is over, not sooner
+// and not later.
+func TestTheQuietTimeEnds(t *testing.T) {
+	l := newHoldings(100, testLease, 50)
+	l.admit("r", 1)
+	l.stocked()
+	require.False(t, l.mayRelease("r", 50+testLease-1))
+	require.True(t, l.mayRelease("r", 50+testLease))
+}
+
+// However short its round is, a scrub leaves pauses.
+func TestAScrubLeavesPauses(t *testing.T) {
+	inTown(t, 1, func(s *Settings) { s.ScrubInterval = time.Second }, func(w *town) {
+		req := asset(w.store(500, 1), "me")
+		req.Target = 1
+		_, err := w.pin(req)
+		require.NoError(t, err)
+		reads := 0
+		w.hoarders[0].Disk.SetFaults(memdisk.Faults{Fail: func(op memdisk.Op, key string) error {
+			if op == memdisk.OpGet && strings.Contains(key, "/blocks") {
+				reads++
+			}
+			return nil
+		}})
+		time.Sleep(10 * time.Second)
+		heal(w.hoarders[0])
+		require.InDelta(t, 100, reads, 10)
+	})
+}
+
+// A pin that ends is ended once: whoever did it does not look again.
+func TestAnEndedPinIsNotLookedAtAgain(t *testing.T) {
+	lone(t, nil, func(_ context.Context, s *Service) {
+		require.NoError(t, s.write(pinEntry("r", pinRecord{Kind: hoarderapi.Asset, Owner: "o", Target: 1, For: 1})))
+		require.Len(t, s.index.expiries.list, 1)
+		s.index.expiries.list[0].at = 0
+		s.endPins()
+		require.Empty(t, s.index.expiries.list)
+		require.Empty(t, s.index.get("r").standing())
+	})
+}
+
+// A page that is just full is the last one.
+func TestAFullPageOfOwners(t *testing.T) {
+	for n, more := range map[int]bool{hoarderapi.OwnedPage - 1: false, hoarderapi.OwnedPage: false, hoarderapi.OwnedPage + 1: true} {
+		var entries []storage.Entry
+		for i := range n {
+			entries = append(entries, wantedBy("r", fmt.Sprint("owner-", i), 1))
+		}
+		resp, err := told(t, entries...).owners(context.Background(), transport.Peer{}, hoarderapi.OwnersRequest{Root: "r"})
+		require.NoError(t, err)
+		require.Len(t, resp.Owners, min(n, hoarderapi.OwnedPage))
+		require.Equal(t, more, resp.More, n)
+	}
 }

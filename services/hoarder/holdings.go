@@ -23,8 +23,6 @@ type holdings struct {
 	promises  map[string]time.Duration // until
 	releasing map[string]bool
 	mending   map[string]bool
-	// revision counts changes of held.
-	revision uint64
 }
 
 func newHoldings(capacity int64, lease, now time.Duration) *holdings {
@@ -65,7 +63,6 @@ func (l *holdings) unreserve(bytes int64) { l.reserved -= bytes }
 func (l *holdings) admit(root string, bytes int64) {
 	l.used += bytes - l.held[root]
 	l.held[root] = bytes
-	l.revision++
 }
 
 // stocked marks the end of the start's inventory: all copies of earlier incarnations have been admitted.
@@ -84,7 +81,6 @@ func (l *holdings) drop(root string) {
 	delete(l.held, root)
 	delete(l.promises, root)
 	delete(l.stock, root)
-	l.revision++
 }
 
 // promise keeps a copy for the lease from now on. It refuses when the copy is absent, corrupt or

@@ -91,9 +91,6 @@ func (s *Service) Forgot(id string) bool { return s.board.memoryOf(id).knows(id)
 // its push any more.
 func (s *Service) Overtaken(id string) bool { return s.board.memoryOf(id).covers(id) }
 
-// KeepFinished is how many finished jobs of a project are kept at least.
-func (s *Service) KeepFinished() int { return s.keepFinished() }
-
 // IDs lists the jobs that this patrick knows of, in order.
 func (s *Service) IDs() []string { return s.board.ids() }
 

@@ -418,7 +418,7 @@ func TestLateRecordsOfAForgottenJobGo(t *testing.T) {
 			require.False(t, s.Forgot(other), "it is not the coordinator")
 		})
 		for n, want := range map[int]int{0: 1, 1: 1, 5: 5} {
-			require.Equal(t, want, (&Service{settings: Settings{KeepFinished: n}}).KeepFinished())
+			require.Equal(t, want, (&Service{settings: Settings{KeepFinished: n}}).keepFinished())
 		}
 	})
 }

@@ -16,7 +16,6 @@ type Patrick interface {
 	Overtaken(id string) bool
 	Source(id string) string
 	HasSource(source string) bool
-	HasTree(id string) bool
 	Known() int
 	Stored() int
 	Lease() time.Duration
