@@ -24,6 +24,10 @@ import (
 type fakeWorld struct {
 	now time.Duration
 	cut bool
+	// nodes are others, instead of these. settles asks a checker after the last fact
+	// what must hold after healing.
+	nodes   []check.NodeView
+	settles bool
 }
 
 func peerCalled(name string) transport.Peer { return transport.NewIdentity([]byte(name)).Peer() }
@@ -31,6 +35,9 @@ func peerCalled(name string) transport.Peer { return transport.NewIdentity([]byt
 func (w *fakeWorld) Now() time.Duration         { return w.now }
 func (w *fakeWorld) Connected(_, _ string) bool { return !w.cut }
 func (w *fakeWorld) Nodes() (list []check.NodeView) {
+	if w.nodes != nil {
+		return w.nodes
+	}
 	for _, name := range []string{"core-1", "core-2", "monkey-1"} {
 		services := []string{"patrick", "tns", "hoarder"}
 		if strings.HasPrefix(name, "monkey") {
@@ -65,7 +72,11 @@ func checkerCalled(t *testing.T, name string) check.Checker {
 // feed feeds a checker facts, one a line: "SECONDS NODE SERVICE NAME k=v ...", and
 // polls it each second. It returns the first violation.
 func feed(t *testing.T, c check.Checker, lines string) error {
-	w := &fakeWorld{}
+	return feedIn(t, &fakeWorld{settles: strings.Contains(lines, "audit-swept")}, c, lines)
+}
+
+// feedIn does it in a world of its own.
+func feedIn(t *testing.T, w *fakeWorld, c check.Checker, lines string) error {
 	poll := func(until time.Duration) error {
 		for w.now+time.Second <= until {
 			w.now += time.Second
@@ -77,7 +88,7 @@ func feed(t *testing.T, c check.Checker, lines string) error {
 		}
 		return nil
 	}
-	for _, line := range strings.Split(strings.TrimSpace(lines), "\n") {
+	for line := range strings.Lines(strings.TrimSpace(lines)) {
 		f, err := factOf(strings.Fields(line))
 		require.NoError(t, err, line)
 		if err := poll(f.At); err != nil {
@@ -97,7 +108,7 @@ func feed(t *testing.T, c check.Checker, lines string) error {
 	if err := poll(w.now + 10*time.Second); err != nil {
 		return err
 	}
-	if settled, ok := c.(check.OnSettled); ok && strings.Contains(lines, "audit-swept") {
+	if settled, ok := c.(check.OnSettled); ok && w.settles {
 		return settled.Settled(w)
 	}
 	return nil
@@ -115,6 +126,8 @@ func factOf(words []string) (f check.Fact, err error) {
 		switch _, notNumber := fmt.Sscanf(v, "%d", &n); {
 		case k == "by" || k == "holder":
 			f.Fields = append(f.Fields, node.F(k, peerCalled(v)))
+		case k == "reason": // which may have several words
+			f.Fields = append(f.Fields, node.F(k, strings.ReplaceAll(v, "_", " ")))
 		case notNumber == nil && fmt.Sprint(n) == v:
 			f.Fields = append(f.Fields, node.F(k, n))
 		default:

@@ -1,0 +1,219 @@
+package words
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/services/monkey"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/services/seer"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/storage"
+)
+
+// broken is a small world in which a promise is kept, want "", or broken, as want says.
+type broken struct {
+	checker, want string
+	world         func() *fakeWorld
+	facts         string
+}
+
+// settled is a world that has healed.
+func settled(nodes ...check.NodeView) func() *fakeWorld {
+	return func() *fakeWorld { return &fakeWorld{nodes: nodes, settles: true} }
+}
+
+// after is a world that nothing is demanded of yet.
+func after(nodes ...check.NodeView) func() *fakeWorld {
+	return func() *fakeWorld { return &fakeWorld{nodes: nodes} }
+}
+
+func judge(t *testing.T, list []broken) {
+	good := map[string]bool{}
+	for i, c := range list {
+		err := feedIn(t, c.world(), checkerCalled(t, c.checker), c.facts)
+		if c.want == "" {
+			assert.NoError(t, err, "%d %s\n%s", i, c.checker, c.facts)
+			good[c.checker] = true
+			continue
+		}
+		assert.ErrorContains(t, err, c.want, "%d %s\n%s", i, c.checker, c.facts)
+	}
+	for _, c := range list {
+		assert.True(t, good[c.checker], "%s: a history that is right is missing", c.checker)
+	}
+}
+
+// quiet lets so many seconds pass.
+func quiet(seconds int) string { return fmt.Sprintf("%d client client nothing\n", seconds) }
+
+func TestBrokenPromisesAboutMembers(t *testing.T) {
+	cloud := func(dies bool, live ...string) func() *fakeWorld {
+		return func() *fakeWorld {
+			w := &fakeWorld{settles: true}
+			w.nodes = []check.NodeView{
+				runs("core-1", map[string]node.Service{"seer": &fakeSeer{w: w, live: live}, seer.BeaconName: fake{}}),
+				runs("core-2", map[string]node.Service{seer.BeaconName: fake{}}),
+			}
+			if dies {
+				w.nodes[1] = down(w.nodes[1], 0)
+			}
+			return w
+		}
+	}
+	told := func(member string) string {
+		return "1 core-1 node started incarnation=1\n1 core-2 node started incarnation=3\n" + quiet(60) +
+			"60 client client members-told how=lookup by=core-1 took=1000 members=" + member + "\n"
+	}
+	member := func(of, name string, more string) string { return peerCalled(of).String() + "|" + name + "|" + more }
+	bare := func() *fakeWorld { w := cloud(false, "core-1", "core-2")(); w.settles = false; return w }
+	judge(t, []broken{
+		{"dead-node-leaves", "", cloud(true, "core-1"), quiet(60)},
+		{"dead-node-leaves", "still names it", cloud(true, "core-1", "core-2"), quiet(60)},
+		{"live-node-present", "", cloud(false, "core-1", "core-2"), quiet(60)},
+		{"live-node-present", "has not named it", cloud(false, "core-1"), quiet(60)},
+		{"seers-agree", "", cloud(false, "core-1", "core-2"), quiet(1)},
+		{"seers-agree", "core-2 is missing", cloud(false, "core-1"), quiet(1)},
+		{"members-are-told", "", bare, strings.Replace(told(member("core-2", "core-2", "3||1000000|-1|0")), "how=lookup", "partial=true how=lookup", 1)},
+		{"members-are-told", "core-1 is missing among 1", bare, told(member("core-2", "core-2", "3||1000000|-1|0"))},
+		{"members-are-told", "is called core-9", bare, told(member("core-2", "core-9", "3||1000000|-1|0"))},
+		{"members-are-told", "is no node", bare, told(member("core-9", "core-9", "3||1000000|-1|0"))},
+		{"members-are-told", "is said to offer [tns]", bare, told(member("core-2", "core-2", "3|tns|1000000|-1|0"))},
+		{"members-are-told", "in incarnation 4", bare, told(member("core-2", "core-2", "4||1000000|-1|0"))},
+		{"members-are-told", "in incarnation 2, and is in 3", bare, told(member("core-2", "core-2", "2||1000000|-1|0"))},
+		{"members-are-told", "was heard 1m0s ago", bare, told(member("core-2", "core-2", "3||60000000000|-1|0"))},
+		{"members-are-told", "bytes of", bare, told(member("core-2", "core-2", "3||1000000|77|0"))},
+		{"members-are-told", "has been down for", bare, strings.Replace(told(member("core-2", "core-2", "3||1000000|-1|0")), "60 client client nothing", "10 core-2 node crashed disk-lost=false\n60 client client nothing", 1)},
+		{"members-are-told", "refused to say who lives", bare, strings.Replace(told("x"), "members=x", "error=refused", 1)},
+	})
+}
+
+// branch makes versions of one branch, newest first.
+func branch(jobs ...string) (list []tnsapi.Version) {
+	for i, job := range jobs {
+		list = append(list, tnsapi.Version{Project: "p", Branch: "b", Commit: "c-" + job, Job: job, Order: uint64(len(jobs) - i), Artifact: "a-" + job})
+	}
+	return list
+}
+
+func TestBrokenPromisesAboutVersionsAndReplicas(t *testing.T) {
+	filled := &fakeReplica{heads: "h", entries: []storage.Entry{{Key: "/a/b", Value: []byte("1")}}}
+	other := &fakeReplica{heads: "h", entries: []storage.Entry{{Key: "/a/b", Value: []byte("2")}}}
+	later := &fakeReplica{heads: "i"}
+	pair := func(a, b *fakeTNS) []check.NodeView {
+		return []check.NodeView{runs("core-1", map[string]node.Service{"tns": a}), runs("core-2", map[string]node.Service{"tns": b})}
+	}
+	one := func(s *fakeTNS, held ...string) []check.NodeView {
+		s.replica = filled
+		return []check.NodeView{runs("core-1", map[string]node.Service{"tns": s, "hoarder": &fakeHoarder{held: held, replica: filled}})}
+	}
+	opened := func(entries int) string {
+		return quiet(5) + "5 core-2 tns replica-state state=empty entries=0\n" + fmt.Sprintf("6 core-2 tns replica-state state=ready entries=%d\n", entries)
+	}
+	durable := "5 core-1 tns publish-durable project=p branch=b job=one order=1 rollback=0 copies=2\n"
+	published := func(attempt int) string {
+		return fmt.Sprintf("5 core-1 tns published job=one attempt=%d holder=monkey-1\n", attempt)
+	}
+	judge(t, []broken{
+		{"caught-up-before-serving", "", after(pair(&fakeTNS{replica: filled}, &fakeTNS{replica: filled})...), opened(1)},
+		{"caught-up-before-serving", "serves and has nothing", after(pair(&fakeTNS{replica: filled}, &fakeTNS{replica: later})...), opened(0)},
+		{"whole-versions-only", "", after(one(&fakeTNS{versions: branch("one")})...), quiet(2)},
+		{"whole-versions-only", "lacks an entry", after(one(&fakeTNS{torn: []string{"one lacks an entry"}})...), quiet(2)},
+		{"whole-versions-only", "sees a part of p/b", after(one(&fakeTNS{})...), "2 core-1 tns version-torn project=p branch=b commit=c\n"},
+		{"no-stale-publish", "", after(one(&fakeTNS{})...), published(1) + published(2) + published(2)},
+		{"no-stale-publish", "it knew of", after(one(&fakeTNS{})...), published(2) + published(1)},
+		{"no-stale-publish", "it knew of", after(one(&fakeTNS{})...), strings.Replace(published(2), "published", "fenced", 1) + published(1)},
+		{"no-stale-publish", "it knew of", after(one(&fakeTNS{})...), published(2) + strings.Replace(published(2), "published", "publish-durable", 1) + "6 core-1 tns replica-opened incarnation=2\n" + published(1)},
+		{"replicas-converged", "", settled(pair(&fakeTNS{replica: filled}, &fakeTNS{replica: filled})...), quiet(1)},
+		{"replicas-converged", "different heads", settled(pair(&fakeTNS{replica: filled}, &fakeTNS{replica: later})...), quiet(1)},
+		{"replicas-converged", "equal heads and different contents", settled(pair(&fakeTNS{replica: filled}, &fakeTNS{replica: other})...), quiet(1)},
+		{"replicas-converged", "name different current commits", settled(pair(&fakeTNS{replica: filled, versions: branch("two", "one")}, &fakeTNS{replica: filled, versions: branch("one")})...), quiet(1)},
+		{"live-artifacts-kept", "", settled(one(&fakeTNS{versions: branch("two", "one")}, "a-two")...), quiet(1)},
+		{"live-artifacts-kept", "no hoarder has it", settled(one(&fakeTNS{versions: branch("two", "one")}, "a-one")...), quiet(1)},
+		{"history-kept", "", settled(one(&fakeTNS{versions: branch("two", "one")})...), durable},
+		{"history-kept", "", settled(one(&fakeTNS{versions: branch("four", "three", "two")})...), durable},
+		{"history-kept", "was durable and is missing", settled(one(&fakeTNS{versions: branch("two")})...), durable},
+		{"newest-success-is-live", "", settled(one(&fakeTNS{versions: branch("job")})...), quiet(1)},
+		{"versions-are-true", "", after(one(&fakeTNS{})...), quiet(1)},
+	})
+}
+
+func TestBrokenPromisesAboutJobs(t *testing.T) {
+	j1 := jobCalled("b", 1, "e1")
+	job := func(status patrickapi.Status) *fakePatrick {
+		return &fakePatrick{jobs: map[string]patrickapi.Job{j1: {ID: j1, Status: status, Artifact: "a"}}}
+	}
+	pair := func(a, b *fakePatrick) []check.NodeView {
+		return []check.NodeView{runs("core-1", map[string]node.Service{"patrick": a}), runs("core-2", map[string]node.Service{"patrick": b})}
+	}
+	holders := func(since time.Duration, names ...string) []check.NodeView {
+		list := pair(job(patrickapi.Locked), job(patrickapi.Locked))
+		for _, name := range names {
+			held := monkey.Held{Job: j1, Token: fencing.Token{Attempt: 1, Holder: peerCalled(name)}, Renewed: since}
+			list = append(list, runs(name, map[string]node.Service{"monkey": &fakeMonkey{holding: []monkey.Held{held}}}))
+		}
+		return list
+	}
+	success, failed, open := patrickapi.Success, patrickapi.Failed, patrickapi.Open
+	acked := fmt.Sprintf("5 client client push-sent job=%[1]s\n6 core-1 patrick job-accepted job=%[1]s\n6 core-1 patrick job-acked job=%[1]s copies=2\n7 client client push-acknowledged job=%[1]s\n", j1)
+	on := func(at int, of, service, fact, more string) string {
+		return fmt.Sprintf("%d %s %s %s job=%s %s\n", at, of, service, fact, j1, more)
+	}
+	granted := func(at int, of, to string, attempt int) string {
+		return on(at, of, "patrick", "job-granted", fmt.Sprintf("attempt=%d holder=%s", attempt, to))
+	}
+	fenced := "1 core-1 tns replica-opened incarnation=1\n" + on(2, "core-1", "tns", "fenced", "attempt=1 holder=monkey-1")
+	forgotten := acked + on(8, "core-1", "patrick", "job-finished", "status=success artifact=a") + on(9, "core-1", "patrick", "job-forgotten", "")
+	unknown := &fakePatrick{}
+	// goesBack has a job that is a success until 10 s and open from then on.
+	goesBack := func() *fakeWorld {
+		p := job(success)
+		w := &fakeWorld{nodes: pair(p, p)}
+		p.changes = func() {
+			if w.now > 10*time.Second {
+				p.jobs[j1] = patrickapi.Job{ID: j1, Status: open}
+			}
+		}
+		return w
+	}
+	published := on(8, "monkey-1", "monkey", "published", "artifact=a attempt=1 holder=monkey-1")
+	judge(t, []broken{
+		{"every-job-final", "", settled(pair(job(success), job(success))...), acked},
+		{"every-job-final", "is open on core-2", settled(pair(job(success), job(open))...), acked},
+		{"every-job-final", "is success on core-1 and failed on core-2", settled(pair(job(success), job(failed))...), acked},
+		{"every-job-final", "", settled(pair(unknown, unknown)...), forgotten},
+		{"every-job-final", "was forgotten and is success on core-2", settled(pair(unknown, job(success))...), forgotten},
+		{"no-lost-jobs", "", after(pair(job(open), unknown)...), acked},
+		{"no-lost-jobs", "no patrick knows it", after(pair(unknown, unknown)...), acked + quiet(30)},
+
+		{"one-effective-outcome-per-job", "", settled(pair(job(success), job(success))...), acked + published + on(9, "core-1", "patrick", "job-finished", "status=success artifact=a")},
+		{"one-effective-outcome-per-job", "has two artifacts", settled(pair(job(success), job(success))...), acked + published + on(9, "core-1", "patrick", "job-finished", "status=success artifact=z")},
+		{"one-effective-outcome-per-job", "was published and is failed on core-2", settled(pair(job(success), job(failed))...), acked + published},
+		{"one-effective-outcome-per-job", "", after(pair(job(open), job(open))...), fenced + on(3, "monkey-1", "monkey", "build-started", "attempt=1 holder=monkey-1")},
+		{"one-effective-outcome-per-job", "which no tns has heard of", after(pair(job(open), job(open))...), fenced + on(3, "monkey-1", "monkey", "build-started", "attempt=2 holder=monkey-1")},
+		{"one-effective-outcome-per-job", "after attempt 2", after(pair(job(open), job(open))...), on(2, "core-1", "tns", "fenced", "attempt=2 holder=monkey-1") + on(3, "core-1", "tns", "published", "attempt=1 holder=monkey-1")},
+		{"one-effective-outcome-per-job", "was success on core-1 and is now open", goesBack, acked + quiet(60)},
+
+		{"one-holder-per-job", "", after(holders(time.Second, "monkey-1")...), granted(5, "core-1", "monkey-1", 1) + on(20, "core-1", "patrick", "job-expired", "attempt=1 holder=monkey-1 reason=lost") + granted(21, "core-1", "monkey-2", 2)},
+		{"one-holder-per-job", "which it granted, has not ended", after(holders(time.Second, "monkey-1")...), granted(5, "core-1", "monkey-1", 1) + granted(6, "core-1", "monkey-2", 2)},
+		{"one-holder-per-job", "after its last renewal", after(holders(time.Minute, "monkey-1")...), quiet(3)},
+		{"one-holder-per-job", "both hold job", after(holders(time.Second, "monkey-1", "monkey-2")...), quiet(60)},
+		{"one-holder-per-job", "within the lease", after(holders(time.Second, "monkey-1")...), granted(5, "core-1", "monkey-1", 1) + "9 core-1 patrick job-expired job=" + j1 + " attempt=1 holder=monkey-1 reason=not_renewed\n"},
+
+		{"slots-are-kept", "", after(holders(time.Second, "monkey-1")...), quiet(3)},
+		{"slots-are-kept", "has 1 slots and holds 2 jobs", func() *fakeWorld {
+			list := holders(time.Second, "monkey-1")
+			m := list[2].Service("monkey").(*fakeMonkey)
+			m.holding = append(m.holding, m.holding[0])
+			return &fakeWorld{nodes: list}
+		}, quiet(3)},
+	})
+	require.NotEmpty(t, j1)
+}
