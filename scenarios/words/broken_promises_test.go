@@ -2,6 +2,7 @@ package words
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -216,4 +217,17 @@ func TestBrokenPromisesAboutJobs(t *testing.T) {
 		}, quiet(3)},
 	})
 	require.NotEmpty(t, j1)
+}
+
+// TestEveryCheckIsShownToFail: a check that was never seen to fail proves nothing.
+func TestEveryCheckIsShownToFail(t *testing.T) {
+	var text []byte
+	for _, file := range []string{"checkers_test.go", "broken_promises_test.go", "broken_items_test.go"} {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		text = append(text, raw...)
+	}
+	for _, c := range Vocabulary().Checks {
+		require.Contains(t, string(text), `{"`+c.Name+`", `, "no table has a world in which %s fails", c.Name)
+	}
 }

@@ -28,6 +28,7 @@ type fakeWorld struct {
 	// what must hold after healing.
 	nodes   []check.NodeView
 	settles bool
+	each    func() // before each poll
 }
 
 func peerCalled(name string) transport.Peer { return transport.NewIdentity([]byte(name)).Peer() }
@@ -80,6 +81,9 @@ func feedIn(t *testing.T, w *fakeWorld, c check.Checker, lines string) error {
 	poll := func(until time.Duration) error {
 		for w.now+time.Second <= until {
 			w.now += time.Second
+			if w.each != nil {
+				w.each()
+			}
 			if looker, ok := c.(check.OnPoll); ok {
 				if err := looker.Poll(w); err != nil {
 					return err
@@ -126,7 +130,7 @@ func factOf(words []string) (f check.Fact, err error) {
 		switch _, notNumber := fmt.Sscanf(v, "%d", &n); {
 		case k == "by" || k == "holder":
 			f.Fields = append(f.Fields, node.F(k, peerCalled(v)))
-		case k == "reason": // which may have several words
+		case slices.Contains([]string{"reason", "error", "holders", "owners"}, k): // which may have several words
 			f.Fields = append(f.Fields, node.F(k, strings.ReplaceAll(v, "_", " ")))
 		case notNumber == nil && fmt.Sprint(n) == v:
 			f.Fields = append(f.Fields, node.F(k, n))

@@ -120,22 +120,26 @@ func (c *copiesRestored) Settled(v check.View) error {
 
 func (c *copiesRestored) restored(nodes []check.NodeView, it *hoardItem) error {
 	copies, target := 0, c.model.target(it)
+	var lack []check.NodeView
 	for _, n := range nodes {
 		switch {
 		case !it.holders[n.Name]:
+			lack = append(lack, n)
 		case c.disks.holds(n, it.root):
 			copies++
 		case c.disks.unread(n):
 			c.Excused("a fault has touched a disk that is scrubbed seldom")
 			copies++
+		default: // whatever it says
+			lack = append(lack, n)
 		}
 	}
 	if copies >= target {
 		return nil
 	}
 	possible := copies
-	for _, n := range nodes {
-		if !it.holders[n.Name] && evidence.HoarderSettings(n).Capacity-usedOnDisk(n, c.sizes) >= it.bytes+it.bytes/10+1<<10 {
+	for _, n := range lack {
+		if evidence.HoarderSettings(n).Capacity-usedOnDisk(n, c.sizes) >= it.bytes+it.bytes/10+1<<10 {
 			possible++
 		}
 	}
