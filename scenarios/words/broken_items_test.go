@@ -129,6 +129,26 @@ func TestBrokenPromisesAboutItems(t *testing.T) {
 	}
 	at := func(list []*memdisk.Disk) func() *fakeWorld { return after(stores(roomy, list, root)...) }
 	healed := func(list []*memdisk.Disk) func() *fakeWorld { return settled(stores(roomy, list, root)...) }
+	setsAside := func(bytes int64, transfers int) func() *fakeWorld {
+		nodes := stores(roomy, two, root)
+		h := nodes[1].Service(hoarderapi.Service).(*fakeHoarder)
+		h.reserved, h.fetching = bytes, transfers
+		return after(nodes...)
+	}
+	// late lets go of a copy after half a minute, when all are calm. goes: also on the disk.
+	late := sent + say(5, "store-2", "item-claimed", "") + say(5, "store-3", "item-claimed", "") + say(5, "store-4", "item-claimed", "") +
+		say(5, "store-1", "item-claimed", "") + acked(6, 2, 2, 2) + say(40, "store-1", "item-released", "why=release copies=3 asked=0") + quiet(90)
+	lets := func(goes bool) func() *fakeWorld {
+		return func() *fakeWorld {
+			w := &fakeWorld{nodes: stores(roomy, five[:4], root)}
+			w.each = func() {
+				if goes && w.now > 50*time.Second {
+					w.nodes[0].Disk = empty[0]
+				}
+			}
+			return w
+		}
+	}
 	none := func(list []*memdisk.Disk, entries ...storage.Entry) func() *fakeWorld {
 		nodes := stores(roomy, list, root, entries...)
 		for i := range nodes {
@@ -154,6 +174,8 @@ func TestBrokenPromisesAboutItems(t *testing.T) {
 		{"last-copy-kept", "which has not said so", at(two), held + say(9, "store-1", "pin-withdrawn", "why=unpinned")},
 		{"last-copy-kept", "too early", at(two), held + say(9, "store-1", "pin-withdrawn", "why=ended")},
 		{"last-copy-kept", "no longer holds", vanishes, held + quiet(30)},
+		{"last-copy-kept", "", lets(true), late},
+		{"last-copy-kept", "a power cut would bring it back", lets(false), late},
 
 		{"copies-restored", "", healed(two), held},
 		{"copies-restored", "is on 1 disks of hoarders that run, 2 are wanted", healed([]*memdisk.Disk{two[0], empty[0]}), sent + claimed(1) + acked(6, 1, 1, 2)},
@@ -174,6 +196,10 @@ func TestBrokenPromisesAboutItems(t *testing.T) {
 		{"capacity-respected", "", at(two), claimed(1) + quiet(10)},
 		{"capacity-respected", "bytes of 100000", after(stores(100_000, two, root)...), claimed(1) + quiet(10)},
 		{"capacity-respected", "bytes of 100000", settled(stores(100_000, two, root)...), quiet(1)},
+
+		{"capacity-respected", "", setsAside(0, 0), quiet(3)},
+		{"capacity-respected", "", setsAside(500, 1), quiet(3)},
+		{"capacity-respected", "sets aside 500 bytes", setsAside(500, 0), quiet(3)},
 
 		{"items-are-told", "", at(two), told("holders-told", names("store-1", "store-2"))},
 		{"items-are-told", "as holders of", at(two), told("holders-told", names("store-1"))},

@@ -102,9 +102,13 @@ func (s *fakeTNS) History(_, _ string) ([]tnsapi.Version, error) { return s.vers
 
 type fakeHoarder struct {
 	fake
-	held    []string
-	replica *fakeReplica
+	held     []string
+	reserved int64
+	fetching int
+	replica  *fakeReplica
 }
+
+func (h *fakeHoarder) Reserved() (int64, int) { return h.reserved, h.fetching }
 
 func (h *fakeHoarder) Held() []string              { return h.held }
 func (h *fakeHoarder) Replica() storage.Replicated { return h.replica }

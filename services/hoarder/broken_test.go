@@ -201,6 +201,7 @@ func TestATransferThatFailsLeavesNothing(t *testing.T) {
 					s.dropRemains(root)
 					require.Empty(t, s.remains)
 					require.Empty(t, s.env.Blocks.Roots())
+					require.True(t, s.rotted(remainsKey(root)), "nothing is left that could be recorded")
 					require.NoError(t, s.obtain(ctx, root, []transport.Peer{w.user.Peer()}, 500))
 					require.True(t, s.holdings.holds(root) && s.index.get(root).claimed(s.env.Self))
 					require.Zero(t, s.holdings.reserved)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -342,6 +343,59 @@ func TestAnEndedPinIsNotLookedAtAgain(t *testing.T) {
 		s.endPins()
 		require.Empty(t, s.index.expiries.list)
 		require.Empty(t, s.index.get("r").standing())
+		// Nor is one of which the owner has said something since.
+		for name, since := range map[string]storage.Entry{
+			"withdrawn": withdrawEntry("withdrawn", "o", "", 5),
+			"again":     pinEntry("again", pinRecord{Kind: hoarderapi.Asset, Owner: "o", Target: 1, Seq: 6, For: time.Hour}),
+			"for good":  pinEntry("for good", pinRecord{Kind: hoarderapi.Asset, Owner: "o", Target: 2, Seq: 5}),
+		} {
+			s.put(t, pinEntry(name, pinRecord{Kind: hoarderapi.Asset, Owner: "o", Target: 1, Seq: 5, For: 1}))
+			s.put(t, since)
+			for i := range s.index.expiries.list {
+				s.index.expiries.list[i].at = 0
+			}
+			s.index.expiries.list = slices.DeleteFunc(s.index.expiries.list, func(e expiry) bool { return e.seq != 5 })
+			require.Len(t, s.index.expiries.list, 1)
+			before := len(s.store.Entries(storage.K(withdrawnPart)))
+			s.endPins()
+			require.Empty(t, s.index.expiries.list, name)
+			require.Len(t, s.store.Entries(storage.K(withdrawnPart)), before, name)
+		}
+	})
+}
+
+// Who is refused for want of room is told, and so are those who count.
+func TestARefusalIsAFact(t *testing.T) {
+	inTown(t, 1, func(s *Settings) { s.Capacity = 2000 }, func(w *town) {
+		time.Sleep(time.Minute)
+		req := asset(w.store(5000, 1), "me")
+		req.Size = 5000
+		_, err := w.pin(req)
+		require.Equal(t, transport.Refused, transport.KindOf(err))
+		refused := len(w.Facts("item-refused"))
+		require.Positive(t, refused)
+		w.turn(w.hoarders[0], func(ctx context.Context, s *Service) {
+			bad := asset("bafkreifmrg7ywm7ave37hhkztsfpslpimgaxdghc2jit4mojm7vpqtb36e", "me")
+			bad.Size, bad.Target = 10, 1
+			ended, cancel := context.WithCancel(ctx)
+			cancel()
+			require.Error(t, s.keep(ended, transport.Peer{}, &bad))
+		})
+		require.Len(t, w.Facts("item-refused"), refused, "what fails otherwise is none")
+	})
+}
+
+// A sweep looks at sweepBatch items that are not due, and goes on there with the next.
+func TestASweepLooksAtAFew(t *testing.T) {
+	lone(t, nil, func(_ context.Context, s *Service) {
+		const n = 3*sweepBatch + 5
+		for i := range n {
+			s.put(t, claimEntry(fmt.Sprintf("r-%03d", i), somePeers(1)[0]))
+		}
+		for round := 1; round <= 4; round++ {
+			s.sweep()
+			require.Equal(t, round*sweepBatch%n, s.cursor)
+		}
 	})
 }
 

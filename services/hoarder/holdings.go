@@ -72,11 +72,8 @@ func (l *holdings) stocked() {
 	}
 }
 
-// drop removes a copy from the holdings.
+// drop removes a copy from the holdings, if it is one of them.
 func (l *holdings) drop(root string) {
-	if !l.holds(root) {
-		return
-	}
 	l.used -= l.held[root]
 	delete(l.held, root)
 	delete(l.promises, root)

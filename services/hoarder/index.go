@@ -35,7 +35,6 @@ func (x *index) get(root string) *item {
 		it = &item{root: root, at: int32(len(x.list)), dueAt: notDue}
 		x.items[root] = it
 		x.list = append(x.list, it)
-		x.sorted = nil
 	}
 	return it
 }

@@ -15,7 +15,7 @@ import (
 // Checks are what is expected of content that was marked.
 func Checks() []scenario.Check {
 	return []scenario.Check{
-		{Name: "last-copy-kept", Doc: "what is acknowledged is on as many disks as is said; no hoarder claims what is not on its disk, or releases a copy that other disks do not hold as often as wanted; no copy goes without a fault or a word",
+		{Name: "last-copy-kept", Doc: "what is acknowledged is on as many disks as is said; no hoarder claims what is not on its disk, or releases a copy that other disks do not hold as often as wanted; no copy goes without a fault or a word, and a power cut brings none back that was let go",
 			New: func() check.Checker { return newLastCopyKept() }},
 		{Name: "copies-restored", Doc: "every item is on as many disks of hoarders that run as are wanted, or as there are hoarders with room",
 			New: func() check.Checker { return newCopiesRestored() }},
@@ -23,7 +23,7 @@ func Checks() []scenario.Check {
 			New: func() check.Checker { return &boundedSurplus{model: newHoard()} }},
 		{Name: "content-intact", Doc: "what a hoarder says it holds is on its disk, all of it, and nothing else is",
 			New: func() check.Checker { return &contentIntact{disks: newVerified()} }},
-		{Name: "capacity-respected", Doc: "no hoarder's copies have more bytes on its disk than its capacity",
+		{Name: "capacity-respected", Doc: "no hoarder's copies have more bytes on its disk than its capacity, and none sets room aside for what it does not fetch",
 			New: func() check.Checker { return &capacityRespected{sizes: map[string]int64{}, changed: map[string]bool{}} }},
 		{Name: "items-are-told", Doc: "what hoarders tell users of items is true: who holds them, what they are, who wants them, the newest snapshot, and what they say of themselves",
 			New: func() check.Checker { return newItemsTold() }},
@@ -50,6 +50,8 @@ type lastCopyKept struct {
 	// cursor is which item is compared next although nothing is said of it.
 	cursor int
 	sizes  map[string]int64
+	// letGo are the copies that were let go and may be on the disk yet, oldest first.
+	letGo []copyLetGo
 }
 
 func newLastCopyKept() *lastCopyKept {
@@ -71,12 +73,14 @@ func (c *lastCopyKept) Witness(v check.View, f check.Fact) error {
 	c.model.hear(f)
 	switch f.Name {
 	case "item-claimed", "copy-mended":
+		c.forgetLetGo(f)
 		return c.claimed(v, f)
 	case "item-corrupted", "copy-missing", "claim-withdrawn":
 		return c.gaveUp(v, f, held)
 	case "item-released":
 		err := c.released(v, f)
 		c.model.release(f)
+		c.noteLetGo(f)
 		return err
 	case "item-pinned", "store-acknowledged":
 		return c.acknowledged(v, f)
@@ -332,6 +336,9 @@ const comparedPerPoll = 4
 func (c *lastCopyKept) Poll(v check.View) error {
 	c.model.now = v.Now()
 	c.calm.Look(v)
+	if err := c.staysGone(v); err != nil {
+		return err
+	}
 	for range min(comparedPerPoll, len(c.model.order)) {
 		c.cursor = (c.cursor + 1) % len(c.model.order)
 		it := c.model.order[c.cursor]

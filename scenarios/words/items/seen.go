@@ -9,6 +9,8 @@ import (
 type Hoarder interface {
 	// Held lists the roots of which it says that it holds a copy, in order.
 	Held() []string
+	// Reserved is how many bytes are set aside for how many transfers.
+	Reserved() (bytes int64, transfers int)
 	Replica() storage.Replicated
 }
 

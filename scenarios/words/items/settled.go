@@ -2,6 +2,7 @@ package items
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -361,8 +362,15 @@ func (c *capacityRespected) Fact(f check.Fact) error {
 	return nil
 }
 
-// Poll looks at those who have taken something.
+// Poll looks at those who have taken something, and at what all set aside.
 func (c *capacityRespected) Poll(v check.View) error {
+	up := hoarders(v)
+	for _, name := range sortedNames(up) {
+		c.Evaluated()
+		if bytes, transfers := up[name].Reserved(); bytes != 0 && transfers == 0 {
+			return fmt.Errorf("%s sets aside %d bytes, and fetches nothing", name, bytes)
+		}
+	}
 	for _, name := range sortedNames(c.changed) {
 		delete(c.changed, name)
 		if n, found := v.Node(name); found {
@@ -393,11 +401,4 @@ func (c *capacityRespected) Settled(v check.View) error {
 	return nil
 }
 
-func sortedNames(set map[string]bool) []string {
-	names := make([]string, 0, len(set))
-	for name := range set {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func sortedNames[T any](set map[string]T) []string { return slices.Sorted(maps.Keys(set)) }
