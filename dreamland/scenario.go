@@ -149,7 +149,11 @@ func writeWords(out io.Writer, all []scenario.Word, full bool) {
 				fmt.Fprintf(out, "%s\n", title)
 				title = ""
 			}
-			fmt.Fprintf(out, "  %-30s %s\n", w.Name, w.Doc)
+			doc := w.Doc
+			if w.Unit != "" {
+				doc = "[" + w.Unit + "] " + doc
+			}
+			fmt.Fprintf(out, "  %-30s %s\n", w.Name, doc)
 			if !full {
 				continue
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/sim/scenario"
 )
 
 // TestActionsHaveTheBoundsOfTheAPI: what the services would refuse is refused
@@ -48,4 +49,18 @@ func large(t reflect.Type, n int64) reflect.Value {
 		v.SetInt(n)
 	}
 	return v
+}
+
+// TestFiguresAreDefined: each figure has a description and a unit, and each that is
+// described is counted.
+func TestFiguresAreDefined(t *testing.T) {
+	v := Vocabulary()
+	counted := scenario.Figures(v)
+	for _, w := range scenario.Words(v) {
+		if w.Kind == "figure" {
+			require.NotEmpty(t, w.Unit, "%s has no unit: describe it in a Figures of scenarios/words", w.Name)
+			require.NotContains(t, w.Doc, "counted by the checks of", w.Name)
+			require.Contains(t, counted, w.Name, "nobody counts %s", w.Name)
+		}
+	}
 }

@@ -30,6 +30,8 @@ func Vocabulary() scenario.Vocabulary {
 		Qualities: slices.Concat(jobs.Qualities(), items.Qualities()),
 		Places:    slices.Concat(jobs.Places(), items.Places()),
 		Auditors:  audit.Auditors(),
+		Series:    slices.Concat(jobs.Series(), versions.Series(), items.Series(), members.Series()),
+		Figures:   slices.Concat(jobs.Figures(), items.Figures(), members.Figures(), replicas.Figures()),
 		Measures:  replicas.Measures(),
 		Beliefs:   beliefs.Of,
 		Checks: slices.Concat(

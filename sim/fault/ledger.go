@@ -110,6 +110,9 @@ func (a *Inflicted) End() {
 	}
 }
 
+// Active reports whether the fault is in force.
+func (a *Inflicted) Active() bool { return slices.Contains(a.ledger.active, a) }
+
 // HadEffect reports whether the fault has hit anything so far: whether, as far as can be seen
 // locally, the run would have differed without it.
 func (a *Inflicted) HadEffect() bool {

@@ -27,6 +27,8 @@ type Result struct {
 	Figures map[string]float64 `json:"figures"`
 	// Faults in the order in which they began.
 	Faults []Fault `json:"faults"`
+	// Longest are what took longest, of each figure that is a spread of durations.
+	Longest []Longest `json:"longest,omitempty"`
 	// Chosen are the nodes that selectors by state have selected, by step.
 	Chosen map[string][][]string `json:"chosen,omitempty"`
 	// Replay is the command that runs the same again, with a binary of Revision.
@@ -40,6 +42,18 @@ type Result struct {
 	Breakdown *Breakdown `json:"breakdown,omitempty"`
 	// Notes are remarks that are no verdict, such as errors of actions.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// Longest is one object that something took long for.
+type Longest struct {
+	// Of is the name of the figures, without their quantiles.
+	Of     string  `json:"of"`
+	Unit   string  `json:"unit"`
+	Object string  `json:"object"`
+	Node   string  `json:"node"`
+	Amount float64 `json:"amount"`
+	// AtMS is when it came to its end, in virtual time.
+	AtMS int64 `json:"at_ms"`
 }
 
 // Expectation is the verdict on one expectation.

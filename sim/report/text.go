@@ -26,6 +26,7 @@ func (r *Result) Write(out io.Writer) {
 	r.writeExercised(p)
 	r.writeFaults(p)
 	r.writeFigures(p)
+	r.writeLongest(p)
 	for _, note := range r.Notes {
 		p.line("note: %s", note)
 	}
@@ -228,6 +229,20 @@ func (r *Result) writeFigures(p *page) {
 	if len(zero) > 0 {
 		p.wrapped("  zero: ", zero)
 	}
+	p.line("")
+}
+
+// writeLongest names what took longest.
+func (r *Result) writeLongest(p *page) {
+	if len(r.Longest) == 0 {
+		return
+	}
+	p.line("took longest")
+	var rows [][]string
+	for _, l := range r.Longest {
+		rows = append(rows, []string{l.Of, Number(l.Amount) + " " + l.Unit, l.Object, "until " + milliseconds(l.AtMS).String() + " on " + l.Node})
+	}
+	p.table(rows)
 	p.line("")
 }
 

@@ -34,6 +34,7 @@ func (r *runner) counted() map[string]float64 {
 			maps.Copy(out, counter.Figures())
 		}
 	}
+	r.series.figures(out)
 	out[scenario.FigureNodes] = float64(len(r.scenario.Nodes))
 	out[scenario.FigureFaults] = float64(len(r.faults))
 	total := r.actions.total()
@@ -93,8 +94,8 @@ func (r *runner) figuresSettled() bool {
 			figures = r.figuresNow()
 		}
 		held := figureVerdict(b, figures).Held
-		r.late[b.Figure] = !held && r.world.Now() >= r.healedAt+b.Within
-		settled = settled && (held || r.late[b.Figure])
+		r.late[b.Label()] = !held && r.world.Now() >= r.healedAt+b.Within
+		settled = settled && (held || r.late[b.Label()])
 	}
 	return settled
 }
@@ -117,6 +118,15 @@ func (r *runner) reported() map[string]float64 {
 			if out[name] == 0 && !named {
 				delete(out, name)
 			}
+		}
+	}
+	for i := range r.words.Series {
+		s := &r.words.Series[i]
+		if s.Service == "" || r.runs(s.Service) || s.Spread {
+			continue
+		}
+		if named := slices.ContainsFunc(r.scenario.Expect.Report, func(b scenario.Bound) bool { return b.Figure == s.Name }); out[s.Name] == 0 && !named {
+			delete(out, s.Name)
 		}
 	}
 	return out

@@ -143,11 +143,11 @@ func (r *runner) expectations(failure error) []report.Expectation {
 	figures := r.figures()
 	for _, b := range r.scenario.Expect.Report {
 		e := figureVerdict(b, figures)
-		if value, known := figures[b.Figure]; r.early(failure) && !e.Held && !(known && b.Max != nil && value > *b.Max) {
+		if value, known := figures[b.Label()]; r.early(failure) && !e.Held && !(known && b.Max != nil && value > *b.Max) {
 			e.NotAsked = true // more may have been to come
 			e.Detail += ", when the run ended"
 		}
-		if r.late[b.Figure] {
+		if r.late[b.Label()] {
 			e.Held = false
 			e.Detail += fmt.Sprintf(" within %s after healing", b.Within)
 		}
@@ -237,8 +237,8 @@ func (r *runner) afterHealVerdict(one *judge, endedEarly bool) report.Expectatio
 const endedBefore = "the run ended before"
 
 func figureVerdict(b scenario.Bound, figures map[string]float64) report.Expectation {
-	e := report.Expectation{Name: b.Figure, When: "report"}
-	value, known := figures[b.Figure]
+	e := report.Expectation{Name: b.Label(), When: "report"}
+	value, known := figures[b.Label()]
 	if !known {
 		e.Detail = "has no value in this run, expected " + boundText(b)
 		return e

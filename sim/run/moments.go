@@ -64,7 +64,7 @@ func rowsOf(s *scenario.Step, j *judges) (rows []*momentRow) {
 	}
 	for i := range s.Moment.Report {
 		b := &s.Moment.Report[i]
-		rows = append(rows, &momentRow{name: b.Figure, when: when, bound: b})
+		rows = append(rows, &momentRow{name: b.Label(), when: when, bound: b})
 	}
 	return rows
 }

@@ -50,7 +50,7 @@ const stallTimeout = time.Minute
 func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Result {
 	r := &runner{scenario: s, words: words, faults: []report.Fault{}, late: map[string]bool{}}
 	r.judges = newJudges(s, words, newEveryNodeStarts(s, func(node string) bool { return r.ledger.DiskBad(node) }))
-	r.state = newState(r)
+	r.state, r.series = newState(r), newSeries(r)
 	for _, a := range words.Auditors {
 		r.actions.auditors = append(r.actions.auditors, a.New())
 	}
@@ -101,6 +101,7 @@ func (r *runner) result(outcome sim.Outcome, failure error) report.Result {
 		Replay:       fmt.Sprintf("%s sim %s --seed %d --wire %s", cmp.Or(r.words.Command, "dreamland"), s.File, o.Seed, o.Wire),
 		Notes:        r.actions.notes(),
 		Chosen:       r.state.chosen,
+		Longest:      r.series.longest(),
 		Expectations: r.expectations(failure),
 		Exercised:    r.exercised(),
 		Strict:       o.Strict,
@@ -131,6 +132,7 @@ type runner struct {
 	moments moments
 	state   state
 	beliefs beliefs
+	series  series
 	words   scenario.Vocabulary
 	// measured is the figures measured at the end.
 	measured map[string]float64
@@ -282,6 +284,9 @@ func (r *runner) step(s scenario.Step) {
 	r.coverage.hit(s.Fault, r.view())
 	f := r.ledger.Inflict(s.Fault)
 	r.inflicted = append(r.inflicted, f)
+	if s.Label != "" {
+		r.series.labelled[s.Label] = append(r.series.labelled[s.Label], f)
+	}
 	if f.Lasts() && s.For > 0 && s.At+s.For < r.scenario.Duration {
 		r.world.After(s.For, "end: "+s.Fault.String(), f.End)
 	}
@@ -294,6 +299,7 @@ func (r *runner) hear(f check.Fact) {
 		a.Hear(f)
 	}
 	r.state.hear(f)
+	r.series.hear(f)
 	if f.Name == "failpoint" {
 		r.restartAfter(f)
 	}

@@ -148,6 +148,10 @@ func words() scenario.Vocabulary {
 				return err
 			},
 		}},
+		Series: []scenario.Series{
+			{Name: "greeted", Unit: "greetings", Service: "greeter", New: scenario.CountFacts("greeter", "greeted")},
+			{Name: "waits", Unit: "seconds", Spread: true, New: func() scenario.Sampler { return &waits{} }},
+		},
 		Qualities: []scenario.Quality{{Name: "greeted", Unit: "greetings", Service: "greeter", Words: []string{"busiest", "least-loaded"},
 			New: func() scenario.Gauge { return greetedBy{} }}},
 		Places: []scenario.Place{{Name: "greeted-last", Params: func() any { return &struct{}{} }, New: func() scenario.Finder { return &lastGreeted{} }}},
@@ -156,6 +160,18 @@ func words() scenario.Vocabulary {
 			{Name: "everybody-met", New: func() check.Checker { return everybodyMet{} }},
 		},
 	}
+}
+
+// waits are the times from one greeting by the client to the next.
+type waits struct{ last time.Duration }
+
+func (w *waits) Sample(f check.Fact) (scenario.Sample, bool) {
+	if f.Name != "greeted" || f.Text("by") != "client" {
+		return scenario.Sample{}, false
+	}
+	last := w.last
+	w.last = f.At
+	return scenario.Sample{Node: f.Node, Object: "greeting of " + f.Node, Amount: (f.At - last).Round(time.Second).Seconds()}, last > 0
 }
 
 // greetedBy counts who was greeted by the client.
@@ -390,4 +406,36 @@ timeline:
 		require.Equal(t, r.Faults[i].What, f.What)
 		require.Equal(t, r.Faults[i].AtMS, f.AtMS)
 	}
+}
+
+// TestFiguresOfWindows: two nodes greet each other and themselves once a second for a minute; one of
+// them is cut off in the middle.
+func TestFiguresOfWindows(t *testing.T) {
+	text := `
+duration: 1m
+nodes: [{name: a, count: 2, services: [greeter]}]
+timeline:
+  - {at: 20s, isolate: a-1, for: 10s, label: alone}
+  - {at: 40s, isolate: a-1, for: 5s, label: alone}
+  - {at: 50s, every: 1s, times: 4, number: 3, say: {}}
+expect:
+  report:
+    greeted:
+      - {node: a-1, during: alone, max: %d}
+      - {node: a-1, until: 20s, min: 30, max: 42}
+      - {node: a-1, after: 31s, until: 38s, min: 10, max: 16}
+      - {node: "a-*", after: 1s, until: 10s, min: 30, max: 40}
+    waits.max: {max: 1}
+    waits.p50: {after: 52s, min: 1}
+`
+	r := play(t, fmt.Sprintf(text, 1)) // what was on its way arrives
+	require.Equal(t, report.Held, r.Verdict, "%+v", r.Expectations)
+	require.Less(t, r.Figures["greeted{node: a-1} during alone"], 2.0)
+	require.Len(t, r.Longest, 3)
+	require.Equal(t, "waits", r.Longest[0].Of)
+	require.Equal(t, 1.0, r.Longest[0].Amount)
+	require.Regexp(t, "^greeting of a-[12]$", r.Longest[0].Object)
+	r = play(t, strings.ReplaceAll(fmt.Sprintf(text, 1), "isolate: a-1, for: 10s", "slow-link: {on: a-1, latency: 20ms}, for: 10s"))
+	require.Equal(t, report.Failed, r.Verdict)
+	require.Contains(t, r.Broken()[0], "greeted{node: a-1} during alone: 1")
 }

@@ -11,7 +11,7 @@ import (
 type expectDoc struct {
 	Always    []raw        `yaml:"always" doc:"checks that hold at every moment"`
 	AfterHeal afterHealDoc `yaml:"after-heal" doc:"checks that hold soon after all faults are over"`
-	Report    reportDoc    `yaml:"report" doc:"figures: a value, {min: 1}, {min: 1, max: 5} or {max: 5, within: 30s}"`
+	Report    reportDoc    `yaml:"report" doc:"figures: a value, {min: 1}, {min: 1, max: 5}, {max: 5, within: 30s}, {node: slow, after: 30s, max: 0}, or a list of these"`
 }
 
 type afterHealDoc struct {
@@ -40,21 +40,31 @@ func (r *reportDoc) decode(d *decoder, v *value) {
 		return
 	}
 	for _, e := range v.entries {
-		*r = append(*r, bound(d, e))
+		if e.value.kind != sequence {
+			*r = append(*r, bound(d, e))
+			continue
+		}
+		for _, item := range e.value.items {
+			*r = append(*r, bound(d, entry{key: e.key, value: item}))
+		}
 	}
 }
 
+// boundDoc are the keys of a bound.
+type boundDoc struct {
+	Min       *float64      `yaml:"min" doc:"at least"`
+	Max       *float64      `yaml:"max" doc:"at most"`
+	Within    time.Duration `yaml:"within" range:"1s..24h" doc:"it may come true so long after healing; default: it must in the end"`
+	windowDoc `yaml:",inline"`
+}
+
 func bound(d *decoder, e entry) Bound {
-	limits := struct {
-		Min    *float64      `yaml:"min"`
-		Max    *float64      `yaml:"max"`
-		Within time.Duration `yaml:"within" range:"1s..24h"`
-	}{}
+	var limits boundDoc
 	if e.value.kind != mapping {
 		if x, ok := d.float(e.value, e.key.text); ok {
 			limits.Min, limits.Max = &x, &x
 		}
-		return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max, at: e.key}
+		return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max, at: e.key, source: e.value}
 	}
 	d.into(e.value, reflect.ValueOf(&limits).Elem(), e.key.text)
 	if limits.Min == nil && limits.Max == nil {
@@ -62,7 +72,7 @@ func bound(d *decoder, e entry) Bound {
 	} else if limits.Min != nil && limits.Max != nil && *limits.Min > *limits.Max {
 		d.fail(e.value, "exchange them", "%s: min is more than max", e.key.text)
 	}
-	return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max, Within: limits.Within, at: e.key}
+	return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max, Within: limits.Within, at: e.key, source: e.value, doc: &limits.windowDoc}
 }
 
 func (b *builder) expect(doc *expectDoc) {
@@ -90,7 +100,14 @@ func (b *builder) knownFigures(bounds []Bound) {
 		return
 	}
 	known := Figures(*b.words)
-	for _, bound := range bounds {
+	for i := range bounds {
+		bound := &bounds[i]
+		b.window(bound)
+		for _, other := range bounds[:i] {
+			if other.Label() == bound.Label() {
+				b.fail(bound.at, "write one bound, {min: 1, max: 5}", "figure %s is given twice", quote(bound.Label()))
+			}
+		}
 		if !slices.Contains(known, bound.Figure) {
 			b.unknown(bound.at, "figure", "in report", known)
 		}

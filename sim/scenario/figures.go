@@ -20,15 +20,15 @@ const (
 )
 
 var runFigures = []Word{
-	{Kind: "figure", Name: FigureNodes, Doc: "nodes of the cloud"},
-	{Kind: "figure", Name: FigureFaults, Doc: "faults that began"},
-	{Kind: "figure", Name: FigureDone, Doc: "actions that succeeded"},
-	{Kind: "figure", Name: FigureFailed, Doc: "actions that ended with an error"},
-	{Kind: "figure", Name: FigureUnfinished, Doc: "actions that had not ended when the run did"},
-	{Kind: "figure", Name: FigureHits, Doc: "how often a failpoint acted"},
-	{Kind: "figure", Name: FigureRecovery, Doc: "from the healing to the moment when everything held"},
-	{Kind: "figure", Name: FigureDisk, Doc: "keys and values on the disks of all nodes"},
-	{Kind: "figure", Name: FigureHeap, Doc: "the heap of the whole process, after a collection: only measured where it is expected, and not the same everywhere"},
+	{Kind: "figure", Name: FigureNodes, Unit: "nodes", Doc: "nodes of the cloud"},
+	{Kind: "figure", Name: FigureFaults, Unit: "faults", Doc: "faults that began"},
+	{Kind: "figure", Name: FigureDone, Unit: "actions", Doc: "actions that succeeded"},
+	{Kind: "figure", Name: FigureFailed, Unit: "actions", Doc: "actions that ended with an error"},
+	{Kind: "figure", Name: FigureUnfinished, Unit: "actions", Doc: "actions that had not ended when the run did"},
+	{Kind: "figure", Name: FigureHits, Unit: "times", Doc: "how often a failpoint acted"},
+	{Kind: "figure", Name: FigureRecovery, Unit: "seconds", Doc: "from the healing to the moment when everything held"},
+	{Kind: "figure", Name: FigureDisk, Unit: "bytes", Doc: "keys and values on the disks of all nodes"},
+	{Kind: "figure", Name: FigureHeap, Unit: "bytes", Doc: "the heap of the whole process, after a collection: only measured where it is expected, and not the same everywhere"},
 }
 
 // Figures lists the names of all figures that a run may have, in order: a checker
@@ -46,6 +46,9 @@ func Figures(v Vocabulary) []string {
 	for _, m := range v.Measures {
 		names = append(names, m.Name)
 	}
+	for i := range v.Series {
+		names = append(names, v.Series[i].Figures()...)
+	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -54,7 +57,13 @@ func Figures(v Vocabulary) []string {
 func figureWords(v Vocabulary) []Word {
 	words := slices.Clone(runFigures)
 	for _, m := range v.Measures {
-		words = append(words, Word{Kind: "figure", Name: m.Name, Doc: m.Doc})
+		words = append(words, Word{Kind: "figure", Name: m.Name, Unit: m.Unit, Doc: m.Doc})
+	}
+	for _, f := range v.Figures {
+		words = append(words, Word{Kind: "figure", Name: f.Name, Unit: f.Unit, Doc: f.Doc})
+	}
+	for i := range v.Series {
+		words = append(words, v.Series[i].words()...)
 	}
 	for _, name := range Figures(v) {
 		if !slices.ContainsFunc(words, func(w Word) bool { return w.Name == name }) {

@@ -207,6 +207,9 @@ func (f *Fixed) timeline() (list []string) {
 				parts = append(parts, "for: "+s.For.String())
 			}
 			parts = append(parts, word)
+			if s.Label != "" {
+				parts = append(parts, "label: "+s.Label)
+			}
 		case f.Expect != nil && s.Moment != nil:
 			continue
 		default:
@@ -237,8 +240,10 @@ func (f *Fixed) expect() string {
 	case f.Expect.When == "after-heal" && slices.ContainsFunc(f.of.Expect.AfterHeal, named):
 		return fmt.Sprintf("{after-heal: {within: %s, all: [%s]}}", f.of.Expect.Within, name)
 	case f.Expect.When == "report":
-		if bound := doc.path([]string{"report", name}); bound != nil {
-			return "{report: {" + name + ": " + bound.yaml() + "}}"
+		for _, b := range f.of.Expect.Report {
+			if b.Label() == name {
+				return "{report: {" + b.Figure + ": " + b.source.yaml() + "}}"
+			}
 		}
 	}
 	return ""

@@ -25,6 +25,8 @@ type Step struct {
 	N      int
 	// Moment is expected At.
 	Moment *Moment
+	// Label is that of the entry.
+	Label string
 	// Late makes the faults of a step that selects nodes by their state, when it
 	// happens. chosen is what each selector by state has answered.
 	Late func(state State) (faults []Step, chosen [][]string)
@@ -109,7 +111,7 @@ func (s *Scenario) faults(r *roster, entry, n int, at time.Duration, draw fault.
 	var steps []Step
 	for i, t := range list {
 		if at+t.At <= s.Duration {
-			steps = append(steps, Step{At: at + t.At, Key: fmt.Sprintf("%s.%d", key, i), Entry: entry, Fault: t.Fault, For: t.For, N: n})
+			steps = append(steps, Step{At: at + t.At, Key: fmt.Sprintf("%s.%d", key, i), Entry: entry, Label: e.Label, Fault: t.Fault, For: t.For, N: n})
 		}
 	}
 	return steps

@@ -105,6 +105,8 @@ func (n *Network) Shape(from, to string) fault.Shape {
 type Entry struct {
 	Line  int // in the file
 	About string
+	// Label is what windows of figures call the entry, "" for none.
+	Label string
 	// At is when it first happens, a range to draw from.
 	At fault.Range
 	// Every is the time between two occurrences; zero if there is one.
@@ -150,8 +152,11 @@ type Bound struct {
 	Min, Max *float64
 	// Within is how long after healing it may come true; zero: it must in the end.
 	Within time.Duration
+	// Window is what it is asked for.
+	Window Window
 
-	at *value // of its name
+	at, source *value // its name, what is expected
+	doc        *windowDoc
 }
 
 // WithinDefault is how long the cloud may take to recover if the file doesn't

@@ -18,6 +18,7 @@ type whenDoc struct {
 	For    fault.Range   `yaml:"for" doc:"how long a fault lasts; default: until the world is healed"`
 	Jitter fault.Range   `yaml:"jitter" doc:"delays each occurrence by a draw of its own"`
 	Number int           `yaml:"number" range:"0..1000000000" doc:"the number of its first occurrence, which {n} stands for; default 0"`
+	Label  string        `yaml:"label" doc:"of a fault that lasts: what during: LABEL of a figure calls it"`
 	About  string        `yaml:"about" doc:"a remark for people"`
 }
 
@@ -56,7 +57,7 @@ func (b *builder) entry(v *value) (Entry, bool) {
 		verbs = append(verbs, e)
 	}
 	b.into(times, reflect.ValueOf(&when).Elem(), "an entry")
-	e := Entry{Line: v.line, About: when.About, Every: when.Every, Times: when.Times, Until: when.Until, For: when.For, Jitter: when.Jitter, first: when.Number}
+	e := Entry{Line: v.line, About: when.About, Label: when.Label, Every: when.Every, Times: when.Times, Until: when.Until, For: when.For, Jitter: when.Jitter, first: when.Number}
 	for _, word := range verbs {
 		b.entryVerb(&e, word)
 	}
@@ -112,6 +113,10 @@ func (b *builder) entryTimes(e *Entry, v *value, when *whenDoc) {
 		b.fail(place("times"), "add every: 5s", "times without every")
 	case v.get("number") != nil && e.action == nil:
 		b.fail(place("number"), "remove number", "%s has no number: only actions have", e.Verb)
+	case v.get("label") != nil && !nameForm.MatchString(e.Label):
+		b.fail(place("label"), "write lower-case words joined by -, such as cut-off", "label: %s is not a name", quote(e.Label))
+	case v.get("label") != nil && (e.verb == nil || e.verb.lasts == never):
+		b.fail(place("label"), "remove label", "%s takes no label: it does not last", e.Verb)
 	case v.get("until") != nil && !repeats:
 		b.fail(place("until"), "add every: 5s; for says how long a fault lasts", "until without every")
 	case v.get("for") != nil && e.verb == nil:

@@ -35,6 +35,10 @@ type Vocabulary struct {
 	Qualities []Quality
 	// Places are selectors for where an object is at the moment of a fault: holder-of.
 	Places []Place
+	// Series are figures that may be asked for some nodes and for a part of a run.
+	Series []Series
+	// Figures describe those that checks count.
+	Figures []Figure
 	// Measures are figures that need only a look at the world.
 	Measures []Measure
 	// Auditors run in every scenario and ask what users could ask: the answers become facts, which
@@ -97,11 +101,14 @@ type Check struct {
 	New func() check.Checker
 }
 
+// Figure describes a figure that a check counts.
+type Figure struct{ Name, Unit, Doc string }
+
 // Measure is a figure that is read off the world when it is asked for: at the
 // end of a run, and at the moments at which it is expected.
 type Measure struct {
-	Name string
-	Doc  string
+	Name, Unit string
+	Doc        string
 	// Of is its value; NaN if it has none.
 	Of func(v check.View) float64
 }

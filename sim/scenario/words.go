@@ -19,6 +19,8 @@ type Word struct {
 	Name    string `json:"name"`
 	Doc     string `json:"doc"`
 	Example string `json:"example,omitempty"`
+	// Unit is that of a figure.
+	Unit string `json:"unit,omitempty"`
 	// Keys are a verb's parameters, or a service's settings.
 	Keys []Key `json:"keys,omitempty"`
 }

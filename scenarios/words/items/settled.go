@@ -25,9 +25,7 @@ type copiesRestored struct {
 	complete map[string]bool
 	repairs  []time.Duration
 	// cursor is which item is looked at next.
-	cursor                    int
-	claims, releases, refused int
-	moved                     int64
+	cursor int
 }
 
 func newCopiesRestored() *copiesRestored {
@@ -41,18 +39,6 @@ func (c *copiesRestored) Fact(f check.Fact) error {
 	c.disks.fact(f)
 	c.model.hear(f)
 	c.model.release(f)
-	if f.Service != hoarderapi.Service {
-		return nil
-	}
-	switch f.Name {
-	case "item-claimed":
-		c.claims++
-		c.moved += f.Int("moved")
-	case "item-refused":
-		c.refused++
-	case "item-released":
-		c.releases++
-	}
 	return nil
 }
 
@@ -192,11 +178,7 @@ func (c *copiesRestored) counts() map[string]float64 {
 		"items.withdrawn":        float64(withdrawn),
 		"items.lost":             float64(lost),
 		"items.lost-of-one-copy": float64(lostAlone),
-		"items.refused":          float64(c.refused),
 		"copies.min":             float64(max(0, copiesMin)),
-		"bytes.moved":            float64(c.moved),
-		"claims":                 float64(c.claims),
-		"releases":               float64(c.releases),
 	}
 }
 

@@ -1,8 +1,6 @@
 package jobs
 
 import (
-	"math"
-	"slices"
 	"time"
 
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -12,10 +10,8 @@ import (
 // jobFigures follows jobs by facts and counts them. It is part of several
 // checkers.
 type jobFigures struct {
-	jobs              map[string]*jobStory
-	order             []string // of jobs, by their first fact
-	attempts, refused int
-	expired           int
+	jobs  map[string]*jobStory
+	order []string // of jobs, by their first fact
 }
 
 // jobStory is what facts say of one job.
@@ -38,14 +34,6 @@ func (c *jobFigures) Fact(f check.Fact) error {
 		c.story(f).sent = f.At
 	case "push-acknowledged":
 		c.story(f).acknowledged = true
-	case "job-granted":
-		c.attempts++
-	case "job-expired":
-		c.expired++
-	case "publish-refused":
-		if f.Service == "tns" && f.Text("why") == "conflict" {
-			c.refused++
-		}
 	case "job-forgotten":
 		c.story(f).forgotten = true
 	case "job-rebuilt":
@@ -92,16 +80,12 @@ func (c *jobFigures) acknowledged() []string {
 	return ids
 }
 
-// figures are what was counted. Latencies are in seconds, from the first
-// delivery of a push to the success of its job.
+// figures are what was counted.
 func (c *jobFigures) figures() map[string]float64 {
 	out := map[string]float64{
 		"jobs.pushed": float64(len(c.jobs)), "jobs.acknowledged": float64(len(c.acknowledged())),
-		"jobs.attempts": float64(c.attempts), "jobs.expired": float64(c.expired), "publishes.refused": float64(c.refused),
 		"jobs.succeeded": 0, "jobs.failed": 0, "jobs.cancelled": 0, "jobs.forgotten": 0,
-		"jobs.latency.median": math.NaN(), "jobs.latency.max": math.NaN(),
 	}
-	var latencies []time.Duration
 	for _, j := range c.jobs {
 		if j.forgotten {
 			out["jobs.forgotten"]++
@@ -109,17 +93,11 @@ func (c *jobFigures) figures() map[string]float64 {
 		switch j.status {
 		case patrickapi.Success:
 			out["jobs.succeeded"]++
-			latencies = append(latencies, j.final-j.sent)
 		case patrickapi.Failed:
 			out["jobs.failed"]++
 		case patrickapi.Cancelled:
 			out["jobs.cancelled"]++
 		}
-	}
-	if len(latencies) > 0 {
-		slices.Sort(latencies)
-		out["jobs.latency.median"] = latencies[len(latencies)/2].Seconds()
-		out["jobs.latency.max"] = latencies[len(latencies)-1].Seconds()
 	}
 	return out
 }

@@ -105,7 +105,6 @@ type deadNodeLeaves struct {
 	downAt   map[transport.Peer]time.Duration
 	bySeer   map[string]map[string]time.Duration // the same, by node and seer, by the seer's clock
 	polledAt time.Duration
-	gone, up int
 	slowest  time.Duration
 }
 
@@ -116,10 +115,8 @@ func (c *deadNodeLeaves) Fact(f check.Fact) error {
 	peer, _ := f.Get("peer").(transport.Peer)
 	switch f.Name {
 	case "member-up":
-		c.up++
 		delete(c.downAt, peer) // it sent a beacon after all
 	case "member-gone":
-		c.gone++
 		if at, down := c.downAt[peer]; down && f.Text("why") == "silent" {
 			c.slowest = max(c.slowest, f.At-at)
 		}
@@ -181,8 +178,6 @@ func (c *deadNodeLeaves) dead(v check.View, n check.NodeView) bool {
 // Figures implements check.Figures.
 func (c *deadNodeLeaves) Figures() map[string]float64 {
 	return map[string]float64{
-		"seer.members-up":            float64(c.up),
-		"seer.members-gone":          float64(c.gone),
 		"seer.detection-max-seconds": c.slowest.Seconds(),
 	}
 }

@@ -15,11 +15,11 @@ func Measures() []scenario.Measure {
 		return func(v check.View) float64 { return mostOfReplicas(v, of) }
 	}
 	return []scenario.Measure{
-		{Name: "storage.deltas", Doc: "deltas that a replica keeps for those that lag behind, at most",
+		{Name: "storage.deltas", Unit: "deltas", Doc: "deltas that a replica keeps for those that lag behind, at most",
 			Of: most(func(s storage.ReplicaStats) int { return s.Deltas })},
-		{Name: "storage.delta-bytes", Doc: "their size, at most",
+		{Name: "storage.delta-bytes", Unit: "bytes", Doc: "size of the deltas that a replica keeps, at most",
 			Of: most(func(s storage.ReplicaStats) int { return s.DeltaBytes })},
-		{Name: "storage.entries", Doc: "values in a replica, at most",
+		{Name: "storage.entries", Unit: "values", Doc: "values in a replica, at most",
 			Of: most(func(s storage.ReplicaStats) int { return s.Entries })},
 	}
 }
@@ -38,4 +38,14 @@ func mostOfReplicas(v check.View, of func(storage.ReplicaStats) int) float64 {
 		return math.NaN() // nobody has one
 	}
 	return float64(most)
+}
+
+// Figures describe what the checks of this package count.
+func Figures() []scenario.Figure {
+	return []scenario.Figure{
+		{Name: "storage.joins", Unit: "joins", Doc: "how often a replica took a whole state in"},
+		{Name: "storage.rescues", Unit: "rescues", Doc: "how often a replica handed on what only it had, before it took a whole state"},
+		{Name: "storage.mends", Unit: "mends", Doc: "how often a replica found that something was missing on its disk, and had it supplied"},
+		{Name: "storage.writers", Unit: "replicas", Doc: "the most writers that one store had"},
+	}
 }

@@ -81,7 +81,6 @@ type wholeVersionsOnly struct {
 	check.Tally
 	checked   map[string][]string // by node, the heads that were found to be whole
 	published int
-	refused   int
 }
 
 func (*wholeVersionsOnly) Name() string { return "whole-versions-only" }
@@ -94,8 +93,6 @@ func (c *wholeVersionsOnly) Fact(f check.Fact) error {
 	switch f.Name {
 	case "published":
 		c.published++
-	case "publish-refused":
-		c.refused++
 	case "version-torn":
 		return fmt.Errorf("%s sees a part of %s/%s commit %s", f.Node, f.Text("project"), f.Text("branch"), f.Text("commit"))
 	}
@@ -123,11 +120,6 @@ func (c *wholeVersionsOnly) Poll(v check.View) error {
 		c.checked[name] = heads
 		return nil
 	})
-}
-
-// Figures implements check.Figures.
-func (c *wholeVersionsOnly) Figures() map[string]float64 {
-	return map[string]float64{"tns.published": float64(c.published), "tns.refused": float64(c.refused)}
 }
 
 // noStalePublish keeps, for each replica, the tokens that bind it. It counts what
