@@ -90,7 +90,7 @@ var (
 	errorName    = regexp.MustCompile(`(?:invalid|transport\.New)\([^"\n]*"((?:\w+)/[a-z-]+)"`)
 )
 
-// TestEveryMethodHasACheck compares the table with the api packages.
+// TestEveryMethodHasACheck compares the table with the declared methods.
 func TestEveryMethodHasACheck(t *testing.T) {
 	table := promises(t)
 	for _, service := range serviceNames(t) {
@@ -105,12 +105,15 @@ func TestEveryMethodHasACheck(t *testing.T) {
 	}
 }
 
-// apiOf lists what a service's api package has names on the wire for, and what
-// its client can do.
+// apiOf lists the names on the wire of a service's methods, public (its api
+// package) and private (its methods.go), and the methods of its client.
 func apiOf(t *testing.T, service string) (names, clients []string) {
 	wireName := regexp.MustCompile(`"((?:` + strings.Join(serviceNames(t), "|") + `)/[a-z-]+)"`)
 	files, err := filepath.Glob(filepath.Join("..", "services", service, service+"api", "*.go"))
 	require.NoError(t, err)
+	if private := filepath.Join("..", "services", service, "methods.go"); fileExists(private) {
+		files = append(files, private)
+	}
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
@@ -128,6 +131,11 @@ func apiOf(t *testing.T, service string) (names, clients []string) {
 		}
 	}
 	return names, clients
+}
+
+func fileExists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 // TestPromisesNameWhatThereIs: whatever the table refers to exists, each row says

@@ -76,7 +76,7 @@ func (s *Service) pin(ctx context.Context, from transport.Peer, req hoarderapi.P
 // pinCopy makes the second copy of an item that another hoarder was asked to pin.
 func (s *Service) pinCopy(ctx context.Context, from transport.Peer, req hoarderapi.PinRequest) (resp hoarderapi.PinResponse, err error) {
 	if !s.roster.listed(from) {
-		return resp, transport.New(transport.Refused, hoarderapi.PinCopy.Name, "not a hoarder")
+		return resp, transport.New(transport.Refused, pinCopy.Name, "not a hoarder")
 	}
 	if err := s.keep(ctx, from, &req); err != nil {
 		return resp, err
@@ -141,7 +141,7 @@ func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderap
 			break
 		}
 		callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, limit)
-		_, err := hoarderapi.PinCopy.Call(callCtx, s.env.Wire, p, req)
+		_, err := pinCopy.Call(callCtx, s.env.Wire, p, req)
 		cancel()
 		switch transport.KindOf(err) {
 		case 0:

@@ -116,7 +116,7 @@ func (s *Service) Stop(ctx context.Context) error {
 func (s *Service) serve() {
 	ep := s.env.Wire
 	hoarderapi.Pin.Serve(ep, s.pin)
-	hoarderapi.PinCopy.Serve(ep, s.pinCopy)
+	pinCopy.Serve(ep, s.pinCopy)
 	hoarderapi.Unpin.Serve(ep, s.unpin)
 	hoarderapi.Owners.Serve(ep, s.owners)
 	hoarderapi.ListOwned.Serve(ep, s.owned)

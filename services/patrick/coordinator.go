@@ -82,7 +82,7 @@ func (r *reach) probe(ctx context.Context, p transport.Peer) {
 	}()
 	ctx, cancel := clock.WithTimeout(ctx, r.env.Loop, pingTimeout)
 	defer cancel()
-	_, err := patrickapi.Ping.Call(ctx, r.env.Wire, p, patrickapi.PingRequest{})
+	_, err := ping.Call(ctx, r.env.Wire, p, pingRequest{})
 	r.learn(p, err == nil)
 }
 

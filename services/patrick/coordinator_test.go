@@ -19,23 +19,23 @@ import (
 type neighbour struct {
 	*nodetest.Machine
 	pings, renews int
-	kept          []patrickapi.KeepRequest
+	kept          []keepRequest
 	takes         time.Duration
 	err, renewErr error
 	keepErr       error
 }
 
 func (n *neighbour) start(env node.Env) {
-	patrickapi.Ping.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ patrickapi.PingRequest) (patrickapi.PingResponse, error) {
+	ping.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ pingRequest) (pingResponse, error) {
 		n.pings++
 		if err := clock.Sleep(ctx, env.Loop, n.takes); err != nil {
-			return patrickapi.PingResponse{}, err
+			return pingResponse{}, err
 		}
-		return patrickapi.PingResponse{}, n.err
+		return pingResponse{}, n.err
 	})
-	patrickapi.Keep.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req patrickapi.KeepRequest) (patrickapi.KeepResponse, error) {
+	keep.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req keepRequest) (keepResponse, error) {
 		n.kept = append(n.kept, req)
-		return patrickapi.KeepResponse{}, n.keepErr
+		return keepResponse{}, n.keepErr
 	})
 	patrickapi.Renew.Serve(env.Wire, func(context.Context, transport.Peer, patrickapi.RenewRequest) (patrickapi.RenewResponse, error) {
 		n.renews++

@@ -86,7 +86,7 @@ func (s *Service) keepLog(ctx context.Context, req patrickapi.FinishRequest) (co
 		}
 	}
 	size, _ := s.env.Blocks.Size(root) // 0 gives the timeout of a small log
-	return 1 + s.spreadRoot(ctx, req.Job, patrickapi.KeepRequest{Root: req.Log, Size: size}, s.copies()-1)
+	return 1 + s.spreadRoot(ctx, req.Job, keepRequest{Root: req.Log, Size: size}, s.copies()-1)
 }
 
 // readLogs returns the whole log of the last attempt that reported, fetching it if it is not here;

@@ -196,12 +196,12 @@ func (s *Service) replicate(ctx context.Context, limit time.Duration) (int, erro
 // spread asks other patricks to keep the job's tree until want have agreed, and
 // returns how many have.
 func (s *Service) spread(ctx context.Context, job *active, want int) int {
-	return s.spreadRoot(ctx, job.id, patrickapi.KeepRequest{Root: job.state.Spec.Source, Size: job.state.Spec.TreeSize}, want)
+	return s.spreadRoot(ctx, job.id, keepRequest{Root: job.state.Spec.Source, Size: job.state.Spec.TreeSize}, want)
 }
 
 // spreadRoot asks other patricks to keep a job's tree or log until want have
 // agreed, and returns how many have.
-func (s *Service) spreadRoot(ctx context.Context, id string, req patrickapi.KeepRequest, want int) int {
+func (s *Service) spreadRoot(ctx context.Context, id string, req keepRequest, want int) int {
 	kept := 0
 	for i, p := range s.peers.others(patrickapi.BranchOf(id)) {
 		if kept >= want || i >= keepAskMax || ctx.Err() != nil {
@@ -211,7 +211,7 @@ func (s *Service) spreadRoot(ctx context.Context, id string, req patrickapi.Keep
 			continue
 		}
 		callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, keepTime(req.Size))
-		_, err := patrickapi.Keep.Call(callCtx, s.env.Wire, p, req)
+		_, err := keep.Call(callCtx, s.env.Wire, p, req)
 		cancel()
 		if err == nil {
 			kept++
@@ -236,15 +236,15 @@ func (s *Service) notAlone(ctx context.Context, id string) bool {
 }
 
 // keep fetches a tree or a log from the patrick that asks, and syncs it.
-func (s *Service) keep(ctx context.Context, from transport.Peer, req patrickapi.KeepRequest) (patrickapi.KeepResponse, error) {
+func (s *Service) keep(ctx context.Context, from transport.Peer, req keepRequest) (keepResponse, error) {
 	root, err := cid.Decode(req.Root)
 	if err != nil || req.Size > patrickapi.TreeLenMax {
-		return patrickapi.KeepResponse{}, transport.New(transport.Invalid, "patrick/keep", "no content, or one that is too large")
+		return keepResponse{}, transport.New(transport.Invalid, "patrick/keep", "no content, or one that is too large")
 	}
 	if err := beforeKeep.Hit(ctx, s.env); err != nil {
-		return patrickapi.KeepResponse{}, err
+		return keepResponse{}, err
 	}
-	return patrickapi.KeepResponse{}, s.fetch(ctx, root, []transport.Peer{from}, treeSizeMax)
+	return keepResponse{}, s.fetch(ctx, root, []transport.Peer{from}, treeSizeMax)
 }
 
 // treeSizeMax bounds what is fetched for a tree: its bytes and the DAG's own.

@@ -107,7 +107,7 @@ func TestHowManyAreAskedToKeepSomething(t *testing.T) {
 					n.keepErr = down
 				}
 			}
-			req := patrickapi.KeepRequest{Root: "root", Size: 7}
+			req := keepRequest{Root: "root", Size: 7}
 			self.Do(func(ctx context.Context) {
 				require.Equal(t, c.kept, s.spreadRoot(ctx, branch, req, c.want))
 				ended, cancel := context.WithCancel(ctx)
@@ -117,7 +117,7 @@ func TestHowManyAreAskedToKeepSomething(t *testing.T) {
 			var asked []int
 			for i, n := range list {
 				if len(n.kept) > 0 {
-					require.Equal(t, []patrickapi.KeepRequest{req}, n.kept)
+					require.Equal(t, []keepRequest{req}, n.kept)
 					asked = append(asked, i)
 				}
 			}
@@ -164,7 +164,7 @@ func TestWhatIsKeptForOthers(t *testing.T) {
 			{root, patrickapi.TreeLenMax, o.monkeys[0].Peer(), 0},
 		} {
 			o.turn(o.patricks[0], func(ctx context.Context, s *Service) {
-				_, err := s.keep(ctx, c.from, patrickapi.KeepRequest{Root: c.root, Size: c.size})
+				_, err := s.keep(ctx, c.from, keepRequest{Root: c.root, Size: c.size})
 				require.Equal(t, c.want, transport.KindOf(err), "%+v: %v", c, err)
 				require.Equal(t, c.want == 0, s.HasSource(root))
 			})

@@ -109,9 +109,9 @@ func (s *Service) serve() {
 	patrickapi.List.Serve(ep, s.list)
 	patrickapi.Logs.Serve(ep, s.readLogs)
 	patrickapi.Log.Serve(ep, s.receiveLog)
-	patrickapi.Keep.Serve(ep, s.keep)
-	patrickapi.Ping.Serve(ep, func(context.Context, transport.Peer, patrickapi.PingRequest) (patrickapi.PingResponse, error) {
-		return patrickapi.PingResponse{}, nil
+	keep.Serve(ep, s.keep)
+	ping.Serve(ep, func(context.Context, transport.Peer, pingRequest) (pingResponse, error) {
+		return pingResponse{}, nil
 	})
 }
 

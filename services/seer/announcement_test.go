@@ -27,7 +27,7 @@ func gaugesOf(n int) map[string]int64 {
 }
 
 func TestAnnounceKeepsTheBounds(t *testing.T) {
-	long := strings.Repeat("x", seerapi.NameLenMax)
+	long := strings.Repeat("x", nameLenMax)
 	a := announce(long+"y", 7, append([]string{BeaconName}, many(80)...), append([]string{long + "z"}, many(30)...), gaugesOf(70))
 	require.Equal(t, long, a.Name)
 	require.Equal(t, uint64(7), a.Incarnation)
@@ -45,22 +45,22 @@ func TestAnnounceKeepsTheBounds(t *testing.T) {
 }
 
 func TestSound(t *testing.T) {
-	long := strings.Repeat("x", seerapi.NameLenMax)
-	most := func() *seerapi.Announcement {
-		return &seerapi.Announcement{Name: long, Services: append(many(seerapi.ServicesLenMax-1), long), Addresses: append(many(seerapi.AddressesMax-1), long),
-			Capacity: map[string]int64{long: 1}, Usage: gaugesOf(seerapi.GaugesMax)}
+	long := strings.Repeat("x", nameLenMax)
+	most := func() *announcement {
+		return &announcement{Name: long, Services: append(many(servicesLenMax-1), long), Addresses: append(many(addressesMax-1), long),
+			Capacity: map[string]int64{long: 1}, Usage: gaugesOf(gaugesMax)}
 	}
 	require.True(t, sound(most()))
-	for name, spoil := range map[string]func(a *seerapi.Announcement){
-		"name":           func(a *seerapi.Announcement) { a.Name += "x" },
-		"services":       func(a *seerapi.Announcement) { a.Services = append(a.Services, "s") },
-		"a service":      func(a *seerapi.Announcement) { a.Services[3] = long + "x" },
-		"addresses":      func(a *seerapi.Announcement) { a.Addresses = append(a.Addresses, "s") },
-		"an address":     func(a *seerapi.Announcement) { a.Addresses[3] = long + "x" },
-		"usages":         func(a *seerapi.Announcement) { a.Usage["one more"] = 1 },
-		"a usage":        func(a *seerapi.Announcement) { a.Usage = map[string]int64{long + "x": 1} },
-		"a capacity":     func(a *seerapi.Announcement) { a.Capacity = map[string]int64{long + "x": 1} },
-		"all capacities": func(a *seerapi.Announcement) { a.Capacity = gaugesOf(seerapi.GaugesMax + 1) },
+	for name, spoil := range map[string]func(a *announcement){
+		"name":           func(a *announcement) { a.Name += "x" },
+		"services":       func(a *announcement) { a.Services = append(a.Services, "s") },
+		"a service":      func(a *announcement) { a.Services[3] = long + "x" },
+		"addresses":      func(a *announcement) { a.Addresses = append(a.Addresses, "s") },
+		"an address":     func(a *announcement) { a.Addresses[3] = long + "x" },
+		"usages":         func(a *announcement) { a.Usage["one more"] = 1 },
+		"a usage":        func(a *announcement) { a.Usage = map[string]int64{long + "x": 1} },
+		"a capacity":     func(a *announcement) { a.Capacity = map[string]int64{long + "x": 1} },
+		"all capacities": func(a *announcement) { a.Capacity = gaugesOf(gaugesMax + 1) },
 	} {
 		a := most()
 		spoil(a)
@@ -69,14 +69,14 @@ func TestSound(t *testing.T) {
 }
 
 func TestEqual(t *testing.T) {
-	one := func() *seerapi.Announcement {
-		return &seerapi.Announcement{Name: "n", Incarnation: 3, Services: many(2), Addresses: many(2), Capacity: gaugesOf(2), Usage: gaugesOf(3)}
+	one := func() *announcement {
+		return &announcement{Name: "n", Incarnation: 3, Services: many(2), Addresses: many(2), Capacity: gaugesOf(2), Usage: gaugesOf(3)}
 	}
 	require.True(t, equal(one(), one()))
-	for name, change := range map[string]func(a *seerapi.Announcement){
-		"name": func(a *seerapi.Announcement) { a.Name = "m" }, "incarnation": func(a *seerapi.Announcement) { a.Incarnation++ },
-		"services": func(a *seerapi.Announcement) { a.Services[1] = "x" }, "addresses": func(a *seerapi.Announcement) { a.Addresses[1] = "x" },
-		"capacity": func(a *seerapi.Announcement) { a.Capacity["s001"]++ }, "usage": func(a *seerapi.Announcement) { a.Usage["s001"]++ },
+	for name, change := range map[string]func(a *announcement){
+		"name": func(a *announcement) { a.Name = "m" }, "incarnation": func(a *announcement) { a.Incarnation++ },
+		"services": func(a *announcement) { a.Services[1] = "x" }, "addresses": func(a *announcement) { a.Addresses[1] = "x" },
+		"capacity": func(a *announcement) { a.Capacity["s001"]++ }, "usage": func(a *announcement) { a.Usage["s001"]++ },
 	} {
 		a := one()
 		change(a)
@@ -102,13 +102,13 @@ func TestDefaults(t *testing.T) {
 
 func TestAnswersSayAllThatIsKnown(t *testing.T) {
 	tab := newTable(testGone, 10)
-	a := &seerapi.Announcement{Name: "n", Incarnation: 3, Services: many(2), Addresses: many(3), Capacity: gaugesOf(2), Usage: gaugesOf(3)}
-	tab.hear(seconds(10), alice, seerapi.BeaconMessage{Life: 7, Revision: 4, Announcement: a}, 0)
+	a := &announcement{Name: "n", Incarnation: 3, Services: many(2), Addresses: many(3), Capacity: gaugesOf(2), Usage: gaugesOf(3)}
+	tab.hear(seconds(10), alice, beaconMessage{Life: 7, Revision: 4, Announcement: a}, 0)
 	page, more := tab.lookup(seconds(12), "s001", transport.Peer{})
 	require.False(t, more)
 	require.Equal(t, []seerapi.Member{{Peer: alice, Name: "n", Incarnation: 3, Services: many(2), Addresses: many(3),
 		Capacity: gaugesOf(2), Usage: gaugesOf(3), Age: seconds(2)}}, page)
-	require.Equal(t, []seerapi.Record{{Peer: alice, Life: 7, Revision: 4, Announcement: *a}}, tab.records([]transport.Peer{bob, alice}))
+	require.Equal(t, []record{{Peer: alice, Life: 7, Revision: 4, Announcement: *a}}, tab.records([]transport.Peer{bob, alice}))
 
 	tab.hear(seconds(12), alice, short(8, 0), 0)
 	require.Empty(t, tab.records([]transport.Peer{alice}), "it is of an earlier life")
@@ -126,12 +126,12 @@ func TestDigestBounds(t *testing.T) {
 	tab.hear(seconds(10), alice, full(7, 0, 1), 0)
 	tab.hear(seconds(10), bob, full(7, 0, 1), 0)
 	tab.leave(seconds(11), bob, 7)
-	at := func(s float64) (list []seerapi.Heard) {
+	at := func(s float64) (list []sighting) {
 		list, more := tab.digest(seconds(s), transport.Peer{})
 		require.False(t, more)
 		return list
 	}
-	require.Equal(t, []seerapi.Heard{{Peer: alice, Life: 7, Revision: 1, Age: seconds(4.9)}, {Peer: bob, Life: 7, Revision: 1, Age: seconds(3.9), Left: true}}, at(14.9))
+	require.Equal(t, []sighting{{Peer: alice, Life: 7, Revision: 1, Age: seconds(4.9)}, {Peer: bob, Life: 7, Revision: 1, Age: seconds(3.9), Left: true}}, at(14.9))
 	require.Len(t, at(15), 1, "alice is as good as gone")
 	require.Len(t, at(20.9), 1, "who left is told for longer")
 	require.Empty(t, at(21))

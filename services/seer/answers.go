@@ -24,7 +24,7 @@ func (t *table) lookup(now time.Duration, service string, after transport.Peer) 
 
 // digest lists what other seers may lack: members heard within goneAfter, and members that left
 // recently.
-func (t *table) digest(now time.Duration, after transport.Peer) (page []seerapi.Heard, more bool) {
+func (t *table) digest(now time.Duration, after transport.Peer) (page []sighting, more bool) {
 	for _, m := range t.after(after) {
 		age := now - m.heardAt
 		if age >= t.goneAfter && !(m.left && age < 2*t.goneAfter) {
@@ -33,17 +33,17 @@ func (t *table) digest(now time.Duration, after transport.Peer) (page []seerapi.
 		if len(page) == t.pageMax {
 			return page, true
 		}
-		page = append(page, seerapi.Heard{Peer: m.peer, Life: m.life, Revision: m.wanted, Age: age, Left: m.left})
+		page = append(page, sighting{Peer: m.peer, Life: m.life, Revision: m.wanted, Age: age, Left: m.left})
 	}
 	return page, false
 }
 
 // records lists the announcements of peers as far as they are known.
-func (t *table) records(peers []transport.Peer) []seerapi.Record {
-	var list []seerapi.Record
+func (t *table) records(peers []transport.Peer) []record {
+	var list []record
 	for _, p := range peers[:min(len(peers), seerapi.PageLenMax)] {
 		if m := t.members[p]; m != nil && m.announcement != nil && m.of.life == m.life {
-			list = append(list, seerapi.Record{Peer: p, Life: m.life, Revision: m.of.number, Announcement: *m.announcement})
+			list = append(list, record{Peer: p, Life: m.life, Revision: m.of.number, Announcement: *m.announcement})
 		}
 	}
 	return list

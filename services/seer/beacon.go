@@ -42,10 +42,10 @@ type Agent struct {
 	life      uint64
 	began     time.Duration
 	revision  uint64
-	gauges    map[string]int64     // at revision
-	told      seerapi.Announcement // what revision says
-	sent      int                  // beacons since the last full announcement
-	directory []transport.Peer     // the directory that ranked was computed from
+	gauges    map[string]int64 // at revision
+	told      announcement     // what revision says
+	sent      int              // beacons since the last full announcement
+	directory []transport.Peer // the directory that ranked was computed from
 	ranked    []transport.Peer
 	turn      int // counts the turns of the seers that are not chosen
 }
@@ -54,7 +54,7 @@ type Agent struct {
 func (a *Agent) Start(context.Context) error {
 	a.began = a.env.Loop.Elapsed()
 	a.life = newLife(a.env)
-	seerapi.Ask.Serve(a.env.Wire, a.answer)
+	ask.Serve(a.env.Wire, a.answer)
 	a.env.Loop.Go("beacon", a.run)
 	return nil
 }
@@ -73,7 +73,7 @@ func newLife(env node.Env) uint64 {
 func (a *Agent) Stop(context.Context) error {
 	regular, _ := a.chosen() // they tell the others
 	for _, seer := range regular {
-		_ = seerapi.Leave.Tell(a.env.Wire, seer, seerapi.LeaveMessage{Life: a.life})
+		_ = leave.Tell(a.env.Wire, seer, leaveMessage{Life: a.life})
 	}
 	return nil
 }
@@ -101,30 +101,30 @@ func (a *Agent) beat(ctx context.Context) {
 	if a.sent > a.settings.AnnounceEvery || a.changed() {
 		m = a.announcement()
 	}
-	raw := m.Encode()
+	raw := m.encode()
 	regular, others := a.chosen()
 	if len(others) > 0 {
 		a.turn++
 		regular = append(slices.Clip(regular), others[a.turn%len(others)])
 	}
 	for _, seer := range regular {
-		_ = a.env.Wire.Tell(seer, seerapi.Beacon, raw) // lost beacons are not repeated: the next one follows
+		_ = a.env.Wire.Tell(seer, beaconNote, raw) // lost beacons are not repeated: the next one follows
 	}
 }
 
 // answer sends the whole announcement to a seer that asks for it.
-func (a *Agent) answer(_ context.Context, from transport.Peer, ask seerapi.AskMessage) {
+func (a *Agent) answer(_ context.Context, from transport.Peer, ask askMessage) {
 	m := a.message()
-	_ = seerapi.Answer.Tell(a.env.Wire, from, seerapi.AnswerMessage{
+	_ = answer.Tell(a.env.Wire, from, answerMessage{
 		Ask: ask, Life: m.Life, At: m.At, Revision: m.Revision, Announcement: &a.told})
 }
 
-func (a *Agent) message() seerapi.BeaconMessage {
-	return seerapi.BeaconMessage{Life: a.life, At: a.env.Loop.Elapsed() - a.began, Revision: a.revision}
+func (a *Agent) message() beaconMessage {
+	return beaconMessage{Life: a.life, At: a.env.Loop.Elapsed() - a.began, Revision: a.revision}
 }
 
 // announcement is a beacon with the whole announcement.
-func (a *Agent) announcement() seerapi.BeaconMessage {
+func (a *Agent) announcement() beaconMessage {
 	a.sent = 0
 	m := a.message()
 	m.Announcement = &a.told

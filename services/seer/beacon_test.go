@@ -20,25 +20,25 @@ type listener struct {
 	env     node.Env
 	beacons []heardBeacon
 	left    []uint64
-	answers []seerapi.AnswerMessage
+	answers []answerMessage
 }
 
 type heardBeacon struct {
 	at time.Duration // since the bubble began
-	seerapi.BeaconMessage
+	beaconMessage
 }
 
 func listen(c *nodetest.Cloud, name string) *listener {
 	l, began := &listener{}, time.Now()
 	l.machine = c.Add(name, node.Configured{Spec: nodetest.Part(seerapi.Service, func(env node.Env) {
 		l.env = env
-		env.Wire.HandleTell(seerapi.Beacon, func(_ context.Context, _ transport.Peer, raw []byte) {
-			m, err := seerapi.DecodeBeacon(raw)
+		env.Wire.HandleTell(beaconNote, func(_ context.Context, _ transport.Peer, raw []byte) {
+			m, err := decodeBeacon(raw)
 			require.NoError(c, err)
 			l.beacons = append(l.beacons, heardBeacon{time.Since(began), m})
 		})
-		seerapi.Leave.Serve(env.Wire, func(_ context.Context, _ transport.Peer, m seerapi.LeaveMessage) { l.left = append(l.left, m.Life) })
-		seerapi.Answer.Serve(env.Wire, func(_ context.Context, _ transport.Peer, m seerapi.AnswerMessage) { l.answers = append(l.answers, m) })
+		leave.Serve(env.Wire, func(_ context.Context, _ transport.Peer, m leaveMessage) { l.left = append(l.left, m.Life) })
+		answer.Serve(env.Wire, func(_ context.Context, _ transport.Peer, m answerMessage) { l.answers = append(l.answers, m) })
 	})})
 	l.machine.Start()
 	return l
@@ -72,7 +72,7 @@ func TestBeaconsOfALife(t *testing.T) {
 			}
 		}
 		require.Equal(t, []int{0, 31}, announced, "all of it again after 30 that are short")
-		want := seerapi.Announcement{Name: "n", Incarnation: 1, Services: []string{"work"}, Usage: map[string]int64{"jobs": 1}}
+		want := announcement{Name: "n", Incarnation: 1, Services: []string{"work"}, Usage: map[string]int64{"jobs": 1}}
 		require.Equal(t, &want, l.beacons[31].Announcement)
 
 		work.SetGauge("jobs", 2)
@@ -82,13 +82,13 @@ func TestBeaconsOfALife(t *testing.T) {
 		require.Equal(t, map[string]int64{"jobs": 2}, l.beacons[0].Announcement.Usage)
 		require.Nil(t, l.beacons[1].Announcement, "told once")
 
-		ask := seerapi.AskMessage{Seer: 5, At: 6}
+		question := askMessage{Seer: 5, At: 6}
 		caller := c.Caller("caller")
-		caller.Do(func(context.Context) { require.NoError(t, seerapi.Ask.Tell(l.env.Wire, n.Peer(), ask)) })
+		caller.Do(func(context.Context) { require.NoError(t, ask.Tell(l.env.Wire, n.Peer(), question)) })
 		time.Sleep(time.Millisecond)
 		require.Len(t, l.answers, 1)
 		a := l.answers[0]
-		require.Equal(t, ask, a.Ask)
+		require.Equal(t, question, a.Ask)
 		require.Equal(t, l.beacons[0].Life, a.Life)
 		require.Equal(t, uint64(2), a.Revision)
 		require.GreaterOrEqual(t, a.At, 61*time.Second)

@@ -99,7 +99,7 @@ func TestASlowSeerIsAskedOnceAtATime(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		running, most := 0, 0
 		c.Add("slow", node.Configured{Spec: nodetest.Part(seerapi.Service, func(env node.Env) {
-			seerapi.Digest.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ seerapi.DigestRequest) (resp seerapi.DigestResponse, err error) {
+			digest.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ digestRequest) (resp digestResponse, err error) {
 				running++
 				defer func() { running-- }()
 				most = max(most, running)
@@ -123,7 +123,7 @@ func TestReturnIsSeenAtOnce(t *testing.T) {
 	tab.hear(seconds(10), alice, full(7, 0, 1), 0)
 	tab.expire(seconds(20), time.Minute)
 	require.Equal(t, []string{"up", whySilent}, tab.whys())
-	tab.merge(seconds(21), seerapi.Heard{Peer: alice, Life: 7, Revision: 1, Age: seconds(1)})
+	tab.merge(seconds(21), sighting{Peer: alice, Life: 7, Revision: 1, Age: seconds(1)})
 	require.Equal(t, []string{"up"}, tab.whys(), "by hearsay")
 }
 

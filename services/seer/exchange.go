@@ -55,11 +55,11 @@ func (s *Service) pull(ctx context.Context, from transport.Peer) error {
 	var after transport.Peer
 	for more := true; more; {
 		asked := s.now()
-		page, err := seerapi.Digest.Call(ctx, s.env.Wire, from, seerapi.DigestRequest{After: after})
+		page, err := digest.Call(ctx, s.env.Wire, from, digestRequest{After: after})
 		if err != nil {
 			return err
 		}
-		if err := transport.CheckPage(seerapi.Digest.Name, after, page.Heard, heardPeer, transport.Peer.Compare); err != nil {
+		if err := transport.CheckPage(digest.Name, after, page.Heard, heardPeer, transport.Peer.Compare); err != nil {
 			return err
 		}
 		if beforeMerge.Hit(ctx, s.env) != nil {
@@ -83,14 +83,14 @@ func (s *Service) pull(ctx context.Context, from transport.Peer) error {
 	return nil
 }
 
-func heardPeer(h seerapi.Heard) transport.Peer { return h.Peer }
+func heardPeer(h sighting) transport.Peer { return h.Peer }
 
 // learn fetches announcements.
 func (s *Service) learn(ctx context.Context, from transport.Peer, wanted []transport.Peer) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	resp, err := seerapi.Records.Call(ctx, s.env.Wire, from, seerapi.RecordsRequest{Peers: wanted})
+	resp, err := records.Call(ctx, s.env.Wire, from, recordsRequest{Peers: wanted})
 	if err != nil {
 		return err
 	}

@@ -109,12 +109,12 @@ func (w *town) do(d deed) {
 	at := w.now - time.Duration(d.life)*time.Minute // no beacon is late
 	switch d.kind {
 	case deedBeacon:
-		b := seerapi.BeaconMessage{Life: d.life, At: at, Revision: d.revision, Announcement: &seerapi.Announcement{
+		b := beaconMessage{Life: d.life, At: at, Revision: d.revision, Announcement: &announcement{
 			Name: "n", Incarnation: d.life, Usage: map[string]int64{"jobs": int64(d.revision / 2)},
 			Services: [][]string{{"tns"}, {"tns", "hoarder"}, {"monkey"}}[d.revision%3]}}
 		s.table.hear(w.now, peer, b, 0)
 	case deedShortBeacon:
-		s.table.hear(w.now, peer, seerapi.BeaconMessage{Life: d.life, At: at, Revision: 1}, 0)
+		s.table.hear(w.now, peer, beaconMessage{Life: d.life, At: at, Revision: 1}, 0)
 	case deedLeave:
 		s.table.leave(w.now, peer, d.life)
 	case deedLook:

@@ -55,13 +55,13 @@ func (s *Service) Start(context.Context) error {
 	s.life = newLife(s.env)
 	s.lastTurn = s.env.Loop.Elapsed()
 	s.wokeAt = s.lastTurn
-	s.env.Wire.HandleTell(seerapi.Beacon, s.hear)
-	seerapi.Answer.Serve(s.env.Wire, s.answer)
-	seerapi.Leave.Serve(s.env.Wire, s.leave)
+	s.env.Wire.HandleTell(beaconNote, s.hear)
+	answer.Serve(s.env.Wire, s.answer)
+	leave.Serve(s.env.Wire, s.leave)
 	seerapi.Lookup.Serve(s.env.Wire, s.lookup)
 	seerapi.Changes.Serve(s.env.Wire, s.changes)
-	seerapi.Digest.Serve(s.env.Wire, s.digest)
-	seerapi.Records.Serve(s.env.Wire, s.records)
+	digest.Serve(s.env.Wire, s.digest)
+	records.Serve(s.env.Wire, s.records)
 	s.env.Loop.Go("exchange", s.exchange)
 	s.env.Loop.Go("expire", func(ctx context.Context) {
 		_ = clock.Every(ctx, s.env.Loop, s.tick(), func(context.Context) bool {
@@ -112,32 +112,32 @@ func (s *Service) settled(now time.Duration) bool {
 
 // hear handles a beacon.
 func (s *Service) hear(_ context.Context, from transport.Peer, raw []byte) {
-	b, err := seerapi.DecodeBeacon(raw)
+	b, err := decodeBeacon(raw)
 	if err == nil {
 		s.take(from, b, 0)
 	}
 }
 
 // answer handles the answer to a question of this run.
-func (s *Service) answer(_ context.Context, from transport.Peer, m seerapi.AnswerMessage) {
+func (s *Service) answer(_ context.Context, from transport.Peer, m answerMessage) {
 	if m.Life != 0 && m.Ask.Seer == s.life && m.Ask.At > 0 && m.Ask.At <= s.env.Loop.Elapsed() {
-		s.take(from, m.Beacon(), m.Ask.At)
+		s.take(from, m.beacon(), m.Ask.At)
 	}
 }
 
 // take records a node's beacon, and asks for its announcement if that is missing.
-func (s *Service) take(from transport.Peer, b seerapi.BeaconMessage, asked time.Duration) {
+func (s *Service) take(from transport.Peer, b beaconMessage, asked time.Duration) {
 	if b.Announcement != nil && !sound(b.Announcement) {
 		return
 	}
 	now := s.now()
 	if s.table.hear(now, from, b, asked) {
-		_ = seerapi.Ask.Tell(s.env.Wire, from, seerapi.AskMessage{Seer: s.life, At: now}) // a later beacon causes another question
+		_ = ask.Tell(s.env.Wire, from, askMessage{Seer: s.life, At: now}) // a later beacon causes another question
 	}
 	s.report()
 }
 
-func (s *Service) leave(_ context.Context, from transport.Peer, m seerapi.LeaveMessage) {
+func (s *Service) leave(_ context.Context, from transport.Peer, m leaveMessage) {
 	s.table.leave(s.now(), from, m.Life)
 	s.report()
 }
@@ -179,13 +179,13 @@ func (s *Service) asked(ctx context.Context, method string) (time.Duration, erro
 	return now, nil
 }
 
-func (s *Service) digest(_ context.Context, _ transport.Peer, req seerapi.DigestRequest) (seerapi.DigestResponse, error) {
+func (s *Service) digest(_ context.Context, _ transport.Peer, req digestRequest) (digestResponse, error) {
 	heard, more := s.table.digest(s.now(), req.After)
-	return seerapi.DigestResponse{Heard: heard, More: more}, nil
+	return digestResponse{Heard: heard, More: more}, nil
 }
 
-func (s *Service) records(_ context.Context, _ transport.Peer, req seerapi.RecordsRequest) (seerapi.RecordsResponse, error) {
-	return seerapi.RecordsResponse{Records: s.table.records(req.Peers)}, nil
+func (s *Service) records(_ context.Context, _ transport.Peer, req recordsRequest) (recordsResponse, error) {
+	return recordsResponse{Records: s.table.records(req.Peers)}, nil
 }
 
 // now is the seer's own time. Every turn that depends on the time reads it here, so that the first

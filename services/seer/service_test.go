@@ -145,17 +145,17 @@ func TestEverySeerIsAskedInTime(t *testing.T) {
 }
 
 // slowSeer answers after a second what it is told to.
-func slowSeer(c *nodetest.Cloud, heard func() []seerapi.Heard, records func() []seerapi.Record) *nodetest.Machine {
+func slowSeer(c *nodetest.Cloud, heard func() []sighting, known func() []record) *nodetest.Machine {
 	return c.Add("slow", node.Configured{Spec: nodetest.Part(seerapi.Service, func(env node.Env) {
-		seerapi.Digest.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req seerapi.DigestRequest) (seerapi.DigestResponse, error) {
+		digest.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req digestRequest) (digestResponse, error) {
 			if req.After != (transport.Peer{}) {
-				return seerapi.DigestResponse{More: true}, nil // an end all the same: there is nothing
+				return digestResponse{More: true}, nil // an end all the same: there is nothing
 			}
 			err := clock.Sleep(ctx, env.Loop, time.Second)
-			return seerapi.DigestResponse{Heard: slices.SortedFunc(slices.Values(heard()), func(a, b seerapi.Heard) int { return a.Peer.Compare(b.Peer) }), More: true}, err
+			return digestResponse{Heard: slices.SortedFunc(slices.Values(heard()), func(a, b sighting) int { return a.Peer.Compare(b.Peer) }), More: true}, err
 		})
-		seerapi.Records.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req seerapi.RecordsRequest) (seerapi.RecordsResponse, error) {
-			return seerapi.RecordsResponse{Records: records()}, nil
+		records.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req recordsRequest) (recordsResponse, error) {
+			return recordsResponse{Records: known()}, nil
 		})
 	})})
 }
@@ -164,15 +164,15 @@ func TestHearsayIsOlderThanItSays(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		var self transport.Peer
 		times := 0
-		slow := slowSeer(c, func() []seerapi.Heard {
+		slow := slowSeer(c, func() []sighting {
 			if times++; times > 1 {
 				return nil
 			}
-			return []seerapi.Heard{{Peer: alice, Life: 7, Revision: 1, Age: time.Second}, {Peer: self, Life: 99, Revision: 1}, {Peer: bob, Life: 3, Revision: 1}}
-		}, func() []seerapi.Record {
-			return []seerapi.Record{
-				{Peer: alice, Life: 7, Revision: 1, Announcement: seerapi.Announcement{Name: "alice"}},
-				{Peer: bob, Life: 3, Revision: 1, Announcement: seerapi.Announcement{Name: "bob", Services: many(seerapi.ServicesLenMax + 1)}},
+			return []sighting{{Peer: alice, Life: 7, Revision: 1, Age: time.Second}, {Peer: self, Life: 99, Revision: 1}, {Peer: bob, Life: 3, Revision: 1}}
+		}, func() []record {
+			return []record{
+				{Peer: alice, Life: 7, Revision: 1, Announcement: announcement{Name: "alice"}},
+				{Peer: bob, Life: 3, Revision: 1, Announcement: announcement{Name: "bob", Services: many(servicesLenMax + 1)}},
 			}
 		})
 		s := c.Add("seer", node.Configured{Spec: Spec()}, node.Configured{Spec: BeaconSpec()})
@@ -206,12 +206,12 @@ func TestARepeatedPageEndsAPull(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		asked := 0
 		c.Add("liar", node.Configured{Spec: nodetest.Part(seerapi.Service, func(env node.Env) {
-			seerapi.Digest.Serve(env.Wire, func(context.Context, transport.Peer, seerapi.DigestRequest) (seerapi.DigestResponse, error) {
+			digest.Serve(env.Wire, func(context.Context, transport.Peer, digestRequest) (digestResponse, error) {
 				asked++
-				return seerapi.DigestResponse{Heard: []seerapi.Heard{{Peer: alice, Life: 7, Revision: 1}}, More: true}, nil
+				return digestResponse{Heard: []sighting{{Peer: alice, Life: 7, Revision: 1}}, More: true}, nil
 			})
-			seerapi.Records.Serve(env.Wire, func(context.Context, transport.Peer, seerapi.RecordsRequest) (seerapi.RecordsResponse, error) {
-				return seerapi.RecordsResponse{}, nil
+			records.Serve(env.Wire, func(context.Context, transport.Peer, recordsRequest) (recordsResponse, error) {
+				return recordsResponse{}, nil
 			})
 		})}).Start()
 		seers(c, 1)
@@ -268,34 +268,34 @@ func TestWhatASeerDoesNotBelieve(t *testing.T) {
 		}
 		tell([]byte("short"))
 		bad := full(7, 10, 1)
-		bad.Announcement.Services = many(seerapi.ServicesLenMax + 1)
-		tell(bad.Encode())
+		bad.Announcement.Services = many(servicesLenMax + 1)
+		tell(bad.encode())
 		require.Nil(t, known())
 
-		answer := func(change func(a *seerapi.AnswerMessage, s *Service)) {
+		answer := func(change func(a *answerMessage, s *Service)) {
 			turn(c, s, func(s *Service) {
-				a := seerapi.AnswerMessage{Ask: seerapi.AskMessage{Seer: s.life, At: s.env.Loop.Elapsed()}, Life: 7, At: 10, Revision: 1, Announcement: good.Announcement}
+				a := answerMessage{Ask: askMessage{Seer: s.life, At: s.env.Loop.Elapsed()}, Life: 7, At: 10, Revision: 1, Announcement: good.Announcement}
 				change(&a, s)
 				s.answer(context.Background(), alice, a)
 			})
 		}
-		answer(func(a *seerapi.AnswerMessage, _ *Service) { a.Life = 0 })
-		answer(func(a *seerapi.AnswerMessage, _ *Service) { a.Ask.Seer++ })
-		answer(func(a *seerapi.AnswerMessage, _ *Service) { a.Ask.At = 0 })
-		answer(func(a *seerapi.AnswerMessage, _ *Service) { a.Ask.At++ })
+		answer(func(a *answerMessage, _ *Service) { a.Life = 0 })
+		answer(func(a *answerMessage, _ *Service) { a.Ask.Seer++ })
+		answer(func(a *answerMessage, _ *Service) { a.Ask.At = 0 })
+		answer(func(a *answerMessage, _ *Service) { a.Ask.At++ })
 		require.Nil(t, known())
-		answer(func(*seerapi.AnswerMessage, *Service) {})
+		answer(func(*answerMessage, *Service) {})
 		require.NotNil(t, known())
 		require.True(t, known().up)
 
 		caller.Do(func(ctx context.Context) {
-			resp, err := seerapi.Records.Call(ctx, caller.Env.Wire, s.Peer(), seerapi.RecordsRequest{Peers: []transport.Peer{alice}})
+			resp, err := records.Call(ctx, caller.Env.Wire, s.Peer(), recordsRequest{Peers: []transport.Peer{alice}})
 			require.NoError(t, err)
-			require.Equal(t, []seerapi.Record{{Peer: alice, Life: 7, Revision: 1, Announcement: *good.Announcement}}, resp.Records)
-			digest, err := seerapi.Digest.Call(ctx, caller.Env.Wire, s.Peer(), seerapi.DigestRequest{})
+			require.Equal(t, []record{{Peer: alice, Life: 7, Revision: 1, Announcement: *good.Announcement}}, resp.Records)
+			page, err := digest.Call(ctx, caller.Env.Wire, s.Peer(), digestRequest{})
 			require.NoError(t, err)
-			require.Len(t, digest.Heard, 2, "alice and the seer; the caller has no beacon")
-			require.False(t, digest.More)
+			require.Len(t, page.Heard, 2, "alice and the seer; the caller has no beacon")
+			require.False(t, page.More)
 		})
 	})
 }

@@ -45,9 +45,9 @@ type member struct {
 	askedAt time.Duration
 	left    bool // this life ended in order
 
-	wanted       uint64                // the highest revision heard of in this life
-	announcement *seerapi.Announcement // nil until heard
-	of           revision              // the life and revision of the announcement
+	wanted       uint64        // the highest revision heard of in this life
+	announcement *announcement // nil until heard
+	of           revision      // the life and revision of the announcement
 
 	up       bool
 	reported uint64 // the life that was last reported as up
@@ -82,7 +82,7 @@ func newTable(goneAfter time.Duration, lenMax int) *table {
 // hear takes a direct beacon. It supersedes all knowledge of other lives of the sender. asked is
 // when this seer asked for it, or zero. ask reports that the sender must be asked: the announcement
 // is missing, or the beacon is late.
-func (t *table) hear(now time.Duration, from transport.Peer, b seerapi.BeaconMessage, asked time.Duration) (ask bool) {
+func (t *table) hear(now time.Duration, from transport.Peer, b beaconMessage, asked time.Duration) (ask bool) {
 	m := t.get(from)
 	if m == nil {
 		return false
@@ -141,7 +141,7 @@ func (t *table) leave(now time.Duration, peer transport.Peer, life uint64) {
 
 // merge applies what another seer heard. h.Age must include the time that the answer itself took.
 // want reports that the announcement is missing.
-func (t *table) merge(now time.Duration, h seerapi.Heard) (want bool) {
+func (t *table) merge(now time.Duration, h sighting) (want bool) {
 	if h.Left {
 		t.leave(now, h.Peer, h.Life)
 		return false
@@ -169,7 +169,7 @@ func (t *table) merge(now time.Duration, h seerapi.Heard) (want bool) {
 }
 
 // learn applies an announcement from another seer.
-func (t *table) learn(now time.Duration, r seerapi.Record) {
+func (t *table) learn(now time.Duration, r record) {
 	m := t.members[r.Peer]
 	if m == nil || m.life != r.Life || (m.of.life == r.Life && m.of.number >= r.Revision) {
 		return
@@ -180,7 +180,7 @@ func (t *table) learn(now time.Duration, r seerapi.Record) {
 }
 
 // note replaces the announcement of m, which may be a repetition of the known one.
-func (t *table) note(m *member, a *seerapi.Announcement, of revision) {
+func (t *table) note(m *member, a *announcement, of revision) {
 	before := m.announcement
 	m.announcement, m.of = a, of
 	if before != nil && equal(before, a) {

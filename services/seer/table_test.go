@@ -13,13 +13,13 @@ const testGone = 5 * time.Second
 
 var alice, bob = transport.Peer{1}, transport.Peer{2}
 
-func full(life uint64, at float64, incarnation uint64) seerapi.BeaconMessage {
-	return seerapi.BeaconMessage{Life: life, At: seconds(at), Revision: 1,
-		Announcement: &seerapi.Announcement{Name: "n", Incarnation: incarnation, Services: []string{"tns"}}}
+func full(life uint64, at float64, incarnation uint64) beaconMessage {
+	return beaconMessage{Life: life, At: seconds(at), Revision: 1,
+		Announcement: &announcement{Name: "n", Incarnation: incarnation, Services: []string{"tns"}}}
 }
 
-func short(life uint64, at float64) seerapi.BeaconMessage {
-	return seerapi.BeaconMessage{Life: life, At: seconds(at), Revision: 1}
+func short(life uint64, at float64) beaconMessage {
+	return beaconMessage{Life: life, At: seconds(at), Revision: 1}
 }
 
 // peers is what the table answers at a time.
@@ -78,7 +78,7 @@ func TestRestartSupersedes(t *testing.T) {
 			require.Equal(t, []string{"up", "up"}, tab.whys(), "the second is a restart")
 
 			tab.hear(seconds(13), alice, full(7, 51, 3), 0)
-			require.False(t, tab.merge(seconds(13), seerapi.Heard{Peer: alice, Life: 7, Revision: 1, Age: 0}))
+			require.False(t, tab.merge(seconds(13), sighting{Peer: alice, Life: 7, Revision: 1, Age: 0}))
 			members, _ := tab.lookup(seconds(13), "tns", transport.Peer{})
 			require.Len(t, members, 1)
 			require.Equal(t, incarnation, members[0].Incarnation, "what was held on the way is of the past")
@@ -88,14 +88,14 @@ func TestRestartSupersedes(t *testing.T) {
 }
 
 func TestRelayedNews(t *testing.T) {
-	heard := func(life uint64, age float64) seerapi.Heard {
-		return seerapi.Heard{Peer: alice, Life: life, Revision: 1, Age: seconds(age)}
+	heard := func(life uint64, age float64) sighting {
+		return sighting{Peer: alice, Life: life, Revision: 1, Age: seconds(age)}
 	}
 	tab := newTable(testGone, 10)
 	require.False(t, tab.merge(seconds(10), heard(7, 5)), "too old to matter")
 	require.Empty(t, tab.members)
 	require.True(t, tab.merge(seconds(10), heard(7, 4)))
-	tab.learn(seconds(10), seerapi.Record{Peer: alice, Life: 7, Revision: 1})
+	tab.learn(seconds(10), record{Peer: alice, Life: 7, Revision: 1})
 	require.Equal(t, []transport.Peer{alice}, tab.peers(10.9))
 	require.Empty(t, tab.peers(11), "the relayed age counts")
 
@@ -115,7 +115,7 @@ func TestLeave(t *testing.T) {
 	tab.leave(seconds(11), alice, 7)
 	require.Empty(t, tab.peers(11))
 	require.Equal(t, []string{"up", whyLeft}, tab.whys())
-	tab.merge(seconds(12), seerapi.Heard{Peer: alice, Life: 7, Revision: 1, Age: seconds(0.1)})
+	tab.merge(seconds(12), sighting{Peer: alice, Life: 7, Revision: 1, Age: seconds(0.1)})
 	tab.hear(seconds(12), alice, short(7, 1), 0)
 	require.Empty(t, tab.peers(12), "late news of a life that ended")
 
@@ -179,7 +179,7 @@ func BenchmarkHear(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		now := time.Duration(i) * time.Millisecond
-		tab.hear(now, peers[i%len(peers)], seerapi.BeaconMessage{Life: 1, At: now, Revision: 1}, 0)
+		tab.hear(now, peers[i%len(peers)], beaconMessage{Life: 1, At: now, Revision: 1}, 0)
 	}
 }
 

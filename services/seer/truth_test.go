@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/taucloud/tau/services/seer/seerapi"
 	"github.com/taucloud/tau/transport"
 	"pgregory.net/rapid"
 )
@@ -34,7 +33,7 @@ type realNode struct {
 type letter struct {
 	seer   int
 	from   *realNode
-	beacon seerapi.BeaconMessage
+	beacon beaconMessage
 	asked  time.Duration // by the seer's clock; zero for a beacon
 }
 
@@ -48,7 +47,7 @@ type question struct {
 type pullInFlight struct {
 	asker, asked int
 	sentAt       time.Duration
-	answer       []seerapi.Heard
+	answer       []sighting
 }
 
 func (w *truth) clockOf(seer int) time.Duration { return w.now + time.Duration(seer)*time.Hour }
@@ -103,8 +102,8 @@ func (w *truth) beacon(t *rapid.T) {
 
 func (w *truth) letter(n *realNode, seer int) letter {
 	n.lastSent = w.now
-	return letter{seer: seer, from: n, beacon: seerapi.BeaconMessage{Life: n.life, At: w.now - n.began, Revision: 1,
-		Announcement: &seerapi.Announcement{Incarnation: n.life}}}
+	return letter{seer: seer, from: n, beacon: beaconMessage{Life: n.life, At: w.now - n.began, Revision: 1,
+		Announcement: &announcement{Incarnation: n.life}}}
 }
 
 func (w *truth) send(t *rapid.T, l letter) {
@@ -178,8 +177,8 @@ func (w *truth) pulled(t *rapid.T) {
 	for _, h := range p.answer {
 		h.Age += w.now - p.sentAt
 		if w.seers[p.asker].merge(w.clockOf(p.asker), h) {
-			w.seers[p.asker].learn(w.clockOf(p.asker), seerapi.Record{
-				Peer: h.Peer, Life: h.Life, Revision: h.Revision, Announcement: seerapi.Announcement{Incarnation: h.Life}})
+			w.seers[p.asker].learn(w.clockOf(p.asker), record{
+				Peer: h.Peer, Life: h.Life, Revision: h.Revision, Announcement: announcement{Incarnation: h.Life}})
 		}
 	}
 }

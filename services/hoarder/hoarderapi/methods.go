@@ -9,9 +9,7 @@ const Service = "hoarder"
 
 // The methods.
 var (
-	Pin = transport.Method[PinRequest, PinResponse]{Name: "hoarder/pin"}
-	// PinCopy is a pin passed on by the hoarder that was asked first, for the second copy.
-	PinCopy        = transport.Method[PinRequest, PinResponse]{Name: "hoarder/pin-copy"}
+	Pin            = transport.Method[PinRequest, PinResponse]{Name: "hoarder/pin"}
 	Unpin          = transport.Method[UnpinRequest, Done]{Name: "hoarder/unpin"}
 	Owners         = transport.Method[OwnersRequest, OwnersResponse]{Name: "hoarder/owners"}
 	ListOwned      = transport.Method[OwnedRequest, OwnedResponse]{Name: "hoarder/owned"}

@@ -189,22 +189,6 @@ type LogsResponse struct {
 	Full  bool
 }
 
-// KeepRequest asks another patrick to fetch a tree or a log from the caller and to make it durable.
-// Size is in bytes.
-type KeepRequest struct {
-	Root string
-	Size int64
-}
-
-// KeepResponse says that it is durable.
-type KeepResponse struct{}
-
-// PingRequest asks whether a patrick can be reached.
-type PingRequest struct{}
-
-// PingResponse answers it.
-type PingResponse struct{}
-
 // LogNote streams log lines of a running attempt, best effort.
 type LogNote struct {
 	Job   string

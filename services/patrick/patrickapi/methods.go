@@ -1,5 +1,7 @@
-// Package patrickapi is how others speak to patrick: wire types, method names
-// and a client that finds the right patrick.
+// Package patrickapi is how others speak to patricks: [Client], which finds the
+// right patrick, and the wire types. Users push, cancel, rebuild and read with it,
+// monkeys claim, renew and finish. What patricks ask each other is private to
+// package patrick.
 package patrickapi
 
 import "github.com/taucloud/tau/transport"
@@ -20,7 +22,5 @@ var (
 	List     = transport.Method[ListRequest, ListResponse]{Name: "patrick/list"}
 	Cancel   = transport.Method[CancelRequest, CancelResponse]{Name: "patrick/cancel"}
 	Logs     = transport.Method[JobRequest, LogsResponse]{Name: "patrick/logs"}
-	Keep     = transport.Method[KeepRequest, KeepResponse]{Name: "patrick/keep"}
-	Ping     = transport.Method[PingRequest, PingResponse]{Name: "patrick/ping"}
 	Log      = transport.Note[LogNote]{Name: "patrick/log"}
 )

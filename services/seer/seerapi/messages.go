@@ -6,14 +6,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Bounds of what a node may say about itself, and of one answer.
-const (
-	NameLenMax     = 128  // bytes of a name, of a service's and of an address
-	ServicesLenMax = 64   // services of a node
-	AddressesMax   = 16   // addresses of a node
-	GaugesMax      = 64   // capacities, and as many usages
-	PageLenMax     = 1024 // members in one answer
-)
+// PageLenMax bounds one answer, in members.
+const PageLenMax = 1024
 
 // Member is a node that a seer believes to be alive.
 type Member struct {
@@ -27,45 +21,6 @@ type Member struct {
 	// Age is the time since somebody heard the node itself, an upper bound: what
 	// a relay or the wire added is in it.
 	Age time.Duration
-}
-
-// Announcement is what a node says about itself.
-type Announcement struct {
-	Name        string
-	Incarnation uint64
-	Services    []string
-	Addresses   []string         `cbor:",omitempty"`
-	Capacity    map[string]int64 `cbor:",omitempty"`
-	Usage       map[string]int64 `cbor:",omitempty"`
-}
-
-// AskMessage asks a node to announce itself at once: its beacon was not
-// understood, or came late and may be of the past.
-type AskMessage struct {
-	// Seer names this run of the seer, and At is its monotonic clock; the answer
-	// gives both back.
-	Seer uint64
-	At   time.Duration
-}
-
-// AnswerMessage answers an AskMessage. It was sent after the question, and so
-// tells more than a beacon, whatever the clocks: its sender was alive at Ask.At.
-type AnswerMessage struct {
-	Ask          AskMessage
-	Life         uint64
-	At           time.Duration
-	Revision     uint64
-	Announcement *Announcement
-}
-
-// Beacon is the same without the question.
-func (m AnswerMessage) Beacon() BeaconMessage {
-	return BeaconMessage{Life: m.Life, At: m.At, Revision: m.Revision, Announcement: m.Announcement}
-}
-
-// LeaveMessage says that this life of the sender ends in order.
-type LeaveMessage struct {
-	Life uint64
 }
 
 // LookupRequest asks for live members that offer Service, "" for all, after the
@@ -107,45 +62,4 @@ type ChangesResponse struct {
 	Changed []Member         `cbor:",omitempty"` // new, or with something new to say
 	Gone    []transport.Peer `cbor:",omitempty"` // no longer alive or offering; perhaps never known
 	More    bool             `cbor:",omitempty"`
-}
-
-// DigestRequest asks another seer for what it heard, after the peer After.
-type DigestRequest struct {
-	After transport.Peer
-}
-
-// Heard says how long ago a seer heard of a life of a peer.
-type Heard struct {
-	_        struct{} `cbor:",toarray"`
-	Peer     transport.Peer
-	Life     uint64
-	Revision uint64
-	Age      time.Duration
-	// Left: the life ended in order.
-	Left bool
-}
-
-// DigestResponse holds at most PageLenMax entries in canonical order.
-type DigestResponse struct {
-	Heard []Heard
-	More  bool
-}
-
-// RecordsRequest asks another seer for the announcements of at most PageLenMax
-// peers.
-type RecordsRequest struct {
-	Peers []transport.Peer
-}
-
-// Record is an announcement as it was heard.
-type Record struct {
-	Peer         transport.Peer
-	Life         uint64
-	Revision     uint64
-	Announcement Announcement
-}
-
-// RecordsResponse holds those of the records that are known.
-type RecordsResponse struct {
-	Records []Record
 }

@@ -1,5 +1,7 @@
-// Package seerapi is how others speak with seer: who is alive, and what do they
-// offer.
+// Package seerapi is how other services ask seers which nodes are alive and what
+// they offer: [Client] for occasional questions, [Follower] to stay up to date.
+// The methods and their messages are API too, for those that ask one seer.
+// The messages between seers and beacon agents are private to package seer.
 package seerapi
 
 import "github.com/taucloud/tau/transport"
@@ -7,13 +9,8 @@ import "github.com/taucloud/tau/transport"
 // Service is seer's name in the directory.
 const Service = "seer"
 
-// What a seer, and the beacon agent of every node, understand beside Beacon.
+// The methods that seers serve.
 var (
-	Leave   = transport.Note[LeaveMessage]{Name: "seer/leave"}
-	Ask     = transport.Note[AskMessage]{Name: "seer/ask"} // from a seer to an agent
-	Answer  = transport.Note[AnswerMessage]{Name: "seer/answer"}
 	Lookup  = transport.Method[LookupRequest, LookupResponse]{Name: "seer/lookup"}
 	Changes = transport.Method[ChangesRequest, ChangesResponse]{Name: "seer/changes"}
-	Digest  = transport.Method[DigestRequest, DigestResponse]{Name: "seer/digest"}
-	Records = transport.Method[RecordsRequest, RecordsResponse]{Name: "seer/records"}
 )

@@ -1,4 +1,4 @@
-package seerapi
+package seer
 
 import (
 	"encoding/hex"
@@ -10,34 +10,34 @@ import (
 )
 
 func FuzzDecodeBeacon(f *testing.F) {
-	f.Add(BeaconMessage{Life: 1, At: 2, Revision: 3}.Encode())
-	f.Add(BeaconMessage{Life: 1, At: -2, Announcement: &Announcement{Name: "n", Services: []string{"tns"}, Usage: map[string]int64{"a": 1}}}.Encode())
+	f.Add(beaconMessage{Life: 1, At: 2, Revision: 3}.encode())
+	f.Add(beaconMessage{Life: 1, At: -2, Announcement: &announcement{Name: "n", Services: []string{"tns"}, Usage: map[string]int64{"a": 1}}}.encode())
 	f.Add([]byte("short"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		m, err := DecodeBeacon(raw)
+		m, err := decodeBeacon(raw)
 		if err != nil {
 			require.Equal(t, transport.Invalid, transport.KindOf(err))
 			return
 		}
-		again, err := DecodeBeacon(m.Encode())
+		again, err := decodeBeacon(m.encode())
 		require.NoError(t, err)
 		require.Equal(t, m, again)
 	})
 }
 
 // TestBeaconGolden: what was once sent stays readable. A change of the encoding
-// needs a name of its own beside Beacon.
+// needs a name of its own beside beaconNote.
 func TestBeaconGolden(t *testing.T) {
-	want := BeaconMessage{Life: 1 << 40, At: time.Second, Revision: 3, Announcement: &Announcement{Name: "n"}}
+	want := beaconMessage{Life: 1 << 40, At: time.Second, Revision: 3, Announcement: &announcement{Name: "n"}}
 	const head = "0000010000000000000000003b9aca000000000000000003"
-	full := want.Encode()
+	full := want.encode()
 	require.Equal(t, head, hex.EncodeToString(full[:headLen]))
 	raw, err := hex.DecodeString(head)
 	require.NoError(t, err)
-	got, err := DecodeBeacon(append(raw, transport.Encode(want.Announcement)...))
+	got, err := decodeBeacon(append(raw, transport.Encode(want.Announcement)...))
 	require.NoError(t, err)
 	require.Equal(t, want, got)
-	got, err = DecodeBeacon(raw)
+	got, err = decodeBeacon(raw)
 	require.NoError(t, err)
 	want.Announcement = nil
 	require.Equal(t, want, got)

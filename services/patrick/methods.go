@@ -1,0 +1,26 @@
+package patrick
+
+import "github.com/taucloud/tau/transport"
+
+// The methods by which patricks speak with each other. What others ask of patricks
+// is in patrickapi.
+var (
+	keep = transport.Method[keepRequest, keepResponse]{Name: "patrick/keep"}
+	ping = transport.Method[pingRequest, pingResponse]{Name: "patrick/ping"}
+)
+
+// keepRequest asks another patrick to fetch a tree or a log from the caller and to make it durable.
+// Size is in bytes.
+type keepRequest struct {
+	Root string
+	Size int64
+}
+
+// keepResponse says that it is durable.
+type keepResponse struct{}
+
+// pingRequest asks whether a patrick can be reached.
+type pingRequest struct{}
+
+// pingResponse answers it.
+type pingResponse struct{}

@@ -1,0 +1,19 @@
+package seer
+
+import "github.com/taucloud/tau/transport"
+
+// The messages between seers, and between seers and the beacon agents of all nodes.
+// What others ask of seers is in seerapi.
+var (
+	leave   = transport.Note[leaveMessage]{Name: "seer/leave"}
+	ask     = transport.Note[askMessage]{Name: "seer/ask"} // from a seer to an agent
+	answer  = transport.Note[answerMessage]{Name: "seer/answer"}
+	digest  = transport.Method[digestRequest, digestResponse]{Name: "seer/digest"}
+	records = transport.Method[recordsRequest, recordsResponse]{Name: "seer/records"}
+)
+
+// beaconNote is the name of the note that carries a beaconMessage. It is the most
+// frequent message of a cloud, one a second from every node to several seers,
+// and so the only one with an encoding of its own: three numbers of 8 bytes, in
+// network order, and then the encoded announcement if there is one.
+const beaconNote = "seer/beacon"
