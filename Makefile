@@ -36,16 +36,15 @@ sweep: build ## SEEDS seeds (200) of every scenario on the direct wire; fails as
 	bin/dreamland sim --wire direct --seeds $(SEEDS) --quiet --coverage scenarios/*.yaml
 
 SWARM ?= 1..200
-swarm: ## scenarios made by chance, SWARM=FIRST..LAST (1..200)
-	SWARM=$(SWARM) go test -timeout 3h -count 1 -run TestSwarm -v ./scenarios/swarm
+swarm: build ## scenarios made by chance, SWARM=FIRST..LAST (1..200); failing ones are kept in bin/swarm-failed
+	bin/dreamland swarm $(SWARM) --keep bin/swarm-failed
 
 RUNS ?= 20
 JOBS ?= 2
 LOAD ?= 2
 SCENARIOS ?= scenarios/*.yaml bin/swarm/*.yaml
 determinism: build ## every event of RUNS runs (20) of SCENARIOS under changing conditions, with LOAD (2) busy threads beside
-	@mkdir -p bin/swarm
-	SWARM=1..10 SWARM_FILES=$(CURDIR)/bin/swarm go test -count 1 -run TestSwarm ./scenarios/swarm
+	bin/dreamland swarm 1..10 --write bin/swarm
 	bin/dreamland determinism --runs $(RUNS) --jobs $(JOBS) --load $(LOAD) $(SCENARIOS)
 
 mutants: ## break the code on purpose and see the scenarios fail

@@ -23,6 +23,9 @@ const (
 // errFailed is returned when an expectation failed, which has been printed.
 var errFailed = errors.New("an expectation failed")
 
+// swarms has at most one.
+var swarms []Swarm
+
 // words are those of this program.
 var words vocabulary
 
@@ -36,11 +39,13 @@ func (v vocabulary) command() string { return v.all.Command }
 
 // Main is the main function of a program whose scenarios speak in words: the whole
 // command line, for services that this package has never heard of. It ends the
-// process: 0 all expectations held, 1 one failed, 2 bad input.
+// process: 0 all expectations held, 1 one failed, 2 bad input. With a swarm there is
+// a command for stories that nobody wrote.
 //
 //	func main() { dreamland.Main(counter.Vocabulary()) }
-func Main(all scenario.Vocabulary) {
+func Main(all scenario.Vocabulary, swarm ...Swarm) {
 	words.all = all
+	swarms = swarm
 	words.all.Command = commandName(all.Command)
 	followParent()
 	watchInterrupts()
@@ -94,5 +99,8 @@ are simulated, so that a seed fixes everything that happens.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(simCommand(), shrinkCommand(), determinismCommand(), traceCommand(), scenarioCommand(), failpointsCommand(), versionCommand(), resultsCommand(), workerCommand())
+	if len(swarms) > 0 {
+		root.AddCommand(swarmCommand(swarms[0]))
+	}
 	return root
 }

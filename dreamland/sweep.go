@@ -1,6 +1,7 @@
 package dreamland
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,10 +21,15 @@ type tale struct {
 	wire    string
 	sum     *report.Summary
 	journal *sweep.Journal // nil: none
-	known   map[uint64]bool
-	only    *report.Result // what came of the run of the only seed
-	next    uint64         // offset of the next seed that may be run
-	open    int            // runs that are still to end
+	// job makes the run at an offset; may reports whether that can be done yet; ended
+	// is told of each run that is known.
+	job   func(offset uint64) (job, error)
+	may   func(offset uint64) (bool, error)
+	ended func(offset uint64, r *report.Result) error
+	known map[uint64]bool
+	only  *report.Result // what came of the run of the only seed
+	next  uint64         // offset of the next seed that may be run
+	open  int            // runs that are still to end
 }
 
 // sweeper makes the runs of many seeds, and tells what they come to.
@@ -48,6 +54,18 @@ type sweeper struct {
 // sweep runs the seeds of all scenarios, until all are done, the time is over, one
 // fails if that is enough, or somebody interrupts. What is known by then is told.
 func (f *simFlags) sweep(stories []*scenario.Scenario, out *output, progress *progress, stderr io.Writer) error {
+	return f.sweepOf(out, progress, stderr, func(s *sweeper) error {
+		for _, story := range stories {
+			if err := s.add(story); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// sweepOf is sweep of the tales that add adds.
+func (f *simFlags) sweepOf(out *output, progress *progress, stderr io.Writer, add func(*sweeper) error) error {
 	ctx, done := interruptible()
 	defer done()
 	workers := newPool(ctx)
@@ -58,10 +76,8 @@ func (f *simFlags) sweep(stories []*scenario.Scenario, out *output, progress *pr
 		s.do = runTwice
 	}
 	defer s.close()
-	for _, story := range stories {
-		if err := s.add(story); err != nil {
-			return err
-		}
+	if err := add(s); err != nil {
+		return err
 	}
 	if err := s.run(ctx); err != nil {
 		return err
@@ -81,20 +97,31 @@ func (f *simFlags) sweep(stories []*scenario.Scenario, out *output, progress *pr
 // add takes in a scenario and what is known of its seeds.
 func (s *sweeper) add(story *scenario.Scenario) error {
 	j := s.flags.jobOf(story, 0)
-	t := &tale{story: story, wire: j.wire, sum: report.NewSummary(story.Name, j.wire), known: map[uint64]bool{}}
+	t := &tale{
+		story: story, wire: j.wire,
+		job:   func(offset uint64) (job, error) { return s.flags.jobOf(story, offset), nil },
+		may:   func(uint64) (bool, error) { return true, nil },
+		ended: func(uint64, *report.Result) error { return nil },
+	}
 	sum := sha256.Sum256(story.Text())
-	journal, entries, err := s.flags.many.journal(sweep.Header{Scenario: story.Name, SHA256: hex.EncodeToString(sum[:]), Wire: j.wire, Strict: s.flags.strict})
+	return s.addTale(t, j.seed, sweep.Header{Scenario: story.Name, SHA256: hex.EncodeToString(sum[:]), Wire: j.wire, Strict: s.flags.strict})
+}
+
+// addTale takes in a tale whose first seed is given.
+func (s *sweeper) addTale(t *tale, first uint64, h sweep.Header) error {
+	t.sum, t.known = report.NewSummary(t.story.Name, t.wire), map[uint64]bool{}
+	journal, entries, err := s.flags.many.journal(h)
 	if err != nil {
 		return err
 	}
 	t.journal = journal
 	for i := range entries {
 		e := &entries[i]
-		if offset := e.Seed - j.seed; e.Seed >= j.seed && offset < uint64(s.flags.seeds) && s.shard.Has(offset) && !t.known[offset] {
+		if offset := e.Seed - first; e.Seed >= first && offset < uint64(s.flags.seeds) && s.shard.Has(offset) && !t.known[offset] {
 			t.known[offset] = true
 			t.sum.Add(&e.Result)
 			s.coverage.Add(&e.Exercised)
-			if err := s.out.run(e.Result); err != nil {
+			if err := cmp.Or(t.ended(offset, &e.Result), s.out.run(e.Result)); err != nil {
 				return err
 			}
 		}
@@ -124,6 +151,7 @@ func (s *sweeper) close() {
 // ended is a run that has come to its end.
 type ended struct {
 	tale   *tale
+	offset uint64
 	number int
 	result report.Result
 }
@@ -134,7 +162,15 @@ func (s *sweeper) run(ctx context.Context) error {
 	defer ticker.Stop()
 	defer s.progress.clear()
 	for running := 0; ; {
-		for ; running < s.flags.jobs && s.begin(results); running++ {
+		for running < s.flags.jobs {
+			begun, err := s.begin(results)
+			if err != nil {
+				return err
+			}
+			if !begun {
+				break
+			}
+			running++
 		}
 		if running == 0 || s.stopped {
 			break
@@ -160,43 +196,51 @@ func (s *sweeper) run(ctx context.Context) error {
 }
 
 // begin begins the next run, if there is one and time for it.
-func (s *sweeper) begin(results chan<- ended) bool {
+func (s *sweeper) begin(results chan<- ended) (bool, error) {
 	if s.stopped || s.late() {
-		return false
+		return false, nil
 	}
-	t, offset := s.pick()
+	t := s.pick()
 	if t == nil {
-		return false
+		return false, nil
 	}
-	j, number := s.flags.jobOf(t.story, offset), s.begun
+	offset := t.next
+	if may, err := t.may(offset); !may || err != nil {
+		return false, err
+	}
+	j, err := t.job(offset)
+	if err != nil {
+		return false, err
+	}
+	t.next++
+	if s.flags.many.limit > 0 {
+		s.turn++ // the time may not be enough for all: one of each
+	}
+	number := s.begun
 	s.begun++
-	go func() { results <- ended{t, number, s.do(j)} }()
-	return true
+	go func() { results <- ended{t, offset, number, s.do(j)} }()
+	return true, nil
 }
 
 func (s *sweeper) late() bool {
 	return s.flags.many.limit > 0 && time.Since(s.began) >= s.flags.many.limit
 }
 
-// pick returns the scenario and the seed of the next run: all of one scenario after
-// the other, or, if the time may not be enough for all, one of each in turn. nil: all
-// have begun.
-func (s *sweeper) pick() (*tale, uint64) {
+// pick returns the scenario of the next run, with next set to its seed: all of one
+// scenario after the other, or, if the time may not be enough for all, one of each in
+// turn. nil: all have begun.
+func (s *sweeper) pick() *tale {
 	for range s.tales {
 		t := s.tales[s.turn%len(s.tales)]
 		for t.next < uint64(s.flags.seeds) && !s.runs(t, t.next) {
 			t.next++
 		}
 		if t.next < uint64(s.flags.seeds) {
-			if s.flags.many.limit > 0 {
-				s.turn++
-			}
-			t.next++
-			return t, t.next - 1
+			return t
 		}
 		s.turn++
 	}
-	return nil, 0
+	return nil
 }
 
 // take notes what a run came to.
@@ -204,6 +248,9 @@ func (s *sweeper) take(e ended) error {
 	r := &e.result
 	s.made++
 	e.tale.open--
+	if err := e.tale.ended(e.offset, r); err != nil {
+		return err
+	}
 	e.tale.sum.Add(r)
 	s.coverage.Add(&r.Exercised)
 	if s.flags.seeds == 1 {

@@ -4,7 +4,8 @@ package main
 
 import (
 	"github.com/taucloud/tau/dreamland"
+	"github.com/taucloud/tau/scenarios/swarm"
 	"github.com/taucloud/tau/scenarios/words"
 )
 
-func main() { dreamland.Main(words.Vocabulary()) }
+func main() { dreamland.Main(words.Vocabulary(), swarm.Swarm{}) }

@@ -4,10 +4,14 @@
 package swarm
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
+
+	"github.com/taucloud/tau/sim/sweep"
 )
 
 // story writes a scenario by lot. As in swarm testing (Groce and others 2012) a
@@ -23,21 +27,58 @@ type story struct {
 
 // Story is the numbered scenario, as text. Equal numbers, equal stories.
 func Story(n uint64) string {
-	s := &story{Rand: rand.New(rand.NewPCG(n, 7)), by: map[string][]string{}}
+	text, _ := Swarm{}.Story(n, sweep.Choice{})
+	return text
+}
+
+// Swarm makes up stories, see package dreamland.
+type Swarm struct{}
+
+// Kinds are the kinds of faults that a story may have.
+func (Swarm) Kinds() []string { return slices.Collect(faultNames()) }
+
+// Story is the numbered scenario, made up as c says, and the kinds of faults that it has.
+func (Swarm) Story(n uint64, c sweep.Choice) (text string, kinds []string) {
+	s := &story{Rand: rand.New(rand.NewPCG(cmp.Or(c.Base, n), 7)), by: map[string][]string{}}
 	s.seconds = 120 + s.IntN(180)
 	nodes := s.layout()
 	s.users()
-	for _, kind := range s.some(slices.Collect(faultNames()), 2+s.IntN(8)) {
-		for range 1 + s.IntN(4) {
+	if c.Base != 0 {
+		s.Rand = rand.New(rand.NewPCG(n, 10))
+	}
+	kinds = s.kinds(c)
+	for _, kind := range kinds {
+		times := float64(1+s.IntN(4)) * cmp.Or(c.Rate, 1)
+		for range int(math.Ceil(times)) {
 			swarmFaults[kind](s)
 		}
+	}
+	return s.text(n, nodes, c.Knobs), kinds
+}
+
+// kinds are those that a story has.
+func (s *story) kinds(c sweep.Choice) []string {
+	all := slices.Collect(faultNames())
+	if c.Weights == nil && !c.Only {
+		return s.some(all, 2+s.IntN(8))
+	}
+	return s.weighted(all, 2+s.IntN(8), c.Weight)
+}
+
+func (s *story) text(n uint64, nodes string, knobs bool) string {
+	turned := turned
+	if !knobs {
+		turned = func(uint64, string) string { return "" }
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "name: swarm-%d\nseed: %d\nduration: %ds\n", n, n, s.seconds)
 	fmt.Fprintf(&b, "network: {latency: %s%s}\n", s.one("1ms..5ms", "5ms..40ms", "20ms..120ms", "1ms..200ms"), s.bandwidth(n))
-	fmt.Fprintf(&b, "settings:\n  tns: {history: %[1]s}\n  hoarder: {history: %[1]s, scrub-interval: 15s, capacity: %[2]s, surplus-max: %[3]d}\n", history(n), s.one("256MiB", "256MiB", "4MiB"), s.IntN(3))
-	fmt.Fprintf(&b, "  patrick: {history: %s, lease: %s, copies: %s, losses-max: %s}\n", history(n), s.one("5s", "10s", "10s", "20s"), s.one("2", "2", "3"), s.one("10", "3", "1"))
-	fmt.Fprintf(&b, "  monkey: {slots: %d}\n", 2+s.IntN(3))
+	fmt.Fprintf(&b, "settings:\n  tns: {history: %[1]s%[4]s}\n  hoarder: {history: %[1]s, scrub-interval: 15s, capacity: %[2]s, surplus-max: %[3]d%[5]s}\n", history(n), s.one("256MiB", "256MiB", "4MiB"), s.IntN(3), turned(n, "tns"), turned(n, "hoarder"))
+	fmt.Fprintf(&b, "  patrick: {history: %s, lease: %s, copies: %s, losses-max: %s%s}\n", history(n), s.one("5s", "10s", "10s", "20s"), s.one("2", "2", "3"), s.one("10", "3", "1"), turned(n, "patrick"))
+	fmt.Fprintf(&b, "  monkey: {slots: %d%s}\n", 2+s.IntN(3), turned(n, "monkey"))
+	if more := strings.TrimPrefix(turned(n, "seer"), ", "); more != "" {
+		fmt.Fprintf(&b, "  seer: {%s}\n", more)
+	}
 	fmt.Fprintf(&b, "nodes:\n%s\ntimeline:\n%s\n%s", nodes, strings.Join(s.lines, "\n"), s.expect())
 	return b.String()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/run"
 	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/sim/sweep"
 )
 
 // swarmDefault is how many scenarios nobody wrote are run by every test; `make
@@ -53,6 +54,51 @@ func TestSwarm(t *testing.T) {
 		t.Errorf("%s\n  replay: dreamland sim %s --wire direct", strings.Join(r.Broken(), "\n"), kept)
 	}
 }
+
+// TestEveryStoryIsOne: whatever is chosen, the text is a scenario, settings fit
+// together, and what was turned off is not in it.
+func TestEveryStoryIsOne(t *testing.T) {
+	guide := sweep.NewGuide()
+	knobs, based := 0, 0
+	for n := uint64(1); n <= 300; n++ {
+		c := sweep.Choice{Knobs: true}
+		switch n % 4 {
+		case 1:
+			c.Weights = map[string]float64{"crash": 0, "partition": 9}
+		case 2:
+			c.Weights, c.Only, c.Rate = map[string]float64{"crash": 1, "pause": 2}, true, 2.5
+		case 3:
+			c = guide.Choose(n, Swarm{}.Kinds(), c)
+		}
+		text, kinds := Swarm{}.Story(n, c)
+		again, _ := Swarm{}.Story(n, c)
+		require.Equal(t, text, again)
+		_, err := scenario.Parse("x.yaml", []byte(text), words.Vocabulary())
+		require.NoError(t, err, "%s", text)
+		switch n % 4 {
+		case 1:
+			require.NotContains(t, kinds, "crash")
+		case 2:
+			require.Subset(t, []string{"crash", "pause"}, kinds)
+			require.NotContains(t, text, "partition:")
+		}
+		for _, k := range onlyKnobs {
+			if strings.Contains(text, k) {
+				knobs++
+			}
+		}
+		if c.Base != 0 {
+			based++
+		}
+		guide.Learn(n, kinds, []string{fmt.Sprint(n % 50)})
+	}
+	require.Greater(t, knobs, 100)
+	require.Positive(t, based)
+	require.Contains(t, Story(1), "name: swarm-1\n")
+}
+
+// onlyKnobs are settings that only knobs turn.
+var onlyKnobs = []string{"race-window:", "transfers-max:", "replicate-timeout:", "exchange-interval:"}
 
 func number(t *testing.T, text string) int {
 	n, err := strconv.Atoi(text)
