@@ -127,18 +127,22 @@ func (r *registry) publish(job string, token fencing.Token, order uint64) {
 // worker is a monkey whose moves a test makes.
 type worker struct {
 	*nodetest.Machine
-	office *office
-	env    node.Env
-	client *patrickapi.Client
-	holds  bool
-	asked  []monkeyapi.HoldsRequest
-	offers []patrickapi.Offer
+	office  *office
+	env     node.Env
+	client  *patrickapi.Client
+	holds   bool
+	onHolds func() // before it answers
+	asked   []monkeyapi.HoldsRequest
+	offers  []patrickapi.Offer
 }
 
 func (w *worker) start(env node.Env) {
 	w.env, w.client = env, patrickapi.NewClient(env.Wire)
 	monkeyapi.Holds.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req monkeyapi.HoldsRequest) (monkeyapi.HoldsResponse, error) {
 		w.asked = append(w.asked, req)
+		if w.onHolds != nil {
+			w.onHolds()
+		}
 		return monkeyapi.HoldsResponse{Holds: w.holds}, nil
 	})
 	hear := func(_ context.Context, _ transport.Peer, a patrickapi.Announcement) {
