@@ -52,7 +52,7 @@ mutants: ## break the code on purpose and see the scenarios fail
 
 SAMPLE ?= 100
 SEED ?= 1
-PKG ?= clock/... transport/... storage/... services/...
+PKG ?= clock/... transport/... storage/... node/... services/...
 mutation: ## SAMPLE mutants (100) by rule of PKG (services/... and others), drawn by SEED (1): which of them does nothing notice?
 	go run ./scenarios/mutation -sample $(SAMPLE) -seed $(SEED) -pkg "$(PKG)" $(MUTATION)
 

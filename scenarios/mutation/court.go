@@ -77,10 +77,10 @@ func (c *court) byTests(ctx context.Context, m *mutation, f *finding) error {
 	return nil
 }
 
-// room is a service, or a folder of the top level.
+// room is a service, the words of scenarios, or a folder of the top level.
 func room(folder string) string {
 	parts := strings.Split(folder, "/")
-	if parts[0] == "services" && len(parts) > 1 {
+	if (parts[0] == "services" || parts[0] == "scenarios") && len(parts) > 1 {
 		return parts[1]
 	}
 	return parts[0]

@@ -65,7 +65,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.state, "state", "", "the `directory` of builds, baselines and results (default: in the user's cache)")
 	f.IntVar(&o.sample, "sample", 100, "how many mutants to draw; 0 draws all")
 	f.Uint64Var(&o.seed, "seed", 1, "which ones")
-	f.StringVar(&o.packagesFlag, "pkg", "clock/... transport/... storage/... services/...", "whose mutants, `patterns` as of the go command")
+	f.StringVar(&o.packagesFlag, "pkg", "clock/... transport/... storage/... node/... services/...", "whose mutants, `patterns` as of the go command")
 	f.StringVar(&o.onlyFlag, "only", "", "the `names` of mutants to run, instead of a sample")
 	f.IntVar(&o.jobs, "jobs", runtime.NumCPU(), "how many mutants to run at a time")
 	f.StringVar(&o.by, "by", "tests scenarios swarm", "what may notice, in this order")

@@ -79,6 +79,7 @@ type registry struct {
 	versions                 []tnsapi.Version
 	fences                   map[string]fencing.Token
 	asked                    int // for the current version
+	noFences                 bool
 }
 
 func (r *registry) start(env node.Env) {
@@ -90,6 +91,9 @@ func (r *registry) start(env node.Env) {
 		return nil
 	}
 	tnsapi.Fence.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req tnsapi.FenceRequest) (tnsapi.FenceResponse, error) {
+		if r.noFences {
+			return tnsapi.FenceResponse{}, transport.New(transport.Refused, "tns", "full")
+		}
 		if down() == nil && req.Token.Compare(r.fences[req.Job]) < 0 {
 			return tnsapi.FenceResponse{}, transport.New(transport.Conflict, "tns", "stale")
 		}
