@@ -378,6 +378,40 @@ func TestFetchInParts(t *testing.T) {
 	}
 }
 
+// TestPartsOutliveTheirHolder: what a holder has sent of a block before it vanished, or fell
+// silent, is not asked for again: another one continues it.
+func TestPartsOutliveTheirHolder(t *testing.T) {
+	b := leafOf(bytesOf(100_000))
+	for _, row := range []struct {
+		vanishes bool
+		sent     int // requests that are answered before
+		from     int // where the other one goes on
+	}{{true, 1, 16384}, {true, 2, 49152}, {false, 1, 16384}, {false, 2, 49152}} {
+		withShelves(t, 2, graph{b.cid: b.raw}, func(r *reader, shelves []*shelf) {
+			first, second := shelves[0], shelves[1]
+			first.say = func(n int, request getRequest) (getResponse, error, bool) {
+				if n < row.sent {
+					return first.give(request), nil, true
+				}
+				if row.vanishes && n == row.sent {
+					time.AfterFunc(time.Second, first.End)
+				}
+				return getResponse{}, clustertest.ErrSilent, true
+			}
+			_, err := r.get(b.cid, 10<<20, first, second)
+			require.NoError(t, err)
+			require.True(t, r.whole(b.cid))
+			require.NotEmpty(t, second.asked)
+			require.Equal(t, row.from, second.asked[0].Offset, "%+v", row)
+			if row.vanishes {
+				require.Len(t, first.asked, row.sent+1)
+			} else {
+				require.Len(t, first.asked, row.sent+silencesMax)
+			}
+		})
+	}
+}
+
 // TestFetchOnABrittleDisk: that the disk fails is nobody else's fault, and what
 // has rotted here is fetched again.
 func TestFetchOnABrittleDisk(t *testing.T) {

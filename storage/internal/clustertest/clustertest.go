@@ -45,6 +45,9 @@ type Loop struct {
 // Elapsed implements clock.Clock.
 func (l *Loop) Elapsed() time.Duration { return time.Since(l.began) + time.Hour }
 
+// Branch implements clock.Loop.
+func (l *Loop) Branch() clock.Loop { return &Loop{l.Live.Branch().(*clock.Live), l.began} }
+
 // baseRun runs a test with n members. It is not for the race detector: members are
 // looked at between their turns, which is no race in virtual time, but the
 // detector does not know.
