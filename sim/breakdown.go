@@ -11,7 +11,7 @@ import (
 // Breakdown is why a world could not go on: code panicked, or a turn never ended. Run returns it as
 // its error or, if the bubble cannot be left any more, passes it to Config.Stuck.
 type Breakdown struct {
-	// Kind is BrokenByPanic or BrokenByStall.
+	// Kind is BrokenByPanic, BrokenByStall or BrokenByGoroutine.
 	Kind string
 	// Node, Service and Task say whose turn it was, as far as is known. They are empty for the
 	// world itself.
@@ -29,6 +29,8 @@ type Breakdown struct {
 const (
 	BrokenByPanic = "panic"
 	BrokenByStall = "stall"
+	// BrokenByGoroutine: a service has started a goroutine of its own.
+	BrokenByGoroutine = "goroutine"
 )
 
 // Error implements error: one line, and one for each frame.
@@ -126,14 +128,15 @@ func OwnFrames(traceback string) (list []string) {
 	return list
 }
 
-// stuckFrames are those of the task that neither parks nor ends.
-func stuckFrames() []string {
+// stuckFrames are those of the task that neither parks nor ends, and what it should do
+// instead of what it does.
+func stuckFrames() (frames []string, instead string) {
 	for _, one := range strings.Split(string(allStacks()), "\n\n") {
 		if strings.Contains(one, ".(*runner).run(") && !strings.Contains(one, ".(*loop).Park(") {
 			if list := OwnFrames(one); len(list) > 0 {
-				return list
+				return list, remedy(one)
 			}
 		}
 	}
-	return nil
+	return nil, ""
 }

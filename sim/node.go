@@ -83,6 +83,9 @@ func (w *World) AddNode(cfg NodeConfig) error {
 	if w.byName[cfg.Name] != nil {
 		return fmt.Errorf("sim: two nodes are called %s", cfg.Name)
 	}
+	for _, c := range cfg.Services {
+		w.guarded.know(c.Spec.New)
+	}
 	n := &Node{
 		w:        w,
 		index:    len(w.nodes),

@@ -12,6 +12,7 @@
 package sim
 
 import (
+	"cmp"
 	"container/heap"
 	"errors"
 	"fmt"
@@ -95,6 +96,7 @@ type World struct {
 	spareSignalled []*parking
 
 	perturbation *perturbation // nil: none
+	guarded      goroutineGuard
 
 	nodes  []*Node
 	byName map[string]*Node
@@ -206,6 +208,8 @@ func (w *World) end() {
 	}
 	w.net.carrier.close()
 	w.settle()
+	w.guarded.most = 0 // a last look: whoever is still there keeps the bubble from ending
+	w.guarded.look(w)
 }
 
 // Now is the virtual time since the start.
@@ -246,6 +250,9 @@ func (w *World) RunUntil(d time.Duration) (err error) {
 	}()
 	for w.failure == nil {
 		w.settle()
+		if w.perturbation != nil {
+			w.guarded.look(w)
+		}
 		w.collect()
 		if len(w.events) == 0 || w.events[0].at > int64(d) {
 			w.advance(max(int64(d), w.nowNS()))
@@ -296,7 +303,8 @@ func (w *World) settle() {
 	for i := 0; w.current != nil; i++ {
 		if i == 1000 {
 			b := w.turnOf(BrokenByStall)
-			b.What, b.Stack = "it waits for something that is not of this world", stuckFrames()
+			b.Stack, b.What = stuckFrames()
+			b.What = cmp.Or(b.What, "it waits for something that is not of this world")
 			w.stuck(w.first(b))
 		}
 		time.Sleep(time.Nanosecond) // a library's timer may be what it waits for
@@ -334,7 +342,11 @@ func (w *World) watch() (stop func()) {
 				last, since = n, time.Now()
 			} else if time.Since(since) > w.cfg.StallTimeout {
 				b := w.turnOf(BrokenByStall)
-				b.What, b.Stack = fmt.Sprintf("no event for %v of real time", w.cfg.StallTimeout), stuckFrames()
+				frames, instead := stuckFrames()
+				b.What, b.Stack = fmt.Sprintf("no event for %v of real time", w.cfg.StallTimeout), frames
+				if instead != "" {
+					b.What += ": " + instead
+				}
 				w.stuck(b)
 			}
 		}

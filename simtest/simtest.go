@@ -7,10 +7,12 @@
 package simtest
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/run"
@@ -20,6 +22,19 @@ import (
 // SeedEnv is the environment variable that makes Run use another seed than the
 // story's, to replay what Seeds has found.
 const SeedEnv = "SIMTEST_SEED"
+
+// stall is the real time without an event after which a run is given up; 0 is a
+// minute.
+var stall time.Duration
+
+// Stall sets, for the test, the real time without an event after which a run is given
+// up, and the process with it: a turn that never ends cannot be left. The default is a
+// minute.
+func Stall(t testing.TB, limit time.Duration) {
+	before := stall
+	stall = limit
+	t.Cleanup(func() { stall = before })
+}
 
 // one run at a time: runs share the failpoints of the process.
 var one sync.Mutex
@@ -44,8 +59,8 @@ func Run(t testing.TB, words scenario.Vocabulary, story string) report.Result {
 	again := play(s, words, run.Options{Seed: seed, Wire: scenario.Mocknet, Strict: true, Perturb: 1})
 	demand(t, again)
 	if first.Digest != again.Digest {
-		t.Errorf("%s: two runs of seed %d differ (digests %.16s and %.16s): the service depends on something that the seed does not decide, such as real time, a goroutine, global random numbers or the order of a map\n    which: dreamland.Main's command determinism %s",
-			story, seed, first.Digest, again.Digest, story)
+		t.Errorf("%s: two runs of seed %d differ: the service depends on something that the seed does not decide. %s\n%s",
+			story, seed, suspects, firstDifference(s, words, seed))
 	}
 	return first
 }
@@ -76,6 +91,15 @@ func Find(t testing.TB, words scenario.Vocabulary, story string, n int, expectat
 	return report.Result{}
 }
 
+// stuck ends the process: a turn that never ends cannot be left.
+func stuck(r report.Result) {
+	fmt.Fprintf(os.Stderr, "--- FAIL: %s, seed %d\n", r.Scenario, r.Seed)
+	for _, what := range r.Broken() {
+		fmt.Fprintln(os.Stderr, "    "+what)
+	}
+	os.Exit(1)
+}
+
 func load(t testing.TB, words scenario.Vocabulary, story string) *scenario.Scenario {
 	t.Helper()
 	s, err := scenario.Load(story, words)
@@ -88,6 +112,10 @@ func load(t testing.TB, words scenario.Vocabulary, story string) *scenario.Scena
 func play(s *scenario.Scenario, words scenario.Vocabulary, o run.Options) report.Result {
 	one.Lock()
 	defer one.Unlock()
+	if o.Stuck == nil {
+		o.Stuck = stuck
+	}
+	o.StallTimeout = stall
 	return run.Run(s, words, o)
 }
 

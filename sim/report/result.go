@@ -104,7 +104,7 @@ type Action struct {
 
 // Breakdown is a panic, or a turn that never ended.
 type Breakdown struct {
-	// Kind is "panic" or "stall".
+	// Kind is "panic", "stall" or "goroutine".
 	Kind string `json:"kind"`
 	// Node, Service and Task are whose turn it was, where that is known.
 	Node    string `json:"node,omitempty"`
