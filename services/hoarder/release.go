@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -124,6 +125,15 @@ func (s *Service) release(ctx context.Context, root string, policy func(situatio
 	return s.letGo(it, act, confirmed, s.env.Loop.Elapsed()-askedAt)
 }
 
+// namesOf is how facts name several peers.
+func namesOf(peers []transport.Peer) string {
+	names := make([]string, len(peers))
+	for i, p := range peers {
+		names[i] = p.Short()
+	}
+	return strings.Join(names, " ")
+}
+
 // guarantors returns which item others must hold before a copy may be released, how many of them,
 // and the holders to ask. For surplus only holders that rank before this hoarder count: the order
 // is total and the same for all, so no two holders can rely on each other and both release.
@@ -182,6 +192,7 @@ func (s *Service) confirm(ctx context.Context, root string, others []transport.P
 		confirmed++
 		return nil
 	})
+	s.env.Observe("release-asked", node.F("root", root), node.F("whom", namesOf(others)), node.F("need", need), node.F("confirmed", confirmed))
 	return confirmed
 }
 

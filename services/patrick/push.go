@@ -244,7 +244,11 @@ func (s *Service) keep(ctx context.Context, from transport.Peer, req keepRequest
 	if err := beforeKeep.Hit(ctx, s.env); err != nil {
 		return keepResponse{}, err
 	}
-	return keepResponse{}, s.fetch(ctx, root, []transport.Peer{from}, treeSizeMax)
+	if err := s.fetch(ctx, root, []transport.Peer{from}, treeSizeMax); err != nil {
+		return keepResponse{}, err
+	}
+	s.env.Observe("content-kept", node.F("root", req.Root), node.F("from", from))
+	return keepResponse{}, nil
 }
 
 // treeSizeMax bounds what is fetched for a tree: its bytes and the DAG's own.

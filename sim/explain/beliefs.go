@@ -17,6 +17,7 @@ var related = []string{"artifact", "source", "root", "log", "job"}
 type belief struct {
 	about, service, says string
 	nodes                []string
+	since                time.Duration // of the last of them
 }
 
 // WriteBeliefs says what the nodes believed of the object at the end, and of what it
@@ -24,14 +25,15 @@ type belief struct {
 func (s *Story) WriteBeliefs(out io.Writer) {
 	things := s.things()
 	groups := map[[3]string]*belief{}
-	for key, says := range s.trace.beliefs {
-		if node, service, about := key[0], key[1], key[2]; says != "" && slices.Contains(things, about) {
-			g := groups[[3]string{about, service, says}]
+	for key, b := range s.trace.beliefs {
+		if node, service, about := key[0], key[1], key[2]; b.says != "" && slices.Contains(things, about) {
+			same := [3]string{about, service, s.trace.named(b.says)}
+			g := groups[same]
 			if g == nil {
-				g = &belief{about: about, service: service, says: says}
-				groups[[3]string{about, service, says}] = g
+				g = &belief{about: about, service: service, says: same[2]}
+				groups[same] = g
 			}
-			g.nodes = append(g.nodes, node)
+			g.nodes, g.since = append(g.nodes, node), max(g.since, b.since)
 		}
 	}
 	list := slices.SortedFunc(maps.Values(groups), func(a, b *belief) int {
@@ -48,11 +50,22 @@ func (s *Story) WriteBeliefs(out io.Writer) {
 			last = b.about
 		}
 		slices.Sort(b.nodes)
-		fmt.Fprintf(out, "    %s on %s: %s\n", b.service, strings.Join(b.nodes, ", "), b.says)
+		fmt.Fprintf(out, "    %s on %s: %s (seen since %s)\n", b.service, strings.Join(b.nodes, ", "), b.says, b.since.Round(time.Millisecond))
 	}
 	if down := s.down(); len(down) > 0 {
 		fmt.Fprintf(out, "  down: %s\n", strings.Join(down, ", "))
 	}
+}
+
+// named is a text in which peers have the names of their nodes.
+func (t *Trace) named(text string) string {
+	parts := strings.Split(text, " ")
+	for i, p := range parts {
+		if name := t.peers[p]; name != "" {
+			parts[i] = name
+		}
+	}
+	return strings.Join(parts, " ")
 }
 
 func (s *Story) called(about string) string {

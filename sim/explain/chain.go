@@ -70,7 +70,7 @@ func (s *Story) ends(sentence string) (list []int) {
 	named := byFact.FindStringSubmatch(sentence)
 	for i := range s.trace.lines {
 		l := &s.trace.lines[i]
-		if !s.about(l) || l.At > s.end {
+		if !s.about(l) || l.At > s.end+time.Millisecond { // the end is known to the millisecond
 			continue
 		}
 		if named != nil && l.Service == named[1] && l.Name == named[2] && l.Node == named[3] {
@@ -185,7 +185,9 @@ func (c *Chain) hop(e tracefile.Event) *link {
 // tells reports whether an event on the way is worth a line.
 func (c *Chain) tells(e tracefile.Event) bool {
 	switch e.Kind {
-	case tracefile.KindFrame, tracefile.KindResend, tracefile.KindWorld:
+	case tracefile.KindFrame, tracefile.KindResend:
+		return !slices.Contains(keepers, e.What)
+	case tracefile.KindWorld:
 		return true
 	case tracefile.KindTimer, tracefile.KindFlush, "dialed":
 		return c.waited(e) >= waitMin

@@ -159,8 +159,8 @@ func (s *Story) text(r *tracefile.Line) string {
 			continue
 		}
 		value := f.Value
-		if name := s.trace.peers[value]; name != "" && r.Name != "started" {
-			value = name
+		if r.Name != "started" {
+			value = s.trace.named(value)
 		}
 		if len(value) > valueLenMax {
 			value = value[:valueLenMax] + "..."
@@ -207,7 +207,8 @@ func (s *Story) Write(out io.Writer, rowsMax int) {
 		s.rows[i].write(out, s, width)
 	}
 	if s.Verdict != "" {
-		fmt.Fprintf(out, "  %-10s %-*s  FAILED %s\n", s.end.Round(time.Millisecond), width, "", s.Verdict)
+		at := max(s.end, s.rows[len(s.rows)-1].At) // the end is known to the millisecond
+		fmt.Fprintf(out, "  %-10s %-*s  FAILED %s\n", at.Round(time.Millisecond), width, "", s.Verdict)
 	}
 	s.writeHeard(out)
 }

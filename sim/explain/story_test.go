@@ -25,7 +25,7 @@ const trace = `{"t":0,"k":"trace","version":1,"scenario":"shop","seed":1}
 {"t":3000000000,"k":"world","l":"isolate edge-3","a":2,"b":0,"x":{"id":8,"cause":0}}
 {"t":4000000000,"k":"frame","n":"core-1","l":"edge-2>core-1","a":3,"b":1,"size":33,"sum":1,"x":{"id":9,"cause":6,"what":"note","method":"shop/thanks"}}
 {"t":4000000000,"k":"missed","l":"edge-2>core-1","x":{"id":9}}
-{"t":4500000000,"k":"state","n":"core-1","s":"shop","about":"o-17","says":"sold to edge-2"}
+{"t":4500000000,"k":"state","n":"core-1","s":"shop","about":"o-17","says":"sold to gz7aup"}
 {"t":4500000000,"k":"state","n":"edge-2","s":"shop","about":"o-17","says":"mine"}
 {"t":4500000000,"k":"state","n":"edge-3","s":"shop","about":"o-17","says":"mine"}
 {"t":4500000000,"k":"state","n":"edge-3","s":"shop","about":"o-18","says":"mine"}
@@ -122,8 +122,8 @@ func TestBeliefsAndLosses(t *testing.T) {
 	s.WriteLosses(&out)
 	require.Equal(t, `what was believed at the end, 9s
   of it
-    shop on edge-2, edge-3: mine
-    shop on core-1: sold to edge-2
+    shop on edge-2, edge-3: mine (seen since 4.5s)
+    shop on core-1: sold to edge-2 (seen since 4.5s)
 what was not heard, or only after a link had healed
   4s         edge-2 -> core-1  note shop/thanks
 `, out.String())

@@ -23,12 +23,18 @@ type Trace struct {
 	peers map[string]string
 	nodes map[string]bool
 	// beliefs are the last ones, by node, service and what they are about.
-	beliefs map[[3]string]string
+	beliefs map[[3]string]believed
 	missed  []missed
 	history *tracefile.History
 	byEvent map[uint64][]int // facts, as indices of lines
 	// undo removes the entry of heard that was added last.
 	undo func()
+}
+
+// believed is what a service says since when.
+type believed struct {
+	says  string
+	since time.Duration
 }
 
 // missed is a frame that was not heard.
@@ -44,7 +50,7 @@ const linesMax = 2_000_000
 // Read reads a trace as dreamland sim --trace writes it.
 func Read(in io.Reader) (*Trace, error) {
 	t := &Trace{
-		heard: map[[2]string][]time.Duration{}, peers: map[string]string{}, nodes: map[string]bool{}, beliefs: map[[3]string]string{},
+		heard: map[[2]string][]time.Duration{}, peers: map[string]string{}, nodes: map[string]bool{}, beliefs: map[[3]string]believed{},
 		history: tracefile.NewHistory(), byEvent: map[uint64][]int{}, undo: func() {},
 	}
 	r := tracefile.NewReader(in)
@@ -72,7 +78,7 @@ func (t *Trace) add(l tracefile.Line) {
 		from, to, _ := strings.Cut(l.Name, ">")
 		t.hear(from, to, l.At)
 	case tracefile.KindState:
-		t.beliefs[[3]string{l.Node, l.Service, l.About}] = l.Name
+		t.beliefs[[3]string{l.Node, l.Service, l.About}] = believed{l.Name, l.At}
 	case tracefile.KindFact, tracefile.KindLog, tracefile.KindWorld:
 		if peer := l.Get("peer"); l.Service == "node" && l.Name == "started" && peer != "" {
 			t.peers[peer] = l.Node

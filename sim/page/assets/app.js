@@ -197,6 +197,7 @@ class App {
       'ArrowLeft': () => { this.lanes.pan(-span * (e.shiftKey ? .8 : .1)); this.draw(); }, 'ArrowRight': () => { this.lanes.pan(span * (e.shiftKey ? .8 : .1)); this.draw(); },
       'ArrowUp': () => this.step(-1), 'ArrowDown': () => this.step(1),
       '+': () => { this.lanes.zoom(.6, middle); this.draw(); }, '=': () => { this.lanes.zoom(.6, middle); this.draw(); }, '-': () => { this.lanes.zoom(1.6, middle); this.draw(); },
+      'PageDown': () => { this.lanes.top += 150; this.draw(); }, 'PageUp': () => { this.lanes.top -= 150; this.draw(); },
       '0': () => { this.lanes.fit(); this.draw(); },
       'n': () => this.next(this.filter.markList, 1), 'p': () => this.next(this.filter.markList, -1),
       'c': () => { if (this.selected >= 0 && this.run.parent[this.selected] >= 0) this.select(this.run.parent[this.selected]); },

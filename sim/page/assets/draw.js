@@ -39,7 +39,7 @@ class Lanes {
         if (r.kind[i] === MESSAGE && r.fromLane(i) >= 0) this.concerned[r.fromLane(i)] = 1;
       }
     }
-    const wide = this.concerned.reduce((a, b) => a + b, 0), height = Math.max(19, Math.min(52, Math.floor((this.h - AXIS - WORLD_HEIGHT - FOLDED * (n - wide)) / Math.max(1, wide - 1))));
+    const wide = this.concerned.reduce((a, b) => a + b, 0), height = Math.max(15, Math.min(52, Math.floor((this.h - AXIS - WORLD_HEIGHT - FOLDED * (n - wide)) / Math.max(1, wide - 1))));
     this.heights = []; this.tops = [];
     let y = 0;
     for (let lane = 0; lane < n; lane++) {
@@ -91,6 +91,12 @@ class Lanes {
     this.drawMoment();
     g.restore();
     this.drawLabels();
+    if (this.topMax() > 0) { // how far down one is
+      const room = h - AXIS, size = Math.max(16, room * room / this.full);
+      g.fillStyle = this.colour('--dim'); g.globalAlpha = .5;
+      g.fillRect(w - 5, AXIS + (room - size) * this.top / this.topMax(), 4, size);
+      g.globalAlpha = 1;
+    }
     this.drawOverview();
   }
 
@@ -236,7 +242,7 @@ class Lanes {
         const i = list[n], x = this.x(r.t[i]), next = n + 1 < list.length ? this.x(r.t[list[n + 1]]) : this.w;
         g.fillRect(Math.round(x) - 1, y - 5, 2, 10);
         const room = Math.min(220, next - x - 8);
-        if (x < free[row] || room < 24) continue;
+        if (x < free[row] || room < (row ? 60 : 40)) continue;
         const text = clipped(g, r.short(i), room);
         if (text.length > 2) { g.fillText(text, x + 4, y); free[row] = x + 6 + g.measureText(text).width; }
       }
@@ -321,8 +327,14 @@ class Lanes {
 
   // closeTo zooms to an item and the last of what it follows from.
   closeTo(i) {
-    const chain = this.run.chain(i, 8), from = this.run.t[chain[chain.length - 1]], span = Math.max(2000, (this.run.t[i] - from) * 1.5);
-    this.from = this.run.t[i] - span * .85; this.to = this.from + span;
+    const r = this.run;
+    let from = r.t[i];
+    for (let p = r.parent[i], n = 0; p >= 0 && n < 12; p = r.parent[p], n++) {
+      if (n > 1 && r.t[i] - r.t[p] > 20 * Math.max(5000, r.t[i] - from)) break; // a long wait
+      from = r.t[p];
+    }
+    const span = Math.max(2000, (r.t[i] - from) * 1.4);
+    this.from = r.t[i] - span * .85; this.to = this.from + span;
     this.keep();
   }
 
