@@ -221,7 +221,9 @@ func (f *simFlags) one(s *scenario.Scenario, out *output, progress *progress, st
 	}
 	if err == nil && f.html != "" {
 		h := htmlWriter{job: j, about: f.explain, file: f.html}
-		err = h.write(&result)
+		if err = h.write(&result); err == nil && !f.quiet && !f.json {
+			fmt.Fprintf(stdout, "page     %s\n", f.html)
+		}
 	}
 	return cmp.Or(err, out.verdict())
 }

@@ -16,7 +16,7 @@ func TestCauses(t *testing.T) {
 	_, text := chatter(t, sim.Config{Seed: 7}, 4, 10*time.Second)
 	history, r := tracefile.NewHistory(), tracefile.NewReader(strings.NewReader(text))
 	var l tracefile.Line
-	responses, woken := 0, 0
+	responses, woken, resent := 0, 0, 0
 	for r.Next(&l) == nil {
 		history.Add(&l)
 		if l.Kind != tracefile.KindFact && l.Kind != tracefile.KindTrace && l.Kind != tracefile.KindMissed {
@@ -26,6 +26,11 @@ func TestCauses(t *testing.T) {
 		if l.Kind == tracefile.KindWake && cause.Kind == tracefile.KindFrame {
 			require.Equal(t, cause.Node, l.Node, "only one's own node hears a frame")
 			woken++
+		}
+		if l.Kind == tracefile.KindResend {
+			from, _, _ := strings.Cut(l.Name, ">")
+			require.Equal(t, from, cause.Node, "who sent it, and not what healed the link")
+			resent++
 		}
 		if l.Kind != tracefile.KindFrame || l.What != "response" {
 			continue
@@ -45,5 +50,6 @@ func TestCauses(t *testing.T) {
 	}
 	require.Greater(t, responses, 100)
 	require.Greater(t, woken, 100)
+	require.Positive(t, resent)
 	require.True(t, strings.Contains(text, `"src":"sim/determinism_test.go:34"`), "where the fact was reported")
 }

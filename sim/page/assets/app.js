@@ -26,7 +26,7 @@ class App {
     document.title = r.scenario + ', seed ' + run.seed + ': ' + r.verdict;
     $('verdict').textContent = r.verdict; $('verdict').className = r.verdict === 'held' ? 'held' : 'failed';
     $('name').textContent = r.scenario;
-    $('facts-of-run').textContent = 'seed ' + run.seed + ' · ' + (run.lanes.length - 1) + ' nodes · ' + (r.faults || []).length + ' faults · ' + seconds(run.end) + ' of virtual time · ' + run.events.toLocaleString('en') + ' events';
+    $('facts-of-run').textContent = 'seed ' + run.seed + ' · ' + plural(run.lanes.length - 1, 'node') + ' · ' + plural((r.faults || []).length, 'fault') + ' · ' + seconds(run.end) + ' of virtual time · ' + run.events.toLocaleString('en') + ' events';
     $('about').textContent = r.about || '';
     $('replay').textContent = r.replay || ''; $('replay').title = r.replay || '';
     const broken = (r.expectations || []).filter(e => !e.held && !e.not_asked).map(e => e.name + ': ' + e.detail);

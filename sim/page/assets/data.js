@@ -138,6 +138,8 @@ function seconds(us) {
   return s.toFixed(3) + 's';
 }
 
+const plural = (n, what) => n.toLocaleString('en') + ' ' + what + (n === 1 ? '' : 's');
+
 // make makes an element; text is never markup.
 function make(tag, props = {}, ...children) {
   const e = document.createElement(tag);

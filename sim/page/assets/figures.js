@@ -73,9 +73,11 @@ function drawBeside(a, b) {
   $('beside-text').textContent = 'Seed ' + a.seed + ' ' + a.result.verdict + ', seed ' + b.seed + ' ' + b.result.verdict + '. Choose above which of the two the other tabs show.';
   const table = $('beside-table'), names = [...new Set([...Object.keys(a.result.figures || {}), ...Object.keys(b.result.figures || {})])].sort();
   table.replaceChildren(make('tr', {}, ...['', 'seed ' + a.seed, 'seed ' + b.seed].map(t => make('th', {}, t))));
-  const row = (name, x, y) => table.append(make('tr', {class: x === y ? '' : 'differs'}, make('td', {}, name), make('td', {class: 'number'}, x), make('td', {class: 'number'}, y)));
+  const rows = [[], []]; // those that differ, and the others
+  const row = (name, x, y) => rows[x === y ? 1 : 0].push(make('tr', {class: x === y ? '' : 'differs'}, make('td', {}, name), make('td', {class: 'number'}, x), make('td', {class: 'number'}, y)));
   const verdicts = r => new Map((r.result.expectations || []).map(e => [e.when + ' ' + e.name, e.not_asked ? 'not asked' : e.held ? 'held' : 'FAILED']));
   const va = verdicts(a), vb = verdicts(b);
   for (const name of va.keys()) row(name, va.get(name), vb.get(name) || '');
   for (const n of names) row(n, n in a.result.figures ? number(a.result.figures[n]) : '', n in b.result.figures ? number(b.result.figures[n]) : '');
+  table.append(...rows[0], ...rows[1]);
 }
