@@ -36,7 +36,13 @@ func (m *maker) expression(e ast.Expr, stack []ast.Node) bool {
 		m.boolean(e, stack)
 	}
 	m.place(e, tv.Type, up, stack)
-	return true
+	return !m.errorText(e)
+}
+
+// errorText reports whether an expression only says what an error is called.
+func (m *maker) errorText(e ast.Expr) bool {
+	call, ok := e.(*ast.CallExpr)
+	return ok && m.of(call, "fmt") && m.callee(call).Name() == "Errorf"
 }
 
 // hidden tells what is for people and for bugs: logging, panics, the texts of

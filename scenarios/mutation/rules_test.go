@@ -23,7 +23,7 @@ func made(t *testing.T, text string) (*source, []*mutation, []byte) {
 
 // some are the packages that the tests' sources import.
 var some = sync.OnceValues(func() ([]listed, error) {
-	return list(".", "errors", "time", "log/slog", "sync", module+"/scenarios/mutation/mutant")
+	return list(".", "errors", "fmt", "time", "log/slog", "sync", module+"/scenarios/mutation/mutant")
 })
 
 func stdlib(t *testing.T) types.Importer {
@@ -74,6 +74,7 @@ func TestRules(t *testing.T) {
 			[]string{"constant-raised: 0 => 1", "boundary-moved: i < n => i <= n", "condition-negated: i < n => !(i < n)",
 				"condition-negated: i == n => !(i == n)", "statement-dropped: continue => ", "condition-negated: n == i => !(n == i)", "statement-dropped: break => "}},
 		{"what is spared", `import ("log/slog"; "sync"); var mu sync.Mutex; func f(err error) { mu.Lock(); defer mu.Unlock(); slog.Warn("x", "n", 7); if err != nil { panic(err) } }`, nil},
+		{"what an error is called", `import "fmt"; const most = 7; func f(n int) error { return fmt.Errorf("%d of %d", n+1, most) }`, []string{"error-dropped: fmt.Errorf(\"%d of %d\", n+1, most) => nil"}},
 		{"what is only told", `import "log/slog"; func f(err error, n int) { if err != nil && n > 3 { slog.Info("x"); slog.Warn("y") } }`, nil},
 		{"what is told as an error", `import "log/slog"; func f(err error) { if err != nil { slog.Error("x") } }`, []string{"error-ignored: err != nil => false"}},
 		{"where the language wants constants", `const n = 7; var a [3]int; var b = [...]bool{1: a[0] == 0}`,

@@ -2,6 +2,7 @@ package replicated
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -109,4 +110,60 @@ func TestAWatchIsToldOfAKeyOnce(t *testing.T) {
 			require.NoError(t, m.r.Close())
 		})
 	})
+}
+
+// Watchers are told of every key, however many are written in a turn; and no key is
+// written that is none.
+func TestWatchersHearOfEveryKey(t *testing.T) {
+	inCluster(t, 1, func(c *cluster) {
+		m, told := c.members[0], map[storage.Key]int{}
+		m.open()
+		m.In(func(context.Context) {
+			m.r.Watch("/k", func(k storage.Key) { told[k]++ })
+			for i := range 2*notifyEach + 10 {
+				require.NoError(t, storage.Put(m.r, storage.K("k", fmt.Sprint(i)), nil))
+			}
+			for _, bad := range []storage.Key{"", "k", "/k/", "/k//a", "/../k"} {
+				require.Panics(t, func() { _ = m.r.Apply(new(storage.Batch).Put(bad, nil)) }, string(bad))
+			}
+		})
+		time.Sleep(time.Second)
+		m.In(func(context.Context) {
+			require.Len(t, told, 2*notifyEach+10)
+			require.NoError(t, m.r.Close())
+		})
+	})
+}
+
+// A fold names each element once, in order.
+func TestFoldsAreInOrder(t *testing.T) {
+	r := newReplica(t, memdisk.New())
+	defer r.close()
+	for _, k := range []string{"a", "b"} {
+		_, err := r.commit(put(storage.K("k", k), "value"))
+		require.NoError(t, err)
+	}
+	whole, _, _ := r.freeze(1).page(foldCursor{}, 1<<20)
+	items := itemsOf(t, whole)
+	for name, second := range map[string]int{"twice": 1, "in order": 2} {
+		sink := &foldSink{}
+		require.NoError(t, sink.take(appendBytes(nil, string(items[0]))))
+		require.NoError(t, sink.take(appendBytes(nil, string(items[1]))))
+		err := sink.take(appendBytes(nil, string(items[second])))
+		require.Equal(t, second == 2, err == nil, name)
+	}
+	sink := &foldSink{}
+	require.NoError(t, sink.take(appendBytes(nil, string(items[0]))))
+	require.NoError(t, sink.take(appendBytes(nil, string(items[2]))))
+	require.ErrorIs(t, sink.take(appendBytes(nil, string(items[1]))), storage.ErrCorrupt)
+}
+
+// The sum of a vector tells writers apart, and what each has written.
+func TestSumsOfDots(t *testing.T) {
+	seen := map[uint64]dot{}
+	for _, d := range []dot{{1, 1}, {1, 2}, {2, 1}, {2, 2}, {3, 0}, {0, 3}, {1 << 40, 1}, {1, 1 << 40}} {
+		other, twice := seen[d.hash()]
+		require.False(t, twice, "%v and %v", d, other)
+		seen[d.hash()] = d
+	}
 }
