@@ -2,6 +2,7 @@ package clock
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 )
 
@@ -13,6 +14,12 @@ func Sleep(ctx context.Context, l Loop, d time.Duration) error {
 		timer.Stop()
 	}
 	return err
+}
+
+// Jittered draws a duration between 75% and 125% of d, so that what many nodes do
+// once per d does not stay in step.
+func Jittered(r *rand.Rand, d time.Duration) time.Duration {
+	return d*3/4 + time.Duration(r.Int64N(int64(d)/2+1))
 }
 
 // deadlineKey finds the innermost deadline in a context.

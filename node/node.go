@@ -125,6 +125,11 @@ func (e Env) OpenReplicated(ctx context.Context, namespace string, history stora
 	return store, nil
 }
 
+// Offered reports whether some peer of the directory offers a service, dead or alive.
+func (e Env) Offered(service string) bool {
+	return len(e.Wire.Directory().Peers(service)) > 0
+}
+
 // Replicate makes all writes to a replicated store durable, here and on other replicas, until there
 // are copies of them, if enough replicas answer within limit. It returns the number of copies:
 // fewer than copies is no error. An error means that there is none, not even here.

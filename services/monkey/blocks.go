@@ -34,7 +34,7 @@ func (s *Service) use(l *lock, root cid.Cid) {
 
 // letGo ends the use of all roots of an attempt.
 func (s *Service) letGo(l *lock, out outcome) {
-	if !s.offered(hoarderapi.Service) && out.succeeded() && out.artifact.Defined() {
+	if !s.env.Offered(hoarderapi.Service) && out.succeeded() && out.artifact.Defined() {
 		s.keepArtifact(out.artifact)
 	}
 	for _, root := range l.blocks {
@@ -69,7 +69,7 @@ func (s *Service) keepArtifact(root cid.Cid) {
 // forgetBlocks removes the blocks of earlier incarnations, whose attempts are forgotten.
 func (s *Service) forgetBlocks() {
 	for _, root := range s.env.Blocks.Roots() {
-		if !s.offered(hoarderapi.Service) {
+		if !s.env.Offered(hoarderapi.Service) {
 			s.keepArtifact(root)
 			continue
 		}

@@ -168,8 +168,7 @@ func (s *Service) favourites(offers []patrickapi.Offer) []patrickapi.Offer {
 func (s *Service) polls(ctx context.Context) {
 	for {
 		interval := s.pollInterval()
-		jitter := time.Duration(s.env.Rand.Int64N(int64(interval)/2 + 1))
-		if clock.Sleep(ctx, s.env.Loop, interval*3/4+jitter) != nil {
+		if clock.Sleep(ctx, s.env.Loop, clock.Jittered(s.env.Rand, interval)) != nil {
 			return
 		}
 		s.poll(ctx)

@@ -86,7 +86,7 @@ func (s *Service) attempt(ctx context.Context, l *lock, book *logbook) (out outc
 // fence makes the token known to tns, so that no earlier holder can publish
 // from now on.
 func (s *Service) fence(ctx context.Context, l *lock) error {
-	if !s.offered(tnsapi.Service) {
+	if !s.env.Offered(tnsapi.Service) {
 		return nil
 	}
 	return s.retryWhileLeased(ctx, l, func(ctx context.Context) error {
@@ -162,7 +162,7 @@ func (s *Service) storeArtifact(ctx context.Context, l *lock, built Result) (cid
 		return root, err
 	}
 	s.env.Observe("build-done", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("artifact", root.String()))
-	if !s.offered(hoarderapi.Service) {
+	if !s.env.Offered(hoarderapi.Service) {
 		return root, nil
 	}
 	return root, s.retryWhileLeased(ctx, l, func(ctx context.Context) error {
@@ -180,7 +180,7 @@ func (s *Service) storeArtifact(ctx context.Context, l *lock, built Result) (cid
 // pinFor is how long the pin lasts if nobody publishes. In a cloud without tns nobody publishes or
 // unpins.
 func (s *Service) pinFor() time.Duration {
-	if !s.offered(tnsapi.Service) {
+	if !s.env.Offered(tnsapi.Service) {
 		return 0
 	}
 	return tnsapi.PinFor
@@ -188,7 +188,7 @@ func (s *Service) pinFor() time.Duration {
 
 // publish makes the version visible under the token.
 func (s *Service) publish(ctx context.Context, l *lock, built Result, root cid.Cid) (published bool, err error) {
-	if !s.offered(tnsapi.Service) {
+	if !s.env.Offered(tnsapi.Service) {
 		return false, nil
 	}
 	l.phase = "publish"
@@ -251,11 +251,6 @@ func (s *Service) retryWhileLeased(ctx context.Context, l *lock, f func(ctx cont
 			return err
 		}
 	}
-}
-
-// offered reports whether the cloud has a service at all.
-func (s *Service) offered(service string) bool {
-	return len(s.env.Wire.Directory().Peers(service)) > 0
 }
 
 func text(c cid.Cid) string {

@@ -58,7 +58,7 @@ func (s *Service) mayBePublished(state State) bool {
 	if state.Grants == 0 || (state.Permanent != "" && state.Grants == 1) {
 		return false
 	}
-	return len(s.env.Wire.Directory().Peers(tnsapi.Service)) > 0
+	return s.env.Offered(tnsapi.Service)
 }
 
 // auditBranch compares the closed jobs of a branch with what tns has, if this

@@ -79,7 +79,7 @@ func (s *Service) halt(ctx context.Context, j *active) error {
 	top := j.state.Top.Token
 	next := j.state.nextAttempt() + uint64(j.fenceConflicts/fenceConflictsMax)
 	var published *tnsapi.Version
-	if len(s.env.Wire.Directory().Peers(tnsapi.Service)) > 0 {
+	if s.env.Offered(tnsapi.Service) {
 		var err error
 		published, err = s.publishedVersion(ctx, j.id, j.state, next)
 		if transport.KindOf(err) == transport.Conflict {

@@ -37,7 +37,7 @@ func (s *Service) newEvent(ctx context.Context, _ transport.Peer, req patrickapi
 
 // liveOrder is the order of a branch's live version, 0 if there is none or tns does not answer.
 func (s *Service) liveOrder(ctx context.Context, project, branch string) uint64 {
-	if len(s.env.Wire.Directory().Peers(tnsapi.Service)) == 0 || s.env.Loop.Elapsed() < s.tnsSilentUntil {
+	if !s.env.Offered(tnsapi.Service) || s.env.Loop.Elapsed() < s.tnsSilentUntil {
 		return 0
 	}
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, liveTimeout)

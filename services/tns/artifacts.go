@@ -103,7 +103,7 @@ func (r registry) chores() ([]chore, error) {
 
 // startChores starts the task that does chores, unless it runs.
 func (s *Service) startChores() {
-	if s.doing || !s.hoarded() {
+	if s.doing || !s.env.Offered(hoarderapi.Service) {
 		return
 	}
 	s.doing = true
@@ -114,10 +114,6 @@ func (s *Service) startChores() {
 			return s.doChores(ctx, found)
 		}) // ends when there is nothing to do, or with the loop
 	})
-}
-
-func (s *Service) hoarded() bool {
-	return len(s.env.Wire.Directory().Peers(hoarderapi.Service)) > 0
 }
 
 // doChores carries out the chores that are due, and reports whether there are more.

@@ -9,6 +9,7 @@ import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/fail"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -73,7 +74,7 @@ func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.
 		return tnsapi.PublishResponse{}, err
 	}
 	v.Job, v.Token = job, fencing.Token{Attempt: 1, Holder: from}
-	if v.Artifact != "" && s.hoarded() {
+	if v.Artifact != "" && s.env.Offered(hoarderapi.Service) {
 		if err := s.pin(ctx, tnsapi.ArtifactOwner(job), v.Artifact); err != nil {
 			return tnsapi.PublishResponse{}, transport.New(transport.KindOf(err), tnsapi.Rollback.Name, "keep the artifact: "+err.Error())
 		}

@@ -51,7 +51,7 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	s.store = store
 	s.registry = registry{store: store, keep: s.settings.KeepVersions}
-	if s.hoarder = hoarderapi.NewClient(s.env.Wire); s.hoarded() {
+	if s.hoarder = hoarderapi.NewClient(s.env.Wire); s.env.Offered(hoarderapi.Service) {
 		s.registry.keepArtifacts = s.settings.KeepArtifacts
 	}
 	s.env.Observe("replica-opened", s.incarnation())

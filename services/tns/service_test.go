@@ -389,7 +389,7 @@ func TestRanks(t *testing.T) {
 			place := time.Duration(s.rank("j"))
 			require.Equal(t, place*artifactStep, s.pauseBefore(chore{job: "j", kind: pinChore}))
 			require.Equal(t, place*artifactStep+artifactGrace, s.pauseBefore(chore{job: "j", kind: dropChore}))
-			require.False(t, s.hoarded())
+			require.False(t, s.env.Offered(hoarderapi.Service))
 		})
 	})
 }

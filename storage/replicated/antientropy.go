@@ -3,7 +3,6 @@ package replicated
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/transport"
@@ -17,10 +16,7 @@ const rumoursLen = 2
 func (r *Store) startAntiEntropy() {
 	r.cfg.Loop.Go("anti-entropy", func(context.Context) {
 		for {
-			// 75% to 125% of the interval, so that replicas do not march in step.
-			half := int64(r.cfg.AntiEntropyInterval / 2)
-			wait := r.cfg.AntiEntropyInterval*3/4 + time.Duration(r.cfg.Rand.Int64N(half+1))
-			if err := clock.Sleep(r.ctx, r.cfg.Loop, wait); err != nil {
+			if err := clock.Sleep(r.ctx, r.cfg.Loop, clock.Jittered(r.cfg.Rand, r.cfg.AntiEntropyInterval)); err != nil {
 				return
 			}
 			r.expireFolds()

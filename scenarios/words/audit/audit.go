@@ -192,7 +192,7 @@ func (a *auditor) looks(env node.Env) (list []lookFunc) {
 }
 
 func (a *auditor) serves(env node.Env, service string) bool {
-	return len(env.Wire.Directory().Peers(service)) > 0
+	return env.Offered(service)
 }
 
 // someone is a node that offers a service, by lot.

@@ -16,13 +16,12 @@ const PinTimeout = 20 * time.Second
 // Client speaks to hoarders. It tries them in rendezvous order of the root, so that requests about
 // an item tend to go to its holders.
 type Client struct {
-	ep    *transport.Endpoint
 	asker *ask.Asker
 }
 
 // NewClient returns a client on the loop of ep.
 func NewClient(ep *transport.Endpoint) *Client {
-	return &Client{ep: ep, asker: ask.New(ep, policy)}
+	return &Client{asker: ask.New(ep, policy)}
 }
 
 // policy: a NotFound may come from a replica that lags, so it counts only when all say so. A
@@ -83,9 +82,9 @@ func (c *Client) Database(ctx context.Context, owner, name string) (DatabaseResp
 
 // Status asks one hoarder about itself.
 func (c *Client) Status(ctx context.Context, hoarder transport.Peer) (StatusResponse, error) {
-	ctx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), callTimeout)
+	ctx, cancel := clock.WithTimeout(ctx, c.asker.Endpoint().Loop(), callTimeout)
 	defer cancel()
-	return Status.Call(ctx, c.ep, hoarder, Done{})
+	return Status.Call(ctx, c.asker.Endpoint(), hoarder, Done{})
 }
 
 const callTimeout = 3 * time.Second

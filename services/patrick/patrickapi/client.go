@@ -35,13 +35,12 @@ func PushTime(bytes int64) time.Duration { return PushTimeout + 3*transport.Tran
 // Client asks patricks, the coordinator of what is asked for first and then the others
 // in the order of rank, until one answers. Make one per service.
 type Client struct {
-	ep    *transport.Endpoint
 	asker *ask.Asker
 }
 
 // NewClient returns a client that calls through ep.
 func NewClient(ep *transport.Endpoint) *Client {
-	return &Client{ep: ep, asker: ask.New(ep, policy)}
+	return &Client{asker: ask.New(ep, policy)}
 }
 
 // policy: an answer about a job comes from its coordinator, since other patricks pass the request
@@ -137,6 +136,6 @@ func (c *Client) Logs(ctx context.Context, job string) (LogsResponse, error) {
 // SendLog streams log lines to the coordinator, best effort.
 func (c *Client) SendLog(note LogNote) {
 	if peers := c.asker.Order(BranchOf(note.Job)); len(peers) > 0 {
-		_ = Log.Tell(c.ep, peers[0], note) // the whole log is stored as a block
+		_ = Log.Tell(c.asker.Endpoint(), peers[0], note) // the whole log is stored as a block
 	}
 }

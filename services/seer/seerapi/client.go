@@ -13,13 +13,12 @@ const TryTimeout = 2 * time.Second
 
 // Client asks the seers of the directory.
 type Client struct {
-	ep    *transport.Endpoint
 	asker *ask.Asker
 }
 
 // NewClient returns a client that speaks through ep.
 func NewClient(ep *transport.Endpoint) *Client {
-	return &Client{ep: ep, asker: ask.New(ep, policy)}
+	return &Client{asker: ask.New(ep, policy)}
 }
 
 // policy: another seer may be able to answer after any error of the first.
@@ -42,7 +41,7 @@ func (c *Client) lookupAt(ctx context.Context, seer transport.Peer, service stri
 	var members []Member
 	var after transport.Peer
 	for {
-		page, err := Lookup.Call(ctx, c.ep, seer, LookupRequest{Service: service, After: after})
+		page, err := Lookup.Call(ctx, c.asker.Endpoint(), seer, LookupRequest{Service: service, After: after})
 		if err != nil {
 			return nil, err
 		}

@@ -75,7 +75,7 @@ type update[T any] struct {
 func (f *Follower[T]) askAt(ctx context.Context, seer transport.Peer) (update[T], error) {
 	told := update[T]{cursor: f.cursor, members: map[transport.Peer]*T{}}
 	for range changesPagesMax {
-		page, err := Changes.Call(ctx, f.client.ep, seer, ChangesRequest{Service: f.service, Cursor: told.cursor})
+		page, err := Changes.Call(ctx, f.client.asker.Endpoint(), seer, ChangesRequest{Service: f.service, Cursor: told.cursor})
 		if err != nil {
 			return told, err
 		}

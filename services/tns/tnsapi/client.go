@@ -23,7 +23,6 @@ const (
 // has it), Conflict (fenced, or out of date: give up), Invalid, and Unreachable
 // (nobody answered; a write may or may not have happened: repeat it).
 type Client struct {
-	ep    *transport.Endpoint
 	asker *ask.Asker
 	// rollbacks counts the requested rollbacks
 	rollbacks int
@@ -31,7 +30,7 @@ type Client struct {
 
 // NewClient returns a client that speaks through ep.
 func NewClient(ep *transport.Endpoint) *Client {
-	return &Client{ep: ep, asker: ask.New(ep, policy)}
+	return &Client{asker: ask.New(ep, policy)}
 }
 
 // policy: a replica that lacks something has answered, but another may have it.
@@ -97,9 +96,9 @@ func (c *Client) History(ctx context.Context, project, branch string) ([]Version
 // anew.
 func (c *Client) Rollback(ctx context.Context, project, branch, commit string) (Version, error) {
 	c.rollbacks++
-	now := c.ep.Loop().Now().UnixNano() // a name, not an order
+	now := c.asker.Endpoint().Loop().Now().UnixNano() // a name, not an order
 	resp, err := ask.Call(ctx, c.asker, Rollback, "", TryWriteTimeout, RollbackRequest{
-		Project: project, Branch: branch, Commit: commit, ID: fmt.Sprintf("%s-%d-%d", c.ep.Self(), now, c.rollbacks),
+		Project: project, Branch: branch, Commit: commit, ID: fmt.Sprintf("%s-%d-%d", c.asker.Endpoint().Self(), now, c.rollbacks),
 	})
 	return resp.Version, err
 }

@@ -36,7 +36,7 @@ func (c *Client) Watch(ctx context.Context, project, branch string, f func(Versi
 				return context.Cause(ctx)
 			}
 		}
-		if err := clock.Sleep(ctx, c.ep.Loop(), watchRetryInterval); err != nil {
+		if err := clock.Sleep(ctx, c.asker.Endpoint().Loop(), watchRetryInterval); err != nil {
 			return err
 		}
 	}
@@ -63,13 +63,13 @@ func (c *Client) watchAt(ctx context.Context, replica transport.Peer, hello []by
 }
 
 func (c *Client) open(ctx context.Context, replica transport.Peer, hello []byte) (*transport.Stream, error) {
-	ctx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), tryTimeout)
+	ctx, cancel := clock.WithTimeout(ctx, c.asker.Endpoint().Loop(), tryTimeout)
 	defer cancel()
-	return c.ep.OpenStream(ctx, replica, Watch, hello)
+	return c.asker.Endpoint().OpenStream(ctx, replica, Watch, hello)
 }
 
 func (c *Client) receive(ctx context.Context, s *transport.Stream) ([]byte, error) {
-	ctx, cancel := clock.WithTimeout(ctx, c.ep.Loop(), 2*WatchKeepAlive)
+	ctx, cancel := clock.WithTimeout(ctx, c.asker.Endpoint().Loop(), 2*WatchKeepAlive)
 	defer cancel()
 	return s.Recv(ctx)
 }
