@@ -229,10 +229,10 @@ func TestACopyStays(t *testing.T) {
 			s.env.Loop.Go("meanwhile", func(context.Context) { s.put(t, wantedBy(root, "b", 3)) })
 			return release
 		}
-	}, func(*town, string, int) { // so that there is a meanwhile
+	}, func(w *town, _ string, _ int) { // so that there is a meanwhile
 		disable, err := fail.Enable(fail.Rule{Point: "hoarder/before-release", Do: fail.Action{Do: fail.Delay, Delay: time.Second}, Times: 1})
 		require.NoError(t, err)
-		t.Cleanup(disable)
+		w.Cleanup(disable)
 	})
 	stays("it was promised", plain, func(w *town, root string, last int) {
 		w.turn(w.hoarders[last], func(_ context.Context, s *Service) { require.True(t, s.holdings.promise(root, s.env.Loop.Elapsed())) })
