@@ -133,13 +133,12 @@ func (s *Story) forget() {
 	})
 }
 
-// add folds a line that equals an earlier one of the same node: others ask repeatedly.
+// add folds a line that equals an earlier one of the same node: others ask repeatedly,
+// and failpoints are set repeatedly.
 func (s *Story) add(r row) {
-	same := func(o row) bool {
-		return !r.fault && o.Node == r.Node && o.Name == r.Name && s.text(&o.Line) == s.text(&r.Line)
-	}
-	for i := len(s.rows) - 1; i >= 0 && i >= len(s.rows)-foldWithin; i-- {
-		if same(s.rows[i]) {
+	for i := len(s.rows) - 1; i >= 0; i-- {
+		near := i >= len(s.rows)-foldWithin || r.Get("by") != "" || r.fault
+		if near && s.same(&s.rows[i], &r) {
 			s.rows[i].more++
 			s.rows[i].last = r.At
 			return
@@ -148,7 +147,35 @@ func (s *Story) add(r row) {
 	s.rows = append(s.rows, r)
 }
 
-// foldWithin is how many lines back an equal one is looked for.
+// same compares two lines. Answers are equal whoever was asked, and however.
+func (s *Story) same(o, r *row) bool {
+	switch {
+	case o.fault != r.fault || o.Node != r.Node || o.Service != r.Service || o.Name != r.Name:
+		return false
+	case r.fault:
+		return strings.HasPrefix(strings.TrimPrefix(r.Name, "end: "), "failpoint ")
+	case r.Get("by") == "" || o.Get("by") == "":
+		return s.text(&o.Line) == s.text(&r.Line)
+	}
+	return answer(&o.Line) == answer(&r.Line)
+}
+
+// asking are the fields that say who was asked, and for what part of an answer.
+var asking = []string{"by", "took", "sweep", "limit", "after", "more", "ids"}
+
+// answer is the fields of a fact without those.
+func answer(l *tracefile.Line) string {
+	var text strings.Builder
+	for _, f := range l.Fields {
+		if !slices.Contains(asking, f.Name) {
+			text.WriteString(f.Name + "=" + f.Value + " ")
+		}
+	}
+	return text.String()
+}
+
+// foldWithin is how many lines back an equal one is looked for, if it is neither an
+// answer nor a failpoint.
 const foldWithin = 12
 
 // text is the fields of a fact, without the object itself and durations of answers.
@@ -216,17 +243,23 @@ func (s *Story) Write(out io.Writer, rowsMax int) {
 func (r *row) write(out io.Writer, s *Story, width int) {
 	at := r.At.Round(time.Millisecond)
 	if r.fault {
-		fmt.Fprintf(out, "  %-10s %-*s  FAULT %s\n", at, width, "", r.Name)
+		fmt.Fprintf(out, "  %-10s %-*s  FAULT %s\n", at, width, "", r.Name+r.again())
 		return
 	}
 	text := s.text(&r.Line)
 	if len(text) > fieldsLenMax {
 		text = text[:fieldsLenMax] + "..."
 	}
-	if r.more > 0 {
-		text = strings.TrimSpace(text + fmt.Sprintf(" (and %d times until %s)", r.more, r.last.Round(time.Millisecond)))
-	}
+	text = strings.TrimSpace(text + r.again())
 	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("  %-10s %-*s  %s  %s", at, width, r.Node, strings.TrimSpace(r.Service+" "+r.Name+" "+text), r.Source), " "))
+}
+
+// again says how often a line comes once more, "" if it does not.
+func (r *row) again() string {
+	if r.more == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d times until %s)", r.more, r.last.Round(time.Millisecond))
 }
 
 // writeHeard prints when the nodes of the story last received something from each other.

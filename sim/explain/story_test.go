@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,29 @@ func TestObjectOf(t *testing.T) {
 	out.Reset()
 	tr.Tell("o-99", 9*time.Second, told).Write(&out, 0)
 	require.Equal(t, "the story of o-99: no fact names it\n", out.String())
+}
+
+// TestWhatIsAskedAgain: however often, and of whom, an answer is one line until it
+// changes, and so is a failpoint.
+func TestWhatIsAskedAgain(t *testing.T) {
+	text := `{"t":0,"k":"trace","version":1,"scenario":"shop","seed":1}` + "\n"
+	told := func(at int, by, status string) {
+		text += fmt.Sprintf(`{"t":%d000000000,"k":"fact","n":"client","s":"client","f":"order-told","v":{"order":"o-17","by":"%s","sweep":%d,"status":"%s"},"x":{"id":0}}`+"\n", at, by, at, status)
+	}
+	planted := fault.Failpoint{Point: "shop/sell"}
+	for at := range 40 {
+		told(at+1, fmt.Sprintf("core-%d", at%3+1), "open")
+		text += fmt.Sprintf(`{"t":%d500000000,"k":"world","l":"%s","a":%d,"b":0,"x":{"id":%d,"cause":0}}`+"\n", at+1, planted, at, at+1)
+	}
+	told(50, "core-1", "sold")
+	tr, err := Read(strings.NewReader(text))
+	require.NoError(t, err)
+	var out strings.Builder
+	tr.Tell("o-17", time.Minute, []fault.Fault{planted}).Write(&out, 0)
+	require.Equal(t, "the story of order o-17, on client\n"+
+		"  1s         client  client order-told by=core-1 sweep=1 status=open (and 39 times until 40s)\n"+
+		"  1.5s               FAULT "+planted.String()+" (and 39 times until 40.5s)\n"+
+		"  50s        client  client order-told by=core-1 sweep=50 status=sold\n", out.String())
 }
 
 func TestChain(t *testing.T) {
