@@ -61,7 +61,7 @@ func (e *explainer) tell(r *report.Result) error {
 	told := e.storyOf(trace, id, r)
 	told.writeAll(e.out, rows)
 	if failed && e.about != "" {
-		err = e.whatIf(r, dir, told.story.Nodes)
+		err = e.whatIf(r, dir, told.story.Nodes, told.story.LastFact())
 	}
 	fmt.Fprintln(e.out)
 	return err
@@ -139,10 +139,10 @@ func (e *explainer) trace(dir string) (*explain.Trace, error) {
 
 // whatIf runs a failed scenario without each of its faults, or, if there are many,
 // without each of the last that could concern some nodes.
-func (e *explainer) whatIf(r *report.Result, dir string, nodes []string) error {
+func (e *explainer) whatIf(r *report.Result, dir string, nodes []string, decided time.Duration) error {
 	s := e.job.scenario
 	whole := s.Fix(r.Seed, r.Wire, time.Duration(r.VirtualMS+1)*time.Millisecond, r.Chosen)
-	faults, others := suspects(whole.Steps, nodes)
+	faults, others := suspects(whole.Steps, nodes, decided)
 	var jobs []job
 	var without []string
 	for _, i := range faults {
@@ -175,8 +175,9 @@ func (e *explainer) whatIf(r *report.Result, dir string, nodes []string) error {
 }
 
 // suspects are the faults to leave out, as indices of steps, and how many more there
-// are.
-func suspects(steps []scenario.Step, nodes []string) (list []int, others int) {
+// are. Of many they are the last that could concern the nodes and began before decided,
+// when services had last reported something: what came later did not decide it.
+func suspects(steps []scenario.Step, nodes []string, decided time.Duration) (list []int, others int) {
 	all := 0
 	for i := range steps {
 		if f := steps[i].Fault; f != nil {
@@ -186,6 +187,9 @@ func suspects(steps []scenario.Step, nodes []string) (list []int, others int) {
 	}
 	if all > whatIfMax {
 		list = slices.DeleteFunc(list, func(i int) bool { return !fault.Concerns(steps[i].Fault, nodes) })
+		if before := slices.DeleteFunc(slices.Clone(list), func(i int) bool { return steps[i].At > decided }); len(before) > 0 {
+			list = before
+		}
 		list = list[max(0, len(list)-whatIfMax):]
 	}
 	return list, all - len(list)

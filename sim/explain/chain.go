@@ -94,6 +94,17 @@ func (s *Story) ends(sentence string) (list []int) {
 	return list
 }
 
+// LastFact is when a service last reported something of the object, users left out; 0
+// if none did.
+func (s *Story) LastFact() (at time.Duration) {
+	for i := range s.trace.lines {
+		if l := &s.trace.lines[i]; s.about(l) && l.Service != "client" && l.Service != "node" {
+			at = l.At
+		}
+	}
+	return at
+}
+
 func (c *Chain) fact(i int) *link {
 	l := c.facts[i]
 	if l == nil {

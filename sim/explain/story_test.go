@@ -135,6 +135,7 @@ func TestChain(t *testing.T) {
 	require.Nil(t, tr.Tell("o-99", 9*time.Second, told).Chain("o-99 is lost"))
 	require.Equal(t, span{from: 6, to: 86}, foldOf(100))
 	require.Equal(t, span{}, foldOf(chainRows))
+	require.Equal(t, 8*time.Second, s.LastFact())
 }
 
 func TestBeliefsAndLosses(t *testing.T) {
