@@ -105,7 +105,7 @@ func resetEndsTheLoop(s *suite) {
 // closedEndpointEndsItsLoops: when a service leaves the network, so do its streams on
 // loops of their own, and what their handlers were asking.
 func closedEndpointEndsItsLoops(s *suite) {
-	type outcome struct{ began, recv, call error }
+	type outcome struct{ recv, call error }
 	ended := clock.Own(s.loop(1), outcome{})
 	s.serveForever(0)
 	s.Endpoint(1).HandleStreamApart("t/apart", streamHandler(func(ctx context.Context, st *transport.Stream) {
