@@ -193,6 +193,9 @@ func (n *Node) Stop(ctx context.Context) error {
 	return errors.Join(append(errs, n.engine.Close())...)
 }
 
+// Served lists what the services of this node serve, and who may use it.
+func (n *Node) Served() []transport.Served { return n.engine.Served() }
+
 // Service returns a running service, or nil. Only a checker of a simulated world may inspect it,
 // between turns.
 func (n *Node) Service(name string) Service { return n.byName[name] }

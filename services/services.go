@@ -2,6 +2,8 @@
 // in which a node starts them and against which it stops them.
 package services
 
+//go:generate go test . -run TestMethodsAreListed -write
+
 import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/hoarder"

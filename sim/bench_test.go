@@ -62,7 +62,7 @@ func BenchmarkEvent(b *testing.B) {
 				if err != nil {
 					return err
 				}
-				to.Endpoint.HandleTell("n", func(context.Context, transport.Peer, []byte) {})
+				to.Endpoint.HandleTell("n", transport.Anyone, func(context.Context, transport.Peer, []byte) {})
 				left := b.N
 				var next func()
 				next = func() {

@@ -21,7 +21,7 @@ func chatter(t testing.TB, cfg sim.Config, nodes int, d time.Duration) (sim.Outc
 	out, err := sim.Run(cfg, func(w *sim.World) error {
 		name := func(i int) string { return fmt.Sprintf("n%d", i) }
 		boot := func(i int, b *sim.Bare) {
-			b.Endpoint.Handle("echo", func(ctx context.Context, _ transport.Peer, req []byte) ([]byte, error) {
+			b.Endpoint.Handle("echo", transport.Anyone, func(ctx context.Context, _ transport.Peer, req []byte) ([]byte, error) {
 				return req, clock.Sleep(ctx, b.Loop, time.Millisecond)
 			})
 			peers := b.Endpoint.Directory().Peers("x")

@@ -12,6 +12,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/sim"
 	"github.com/taucloud/tau/sim/fault"
+	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/httpstream"
 	"github.com/taucloud/tau/transport/transporttest"
 )
@@ -30,7 +31,7 @@ func httpRun(t *testing.T, wire sim.WireKind) (out sim.Outcome, whole, failed in
 			nodes = append(nodes, n)
 		}
 		server := nodes[2]
-		httpstream.Serve(server.Endpoint, "http", transporttest.Echo{})
+		httpstream.Serve(server.Endpoint, "http", transport.Anyone, transporttest.Echo{})
 		ended := 0
 		exchange := func(ctx context.Context, n *sim.Bare, i int) {
 			defer func() { ended++ }()

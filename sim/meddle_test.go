@@ -50,10 +50,10 @@ func TestMessagesComeTwice(t *testing.T) {
 		hear := func(what string) func(context.Context, transport.Peer, []byte) {
 			return func(_ context.Context, _ transport.Peer, m []byte) { heard = append(heard, what+string(m)) }
 		}
-		b.Endpoint.HandleTell("t/note", hear("note "))
-		b.Endpoint.Subscribe("t/news", hear("news "))
+		b.Endpoint.HandleTell("t/note", transport.Anyone, hear("note "))
+		b.Endpoint.Subscribe("t/news", transport.Anyone, hear("news "))
 		served := 0
-		b.Endpoint.Handle("t/call", func(context.Context, transport.Peer, []byte) ([]byte, error) {
+		b.Endpoint.Handle("t/call", transport.Anyone, func(context.Context, transport.Peer, []byte) ([]byte, error) {
 			served++
 			return fmt.Append(nil, served), nil
 		})
@@ -75,7 +75,7 @@ func TestMessagesComeTwice(t *testing.T) {
 func TestASecondRequestIsServedBesideTheFirst(t *testing.T) {
 	duplicating(t, func(w *sim.World, a, b *sim.Bare) {
 		served := 0
-		b.Endpoint.Handle("t/call", func(ctx context.Context, _ transport.Peer, m []byte) ([]byte, error) {
+		b.Endpoint.Handle("t/call", transport.Anyone, func(ctx context.Context, _ transport.Peer, m []byte) ([]byte, error) {
 			served++
 			if served == 1 {
 				_ = clock.Sleep(ctx, b.Loop, 5*time.Second)
@@ -101,7 +101,7 @@ func TestLiesAreAboutBlocksOrEverything(t *testing.T) {
 		require.NoError(t, err)
 		truth := []byte("the truth")
 		for _, method := range []string{blocks.Method, "t/call"} {
-			b.Endpoint.Handle(method, func(context.Context, transport.Peer, []byte) ([]byte, error) { return truth, nil })
+			b.Endpoint.Handle(method, transport.Anyone, func(context.Context, transport.Peer, []byte) ([]byte, error) { return truth, nil })
 		}
 		told := func(method string) string {
 			var answer []byte

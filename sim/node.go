@@ -69,6 +69,8 @@ type NodeConfig struct {
 	// Listed are the services under which the directory lists the node; nil
 	// means the names of Services.
 	Listed []string
+	// Granted are services that the node may offer beside those that it is listed for.
+	Granted []string
 	// Later: the node is of a later release, whose types have one more field each.
 	Later bool
 }
@@ -106,6 +108,7 @@ func (w *World) AddNode(cfg NodeConfig) error {
 	w.byName[n.name] = n
 	w.byPeer[n.identity.Peer()] = n
 	w.dir.Add(n.identity.Peer(), n.listed...)
+	w.dir.Grant(n.identity.Peer(), cfg.Granted...)
 	return w.net.carrier.addNode(n)
 }
 

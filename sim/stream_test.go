@@ -27,7 +27,7 @@ func streamRate(t testing.TB, class transport.Class, size, messages int) float64
 		if err != nil {
 			return err
 		}
-		b.Endpoint.HandleStream("sink", func(ctx context.Context, _ transport.Peer, _ []byte, s *transport.Stream) {
+		b.Endpoint.HandleStream("sink", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte, s *transport.Stream) {
 			var half time.Duration
 			n := 0
 			for ; ; n++ {

@@ -11,7 +11,7 @@ import (
 func BenchmarkCall(b *testing.B) {
 	net, dir := transporttest.NewPipeNet(), transport.NewStaticDirectory()
 	client, server := newNode(b, net, "a", dir), newNode(b, net, "b", dir)
-	server.Handle("bench/echo", echo)
+	server.Handle("bench/echo", transport.Anyone, echo)
 	request := make([]byte, 100)
 	b.ReportAllocs()
 	client.do(b, func(ctx context.Context) {
@@ -29,7 +29,7 @@ func BenchmarkTell(b *testing.B) {
 	client, server := newNode(b, net, "a", dir), newNode(b, net, "b", dir)
 	received, sent := 0, 0
 	var wake func()
-	server.HandleTell("bench/note", func(context.Context, transport.Peer, []byte) {
+	server.HandleTell("bench/note", transport.Anyone, func(context.Context, transport.Peer, []byte) {
 		if received++; received%1000 == 0 && wake != nil {
 			wake()
 		}

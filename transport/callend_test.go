@@ -150,7 +150,7 @@ func TestCallsThatAreNotMade(t *testing.T) {
 // others are done.
 func TestServingIsBounded(t *testing.T) {
 	onStage(t, func(ctx context.Context, s *stage) {
-		s.Handle("hold", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+		s.Handle("hold", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
 			return nil, clock.Sleep(ctx, s.loop, time.Minute)
 		})
 		count := uint64(0)
@@ -197,7 +197,7 @@ func TestServingIsBounded(t *testing.T) {
 func TestNotesAreBounded(t *testing.T) {
 	onStage(t, func(ctx context.Context, s *stage) {
 		var got []int
-		s.HandleTell("n", func(_ context.Context, _ transport.Peer, m []byte) { got = append(got, len(m)) })
+		s.HandleTell("n", transport.Anyone, func(_ context.Context, _ transport.Peer, m []byte) { got = append(got, len(m)) })
 		many, big := s.accept(peerNamed("many")), s.accept(peerNamed("big"))
 		for range 4100 {
 			s.frame(many, 0, noteFrame(1))

@@ -58,10 +58,10 @@ func TestBulkTakesNothingFromControl(t *testing.T) {
 // TestEachClassHasPlaces for requests of its own.
 func TestEachClassHasPlaces(t *testing.T) {
 	onStage(t, func(ctx context.Context, s *stage) {
-		s.Handle("t/hold", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+		s.Handle("t/hold", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
 			return nil, clock.Sleep(ctx, s.loop, time.Hour)
 		})
-		s.Handle("t/echo", echo)
+		s.Handle("t/echo", transport.Anyone, echo)
 		bulk, control := s.acceptOn(s.peer, transport.Bulk), s.accept(s.peer)
 		for i := range transport.HandlersPerPeerMax + 1 {
 			s.host.handler.Frame(bulk, request(uint64(i+1), 1_000_000, "t/hold", nil))
@@ -77,7 +77,7 @@ func TestEachClassHasPlaces(t *testing.T) {
 // need.
 func TestUnusedBulkConnsAreRetired(t *testing.T) {
 	onStage(t, func(ctx context.Context, s *stage) {
-		s.Handle("t/echo", echo)
+		s.Handle("t/echo", transport.Anyone, echo)
 		control := s.accept(s.peer)
 		failure, over := calling(s, s.peer, transport.Bulk, 10)
 		s.sleep(ctx, time.Millisecond)

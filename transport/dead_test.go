@@ -16,7 +16,7 @@ import (
 // once while the next dial finds out; when it has, or the peer calls, they do not.
 func TestDeadPeerIsWaitedForOnce(t *testing.T) {
 	withScript(t, func(ctx context.Context, s *script) {
-		s.Handle("t/none", func(context.Context, transport.Peer, []byte) ([]byte, error) { return nil, nil })
+		s.Handle("t/none", transport.Anyone, func(context.Context, transport.Peer, []byte) ([]byte, error) { return nil, nil })
 		fails := func(why string) {
 			_, err := s.Call(ctx, s.peer, "t/call", nil)
 			require.Equal(t, transport.Unreachable, transport.KindOf(err), "%v", err)

@@ -9,24 +9,46 @@ type Directory interface {
 	Peers(service string) []Peer
 }
 
-// StaticDirectory is a Directory from configuration.
+// StaticDirectory is a Directory from configuration, and the Authority that goes
+// with it: whoever is listed is a member, and may offer what it is listed for.
 type StaticDirectory struct {
 	byService map[string][]Peer
+	grants    map[Peer]Grants
 }
+
+var _ Authority = (*StaticDirectory)(nil)
 
 // NewStaticDirectory returns an empty directory.
 func NewStaticDirectory() *StaticDirectory {
-	return &StaticDirectory{byService: map[string][]Peer{}}
+	return &StaticDirectory{byService: map[string][]Peer{}, grants: map[Peer]Grants{}}
 }
 
-// Add records that p offers services.
+// Add records that p is a member and offers services, if any.
 func (d *StaticDirectory) Add(p Peer, services ...string) {
+	d.Grant(p, services...)
 	for _, s := range services {
 		list := d.byService[s]
 		if i, found := slices.BinarySearchFunc(list, p, Peer.Compare); !found {
 			d.byService[s] = slices.Insert(slices.Clone(list), i, p)
 		}
 	}
+}
+
+// Grant records that p is a member and may offer services, without listing it for them.
+func (d *StaticDirectory) Grant(p Peer, services ...string) {
+	g := d.grants[p]
+	for _, s := range services {
+		if i, found := slices.BinarySearch(g.Services, s); !found {
+			g.Services = slices.Insert(slices.Clone(g.Services), i, s)
+		}
+	}
+	d.grants[p] = g
+}
+
+// Grants implements Authority. The caller must not change the slice.
+func (d *StaticDirectory) Grants(p Peer) (g Grants, known bool) {
+	g, known = d.grants[p]
+	return g, known
 }
 
 // Peers implements Directory. The caller must not change the slice.

@@ -8,7 +8,7 @@
 // mostly through the typed values [Method], [Note] and [Topic]:
 //
 //	// package xapi: what crosses the wire
-//	var Get = transport.Method[GetRequest, GetResponse]{Name: "tns/get"}
+//	var Get = transport.Method[GetRequest, GetResponse]{Name: "tns/get", Rule: transport.Member}
 //
 //	// the service
 //	xapi.Get.Serve(ep, func(ctx context.Context, from transport.Peer, r xapi.GetRequest) (xapi.GetResponse, error) {
@@ -44,6 +44,15 @@
 //
 // An [Error] has a [Kind], which survives the wire, and callers decide on that
 // alone.
+//
+// # Who may call what
+//
+// Each method, note, stream and topic declares a [Rule] beside its name: anyone, members
+// of the cloud, or members that may offer one of some services. The engine asks the one
+// [Authority] of the node who the authenticated peer is, and compares, before it decodes
+// anything: whom the rule does not allow gets NotAllowed, and its notes and publications
+// are dropped. A method without a rule cannot be registered. Services do not repeat
+// the check; whose an object is they decide by the peer that they are given.
 //
 // # Who owns bytes
 //

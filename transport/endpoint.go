@@ -41,20 +41,21 @@ func (ep *Endpoint) Loop() clock.Loop { return ep.loop }
 // Handle serves a method. Each request runs as a task; at most HandlersPerPeerMax at once from one
 // peer; further ones are refused. The handler owns request; the response is handed over. An error
 // crosses the wire with its Kind, Op and the first KiB of its Text; one without a Kind is Internal.
-// A method has one handler on a node: a second one is a bug.
-func (ep *Endpoint) Handle(name string, h func(ctx context.Context, from Peer, request []byte) ([]byte, error)) {
-	ep.register(&method{ep: ep, name: name, task: "serve " + name, request: h})
+// A method has one handler on a node: a second one is a bug. Whom rule does not
+// allow gets NotAllowed, and the handler does not hear of it.
+func (ep *Endpoint) Handle(name string, rule Rule, h func(ctx context.Context, from Peer, request []byte) ([]byte, error)) {
+	ep.register(&method{ep: ep, name: name, rule: rule, task: "serve " + name, request: h})
 }
 
 // HandleTell serves a note. The handler owns message.
-func (ep *Endpoint) HandleTell(name string, h func(ctx context.Context, from Peer, message []byte)) {
-	ep.register(&method{ep: ep, name: name, note: h})
+func (ep *Endpoint) HandleTell(name string, rule Rule, h func(ctx context.Context, from Peer, message []byte)) {
+	ep.register(&method{ep: ep, name: name, rule: rule, note: h})
 }
 
 // HandleStream serves streams; the stream is reset when h returns, unless it
 // was closed. ctx ends when the stream is reset or its conn is lost.
-func (ep *Endpoint) HandleStream(name string, h func(ctx context.Context, from Peer, hello []byte, s *Stream)) {
-	ep.register(&method{ep: ep, name: name, task: "stream " + name, stream: h})
+func (ep *Endpoint) HandleStream(name string, rule Rule, h func(ctx context.Context, from Peer, hello []byte, s *Stream)) {
+	ep.register(&method{ep: ep, name: name, rule: rule, task: "stream " + name, stream: h})
 }
 
 // StreamHandler serves streams as the function of [Endpoint.HandleStream] does, each on a
@@ -69,11 +70,11 @@ type StreamHandler interface {
 // and reaches what it has in common with its service by clock.Within or in a
 // clock.Owned. A handler that holds anything else through which it could reach that is
 // a bug, see clock.CheckShareable.
-func (ep *Endpoint) HandleStreamApart(name string, h StreamHandler) {
+func (ep *Endpoint) HandleStreamApart(name string, rule Rule, h StreamHandler) {
 	if err := clock.CheckShareable(h); err != nil {
 		panic(fmt.Sprintf("transport: the handler of %s cannot have loops of its own: %v", name, err))
 	}
-	ep.register(&method{ep: ep, name: name, task: "stream " + name, stream: h.ServeStream, apart: true})
+	ep.register(&method{ep: ep, name: name, rule: rule, task: "stream " + name, stream: h.ServeStream, apart: true})
 }
 
 // mustBeHome: an endpoint on a branch has no handlers. They would outlive what the
@@ -84,8 +85,15 @@ func (ep *Endpoint) mustBeHome(name string) {
 	}
 }
 
+func mustBeRule(name string, rule Rule) {
+	if !rule.IsRule() {
+		panic(fmt.Sprintf("transport: %q has no rule that says who may call it: Anyone, Member or Offers", name))
+	}
+}
+
 func (ep *Endpoint) register(m *method) {
 	ep.mustBeHome(m.name)
+	mustBeRule(m.name, m.rule)
 	e := ep.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()

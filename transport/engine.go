@@ -40,6 +40,7 @@ type Engine struct {
 	dir  Directory
 	self Peer
 
+	authority Authority
 	admit     func(Peer) bool
 	publisher Publisher
 	meddler   Meddler // nil in the real world
@@ -77,7 +78,8 @@ func Admit(admit func(Peer) bool) Option { return func(e *Engine) { e.admit = ad
 func PublishWith(p Publisher) Option { return func(e *Engine) { e.publisher = p } }
 
 // NewEngine returns an engine over host. It reads the time of loop, the node's
-// own, which is not a service's.
+// own, which is not a service's. A dir that is an Authority as well says who may call
+// what, unless AuthorizeBy names another; without any, all peers are strangers.
 func NewEngine(host Host, loop clock.Loop, dir Directory, options ...Option) *Engine {
 	e := &Engine{
 		host: host, loop: loop, dir: dir, self: host.ID(),
@@ -90,7 +92,10 @@ func NewEngine(host Host, loop clock.Loop, dir Directory, options ...Option) *En
 		methods: map[string]*method{},
 		topics:  map[string]*subscription{},
 	}
-	e.publisher = fanOut{e}
+	e.publisher, e.authority = fanOut{e}, strangers{}
+	if a, ok := dir.(Authority); ok {
+		e.authority = a
+	}
 	e.meddler, _ = host.(Meddler)
 	for _, o := range options {
 		o(e)
@@ -254,13 +259,13 @@ func (e *Engine) receive(s *session, f frame, a *actions) error {
 	return nil
 }
 
-// hear dispatches a note or a publication.
+// hear dispatches a note or a publication. One that its sender is not allowed is dropped.
 func (e *Engine) hear(from Peer, f frame, a *actions) {
 	if f.typ == framePublication {
 		if sub := e.topics[string(f.name)]; sub != nil {
 			e.published(sub, from, f.message, a)
 		}
-	} else if m := e.methods[string(f.name)]; m != nil && m.note != nil {
+	} else if m := e.methods[string(f.name)]; m != nil && m.note != nil && e.allowed(from, m.rule) == nil {
 		e.deliver(m, from, f.message, a)
 	}
 }

@@ -42,11 +42,12 @@ func echo(_ context.Context, _ transport.Peer, request []byte) ([]byte, error) {
 func TestCall(t *testing.T) {
 	net, dir := transporttest.NewPipeNet(), transport.NewStaticDirectory()
 	a, b := newNode(t, net, "a", dir), newNode(t, net, "b", dir)
-	b.Handle("test/echo", echo)
-	b.Handle("test/fail", func(context.Context, transport.Peer, []byte) ([]byte, error) {
+	dir.Add(a.Self())
+	b.Handle("test/echo", transport.Anyone, echo)
+	b.Handle("test/fail", transport.Anyone, func(context.Context, transport.Peer, []byte) ([]byte, error) {
 		return nil, transport.New(transport.Conflict, "test/fail", "stale token")
 	})
-	a.Handle("test/echo", echo)
+	a.Handle("test/echo", transport.Anyone, echo)
 	var got, self []byte
 	var err, failed, unknown, nobody error
 	a.do(t, func(ctx context.Context) {
@@ -68,11 +69,11 @@ func TestCall(t *testing.T) {
 
 func TestPanicOnSecondHandler(t *testing.T) {
 	a := newNode(t, transporttest.NewPipeNet(), "a", transport.NewStaticDirectory())
-	a.Handle("test/echo", echo)
-	require.Panics(t, func() { a.Handle("test/echo", echo) })
+	a.Handle("test/echo", transport.Anyone, echo)
+	require.Panics(t, func() { a.Handle("test/echo", transport.Anyone, echo) })
 	a.Close()
 	other := a.engine.Endpoint(a.loop)
-	require.NotPanics(t, func() { other.Handle("test/echo", echo) })
+	require.NotPanics(t, func() { other.Handle("test/echo", transport.Anyone, echo) })
 }
 
 func TestMalformedFrameCostsTheConn(t *testing.T) {
@@ -106,7 +107,7 @@ func TestUnknownFramesAreSkipped(t *testing.T) {
 func TestStoppedIsUnwrapped(t *testing.T) {
 	net, dir := transporttest.NewPipeNet(), transport.NewStaticDirectory()
 	a, b := newNode(t, net, "a", dir), newNode(t, net, "b", dir)
-	b.Handle("test/wait", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+	b.Handle("test/wait", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
 		return nil, clock.Sleep(ctx, b.loop, time.Hour)
 	})
 	var err error

@@ -20,9 +20,10 @@ const (
 	Refused                     // the callee will not: busy, over capacity, not its job
 	Invalid                     // the request makes no sense; trying again is useless
 	Stopped                     // this node, or its loop, has stopped
+	NotAllowed                  // the method's rule is for others: no handler has heard of it
 )
 
-var kindNames = [...]string{"unknown", "internal", "unreachable", "timeout", "not found", "conflict", "refused", "invalid", "stopped"}
+var kindNames = [...]string{"unknown", "internal", "unreachable", "timeout", "not found", "conflict", "refused", "invalid", "stopped", "not allowed"}
 
 func (k Kind) String() string {
 	if int(k) >= len(kindNames) {
@@ -54,12 +55,12 @@ func Answered(err error) bool {
 }
 
 // MayHaveRun reports whether a call that failed with err may have done at the peer what
-// it was to do, or a part of that. It has not after NotFound, Conflict, Refused and Invalid,
+// it was to do, or a part of that. It has not after NotFound, Conflict, Refused, Invalid and NotAllowed,
 // and if there was no conn to send it on.
 func MayHaveRun(err error) bool {
 	var e *Error
 	switch KindOf(err) {
-	case 0, NotFound, Conflict, Refused, Invalid:
+	case 0, NotFound, Conflict, Refused, Invalid, NotAllowed:
 		return false
 	}
 	return !errors.As(err, &e) || !e.unsent

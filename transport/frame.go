@@ -169,7 +169,7 @@ func decodeFrame(data []byte) (frame, error) {
 func (f frame) err() *Error {
 	kind := f.kind
 	switch {
-	case kind == 0 || kind > Stopped:
+	case kind == 0 || kind > NotAllowed:
 		kind = Internal
 	case kind == Stopped:
 		kind = Unreachable

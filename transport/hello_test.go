@@ -32,8 +32,8 @@ func TestNodesOfTwoReleasesMeet(t *testing.T) {
 	} {
 		net := transporttest.NewPipeNet()
 		a, b := speaking(t, net, "a", row.aMin, row.aMax), speaking(t, net, "b", row.bMin, row.bMax)
-		a.Handle("t/echo", echo)
-		b.Handle("t/echo", echo)
+		a.Handle("t/echo", transport.Anyone, echo)
+		b.Handle("t/echo", transport.Anyone, echo)
 		for _, ends := range [][2]*node{{a, b}, {b, a}} {
 			from, to := ends[0], ends[1]
 			from.do(t, func(ctx context.Context) {
@@ -55,7 +55,7 @@ func TestNodesOfTwoReleasesMeet(t *testing.T) {
 func TestHighestCommonVersion(t *testing.T) {
 	net := transporttest.NewPipeNet()
 	a, b := speaking(t, net, "a", 2, 7), speaking(t, net, "b", 1, 5)
-	b.Handle("t/echo", echo)
+	b.Handle("t/echo", transport.Anyone, echo)
 	a.do(t, func(ctx context.Context) {
 		_, err := a.Call(ctx, b.Self(), "t/echo", nil)
 		require.NoError(t, err)

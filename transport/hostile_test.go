@@ -113,7 +113,7 @@ func TestFarDeadlines(t *testing.T) {
 func TestAbandonedStreamsTakePlaces(t *testing.T) {
 	onStage(t, func(ctx context.Context, s *stage) {
 		served := 0
-		s.HandleStream("t/s", func(_ context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
+		s.HandleStream("t/s", transport.Anyone, func(_ context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
 			served++
 			require.NoError(t, st.CloseWrite())
 		})

@@ -56,7 +56,7 @@ func (e *Engine) again(s *session, f frame, a *actions) {
 // first one may be gone.
 func (e *Engine) serveAgain(s *session, f frame, a *actions) {
 	m := e.methods[string(f.name)]
-	if m == nil || m.request == nil || e.crowded(s.link, len(f.message)) {
+	if m == nil || m.request == nil || e.allowed(s.remote.peer, m.rule) != nil || e.crowded(s.link, len(f.message)) {
 		return
 	}
 	sv := e.take(m, s, f)

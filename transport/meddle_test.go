@@ -40,16 +40,16 @@ func TestMeddlersHaveMessagesComeTwice(t *testing.T) {
 			clear(m)
 		}
 		fails := false
-		s.Handle("t/call", func(_ context.Context, _ transport.Peer, m []byte) ([]byte, error) {
+		s.Handle("t/call", transport.Anyone, func(_ context.Context, _ transport.Peer, m []byte) ([]byte, error) {
 			seen("call", m)
 			if fails {
 				return nil, transport.New(transport.Conflict, "t/call", "no")
 			}
 			return []byte("ok"), nil
 		})
-		s.HandleTell("t/note", func(_ context.Context, _ transport.Peer, m []byte) { seen("note", m) })
-		s.Subscribe("t/topic", func(_ context.Context, _ transport.Peer, m []byte) { seen("topic", m) })
-		s.HandleStream("t/stream", func(_ context.Context, _ transport.Peer, m []byte, _ *transport.Stream) { seen("stream", m) })
+		s.HandleTell("t/note", transport.Anyone, func(_ context.Context, _ transport.Peer, m []byte) { seen("note", m) })
+		s.Subscribe("t/topic", transport.Anyone, func(_ context.Context, _ transport.Peer, m []byte) { seen("topic", m) })
+		s.HandleStream("t/stream", transport.Anyone, func(_ context.Context, _ transport.Peer, m []byte, _ *transport.Stream) { seen("stream", m) })
 		named := func(typ byte, name, text string) []byte {
 			return append(append([]byte{typ, byte(len(name))}, name...), text...)
 		}

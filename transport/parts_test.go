@@ -42,7 +42,7 @@ func noteFrame(n int) []byte { return append([]byte{typeNote, 1, 'n'}, make([]by
 // listen counts the bytes of the notes that arrive, and returns how many came.
 func (s *script) listen(ctx context.Context, t *testing.T, want int) func() {
 	got := []int{}
-	s.HandleTell("n", func(_ context.Context, _ transport.Peer, m []byte) { got = append(got, len(m)) })
+	s.HandleTell("n", transport.Anyone, func(_ context.Context, _ transport.Peer, m []byte) { got = append(got, len(m)) })
 	return func() {
 		for len(got) < want {
 			require.NoError(t, s.loop.Park(ctx, func(wake func()) { s.loop.AfterFunc(time.Millisecond, wake) }))

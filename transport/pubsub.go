@@ -39,10 +39,11 @@ func ServiceOf(topic string) string {
 
 // Subscribe receives others' publications on a topic; with the engine's own fan-out in the order in
 // which each of them published it. A topic may have several subscribers on a node. A node that is
-// not of the audience receives nothing.
-func (ep *Endpoint) Subscribe(topic string, h func(ctx context.Context, from Peer, message []byte)) {
+// not of the audience receives nothing. What the rule does not allow its publisher is dropped.
+func (ep *Endpoint) Subscribe(topic string, rule Rule, h func(ctx context.Context, from Peer, message []byte)) {
 	ServiceOf(topic)
 	ep.mustBeHome(topic)
+	mustBeRule(topic, rule)
 	e := ep.engine
 	e.do(func(a *actions) {
 		sub := e.topics[topic]
@@ -51,7 +52,7 @@ func (ep *Endpoint) Subscribe(topic string, h func(ctx context.Context, from Pee
 			e.topics[topic] = sub
 			a.add(func() { e.join(topic, sub) })
 		}
-		sub.methods = append(sub.methods, &method{ep: ep, name: topic, note: h})
+		sub.methods = append(sub.methods, &method{ep: ep, name: topic, rule: rule, note: h})
 	})
 }
 
@@ -95,6 +96,9 @@ func (sub *subscription) leave(a *actions) {
 // published hands a publication to the subscribers. Each owns what it gets.
 func (e *Engine) published(sub *subscription, from Peer, message []byte, a *actions) {
 	for i, m := range sub.methods {
+		if e.allowed(from, m.rule) != nil {
+			continue
+		}
 		if i > 0 {
 			message = slices.Clone(message)
 		}

@@ -19,17 +19,17 @@ func TestAnyFramesFromAPeer(t *testing.T) {
 		var err error
 		steps := rapid.SliceOfN(rapid.Custom(drawStep), 1, 60).Draw(rt, "steps")
 		withScript(t, func(ctx context.Context, s *script) {
-			s.Handle("call", echo)
-			s.Handle("hold", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+			s.Handle("call", transport.Anyone, echo)
+			s.Handle("hold", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
 				return nil, clock.Sleep(ctx, s.loop, 1<<40)
 			})
-			s.HandleTell("tell", func(context.Context, transport.Peer, []byte) {})
-			s.HandleStream("read", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
+			s.HandleTell("tell", transport.Anyone, func(context.Context, transport.Peer, []byte) {})
+			s.HandleStream("read", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
 				for _, err := st.Recv(ctx); err == nil; _, err = st.Recv(ctx) {
 				}
 			})
-			s.HandleStream("drop", func(context.Context, transport.Peer, []byte, *transport.Stream) {})
-			s.HandleStream("done", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) { _ = st.CloseWrite() })
+			s.HandleStream("drop", transport.Anyone, func(context.Context, transport.Peer, []byte, *transport.Stream) {})
+			s.HandleStream("done", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) { _ = st.CloseWrite() })
 			c := s.accept()
 			for _, step := range steps {
 				switch {

@@ -282,10 +282,10 @@ func TestBreachesOfTheProtocol(t *testing.T) {
 		"too long a message":    {{open, 1, 4, 'r', 'e', 'a', 'd'}, append([]byte{data, 1}, make([]byte, transport.StreamMessageLenMax+1)...)},
 	} {
 		withScript(t, func(_ context.Context, s *script) {
-			s.Handle("hold", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+			s.Handle("hold", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
 				return nil, clock.Sleep(ctx, s.loop, time.Hour)
 			})
-			s.HandleStream("read", func(context.Context, transport.Peer, []byte, *transport.Stream) {})
+			s.HandleStream("read", transport.Anyone, func(context.Context, transport.Peer, []byte, *transport.Stream) {})
 			c := s.accept()
 			for i, f := range frames {
 				require.False(t, c.closed, "%s: at frame %d", name, i)

@@ -12,6 +12,7 @@ import (
 type method struct {
 	ep      *Endpoint
 	name    string
+	rule    Rule
 	task    string // the name of its tasks
 	request func(ctx context.Context, from Peer, request []byte) ([]byte, error)
 	note    func(ctx context.Context, from Peer, message []byte)
@@ -38,8 +39,11 @@ func (e *Engine) serve(s *session, f frame, a *actions) error {
 		return fmt.Errorf("request %d came twice", f.id)
 	}
 	m := e.methods[string(f.name)]
-	if m == nil || m.request == nil {
-		e.refuse(s, frameFailure, f, "not served here", a)
+	if m != nil && m.request == nil {
+		m = nil
+	}
+	if err := e.allowed(s.remote.peer, m.who()); err != nil {
+		e.refuse(s, frameFailure, f, err, a)
 		return nil
 	}
 	sv := e.newServing(m, s, f, frameFailure, a)
@@ -58,8 +62,16 @@ func (e *Engine) startRequest(sv *serving, f frame, a *actions) {
 	})
 }
 
-func (e *Engine) refuse(s *session, typ frameType, f frame, text string, a *actions) {
-	failure := encodeFailure(typ, f.id, &Error{Kind: Refused, Op: printable(f.name), Text: text})
+// who is the rule of a method; of none it is none.
+func (m *method) who() Rule {
+	if m == nil {
+		return Rule{}
+	}
+	return m.rule
+}
+
+func (e *Engine) refuse(s *session, typ frameType, f frame, err *Error, a *actions) {
+	failure := encodeFailure(typ, f.id, err.withOp(printable(f.name)))
 	if typ == frameReset {
 		e.urgent(s, failure, a)
 	} else {
@@ -67,10 +79,12 @@ func (e *Engine) refuse(s *session, typ frameType, f frame, text string, a *acti
 	}
 }
 
+var errBusy = &Error{Kind: Refused, Text: "busy"}
+
 // newServing takes one of the peer's places, or refuses and returns nil.
 func (e *Engine) newServing(m *method, s *session, f frame, refusal frameType, a *actions) *serving {
 	if e.crowded(s.link, len(f.message)) {
-		e.refuse(s, refusal, f, "busy", a)
+		e.refuse(s, refusal, f, errBusy, a)
 		return nil
 	}
 	return e.take(m, s, f)

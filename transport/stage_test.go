@@ -47,7 +47,9 @@ func onStageWith(t *testing.T, m transport.Meddler, f func(ctx context.Context, 
 		if m != nil {
 			host = meddlingHost{s.host, m}
 		}
-		s.engine = transport.NewEngine(host, s.loop, transport.NewStaticDirectory())
+		dir := transport.NewStaticDirectory()
+		dir.Add(s.peer)
+		s.engine = transport.NewEngine(host, s.loop, dir)
 		s.Endpoint = s.engine.Endpoint(s.loop)
 		defer func() {
 			require.NoError(t, s.engine.Close())

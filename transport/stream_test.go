@@ -171,7 +171,7 @@ type served struct {
 func (s *stage) serveStream(ctx context.Context, c *scriptConn, id uint64) *served {
 	sv := &served{}
 	wakes := false
-	s.HandleStream("t/s", func(ctx context.Context, from transport.Peer, hello []byte, st *transport.Stream) {
+	s.HandleStream("t/s", transport.Anyone, func(ctx context.Context, from transport.Peer, hello []byte, st *transport.Stream) {
 		require.Equal(s.t, "hi", string(hello))
 		require.Equal(s.t, s.peer, from)
 		sv.Stream, sv.ctx = st, ctx

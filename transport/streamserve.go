@@ -94,8 +94,11 @@ func (e *Engine) openedByPeer(s *session, f frame, a *actions) error {
 	}
 	s.streamTheirs = f.id
 	m := e.methods[string(f.name)]
-	if m == nil || m.stream == nil {
-		e.refuse(s, frameReset, f, "not served here", a)
+	if m != nil && m.stream == nil {
+		m = nil
+	}
+	if err := e.allowed(s.remote.peer, m.who()); err != nil {
+		e.refuse(s, frameReset, f, err, a)
 		return nil
 	}
 	sv := e.newServing(m, s, f, frameReset, a)

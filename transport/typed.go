@@ -60,11 +60,12 @@ func Decode(data []byte, v any) error {
 
 // Method is a typed call. Declare one per method in a service's xapi package:
 //
-//	var Push = transport.Method[PushRequest, PushResponse]{Name: "patrick/push"}
+//	var Push = transport.Method[PushRequest, PushResponse]{Name: "patrick/push", Rule: transport.Member}
 //
-// Its calls travel over the conn of its Class.
+// Its calls travel over the conn of its Class. Rule is who may call it.
 type Method[Req, Resp any] struct {
 	Name  string
+	Rule  Rule
 	Class Class
 }
 
@@ -79,7 +80,7 @@ func (m Method[Req, Resp]) Call(ctx context.Context, ep *Endpoint, to Peer, req 
 
 // Serve handles the method.
 func (m Method[Req, Resp]) Serve(ep *Endpoint, h func(ctx context.Context, from Peer, req Req) (Resp, error)) {
-	ep.Handle(m.Name, func(ctx context.Context, from Peer, raw []byte) ([]byte, error) {
+	ep.Handle(m.Name, m.Rule, func(ctx context.Context, from Peer, raw []byte) ([]byte, error) {
 		var req Req
 		if err := Decode(raw, &req); err != nil {
 			return nil, err
@@ -92,8 +93,11 @@ func (m Method[Req, Resp]) Serve(ep *Endpoint, h func(ctx context.Context, from 
 	})
 }
 
-// Note is a typed one-way message to one peer.
-type Note[M any] struct{ Name string }
+// Note is a typed one-way message to one peer. Rule is who may send it.
+type Note[M any] struct {
+	Name string
+	Rule Rule
+}
 
 // Tell sends it, best effort.
 func (n Note[M]) Tell(ep *Endpoint, to Peer, m M) error {
@@ -102,18 +106,54 @@ func (n Note[M]) Tell(ep *Endpoint, to Peer, m M) error {
 
 // Serve handles it. Undecodable messages are dropped.
 func (n Note[M]) Serve(ep *Endpoint, h func(ctx context.Context, from Peer, m M)) {
-	ep.HandleTell(n.Name, decoded(h))
+	ep.HandleTell(n.Name, n.Rule, decoded(h))
 }
 
-// Topic is a typed publication. Name is "<service>/<name>".
-type Topic[M any] struct{ Name string }
+// RawNote is a note that encodes itself.
+type RawNote struct {
+	Name string
+	Rule Rule
+}
+
+// Tell sends it, best effort.
+func (n RawNote) Tell(ep *Endpoint, to Peer, message []byte) error {
+	return ep.Tell(to, n.Name, message)
+}
+
+// Serve handles it.
+func (n RawNote) Serve(ep *Endpoint, h func(ctx context.Context, from Peer, message []byte)) {
+	ep.HandleTell(n.Name, n.Rule, h)
+}
+
+// Topic is a typed publication. Name is "<service>/<name>". Rule is who may publish.
+type Topic[M any] struct {
+	Name string
+	Rule Rule
+}
+
+// StreamName is the name of a stream and who may open it. What its messages are, its
+// api says.
+type StreamName struct {
+	Name string
+	Rule Rule
+}
+
+// Open opens a stream, see Endpoint.OpenStream.
+func (n StreamName) Open(ctx context.Context, ep *Endpoint, to Peer, hello []byte) (*Stream, error) {
+	return ep.OpenStream(ctx, to, n.Name, hello)
+}
+
+// Serve handles it, see Endpoint.HandleStream.
+func (n StreamName) Serve(ep *Endpoint, h func(ctx context.Context, from Peer, hello []byte, s *Stream)) {
+	ep.HandleStream(n.Name, n.Rule, h)
+}
 
 // Publish sends it to the topic's audience.
 func (t Topic[M]) Publish(ep *Endpoint, m M) { ep.Publish(t.Name, ep.Written(Encode(m))) }
 
 // Subscribe receives it. Undecodable messages are dropped.
 func (t Topic[M]) Subscribe(ep *Endpoint, h func(ctx context.Context, from Peer, m M)) {
-	ep.Subscribe(t.Name, decoded(h))
+	ep.Subscribe(t.Name, t.Rule, decoded(h))
 }
 
 func decoded[M any](h func(ctx context.Context, from Peer, m M)) func(context.Context, Peer, []byte) {

@@ -15,9 +15,9 @@ import (
 type addRequest struct{ A, B int }
 
 var (
-	add   = transport.Method[addRequest, int]{Name: "sum/add"}
-	note  = transport.Note[string]{Name: "sum/note"}
-	topic = transport.Topic[string]{Name: "sum/topic"}
+	add   = transport.Method[addRequest, int]{Name: "sum/add", Rule: transport.Member}
+	note  = transport.Note[string]{Name: "sum/note", Rule: transport.Member}
+	topic = transport.Topic[string]{Name: "sum/topic", Rule: transport.Member}
 )
 
 func TestTypedValues(t *testing.T) {
@@ -129,7 +129,7 @@ func TestPublishWithAndAdmit(t *testing.T) {
 	ep := engine.Endpoint(loop)
 	var got []string
 	for _, name := range []string{"s/t", "other/t"} {
-		ep.Subscribe(name, func(_ context.Context, _ transport.Peer, m []byte) { got = append(got, string(m)) })
+		ep.Subscribe(name, transport.Anyone, func(_ context.Context, _ transport.Peer, m []byte) { got = append(got, string(m)) })
 	}
 	require.NoError(t, clock.Do(context.Background(), loop, func(ctx context.Context) {
 		ep.Publish("s/t", []byte("out"))

@@ -177,7 +177,7 @@ func TestKindsOfErrors(t *testing.T) {
 	require.Equal(t, "op: conflict: text", conflict.Error())
 	require.Equal(t, "timeout", (&Error{Kind: Timeout}).Error())
 	require.Equal(t, "unknown", Kind(200).String())
-	require.Equal(t, "unknown", (Stopped + 1).String())
+	require.Equal(t, "unknown", (NotAllowed + 1).String())
 	require.Equal(t, "stopped", Stopped.String())
 }
 

@@ -24,7 +24,7 @@ type (
 )
 
 // Add is the only method.
-var Add = transport.Method[AddRequest, AddResponse]{Name: "counter/add"}
+var Add = transport.Method[AddRequest, AddResponse]{Name: "counter/add", Rule: transport.Member}
 
 // beforeSync is where a story can plant a bug: what is dropped here is acknowledged
 // and not on the disk.

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/transport"
 )
 
 // Caller is a member that offers nothing and speaks with the others.
@@ -14,9 +15,10 @@ type Caller struct {
 	Env node.Env
 }
 
-// Caller adds a member and starts it.
-func (c *Cloud) Caller(name string) *Caller {
+// Caller adds a member and starts it. grants are services that it may offer, though it does not.
+func (c *Cloud) Caller(name string, grants ...string) *Caller {
 	caller := &Caller{}
+	c.Directory.Grant(transport.NewIdentity([]byte(name)).Peer(), grants...)
 	caller.Machine = c.Add(name, node.Configured{Spec: Part("caller", func(env node.Env) { caller.Env = env })})
 	caller.Start()
 	return caller

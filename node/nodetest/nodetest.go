@@ -67,6 +67,7 @@ func Run(t *testing.T, f func(c *Cloud)) {
 // Add makes a member of the cloud, which is not up yet.
 func (c *Cloud) Add(name string, services ...node.Configured) *Machine {
 	m := &Machine{cloud: c, Name: name, Identity: transport.NewIdentity([]byte(name)), Disk: memdisk.New(), services: services}
+	c.Directory.Add(m.Peer())
 	for _, s := range services {
 		c.Directory.Add(m.Peer(), s.Spec.Name)
 	}
@@ -147,6 +148,9 @@ func (m *Machine) end() {
 // Service is a running service of the node; look into it in a turn of its loop,
 // see [Machine.Do].
 func (m *Machine) Service(name string) node.Service { return m.node.Service(name) }
+
+// Served lists what the node serves.
+func (m *Machine) Served() []transport.Served { return m.node.Served() }
 
 // Up reports whether the node is up.
 func (m *Machine) Up() bool { return m.node != nil }

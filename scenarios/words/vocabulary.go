@@ -15,25 +15,30 @@ import (
 	"github.com/taucloud/tau/scenarios/words/replicas"
 	"github.com/taucloud/tau/scenarios/words/versions"
 	"github.com/taucloud/tau/services"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/sim/scenario"
 )
 
 // Vocabulary is all that a scenario may speak of.
 func Vocabulary() scenario.Vocabulary {
 	return scenario.Vocabulary{
-		Command:   "dreamland",
-		Package:   "github.com/taucloud/tau/scenarios/words",
-		Services:  services.Catalogue(ports.Simulated()),
-		Always:    services.Always(),
-		Rules:     services.Rules(),
-		Actions:   slices.Concat(jobs.Actions(), versions.Actions(), items.Actions()),
-		Qualities: slices.Concat(jobs.Qualities(), items.Qualities()),
-		Places:    slices.Concat(jobs.Places(), items.Places()),
-		Auditors:  audit.Auditors(),
-		Series:    slices.Concat(jobs.Series(), versions.Series(), items.Series(), members.Series()),
-		Figures:   slices.Concat(jobs.Figures(), items.Figures(), members.Figures(), replicas.Figures()),
-		Measures:  replicas.Measures(),
-		Beliefs:   beliefs.Of,
+		// Users of some stories publish as builders do, and auditors ask hoarders what they
+		// ask each other.
+		ClientOffers: []string{hoarderapi.Service, monkeyapi.Service},
+		Command:      "dreamland",
+		Package:      "github.com/taucloud/tau/scenarios/words",
+		Services:     services.Catalogue(ports.Simulated()),
+		Always:       services.Always(),
+		Rules:        services.Rules(),
+		Actions:      slices.Concat(jobs.Actions(), versions.Actions(), items.Actions()),
+		Qualities:    slices.Concat(jobs.Qualities(), items.Qualities()),
+		Places:       slices.Concat(jobs.Places(), items.Places()),
+		Auditors:     audit.Auditors(),
+		Series:       slices.Concat(jobs.Series(), versions.Series(), items.Series(), members.Series()),
+		Figures:      slices.Concat(jobs.Figures(), items.Figures(), members.Figures(), replicas.Figures()),
+		Measures:     replicas.Measures(),
+		Beliefs:      beliefs.Of,
 		Checks: slices.Concat(
 			about(members.Checks(), "seer"), about(replicas.Checks(), replicas.Services...), about(versions.Checks(), "tns"),
 			about(jobs.PatrickChecks(), "patrick"), about(jobs.MonkeyChecks(), "monkey"), about(items.Checks(), "hoarder"),

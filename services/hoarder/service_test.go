@@ -51,7 +51,7 @@ func inTown(t *testing.T, n int, change func(s *Settings), f func(w *town)) {
 		for _, m := range w.hoarders {
 			m.Start()
 		}
-		w.user = c.Caller("user")
+		w.user = c.Caller("user", "hoarder")
 		w.client = hoarderapi.NewClient(w.user.Env.Wire)
 		f(w)
 	})

@@ -283,7 +283,7 @@ func TestOldFinishedJobsAreForgotten(t *testing.T) {
 		requireKind(t, transport.Conflict, err, "forgotten")
 		_, err = o.logs(jobs[1])
 		requireKind(t, transport.NotFound, err, "forgotten")
-		_, err = o.monkeys[0].finish(patrickapi.FinishRequest{Job: jobs[1], Token: fencing.Token{Attempt: 1}})
+		_, err = o.monkeys[0].finish(patrickapi.FinishRequest{Job: jobs[1], Token: fencing.Token{Attempt: 1, Holder: o.monkeys[0].Peer()}})
 		requireKind(t, transport.Conflict, err, "forgotten")
 		resp, err = o.deliver(aPush("c3", 4))
 		require.NoError(t, err)

@@ -121,8 +121,27 @@ func (r *reach) others(branchID string) []transport.Peer {
 
 // serveAtCoordinator serves a method at the coordinator of the branch that a request is
 // about, and passes the request on elsewhere.
-func serveAtCoordinator[Req, Resp any](s *Service, m transport.Method[Req, Resp], branchID func(Req) string, local func(ctx context.Context, from transport.Peer, req Req) (Resp, error)) {
+func serveAtCoordinator[Req, Resp any](s *Service, m transport.Method[Req, Resp], branchID func(Req) string, local handler[Req, Resp]) {
+	m.Serve(s.env.Wire, atCoordinator(s, m, branchID, local))
+}
+
+type handler[Req, Resp any] = func(ctx context.Context, from transport.Peer, req Req) (Resp, error)
+
+// serveForHolder is serveAtCoordinator for what only the holder of a lock, or who is to
+// be it, may ask: it asks itself, and a patrick passes on only what it was asked so.
+func serveForHolder[Req, Resp any](s *Service, m transport.Method[Req, Resp], about func(Req) (job string, holder transport.Peer), local handler[Req, Resp]) {
+	serve := atCoordinator(s, m, func(r Req) string { job, _ := about(r); return patrickapi.BranchOf(job) }, local)
 	m.Serve(s.env.Wire, func(ctx context.Context, from transport.Peer, req Req) (Resp, error) {
+		if _, holder := about(req); holder != from && !s.isPatrick(from) {
+			var none Resp
+			return none, transport.New(transport.NotAllowed, m.Name, "a monkey speaks for itself")
+		}
+		return serve(ctx, from, req)
+	})
+}
+
+func atCoordinator[Req, Resp any](s *Service, m transport.Method[Req, Resp], branchID func(Req) string, local handler[Req, Resp]) handler[Req, Resp] {
+	return func(ctx context.Context, from transport.Peer, req Req) (Resp, error) {
 		for {
 			coordinator, isSelf, err := s.peers.coordinator(ctx, branchID(req))
 			if err != nil {
@@ -138,5 +157,5 @@ func serveAtCoordinator[Req, Resp any](s *Service, m transport.Method[Req, Resp]
 			}
 			s.peers.learn(coordinator, false) // and try the next in rank
 		}
-	})
+	}
 }

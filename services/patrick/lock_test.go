@@ -34,7 +34,7 @@ func TestOneMonkeyHasAJobAtATime(t *testing.T) {
 		first.do(func(ctx context.Context) { // for somebody else
 			_, err = first.client.Claim(ctx, patrickapi.ClaimRequest{Job: job, Holder: other.Peer()})
 		})
-		requireKind(t, transport.Invalid, err, "for itself")
+		requireKind(t, transport.NotAllowed, err, "for itself")
 		first.do(func(ctx context.Context) { // a later life has forgotten
 			_, err = first.client.Claim(ctx, patrickapi.ClaimRequest{Job: job, Holder: first.Peer(), Incarnation: first.env.Incarnation + 1})
 		})
@@ -45,6 +45,28 @@ func TestOneMonkeyHasAJobAtATime(t *testing.T) {
 		require.Equal(t, patrickapi.Locked, o.job(job).Status)
 		require.Equal(t, token, o.job(job).Token)
 		require.Len(t, o.Facts("job-granted"), 1)
+	})
+}
+
+// What another monkey says about a lock is not believed, whichever patrick it asks.
+func TestAMonkeySpeaksForItself(t *testing.T) {
+	inOffice(t, setup{}, func(o *office) {
+		first, other := o.monkeys[0], o.monkeys[1]
+		job := o.push(aPush("c", 1))
+		token := first.mustClaim(job)
+		for _, p := range o.patricks {
+			other.do(func(ctx context.Context) {
+				_, claim := patrickapi.Claim.Call(ctx, other.env.Wire, p.Peer(), patrickapi.ClaimRequest{Job: job, Holder: first.Peer(), Incarnation: first.env.Incarnation})
+				_, renew := patrickapi.Renew.Call(ctx, other.env.Wire, p.Peer(), patrickapi.RenewRequest{Job: job, Token: token})
+				_, finish := patrickapi.Finish.Call(ctx, other.env.Wire, p.Peer(), patrickapi.FinishRequest{Job: job, Token: token, Success: true, Published: true})
+				for _, err := range []error{claim, renew, finish} {
+					requireKind(t, transport.NotAllowed, err, "speaks for itself")
+				}
+			})
+		}
+		require.Equal(t, patrickapi.Locked, o.job(job).Status)
+		time.Sleep(11 * second)
+		require.Equal(t, []any{"not renewed"}, o.expired(), "and nobody else has renewed it")
 	})
 }
 

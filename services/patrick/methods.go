@@ -1,12 +1,15 @@
 package patrick
 
-import "github.com/taucloud/tau/transport"
+import (
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport"
+)
 
 // The methods by which patricks speak with each other. What others ask of patricks
 // is in patrickapi.
 var (
-	keep = transport.Method[keepRequest, keepResponse]{Name: "patrick/keep"}
-	ping = transport.Method[pingRequest, pingResponse]{Name: "patrick/ping"}
+	keep = transport.Method[keepRequest, keepResponse]{Name: "patrick/keep", Rule: transport.Offers(patrickapi.Service)}
+	ping = transport.Method[pingRequest, pingResponse]{Name: "patrick/ping", Rule: transport.Offers(patrickapi.Service)}
 )
 
 // keepRequest asks another patrick to fetch a tree or a log from the caller and to make it durable.

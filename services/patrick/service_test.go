@@ -64,7 +64,7 @@ func inOffice(t *testing.T, set setup, f func(o *office)) {
 		for _, m := range o.patricks {
 			m.Start()
 		}
-		o.user = c.Caller("user")
+		o.user = c.Caller("user", "monkey")
 		o.client = patrickapi.NewClient(o.user.Env.Wire)
 		f(o)
 	})

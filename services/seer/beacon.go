@@ -108,7 +108,7 @@ func (a *Agent) beat(ctx context.Context) {
 		regular = append(slices.Clip(regular), others[a.turn%len(others)])
 	}
 	for _, seer := range regular {
-		_ = a.env.Wire.Tell(seer, beaconNote, raw) // lost beacons are not repeated: the next one follows
+		_ = beaconNote.Tell(a.env.Wire, seer, raw) // lost beacons are not repeated: the next one follows
 	}
 }
 

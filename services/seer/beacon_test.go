@@ -32,7 +32,7 @@ func listen(c *nodetest.Cloud, name string) *listener {
 	l, began := &listener{}, time.Now()
 	l.machine = c.Add(name, node.Configured{Spec: nodetest.Part(seerapi.Service, func(env node.Env) {
 		l.env = env
-		env.Wire.HandleTell(beaconNote, func(_ context.Context, _ transport.Peer, raw []byte) {
+		beaconNote.Serve(env.Wire, func(_ context.Context, _ transport.Peer, raw []byte) {
 			m, err := decodeBeacon(raw)
 			require.NoError(c, err)
 			l.beacons = append(l.beacons, heardBeacon{time.Since(began), m})

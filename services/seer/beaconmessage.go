@@ -40,13 +40,13 @@ func (m beaconMessage) encode() []byte {
 // Kind Invalid.
 func decodeBeacon(raw []byte) (m beaconMessage, err error) {
 	if len(raw) < headLen {
-		return m, transport.New(transport.Invalid, beaconNote, "too short")
+		return m, transport.New(transport.Invalid, beaconNote.Name, "too short")
 	}
 	m.Life = binary.BigEndian.Uint64(raw)
 	m.At = time.Duration(binary.BigEndian.Uint64(raw[8:]))
 	m.Revision = binary.BigEndian.Uint64(raw[16:])
 	if m.Life == 0 {
-		return m, transport.New(transport.Invalid, beaconNote, "no life has the number 0")
+		return m, transport.New(transport.Invalid, beaconNote.Name, "no life has the number 0")
 	}
 	if len(raw) > headLen {
 		m.Announcement = new(announcement)

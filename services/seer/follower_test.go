@@ -74,6 +74,7 @@ func newTown(service string) *town {
 			return w.answer(i, req)
 		})
 	}
+	dir.Add(transport.Peer{0xff})
 	ep := transport.NewEngine(net.Host(transport.Peer{0xff}), w.loop, dir).Endpoint(w.loop)
 	w.follower = seerapi.Follow(seerapi.NewClient(ep), service, func(m seerapi.Member) seerapi.Member { return m })
 	return w

@@ -55,7 +55,7 @@ func (s *Service) Start(context.Context) error {
 	s.life = newLife(s.env)
 	s.lastTurn = s.env.Loop.Elapsed()
 	s.wokeAt = s.lastTurn
-	s.env.Wire.HandleTell(beaconNote, s.hear)
+	beaconNote.Serve(s.env.Wire, s.hear)
 	answer.Serve(s.env.Wire, s.answer)
 	leave.Serve(s.env.Wire, s.leave)
 	seerapi.Lookup.Serve(s.env.Wire, s.lookup)

@@ -41,7 +41,7 @@ func told(c *nodetest.Caller, seer *nodetest.Machine, service string) (names []s
 func TestSeersKnowEachOther(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		all := seers(c, 3)
-		caller := c.Caller("caller")
+		caller := c.Caller("caller", seerapi.Service)
 		time.Sleep(1900 * time.Millisecond)
 		_, err := told(caller, all[0], "")
 		require.Equal(t, transport.Refused, transport.KindOf(err), "it does not know yet")
@@ -124,7 +124,7 @@ func TestAllPagesAreHeard(t *testing.T) {
 func TestEverySeerIsAskedInTime(t *testing.T) {
 	for n := 1; n <= 12; n++ {
 		nodetest.Run(t, func(c *nodetest.Cloud) {
-			caller := c.Caller("caller")
+			caller := c.Caller("caller", seerapi.Service)
 			c.Directory.Add(caller.Peer(), seerapi.Service)
 			for i := range n - 1 {
 				c.Directory.Add(transport.Peer{byte(20 * i)}, seerapi.Service)
@@ -227,7 +227,7 @@ func TestAStalledSeerDoesNotAnswer(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		s := seers(c, 1)[0]
 		other := c.Add("n", node.Configured{Spec: BeaconSpec()}).Start()
-		caller := c.Caller("caller")
+		caller := c.Caller("caller", seerapi.Service)
 		time.Sleep(10 * time.Second)
 		hold := func(d time.Duration) { turn(c, s, func(s *Service) { s.lastTurn = s.env.Loop.Elapsed() - d }) }
 		hold(2500*time.Millisecond - 1)
@@ -256,7 +256,7 @@ func TestAStalledSeerDoesNotAnswer(t *testing.T) {
 func TestWhatASeerDoesNotBelieve(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		s := seers(c, 1)[0]
-		caller := c.Caller("caller")
+		caller := c.Caller("caller", seerapi.Service)
 		time.Sleep(3 * time.Second)
 		known := func() (m *member) {
 			turn(c, s, func(s *Service) { m = s.table.members[alice] })
@@ -305,7 +305,7 @@ func TestWhatASeerDoesNotBelieve(t *testing.T) {
 func TestChangesOfAnotherRun(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		s := seers(c, 1)[0]
-		caller := c.Caller("caller")
+		caller := c.Caller("caller", seerapi.Service)
 		ask := func(cursor seerapi.Cursor) (page seerapi.ChangesResponse, err error) {
 			caller.Do(func(ctx context.Context) {
 				page, err = seerapi.Changes.Call(ctx, caller.Env.Wire, s.Peer(), seerapi.ChangesRequest{Cursor: cursor})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/fail"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -245,9 +247,39 @@ func TestFaultsOnTheWay(t *testing.T) {
 	}
 }
 
+// Only who makes an attempt speaks for it, but for patricks, and attempts are bounded.
+func TestAttemptsAreTheirMakers(t *testing.T) {
+	inHall(t, 1, nil, func(h *hall) {
+		patrick := h.Caller("closes", "patrick")
+		try := func(c *nodetest.Caller, token fencing.Token) (fence, publish error) {
+			c.Do(func(ctx context.Context) {
+				to := h.replicas[0].Peer()
+				_, fence = tnsapi.Fence.Call(ctx, c.Env.Wire, to, tnsapi.FenceRequest{Project: "p", Branch: "b", Job: "j", Token: token})
+				req := aVersion("j", 1, 1)
+				req.Token = token
+				_, publish = tnsapi.Publish.Call(ctx, c.Env.Wire, to, req)
+			})
+			return fence, publish
+		}
+		fence, publish := try(h.user, fencing.Token{Attempt: 7, Holder: patrick.Peer()})
+		require.Equal(t, transport.NotAllowed, transport.KindOf(fence), "%v", fence)
+		require.Equal(t, transport.NotAllowed, transport.KindOf(publish), "%v", publish)
+		for _, attempt := range []uint64{0, tnsapi.AttemptMax + 1, math.MaxUint64} {
+			fence, publish = try(h.user, fencing.Token{Attempt: attempt, Holder: h.user.Peer()})
+			require.Equal(t, transport.Invalid, transport.KindOf(fence), "%v", fence)
+			require.Equal(t, transport.Invalid, transport.KindOf(publish), "%v", publish)
+		}
+		fence, publish = try(patrick, fencing.Token{Attempt: 3})
+		require.NoError(t, fence, "who closes a job fences for nobody in particular")
+		require.Equal(t, transport.NotAllowed, transport.KindOf(publish), "and publishes nothing: %v", publish)
+		fence, publish = try(h.user, fencing.Token{Attempt: tnsapi.AttemptMax, Holder: h.user.Peer()})
+		require.NoError(t, errors.Join(fence, publish))
+	})
+}
+
 func TestFencesAreFacts(t *testing.T) {
 	inHall(t, 2, nil, func(h *hall) {
-		token := fencing.Token{Attempt: 4, Holder: transport.Peer{1}}
+		token := fencing.Token{Attempt: 4, Holder: userPeer}
 		for range 2 { // once more changes nothing, and is durable
 			h.user.Do(func(ctx context.Context) { require.NoError(t, h.client.Fence(ctx, "p", "b", "j", token)) })
 		}

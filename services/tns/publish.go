@@ -16,9 +16,12 @@ import (
 )
 
 // fence makes a token known.
-func (s *Service) fence(ctx context.Context, _ transport.Peer, req tnsapi.FenceRequest) (tnsapi.FenceResponse, error) {
+func (s *Service) fence(ctx context.Context, from transport.Peer, req tnsapi.FenceRequest) (tnsapi.FenceResponse, error) {
 	if err := checkNames(req.Project, req.Branch, req.Job); err != nil {
 		return tnsapi.FenceResponse{}, err
+	}
+	if err := s.ownAttempt(from, req.Token); err != nil {
+		return tnsapi.FenceResponse{}, s.refused(req.Job, req.Token, err)
 	}
 	if err := s.registry.fence(req); err != nil {
 		return tnsapi.FenceResponse{}, s.refused(req.Job, req.Token, err)
@@ -33,11 +36,14 @@ func (s *Service) fence(ctx context.Context, _ transport.Peer, req tnsapi.FenceR
 }
 
 // publish makes a version visible.
-func (s *Service) publish(ctx context.Context, _ transport.Peer, req tnsapi.PublishRequest) (tnsapi.PublishResponse, error) {
+func (s *Service) publish(ctx context.Context, from transport.Peer, req tnsapi.PublishRequest) (tnsapi.PublishResponse, error) {
 	list := slices.Clone(req.Entries)
 	sortEntries(list)
 	if err := checkPublish(req, list); err != nil {
 		return tnsapi.PublishResponse{}, err
+	}
+	if err := s.ownAttempt(from, req.Token); err != nil {
+		return tnsapi.PublishResponse{}, s.refused(req.Job, req.Token, err)
 	}
 	if err := beforeApply.Hit(ctx, s.env); err != nil {
 		return tnsapi.PublishResponse{}, err

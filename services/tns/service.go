@@ -64,7 +64,7 @@ func (s *Service) Start(ctx context.Context) error {
 	tnsapi.Current.Serve(s.env.Wire, s.current)
 	tnsapi.Lookup.Serve(s.env.Wire, s.lookup)
 	tnsapi.History.Serve(s.env.Wire, s.history)
-	s.env.Wire.HandleStream(tnsapi.Watch, s.watch)
+	tnsapi.Watch.Serve(s.env.Wire, s.watch)
 	return nil
 }
 

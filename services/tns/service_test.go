@@ -52,7 +52,7 @@ func fillHall(c *nodetest.Cloud, h *hall, n int, change func(s *Settings), f fun
 	for _, m := range h.replicas {
 		m.Start()
 	}
-	h.user = c.Caller("user")
+	h.user = c.Caller("user", "monkey")
 	h.client = tnsapi.NewClient(h.user.Env.Wire)
 	f(h)
 }
@@ -100,10 +100,13 @@ func (s *storeroom) owners() (list []string) {
 	return list
 }
 
+// userPeer is who publishes in these tests.
+var userPeer = transport.NewIdentity([]byte("user")).Peer()
+
 func aVersion(job string, order, attempt uint64) tnsapi.PublishRequest {
 	return tnsapi.PublishRequest{
 		Project: "p", Branch: "b", Commit: "c-" + job, Job: job, Order: order,
-		Token: fencing.Token{Attempt: attempt, Holder: transport.Peer{1}}, Entries: someEntries(job, 3),
+		Token: fencing.Token{Attempt: attempt, Holder: userPeer}, Entries: someEntries(job, 3),
 	}
 }
 
@@ -154,7 +157,7 @@ func (h *hall) disksWith(v tnsapi.Version) int {
 // Whatever is answered is on two disks by then, also when it is answered again.
 func TestWhatIsAnsweredIsOnTwoDisks(t *testing.T) {
 	inHall(t, 3, nil, func(h *hall) {
-		token := fencing.Token{Attempt: 1, Holder: transport.Peer{1}}
+		token := fencing.Token{Attempt: 1, Holder: userPeer}
 		for range 2 {
 			h.user.Do(func(ctx context.Context) { require.NoError(t, h.client.Fence(ctx, "p", "b", "one", token)) })
 			fenced := func(m *nodetest.Machine) bool { return FencedOnDisk(m.Disk, "p", "b", "one", token) }
@@ -208,7 +211,7 @@ func TestStaleTokensAreRefusedEverywhere(t *testing.T) {
 	inHall(t, 2, nil, func(h *hall) {
 		fence := func(m *nodetest.Machine, attempt uint64) (err error) {
 			h.user.Do(func(ctx context.Context) {
-				_, err = tnsapi.Fence.Call(ctx, h.user.Env.Wire, m.Peer(), tnsapi.FenceRequest{Project: "p", Branch: "b", Job: "one", Token: fencing.Token{Attempt: attempt, Holder: transport.Peer{1}}})
+				_, err = tnsapi.Fence.Call(ctx, h.user.Env.Wire, m.Peer(), tnsapi.FenceRequest{Project: "p", Branch: "b", Job: "one", Token: fencing.Token{Attempt: attempt, Holder: userPeer}})
 			})
 			return err
 		}

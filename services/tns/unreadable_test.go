@@ -47,7 +47,7 @@ func TestEveryMethodSaysWhatCannotBeRead(t *testing.T) {
 					_, err := s.fence(ctx, transport.Peer{}, tnsapi.FenceRequest{Project: "p", Branch: "b", Job: "three", Token: fencing.Token{Attempt: 1}})
 					return err
 				}},
-				"publish": {"version fence", func() error { _, err := s.publish(ctx, transport.Peer{}, aVersion("three", 3, 1)); return err }},
+				"publish": {"version fence", func() error { _, err := s.publish(ctx, userPeer, aVersion("three", 3, 1)); return err }},
 				"watch":   {"version entry", func() error { return s.tell(ctx, &watcher{branch: branch}, nil) }},
 			} {
 				sound, heads := s.registry.store, s.store.Heads()

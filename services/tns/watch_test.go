@@ -25,7 +25,7 @@ func (h *hall) watchAt(m *nodetest.Machine, branch string) (t *told, stop func()
 	var s *transport.Stream
 	h.user.Do(func(ctx context.Context) {
 		var err error
-		s, err = env.Wire.OpenStream(context.Background(), m.Peer(), tnsapi.Watch, transport.Encode(tnsapi.BranchRequest{Project: "p", Branch: branch}))
+		s, err = tnsapi.Watch.Open(context.Background(), env.Wire, m.Peer(), transport.Encode(tnsapi.BranchRequest{Project: "p", Branch: branch}))
 		require.NoError(h, err)
 	})
 	env.Loop.Go("watch", func(ctx context.Context) {
@@ -204,7 +204,7 @@ func TestTheClientAsksOnUntilOneAnswers(t *testing.T) {
 		require.Equal(t, transport.Unreachable, transport.KindOf(err))
 	})
 	nodetest.Run(t, func(c *nodetest.Cloud) {
-		user := c.Caller("user")
+		user := c.Caller("user", "monkey")
 		user.Do(func(ctx context.Context) {
 			_, err := tnsapi.NewClient(user.Env.Wire).Current(ctx, "p", "b")
 			require.Equal(t, transport.Unreachable, transport.KindOf(err))

@@ -61,7 +61,7 @@ func (a *actions) total() (t actionCount) {
 const errorTextsMax = 100
 
 // node is the client.
-func (a *actions) node() sim.NodeConfig {
+func (a *actions) node(granted []string) sim.NodeConfig {
 	spec := node.Spec{
 		Name:     scenario.Client,
 		Settings: func() any { return nil },
@@ -69,7 +69,7 @@ func (a *actions) node() sim.NodeConfig {
 			return &client{actions: a, env: env}, nil
 		},
 	}
-	return sim.NodeConfig{Name: scenario.Client, Services: []node.Configured{{Spec: spec}}, Listed: []string{}}
+	return sim.NodeConfig{Name: scenario.Client, Services: []node.Configured{{Spec: spec}}, Listed: []string{}, Granted: granted}
 }
 
 // client is the only service of the client; it hands its Env to the actions.

@@ -189,7 +189,7 @@ func (r *runner) addNodes() error {
 			return err
 		}
 	}
-	if err := w.AddNode(r.actions.node()); err != nil {
+	if err := w.AddNode(r.actions.node(r.words.ClientOffers)); err != nil {
 		return err
 	}
 	r.ledger.Boot(scenario.Client)

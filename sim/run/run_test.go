@@ -26,7 +26,7 @@ import (
 
 type greeting struct{ From string }
 
-var greet = transport.Method[greeting, greeting]{Name: "greeter/greet"}
+var greet = transport.Method[greeting, greeting]{Name: "greeter/greet", Rule: transport.Member}
 
 var beforeAnswer = fail.Register("greeter/before-answer", "was greeted, has not answered")
 

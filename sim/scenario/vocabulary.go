@@ -25,6 +25,9 @@ type Vocabulary struct {
 	// Always are the specs that run on every node of a scenario in addition,
 	// after the others (the beacon).
 	Always []node.Spec
+	// ClientOffers are services that the client is trusted to offer, though it offers
+	// none: its users and auditors also call what only nodes with these may.
+	ClientOffers []string
 	// Rules are what settings of services demand of those of others.
 	Rules []node.Rule
 	// Actions are the words of the timeline that are workload, not fault.

@@ -43,7 +43,7 @@ func TestHeadsAreAnswered(t *testing.T) {
 		m.open()
 		var told []headsNote
 		var asked int
-		heads := transport.Note[headsNote]{Name: "test/kv/main/heads"}
+		heads := transport.Note[headsNote]{Name: "test/kv/main/heads", Rule: transport.Member}
 		heads.Serve(other.Endpoint, func(_ context.Context, _ transport.Peer, n headsNote) { told = append(told, n) })
 		other.answers(func(request fetchRequest) (fetchResponse, error) {
 			asked++
@@ -115,7 +115,7 @@ func TestNewsIsSpread(t *testing.T) {
 		m.open()
 		told := map[transport.Peer]int{}
 		for _, other := range c.members[1:] {
-			heads := transport.Note[headsNote]{Name: "test/kv/main/heads"}
+			heads := transport.Note[headsNote]{Name: "test/kv/main/heads", Rule: transport.Member}
 			heads.Serve(other.Endpoint, func(context.Context, transport.Peer, headsNote) { told[other.Peer]++ })
 		}
 		m.In(func(context.Context) { m.r.spread() })

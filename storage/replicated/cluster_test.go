@@ -133,7 +133,7 @@ func (m *member) answers(f func(request fetchRequest) (fetchResponse, error)) {
 	if m.answer = f; served {
 		return
 	}
-	fetch := transport.Method[fetchRequest, fetchResponse]{Name: "test/kv/main/fetch"}
+	fetch := transport.Method[fetchRequest, fetchResponse]{Name: "test/kv/main/fetch", Rule: transport.Member}
 	fetch.Serve(m.Endpoint, func(ctx context.Context, _ transport.Peer, request fetchRequest) (fetchResponse, error) {
 		response, err := m.answer(request)
 		return clustertest.Reply(ctx, m.Member, response, err)

@@ -114,10 +114,11 @@ type exchange struct {
 func (r *Store) serve() {
 	ep, name := r.cfg.Endpoint, r.cfg.Service+"/kv/"+r.cfg.Namespace
 	r.exchange.foldIDs = r.cfg.Rand.Uint64()
-	r.exchange.news.Name = name
-	r.exchange.heads.Name = name + "/heads"
-	r.exchange.fetch.Name = name + "/fetch"
-	r.exchange.push.Name = name + "/push"
+	rule := transport.Offers(r.cfg.Service) // whose nodes have the other replicas
+	r.exchange.news.Name, r.exchange.news.Rule = name, rule
+	r.exchange.heads.Name, r.exchange.heads.Rule = name+"/heads", rule
+	r.exchange.fetch.Name, r.exchange.fetch.Rule = name+"/fetch", rule
+	r.exchange.push.Name, r.exchange.push.Rule = name+"/push", rule
 	r.exchange.news.Subscribe(ep, r.onNews)
 	r.exchange.heads.Serve(ep, r.onHeads)
 	r.exchange.fetch.Serve(ep, r.onFetch)

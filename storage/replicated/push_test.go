@@ -14,7 +14,7 @@ import (
 
 // keeps puts a function in the place of how the member's replica takes pushes.
 func (m *member) keeps(f func(request pushRequest) error) {
-	push := transport.Method[pushRequest, pushResponse]{Name: "test/kv/main/push"}
+	push := transport.Method[pushRequest, pushResponse]{Name: "test/kv/main/push", Rule: transport.Member}
 	push.Serve(m.Endpoint, func(ctx context.Context, _ transport.Peer, request pushRequest) (pushResponse, error) {
 		return clustertest.Reply(ctx, m.Member, pushResponse{}, f(request))
 	})
@@ -232,7 +232,7 @@ func TestLongNewsAreHeads(t *testing.T) {
 		m, other := c.members[0], c.members[1]
 		m.open()
 		var got []newsNote
-		topic := transport.Topic[newsNote]{Name: "test/kv/main"}
+		topic := transport.Topic[newsNote]{Name: "test/kv/main", Rule: transport.Member}
 		topic.Subscribe(other.Endpoint, func(_ context.Context, _ transport.Peer, n newsNote) { got = append(got, n) })
 		m.put("k", "v")
 		m.put("k", strings.Repeat("v", newsSizeMax))

@@ -166,7 +166,7 @@ func liarsAreLeftOut(s *suite) {
 		Items []item `cbor:"1,keyasint"`
 	}
 	asked := 0
-	s.Node(2).Endpoint.Handle("blocks/get", func(context.Context, transport.Peer, []byte) ([]byte, error) {
+	s.Node(2).Endpoint.Handle("blocks/get", transport.Anyone, func(context.Context, transport.Peer, []byte) ([]byte, error) {
 		asked++
 		return transport.Encode(items{Items: []item{{Found: true, Raw: []byte("lie")}}}), nil
 	})

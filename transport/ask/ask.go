@@ -25,7 +25,7 @@ type Policy struct {
 	// done what was asked; otherwise the error of the last one that may have.
 	Telling []transport.Kind
 	// AsTheyAre are the kinds that are returned unchanged when no peer has answered; any other
-	// becomes Unreachable. None: all are returned unchanged.
+	// becomes Unreachable, but for NotAllowed. None: all are returned unchanged.
 	AsTheyAre []transport.Kind
 	// PeersMax bounds how many are asked, 0: all.
 	PeersMax int
@@ -117,7 +117,7 @@ func (a *Asker) Put(ctx context.Context, method, key string, limit time.Duration
 	if unknown != nil && transport.KindOf(told) == transport.Refused {
 		told = unknown
 	}
-	if len(a.policy.AsTheyAre) > 0 && !slices.Contains(a.policy.AsTheyAre, transport.KindOf(told)) {
+	if kind := transport.KindOf(told); len(a.policy.AsTheyAre) > 0 && kind != transport.NotAllowed && !slices.Contains(a.policy.AsTheyAre, kind) {
 		told = transport.New(transport.Unreachable, method, told.Error())
 	}
 	return told

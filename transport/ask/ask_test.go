@@ -19,7 +19,7 @@ import (
 
 type question struct{}
 
-var method = transport.Method[question, int]{Name: "part/question"}
+var method = transport.Method[question, int]{Name: "part/question", Rule: transport.Member}
 
 // parts are three peers that answer as they are told, and a caller.
 type parts struct {
@@ -102,6 +102,7 @@ func TestPolicies(t *testing.T) {
 		"nor as it is":                    {ask.Policy{Service: "part", AsTheyAre: []transport.Kind{refused}}, []transport.Kind{broken, missing, refused}, 3, no},
 		"also if it is the first":         {ask.Policy{Service: "part", Telling: []transport.Kind{refused}}, []transport.Kind{refused, missing, conflict}, 3, refused},
 		"an answer says more":             {ask.Policy{Service: "part", Telling: []transport.Kind{refused}}, []transport.Kind{refused, 0, broken}, 2, 0},
+		"not allowed":                     {ask.Policy{Service: "part", AsTheyAre: []transport.Kind{missing}}, []transport.Kind{transport.NotAllowed, transport.NotAllowed, transport.NotAllowed}, 3, transport.NotAllowed},
 		"as it is":                        {ask.Policy{Service: "part", AsTheyAre: []transport.Kind{refused}}, []transport.Kind{missing, conflict, refused}, 3, refused},
 		"nobody has answered":             {ask.Policy{Service: "part", AsTheyAre: []transport.Kind{refused}}, []transport.Kind{refused, refused, missing}, 3, no},
 		"two are asked":                   {ask.Policy{Service: "part", PeersMax: 2}, []transport.Kind{broken, missing, 0}, 2, missing},

@@ -74,7 +74,7 @@ func exchange(t testing.TB, client, server *transport.Endpoint, length int64, re
 func TestLongBodies(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(50))
 	client, server := pair(t, "/ip4/127.0.0.1/tcp/0")
-	httpstream.Serve(server, "http", transporttest.Echo{})
+	httpstream.Serve(server, "http", transport.Anyone, transporttest.Echo{})
 	heap := exchange(t, client, server, 256<<20, nil)
 	require.Less(t, heap, uint64(96<<20))
 	heap = exchange(t, client, server, 64<<20, func(ctx context.Context) { _ = clock.Sleep(ctx, client.Loop(), 30*time.Millisecond) })
@@ -86,7 +86,7 @@ func BenchmarkGiB(b *testing.B) {
 	for name, listen := range map[string]string{"tcp": "/ip4/127.0.0.1/tcp/0", "quic": "/ip4/127.0.0.1/udp/0/quic-v1"} {
 		b.Run(name, func(b *testing.B) {
 			client, server := pair(b, listen)
-			httpstream.Serve(server, "http", transporttest.Echo{})
+			httpstream.Serve(server, "http", transport.Anyone, transporttest.Echo{})
 			b.SetBytes(2 << 30)
 			for b.Loop() {
 				b.ReportMetric(float64(exchange(b, client, server, 1<<30, nil))/(1<<20), "MiB-heap")
@@ -116,7 +116,7 @@ func (m meeting) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // TestRequestsAreServedAtOnce: a handler that keeps its turn holds up no other.
 func TestRequestsAreServedAtOnce(t *testing.T) {
 	client, server := pair(t, "/ip4/127.0.0.1/tcp/0")
-	httpstream.Serve(server, "http", meeting{&place{make(chan struct{})}})
+	httpstream.Serve(server, "http", transport.Anyone, meeting{&place{make(chan struct{})}})
 	require.NoError(t, clock.Do(context.Background(), client.Loop(), func(ctx context.Context) {
 		require.NoError(t, clock.First(ctx, client.Loop(), 4, 4, func(ctx context.Context, _ int) error {
 			r, err := http.NewRequest("GET", "http://node/", nil)
@@ -150,7 +150,7 @@ func (hashing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // oneLoop serves requests on the endpoint's own loop, for comparison.
 func oneLoop(ep *transport.Endpoint, method string, h http.Handler) {
-	ep.HandleStream(method, httpstream.Server(h).ServeStream)
+	ep.HandleStream(method, transport.Anyone, httpstream.Server(h).ServeStream)
 }
 
 // BenchmarkCores serves uploads that cost processor time, eight at once from one client,
@@ -158,7 +158,7 @@ func oneLoop(ep *transport.Endpoint, method string, h http.Handler) {
 // the latter takes.
 func BenchmarkCores(b *testing.B) {
 	client, server := pair(b, "/ip4/127.0.0.1/tcp/0")
-	httpstream.Serve(server, "apart", hashing{})
+	httpstream.Serve(server, "apart", transport.Anyone, hashing{})
 	oneLoop(server, "together", hashing{})
 	took := map[string]time.Duration{}
 	for b.Loop() {

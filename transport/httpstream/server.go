@@ -45,8 +45,8 @@ var errHeadTooLong = errors.New("httpstream: the head is too long")
 // share must be a clock.Owned: a handler that holds anything else through which they
 // could reach the same - a pointer, a map, a function - is a bug, see
 // [transport.Endpoint.HandleStreamApart].
-func Serve(ep *transport.Endpoint, method string, h http.Handler) {
-	ep.HandleStreamApart(method, server{h})
+func Serve(ep *transport.Endpoint, method string, rule transport.Rule, h http.Handler) {
+	ep.HandleStreamApart(method, rule, server{h})
 }
 
 // server serves exchanges.

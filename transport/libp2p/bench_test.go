@@ -38,7 +38,7 @@ func benchmarkCall(b *testing.B, listen string, size int) {
 		endpoints = append(endpoints, engine.Endpoint(loop))
 	}
 	server, client := endpoints[0], endpoints[1]
-	server.Handle("bench/echo", func(_ context.Context, _ transport.Peer, r []byte) ([]byte, error) { return r, nil })
+	server.Handle("bench/echo", transport.Anyone, func(_ context.Context, _ transport.Peer, r []byte) ([]byte, error) { return r, nil })
 	request := make([]byte, size)
 	b.SetBytes(int64(2 * size))
 	b.ReportAllocs()

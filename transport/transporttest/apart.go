@@ -36,10 +36,10 @@ func (h streamHandler) ServeStream(ctx context.Context, _ transport.Peer, _ []by
 // streamsHaveLoops: a handler sleeps, has deadlines, calls, opens streams and starts tasks
 // on its own loop; what streams have in common is in turns.
 func streamsHaveLoops(s *suite) {
-	s.Endpoint(0).Handle("t/echo", echo)
-	s.Endpoint(0).HandleStream("t/stream", echoStream(s))
+	s.Endpoint(0).Handle("t/echo", transport.Anyone, echo)
+	s.Endpoint(0).HandleStream("t/stream", transport.Anyone, echoStream(s))
 	total := clock.Own(s.loop(1), 0)
-	s.Endpoint(1).HandleStreamApart("t/apart", streamHandler(func(ctx context.Context, st *transport.Stream) {
+	s.Endpoint(1).HandleStreamApart("t/apart", transport.Anyone, streamHandler(func(ctx context.Context, st *transport.Stream) {
 		ep := st.Endpoint()
 		assert.NotSame(s, s.Endpoint(1), ep)
 		assert.Equal(s, s.peer(1), ep.Self())
@@ -85,7 +85,7 @@ func streamsHaveLoops(s *suite) {
 // resetEndsTheLoop: a handler on a loop of its own hears that its peer has gone.
 func resetEndsTheLoop(s *suite) {
 	ended := clock.Own(s.loop(1), error(nil))
-	s.Endpoint(1).HandleStreamApart("t/apart", streamHandler(func(ctx context.Context, st *transport.Stream) {
+	s.Endpoint(1).HandleStreamApart("t/apart", transport.Anyone, streamHandler(func(ctx context.Context, st *transport.Stream) {
 		loop := st.Endpoint().Loop()
 		err := clock.Sleep(ctx, loop, time.Hour)
 		assert.NoError(s, ended.With(context.WithoutCancel(ctx), loop, func(e *error) { *e = err }))
@@ -108,7 +108,7 @@ func closedEndpointEndsItsLoops(s *suite) {
 	type outcome struct{ recv, call error }
 	ended := clock.Own(s.loop(1), outcome{})
 	s.serveForever(0)
-	s.Endpoint(1).HandleStreamApart("t/apart", streamHandler(func(ctx context.Context, st *transport.Stream) {
+	s.Endpoint(1).HandleStreamApart("t/apart", transport.Anyone, streamHandler(func(ctx context.Context, st *transport.Stream) {
 		ep := st.Endpoint()
 		assert.NoError(s, st.Send(ctx, []byte("here")))
 		_, call := ep.Call(context.WithoutCancel(ctx), s.peer(0), "t/hold", nil)
@@ -164,8 +164,8 @@ func (v visits) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func requestsShareWhatIsOwned(s *suite) {
 	const requests = 60
 	counts := clock.Own(s.loop(0), map[string]int{})
-	httpstream.Serve(s.Endpoint(0), httpMethod, visits{counts: counts})
-	httpstream.Serve(s.Endpoint(1), httpMethod, visits{counts: clock.Own(s.loop(1), map[string]int{}), next: s.peer(0)})
+	httpstream.Serve(s.Endpoint(0), httpMethod, transport.Anyone, visits{counts: counts})
+	httpstream.Serve(s.Endpoint(1), httpMethod, transport.Anyone, visits{counts: clock.Own(s.loop(1), map[string]int{}), next: s.peer(0)})
 	s.Do(0, func(ctx context.Context) {
 		assert.NoError(s, clock.First(ctx, s.loop(0), requests, requests, func(ctx context.Context, i int) error {
 			status, text, _ := s.text(ctx, "POST", "/next/"+string(rune('a'+i%3)), strings.NewReader("body"))
@@ -187,8 +187,8 @@ func handlersThatShareAreRefused(s *suite) {
 	ep := s.Endpoint(0)
 	assert.PanicsWithValue(s, "transport: the handler of t/apart cannot have loops of its own: clock: "+
 		"transporttest.pointing.count is a *int, through which loops that run at once could reach the same: keep it in a clock.Owned",
-		func() { ep.HandleStreamApart("t/apart", pointing{count: new(int)}) })
+		func() { ep.HandleStreamApart("t/apart", transport.Anyone, pointing{count: new(int)}) })
 	assert.Panics(s, func() {
-		httpstream.Serve(ep, httpMethod, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		httpstream.Serve(ep, httpMethod, transport.Anyone, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	})
 }

@@ -31,7 +31,7 @@ var callCases = []testCase{
 func echo(_ context.Context, _ transport.Peer, request []byte) ([]byte, error) { return request, nil }
 
 func callReturnsTheResponse(s *suite) {
-	s.Endpoint(1).Handle("t/who", func(_ context.Context, from transport.Peer, request []byte) ([]byte, error) {
+	s.Endpoint(1).Handle("t/who", transport.Anyone, func(_ context.Context, from transport.Peer, request []byte) ([]byte, error) {
 		return append(from[:], request...), nil
 	})
 	s.Do(0, func(ctx context.Context) {
@@ -45,8 +45,8 @@ func callReturnsTheResponse(s *suite) {
 }
 
 func callCarriesMessagesUpToTheBound(s *suite) {
-	s.Endpoint(1).Handle("t/echo", echo)
-	s.Endpoint(1).Handle("t/huge", func(context.Context, transport.Peer, []byte) ([]byte, error) {
+	s.Endpoint(1).Handle("t/echo", transport.Anyone, echo)
+	s.Endpoint(1).Handle("t/huge", transport.Anyone, func(context.Context, transport.Peer, []byte) ([]byte, error) {
 		return make([]byte, transport.MessageLenMax+1), nil
 	})
 	s.Do(0, func(ctx context.Context) {
@@ -78,7 +78,7 @@ func callErrorsKeepTheirKind(s *suite) {
 		{context.DeadlineExceeded, transport.New(transport.Timeout, "t/fail", "context deadline exceeded")},
 		{transport.New(transport.Conflict, "t/op", long), transport.New(transport.Conflict, "t/op", long[:1024])},
 	}
-	s.Endpoint(1).Handle("t/fail", func(_ context.Context, _ transport.Peer, request []byte) ([]byte, error) {
+	s.Endpoint(1).Handle("t/fail", transport.Anyone, func(_ context.Context, _ transport.Peer, request []byte) ([]byte, error) {
 		return []byte("not returned"), table[request[0]].returned
 	})
 	s.Do(0, func(ctx context.Context) {
@@ -104,7 +104,7 @@ func deadlineCrossesTheWire(s *suite) {
 	var left time.Duration
 	var ended error
 	server := s.Endpoint(1)
-	server.Handle("t/wait", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+	server.Handle("t/wait", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
 		left, _ = clock.Remaining(ctx)
 		ended = clock.Sleep(ctx, server.Loop(), time.Hour)
 		return nil, ended
@@ -128,7 +128,7 @@ func deadlineCrossesTheWire(s *suite) {
 }
 
 func callHasADeadlineAnyway(s *suite) {
-	s.Endpoint(1).Handle("t/left", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+	s.Endpoint(1).Handle("t/left", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
 		left, bounded := clock.Remaining(ctx)
 		return transport.Encode(left), map[bool]error{false: errors.New("no deadline")}[bounded]
 	})
@@ -145,7 +145,7 @@ func callHasADeadlineAnyway(s *suite) {
 func cancelCrossesTheWire(s *suite) {
 	var ended error
 	server := s.Endpoint(1)
-	server.Handle("t/wait", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+	server.Handle("t/wait", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
 		ended = clock.Sleep(ctx, server.Loop(), time.Hour)
 		return nil, ended
 	})
@@ -180,7 +180,7 @@ func callsRunConcurrently(s *suite) {
 	const calls = 100
 	for i := range 3 {
 		server := s.Endpoint(i)
-		server.Handle("t/slow", func(ctx context.Context, _ transport.Peer, request []byte) ([]byte, error) {
+		server.Handle("t/slow", transport.Anyone, func(ctx context.Context, _ transport.Peer, request []byte) ([]byte, error) {
 			err := clock.Sleep(ctx, server.Loop(), time.Duration(request[0])*time.Millisecond)
 			return request, err
 		})
@@ -199,11 +199,11 @@ func callsRunConcurrently(s *suite) {
 func tooManyHandlersAreRefused(s *suite) {
 	const more = 10
 	server, released := s.Endpoint(1), false
-	server.Handle("t/hold", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+	server.Handle("t/hold", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
 		eventually(ctx, server.Loop(), func() bool { return released })
 		return nil, nil
 	})
-	server.HandleTell("t/release", func(context.Context, transport.Peer, []byte) { released = true })
+	server.HandleTell("t/release", transport.Anyone, func(context.Context, transport.Peer, []byte) { released = true })
 	s.Do(0, func(ctx context.Context) {
 		refused, served := 0, 0
 		n := transport.HandlersPerPeerMax + more
@@ -230,13 +230,13 @@ func tooManyHandlersAreRefused(s *suite) {
 func selfIsServed(s *suite) {
 	ep, notes := s.Endpoint(0), 0
 	turn := false
-	ep.Handle("t/echo", func(_ context.Context, from transport.Peer, request []byte) ([]byte, error) {
+	ep.Handle("t/echo", transport.Anyone, func(_ context.Context, from transport.Peer, request []byte) ([]byte, error) {
 		assert.False(s, turn, "served in the caller's turn")
 		assert.Equal(s, s.peer(0), from)
 		return request, nil
 	})
-	ep.HandleTell("t/note", func(context.Context, transport.Peer, []byte) { notes++ })
-	ep.HandleStream("t/stream", echoStream(s))
+	ep.HandleTell("t/note", transport.Anyone, func(context.Context, transport.Peer, []byte) { notes++ })
+	ep.HandleStream("t/stream", transport.Anyone, echoStream(s))
 	s.Do(0, func(ctx context.Context) {
 		request := []byte("me")
 		got, err := ep.Call(ctx, ep.Self(), "t/echo", request)

@@ -23,7 +23,7 @@ var fairCases = []testCase{
 
 // serveBig makes node i answer with as many KiB as the request says.
 func (s *suite) serveBig(i int) {
-	s.Endpoint(i).Handle("t/big", func(_ context.Context, _ transport.Peer, request []byte) ([]byte, error) {
+	s.Endpoint(i).Handle("t/big", transport.Anyone, func(_ context.Context, _ transport.Peer, request []byte) ([]byte, error) {
 		var kib int
 		_, err := fmt.Sscan(string(request), &kib)
 		return make([]byte, kib<<10), err
@@ -34,9 +34,9 @@ func (s *suite) serveBig(i int) {
 // link, notes and small answers of the same node pass it.
 func backlogLeavesRoomForBeacons(s *suite) {
 	s.serveBig(1)
-	s.Endpoint(1).Handle("t/echo", echo)
+	s.Endpoint(1).Handle("t/echo", transport.Anyone, echo)
 	beacons, echoes, over := 0, 0, false
-	s.Endpoint(0).HandleTell("t/beacon", func(context.Context, transport.Peer, []byte) { beacons++ })
+	s.Endpoint(0).HandleTell("t/beacon", transport.Anyone, func(context.Context, transport.Peer, []byte) { beacons++ })
 	s.Do(0, func(ctx context.Context) {
 		_, err := s.Endpoint(0).Call(ctx, s.peer(1), "t/echo", nil)
 		assert.NoError(s, err)
@@ -109,8 +109,8 @@ func abandonedAnswersDoNotClogTheLink(s *suite) {
 func stalledPeerCostsNobodyHisCalls(s *suite) {
 	const streams, messages, size = 48, 32, 32 << 10
 	read := 0
-	s.Endpoint(1).Handle("t/echo", echo)
-	s.Endpoint(1).HandleStream("t/sink", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
+	s.Endpoint(1).Handle("t/echo", transport.Anyone, echo)
+	s.Endpoint(1).HandleStream("t/sink", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
 		for {
 			if _, err := st.Recv(ctx); err != nil {
 				assert.Equal(s, io.EOF, err)
@@ -167,9 +167,9 @@ func stalledPeerCostsNobodyHisCalls(s *suite) {
 // bounded, and it comes back when they end.
 func readersThatDoNotReadHoldUpNoCalls(s *suite) {
 	const streams, size = 40, 48 << 10
-	s.Endpoint(1).Handle("t/echo", echo)
+	s.Endpoint(1).Handle("t/echo", transport.Anyone, echo)
 	server := s.Endpoint(1)
-	server.HandleStream("t/deaf", func(ctx context.Context, _ transport.Peer, _ []byte, _ *transport.Stream) {
+	server.HandleStream("t/deaf", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte, _ *transport.Stream) {
 		_ = clock.Sleep(ctx, server.Loop(), time.Hour)
 	})
 	var open []*transport.Stream
@@ -199,7 +199,7 @@ func readersThatDoNotReadHoldUpNoCalls(s *suite) {
 		}
 	})
 	if !s.failed() {
-		s.Endpoint(1).HandleStream("t/stream", echoStream(s))
+		s.Endpoint(1).HandleStream("t/stream", transport.Anyone, echoStream(s))
 		s.Do(0, func(ctx context.Context) {
 			err := clock.First(ctx, s.loop(0), 30, 30, func(ctx context.Context, _ int) error {
 				st, err := s.Endpoint(0).OpenStream(ctx, s.peer(1), "t/stream", nil)

@@ -121,7 +121,7 @@ func (s *suite) text(ctx context.Context, verb, path string, body io.Reader) (st
 
 func headsAndBodies(s *suite) {
 	from := s.peer(0).String()
-	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, r *http.Request) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, transport.Anyone, handler(func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(s, from, r.RemoteAddr)
 		assert.Equal(s, "node", r.Host)
 		raw, err := io.ReadAll(r.Body)
@@ -189,7 +189,7 @@ func checkNoRequests(ctx context.Context, s *suite) {
 
 // serveEcho has node 1 answer with the body of the request.
 func (s *suite) serveEcho() {
-	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, r *http.Request) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, transport.Anyone, handler(func(w http.ResponseWriter, r *http.Request) {
 		_, err := io.Copy(w, r.Body)
 		assert.NoError(s, err)
 	}))
@@ -214,7 +214,7 @@ func bodiesGoBothWays(s *suite) {
 func slowReadersHoldTheServer(s *suite) {
 	const length = 24 << 20
 	var sent atomic.Int64
-	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, r *http.Request) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, transport.Anyone, handler(func(w http.ResponseWriter, r *http.Request) {
 		body, chunk := NewPattern(length), make([]byte, 32<<10)
 		for n, err := body.Read(chunk); err == nil; n, err = body.Read(chunk) {
 			if _, err := w.Write(chunk[:n]); err != nil {
@@ -248,7 +248,7 @@ func clientsThatGo(s *suite) {
 		ctx         []error
 	}
 	ended := clock.Own(s.loop(1), outcome{})
-	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, r *http.Request) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, transport.Anyone, handler(func(w http.ResponseWriter, r *http.Request) {
 		var readErr, writeErr error
 		if r.URL.Path == "/upload" {
 			_, readErr = io.Copy(io.Discard, r.Body)
@@ -287,7 +287,7 @@ func clientsThatGo(s *suite) {
 }
 
 func brokenResponsesAreNoticed(s *suite) {
-	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, r *http.Request) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, transport.Anyone, handler(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/short" {
 			w.Header().Set("Content-Length", "100")
 		}
@@ -315,7 +315,7 @@ func brokenResponsesAreNoticed(s *suite) {
 // answersMayComeEarly: the rest of the request is not waited for, nor sent when the
 // client has the answer.
 func answersMayComeEarly(s *suite) {
-	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, _ *http.Request) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, transport.Anyone, handler(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 	}))
 	s.Do(0, func(ctx context.Context) {
@@ -332,7 +332,7 @@ func answersMayComeEarly(s *suite) {
 func deadlinesEndReadsAndWrites(s *suite) {
 	var readErr, writeErr error
 	var over atomic.Bool
-	httpstream.Serve(s.Endpoint(1), httpMethod, handler(func(w http.ResponseWriter, r *http.Request) {
+	httpstream.Serve(s.Endpoint(1), httpMethod, transport.Anyone, handler(func(w http.ResponseWriter, r *http.Request) {
 		defer over.Store(true)
 		control := http.NewResponseController(w)
 		assert.NoError(s, control.SetReadDeadline(s.loop(1).Now().Add(100*time.Millisecond)))

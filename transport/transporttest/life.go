@@ -19,19 +19,19 @@ var lifeCases = []testCase{
 }
 
 func restartedPeerIsReached(s *suite) {
-	s.Endpoint(1).Handle("t/echo", echo)
+	s.Endpoint(1).Handle("t/echo", transport.Anyone, echo)
 	s.Do(0, func(ctx context.Context) {
 		_, err := s.Endpoint(0).Call(ctx, s.peer(1), "t/echo", nil)
 		assert.NoError(s, err)
 	})
 	s.Restart(1)
-	s.Endpoint(1).Handle("t/echo", echo)
+	s.Endpoint(1).Handle("t/echo", transport.Anyone, echo)
 	s.Do(0, func(ctx context.Context) {
 		var err error
 		reached := eventually(ctx, s.loop(0), func() bool { return s.callShortly(ctx, 0, 1, &err) })
 		assert.True(s, reached, "%v", err)
 	})
-	s.Endpoint(0).Handle("t/echo", echo)
+	s.Endpoint(0).Handle("t/echo", transport.Anyone, echo)
 	s.Do(1, func(ctx context.Context) {
 		var err error
 		reached := eventually(ctx, s.loop(1), func() bool { return s.callShortly(ctx, 1, 0, &err) })
@@ -49,10 +49,10 @@ func (s *suite) callShortly(ctx context.Context, from, to int, err *error) bool 
 // serveForever has node i hold every call and stream.
 func (s *suite) serveForever(i int) {
 	server := s.Endpoint(i)
-	server.Handle("t/hold", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+	server.Handle("t/hold", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
 		return nil, clock.Sleep(ctx, server.Loop(), time.Hour)
 	})
-	server.HandleStream("t/hold-stream", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
+	server.HandleStream("t/hold-stream", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
 		_ = st.Send(ctx, []byte("here"))
 		_ = clock.Sleep(ctx, server.Loop(), time.Hour)
 	})
@@ -123,11 +123,11 @@ func closedEndpointEndsWhatItServes(s *suite) {
 func handlerEndsWithItsCaller(s *suite) {
 	var callErr, streamErr error
 	server := s.Endpoint(1)
-	server.Handle("t/wait", func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+	server.Handle("t/wait", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
 		callErr = clock.Sleep(ctx, server.Loop(), time.Hour)
 		return nil, callErr
 	})
-	server.HandleStream("t/read", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
+	server.HandleStream("t/read", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
 		_ = st.Send(ctx, []byte("here"))
 		_, streamErr = st.Recv(ctx)
 	})

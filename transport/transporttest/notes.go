@@ -25,7 +25,7 @@ func number(i int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(i))
 func notesStayInOrder(s *suite) {
 	const notes = 500
 	var got []int
-	s.Endpoint(1).HandleTell("t/note", func(_ context.Context, from transport.Peer, message []byte) {
+	s.Endpoint(1).HandleTell("t/note", transport.Anyone, func(_ context.Context, from transport.Peer, message []byte) {
 		assert.Equal(s, s.peer(0), from)
 		got = append(got, int(binary.BigEndian.Uint32(message)))
 	})
@@ -42,10 +42,10 @@ func notesStayInOrder(s *suite) {
 
 func parkedNoteHoldsNobodyUp(s *suite) {
 	server, second, first := s.Endpoint(1), false, false
-	server.HandleTell("t/first", func(ctx context.Context, _ transport.Peer, _ []byte) {
+	server.HandleTell("t/first", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) {
 		first = eventually(ctx, server.Loop(), func() bool { return second })
 	})
-	server.HandleTell("t/second", func(context.Context, transport.Peer, []byte) { second = true })
+	server.HandleTell("t/second", transport.Anyone, func(context.Context, transport.Peer, []byte) { second = true })
 	s.Do(0, func(context.Context) {
 		assert.NoError(s, s.Endpoint(0).Tell(s.peer(1), "t/first", nil))
 		assert.NoError(s, s.Endpoint(0).Tell(s.peer(1), "t/second", nil))
@@ -68,7 +68,7 @@ func publicationReachesTheAudience(s *suite) {
 	var got [4][]string
 	for i := range got {
 		for _, topic := range []string{"all/t", "some/t"} {
-			s.Endpoint(i).Subscribe(topic, func(_ context.Context, from transport.Peer, message []byte) {
+			s.Endpoint(i).Subscribe(topic, transport.Anyone, func(_ context.Context, from transport.Peer, message []byte) {
 				assert.Equal(s, s.peer(3), from)
 				got[i] = append(got[i], topic+" "+string(message))
 			})
@@ -92,7 +92,7 @@ func publicationReachesTheAudience(s *suite) {
 func publicationsStayInOrder(s *suite) {
 	const messages = 200
 	var got []int
-	s.Endpoint(1).Subscribe("all/t", func(_ context.Context, _ transport.Peer, message []byte) {
+	s.Endpoint(1).Subscribe("all/t", transport.Anyone, func(_ context.Context, _ transport.Peer, message []byte) {
 		got = append(got, int(binary.BigEndian.Uint32(message)))
 	})
 	s.Do(0, func(context.Context) {
@@ -108,8 +108,8 @@ func publicationsStayInOrder(s *suite) {
 
 func allSubscribersOfANodeReceive(s *suite) {
 	first, second := "", ""
-	s.Endpoint(1).Subscribe("all/t", func(_ context.Context, _ transport.Peer, m []byte) { first = string(m) })
-	s.Endpoint(1).Subscribe("all/t", func(_ context.Context, _ transport.Peer, m []byte) { second = string(m) })
+	s.Endpoint(1).Subscribe("all/t", transport.Anyone, func(_ context.Context, _ transport.Peer, m []byte) { first = string(m) })
+	s.Endpoint(1).Subscribe("all/t", transport.Anyone, func(_ context.Context, _ transport.Peer, m []byte) { second = string(m) })
 	s.Do(0, func(context.Context) { s.Endpoint(0).Publish("all/t", []byte("x")) })
 	s.Do(1, func(ctx context.Context) {
 		assert.True(s, eventually(ctx, s.loop(1), func() bool { return first == "x" && second == "x" }))

@@ -79,12 +79,12 @@ func drain(ctx context.Context, s *suite, st *transport.Stream) {
 }
 
 func streamEchoes(s *suite) {
-	s.Endpoint(1).HandleStream("t/stream", echoStream(s))
+	s.Endpoint(1).HandleStream("t/stream", transport.Anyone, echoStream(s))
 	s.Do(0, func(ctx context.Context) { checkEcho(ctx, s, s.Endpoint(0), s.peer(1), 200) })
 }
 
 func halfClosedStreamStillReceives(s *suite) {
-	s.Endpoint(1).HandleStream("t/sum", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
+	s.Endpoint(1).HandleStream("t/sum", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
 		sum := 0
 		for {
 			message, err := st.Recv(ctx)
@@ -130,8 +130,8 @@ func inWindow(window, size int) int { return (window + size + 63) / (size + 64) 
 // first, and expects that inFlight of them are sent meanwhile.
 func checkBackPressure(s *suite, size, messages, inFlight int) {
 	server, reading, read := s.Endpoint(1), false, 0
-	server.HandleTell("t/read", func(context.Context, transport.Peer, []byte) { reading = true })
-	server.HandleStream("t/slow", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
+	server.HandleTell("t/read", transport.Anyone, func(context.Context, transport.Peer, []byte) { reading = true })
+	server.HandleStream("t/slow", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
 		eventually(ctx, server.Loop(), func() bool { return reading })
 		for {
 			message, err := st.Recv(ctx)
@@ -172,7 +172,7 @@ func checkBackPressure(s *suite, size, messages, inFlight int) {
 func resetEndsTheHandler(s *suite) {
 	var recvErr, ctxErr error
 	server := s.Endpoint(1)
-	server.HandleStream("t/wait", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
+	server.HandleStream("t/wait", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
 		_, recvErr = st.Recv(ctx)
 		ctxErr = clock.Sleep(ctx, server.Loop(), time.Hour)
 	})
@@ -197,7 +197,7 @@ func resetEndsTheHandler(s *suite) {
 }
 
 func returningHandlerResets(s *suite) {
-	s.Endpoint(1).HandleStream("t/one", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
+	s.Endpoint(1).HandleStream("t/one", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
 		assert.NoError(s, st.Send(ctx, []byte("only")))
 	})
 	s.Do(0, func(ctx context.Context) {
@@ -215,7 +215,7 @@ func returningHandlerResets(s *suite) {
 }
 
 func handlerMayCloseWithoutReading(s *suite) {
-	s.Endpoint(1).HandleStream("t/deaf", func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
+	s.Endpoint(1).HandleStream("t/deaf", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
 		assert.NoError(s, st.Send(ctx, []byte("enough")))
 		assert.NoError(s, st.CloseWrite())
 	})
@@ -250,7 +250,7 @@ func unknownStreamIsRefused(s *suite) {
 }
 
 func sendAfterCloseIsInvalid(s *suite) {
-	s.Endpoint(1).HandleStream("t/stream", echoStream(s))
+	s.Endpoint(1).HandleStream("t/stream", transport.Anyone, echoStream(s))
 	s.Do(0, func(ctx context.Context) {
 		st, err := s.Endpoint(0).OpenStream(ctx, s.peer(1), "t/stream", nil)
 		if !assert.NoError(s, err) {
@@ -265,7 +265,7 @@ func sendAfterCloseIsInvalid(s *suite) {
 }
 
 func recvEndsWithItsContext(s *suite) {
-	s.Endpoint(1).HandleStream("t/stream", echoStream(s))
+	s.Endpoint(1).HandleStream("t/stream", transport.Anyone, echoStream(s))
 	s.Do(0, func(ctx context.Context) {
 		st, err := s.Endpoint(0).OpenStream(ctx, s.peer(1), "t/stream", nil)
 		if !assert.NoError(s, err) {
@@ -288,7 +288,7 @@ func recvEndsWithItsContext(s *suite) {
 
 func streamsShareAConn(s *suite) {
 	for i := range 2 {
-		s.Endpoint(i).HandleStream("t/stream", echoStream(s))
+		s.Endpoint(i).HandleStream("t/stream", transport.Anyone, echoStream(s))
 	}
 	done := false
 	s.Do(1, func(context.Context) {

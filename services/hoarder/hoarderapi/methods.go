@@ -9,13 +9,13 @@ const Service = "hoarder"
 
 // The methods.
 var (
-	Pin            = transport.Method[PinRequest, PinResponse]{Name: "hoarder/pin"}
-	Unpin          = transport.Method[UnpinRequest, Done]{Name: "hoarder/unpin"}
-	Owners         = transport.Method[OwnersRequest, OwnersResponse]{Name: "hoarder/owners"}
-	ListOwned      = transport.Method[OwnedRequest, OwnedResponse]{Name: "hoarder/owned"}
-	Locate         = transport.Method[RootRequest, LocateResponse]{Name: "hoarder/locate"}
-	Demand         = transport.Method[DemandRequest, Done]{Name: "hoarder/demand"}
-	NewestSnapshot = transport.Method[DatabaseRequest, DatabaseResponse]{Name: "hoarder/database"}
-	Have           = transport.Method[HaveRequest, HaveResponse]{Name: "hoarder/have"}
-	Status         = transport.Method[Done, StatusResponse]{Name: "hoarder/status"}
+	Pin            = transport.Method[PinRequest, PinResponse]{Name: "hoarder/pin", Rule: transport.Member}
+	Unpin          = transport.Method[UnpinRequest, Done]{Name: "hoarder/unpin", Rule: transport.Member}
+	Owners         = transport.Method[OwnersRequest, OwnersResponse]{Name: "hoarder/owners", Rule: transport.Member}
+	ListOwned      = transport.Method[OwnedRequest, OwnedResponse]{Name: "hoarder/owned", Rule: transport.Member}
+	Locate         = transport.Method[RootRequest, LocateResponse]{Name: "hoarder/locate", Rule: transport.Member}
+	Demand         = transport.Method[DemandRequest, Done]{Name: "hoarder/demand", Rule: transport.Member}
+	NewestSnapshot = transport.Method[DatabaseRequest, DatabaseResponse]{Name: "hoarder/database", Rule: transport.Member}
+	Have           = transport.Method[HaveRequest, HaveResponse]{Name: "hoarder/have", Rule: transport.Offers(Service)}
+	Status         = transport.Method[Done, StatusResponse]{Name: "hoarder/status", Rule: transport.Member}
 )

@@ -11,11 +11,11 @@ const Service = "monkey"
 
 var (
 	// Holds is served by each monkey, for patricks that have become a coordinator.
-	Holds = transport.Method[HoldsRequest, HoldsResponse]{Name: "monkey/holds"}
+	Holds = transport.Method[HoldsRequest, HoldsResponse]{Name: "monkey/holds", Rule: transport.Offers(patrickapi.Service)}
 	// Status is served by each monkey.
-	Status = transport.Method[StatusRequest, StatusResponse]{Name: "monkey/status"}
+	Status = transport.Method[StatusRequest, StatusResponse]{Name: "monkey/status", Rule: transport.Member}
 	// Offer tells a few monkeys of open jobs.
-	Offer = transport.Note[patrickapi.Announcement]{Name: "monkey/offer"}
+	Offer = transport.Note[patrickapi.Announcement]{Name: "monkey/offer", Rule: transport.Offers(patrickapi.Service)}
 	// Jobs tells all monkeys of open jobs.
-	Jobs = transport.Topic[patrickapi.Announcement]{Name: "monkey/jobs"}
+	Jobs = transport.Topic[patrickapi.Announcement]{Name: "monkey/jobs", Rule: transport.Offers(patrickapi.Service)}
 )

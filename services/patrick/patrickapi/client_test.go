@@ -34,7 +34,7 @@ func TestAClientAsksOnUntilOneAnswers(t *testing.T) {
 				})
 			})}).Start()
 		}
-		user := c.Caller("user")
+		user := c.Caller("user", "monkey")
 		ranked := rendezvous.Rank(patrickapi.BranchOf(job), c.Directory.Peers("patrick"))
 		client := patrickapi.NewClient(user.Env.Wire)
 		ask := func(want transport.Kind, by ...transport.Peer) {
@@ -73,7 +73,7 @@ func TestAClientAsksOnUntilOneAnswers(t *testing.T) {
 		ask(transport.Refused, ranked[1], ranked[2], ranked[0])
 	})
 	nodetest.Run(t, func(c *nodetest.Cloud) {
-		user := c.Caller("user")
+		user := c.Caller("user", "monkey")
 		user.Do(func(ctx context.Context) {
 			client := patrickapi.NewClient(user.Env.Wire)
 			_, err := client.Job(ctx, "j")

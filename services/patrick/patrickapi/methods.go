@@ -11,16 +11,16 @@ const Service = "patrick"
 
 // The methods that patrick serves.
 var (
-	Push     = transport.Method[PushRequest, PushResponse]{Name: "patrick/push"}
-	NewEvent = transport.Method[EventRequest, EventResponse]{Name: "patrick/event"}
-	Rebuild  = transport.Method[RebuildRequest, RebuildResponse]{Name: "patrick/rebuild"}
-	Claim    = transport.Method[ClaimRequest, Grant]{Name: "patrick/claim"}
-	Renew    = transport.Method[RenewRequest, RenewResponse]{Name: "patrick/renew"}
-	Finish   = transport.Method[FinishRequest, FinishResponse]{Name: "patrick/finish"}
-	OpenJobs = transport.Method[OpenRequest, Announcement]{Name: "patrick/open"}
-	GetJob   = transport.Method[JobRequest, Job]{Name: "patrick/status"}
-	List     = transport.Method[ListRequest, ListResponse]{Name: "patrick/list"}
-	Cancel   = transport.Method[CancelRequest, CancelResponse]{Name: "patrick/cancel"}
-	Logs     = transport.Method[JobRequest, LogsResponse]{Name: "patrick/logs"}
-	Log      = transport.Note[LogNote]{Name: "patrick/log"}
+	Push     = transport.Method[PushRequest, PushResponse]{Name: "patrick/push", Rule: transport.Member}
+	NewEvent = transport.Method[EventRequest, EventResponse]{Name: "patrick/event", Rule: transport.Member}
+	Rebuild  = transport.Method[RebuildRequest, RebuildResponse]{Name: "patrick/rebuild", Rule: transport.Member}
+	Claim    = transport.Method[ClaimRequest, Grant]{Name: "patrick/claim", Rule: transport.Offers("monkey", Service)}
+	Renew    = transport.Method[RenewRequest, RenewResponse]{Name: "patrick/renew", Rule: transport.Offers("monkey", Service)}
+	Finish   = transport.Method[FinishRequest, FinishResponse]{Name: "patrick/finish", Rule: transport.Offers("monkey", Service)}
+	OpenJobs = transport.Method[OpenRequest, Announcement]{Name: "patrick/open", Rule: transport.Offers("monkey")}
+	GetJob   = transport.Method[JobRequest, Job]{Name: "patrick/status", Rule: transport.Member}
+	List     = transport.Method[ListRequest, ListResponse]{Name: "patrick/list", Rule: transport.Member}
+	Cancel   = transport.Method[CancelRequest, CancelResponse]{Name: "patrick/cancel", Rule: transport.Member}
+	Logs     = transport.Method[JobRequest, LogsResponse]{Name: "patrick/logs", Rule: transport.Member}
+	Log      = transport.Note[LogNote]{Name: "patrick/log", Rule: transport.Offers("monkey")}
 )

@@ -48,7 +48,7 @@ func TestSilenceIsBounded(t *testing.T) {
 				return resp, err
 			})
 		})}).Start()
-		user := c.Caller("user")
+		user := c.Caller("user", "monkey")
 		client := patrickapi.NewClient(user.Env.Wire)
 		for name, call := range map[string]struct {
 			limit time.Duration

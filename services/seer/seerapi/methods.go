@@ -11,6 +11,6 @@ const Service = "seer"
 
 // The methods that seers serve.
 var (
-	Lookup  = transport.Method[LookupRequest, LookupResponse]{Name: "seer/lookup"}
-	Changes = transport.Method[ChangesRequest, ChangesResponse]{Name: "seer/changes"}
+	Lookup  = transport.Method[LookupRequest, LookupResponse]{Name: "seer/lookup", Rule: transport.Member}
+	Changes = transport.Method[ChangesRequest, ChangesResponse]{Name: "seer/changes", Rule: transport.Member}
 )

@@ -57,7 +57,7 @@ func TestSilenceIsBounded(t *testing.T) {
 			hang(env, History)
 			hang(env, Rollback)
 		})}).Start()
-		user := c.Caller("user")
+		user := c.Caller("user", "monkey")
 		client := NewClient(user.Env.Wire)
 		for name, call := range map[string]struct {
 			limit time.Duration
@@ -90,7 +90,7 @@ func TestAnEmptyPageIsTheLast(t *testing.T) {
 				return pages[min(len(asked), len(pages))-1], nil
 			})
 		})}).Start()
-		user := c.Caller("user")
+		user := c.Caller("user", "monkey")
 		user.Do(func(ctx context.Context) {
 			list, err := NewClient(user.Env.Wire).Lookup(ctx, "p", "b", "x")
 			require.NoError(t, err)

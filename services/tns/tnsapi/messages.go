@@ -48,6 +48,9 @@ func (v Version) Compare(u Version) int {
 	return cmp.Or(cmp.Compare(v.Order, u.Order), cmp.Compare(v.Rollback, u.Rollback), v.Token.Compare(u.Token))
 }
 
+// AttemptMax bounds the attempt of a token.
+const AttemptMax = 1 << 20
+
 // Bounds of an order: a version whose order is more than OrderStepMax above all
 // that are kept of its branch is refused, so that no single writer can use
 // orders up.

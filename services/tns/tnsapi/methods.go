@@ -10,14 +10,14 @@ const Service = "tns"
 // The methods that tns serves. Watch is a stream: its hello is an encoded BranchRequest, its
 // messages are encoded Versions, the first at once if the branch has one.
 var (
-	Fence    = transport.Method[FenceRequest, FenceResponse]{Name: "tns/fence"}
-	Publish  = transport.Method[PublishRequest, PublishResponse]{Name: "tns/publish"}
-	Rollback = transport.Method[RollbackRequest, PublishResponse]{Name: "tns/rollback"}
-	Current  = transport.Method[BranchRequest, Version]{Name: "tns/current"}
-	Lookup   = transport.Method[LookupRequest, LookupResponse]{Name: "tns/lookup"}
-	History  = transport.Method[BranchRequest, HistoryResponse]{Name: "tns/history"}
+	Fence    = transport.Method[FenceRequest, FenceResponse]{Name: "tns/fence", Rule: transport.Offers("monkey", "patrick")}
+	Publish  = transport.Method[PublishRequest, PublishResponse]{Name: "tns/publish", Rule: transport.Offers("monkey")}
+	Rollback = transport.Method[RollbackRequest, PublishResponse]{Name: "tns/rollback", Rule: transport.Member}
+	Current  = transport.Method[BranchRequest, Version]{Name: "tns/current", Rule: transport.Member}
+	Lookup   = transport.Method[LookupRequest, LookupResponse]{Name: "tns/lookup", Rule: transport.Member}
+	History  = transport.Method[BranchRequest, HistoryResponse]{Name: "tns/history", Rule: transport.Member}
 )
 
 // Watch is the name of the stream that carries the current version after each change and every
 // WatchKeepAlive; an empty Version means that nothing is published.
-const Watch = "tns/watch"
+var Watch = transport.StreamName{Name: "tns/watch", Rule: transport.Member}

@@ -65,7 +65,7 @@ func (c *Client) watchAt(ctx context.Context, replica transport.Peer, hello []by
 func (c *Client) open(ctx context.Context, replica transport.Peer, hello []byte) (*transport.Stream, error) {
 	ctx, cancel := clock.WithTimeout(ctx, c.asker.Endpoint().Loop(), tryTimeout)
 	defer cancel()
-	return c.asker.Endpoint().OpenStream(ctx, replica, Watch, hello)
+	return Watch.Open(ctx, c.asker.Endpoint(), replica, hello)
 }
 
 func (c *Client) receive(ctx context.Context, s *transport.Stream) ([]byte, error) {
