@@ -93,14 +93,17 @@ are simulated, so that a seed fixes everything that happens.`,
   dreamland shrink scenarios/node-churn.yaml --seed 7
   dreamland scenario check my.yaml
   dreamland scenario words crash`,
+		Version:       versionText(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(simCommand(), shrinkCommand(), determinismCommand(), traceCommand(), scenarioCommand(), failpointsCommand(), versionCommand(), resultsCommand(), workerCommand())
+	root.AddCommand(simCommand(), shrinkCommand(), determinismCommand(), traceCommand(), scenarioCommand(), failpointsCommand(), versionCommand(), resultsCommand(), bisectCommand(), newCommand(), workerCommand())
 	if len(swarms) > 0 {
 		root.AddCommand(swarmCommand(swarms[0]))
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	plainMistakes(root)
 	return root
 }

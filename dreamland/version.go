@@ -44,6 +44,19 @@ func (v version) revision() string {
 	return text
 }
 
+// versionText is one line.
+func versionText() string {
+	v := readVersion()
+	text := words.command() + " " + v.Version
+	if v.Revision != "" {
+		text += " " + v.Revision
+	}
+	if v.Modified {
+		text += " (modified)"
+	}
+	return fmt.Sprintf("%s, %s, %s", text, v.Go, v.Platform)
+}
+
 func versionCommand() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
@@ -55,14 +68,7 @@ func versionCommand() *cobra.Command {
 			if asJSON {
 				return writeJSON(cmd.OutOrStdout(), v)
 			}
-			text := words.command() + " " + v.Version
-			if v.Revision != "" {
-				text += " " + v.Revision
-			}
-			if v.Modified {
-				text += " (modified)"
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s, %s, %s\n", text, v.Go, v.Platform)
+			fmt.Fprintln(cmd.OutOrStdout(), versionText())
 			return nil
 		},
 	}

@@ -36,6 +36,7 @@ const (
 	drawRetime
 	drawAgain
 	drawLie
+	drawSchedule
 	drawLoss
 )
 

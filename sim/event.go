@@ -44,6 +44,7 @@ type event struct {
 	size  int    // of a frame, in bytes
 	sum   uint64 // of a frame's bytes
 	fire  func()
+	task  uint64   // whose event it is for a schedule, 0 without one
 	from  *connEnd // of a frame
 	// index in the heap, -1 when not in it.
 	index int
@@ -96,14 +97,37 @@ func (w *World) rank(e *event) {
 	if e.cause == 0 {
 		e.cause = w.fired.Load()
 	}
-	var node uint64
-	if e.node != nil {
-		node = uint64(e.node.index) + 1
-	}
 	if e.tie == 0 {
-		e.tie = w.draw(drawTie, node<<8|uint64(e.kind), e.a, e.b)
+		e.tie = w.draw(drawTie, e.nodeNumber()<<8|uint64(e.kind), e.a, e.b)
+	}
+	if w.schedule != nil && e.task == 0 {
+		e.task = w.taskOf(e)
 	}
 	e.index = -1
+}
+
+// nodeNumber counts from 1; 0 is the world's.
+func (e *event) nodeNumber() uint64 {
+	if e.node == nil {
+		return 0
+	}
+	return uint64(e.node.index) + 1
+}
+
+// tieFirst is more than all places that are given and not drawn: what has one comes
+// first, in any schedule.
+const tieFirst = 1 << 20
+
+func (w *World) push(e *event) { heap.Push(&w.events, e) }
+
+func (w *World) pop() *event { return heap.Pop(&w.events).(*event) }
+
+// next takes the event that happens next off the heap.
+func (w *World) next() *event {
+	if w.schedule == nil || w.events[0].tie < tieFirst {
+		return w.pop()
+	}
+	return w.schedule.next()
 }
 
 // collect moves events and signals registered since the last call to the heap. It is called between

@@ -37,6 +37,7 @@ type task struct {
 	name   string
 	resume chan error
 	runner *runner
+	id     uint64 // for a schedule: that of the event that began it
 }
 
 // errCrashed resumes a task that must not run on.
@@ -180,6 +181,9 @@ func (w *World) startTask(l *loop, on clock.Loop, name string, f func(ctx contex
 		go r.run(w)
 	}
 	t := &task{loop: l, on: on, name: name, resume: r.resume, runner: r}
+	if w.firing != nil {
+		t.id = w.firing.task
+	}
 	w.current = t
 	r.jobs <- job{task: t, f: f}
 }

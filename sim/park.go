@@ -72,7 +72,7 @@ func (p *parking) decide(w *World) {
 	p.result = outcome(p.signals.Load(), p.ctx)
 	l := p.task.loop
 	p.wake = event{
-		at: w.nowNS(), node: l.life.node, life: l.life, kind: kindWake, a: l.id, b: p.seq, label: p.task.name, fire: p.resume,
+		at: w.nowNS(), node: l.life.node, life: l.life, kind: kindWake, a: l.id, b: p.seq, label: p.task.name, fire: p.resume, task: p.task.id,
 	}
 	w.rank(&p.wake)
 	heap.Push(&w.events, &p.wake)

@@ -13,7 +13,6 @@ package sim
 
 import (
 	"cmp"
-	"container/heap"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +46,8 @@ type Config struct {
 	Seed uint64
 	// Wire is Direct if empty.
 	Wire WireKind
+	// Schedule chooses between what happens at the same instant.
+	Schedule Schedule
 	// Network is the shape of links without faults.
 	Network Network
 	// Trace receives one JSON line per event, see package tracefile; nil for none.
@@ -83,10 +84,12 @@ type World struct {
 	cfg     Config
 	virtual atomic.Int64 // nanoseconds since the start
 	events  eventHeap
-	current *task      // the one that runs now, nil between turns
-	timerOn clock.Loop // whose timer runs now
-	firing  *event     // the one that fires now
-	idle    []*runner  // goroutines without a task
+	// schedule is nil for the uniform one, which is in the order of the heap.
+	schedule *scheduler
+	current  *task      // the one that runs now, nil between turns
+	timerOn  clock.Loop // whose timer runs now
+	firing   *event     // the one that fires now
+	idle     []*runner  // goroutines without a task
 
 	pendingMu sync.Mutex
 	pending   []*event
@@ -142,6 +145,7 @@ func Run(cfg Config, body func(w *World) error) (out Outcome, err error) {
 	}
 	w.trace = newTrace(w, cfg.Trace)
 	w.trace.head(cfg.Scenario, cfg.Seed)
+	w.schedule = newScheduler(w)
 	w.log = slog.New(&logHandler{w: w})
 	if cfg.Perturb != 0 {
 		w.perturbation = newPerturbation(cfg.Perturb)
@@ -258,7 +262,7 @@ func (w *World) RunUntil(d time.Duration) (err error) {
 			w.advance(max(int64(d), w.nowNS()))
 			return nil
 		}
-		w.fire(heap.Pop(&w.events).(*event))
+		w.fire(w.next())
 	}
 	w.settle() // the failure may have occurred in a turn that still runs
 	return w.failure

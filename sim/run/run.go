@@ -61,6 +61,7 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 	outcome, err := sim.Run(sim.Config{
 		Seed:     o.Seed,
 		Wire:     sim.WireKind(o.Wire),
+		Schedule: sim.Schedule{Kind: sim.ScheduleKind(s.Schedule.Kind), Depth: s.Schedule.Depth, Delays: s.Schedule.Delays, Steps: s.Schedule.Steps},
 		Network:  sim.Network{Default: s.Network.Default, Of: s.Network.Shape},
 		Trace:    o.Trace,
 		Scenario: s.Name,

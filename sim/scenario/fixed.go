@@ -66,6 +66,9 @@ func (f *Fixed) Text() []byte {
 	line("seed: %d", f.Seed)
 	line("duration: %s", f.Duration)
 	line("wire: %s", f.Wire)
+	if f.of.Schedule.Kind != "" {
+		line("schedule: %s", f.of.Schedule)
+	}
 	if v := f.of.source.get("settings"); v != nil {
 		line("settings: %s", v.yaml())
 	}

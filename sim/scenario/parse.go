@@ -17,6 +17,7 @@ type document struct {
 	Seed     uint64        `yaml:"seed" doc:"draws everything that is left to chance"`
 	Duration time.Duration `yaml:"duration" doc:"virtual time under faults; healing comes after it"`
 	Wire     string        `yaml:"wire" doc:"mocknet (libp2p) or direct (in memory, for size)"`
+	Schedule Schedule      `yaml:"schedule" doc:"how to choose between what happens at the same instant: uniform, {pct: {depth: 3}} or {delay-bounded: {delays: 5}}"`
 	Settings raw           `yaml:"settings" doc:"settings of services on all nodes: {service: {key: value}}"`
 	Network  networkDoc    `yaml:"network" doc:"what links are like without faults"`
 	Nodes    []groupDoc    `yaml:"nodes" doc:"the cloud: groups of like nodes"`
@@ -51,7 +52,7 @@ func Parse(file string, data []byte, words Vocabulary) (*Scenario, error) {
 		d.fail(at, "select nodes by name, group or zone: links are there before anything happens", "%s: there is no moment here at which it could be asked", at.text)
 	}
 	s := &Scenario{
-		File: file, Name: doc.Name, About: doc.About, Seed: doc.Seed, Duration: doc.Duration, Wire: doc.Wire,
+		File: file, Name: doc.Name, About: doc.About, Seed: doc.Seed, Duration: doc.Duration, Wire: doc.Wire, Schedule: doc.Schedule,
 		source: root, text: data,
 		Network: Network{Default: fault.Shape{LatencyMin: time.Millisecond, LatencyMax: 5 * time.Millisecond}},
 	}

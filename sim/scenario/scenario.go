@@ -36,6 +36,7 @@ type Scenario struct {
 	Duration time.Duration
 	// Wire is Mocknet or Direct.
 	Wire     string
+	Schedule Schedule
 	Nodes    []Node
 	Network  Network
 	Timeline []Entry

@@ -9,6 +9,10 @@ import (
 // listMax is how many known words a hint spells out.
 const listMax = 30
 
+// Suggest is a hint for a word that is none of known: the closest one, if one is
+// close, else all of them.
+func Suggest(word string, known []string) string { return suggest(word, known) }
+
 // suggest is a hint for a word that is none of known: the closest one, if one
 // is close, else all of them.
 func suggest(word string, known []string) string {
