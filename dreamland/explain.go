@@ -51,14 +51,21 @@ func (e *explainer) tell(r *report.Result) error {
 		return err
 	}
 	id := e.object(trace, r)
-	if id == "" {
-		return nil // the failure names nothing
+	switch {
+	case id == "" && e.about == explainAuto:
+		fmt.Fprintln(e.out, "no story: what failed names no object that the run has facts of; --explain=ID tells of one, a job, an item, a version or a node")
+		return nil
+	case id == "":
+		return nil // nobody asked
 	}
 	rows := shortStory
 	if e.about != "" {
 		rows = 0
 	}
 	told := e.storyOf(trace, id, r)
+	if e.about == id && !told.story.Known() {
+		return fmt.Errorf("--explain=%s: no fact of this run names it; expected the id of a job, an item or a version, or the name of a node", id)
+	}
 	told.writeAll(e.out, rows)
 	if failed && e.about != "" {
 		err = e.whatIf(r, dir, told.story.Nodes, told.story.LastFact())

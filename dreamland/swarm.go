@@ -292,6 +292,28 @@ func (m *maker) header() (sweep.Header, error) {
 	return sweep.Header{Scenario: "swarm", SHA256: hex.EncodeToString(sum[:]), Wire: m.flags.sim.wire, Strict: m.flags.sim.strict}, nil
 }
 
+// replay is a command that makes up and runs a story again, "" if there is none: what
+// a guided swarm makes up depends on what came before.
+func (m *maker) replay(offset uint64) string {
+	if m.flags.guided {
+		return ""
+	}
+	text := fmt.Sprintf("%s swarm %d..%d --wire %s", words.command(), m.first+offset, m.first+offset, m.flags.sim.wire)
+	if len(m.flags.faults) > 0 {
+		text += " --faults " + strings.Join(m.flags.faults, ",")
+	}
+	if len(m.flags.without) > 0 {
+		text += " --without " + strings.Join(m.flags.without, ",")
+	}
+	if m.flags.choice.Rate != 1 {
+		text += fmt.Sprintf(" --rate %g", m.flags.choice.Rate)
+	}
+	if !m.flags.choice.Knobs {
+		text += " --knobs=false"
+	}
+	return text
+}
+
 // addSwarm takes in all stories as one tale. Those that fail are written to dir.
 func (s *sweeper) addSwarm(m *maker, dir string) error {
 	h, err := m.header()
@@ -313,6 +335,7 @@ func (s *sweeper) addSwarm(m *maker, dir string) error {
 			m.reached[offset] = r.Exercised.Reached()
 		}
 		if r.Verdict == report.Held {
+			r.Replay = m.replay(offset) // its file is not kept
 			return nil
 		}
 		if ok, err := m.may(offset); !ok || err != nil || offset/sweep.Batch < m.batch && m.flags.guided {

@@ -1,7 +1,6 @@
 package dreamland
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -121,7 +120,10 @@ func (s *sweeper) addTale(t *tale, first uint64, h sweep.Header) error {
 			t.known[offset] = true
 			t.sum.Add(&e.Result)
 			s.coverage.Add(&e.Exercised)
-			if err := cmp.Or(t.ended(offset, &e.Result), s.out.run(e.Result)); err != nil {
+			if err := t.ended(offset, &e.Result); err != nil {
+				return err
+			}
+			if err := s.out.run(e.Result); err != nil {
 				return err
 			}
 		}

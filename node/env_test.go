@@ -107,7 +107,7 @@ var point = fail.Register("node-test/point", "only here")
 func TestWhatActionsDo(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		caller := c.Caller("one")
-		hit := func(do string) (err error, took time.Duration) {
+		hit := func(do string) (took time.Duration, err error) {
 			if do != "" {
 				action, err := fail.ParseAction(do)
 				require.NoError(t, err)
@@ -120,18 +120,18 @@ func TestWhatActionsDo(t *testing.T) {
 				err = point.Hit(ctx, caller.Env)
 				took = caller.Env.Loop.Elapsed() - began
 			})
-			return err, took
+			return took, err
 		}
-		err, took := hit("")
+		took, err := hit("")
 		require.NoError(t, err)
 		require.Zero(t, took)
 		require.Empty(t, c.Facts("failpoint"))
-		err, _ = hit("error")
+		_, err = hit("error")
 		require.Equal(t, transport.Internal, transport.KindOf(err))
 		require.True(t, strings.HasPrefix(err.Error(), "node-test/point"))
-		err, _ = hit("drop")
+		_, err = hit("drop")
 		require.ErrorIs(t, err, fail.ErrDrop)
-		err, took = hit("delay 3s")
+		took, err = hit("delay 3s")
 		require.NoError(t, err)
 		require.Equal(t, 3*time.Second, took)
 		require.Len(t, c.Facts("failpoint"), 3)

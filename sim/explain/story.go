@@ -100,6 +100,9 @@ func (t *Trace) Tell(object string, end time.Duration, faults []fault.Fault) *St
 	return s
 }
 
+// Known reports whether a fact of the run names the object.
+func (s *Story) Known() bool { return s.began }
+
 // about reports whether a line is a fact of the object.
 func (s *Story) about(l *tracefile.Line) bool {
 	return l.Kind == tracefile.KindFact && l.Names(s.Object)
