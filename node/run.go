@@ -15,12 +15,12 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// StartTimeout bounds the start of one service, which may have to fetch a whole replicated store
-// over a slow link (storage gives up by itself without progress); StopTimeout bounds its orderly
+// startTimeout bounds the start of one service, which may have to fetch a whole replicated store
+// over a slow link (storage gives up by itself without progress); stopTimeout bounds its orderly
 // end.
 const (
-	StartTimeout = 2 * time.Hour
-	StopTimeout  = 10 * time.Second
+	startTimeout = 2 * time.Hour
+	stopTimeout  = 10 * time.Second
 )
 
 // Config describes a node.
@@ -144,7 +144,7 @@ func (n *Node) startService(ctx context.Context, c Configured) error {
 	built = true
 	n.running = append(n.running, in)
 	n.byName[name] = in.service
-	return n.on(ctx, in, "start", StartTimeout, in.service.Start)
+	return n.on(ctx, in, "start", startTimeout, in.service.Start)
 }
 
 // end takes the instance off the wire and stops its loop.
@@ -178,14 +178,14 @@ func (n *Node) on(ctx context.Context, in *instance, what string, limit time.Dur
 	return result
 }
 
-// Stop ends all services in reverse order, each within StopTimeout, and closes
+// Stop ends all services in reverse order, each within 10 s, and closes
 // the network. It must be called by a task of the node's loop.
 func (n *Node) Stop(ctx context.Context) error {
 	var errs []error
 	for len(n.running) > 0 {
 		in := n.running[len(n.running)-1]
 		n.running = n.running[:len(n.running)-1]
-		if err := n.on(ctx, in, "stop", StopTimeout, in.service.Stop); err != nil {
+		if err := n.on(ctx, in, "stop", stopTimeout, in.service.Stop); err != nil {
 			errs = append(errs, fmt.Errorf("stop %s: %w", in.name, err))
 		}
 		in.end()

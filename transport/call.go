@@ -30,18 +30,18 @@ type call struct {
 // message of MessageLenMax at 8 kB/s.
 const callTotalMax = 10 * time.Minute
 
-// RateMin is the slowest accepted rate of a transfer, in bytes a second, TransferMax its longest
+// rateMin is the slowest accepted rate of a transfer, in bytes a second, transferMax its longest
 // duration.
 const (
-	RateMin     = 4 << 10
-	TransferMax = time.Hour
+	rateMin     = 4 << 10
+	transferMax = time.Hour
 )
 
 // TransferTime is how long the transfer of content of a size may take, for the timeouts of calls
 // that wait for one without making progress themselves. A transfer without progress ends long
 // before that.
 func TransferTime(bytes int64) time.Duration {
-	return min(time.Duration(max(0, bytes)/RateMin), TransferMax/time.Second) * time.Second
+	return min(time.Duration(max(0, bytes)/rateMin), transferMax/time.Second) * time.Second
 }
 
 // patienceKey is the context key of Patient's value.

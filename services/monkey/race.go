@@ -177,5 +177,5 @@ func (s *Service) polls(ctx context.Context) {
 
 func (s *Service) pollInterval() time.Duration {
 	n := len(s.env.Wire.Directory().Peers(monkeyapi.Service))
-	return max(s.settings.PollInterval, time.Duration(n)*time.Second/PollsPerSecondMax)
+	return max(s.settings.PollInterval, time.Duration(n)*time.Second/pollsPerSecondMax)
 }

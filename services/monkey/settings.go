@@ -10,8 +10,8 @@ type Settings struct {
 	// their claims, best-ranked first.
 	RaceWindow time.Duration `yaml:"race-window" range:"0s..1m"`
 	// PollInterval is how often a monkey with a free slot asks for open jobs
-	// unasked. It grows with the number of monkeys, so that all together ask no
-	// more often than PollsPerSecondMax.
+	// unasked. It grows with the number of monkeys, so that all together ask at
+	// most ten times a second.
 	PollInterval time.Duration `yaml:"poll-interval" range:"100ms..1h"`
 }
 
@@ -24,5 +24,5 @@ func DefaultSettings() *Settings {
 	}
 }
 
-// PollsPerSecondMax bounds the polls of all monkeys of a cloud.
-const PollsPerSecondMax = 10
+// pollsPerSecondMax bounds the polls of all monkeys of a cloud.
+const pollsPerSecondMax = 10

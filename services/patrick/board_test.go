@@ -130,12 +130,12 @@ func TestOffersGrowUntilAllAreTold(t *testing.T) {
 	job := jobNamed("r", "1", 1)
 	before := []transport.Peer{}
 	for round, want := range []int{3, 12, 48, 192, 200, 200} {
-		list := Shortlist(patrickapi.Offer{Job: job, Attempt: 1, Round: round}, monkeys)
+		list := shortlist(patrickapi.Offer{Job: job, Attempt: 1, Round: round}, monkeys)
 		require.Len(t, list, want)
 		require.Equal(t, before, list[:len(before)], "who was told is told again")
 		before = list
 	}
-	require.NotEqual(t, Shortlist(patrickapi.Offer{Job: job, Attempt: 2}, monkeys), before[:3], "each attempt has an order of its own")
+	require.NotEqual(t, shortlist(patrickapi.Offer{Job: job, Attempt: 2}, monkeys), before[:3], "each attempt has an order of its own")
 	require.Positive(t, shortlistLen(1<<30))
 }
 

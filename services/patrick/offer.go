@@ -36,7 +36,7 @@ func (s *Service) offer(jobs []*active) {
 		o := offerOf(j)
 		j.round++
 		if size := shortlistLen(o.Round); size*2 < len(monkeys) {
-			for _, p := range Shortlist(o, monkeys) {
+			for _, p := range shortlist(o, monkeys) {
 				_ = monkeyapi.Offer.Tell(s.env.Wire, p, patrickapi.Announcement{Jobs: []patrickapi.Offer{o}}) // offered again by the sweep
 			}
 		} else {
@@ -60,8 +60,8 @@ func shortlistLen(round int) int {
 	return n
 }
 
-// Shortlist returns the monkeys that an offer goes to, best-ranked first.
-func Shortlist(o patrickapi.Offer, monkeys []transport.Peer) []transport.Peer {
+// shortlist returns the monkeys that an offer goes to, best-ranked first.
+func shortlist(o patrickapi.Offer, monkeys []transport.Peer) []transport.Peer {
 	ranked := rendezvous.Rank(o.RankKey(), monkeys)
 	return ranked[:min(shortlistLen(o.Round), len(ranked))]
 }

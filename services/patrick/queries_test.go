@@ -191,12 +191,12 @@ func TestAnOfferGoesToItsShortlist(t *testing.T) {
 		o.turn(o.ranked()[0], func(_ context.Context, s *Service) {
 			offer := patrickapi.Offer{Job: jobNamed("r", "e", 1), Attempt: 1}
 			monkeys := s.env.Wire.Directory().Peers("monkey")
-			require.Equal(t, rendezvous.Rank(offer.RankKey(), monkeys)[:offerFirst], Shortlist(offer, monkeys))
+			require.Equal(t, rendezvous.Rank(offer.RankKey(), monkeys)[:offerFirst], shortlist(offer, monkeys))
 			offer.Round = 5
-			require.Len(t, Shortlist(offer, monkeys), 12)
+			require.Len(t, shortlist(offer, monkeys), 12)
 		})
 		job := o.push(aPush("c", 1))
-		best := Shortlist(patrickapi.Offer{Job: job, Attempt: 1}, o.Directory.Peers("monkey"))
+		best := shortlist(patrickapi.Offer{Job: job, Attempt: 1}, o.Directory.Peers("monkey"))
 		for _, w := range o.monkeys {
 			want := 0
 			for _, p := range best {

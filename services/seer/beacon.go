@@ -29,13 +29,13 @@ func BeaconSpec() node.Spec {
 		Doc:      "announces this node to the seers",
 		Settings: func() any { return DefaultBeaconSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
-			return &Agent{env: env, settings: *settings.(*BeaconSettings)}, nil
+			return &agent{env: env, settings: *settings.(*BeaconSettings)}, nil
 		},
 	}
 }
 
-// Agent sends the beacons of one node.
-type Agent struct {
+// agent sends the beacons of one node.
+type agent struct {
 	env      node.Env
 	settings BeaconSettings
 
@@ -51,7 +51,7 @@ type Agent struct {
 }
 
 // Start implements node.Service.
-func (a *Agent) Start(context.Context) error {
+func (a *agent) Start(context.Context) error {
 	a.began = a.env.Loop.Elapsed()
 	a.life = newLife(a.env)
 	ask.Serve(a.env.Wire, a.answer)
@@ -70,7 +70,7 @@ func newLife(env node.Env) uint64 {
 
 // Stop implements node.Service: an orderly end is announced, so that seers need not wait for
 // gone-after.
-func (a *Agent) Stop(context.Context) error {
+func (a *agent) Stop(context.Context) error {
 	regular, _ := a.chosen() // they tell the others
 	for _, seer := range regular {
 		_ = leave.Tell(a.env.Wire, seer, leaveMessage{Life: a.life})
@@ -80,7 +80,7 @@ func (a *Agent) Stop(context.Context) error {
 
 // run sends beacons, the first at once and the second after a random part of the
 // interval, so that nodes that start together do not stay in step.
-func (a *Agent) run(ctx context.Context) {
+func (a *agent) run(ctx context.Context) {
 	wait := time.Duration(a.env.Rand.Int64N(int64(a.settings.Interval)))
 	for {
 		a.beat(ctx)
@@ -92,7 +92,7 @@ func (a *Agent) run(ctx context.Context) {
 }
 
 // beat sends one beacon.
-func (a *Agent) beat(ctx context.Context) {
+func (a *agent) beat(ctx context.Context) {
 	if beforeBeacon.Hit(ctx, a.env) != nil {
 		return
 	}
@@ -113,18 +113,18 @@ func (a *Agent) beat(ctx context.Context) {
 }
 
 // answer sends the whole announcement to a seer that asks for it.
-func (a *Agent) answer(_ context.Context, from transport.Peer, ask askMessage) {
+func (a *agent) answer(_ context.Context, from transport.Peer, ask askMessage) {
 	m := a.message()
 	_ = answer.Tell(a.env.Wire, from, answerMessage{
 		Ask: ask, Life: m.Life, At: m.At, Revision: m.Revision, Announcement: &a.told})
 }
 
-func (a *Agent) message() beaconMessage {
+func (a *agent) message() beaconMessage {
 	return beaconMessage{Life: a.life, At: a.env.Loop.Elapsed() - a.began, Revision: a.revision}
 }
 
 // announcement is a beacon with the whole announcement.
-func (a *Agent) announcement() beaconMessage {
+func (a *agent) announcement() beaconMessage {
 	a.sent = 0
 	m := a.message()
 	m.Announcement = &a.told
@@ -132,7 +132,7 @@ func (a *Agent) announcement() beaconMessage {
 }
 
 // changed updates the announcement from the node's gauges and reports whether it has changed.
-func (a *Agent) changed() bool {
+func (a *agent) changed() bool {
 	gauges := a.env.Gauges() // everything else is constant within a life
 	if a.revision > 0 && maps.Equal(gauges, a.gauges) {
 		return false
@@ -146,7 +146,7 @@ func (a *Agent) changed() bool {
 // chosen are the seers that hear every beacon: all, or the highest by rendezvous hash, so that the
 // load is even and one more seer moves few nodes. The others receive one in turn, in case this node
 // reaches none of the chosen.
-func (a *Agent) chosen() (regular, others []transport.Peer) {
+func (a *agent) chosen() (regular, others []transport.Peer) {
 	all := a.env.Wire.Directory().Peers(seerapi.Service)
 	if !slices.Equal(all, a.directory) {
 		a.directory = slices.Clone(all)

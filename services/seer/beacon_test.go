@@ -161,7 +161,7 @@ func TestASeerHearsItsOwnNode(t *testing.T) {
 			c.Directory.Add(transport.Peer{byte(i + 1)}, seerapi.Service)
 		}
 		caller := c.Caller("caller")
-		a := &Agent{env: caller.Env}
+		a := &agent{env: caller.Env}
 		regular, others := a.chosen()
 		require.Len(t, regular, 2)
 		require.Len(t, others, 4)

@@ -27,8 +27,8 @@ import (
 const (
 	// HeadLenMax bounds the head of a request or response, in bytes.
 	HeadLenMax = 64 << 10
-	// HeadTimeout bounds how long the head of a request may take to arrive.
-	HeadTimeout = 10 * time.Second
+	// headTimeout bounds how long the head of a request may take to arrive.
+	headTimeout = 10 * time.Second
 	// bufferLen is what an end reads and writes at once, in bytes.
 	bufferLen = 32 << 10
 )
@@ -74,7 +74,7 @@ type exchange struct {
 
 func (x *exchange) serve(ctx context.Context, from transport.Peer, h http.Handler) {
 	head := &headReader{from: x.conn, left: HeadLenMax}
-	x.conn.SetReadDeadline(x.loop.Now().Add(HeadTimeout))
+	x.conn.SetReadDeadline(x.loop.Now().Add(headTimeout))
 	request, err := http.ReadRequest(bufio.NewReaderSize(head, bufferLen))
 	if err != nil {
 		x.refuse(err)

@@ -55,12 +55,6 @@ func (c *Client) Owners(ctx context.Context, req OwnersRequest) (OwnersResponse,
 	return ask.Call(ctx, c.asker, Owners, req.Root, callTimeout, req)
 }
 
-// Owned lists a page of the pins of owners with a prefix, for an owner that compares them with its
-// needs.
-func (c *Client) Owned(ctx context.Context, req OwnedRequest) (OwnedResponse, error) {
-	return ask.Call(ctx, c.asker, ListOwned, req.Prefix, callTimeout, req)
-}
-
 // Locate returns hoarders that claim the content and are believed alive, best-ranked first.
 // NotFound if no hoarder that was asked knows of any.
 func (c *Client) Locate(ctx context.Context, root string) ([]transport.Peer, error) {

@@ -1,5 +1,7 @@
-// Package hoarderapi is how others speak with the hoarder service: the wire
-// types and a client that picks hoarders.
+// Package hoarderapi is how others speak to hoarders: [Client], which asks the
+// hoarders of a root in order, and the wire types. Services and users pin content,
+// find its holders and report its use. Hoarders ask each other [Have] and [Status]
+// too; what nobody else may ask is private to package hoarder.
 package hoarderapi
 
 import "github.com/taucloud/tau/transport"
@@ -7,7 +9,7 @@ import "github.com/taucloud/tau/transport"
 // Service is the hoarder's name in the directory.
 const Service = "hoarder"
 
-// The methods.
+// The methods that hoarders serve.
 var (
 	Pin            = transport.Method[PinRequest, PinResponse]{Name: "hoarder/pin", Rule: transport.Member}
 	Unpin          = transport.Method[UnpinRequest, Done]{Name: "hoarder/unpin", Rule: transport.Member}

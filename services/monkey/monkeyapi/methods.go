@@ -1,4 +1,7 @@
-// Package monkeyapi is how others speak to monkeys: the offers of jobs, and a monkey's status.
+// Package monkeyapi is how others speak to monkeys: methods and wire types, no
+// client, since each is addressed to one known monkey or to all. Patricks offer
+// jobs and ask what is held; anybody may ask for a monkey's status. Monkeys do not
+// speak to each other.
 package monkeyapi
 
 import (

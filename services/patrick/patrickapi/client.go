@@ -22,8 +22,8 @@ const (
 	// logsTimeout bounds the wait for a log from one patrick: it may have to fetch it, and a later
 	// request continues the fetch.
 	logsTimeout = 8 * time.Second
-	// CallTimeout bounds any other request at one patrick.
-	CallTimeout = 5 * time.Second
+	// callTimeout bounds any other request at one patrick.
+	callTimeout = 5 * time.Second
 	// avoidFor is how long a patrick that did not answer is asked last.
 	avoidFor = 5 * time.Second
 )
@@ -56,7 +56,7 @@ var policy = ask.Policy{
 // keeps two events of one caller in order when the patrick that knew of the first is gone. Keep the
 // event: a delivery with another one is another push.
 func (c *Client) NewEvent(ctx context.Context, project, repository, branch, id string, seen uint64) (Event, error) {
-	resp, err := ask.Call(ctx, c.asker, NewEvent, BranchID(repository, branch), CallTimeout, EventRequest{
+	resp, err := ask.Call(ctx, c.asker, NewEvent, BranchID(repository, branch), callTimeout, EventRequest{
 		Project: project, Repository: repository, Branch: branch, Seen: seen,
 	})
 	return Event{ID: id, Order: resp.Order}, err
@@ -72,12 +72,12 @@ func (c *Client) Push(ctx context.Context, req PushRequest) (PushResponse, error
 // Claim asks for a job's lock. Conflict means that another monkey has it, or that it cannot be
 // claimed now.
 func (c *Client) Claim(ctx context.Context, req ClaimRequest) (Grant, error) {
-	return ask.Call(ctx, c.asker, Claim, BranchOf(req.Job), CallTimeout, req)
+	return ask.Call(ctx, c.asker, Claim, BranchOf(req.Job), callTimeout, req)
 }
 
 // Renew extends the lease. Conflict means that it is lost for good.
 func (c *Client) Renew(ctx context.Context, req RenewRequest) (RenewResponse, error) {
-	return ask.Call(ctx, c.asker, Renew, BranchOf(req.Job), CallTimeout, req)
+	return ask.Call(ctx, c.asker, Renew, BranchOf(req.Job), callTimeout, req)
 }
 
 // Finish reports the end of an attempt. It is idempotent. Conflict means that
@@ -88,17 +88,17 @@ func (c *Client) Finish(ctx context.Context, req FinishRequest) (FinishResponse,
 
 // Open lists open jobs, as key's coordinator knows them; key spreads the callers.
 func (c *Client) Open(ctx context.Context, key string, req OpenRequest) (Announcement, error) {
-	return ask.Call(ctx, c.asker, OpenJobs, key, CallTimeout, req)
+	return ask.Call(ctx, c.asker, OpenJobs, key, callTimeout, req)
 }
 
 // Job returns what is known of a job.
 func (c *Client) Job(ctx context.Context, job string) (Job, error) {
-	return ask.Call(ctx, c.asker, GetJob, BranchOf(job), CallTimeout, JobRequest{Job: job})
+	return ask.Call(ctx, c.asker, GetJob, BranchOf(job), callTimeout, JobRequest{Job: job})
 }
 
 // List returns a page of jobs, newest first.
 func (c *Client) List(ctx context.Context, req ListRequest) (ListResponse, error) {
-	return ask.Call(ctx, c.asker, List, req.Project, CallTimeout, req)
+	return ask.Call(ctx, c.asker, List, req.Project, callTimeout, req)
 }
 
 // Cancel asks to end a job without an outcome. It cancels the current rebuild of the job only: a
@@ -108,7 +108,7 @@ func (c *Client) Cancel(ctx context.Context, job string) (CancelResponse, error)
 	if err != nil {
 		return CancelResponse{}, err
 	}
-	return ask.Call(ctx, c.asker, Cancel, BranchOf(job), CallTimeout, CancelRequest{Job: job, Rebuild: now.Rebuilds})
+	return ask.Call(ctx, c.asker, Cancel, BranchOf(job), callTimeout, CancelRequest{Job: job, Rebuild: now.Rebuilds})
 }
 
 // Rebuild begins a job anew that has failed or was cancelled. It keeps its order: what was pushed

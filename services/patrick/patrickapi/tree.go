@@ -20,8 +20,8 @@ type File struct {
 	Data []byte
 }
 
-// FilesMax bounds the files of a tree.
-const FilesMax = 4096
+// filesMax bounds the files of a tree.
+const filesMax = 4096
 
 // Encode sorts the files and returns the tree's bytes.
 func (t Tree) Encode() []byte {
@@ -39,7 +39,7 @@ func DecodeTree(data []byte) (Tree, error) {
 	if err := transport.Decode(data, &t); err != nil {
 		return t, err
 	}
-	if len(t.Files) > FilesMax {
+	if len(t.Files) > filesMax {
 		return t, invalidTree("too many files")
 	}
 	for i, f := range t.Files {

@@ -48,7 +48,7 @@ func (c *Client) lookupAt(ctx context.Context, seer transport.Peer, service stri
 		if err := transport.CheckPage(Lookup.Name, after, page.Members, memberPeer, transport.Peer.Compare); err != nil {
 			return nil, err
 		}
-		if members = append(members, page.Members...); len(members) > FollowedMax {
+		if members = append(members, page.Members...); len(members) > followedMax {
 			return nil, transport.New(transport.Invalid, Lookup.Name, "more members than anybody keeps")
 		}
 		if !page.More || len(page.Members) == 0 {

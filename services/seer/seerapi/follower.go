@@ -8,13 +8,13 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// FollowedMax bounds the members that a Follower keeps; the answer of a seer that names more is
+// followedMax bounds the members that a Follower keeps; the answer of a seer that names more is
 // rejected.
-const FollowedMax = 1 << 16
+const followedMax = 1 << 16
 
 // changesPagesMax bounds the pages of one Refresh. That is enough for the maximal number of
 // members, each named twice.
-const changesPagesMax = 2 * FollowedMax / PageLenMax
+const changesPagesMax = 2 * followedMax / PageLenMax
 
 // Follower knows which members offer a service, and keeps a T of each. It asks one seer for the
 // changes since its last request, so that N members that all follow each other transfer their
@@ -97,7 +97,7 @@ func (f *Follower[T]) askAt(ctx context.Context, seer transport.Peer) (update[T]
 	return told, transport.New(transport.Invalid, Changes.Name, "too many pages")
 }
 
-// bound refuses to keep more than FollowedMax.
+// bound refuses to keep more than followedMax.
 func (f *Follower[T]) bound(told update[T]) error {
 	n := 0
 	if !told.full {
@@ -112,7 +112,7 @@ func (f *Follower[T]) bound(told update[T]) error {
 			n--
 		}
 	}
-	if n > FollowedMax {
+	if n > followedMax {
 		return transport.New(transport.Invalid, Changes.Name, "too many members")
 	}
 	return nil

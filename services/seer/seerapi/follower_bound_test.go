@@ -14,10 +14,10 @@ func numbered(n int) (p transport.Peer) {
 }
 
 // TestAFollowerIsBounded: what a seer tells may not add up to more than
-// FollowedMax members.
+// followedMax members.
 func TestAFollowerIsBounded(t *testing.T) {
 	full := &Follower[int]{members: map[transport.Peer]int{}}
-	for i := range FollowedMax {
+	for i := range followedMax {
 		full.members[numbered(i)] = i
 	}
 	v := 1
@@ -30,20 +30,20 @@ func TestAFollowerIsBounded(t *testing.T) {
 	}
 	require.NoError(t, full.bound(told(false, nil)))
 	require.NoError(t, full.bound(told(false, map[int]*int{3: &v, 5: &v})), "those that are known")
-	require.NoError(t, full.bound(told(false, map[int]*int{3: nil, FollowedMax: &v})), "one for another")
-	require.NoError(t, full.bound(told(false, map[int]*int{FollowedMax: nil})), "one that was not known is gone")
-	err := full.bound(told(false, map[int]*int{FollowedMax: &v}))
+	require.NoError(t, full.bound(told(false, map[int]*int{3: nil, followedMax: &v})), "one for another")
+	require.NoError(t, full.bound(told(false, map[int]*int{followedMax: nil})), "one that was not known is gone")
+	err := full.bound(told(false, map[int]*int{followedMax: &v}))
 	require.Equal(t, transport.Invalid, transport.KindOf(err))
-	require.Error(t, full.bound(told(false, map[int]*int{FollowedMax: &v, FollowedMax + 1: nil})))
-	require.NoError(t, full.bound(told(true, map[int]*int{FollowedMax: &v})), "all others are void")
+	require.Error(t, full.bound(told(false, map[int]*int{followedMax: &v, followedMax + 1: nil})))
+	require.NoError(t, full.bound(told(true, map[int]*int{followedMax: &v})), "all others are void")
 
 	all := map[int]*int{}
-	for i := range FollowedMax {
+	for i := range followedMax {
 		all[i] = &v
 	}
 	empty := &Follower[int]{}
 	require.NoError(t, empty.bound(told(true, all)))
-	all[FollowedMax] = &v
+	all[followedMax] = &v
 	require.Error(t, empty.bound(told(true, all)))
 	require.Error(t, full.bound(told(true, all)), "also of those that are known")
 }

@@ -1,5 +1,7 @@
-// Package tnsapi is how others speak with tns: which commit of a branch is live,
-// and what it consists of.
+// Package tnsapi is how others speak to tns: [Client] and the wire types. Builders
+// fence and publish versions of a branch with it; who serves a branch asks for its
+// current version or watches it. [ArtifactOwner] and its neighbours are what
+// builders and tns say alike to hoarders.
 package tnsapi
 
 import "github.com/taucloud/tau/transport"
