@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/seer"
 	"github.com/taucloud/tau/services/tns"
 	"github.com/taucloud/tau/sim"
@@ -15,6 +16,9 @@ func Core(w *sim.World, idle int, client func(ctx context.Context, env node.Env)
 	var names []string
 	add := func(name string, specs ...node.Spec) {
 		cfg := sim.NodeConfig{Name: name}
+		if name == "client" { // it publishes, as builders do
+			cfg.Granted = []string{monkeyapi.Service}
+		}
 		for _, s := range specs {
 			cfg.Services = append(cfg.Services, node.Configured{Spec: s})
 		}
