@@ -68,6 +68,12 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 			if cmd.Flags().Changed("keep") && f.keep == "" {
 				return errors.New("--keep: expected the name of a directory")
 			}
+			if cmd.Flags().Changed("html") && f.html == "" {
+				return errors.New("--html: expected the name of a file")
+			}
+			if err := f.overwrites(files); err != nil {
+				return err
+			}
 			return sim(f, files, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 		ValidArgsFunction: yamlFiles,
@@ -128,6 +134,22 @@ func (f *simFlags) check(files int) error {
 		return errors.New("--html: a page shows one run; name one file, and no --seeds and --verify")
 	case f.trace != "" && (f.seeds > 1 || files > 1):
 		return errors.New("--trace: one trace holds one run; name one file, and no --seeds")
+	}
+	return nil
+}
+
+// overwrites returns an error if what is written would take the place of a scenario or of
+// something else that is written.
+func (f *simFlags) overwrites(files []string) error {
+	for flag, name := range map[string]string{"--html": f.html, "--trace": f.trace} {
+		for _, file := range files {
+			if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && sameFile(name, file) {
+				return fmt.Errorf("%s %s: it is the scenario; name another file", flag, name)
+			}
+		}
+	}
+	if f.html != "" && (filepath.Clean(f.html) == filepath.Clean(f.trace) || sameFile(f.html, f.trace)) {
+		return fmt.Errorf("--html %s: the trace goes there; name another file", f.html)
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func (f *swarmFlags) parse(args []string, swarm Swarm) (first uint64, err error)
 	if len(args) == 0 && f.sim.many.limit > 0 {
 		f.sim.seeds, f.sim.many.open = seedsMax, true
 	}
-	if f.choice.Rate < 0.1 || f.choice.Rate > 10 {
+	if !(f.choice.Rate >= 0.1 && f.choice.Rate <= 10) { // nor no number
 		return 0, fmt.Errorf("--rate %g: expected 0.1 to 10", f.choice.Rate)
 	}
 	if f.corpus != "" && !f.guided {
@@ -148,6 +148,9 @@ func (f *swarmFlags) weigh(kinds []string) error {
 		weights[kind] = 0
 	}
 	f.choice.Only = len(f.faults) > 0
+	if f.choice.Only && !slices.ContainsFunc(kinds, func(k string) bool { return weights[k] > 0 }) {
+		return errors.New("--faults: --without takes away all of them")
+	}
 	if len(weights) > 0 {
 		f.choice.Weights = weights
 	}

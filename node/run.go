@@ -41,14 +41,14 @@ type Configured struct {
 
 // Node is a running node.
 type Node struct {
-	cfg      Config
-	loop     clock.Loop
-	engine   *transport.Engine
-	blocks   *blocks.Store
-	running  []*instance
-	byName   map[string]Service
-	incarnat uint64
-	gauges   gauges
+	cfg         Config
+	loop        clock.Loop
+	engine      *transport.Engine
+	blocks      *blocks.Store
+	running     []*instance
+	byName      map[string]Service
+	incarnation uint64
+	gauges      gauges
 }
 
 // instance is one service on its loop.
@@ -95,10 +95,10 @@ func (n *Node) countIncarnation(ctx context.Context) error {
 		return err
 	}
 	if len(raw) == 8 {
-		n.incarnat = binary.BigEndian.Uint64(raw)
+		n.incarnation = binary.BigEndian.Uint64(raw)
 	}
-	n.incarnat++
-	if err := storage.Put(local, key, binary.BigEndian.AppendUint64(nil, n.incarnat)); err != nil {
+	n.incarnation++
+	if err := storage.Put(local, key, binary.BigEndian.AppendUint64(nil, n.incarnation)); err != nil {
 		return err
 	}
 	return local.Sync(ctx)
@@ -130,8 +130,8 @@ func (n *Node) startService(ctx context.Context, c Configured) error {
 		Wire:        endpoint,
 		Local:       local,
 		Blocks:      n.blocks.On(name, loop, endpoint),
-		Rand:        n.cfg.World.Rand(fmt.Sprintf("%s/%d", name, n.incarnat)),
-		Incarnation: n.incarnat,
+		Rand:        n.cfg.World.Rand(fmt.Sprintf("%s/%d", name, n.incarnation)),
+		Incarnation: n.incarnation,
 		Log:         n.cfg.World.Log.With(slog.String("service", name)),
 		world:       n.cfg.World,
 		name:        name,
@@ -201,4 +201,4 @@ func (n *Node) Served() []transport.Served { return n.engine.Served() }
 func (n *Node) Service(name string) Service { return n.byName[name] }
 
 // Incarnation is how often this node has started on its disk.
-func (n *Node) Incarnation() uint64 { return n.incarnat }
+func (n *Node) Incarnation() uint64 { return n.incarnation }

@@ -84,14 +84,14 @@ func (n *network) link(from, to *Node) *link {
 			l.base = l.base.With(of(from.name, to.name))
 		}
 		l.base = defaultLatency.With(l.base)
-		l.adopt(n.stateOf(l.from, l.to))
+		l.setState(n.stateOf(l.from, l.to))
 		n.links[key] = l
 	}
 	return l
 }
 
-// adopt updates a link to the state that faults give it.
-func (l *link) adopt(s fault.LinkState) {
+// setState gives a link the state that faults give it.
+func (l *link) setState(s fault.LinkState) {
 	l.cut, l.held, l.refused, l.shape = s.Cut, s.Held, s.Refused, l.base.With(s.Shape)
 	l.again = s.Again
 }
@@ -178,7 +178,7 @@ func (l *link) transmission(size int) int64 {
 // whether latency or bandwidth changed.
 func (n *network) apply(l *link, s fault.LinkState) (reshaped bool) {
 	wasCut, wasHeld, before := l.cut, l.held, l.shape
-	l.adopt(s)
+	l.setState(s)
 	l.told = 0
 	if l.cut != wasCut {
 		for _, c := range slices.Clone(n.pairs[pairKey(l.from, l.to)]) {

@@ -132,7 +132,7 @@ func (r *Store) take(deltas [][]byte) error {
 	}
 	err := r.replica.ingest(deltas)
 	if err == nil {
-		r.adopt()
+		r.mergeOrphans()
 	}
 	r.notify()
 	return err

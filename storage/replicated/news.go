@@ -63,8 +63,8 @@ func (r *Store) onNews(_ context.Context, from transport.Peer, m newsNote) {
 	})
 }
 
-// adopt merges the orphans whose ancestors have arrived.
-func (r *Store) adopt() {
+// mergeOrphans merges the orphans whose ancestors have arrived.
+func (r *Store) mergeOrphans() {
 	for adopted := true; adopted && len(r.orphans) > 0; {
 		before := len(r.orphans)
 		r.orphans = slices.DeleteFunc(r.orphans, func(o orphan) bool {

@@ -213,7 +213,7 @@ func (r *Store) joinFold(from transport.Peer, sink *foldSink, union bool) error 
 	} else {
 		r.observe("replica-joined", "elements", len(sink.elements))
 	}
-	r.adopt()
+	r.mergeOrphans()
 	r.notify()
 	return nil
 }

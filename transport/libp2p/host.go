@@ -94,7 +94,7 @@ func (h *Host) incoming(s network.Stream) {
 		_ = s.Reset()
 		return
 	}
-	c := h.adopt(s, remote)
+	c := h.register(s, remote)
 	if c == nil {
 		return
 	}
@@ -118,7 +118,7 @@ func (h *Host) open(to transport.Peer, class transport.Class, opened func(transp
 	s, err := h.newStream(PeerID(to), class)
 	var c *conn
 	if err == nil {
-		if c = h.adopt(s, to); c == nil {
+		if c = h.register(s, to); c == nil {
 			return
 		}
 		defer h.reports.Done()
@@ -218,9 +218,9 @@ func (h *Host) isClosed() bool {
 	return h.closed
 }
 
-// adopt makes a conn of a stream and registers its goroutine, or resets the stream and returns nil
+// register makes a conn of a stream and registers its goroutine, or resets the stream and returns nil
 // when the host is closed.
-func (h *Host) adopt(s network.Stream, remote transport.Peer) *conn {
+func (h *Host) register(s network.Stream, remote transport.Peer) *conn {
 	c := newConn(h, s, remote)
 	h.mu.Lock()
 	closed := h.closed
