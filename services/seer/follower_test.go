@@ -62,6 +62,13 @@ var drawDeed = rapid.Custom(func(t *rapid.T) deed {
 	}
 })
 
+// everything is an Authority by which each peer may offer what these tests have.
+type everything struct{}
+
+func (everything) Grants(transport.Peer) (transport.Grants, bool) {
+	return transport.Grants{Services: []string{"hoarder", "monkey", "patrick", "seer", "tns"}}, true
+}
+
 func newTown(service string) *town {
 	w := &town{now: time.Hour, loop: clock.NewLive(), service: service, mirror: map[transport.Peer]seerapi.Member{}}
 	net, dir := transporttest.NewPipeNet(), transport.NewStaticDirectory()
@@ -75,7 +82,7 @@ func newTown(service string) *town {
 		})
 	}
 	dir.Add(transport.Peer{0xff})
-	ep := transport.NewEngine(net.Host(transport.Peer{0xff}), w.loop, dir).Endpoint(w.loop)
+	ep := transport.NewEngine(net.Host(transport.Peer{0xff}), w.loop, dir, transport.AuthorizeBy(everything{})).Endpoint(w.loop)
 	w.follower = seerapi.Follow(seerapi.NewClient(ep), service, func(m seerapi.Member) seerapi.Member { return m })
 	return w
 }

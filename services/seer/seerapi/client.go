@@ -24,7 +24,7 @@ func NewClient(ep *transport.Endpoint) *Client {
 // policy: another seer may be able to answer after any error of the first.
 var policy = ask.Policy{Service: Service, AsTheyAre: []transport.Kind{transport.Refused}, StayWithLast: true}
 
-// Lookup lists the live members that offer service ("" for all) in canonical order, for occasional
+// Lookup lists the live members that offer service and may ("" for all) in canonical order, for occasional
 // questions; use a Follower to stay up to date. The seers are asked in turn. The error has Kind
 // Unreachable when there is no seer or one that was asked did not answer, and Kind Refused when
 // those that do answer do not know yet: they have just started, or were paused.
@@ -48,7 +48,12 @@ func (c *Client) lookupAt(ctx context.Context, seer transport.Peer, service stri
 		if err := transport.CheckPage(Lookup.Name, after, page.Members, memberPeer, transport.Peer.Compare); err != nil {
 			return nil, err
 		}
-		if members = append(members, page.Members...); len(members) > followedMax {
+		for _, m := range page.Members {
+			if c.mayOffer(m.Peer, service) {
+				members = append(members, m)
+			}
+		}
+		if len(members) > followedMax {
 			return nil, transport.New(transport.Invalid, Lookup.Name, "more members than anybody keeps")
 		}
 		if !page.More || len(page.Members) == 0 {
@@ -56,6 +61,16 @@ func (c *Client) lookupAt(ctx context.Context, seer transport.Peer, service stri
 		}
 		after = page.Members[len(page.Members)-1].Peer
 	}
+}
+
+// mayOffer reports whether a peer may offer a service ("": any). Seers tell what members say of
+// themselves; what they may be believed is the Authority's to say, of this node.
+func (c *Client) mayOffer(p transport.Peer, service string) bool {
+	if service == "" {
+		return true
+	}
+	g, known := c.asker.Endpoint().Grants(p)
+	return known && g.Offers(service)
 }
 
 func memberPeer(m Member) transport.Peer { return m.Peer }

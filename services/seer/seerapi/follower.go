@@ -31,7 +31,7 @@ type Follower[T any] struct {
 	members map[transport.Peer]T
 }
 
-// Follow returns a Follower of the members that offer service ("" for all), which knows of none
+// Follow returns a Follower of the members that offer service and may ("" for all), which knows of none
 // before its first Refresh. keep picks what to keep of a member; Age is as of the answer. The
 // client should have no other user: a change of seer makes the follower begin anew.
 func Follow[T any](c *Client, service string, keep func(Member) T) *Follower[T] {
@@ -84,8 +84,11 @@ func (f *Follower[T]) askAt(ctx context.Context, seer transport.Peer) (update[T]
 			told.full, told.members = true, map[transport.Peer]*T{}
 		}
 		for _, m := range page.Changed {
-			kept := f.keep(m)
-			told.members[m.Peer] = &kept
+			told.members[m.Peer] = nil
+			if f.client.mayOffer(m.Peer, f.service) {
+				kept := f.keep(m)
+				told.members[m.Peer] = &kept
+			}
 		}
 		for _, p := range page.Gone {
 			told.members[p] = nil
