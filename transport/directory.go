@@ -1,6 +1,9 @@
 package transport
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // Directory says which peers exist and what they offer. It lists members of the cloud, dead or
 // alive; seer tells which are alive.
@@ -10,8 +13,10 @@ type Directory interface {
 }
 
 // StaticDirectory is a Directory from configuration, and the Authority that goes
-// with it: whoever is listed is a member, and may offer what it is listed for.
+// with it: whoever is listed is a member, and may offer what it is listed for. Tests add to it
+// while nodes use it.
 type StaticDirectory struct {
+	mu        sync.RWMutex
 	byService map[string][]Peer
 	grants    map[Peer]Grants
 }
@@ -25,7 +30,9 @@ func NewStaticDirectory() *StaticDirectory {
 
 // Add records that p is a member and offers services, if any.
 func (d *StaticDirectory) Add(p Peer, services ...string) {
-	d.Grant(p, services...)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.grant(p, services)
 	for _, s := range services {
 		list := d.byService[s]
 		if i, found := slices.BinarySearchFunc(list, p, Peer.Compare); !found {
@@ -36,6 +43,12 @@ func (d *StaticDirectory) Add(p Peer, services ...string) {
 
 // Grant records that p is a member and may offer services, without listing it for them.
 func (d *StaticDirectory) Grant(p Peer, services ...string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.grant(p, services)
+}
+
+func (d *StaticDirectory) grant(p Peer, services []string) {
 	g := d.grants[p]
 	for _, s := range services {
 		if i, found := slices.BinarySearch(g.Services, s); !found {
@@ -47,9 +60,15 @@ func (d *StaticDirectory) Grant(p Peer, services ...string) {
 
 // Grants implements Authority. The caller must not change the slice.
 func (d *StaticDirectory) Grants(p Peer) (g Grants, known bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
 	g, known = d.grants[p]
 	return g, known
 }
 
 // Peers implements Directory. The caller must not change the slice.
-func (d *StaticDirectory) Peers(service string) []Peer { return d.byService[service] }
+func (d *StaticDirectory) Peers(service string) []Peer {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.byService[service]
+}

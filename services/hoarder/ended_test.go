@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -152,11 +153,14 @@ func TestOnesDemandIsBounded(t *testing.T) {
 func TestProbesGoRound(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
 		time.Sleep(time.Minute)
+		var mu sync.Mutex // the others have loops of their own
 		asked := map[transport.Peer]int{}
 		var others []transport.Peer
 		for i := range 9 {
 			m := w.Add("other-"+string(rune('a'+i)), node.Configured{Spec: nodetest.Part("other", func(env node.Env) {
 				hoarderapi.Status.Serve(env.Wire, func(context.Context, transport.Peer, hoarderapi.Done) (hoarderapi.StatusResponse, error) {
+					mu.Lock()
+					defer mu.Unlock()
 					asked[env.Self]++
 					return hoarderapi.StatusResponse{}, nil
 				})
