@@ -120,7 +120,7 @@ func (f *bisectFlags) run(span, file string, stdout, stderr io.Writer) error {
 	}
 	ctx, done := interruptible()
 	defer done()
-	dir, remove, err := tempDir("dreamland-bisect-")
+	dir, remove, err := tempDir("bisect")
 	if err != nil {
 		return err
 	}
@@ -202,13 +202,13 @@ func (b *bisection) try(commit string) (v verdict, err error) {
 	short := commit[:min(len(commit), 12)]
 	binary := filepath.Join(b.dir, commit+".bin")
 	defer os.Remove(binary)
-	build := exec.CommandContext(b.ctx, "go", "build", "-o", binary, b.flags.pkg)
-	build.Dir, build.Env = tree, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
+	build := b.command("go", "build", "-o", binary, b.flags.pkg)
+	build.Dir, build.Env = tree, append(build.Env, "CGO_ENABLED=0")
+	if _, complaints, err := outputOf(build); err != nil {
 		if b.ctx.Err() != nil {
 			return "", b.ctx.Err()
 		}
-		fmt.Fprintf(b.out, "%s  does not build: %s\n", short, head(out))
+		fmt.Fprintf(b.out, "%s  does not build: %s\n", short, head(complaints))
 		return "", nil
 	}
 	v, why := b.verdict(binary)
@@ -228,13 +228,10 @@ func (b *bisection) verdict(binary string) (v verdict, why string) {
 	if b.flags.strict {
 		args = append(args, "--strict")
 	}
-	cmd := exec.CommandContext(b.ctx, binary, args...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	_ = cmd.Run() // 1 is a verdict as well
+	stdout, stderr, _ := outputOf(b.command(binary, args...)) // 1 is a verdict as well
 	var r report.Result
-	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil || r.Verdict == "" {
-		return "", ": " + head(stderr.Bytes())
+	if err := json.Unmarshal(stdout, &r); err != nil || r.Verdict == "" {
+		return "", ": " + head(stderr)
 	}
 	return verdict(r.Verdict), ""
 }
@@ -246,11 +243,17 @@ func (b *bisection) prune() {
 }
 
 func (b *bisection) git(args ...string) (string, error) {
-	cmd := exec.CommandContext(b.ctx, "git", args...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return "", errors.New("git: " + head(stderr.Bytes()))
+	stdout, stderr, err := outputOf(b.command("git", args...))
+	if err != nil {
+		return "", errors.New("git: " + head(stderr))
 	}
-	return strings.TrimSpace(stdout.String()), nil
+	return string(bytes.TrimSpace(stdout)), nil
+}
+
+// command is a process whose temporary files are below the directory that will be
+// removed, and that ends with the search, with all that it has started.
+func (b *bisection) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(b.ctx, name, args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+b.dir, "GOTMPDIR="+b.dir)
+	return cmd
 }

@@ -85,7 +85,7 @@ func determinism(f *determinismFlags, files []string, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
-	dir, remove, err := tempDir("dreamland-determinism-")
+	dir, remove, err := tempDir("determinism")
 	if err != nil {
 		return err
 	}

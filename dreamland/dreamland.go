@@ -49,6 +49,9 @@ func Main(all scenario.Vocabulary, swarm ...Swarm) {
 	words.all.Command = commandName(all.Command)
 	followParent()
 	watchInterrupts()
+	if os.Getenv(workerEnv) == "" {
+		removeLeftovers()
+	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -41,7 +41,7 @@ func (e *explainer) tell(r *report.Result) error {
 	if e.about == "" && (!failed || r.WallMS > explainWallMax.Milliseconds()) || e.about == explainAuto && !failed {
 		return nil
 	}
-	dir, remove, err := tempDir("dreamland-explain-")
+	dir, remove, err := tempDir("explain")
 	if err != nil {
 		return err
 	}

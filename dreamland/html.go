@@ -14,9 +14,10 @@ import (
 
 const (
 	// besideTries is how many seeds next to one that failed are tried for one that
-	// holds, besideWall how much real time that may take.
+	// holds, two at once, for as much real time as the run itself took, or besideWall
+	// if that is more.
 	besideTries = 8
-	besideWall  = 20 * time.Second
+	besideWall  = 5 * time.Second
 )
 
 // htmlWriter writes the page of a run.
@@ -24,13 +25,14 @@ type htmlWriter struct {
 	job   job
 	about string // as of an explainer
 	file  string
+	jobs  int
 }
 
 // write makes the page; the job has a trace, or the run is made once more with one. A
 // run that failed has beside it the one with the nearest seed that held, if there is
 // one and it is quick.
 func (h *htmlWriter) write(r *report.Result) error {
-	dir, remove, err := tempDir("dreamland-html-")
+	dir, remove, err := tempDir("html")
 	if err != nil {
 		return err
 	}
@@ -68,16 +70,25 @@ func (h *htmlWriter) beside(r *report.Result, trace string) (*report.Result, job
 	}
 	j.trace = trace
 	began := time.Now()
-	for k := range besideTries {
-		if time.Since(began)+time.Duration(r.WallMS)*time.Millisecond > besideWall {
+	wall := max(besideWall, time.Duration(r.WallMS)*time.Millisecond)
+	for k := uint64(1); k <= besideTries/2; k++ {
+		if time.Since(began)+time.Duration(r.WallMS)*time.Millisecond > wall {
 			break
 		}
-		j.seed = r.Seed + uint64(k/2) + 1
-		if k%2 == 1 {
-			j.seed = r.Seed - uint64(k/2) - 1
-		}
-		if other := runInWorker(j); other.Verdict == report.Held {
-			return &other, j
+		pair := []job{j, j}
+		pair[0].seed, pair[1].seed = r.Seed+k, r.Seed-k
+		pair[1].trace += ".less"
+		var held *report.Result
+		var its job
+		_ = inParallel(pair, h.jobs, runInWorker, func(other report.Result) error {
+			if held == nil && other.Verdict == report.Held {
+				held, its = &other, pair[0]
+			}
+			pair = pair[1:]
+			return nil
+		})
+		if held != nil {
+			return held, its
 		}
 	}
 	return nil, j

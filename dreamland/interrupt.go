@@ -1,8 +1,10 @@
 package dreamland
 
 import (
+	"bytes"
 	"context"
 	"os"
+	"os/exec"
 	"os/signal"
 	"sync"
 	"syscall"
@@ -13,11 +15,12 @@ import (
 const exitInterrupted = 130
 
 // interrupts is what a process does when it is asked to end: it removes its
-// temporary directories, and lets a command that wants to come to an end by itself do
-// so, unless it is asked twice.
+// temporary directories and ends other programs that it runs, and lets a command that
+// wants to come to an end by itself do so, unless it is asked twice.
 var interrupts struct {
 	mu     sync.Mutex
 	temps  map[string]bool
+	groups map[*exec.Cmd]bool
 	cancel context.CancelFunc // of the command that ends by itself, nil: none
 }
 
@@ -33,7 +36,7 @@ func watchInterrupts() {
 	go func() {
 		for range asked {
 			if !endGently() {
-				removeTemps()
+				endNow()
 				os.Exit(exitInterrupted)
 			}
 		}
@@ -67,12 +70,50 @@ func interruptible() (ctx context.Context, done func()) {
 	}
 }
 
-// tempDir makes a directory that is gone when remove is called or the process is
-// asked to end.
-func tempDir(pattern string) (dir string, remove func(), err error) {
+// startGroup starts a process in a group of its own: when ctx ends, or this process
+// is asked to end at once, all that it has started ends with it.
+func startGroup(cmd *exec.Cmd) (ended func(), err error) {
 	interrupts.mu.Lock()
 	defer interrupts.mu.Unlock()
-	if dir, err = os.MkdirTemp("", pattern); err != nil {
+	ownGroup(cmd)
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	if interrupts.groups == nil {
+		interrupts.groups = map[*exec.Cmd]bool{}
+	}
+	interrupts.groups[cmd] = true
+	return func() {
+		interrupts.mu.Lock()
+		defer interrupts.mu.Unlock()
+		delete(interrupts.groups, cmd)
+	}, nil
+}
+
+// outputOf runs a process in a group of its own and returns what it has printed.
+func outputOf(cmd *exec.Cmd) (stdout, stderr []byte, err error) {
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	ended, err := startGroup(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer ended()
+	err = cmd.Wait()
+	return out.Bytes(), complaints.Bytes(), err
+}
+
+// tempDir makes a directory that is gone when remove is called or the process is
+// asked to end, and, however the process ends, when the next one begins.
+func tempDir(kind string) (dir string, remove func(), err error) {
+	interrupts.mu.Lock()
+	defer interrupts.mu.Unlock()
+	if dir, err = os.MkdirTemp("", tempPrefix+kind+"-"); err != nil {
+		return "", nil, err
+	}
+	unlock, err := lockDir(dir)
+	if err != nil {
+		_ = os.RemoveAll(dir) // the error says more
 		return "", nil, err
 	}
 	if interrupts.temps == nil {
@@ -84,11 +125,16 @@ func tempDir(pattern string) (dir string, remove func(), err error) {
 		defer interrupts.mu.Unlock()
 		delete(interrupts.temps, dir)
 		_ = os.RemoveAll(dir) // what stays is in the place for such things
+		unlock()
 	}, nil
 }
 
-func removeTemps() {
+// endNow ends what was started and removes what was written.
+func endNow() {
 	interrupts.mu.Lock() // for good: nobody makes another one
+	for cmd := range interrupts.groups {
+		_ = killGroup(cmd) // it may have ended
+	}
 	for dir := range interrupts.temps {
 		_ = os.RemoveAll(dir)
 	}

@@ -219,7 +219,7 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 func (f *simFlags) one(s *scenario.Scenario, out *output, progress *progress, stdout, stderr io.Writer) error {
 	j := f.jobOf(s, 0)
 	if f.html != "" && j.trace == "" {
-		dir, remove, err := tempDir("dreamland-html-")
+		dir, remove, err := tempDir("html")
 		if err != nil {
 			return err
 		}
@@ -242,7 +242,7 @@ func (f *simFlags) one(s *scenario.Scenario, out *output, progress *progress, st
 		err = e.tell(&result)
 	}
 	if err == nil && f.html != "" {
-		h := htmlWriter{job: j, about: f.explain, file: f.html}
+		h := htmlWriter{job: j, about: f.explain, file: f.html, jobs: f.jobs}
 		if err = h.write(&result); err == nil && !f.quiet && !f.json {
 			fmt.Fprintf(stdout, "page     %s\n", f.html)
 		}

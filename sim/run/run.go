@@ -168,7 +168,7 @@ func (r *runner) body(w *sim.World, seed uint64) error {
 	}
 	defer func() {
 		r.measured = r.measure()
-		r.believe()
+		r.beliefs.ask(r.world, r.view(), r.words.Beliefs, nil)
 	}()
 	if err := r.runUntil(r.scenario.Duration); err != nil {
 		return err
@@ -222,7 +222,9 @@ func (r *runner) runUntil(end time.Duration) error {
 	return nil
 }
 
-func (r *runner) believe() { r.beliefs.look(r.world, r.view(), r.words.Beliefs) }
+func (r *runner) believe() {
+	r.beliefs.look(r.world, r.view(), r.words.Beliefs, r.scenario.Duration)
+}
 
 // settle waits until everything that is expected after healing holds at two
 // looks in a row.
@@ -296,6 +298,9 @@ func (r *runner) step(s scenario.Step) {
 // hear passes a fact on to the checkers.
 func (r *runner) hear(f check.Fact) {
 	r.coverage.hear(f)
+	if r.world.Traced() {
+		r.beliefs.hear(f)
+	}
 	for _, a := range r.actions.auditors {
 		a.Hear(f)
 	}

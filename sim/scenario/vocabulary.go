@@ -48,8 +48,11 @@ type Vocabulary struct {
 	// checks judge.
 	Auditors []Auditor
 	// Beliefs lists what a running service believes of things that have a name, for
-	// traces; nil for nothing. It must change nothing, and name each thing once.
-	Beliefs func(v check.View, s node.Service) []Belief
+	// traces; nil for nothing. It must change nothing, and name each thing once. Services
+	// are asked each second, and of most things nothing has become known meanwhile: wanted
+	// says what is worth looking up, nil for everything. all: what is not listed is not
+	// believed any more; it need not be said when everything is wanted.
+	Beliefs func(v check.View, s node.Service, wanted func(about string) bool) (list []Belief, all bool)
 }
 
 // Belief is what a service believes of one thing.

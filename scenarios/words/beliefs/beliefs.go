@@ -24,21 +24,26 @@ import (
 )
 
 // Of lists what a running service believes right now, nothing for a service that it
-// does not know. Peers have the names that v knows.
-func Of(v check.View, s node.Service) (list []scenario.Belief) {
+// does not know. Of what takes long to find out only what is wanted is listed, see
+// [scenario.Vocabulary]. Peers have the names that v knows.
+func Of(v check.View, s node.Service, wanted func(about string) bool) (list []scenario.Belief, all bool) {
+	whole := wanted == nil
+	if whole {
+		wanted = func(string) bool { return true }
+	}
 	switch s := s.(type) {
 	case *monkey.Service:
-		return ofMonkey(s)
+		return ofMonkey(s), true
 	case *patrick.Service:
-		return append(ofPatrick(v, s), heads(s.Replica())...)
+		return append(ofPatrick(v, s, wanted), heads(s.Replica())...), whole
 	case *tns.Service:
-		return append(ofTNS(v, s), heads(s.Replica())...)
+		return append(ofTNS(v, s, wanted, whole), heads(s.Replica())...), whole
 	case *hoarder.Service:
-		return append(ofHoarder(v, s), heads(s.Replica())...)
+		return append(ofHoarder(v, s, wanted), heads(s.Replica())...), whole
 	case *seer.Service:
-		return ofSeer(s)
+		return ofSeer(s), true
 	}
-	return nil
+	return nil, true
 }
 
 func ofMonkey(s *monkey.Service) (list []scenario.Belief) {
@@ -48,8 +53,12 @@ func ofMonkey(s *monkey.Service) (list []scenario.Belief) {
 	return list
 }
 
-func ofPatrick(v check.View, s *patrick.Service) (list []scenario.Belief) {
-	for _, j := range s.Jobs() {
+func ofPatrick(v check.View, s *patrick.Service, wanted func(string) bool) (list []scenario.Belief) {
+	for _, id := range s.JobIDs() {
+		if !wanted(id) {
+			continue
+		}
+		j := s.Job(id)
 		says := j.Status.String()
 		if j.Status == patrickapi.Locked {
 			says += " by " + nameOf(v, transport.Peer(j.Token.Holder)) + fmt.Sprintf(", attempt %d", j.Token.Attempt)
@@ -59,27 +68,34 @@ func ofPatrick(v check.View, s *patrick.Service) (list []scenario.Belief) {
 		if j.Cancelling {
 			says += ", to be cancelled"
 		}
-		if !s.HasTree(j.ID) {
+		if !s.HasTree(id) {
 			says += ", its tree is not here"
 		}
-		list = append(list, scenario.Belief{About: j.ID, Says: says})
+		list = append(list, scenario.Belief{About: id, Says: says})
 	}
 	return list
 }
 
-func ofTNS(v check.View, s *tns.Service) (list []scenario.Belief) {
+// ofTNS has the jobs of all versions when it is whole, else that of the live one.
+func ofTNS(v check.View, s *tns.Service, wanted func(string) bool, whole bool) (list []scenario.Belief) {
 	branches, err := s.Branches()
 	if err != nil {
 		return []scenario.Belief{{About: "branches", Says: err.Error()}}
 	}
 	for _, b := range branches {
-		current, err := s.Current(b.Project, b.Branch)
-		says := "live: " + versionText(v, current)
-		if err != nil {
-			says = err.Error()
+		if !wanted(b.Project + "/" + b.Branch) {
+			continue
 		}
-		list = append(list, scenario.Belief{About: b.Project + "/" + b.Branch, Says: says})
-		history, err := s.History(b.Project, b.Branch)
+		current, err := s.Current(b.Project, b.Branch)
+		live := scenario.Belief{About: b.Project + "/" + b.Branch, Says: "live: " + versionText(v, current)}
+		if err != nil {
+			live.Says = err.Error()
+		}
+		list = append(list, live)
+		history := []tnsapi.Version{current}
+		if whole {
+			history, err = s.History(b.Project, b.Branch)
+		}
 		for _, version := range history {
 			if err == nil && version.Job != "" {
 				list = append(list, scenario.Belief{About: version.Job, Says: "published " + versionText(v, version)})
@@ -97,8 +113,11 @@ func versionText(v check.View, version tnsapi.Version) string {
 	return text + fmt.Sprintf(", by attempt %d of %s", version.Token.Attempt, nameOf(v, transport.Peer(version.Token.Holder)))
 }
 
-func ofHoarder(v check.View, s *hoarder.Service) (list []scenario.Belief) {
+func ofHoarder(v check.View, s *hoarder.Service, wanted func(string) bool) (list []scenario.Belief) {
 	for _, it := range s.Items() {
+		if !wanted(it.Root) {
+			continue
+		}
 		says := fmt.Sprintf("%s, %d of %d copies", it.State, len(it.Claimants), it.Target)
 		if len(it.Claimants) > 0 {
 			says += ": " + namesOf(v, it.Claimants)
