@@ -18,8 +18,8 @@ import (
 // grow to five times what lives. A large one has more to keep: beyond the limit
 // the collector runs more often, whatever that costs.
 const (
-	heapGrowth = 400     // percent
-	heapLimit  = 3 << 30 // bytes
+	heapGrowth = 400        // percent
+	heapLimit  = 3600 << 20 // bytes; a process is to stay below 4 GB
 )
 
 // collectorHeap is how much must live before the collector gets a thread of its
