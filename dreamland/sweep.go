@@ -2,34 +2,14 @@ package dreamland
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
-	"math"
 	"time"
 
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/sim/sweep"
 )
-
-// tale is one scenario of a sweep.
-type tale struct {
-	story   *scenario.Scenario
-	wire    string
-	sum     *report.Summary
-	journal *sweep.Journal // nil: none
-	// job makes the run at an offset; may reports whether that can be done yet; ended
-	// is told of each run that is known.
-	job   func(offset uint64) (job, error)
-	may   func(offset uint64) (bool, error)
-	ended func(offset uint64, r *report.Result) error
-	known map[uint64]bool
-	only  *report.Result // what came of the run of the only seed
-	next  uint64         // offset of the next seed that may be run
-	open  int            // runs that are still to end
-}
 
 // sweeper makes the runs of many seeds, and tells what they come to.
 type sweeper struct {
@@ -91,55 +71,6 @@ func (f *simFlags) sweepOf(out *output, progress *progress, stderr io.Writer, ad
 		return err
 	}
 	return errInterrupted
-}
-
-// add takes in a scenario and what is known of its seeds.
-func (s *sweeper) add(story *scenario.Scenario) error {
-	j := s.flags.jobOf(story, 0)
-	t := &tale{
-		story: story, wire: j.wire,
-		job:   func(offset uint64) (job, error) { return s.flags.jobOf(story, offset), nil },
-		may:   func(uint64) (bool, error) { return true, nil },
-		ended: func(uint64, *report.Result) error { return nil },
-	}
-	sum := sha256.Sum256(story.Text())
-	return s.addTale(t, j.seed, sweep.Header{Scenario: story.Name, SHA256: hex.EncodeToString(sum[:]), Wire: j.wire, Strict: s.flags.strict})
-}
-
-// addTale takes in a tale whose first seed is given.
-func (s *sweeper) addTale(t *tale, first uint64, h sweep.Header) error {
-	t.sum, t.known = report.NewSummary(t.story.Name, t.wire), map[uint64]bool{}
-	journal, entries, err := s.flags.many.journal(h)
-	if err != nil {
-		return err
-	}
-	t.journal = journal
-	for i := range entries {
-		e := &entries[i]
-		if offset := e.Seed - first; e.Seed >= first && offset < uint64(s.flags.seeds) && s.shard.Has(offset) && !t.known[offset] {
-			t.known[offset] = true
-			t.sum.Add(&e.Result)
-			s.coverage.Add(&e.Exercised)
-			if err := t.ended(offset, &e.Result); err != nil {
-				return err
-			}
-			if err := s.out.run(e.Result); err != nil {
-				return err
-			}
-		}
-	}
-	for offset := range uint64(s.flags.seeds) {
-		if s.runs(t, offset) {
-			t.open++
-		}
-	}
-	s.tales = append(s.tales, t)
-	return nil
-}
-
-// runs reports whether a seed is to be run.
-func (s *sweeper) runs(t *tale, offset uint64) bool {
-	return s.shard.Has(offset) && !t.known[offset] && s.flags.seed.or(t.story.Seed) <= math.MaxUint64-offset
 }
 
 func (s *sweeper) close() {
@@ -277,92 +208,4 @@ func (s *sweeper) take(e ended) error {
 			return err
 		}
 	}
-}
-
-// tellDone prints the scenarios of which all runs have ended, in order.
-func (s *sweeper) tellDone() error {
-	for s.told < len(s.tales) && s.tales[s.told].open == 0 {
-		if err := s.tell(s.tales[s.told]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// tellAll prints what is known of all others.
-func (s *sweeper) tellAll() error {
-	for n := s.next; n < s.begun; n++ {
-		if r, here := s.waiting[n]; here {
-			if err := s.out.run(r); err != nil {
-				return err
-			}
-		}
-	}
-	for s.told < len(s.tales) {
-		if err := s.tell(s.tales[s.told]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *sweeper) tell(t *tale) error {
-	s.told++
-	s.progress.clear()
-	if t.sum.Runs() == 0 {
-		return nil // interrupted before
-	}
-	if t.only != nil {
-		return s.out.one(t.story, t.only)
-	}
-	return s.out.many(t.story, t.sum)
-}
-
-// count is how many runs are known, those of earlier calls included.
-func (s *sweeper) count() (n int) {
-	for _, t := range s.tales {
-		n += t.sum.Runs()
-	}
-	return n
-}
-
-// goal is how many there are to be.
-func (s *sweeper) goal() string {
-	if s.flags.many.open {
-		return s.flags.many.limit.String()
-	}
-	n := s.count()
-	for _, t := range s.tales {
-		n += t.open
-	}
-	return fmt.Sprintf("%d seeds", n)
-}
-
-// show brings the line on the terminal up to date.
-func (s *sweeper) show() {
-	var failed, open int
-	var virtual time.Duration
-	for _, t := range s.tales {
-		failed += t.sum.Failed()
-		open += t.open
-		virtual += time.Duration(t.sum.VirtualMS()) * time.Millisecond
-	}
-	past := time.Since(s.began)
-	rate := float64(s.made) / past.Seconds()
-	s.progress.show("%d of %s, %d failed, %.1f seeds/s, %.1f virtual hours%s", s.count(), s.goal(), failed, rate, virtual.Hours(), s.left(past, open))
-}
-
-// left is how long it will take, "" while nobody knows.
-func (s *sweeper) left(past time.Duration, open int) string {
-	left := time.Duration(math.MaxInt64)
-	if s.made > 0 && !s.flags.many.open {
-		left = time.Duration(float64(past) / float64(s.made) * float64(open))
-	}
-	if limit := s.flags.many.limit; limit > 0 {
-		left = min(left, max(0, limit-past))
-	}
-	if left == math.MaxInt64 {
-		return ""
-	}
-	return fmt.Sprintf(", %s to go", left.Round(time.Second))
 }

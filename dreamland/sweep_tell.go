@@ -1,0 +1,95 @@
+package dreamland
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// tellDone prints the scenarios of which all runs have ended, in order.
+func (s *sweeper) tellDone() error {
+	for s.told < len(s.tales) && s.tales[s.told].open == 0 {
+		if err := s.tell(s.tales[s.told]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellAll prints what is known of all others.
+func (s *sweeper) tellAll() error {
+	for n := s.next; n < s.begun; n++ {
+		if r, here := s.waiting[n]; here {
+			if err := s.out.run(r); err != nil {
+				return err
+			}
+		}
+	}
+	for s.told < len(s.tales) {
+		if err := s.tell(s.tales[s.told]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sweeper) tell(t *tale) error {
+	s.told++
+	s.progress.clear()
+	if t.sum.Runs() == 0 {
+		return nil // interrupted before
+	}
+	if t.only != nil {
+		return s.out.one(t.story, t.only)
+	}
+	return s.out.many(t.story, t.sum)
+}
+
+// count is how many runs are known, those of earlier calls included.
+func (s *sweeper) count() (n int) {
+	for _, t := range s.tales {
+		n += t.sum.Runs()
+	}
+	return n
+}
+
+// goal is how many there are to be.
+func (s *sweeper) goal() string {
+	if s.flags.many.open {
+		return s.flags.many.limit.String()
+	}
+	n := s.count()
+	for _, t := range s.tales {
+		n += t.open
+	}
+	return fmt.Sprintf("%d seeds", n)
+}
+
+// show brings the line on the terminal up to date.
+func (s *sweeper) show() {
+	var failed, open int
+	var virtual time.Duration
+	for _, t := range s.tales {
+		failed += t.sum.Failed()
+		open += t.open
+		virtual += time.Duration(t.sum.VirtualMS()) * time.Millisecond
+	}
+	past := time.Since(s.began)
+	rate := float64(s.made) / past.Seconds()
+	s.progress.show("%d of %s, %d failed, %.1f seeds/s, %.1f virtual hours%s", s.count(), s.goal(), failed, rate, virtual.Hours(), s.left(past, open))
+}
+
+// left is how long it will take, "" while nobody knows.
+func (s *sweeper) left(past time.Duration, open int) string {
+	left := time.Duration(math.MaxInt64)
+	if s.made > 0 && !s.flags.many.open {
+		left = time.Duration(float64(past) / float64(s.made) * float64(open))
+	}
+	if limit := s.flags.many.limit; limit > 0 {
+		left = min(left, max(0, limit-past))
+	}
+	if left == math.MaxInt64 {
+		return ""
+	}
+	return fmt.Sprintf(", %s to go", left.Round(time.Second))
+}
