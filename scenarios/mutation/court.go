@@ -158,28 +158,72 @@ func (c *court) bySwarm(ctx context.Context, m *mutation, f *finding) error {
 }
 
 // ask runs those of some trials that reach a mutant. Tests of one package share
-// a process.
+// a process, the quick ones first.
 func (c *court) ask(ctx context.Context, m *mutation, f *finding, trials []*trial, tests bool) error {
 	fit, err := c.fit(ctx, m, f, trials)
 	if err != nil || len(fit) == 0 {
 		return err
 	}
-	together := *fit[0]
+	rounds := [][]*trial{fit}
 	if tests {
-		together = joined(fit)
+		rounds = byCost(fit)
 	}
-	o, err := c.run(ctx, m, &together, f)
+	for _, round := range rounds {
+		if err := c.hear(ctx, m, f, round, tests); err != nil || f.Noticed {
+			return err
+		}
+	}
+	return nil
+}
+
+// hear runs some trials in one process.
+func (c *court) hear(ctx context.Context, m *mutation, f *finding, round []*trial, tests bool) error {
+	t := *round[0]
+	if tests {
+		t = joined(round)
+	}
+	o, err := c.run(ctx, m, &t, f)
 	if err == nil && !o.passed && !o.endless && tests { // a busy machine fails tests of real time, but hardly twice
-		o, err = c.run(ctx, m, &together, f)
+		again := joined(failed(round, o.why))
+		o, err = c.run(ctx, m, &again, f)
 	}
 	if err != nil || o.passed {
 		return err
 	}
-	f.Noticed, f.By, f.Why = true, together.name, o.why
+	f.Noticed, f.By, f.Why = true, t.name, o.why
 	c.Lock()
 	defer c.Unlock()
-	c.noticed[m.folder()+" "+together.name]++
+	c.noticed[m.folder()+" "+t.name]++
 	return nil
+}
+
+// quick is what tests may take together to be run before all others.
+const quick = 300 * time.Millisecond
+
+// byCost divides tests into those that are quick together, and each of the
+// others: most mutants are noticed before the dear ones are run.
+func byCost(tests []*trial) (rounds [][]*trial) {
+	tests = slices.SortedStableFunc(slices.Values(tests), func(a, b *trial) int { return cmp.Compare(a.CPU, b.CPU) })
+	var sum time.Duration
+	for i, t := range tests {
+		if sum += t.CPU; i == 0 || sum > quick {
+			rounds = append(rounds, nil)
+		}
+		last := len(rounds) - 1
+		rounds[last] = append(rounds[last], t)
+	}
+	return rounds
+}
+
+// failed are the tests of a round that failed, as far as that is known: else all.
+func failed(round []*trial, why string) []*trial {
+	name, _, _ := strings.Cut(why, "/")
+	for i, t := range round {
+		if t.test == name {
+			return round[i : i+1]
+		}
+	}
+	return round
 }
 
 // fit chooses the trials that reach a mutant and are not too dear.
