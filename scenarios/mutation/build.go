@@ -16,7 +16,7 @@ import (
 )
 
 // rooms are the packages that mutants are made of. Suites that other tests call
-// (…test) are tests themselves, and so is a disk that breaks for them.
+// (…test) are tests themselves, and so are disks that only tests have.
 var rooms = []string{"./clock/...", "./transport/...", "./storage/...", "./node/...", "./services/...", "./sim/check/...", "./scenarios/words/..."}
 
 // build is one rewritten copy of the code, which holds all mutants.
@@ -62,7 +62,8 @@ func prepare(root, dir string) (*build, error) {
 func mutable(path string) bool {
 	below, ours := strings.CutPrefix(path, module+"/")
 	words := strings.HasPrefix(below, "scenarios/words")
-	return ours && (words || !strings.HasPrefix(below, "scenarios/")) && !strings.HasSuffix(below, "test") && below != "storage/internal/brittledisk"
+	disks := below == "storage/internal/brittledisk" || below == "storage/internal/filedisk"
+	return ours && (words || !strings.HasPrefix(below, "scenarios/")) && !strings.HasSuffix(below, "test") && !disks
 }
 
 func (b *build) overlay() string { return filepath.Join(b.dir, "overlay.json") }

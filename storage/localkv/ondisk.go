@@ -1,6 +1,8 @@
 package localkv
 
 import (
+	"slices"
+
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/internal/ondisk"
 )
@@ -10,12 +12,15 @@ import (
 func OnDisk(disk storage.Durable, namespace, below storage.Key) []storage.Entry {
 	var list []storage.Entry
 	disk.DurableBelow(string(namespace+below), func(k string, sealed []byte) bool {
-		key := storage.Key(k[len(namespace):])
-		if value, err := ondisk.Unseal(k, sealed); err == nil && key.Has(below) {
-			list = append(list, storage.Entry{Key: key, Value: value})
+		if key := storage.Key(k); !key.Has(namespace + below) {
+			return true // another's, of which the name is longer
+		}
+		if value, err := ondisk.Unseal(k, sealed); err == nil {
+			list = append(list, storage.Entry{Key: storage.Key(k[len(namespace):]), Value: value})
 		}
 		return true
 	})
+	slices.SortFunc(list, storage.Entry.Compare) // a disk orders by bytes
 	return list
 }
 

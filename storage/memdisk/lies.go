@@ -87,8 +87,11 @@ func (d *Disk) victim(key string, draw uint64) (victim string) {
 		if k != key {
 			victim = k
 		}
-		n--
-		return n+1 > 0 || victim == ""
+		if n > 0 {
+			n--
+			return true
+		}
+		return victim == ""
 	})
 	return victim
 }

@@ -181,3 +181,71 @@ func TestLiesAreWhatAMediumWouldHave(t *testing.T) {
 		require.Equal(t, medium, contents(t, d))
 	})
 }
+
+// TestVictims: each key but the one that is written may be hit.
+func TestVictims(t *testing.T) {
+	d := New()
+	require.Empty(t, d.victim("/a", 7), "there is none")
+	put(t, d, "/a", "1")
+	require.Empty(t, d.victim("/a", 7), "there is no other")
+	require.Equal(t, "/a", d.victim("/b", 7))
+	put(t, d, "/b", "1")
+	put(t, d, "/c", "1")
+	for key, want := range map[string][]string{
+		"/a": {"/b", "/b", "/c"}, "/b": {"/a", "/a", "/c"}, "/c": {"/a", "/b", "/b"}, "/d": {"/a", "/b", "/c"},
+	} {
+		for draw := range uint64(9) {
+			require.Equal(t, want[draw%3], d.victim(key, draw), "%s %d", key, draw)
+		}
+	}
+}
+
+// TestWhatAFlushHasSaidIsNotALie, also if it is lost once more; what the disk loses by itself is.
+func TestWhatAFlushHasSaidIsNotALie(t *testing.T) {
+	d := New()
+	put(t, d, "/a", "old")
+	require.NoError(t, d.FlushUpTo(d.Writes()))
+	put(t, d, "/a", "gone")
+	d.FailFlush(d.Writes())
+	put(t, d, "/a", "gone too")
+	d.FailFlush(d.Writes())
+	require.Equal(t, map[string]string{"/a": "gone too"}, contents(t, d))
+	require.Zero(t, d.DropCaches())
+	require.Equal(t, map[string]string{"/a": "old"}, contents(t, d))
+	fate(d, Lost, 0)
+	put(t, d, "/a", "lost")
+	fate(d, Landed, 0)
+	put(t, d, "/a", "gone")
+	d.FailFlush(d.Writes())
+	require.Equal(t, 1, d.DropCaches(), "the lost write was not told of")
+}
+
+// TestBatchesAfterAFailedFlush: each key has what the medium had, as often as flushes fail.
+func TestBatchesAfterAFailedFlush(t *testing.T) {
+	for _, failures := range []int{1, 2} {
+		d := New()
+		put(t, d, "/a", "old a")
+		put(t, d, "/b", "old b")
+		require.NoError(t, d.FlushUpTo(d.Writes()))
+		put(t, d, "/a", "gone")
+		before := d.Writes()
+		b, err := d.Batch(ctx)
+		require.NoError(t, err)
+		require.NoError(t, b.Put(ctx, datastore.NewKey("/a"), []byte("new a")))
+		require.NoError(t, b.Put(ctx, datastore.NewKey("/b"), []byte("new b")))
+		require.NoError(t, b.Commit(ctx))
+		d.FailFlush(before)
+		if failures == 2 {
+			d.FailFlush(d.Writes())
+			require.Zero(t, d.Unsynced())
+		}
+		d = d.Crash(0, false)
+		if failures == 1 {
+			require.Equal(t, map[string]string{"/a": "gone", "/b": "old b"}, contents(t, d), "the caches, without what was not flushed")
+		} else {
+			require.Equal(t, map[string]string{"/a": "new a", "/b": "new b"}, contents(t, d), "the caches")
+		}
+		require.Zero(t, d.DropCaches(), "%d failures were told", failures)
+		require.Equal(t, map[string]string{"/a": "old a", "/b": "old b"}, contents(t, d), "%d failures", failures)
+	}
+}

@@ -178,3 +178,185 @@ func crashedCopy(t require.TestingT, d *Disk) *Disk {
 	c.journal, c.writes = append([]change(nil), d.journal...), d.writes
 	return c.Crash(0, false)
 }
+
+// TestEachOperationMayFail: with the error that is told, and without an effect; after a crash all do.
+func TestEachOperationMayFail(t *testing.T) {
+	broken := errors.New("broken")
+	k := datastore.NewKey("/a")
+	operations := map[string]struct {
+		op  Op
+		key string
+		do  func(d *Disk) error
+	}{
+		"get":    {OpGet, "/a", func(d *Disk) error { v, err := d.Get(ctx, k); require.Equal(t, err == nil, v != nil); return err }},
+		"has":    {OpGet, "/a", func(d *Disk) error { has, err := d.Has(ctx, k); require.Equal(t, err == nil, has); return err }},
+		"size":   {OpGet, "/a", func(d *Disk) error { n, err := d.GetSize(ctx, k); require.Equal(t, err == nil, n == 1); return err }},
+		"query":  {OpQuery, "/x", func(d *Disk) error { _, err := d.Query(ctx, query.Query{Prefix: "/x"}); return err }},
+		"put":    {OpWrite, "/a", func(d *Disk) error { return d.Put(ctx, k, nil) }},
+		"delete": {OpWrite, "/a", func(d *Disk) error { return d.Delete(ctx, k) }},
+		"commit": {OpWrite, "/a", func(d *Disk) error {
+			b, _ := d.Batch(ctx)
+			_ = b.Put(ctx, k, nil)
+			_ = b.Delete(ctx, datastore.NewKey("/b"))
+			return b.Commit(ctx)
+		}},
+		"flush": {OpFlush, "", func(d *Disk) error { return d.FlushUpTo(d.Writes()) }},
+		"sync":  {OpFlush, "", func(d *Disk) error { return d.Sync(ctx, k) }},
+	}
+	for name, o := range operations {
+		d := New()
+		require.NoError(t, d.Put(ctx, k, []byte("v")))
+		d.SetFaults(Faults{Fail: func(op Op, key string) error {
+			require.Equal(t, o.key, key, name)
+			if op == o.op {
+				return broken
+			}
+			return nil
+		}})
+		require.ErrorIs(t, o.do(d), broken, name)
+		require.Equal(t, 1, d.Unsynced(), name)
+		require.Equal(t, uint64(1), d.Writes(), name)
+		d.SetFaults(Faults{})
+		require.Equal(t, map[string]string{"/a": "v"}, contents(t, d), name)
+		next := d.Crash(1, false)
+		require.ErrorIs(t, o.do(d), ErrCrashed, name)
+		require.Equal(t, map[string]string{"/a": "v"}, contents(t, next))
+		require.NotErrorIs(t, o.do(next), ErrCrashed, name)
+	}
+}
+
+// TestAWipedDiskIsOver, and the next one is empty, with the same faults.
+func TestAWipedDiskIsOver(t *testing.T) {
+	d := New()
+	put(t, d, "/a", "v")
+	d.SetFaults(Faults{Read: func(string, []byte) []byte { return []byte("read") }})
+	next := d.Wipe()
+	require.ErrorIs(t, d.Put(ctx, datastore.NewKey("/a"), nil), ErrCrashed)
+	require.Empty(t, contents(t, next))
+	require.Zero(t, next.Bytes())
+	put(t, next, "/a", "v")
+	require.Equal(t, map[string]string{"/a": "read"}, contents(t, next))
+}
+
+// TestTornWrites: which are, and what is left of them.
+func TestTornWrites(t *testing.T) {
+	for name, x := range map[string]struct {
+		keep int
+		want map[string]string
+	}{
+		"a put":      {1, map[string]string{"/a": "12"}},
+		"a deletion": {2, map[string]string{}},
+		"a batch":    {3, map[string]string{"/a": "123", "/b": "12"}},
+		"of many":    {4, map[string]string{"/a": "12345", "/b": "12"}},
+		"more":       {9, map[string]string{"/a": "12345", "/b": "12"}},
+		"nothing":    {0, map[string]string{"/a": "old"}},
+	} {
+		d := New()
+		put(t, d, "/a", "old")
+		d.Flush(func(err error) { require.NoError(t, err) })
+		put(t, d, "/a", "1234")
+		require.NoError(t, d.Delete(ctx, datastore.NewKey("/a")))
+		b, err := d.Batch(ctx)
+		require.NoError(t, err)
+		require.NoError(t, b.Put(ctx, datastore.NewKey("/a"), []byte("123")))
+		require.NoError(t, b.Put(ctx, datastore.NewKey("/b"), []byte("12")))
+		require.NoError(t, b.Commit(ctx))
+		put(t, d, "/a", "0123456789")
+		next := d.Crash(x.keep, true)
+		if x.keep >= 4 {
+			x.want["/a"] = "01234"
+		}
+		require.Equal(t, x.want, contents(t, next), name)
+	}
+}
+
+// TestBatches: the last write of a key counts, and a batch of nothing is no write.
+func TestBatches(t *testing.T) {
+	d := New()
+	b, err := d.Batch(ctx)
+	require.NoError(t, err)
+	require.NoError(t, b.Commit(ctx))
+	require.Zero(t, d.Writes())
+	k := datastore.NewKey("/a")
+	require.NoError(t, b.Put(ctx, k, []byte("1")))
+	require.NoError(t, b.Delete(ctx, k))
+	require.NoError(t, b.Put(ctx, k, []byte("23")))
+	require.NoError(t, b.Commit(ctx))
+	require.Equal(t, map[string]string{"/a": "23"}, contents(t, d))
+	require.Equal(t, uint64(1), d.Writes())
+	require.Equal(t, 4, d.Bytes())
+	require.NoError(t, b.Commit(ctx))
+	require.Equal(t, uint64(1), d.Writes(), "it was committed")
+}
+
+// TestQueries: of a prefix, of keys alone, of nothing.
+func TestQueries(t *testing.T) {
+	d := New()
+	for _, k := range []string{"/a", "/a/b", "/a/c", "/ab", "/b"} {
+		put(t, d, k, k+"!")
+	}
+	for prefix, want := range map[string][]string{
+		"": {"/a", "/a/b", "/a/c", "/ab", "/b"}, "/": {"/a", "/a/b", "/a/c", "/ab", "/b"}, "/a": {"/a/b", "/a/c"}, "/a/": {"/a/b", "/a/c"}, "/b": nil, "/c": nil,
+	} {
+		for _, keysOnly := range []bool{false, true} {
+			results, err := d.Query(ctx, query.Query{Prefix: prefix, KeysOnly: keysOnly})
+			require.NoError(t, err)
+			entries, err := results.Rest()
+			require.NoError(t, err)
+			var keys []string
+			for _, e := range entries {
+				keys = append(keys, e.Key)
+				require.Equal(t, len(e.Key)+1, e.Size)
+				require.Equal(t, keysOnly, e.Value == nil)
+			}
+			require.Equal(t, want, keys, prefix)
+		}
+	}
+	results, err := d.Query(ctx, query.Query{Orders: []query.Order{query.OrderByKeyDescending{}}, Limit: 2})
+	require.NoError(t, err)
+	entries, err := results.Rest()
+	require.NoError(t, err)
+	require.Len(t, entries, 2)
+	require.Equal(t, "/b", entries[0].Key)
+}
+
+// TestFlushesOfBefore: one that began earlier than another ended changes nothing.
+func TestFlushesOfBefore(t *testing.T) {
+	d := New()
+	for i := range 4 {
+		put(t, d, "/a", fmt.Sprint(i))
+	}
+	for n, unsynced := range map[uint64]int{0: 4, 1: 3, 3: 1, 4: 0} {
+		c := d.Clone()
+		c.journal, c.writes = append([]change(nil), d.journal...), d.writes
+		for _, up := range []uint64{n, n / 2, n} {
+			require.NoError(t, c.FlushUpTo(up))
+			require.Equal(t, unsynced, c.Unsynced())
+		}
+		value, found := c.Durable("/a")
+		require.Equal(t, n > 0, found)
+		if n > 0 {
+			require.Equal(t, fmt.Sprint(n-1), string(value))
+		}
+	}
+}
+
+// TestADurableClone has what would survive, and nothing in common.
+func TestADurableClone(t *testing.T) {
+	d := New()
+	put(t, d, "/a", "1")
+	put(t, d, "/b", "1")
+	d.Flush(func(err error) { require.NoError(t, err) })
+	put(t, d, "/a", "2")
+	require.NoError(t, d.Delete(ctx, datastore.NewKey("/b")))
+	put(t, d, "/c", "2")
+	c := d.DurableClone()
+	require.Equal(t, map[string]string{"/a": "1", "/b": "1"}, contents(t, c))
+	require.Equal(t, 6, c.Bytes())
+	require.Zero(t, c.Unsynced())
+	put(t, c, "/a", "3")
+	require.Equal(t, map[string]string{"/a": "2", "/c": "2"}, contents(t, d))
+	n := 0
+	d.DurableBelow("", func(string, []byte) bool { n++; return false })
+	require.Equal(t, 1, n, "until it is told to end")
+}

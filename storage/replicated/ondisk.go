@@ -1,6 +1,8 @@
 package replicated
 
 import (
+	"slices"
+
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/internal/ondisk"
 )
@@ -21,6 +23,7 @@ func OnDisk(disk storage.Durable, service, namespace string, below storage.Key) 
 		}
 		return true
 	})
+	slices.SortFunc(list, storage.Entry.Compare) // a disk orders by bytes
 	return list
 }
 

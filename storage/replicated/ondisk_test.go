@@ -26,6 +26,16 @@ func TestOnDisk(t *testing.T) {
 	disk.Flush(func(err error) { require.NoError(t, err) })
 	require.Equal(t, []storage.Entry{{Key: storage.K("a", "1"), Value: []byte("one")}, {Key: storage.K("a", "2"), Value: []byte("two")}}, OnDisk(disk, "svc", "main", storage.K("a")))
 	require.Len(t, OnDisk(disk, "svc", "main", ""), 4)
+
+	_, err = r.commit(writesOf(put(storage.K("a-b"), "beside"), put(storage.K("a"), "above")))
+	require.NoError(t, err)
+	require.NoError(t, r.save())
+	disk.Flush(func(err error) { require.NoError(t, err) })
+	var keys []storage.Key
+	for _, e := range OnDisk(disk, "svc", "main", "") {
+		keys = append(keys, e.Key)
+	}
+	require.Equal(t, []storage.Key{"/a", "/a/1", "/a/2", "/a-b", "/ab", "/b"}, keys, "in the order of keys, not of bytes")
 	require.Empty(t, OnDisk(disk, "svc", "other", ""))
 
 	_, err = r.commit(writesOf(storage.Write{Key: storage.K("b"), Delete: true}))

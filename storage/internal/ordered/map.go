@@ -74,7 +74,7 @@ func (m *Map[V]) update() {
 		m.rebuild()
 		return
 	}
-	for _, k := range m.added {
+	for _, k := range m.added { // there are no more of them than in the index, so this has a chunk
 		if _, found := m.values[k]; found {
 			m.insert(k)
 		}
@@ -96,9 +96,6 @@ func (m *Map[V]) rebuild() {
 }
 
 func (m *Map[V]) insert(key string) {
-	if len(m.index) == 0 {
-		m.index = append(m.index, nil)
-	}
 	c, i, found := m.find(key)
 	if found { // it was deleted and came back
 		return
@@ -111,19 +108,19 @@ func (m *Map[V]) insert(key string) {
 	}
 }
 
-// find returns the place of key in the index, or the one where it belongs.
+// find returns the place of key in the index, or the one where it belongs. There must be a chunk.
 func (m *Map[V]) find(key string) (chunk, index int, found bool) {
-	// The chunk is the last one that begins at or before key.
-	lo, hi := 0, len(m.index)
+	// The chunk is the last one that begins at or before key, else the first.
+	lo, hi := 1, len(m.index)
 	for lo < hi {
 		mid := (lo + hi) / 2
-		if len(m.index[mid]) == 0 || m.compare(m.index[mid][0], key) <= 0 {
+		if m.compare(m.index[mid][0], key) <= 0 {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
-	chunk = max(0, lo-1)
+	chunk = lo - 1
 	index, found = slices.BinarySearchFunc(m.index[chunk], key, m.compare)
 	return chunk, index, found
 }

@@ -1,6 +1,9 @@
 package ordered
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // Set is a sorted sequence that can be frozen: a snapshot costs one pointer per few hundred items
 // and stays as it is while the set goes on. An item costs its own size and a third more on average.
@@ -102,14 +105,14 @@ func (s *Set[T]) own(c int) *chunk[T] {
 // find returns the place of item, or the one where it belongs. There must be a
 // chunk.
 func (s *Set[T]) find(item T) (c, i int, found bool) {
-	c = max(0, lastChunk(s.chunks, func(first T) bool { return s.compare(first, item) <= 0 }))
+	c = lastChunk(s.chunks, func(first T) bool { return s.compare(first, item) <= 0 })
 	i, found = slices.BinarySearchFunc(s.chunks[c].items, item, s.compare)
 	return c, i, found
 }
 
-// lastChunk is the last chunk whose first item is before something, -1 if none is.
+// lastChunk is the last chunk whose first item is before something, else the first.
 func lastChunk[T any](chunks []*chunk[T], before func(first T) bool) int {
-	lo, hi := 0, len(chunks)
+	lo, hi := 1, len(chunks)
 	for lo < hi {
 		if mid := (lo + hi) / 2; before(chunks[mid].items[0]) {
 			lo = mid + 1
@@ -121,21 +124,11 @@ func lastChunk[T any](chunks []*chunk[T], before func(first T) bool) int {
 }
 
 func walk[T any](chunks []*chunk[T], below func(T) bool, f func(T) bool) {
-	c := max(0, lastChunk(chunks, below))
-	first := true
-	for ; c < len(chunks); c++ {
+	first := lastChunk(chunks, below)
+	for c := first; c < len(chunks); c++ {
 		items := chunks[c].items
-		if first {
-			first = false
-			lo, hi := 0, len(items)
-			for lo < hi {
-				if mid := (lo + hi) / 2; below(items[mid]) {
-					lo = mid + 1
-				} else {
-					hi = mid
-				}
-			}
-			items = items[lo:]
+		if c == first {
+			items = items[sort.Search(len(items), func(i int) bool { return !below(items[i]) }):]
 		}
 		for _, item := range items {
 			if !f(item) {
