@@ -25,6 +25,8 @@ type Node struct {
 	identity transport.Identity
 	services []node.Configured
 	listed   []string
+	standing check.Standing
+	hostile  bool
 	disk     *memdisk.Disk
 	faults   diskFaults
 	effects  fault.Effects
@@ -56,6 +58,7 @@ type incarnation struct {
 	loops     []*loop
 	loopCount int
 	host      *host
+	tap       *Tap // of a hostile node
 	disk      *disk
 	main      *loop
 	running   *node.Node
@@ -71,6 +74,10 @@ type NodeConfig struct {
 	Listed []string
 	// Granted are services that the node may offer beside those that it is listed for.
 	Granted []string
+	// Stranger: the node is no member of the cloud, whatever it is listed for or granted.
+	Stranger bool
+	// Hostile: it has a Tap.
+	Hostile bool
 	// Later: the node is of a later release, whose types have one more field each.
 	Later bool
 }
@@ -96,6 +103,7 @@ func (w *World) AddNode(cfg NodeConfig) error {
 		services: cfg.Services,
 		listed:   cfg.Listed,
 		later:    cfg.Later,
+		hostile:  cfg.Hostile,
 		disk:     memdisk.New(),
 	}
 	n.look, n.settings = n.service, n.configured
@@ -107,8 +115,8 @@ func (w *World) AddNode(cfg NodeConfig) error {
 	w.nodes = append(w.nodes, n)
 	w.byName[n.name] = n
 	w.byPeer[n.identity.Peer()] = n
-	w.dir.Add(n.identity.Peer(), n.listed...)
-	w.dir.Grant(n.identity.Peer(), cfg.Granted...)
+	n.standing = standingOf(cfg, n.listed)
+	n.admit()
 	return w.net.carrier.addNode(n)
 }
 
@@ -134,6 +142,9 @@ func (n *Node) start() {
 	life := &incarnation{node: n, number: n.lives}
 	n.life, n.since = life, n.w.Now()
 	life.host = n.w.net.newHost(life)
+	if n.hostile {
+		life.tap = newTap(life.host)
+	}
 	life.disk = newDisk(life)
 	life.main = life.newLoop("node")
 	life.main.Go("start", life.boot)
@@ -150,7 +161,7 @@ func (life *incarnation) boot(ctx context.Context) {
 				l := life.newLoop(name)
 				return l, l.stop
 			},
-			Host:      life.host,
+			Host:      life.port(),
 			Disk:      life.disk,
 			Directory: n.w.dir,
 			Rand:      life.rand,
@@ -171,6 +182,14 @@ func (life *incarnation) boot(ctx context.Context) {
 	}
 	life.running, n.since = running, n.w.Now()
 	n.w.observe(n.name, "node", "started", node.F("incarnation", running.Incarnation()), node.F("peer", n.identity.Peer()))
+}
+
+// port is the node's network: a hostile one's host is tapped.
+func (life *incarnation) port() transport.Host {
+	if life.tap != nil {
+		return life.tap
+	}
+	return life.host
 }
 
 func (life *incarnation) rand(name string) *rand.Rand {

@@ -115,7 +115,9 @@ type World struct {
 	bubble   time.Time // the bubble's clock at the start
 	failure  error
 	onFact   []func(check.Fact)
-	log      *slog.Logger
+	// onDelivery hears of all that handlers get from other nodes
+	onDelivery []func(check.Delivery)
+	log        *slog.Logger
 }
 
 // epoch is the reading of an unskewed wall clock at the start.

@@ -43,7 +43,8 @@ type Engine struct {
 	authority Authority
 	admit     func(Peer) bool
 	publisher Publisher
-	meddler   Meddler // nil in the real world
+	meddler   Meddler // nil in the real world, as is
+	witness   Witness
 
 	versionMin, versionMax uint64
 
@@ -97,6 +98,7 @@ func NewEngine(host Host, loop clock.Loop, dir Directory, options ...Option) *En
 		e.authority = a
 	}
 	e.meddler, _ = host.(Meddler)
+	e.witness, _ = host.(Witness)
 	for _, o := range options {
 		o(e)
 	}

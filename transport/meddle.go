@@ -21,6 +21,14 @@ type Meddler interface {
 	Written(data []byte) []byte
 }
 
+// Witness is implemented by the Host of a simulated world only: it is told of each request, note,
+// publication and stream in the moment at which a handler gets it, whatever rule let it in.
+//
+// Handled is called with the engine locked: it must not call it.
+type Witness interface {
+	Handled(from Peer, name string)
+}
+
 // Written converts data, made by Encode, to the encoding of the node's release. In the real world
 // that is data itself.
 func (ep *Endpoint) Written(data []byte) []byte {

@@ -53,6 +53,7 @@ func (e *Engine) deliver(m *method, from Peer, message []byte, a *actions) {
 	if in.pending >= NotesPerPeerMax || in.bytes+len(message) > notesBytesMax {
 		return
 	}
+	e.handled(from, m)
 	in.notes = append(in.notes, note{method: m, message: message})
 	in.bytes += len(message)
 	in.pending++

@@ -98,11 +98,19 @@ func (e *Engine) crowded(l *link, size int) bool {
 
 // take takes one of the peer's places.
 func (e *Engine) take(m *method, s *session, f frame) *serving {
+	e.handled(s.remote.peer, m)
 	size := len(f.message)
 	s.link.handlers++
 	s.link.serving += size
 	e.serving += size
 	return &serving{method: m, loop: m.ep.loop, session: s, id: f.id, counted: true, bytes: size}
+}
+
+// handled tells the witness who is served with what.
+func (e *Engine) handled(from Peer, m *method) {
+	if e.witness != nil {
+		e.witness.Handled(from, m.name)
+	}
 }
 
 func (e *Engine) runRequest(ctx context.Context, sv *serving, left time.Duration, request []byte) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/taucloud/tau/scenarios/ports"
+	"github.com/taucloud/tau/scenarios/words/attack"
 	"github.com/taucloud/tau/scenarios/words/audit"
 	"github.com/taucloud/tau/scenarios/words/beliefs"
 	"github.com/taucloud/tau/scenarios/words/items"
@@ -31,17 +32,19 @@ func Vocabulary() scenario.Vocabulary {
 		Services:     services.Catalogue(ports.Simulated()),
 		Always:       services.Always(),
 		Rules:        services.Rules(),
-		Actions:      slices.Concat(jobs.Actions(), versions.Actions(), items.Actions()),
+		Actions:      slices.Concat(jobs.Actions(), versions.Actions(), items.Actions(), attack.Actions()),
+		Constant:     attack.Constant(),
 		Qualities:    slices.Concat(jobs.Qualities(), items.Qualities()),
 		Places:       slices.Concat(jobs.Places(), items.Places()),
 		Auditors:     audit.Auditors(),
 		Series:       slices.Concat(jobs.Series(), versions.Series(), items.Series(), members.Series()),
-		Figures:      slices.Concat(jobs.Figures(), items.Figures(), members.Figures(), replicas.Figures()),
+		Figures:      slices.Concat(jobs.Figures(), items.Figures(), members.Figures(), replicas.Figures(), attack.Figures()),
 		Measures:     replicas.Measures(),
 		Beliefs:      beliefs.Of,
 		Checks: slices.Concat(
 			about(members.Checks(), "seer"), about(replicas.Checks(), replicas.Services...), about(versions.Checks(), "tns"),
 			about(jobs.PatrickChecks(), "patrick"), about(jobs.MonkeyChecks(), "monkey"), about(items.Checks(), "hoarder"),
+			attack.Checks(),
 		),
 	}
 }

@@ -27,6 +27,7 @@ type judge struct {
 	name      string
 	checker   check.Checker
 	always    bool
+	constant  bool // always, and the scenario does not say so
 	afterHeal bool
 	moment    bool  // expected at a moment of the timeline
 	failure   error // of always
@@ -48,6 +49,9 @@ func newJudges(s *scenario.Scenario, words scenario.Vocabulary, starts *everyNod
 	}
 	for _, c := range words.Checks {
 		one := &judge{name: c.Name, checker: c.New(), always: names(s.Expect.Always, c.Name), afterHeal: names(s.Expect.AfterHeal, c.Name)}
+		if slices.Contains(words.Constant, c.Name) && !one.always {
+			one.always, one.constant = true, true
+		}
 		one.moment = names(moments, c.Name)
 		if _, counts := one.checker.(check.Figures); counts || one.always || one.afterHeal || one.moment {
 			j.all = append(j.all, one)
@@ -71,6 +75,22 @@ func (j *judges) hear(v check.View, f check.Fact) error {
 			if err := listener.Fact(f); err != nil {
 				j.violate(one, fmt.Errorf("%w (%s %s of %s)", err, f.Service, f.Name, f.Node))
 			}
+		}
+	}
+	return j.verdict()
+}
+
+// deliver passes a delivery on to those that listen to them.
+func (j *judges) deliver(d check.Delivery) error {
+	for _, one := range j.all {
+		listener, ok := one.checker.(check.OnDelivery)
+		if !ok {
+			continue
+		}
+		j.now = d.At
+		one.counting(check.During)
+		if err := listener.Delivered(d); err != nil {
+			j.violate(one, err)
 		}
 	}
 	return j.verdict()
@@ -129,6 +149,13 @@ func (r *runner) expectations(failure error) []report.Expectation {
 		clean.Held, clean.Detail = false, failure.Error()
 	}
 	out := []report.Expectation{clean, r.startsVerdict()}
+	for _, one := range r.judges.all {
+		if one.constant {
+			e := one.alwaysVerdict()
+			e.Unproven = "" // the scenario does not ask for it
+			out = append(out, e)
+		}
+	}
 	if counts := r.actions.counts; len(counts) > 0 && r.healedAt > 0 {
 		held, detail := someActionSucceeds(counts)
 		out = append(out, report.Expectation{Name: "some-action-succeeds", When: "always", Held: held, Detail: detail})

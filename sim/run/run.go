@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/fail"
 	"github.com/taucloud/tau/node/sometimes"
 	"github.com/taucloud/tau/sim"
@@ -48,7 +50,12 @@ const stallTimeout = time.Minute
 // Run carries out a scenario. Failures in the world are part of the result; there is no other kind
 // of error. Runs share the failpoints of the process, so only one may go on at a time.
 func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Result {
-	r := &runner{scenario: s, words: words, faults: []report.Fault{}, late: map[string]bool{}}
+	r := &runner{scenario: s, words: words, faults: []report.Fault{}, late: map[string]bool{}, strangers: map[string]bool{}}
+	for _, n := range s.Nodes {
+		if n.Stranger {
+			r.strangers[n.Name] = true
+		}
+	}
 	r.judges = newJudges(s, words, newEveryNodeStarts(s, func(node string) bool { return r.ledger.DiskBad(node) }))
 	r.state, r.series = newState(r), newSeries(r)
 	for _, a := range words.Auditors {
@@ -119,14 +126,15 @@ func (r *runner) result(outcome sim.Outcome, failure error) report.Result {
 
 // runner is one run.
 type runner struct {
-	scenario *scenario.Scenario
-	options  Options
-	began    time.Time
-	world    *sim.World
-	ledger   *fault.Ledger
-	judges   *judges
-	actions  actions
-	faults   []report.Fault
+	scenario  *scenario.Scenario
+	options   Options
+	began     time.Time
+	world     *sim.World
+	ledger    *fault.Ledger
+	judges    *judges
+	actions   actions
+	attackers attackers
+	faults    []report.Fault
 	// inflicted are the same, as the ledger knows them.
 	inflicted []*fault.Inflicted
 
@@ -139,6 +147,8 @@ type runner struct {
 	measured map[string]float64
 	// late are the bounds with a time that have not come true in it.
 	late map[string]bool
+	// strangers are nodes that are no part of the cloud.
+	strangers map[string]bool
 
 	coverage coverage
 
@@ -156,6 +166,7 @@ func (r *runner) body(w *sim.World, seed uint64) error {
 	}
 	defer r.ledger.DisableFailpoints() // here, because a bubble's channels die with it
 	w.OnFact(r.hear)
+	w.OnDelivery(r.deliver)
 	steps := r.scenario.Plan(seed)
 	asked := r.moments.plan(steps, r.judges)
 	for i := range steps {
@@ -185,13 +196,23 @@ func (r *runner) body(w *sim.World, seed uint64) error {
 func (r *runner) addNodes() error {
 	w := r.world
 	r.ledger = fault.NewLedger(w)
+	r.attackers = attackers{world: w, envs: map[string]map[string]node.Env{}}
 	for _, n := range r.scenario.Nodes {
-		if err := w.AddNode(sim.NodeConfig{Name: n.Name, Services: n.Services, Later: n.Later}); err != nil {
+		cfg := sim.NodeConfig{Name: n.Name, Services: n.Services, Later: n.Later}
+		if n.Hostile() {
+			cfg = r.hostileNode(n)
+		}
+		if err := w.AddNode(cfg); err != nil {
 			return err
 		}
 	}
 	if err := w.AddNode(r.actions.node(r.words.ClientOffers)); err != nil {
 		return err
+	}
+	for i, view := range w.Nodes() {
+		if i < len(r.scenario.Nodes) && !r.scenario.Nodes[i].Hostile() {
+			r.attackers.targets = append(r.attackers.targets, scenario.Target{Name: view.Name, Peer: view.Peer, Services: view.Services})
+		}
 	}
 	r.ledger.Boot(scenario.Client)
 	for _, n := range r.scenario.Nodes {
@@ -279,6 +300,10 @@ func (r *runner) step(s scenario.Step) {
 		r.selectNow(s)
 		return
 	}
+	if s.Action != nil && s.Action.Attack != nil {
+		r.attackers.run(s)
+		return
+	}
 	if s.Action != nil {
 		r.actions.run(s)
 		return
@@ -333,24 +358,29 @@ func (r *runner) restartAfter(f check.Fact) {
 
 // view is the world without the client, which is no part of the cloud, and with
 // what the ledger knows.
-func (r *runner) view() check.View { return cloud{r.world, r.ledger} }
+func (r *runner) view() check.View { return cloud{r.world, r.ledger, r.strangers} }
 
 type cloud struct {
 	*sim.World
 	ledger *fault.Ledger
+	// strangers are the nodes that are no part of the cloud either.
+	strangers map[string]bool
 }
 
 // Node implements check.View.
 func (c cloud) Node(name string) (check.NodeView, bool) {
 	n, found := c.World.Node(name)
 	n.ShouldBeUp = found && c.ledger.ShouldBeUp(name)
-	return n, found && name != scenario.Client
+	return n, found && name != scenario.Client && !c.strangers[name]
 }
 
 // Nodes implements check.View.
 func (c cloud) Nodes() []check.NodeView {
 	all := c.World.Nodes()
 	all = all[:len(all)-1] // the client was added last
+	if len(c.strangers) > 0 {
+		all = slices.DeleteFunc(all, func(n check.NodeView) bool { return c.strangers[n.Name] })
+	}
 	for i := range all {
 		all[i].ShouldBeUp = c.ledger.ShouldBeUp(all[i].Name)
 	}

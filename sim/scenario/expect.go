@@ -82,9 +82,7 @@ func (b *builder) expect(doc *expectDoc) {
 		e.Within = WithinDefault
 	}
 	e.Always = b.checks(doc.Always, "always", "expect it in after-heal", func(c check.Checker) bool {
-		_, facts := c.(check.OnFact)
-		_, polls := c.(check.OnPoll)
-		return facts || polls
+		return listens(c)
 	})
 	e.AfterHeal = b.checks(doc.AfterHeal.All, "after-heal", "expect it in always", func(c check.Checker) bool {
 		_, settles := c.(check.OnSettled)
@@ -92,6 +90,15 @@ func (b *builder) expect(doc *expectDoc) {
 	})
 	e.Report = doc.Report
 	b.knownFigures(e.Report)
+}
+
+// listens reports whether a checker judges while faults go on.
+func listens(c check.Checker) bool {
+	_, facts := c.(check.OnFact)
+	_, witnesses := c.(check.OnWitness)
+	_, polls := c.(check.OnPoll)
+	_, deliveries := c.(check.OnDelivery)
+	return facts || witnesses || polls || deliveries
 }
 
 // knownFigures reports figures that no check counts.

@@ -18,11 +18,13 @@ type groupDoc struct {
 	Count    int           `yaml:"count" doc:"more than 1 names the nodes NAME-1, NAME-2, ..."`
 	Services []raw         `yaml:"services" doc:"what the nodes run"`
 	Settings raw           `yaml:"settings" doc:"over the scenario's settings, for this group"`
+	Bad      []raw         `yaml:"bad" doc:"services that the nodes are trusted to offer, and attack with instead of running them"`
 	Zone     string        `yaml:"zone" doc:"where the nodes are, a name such as east: see network and {zone: east}; default: nowhere in particular"`
 	StartAt  time.Duration `yaml:"start-at" doc:"when the nodes first boot"`
 	Release  string        `yaml:"release" doc:"this, or later: one more field in all that is sent and stored"`
 
-	at *value
+	at       *value
+	stranger bool
 }
 
 var groupKeys = keysOf(reflect.TypeFor[groupDoc]())
@@ -59,6 +61,11 @@ func (b *builder) nodes(root *value, doc *document) {
 			b.group(g, doc.Settings.value)
 		}
 	}
+	for i := range doc.Strangers {
+		if g := &doc.Strangers[i]; b.strangersAreGood(g) && b.groupIsGood(g) {
+			b.addNodes(g, func() Node { return Node{Stranger: true} })
+		}
+	}
 	if len(b.errors) == before {
 		b.checkRules(doc)
 	}
@@ -88,6 +95,7 @@ func (b *builder) groupIsGood(g *groupDoc) bool {
 		b.fail(g.place("release"), "write this or later", "release: %s is none", quote(g.Release))
 	case g.StartAt > b.scenario.Duration && b.scenario.Duration > 0:
 		b.fail(g.place("start-at"), "start earlier, or lengthen duration", "start-at: %s is after the end of the scenario (%s)", g.StartAt, b.scenario.Duration)
+	case g.stranger || len(g.Bad) > 0 && g.at.get("services") == nil:
 	case g.at.get("services") == nil && misspelt(g.at, "services", groupKeys):
 		return false // said already
 	case g.at.get("services") == nil:
@@ -103,6 +111,51 @@ func (b *builder) group(g *groupDoc, common *value) {
 	}
 	b.checkSettings(g.Settings.value, specs)
 	b.checkConflicts(g, specs, common)
+	bad, good := b.badServices(g)
+	if !good {
+		return
+	}
+	b.addNodes(g, func() Node {
+		n := Node{Bad: bad, Later: g.Release == "later"}
+		for _, spec := range specs {
+			n.Services = append(n.Services, node.Configured{Spec: spec, Settings: settingsOf(spec, common, g.Settings.value)})
+		}
+		return n
+	})
+}
+
+// strangersAreGood refuses what strangers cannot have.
+func (b *builder) strangersAreGood(g *groupDoc) bool {
+	g.stranger = true
+	for _, key := range []string{"services", "settings", "bad", "release"} {
+		if at := g.at.get(key); at != nil {
+			b.fail(at, "remove it; for a member that attacks, write a group of nodes with bad: [monkey]", "strangers have no %s: they are no members of the cloud", key)
+			return false
+		}
+	}
+	return true
+}
+
+// badServices are what a group is trusted to offer and attacks with.
+func (b *builder) badServices(g *groupDoc) (names []string, good bool) {
+	before := len(b.errors)
+	for _, v := range g.Bad {
+		switch known := b.serviceNames(); {
+		case v.kind != scalar:
+			b.fail(v.value, "write [monkey]", "bad: expected names of services, found %s", v)
+		case !slices.Contains(known, v.text):
+			b.unknown(v.value, "service", "", known)
+		case slices.Contains(names, v.text), slices.ContainsFunc(g.Services, func(s raw) bool { return s.text == v.text }):
+			b.fail(v.value, "name it once", "service %s is given twice", quote(v.text))
+		default:
+			names = append(names, v.text)
+		}
+	}
+	return names, len(b.errors) == before
+}
+
+// addNodes adds the nodes of a group, each made by one.
+func (b *builder) addNodes(g *groupDoc, one func() Node) {
 	r := b.scenario.roster
 	for i := range g.Count {
 		name := g.Name
@@ -113,13 +166,15 @@ func (b *builder) group(g *groupDoc, common *value) {
 			b.fail(g.place("name"), "rename one of the groups", "two nodes are called %s", quote(name))
 			return
 		}
-		n := Node{Name: name, Group: g.Name, StartAt: g.StartAt, Zone: g.Zone, Later: g.Release == "later", source: g.at}
-		for _, spec := range specs {
-			n.Services = append(n.Services, node.Configured{Spec: spec, Settings: settingsOf(spec, common, g.Settings.value)})
-			r.services[spec.Name] = append(r.services[spec.Name], name)
+		n := one()
+		n.Name, n.Group, n.StartAt, n.Zone, n.source = name, g.Name, g.StartAt, g.Zone, g.at
+		for _, c := range n.Services {
+			r.services[c.Spec.Name] = append(r.services[c.Spec.Name], name)
 		}
 		b.scenario.Nodes = append(b.scenario.Nodes, n)
-		r.names = append(r.names, name)
+		if !n.Stranger { // as the client, it is selected by its name only
+			r.names = append(r.names, name)
+		}
 		if g.Zone != "" {
 			r.zones[g.Zone] = append(r.zones[g.Zone], name)
 		}

@@ -12,17 +12,18 @@ import (
 
 // document is a scenario file before its words are looked up.
 type document struct {
-	Name     string        `yaml:"name" doc:"of the scenario; default: the file's name"`
-	About    string        `yaml:"about" doc:"one sentence for people"`
-	Seed     uint64        `yaml:"seed" doc:"draws everything that is left to chance"`
-	Duration time.Duration `yaml:"duration" doc:"virtual time under faults; healing comes after it"`
-	Wire     string        `yaml:"wire" doc:"mocknet (libp2p) or direct (in memory, for size)"`
-	Schedule Schedule      `yaml:"schedule" doc:"how to choose between what happens at the same instant: uniform, {pct: {depth: 3}} or {delay-bounded: {delays: 5}}"`
-	Settings raw           `yaml:"settings" doc:"settings of services on all nodes: {service: {key: value}}"`
-	Network  networkDoc    `yaml:"network" doc:"what links are like without faults"`
-	Nodes    []groupDoc    `yaml:"nodes" doc:"the cloud: groups of like nodes"`
-	Timeline []raw         `yaml:"timeline" doc:"what happens, each entry with exactly one verb"`
-	Expect   expectDoc     `yaml:"expect" doc:"what must hold"`
+	Name      string        `yaml:"name" doc:"of the scenario; default: the file's name"`
+	About     string        `yaml:"about" doc:"one sentence for people"`
+	Seed      uint64        `yaml:"seed" doc:"draws everything that is left to chance"`
+	Duration  time.Duration `yaml:"duration" doc:"virtual time under faults; healing comes after it"`
+	Wire      string        `yaml:"wire" doc:"mocknet (libp2p) or direct (in memory, for size)"`
+	Schedule  Schedule      `yaml:"schedule" doc:"how to choose between what happens at the same instant: uniform, {pct: {depth: 3}} or {delay-bounded: {delays: 5}}"`
+	Settings  raw           `yaml:"settings" doc:"settings of services on all nodes: {service: {key: value}}"`
+	Network   networkDoc    `yaml:"network" doc:"what links are like without faults"`
+	Nodes     []groupDoc    `yaml:"nodes" doc:"the cloud: groups of like nodes"`
+	Strangers []groupDoc    `yaml:"strangers" doc:"groups of nodes that are no members of the cloud, can connect, and attack"`
+	Timeline  []raw         `yaml:"timeline" doc:"what happens, each entry with exactly one verb"`
+	Expect    expectDoc     `yaml:"expect" doc:"what must hold"`
 }
 
 // raw keeps a value for later.

@@ -22,7 +22,9 @@ type Step struct {
 	// Action is carried out At; N counts the occurrences of its entry.
 	Action *Action
 	Params any
-	N      int
+	// By are the nodes on which an attack runs, none of any other action.
+	By []string
+	N  int
 	// Moment is expected At.
 	Moment *Moment
 	// Label is that of the entry.
@@ -81,7 +83,7 @@ func (s *Scenario) steps(entry, n int, at time.Duration, draw fault.Draw) []Step
 	e := &s.Timeline[entry]
 	key := fmt.Sprintf("%d.%d", entry, n)
 	if e.action != nil {
-		return []Step{{At: at, Key: key, Entry: entry, Action: e.action, Params: e.params, N: e.first + n}}
+		return []Step{{At: at, Key: key, Entry: entry, Action: e.action, Params: e.params, By: e.by, N: e.first + n}}
 	}
 	if e.moment != nil {
 		return []Step{{At: at, Key: key, Entry: entry, Moment: e.moment, N: n}}

@@ -63,6 +63,10 @@ type Node struct {
 	StartAt time.Duration
 	// Later: the node is of a later release.
 	Later bool
+	// Stranger: it is no member of the cloud. Bad are the services that it may offer and attacks
+	// with, and does not run; they are not among Services.
+	Stranger bool
+	Bad      []string
 
 	source *value // of its group
 }
@@ -129,10 +133,11 @@ type Entry struct {
 	first  int
 	source *value // of the verb's parameters
 	params any
-	verb   *verb   // of a fault
-	action *Action // of workload
-	moment *Moment // of expect
-	late   bool    // it selects nodes by their state when it happens
+	verb   *verb    // of a fault
+	action *Action  // of workload
+	by     []string // the nodes on which an attack runs
+	moment *Moment  // of expect
+	late   bool     // it selects nodes by their state when it happens
 }
 
 // Expect is what must hold.

@@ -182,7 +182,11 @@ func (b *builder) entryVerb(e *Entry, word entry) {
 	for i := range b.words.Actions {
 		if b.words.Actions[i].Name == name {
 			e.action = &b.words.Actions[i]
+			before := len(b.errors)
 			e.params = b.actionParams(e.action, word)
+			if e.action.Attack != nil && len(b.errors) == before {
+				e.by = b.attackers(e.action, word, e.params)
+			}
 			return
 		}
 	}

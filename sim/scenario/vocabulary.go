@@ -34,6 +34,8 @@ type Vocabulary struct {
 	Actions []Action
 	// Checks are the words of expect.always and expect.after-heal.
 	Checks []Check
+	// Constant are the names of checks that are expected always, in every scenario.
+	Constant []string
 	// Qualities are what nodes are selected by at the moment of a fault: busiest.
 	Qualities []Quality
 	// Places are selectors for where an object is at the moment of a fault: holder-of.
@@ -89,6 +91,10 @@ type Action struct {
 	Params func() any
 	// Validate returns the error of decoded params, nil if there is none.
 	Validate func(params any) error
+	// Attack is one occurrence on each of the hostile nodes that By names - by name, group or
+	// glob - in place of Run. Its errors are nobody's: it reports what came of it as facts.
+	Attack Attack
+	By     func(params any) string
 	// Run is one occurrence, as a task of the client: the node outside of the
 	// cloud, called "client", that no fault reaches unless it is named. n counts
 	// the occurrences of this timeline entry from 0. An error is a figure

@@ -84,11 +84,9 @@ func serviceWords(v Vocabulary) (out []Word) {
 
 // whereFits names the lists of expect that a check may be in.
 func whereFits(c check.Checker) string {
-	_, facts := c.(check.OnFact)
-	_, polls := c.(check.OnPoll)
 	_, settles := c.(check.OnSettled)
 	var where []string
-	if facts || polls {
+	if listens(c) {
 		where = append(where, "always")
 	}
 	if settles {

@@ -100,6 +100,7 @@ func (p *publishParams) once(ctx context.Context, env node.Env, c *tnsapi.Client
 		req.Order = current.Order + 1
 	}
 	if p.Fence || p.FenceOnly {
+		env.Observe("fence-sent", node.F("job", req.Job), node.F("attempt", req.Token.Attempt))
 		if err := c.Fence(ctx, p.Project, p.Branch, req.Job, req.Token); err != nil || p.FenceOnly {
 			return err
 		}

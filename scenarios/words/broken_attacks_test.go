@@ -1,0 +1,63 @@
+package words
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/transport"
+)
+
+// TestBrokenRules feeds deliveries that must and must not be.
+func TestBrokenRules(t *testing.T) {
+	member := func(services ...string) check.Standing {
+		return check.Standing{Node: "judas", Member: true, Grants: transport.Grants{Services: services}}
+	}
+	stranger := check.Standing{Node: "mallory"}
+	for _, c := range []struct {
+		checker string
+		from    check.Standing
+		name    string
+		want    string
+	}{
+		{"rules-are-kept", member(), "tns/current", ""},
+		{"rules-are-kept", member("monkey"), "tns/publish", ""},
+		{"rules-are-kept", member("monkey"), "patrick/claim", ""},
+		{"rules-are-kept", member("patrick"), "patrick/claim", ""},
+		{"rules-are-kept", member(), "counter/of-somebody-else", ""},
+		{"rules-are-kept", stranger, "tns/current", "core-1 handles tns/current of mallory, a stranger: it is for members"},
+		{"rules-are-kept", stranger, "counter/of-somebody-else", "does not know it"},
+		{"rules-are-kept", stranger, "blocks/get", "it is for members"},
+		{"rules-are-kept", member("hoarder", "tns"), "patrick/claim", "which may offer hoarder and tns: it is for members that offer monkey or patrick"},
+		{"rules-are-kept", member("monkey"), "patrick/kv/main", "it is for members that offer patrick"},
+	} {
+		err := checkerCalled(t, c.checker).(check.OnDelivery).Delivered(check.Delivery{To: "core-1", From: c.from, Name: c.name})
+		if c.want == "" {
+			require.NoError(t, err, c.name)
+			continue
+		}
+		require.ErrorContains(t, err, c.want)
+	}
+}
+
+func TestBrokenInvitations(t *testing.T) {
+	j1, j2 := jobCalled("b", 1, "e1"), jobCalled("b", 2, "e2")
+	pushed := fmt.Sprintf("1 client client push-sent job=%s\n2 core-1 patrick job-accepted job=%[1]s\n3 core-1 patrick job-granted job=%[1]s attempt=2 holder=monkey-1\n", j1)
+	by := func(fact, job string, attempt int, holder string) string {
+		return fmt.Sprintf("5 core-1 tns %s job=%s attempt=%d holder=%s\n", fact, job, attempt, holder)
+	}
+	hand := "4 client client fence-sent job=by-hand attempt=1\n4 client client publish-sent job=by-hand\n"
+	world := func() *fakeWorld { return &fakeWorld{} }
+	judge(t, []broken{
+		{"nothing-uninvited", "", world, pushed + by("fenced", j1, 2, "monkey-1") + by("published", j1, 2, "monkey-1") + by("job-released", j1, 2, "monkey-1")},
+		{"nothing-uninvited", "", world, hand + by("fenced", "by-hand", 1, "client") + by("published", "by-hand", 1, "client")},
+		{"nothing-uninvited", "", world, by("published", "rollback-x", 1, "client")},
+		{"nothing-uninvited", "which no user has pushed", world, pushed + "4 core-1 patrick job-accepted job=" + j2 + "\n"},
+		{"nothing-uninvited", "fenced of job", world, pushed + by("fenced", j1, 3, "monkey-1")},
+		{"nothing-uninvited", "published of job", world, pushed + by("published", j1, 2, "monkey-2")},
+		{"nothing-uninvited", "job-released of job", world, pushed + by("job-released", j1, 1, "monkey-1")},
+		{"nothing-uninvited", "published of job", world, pushed + by("published", j2, 2, "monkey-1")},
+		{"nothing-uninvited", "published of job", world, pushed + by("published", "by-hand", 1, "client") + hand},
+	})
+}

@@ -1,0 +1,90 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/sim"
+	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// attackers carry out attacks, on the hostile nodes of the scenario. What they do is no workload:
+// nothing is expected of it, and its errors are nobody's.
+type attackers struct {
+	world   *sim.World
+	envs    map[string]map[string]node.Env // by node and by what it pretends to run; of its current incarnation
+	targets []scenario.Target
+}
+
+// hostileNode is the configuration of a node that attacks.
+func (r *runner) hostileNode(n scenario.Node) sim.NodeConfig {
+	cfg := sim.NodeConfig{Name: n.Name, Stranger: n.Stranger, Hostile: true, Later: n.Later}
+	pretends := n.Bad
+	if n.Stranger {
+		pretends = []string{scenario.Stranger}
+	}
+	for _, service := range pretends {
+		cfg.Services = append(cfg.Services, node.Configured{Spec: r.attackers.spec(service)})
+	}
+	cfg.Services = append(cfg.Services, n.Services...)
+	return cfg
+}
+
+// spec is what runs in place of a service: it hands its Env to the attacks.
+func (a *attackers) spec(service string) node.Spec {
+	return node.Spec{
+		Name:     service,
+		Settings: func() any { return nil },
+		New: func(env node.Env, _ any) (node.Service, error) {
+			return &hostile{attackers: a, service: service, env: env}, nil
+		},
+	}
+}
+
+type hostile struct {
+	attackers *attackers
+	service   string
+	env       node.Env
+}
+
+// Start implements node.Service.
+func (h *hostile) Start(context.Context) error {
+	all := h.attackers.envs
+	if all[h.env.Node] == nil {
+		all[h.env.Node] = map[string]node.Env{}
+	}
+	all[h.env.Node][h.service] = h.env
+	return nil
+}
+
+// Stop implements node.Service.
+func (h *hostile) Stop(context.Context) error { return nil }
+
+// run begins one occurrence of an attack on each of its nodes that is up.
+func (a *attackers) run(s scenario.Step) {
+	for _, name := range s.By {
+		if view, _ := a.world.Node(name); !view.Up || len(a.envs[name]) == 0 {
+			continue
+		}
+		tap := a.world.Tap(name)
+		by := scenario.Attacker{Envs: a.envs[name], Dial: tap.Dial, Targets: a.targets}
+		env := by.Env("")
+		env.Loop.Go(fmt.Sprintf("%s %d", s.Action.Name, s.N), func(ctx context.Context) {
+			err := s.Action.Attack(ctx, by, s.Params, s.N)
+			if err != nil && !errors.Is(err, clock.ErrStopped) {
+				env.Observe("attack-ended", node.F("error", err.Error()))
+			}
+		})
+	}
+}
+
+// deliver passes a delivery on to the checkers.
+func (r *runner) deliver(d check.Delivery) {
+	if r.judges.deliver(d) != nil {
+		r.world.Fail(errViolated)
+	}
+}
