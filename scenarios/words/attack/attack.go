@@ -49,7 +49,7 @@ var kinds = map[string]struct {
 	do  func(ctx context.Context, a *one) error
 }{
 	"knock":        {"call every method, send every note, publish on every topic and open every stream that there is", knock},
-	"garbage":      {"conns on which come frames of random bytes, of unknown types, of absurd lengths, messages that never end", garbage},
+	"garbage":      {"conns on which come frames of random bytes, of unknown types, of zeros, messages that never end, calls of nothing", garbage},
 	"half-open":    {"conns whose opener says nothing, or half of a hello, and stays", halfOpen},
 	"crowd":        {"conns, each with many streams and calls", crowd},
 	"read-nothing": {"ask for what is long, and take none of it", readNothing},

@@ -50,8 +50,8 @@ func garbage(ctx context.Context, a *one) error {
 		case 1: // of later releases: skipped, or the end of the conn
 			c.say(append([]byte{0x40}, a.bytesOf(60)...))
 			c.say(append([]byte{0xc0}, a.bytesOf(60)...))
-		case 2:
-			c.say(make([]byte, transport.FrameLenMax+1))
+		case 2: // as long as a frame may be
+			c.say(make([]byte, transport.FrameLenMax))
 		case 3: // messages that never end
 			for n := range uint64(40) {
 				c.say(beginFrame(n+1, transport.MessageLenMax, a.bytesOf(8)))
