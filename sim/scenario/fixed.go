@@ -52,7 +52,15 @@ func (s *Scenario) Fix(seed uint64, wire string, until time.Duration, chosen map
 	}
 	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
 	steps = slices.DeleteFunc(steps, func(step Step) bool { return step.At > until })
-	return &Fixed{Seed: seed, Wire: wire, Duration: s.Duration, Nodes: slices.Clone(s.roster.names), Steps: steps, of: s}
+	return &Fixed{Seed: seed, Wire: wire, Duration: s.Duration, Nodes: s.nodeNames(), Steps: steps, of: s}
+}
+
+// nodeNames are those of all nodes, strangers included.
+func (s *Scenario) nodeNames() (names []string) {
+	for i := range s.Nodes {
+		names = append(names, s.Nodes[i].Name)
+	}
+	return names
 }
 
 // Text is the scenario as a file, which Parse reads.
@@ -74,8 +82,11 @@ func (f *Fixed) Text() []byte {
 	}
 	line("network: %s", f.network())
 	line("nodes:")
-	for _, group := range f.groups() {
+	for _, group := range f.groups(false) {
 		line("  - %s", group)
+	}
+	if strangers := f.groups(true); len(strangers) > 0 {
+		line("strangers:\n  - %s", strings.Join(strangers, "\n  - "))
 	}
 	if steps := f.timeline(); len(steps) > 0 {
 		line("timeline:\n  - %s", strings.Join(steps, "\n  - "))
@@ -89,6 +100,9 @@ func (f *Fixed) Text() []byte {
 // Prune removes the steps without any node that is there.
 func (f *Fixed) Prune() {
 	f.Steps = slices.DeleteFunc(f.Steps, func(s Step) bool {
+		if len(s.By) > 0 {
+			return len(f.there(s.By)) == 0
+		}
 		if s.Fault == nil {
 			return f.Expect != nil && s.Moment != nil
 		}
@@ -121,12 +135,15 @@ func (f *Fixed) Count() (faults, actions int) {
 }
 
 // groups are the groups of which all nodes are there, and the single nodes of
-// others.
-func (f *Fixed) groups() (list []string) {
+// others: those of strangers, or of the cloud.
+func (f *Fixed) groups(strangers bool) (list []string) {
 	for i := 0; i < len(f.of.Nodes); {
 		n := &f.of.Nodes[i]
 		all := f.of.roster.group[n.Group]
 		i += len(all)
+		if n.Stranger != strangers {
+			continue
+		}
 		left := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return !slices.Contains(f.Nodes, name) })
 		if len(left) == len(all) {
 			list = append(list, n.source.yaml())
@@ -214,6 +231,11 @@ func (f *Fixed) timeline() (list []string) {
 				parts = append(parts, "label: "+s.Label)
 			}
 		case f.Expect != nil && s.Moment != nil:
+			continue
+		case len(f.there(s.By)) < len(s.By):
+			for _, name := range f.there(s.By) { // each by itself: their group is not there as a whole
+				list = append(list, mappingOf(append(parts, fmt.Sprintf("number: %d", s.N), e.Verb+": "+e.source.with("by", name).yaml())))
+			}
 			continue
 		default:
 			if s.Action != nil && s.N > 0 {

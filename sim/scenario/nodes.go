@@ -172,7 +172,9 @@ func (b *builder) addNodes(g *groupDoc, one func() Node) {
 			r.services[c.Spec.Name] = append(r.services[c.Spec.Name], name)
 		}
 		b.scenario.Nodes = append(b.scenario.Nodes, n)
-		if !n.Stranger { // as the client, it is selected by its name only
+		if n.Stranger { // as the client, it is selected by its name only
+			r.outside = append(r.outside, name)
+		} else {
 			r.names = append(r.names, name)
 		}
 		if g.Zone != "" {

@@ -128,7 +128,8 @@ func (s *Selector) decodePick(d *decoder, e entry) {
 
 // roster is the nodes that selectors select from.
 type roster struct {
-	names    []string // without the client
+	names    []string // without the client and strangers
+	outside  []string // strangers
 	exists   map[string]bool
 	group    map[string][]string
 	services map[string][]string // service to nodes
@@ -209,7 +210,7 @@ func (s *Selector) nodes(r *roster, draw fault.Draw) []string {
 }
 
 func (r *roster) inOrder(selected map[string]bool) (out []string) {
-	for _, name := range append(slices.Clip(r.names), Client) {
+	for _, name := range slices.Concat(r.names, r.outside, []string{Client}) {
 		if selected[name] {
 			out = append(out, name)
 		}
@@ -258,7 +259,7 @@ func (r *roster) match(pattern string) (out []string) {
 // known lists groups before nodes: a large group's nodes would hide them.
 func (r *roster) known() []string {
 	words := slices.DeleteFunc(sortedKeys(r.group), func(group string) bool { return r.exists[group] })
-	return append(append(words, r.names...), Client)
+	return append(slices.Concat(words, r.names, r.outside), Client)
 }
 
 func (r *roster) serviceNames() []string { return sortedKeys(r.services) }
