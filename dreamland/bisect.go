@@ -35,7 +35,7 @@ in a temporary directory, and makes the run of a seed with each. GOOD and BAD ar
 any two commits at which the verdicts differ. Commits that do not build, or do not
 know a word of the file, are passed over.
 
-Exit status: 0 found, 1 not found, 2 bad input.`,
+Exit status: 0 found, 1 not found, 2 bad input, 130 interrupted.`,
 		Example: `  dreamland bisect v1.2..main failing.yaml --seed 7
   dreamland bisect 3f2a1b0..HEAD kept/node-churn-seed-7.yaml`,
 		Args: cobra.ExactArgs(2),

@@ -1,11 +1,9 @@
 package dreamland
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/taucloud/tau/node/fail"
 	"github.com/taucloud/tau/node/sometimes"
+	"github.com/taucloud/tau/sim/report"
 )
 
 // markNames and pointNames are all that this program has.
@@ -31,7 +29,7 @@ func (s *sweeper) cover() {
 	if missing := s.coverage.MissingMarks(markNames()); len(missing) > 0 {
 		s.out.failed = true
 		if !s.flags.json {
-			fmt.Fprintf(s.out.out, "FAILED  no run has hit %s\n", strings.Join(missing, ", "))
+			report.WriteMissing(s.out.out, missing)
 		}
 	}
 }

@@ -59,9 +59,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root := rootCommand()
 	root.SetArgs(args)
 	checked := &checkedWriter{out: stdout}
-	root.SetOut(checked)
+	out, end := forPeople(checked, stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.Execute()
+	end()
 	if checked.err != nil {
 		err = fmt.Errorf("the output is incomplete: %w", checked.err)
 	}

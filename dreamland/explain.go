@@ -50,6 +50,9 @@ func (e *explainer) tell(r *report.Result) error {
 	if err != nil {
 		return err
 	}
+	if err := e.whole(trace); err != nil {
+		return err
+	}
 	id := e.object(trace, r)
 	switch {
 	case id == "" && e.about == explainAuto:
@@ -63,15 +66,26 @@ func (e *explainer) tell(r *report.Result) error {
 		rows = 0
 	}
 	told := e.storyOf(trace, id, r)
-	if e.about == id && !told.story.Known() {
-		return fmt.Errorf("--explain=%s: no fact of this run names it; expected the id of a job, an item or a version, or the name of a node", id)
-	}
 	told.writeAll(e.out, rows)
 	if failed && e.about != "" {
 		err = e.whatIf(r, dir, told.story.Nodes, told.story.LastFact())
 	}
 	fmt.Fprintln(e.out)
 	return err
+}
+
+// whole makes an id of the beginning of one.
+func (e *explainer) whole(trace *explain.Trace) error {
+	if e.about == "" || e.about == explainAuto || trace.Tell(e.about, 0, nil).Known() {
+		return nil
+	}
+	ids := trace.IDs()
+	if longer := beginWith(e.about, ids); len(longer) == 1 {
+		e.about = longer[0]
+		return nil
+	}
+	return fmt.Errorf("--explain=%s: no fact of this run names it; expected the id of a job, an item or a version, the name of a node, or at least the first %d characters of one; %s",
+		e.about, beginningMin, suggestName(e.about, ids))
 }
 
 // object is what to tell of, "" if there is nothing.

@@ -117,6 +117,7 @@ func (e *explainer) pageRun(dir string, r *report.Result) (page.Run, *os.File, e
 	if err != nil {
 		return run, nil, err
 	}
+	_ = e.whole(trace) // the run beside it may have nothing of that name
 	if run.Object = e.object(trace, r); run.Object != "" {
 		var text bytes.Buffer
 		e.out = &text

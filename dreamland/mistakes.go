@@ -68,6 +68,28 @@ func flagMistake(cmd *cobra.Command, err error) error {
 	return errors.New(strings.ReplaceAll(err.Error(), "pflag: ", ""))
 }
 
+// beginningMin is how much of a name says which one is meant.
+const beginningMin = 4
+
+// suggestName is a hint for a name that is none: those that begin like it, or the
+// closest one.
+func suggestName(name string, known []string) string {
+	if longer := beginWith(name, known); len(longer) > 0 {
+		return "did you mean one of these? " + strings.Join(longer[:min(len(longer), 5)], " ")
+	}
+	return scenario.Suggest(name, known)
+}
+
+// beginWith are the names that begin with a text that is long enough.
+func beginWith(text string, names []string) (list []string) {
+	for _, n := range names {
+		if len(text) >= beginningMin && strings.HasPrefix(n, text) {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
 // valueTypes are those of flags, in plain words.
 var valueTypes = map[string]string{
 	"int":      "a whole number",

@@ -14,6 +14,7 @@ import (
 // quiet, it does nothing.
 type progress struct {
 	out          io.Writer // nil for silence
+	columns      func() int
 	runs         int
 	made, failed int
 }
@@ -26,6 +27,7 @@ func newProgress(out io.Writer, quiet bool) *progress {
 	if f, ok := out.(*os.File); ok && !quiet {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 			p.out = out
+			p.columns = func() int { n, _ := windowColumns(f); return n }
 		}
 	}
 	return p
@@ -81,9 +83,14 @@ func (p *progress) done(r report.Result) {
 }
 
 func (p *progress) show(format string, args ...any) {
-	if p.out != nil {
-		fmt.Fprintf(p.out, "\r\033[K"+format, args...)
+	if p.out == nil {
+		return
 	}
+	line := []rune(fmt.Sprintf(format, args...))
+	if n := p.columns(); n > 0 { // a second line could not be taken back
+		line = line[:min(len(line), n-1)]
+	}
+	fmt.Fprint(p.out, "\r\033[K"+string(line))
 }
 
 func (p *progress) clear() {

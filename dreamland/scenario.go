@@ -35,7 +35,8 @@ scenarios/FORMAT.md describes every key; "dreamland scenario words" lists them.`
 }
 
 func checkCommand() *cobra.Command {
-	return &cobra.Command{
+	asJSON := false
+	cmd := &cobra.Command{
 		Use:   "check FILE...",
 		Short: "Say what is wrong with scenario files, without running them",
 		Example: `  dreamland scenario check my.yaml
@@ -48,15 +49,42 @@ func checkCommand() *cobra.Command {
 				return err
 			}
 			for _, s := range stories {
-				fmt.Fprintf(cmd.OutOrStdout(), "ok  %s: %d nodes, %d events in %s\n", s.File, len(s.Nodes), len(s.Plan(s.Seed)), s.Duration)
+				events := len(s.Plan(s.Seed))
+				if asJSON {
+					if err := writeJSON(cmd.OutOrStdout(), checked{s.File, s.Name, len(s.Nodes), events, s.Duration.Milliseconds()}); err != nil {
+						return err
+					}
+					continue
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "ok  %s: %d nodes, %d events in %s\n", s.File, len(s.Nodes), events, s.Duration)
 			}
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per file, each on one line")
+	return cmd
+}
+
+// checked is a file in which nothing is wrong.
+type checked struct {
+	File       string `json:"file"`
+	Name       string `json:"name"`
+	Nodes      int    `json:"nodes"`
+	Events     int    `json:"events"`
+	DurationMS int64  `json:"duration_ms"`
+}
+
+// listed is a file of a directory; Bad: something is wrong with it.
+type listed struct {
+	File  string `json:"file"`
+	Name  string `json:"name,omitempty"`
+	About string `json:"about,omitempty"`
+	Bad   bool   `json:"bad,omitempty"`
 }
 
 func listCommand() *cobra.Command {
-	return &cobra.Command{
+	asJSON := false
+	cmd := &cobra.Command{
 		Use:     "list [DIR]",
 		Short:   "List the scenarios of a directory (default: scenarios)",
 		Example: "  dreamland scenario list",
@@ -76,20 +104,36 @@ func listCommand() *cobra.Command {
 			slices.Sort(files)
 			for _, file := range files {
 				s, err := scenario.Load(file, words.Vocabulary())
-				about := ""
+				one := listed{File: file}
 				switch {
 				case errors.As(err, new(scenario.Errors)):
-					about = "BAD: see dreamland scenario check"
+					one.Bad = true
 				case err != nil:
 					return err
 				default:
-					about = strings.TrimSpace(s.About)
+					one.Name, one.About = s.Name, strings.TrimSpace(s.About)
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%-44s %s\n", file, about)
+				if err := one.write(cmd.OutOrStdout(), asJSON); err != nil {
+					return err
+				}
 			}
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per file, each on one line")
+	return cmd
+}
+
+func (l *listed) write(out io.Writer, asJSON bool) error {
+	if asJSON {
+		return writeJSON(out, l)
+	}
+	about := l.About
+	if l.Bad {
+		about = "BAD: see dreamland scenario check"
+	}
+	_, err := fmt.Fprintf(out, "%-44s %s\n", l.File, about)
+	return err
 }
 
 // kinds are the headings of the words.
@@ -125,7 +169,7 @@ func wordsCommand() *cobra.Command {
 				all = slices.DeleteFunc(all, func(w scenario.Word) bool { return !slices.Contains(names, w.Name) })
 			}
 			if len(all) == 0 {
-				return fmt.Errorf("no such word: %s; \"dreamland scenario words\" lists them all", strings.Join(names, " "))
+				return fmt.Errorf("no such word: %s; %s; \"dreamland scenario words\" lists them all", strings.Join(names, " "), suggestWord(names[0]))
 			}
 			if asJSON {
 				return writeJSON(cmd.OutOrStdout(), all)
@@ -136,6 +180,14 @@ func wordsCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print them as JSON")
 	return cmd
+}
+
+func suggestWord(word string) string {
+	var known []string
+	for _, w := range scenario.Words(words.Vocabulary()) {
+		known = append(known, w.Name)
+	}
+	return scenario.Suggest(word, known)
 }
 
 func writeWords(out io.Writer, all []scenario.Word, full bool) {

@@ -2,6 +2,7 @@ package dreamland
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,6 +26,7 @@ type shrinkFlags struct {
 	limit  time.Duration
 	out    string
 	strict bool
+	goesOn bool // from what an earlier call has left
 }
 
 func shrinkCommand() *cobra.Command {
@@ -34,9 +37,11 @@ func shrinkCommand() *cobra.Command {
 		Long: `Leaves out faults, actions and nodes, shortens and rounds what is left, and runs
 each try in a worker, as long as the same expectation fails of the same cause. The
 smallest scenario so far is always on disk: the same command goes on from there.
-The result is that file, and a Go test that fails while the bug is there.
+The result is that file, NAME-min.yaml here unless --out says where, and a Go test
+that fails while the bug is there. What is there already is never written over.
 
-Exit status: 0 something was left that fails, 1 it does not fail by itself, 2 bad input.`,
+Exit status: 0 something was left that fails, 1 it does not fail by itself, 2 bad input,
+130 interrupted before there was anything to leave.`,
 		Example: `  dreamland shrink scenarios/node-churn.yaml --seed 7
   dreamland shrink kept/node-churn-seed-7.yaml --for 5m --out min.yaml`,
 		Args: cobra.ExactArgs(1),
@@ -87,9 +92,10 @@ func (f *shrinkFlags) run(file string, stdout, stderr io.Writer) error {
 			return fmt.Errorf("--out %s is the scenario itself: name another file", f.out)
 		}
 	}
-	if err := f.own(); err != nil {
+	if err := cmp.Or(f.own(s), f.writable()); err != nil {
 		return err
 	}
+	fmt.Fprintln(stderr, f.announced())
 	ctx, done := interruptible()
 	defer done()
 	workers := newPool(ctx)
@@ -98,20 +104,40 @@ func (f *shrinkFlags) run(file string, stdout, stderr io.Writer) error {
 	return t.shrink(stdout)
 }
 
-// own complains about files at the places of the results that no shrinking has made:
-// they are somebody's work.
-func (f *shrinkFlags) own() error {
-	for file, mark := range map[string]string{f.out: shrunkMark, testFile(f.out): shrunkTestMark} {
-		text, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && bytes.Contains(text, []byte(mark)) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("--out %s: %w", f.out, err)
-		}
-		return fmt.Errorf("--out %s: %s is there and was not made by dreamland shrink: name another file", f.out, file)
+// own complains about files at the places of the results that are not an earlier result
+// of the same command: they are somebody's work.
+func (f *shrinkFlags) own(s *scenario.Scenario) error {
+	there, err := os.ReadFile(f.out)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
+	case err == nil && bytes.Contains(there, []byte(shrunkFrom(s.File, f.seed.or(s.Seed)))):
+		f.goesOn = true
+	default:
+		return fmt.Errorf("--out %s: it is there, and not what is left of %s with seed %d by dreamland shrink: name another file", f.out, s.File, f.seed.or(s.Seed))
 	}
-	return nil
+	test := testFile(f.out)
+	text, err := os.ReadFile(test)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || err == nil && f.goesOn && bytes.Contains(text, []byte(shrunkTestMark)):
+		return nil
+	case err != nil:
+		return fmt.Errorf("--out %s: %w", f.out, err)
+	}
+	return fmt.Errorf("--out %s: %s is there and was not made by the same dreamland shrink: name another file", f.out, test)
+}
+
+func (f *shrinkFlags) writable() error { return writableDir("--out", filepath.Dir(f.out)) }
+
+// announced says where to before anything is written.
+func (f *shrinkFlags) announced() string {
+	text := "writing to " + f.out
+	if words.all.Package != "" {
+		text += " and " + testFile(f.out)
+	}
+	if f.goesOn {
+		text += ", going on from what is there"
+	}
+	return text
 }
 
 // shrink goes from the run to the file that is left of it.
@@ -127,9 +153,12 @@ func (t *trial) shrink(stdout io.Writer) error {
 	}
 	t.cause, t.first = cause, first
 	t.timeout = time.Duration(20*first.WallMS)*time.Millisecond + time.Minute
-	fixed := t.start()
+	fixed, err := t.start()
 	if t.ctx.Err() != nil {
 		return errInterrupted
+	}
+	if err != nil {
+		return err
 	}
 	if fixed == nil {
 		t.progress.clear()
@@ -152,20 +181,23 @@ func (t *trial) shrink(stdout io.Writer) error {
 
 // start is where to begin: with what an earlier, interrupted call left, or with
 // what the run decided up to its end, or with all that it would have.
-func (t *trial) start() *scenario.Fixed {
-	if s, err := scenario.Load(t.flags.out, words.Vocabulary()); err == nil && s.Name == t.story.Name {
+func (t *trial) start() (*scenario.Fixed, error) {
+	if s, err := scenario.Load(t.flags.out, words.Vocabulary()); t.flags.goesOn && err == nil {
 		fixed := s.Fix(s.Seed, t.flags.wire, s.Duration, nil)
 		if s.Seed == t.seed && t.failing([]*scenario.Fixed{fixed}) == 0 {
-			return fixed
+			return fixed, nil
+		}
+		if t.ctx.Err() == nil {
+			return nil, fmt.Errorf("%s is there and does not fail of the same any more: name another file, --out, or remove it", t.flags.out)
 		}
 	}
 	for _, until := range []time.Duration{time.Duration(t.first.VirtualMS+1) * time.Millisecond, t.story.Duration} {
 		fixed := t.story.Fix(t.seed, t.flags.wire, until, t.first.Chosen)
 		if t.failing([]*scenario.Fixed{fixed}) == 0 {
-			return fixed
+			return fixed, nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func counts(f *scenario.Fixed) (faults, actions, nodes int) {

@@ -122,16 +122,18 @@ func (t *trial) better(f *scenario.Fixed, trying string) {
 	}
 }
 
-// shrunkMark and shrunkTestMark are in all files that shrinking has made.
-const (
-	shrunkMark     = "by dreamland shrink."
-	shrunkTestMark = " fails as long as this does:"
-)
+// shrunkFrom begins what a file that shrinking has made is about.
+func shrunkFrom(file string, seed uint64) string {
+	return fmt.Sprintf("What is left of %s with seed %d by dreamland shrink.", file, seed)
+}
+
+// shrunkTestMark is in all tests that shrinking has made.
+const shrunkTestMark = " fails as long as this does:"
 
 // write replaces the file of the smallest scenario so far, whole or not at all.
 func (t *trial) write(f *scenario.Fixed) error {
 	out := *f
-	out.About = fmt.Sprintf("What is left of %s with seed %d "+shrunkMark+"\nFails: %s (%s)", t.story.File, t.seed, strings.Split(t.first.Broken()[0], "\n")[0], t.cause.When)
+	out.About = shrunkFrom(t.story.File, t.seed) + fmt.Sprintf("\nFails: %s (%s)", strings.Split(t.first.Broken()[0], "\n")[0], t.cause.When)
 	if t.first.Revision != "" {
 		out.About += "\nFound by dreamland built from " + t.first.Revision
 	}

@@ -40,6 +40,7 @@ type simFlags struct {
 	stall   time.Duration
 	json    bool
 	quiet   bool
+	watch   bool
 }
 
 func simCommand() *cobra.Command {
@@ -51,7 +52,8 @@ func simCommand() *cobra.Command {
 hold is checked; then everything is healed, and what must hold after-heal has to
 come true within a stated virtual time.
 
-Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
+Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input,
+130 interrupted before anything failed. With --watch it is 0 in the end.`,
 		Example: `  dreamland sim scenarios/monkey-lock-race.yaml
   dreamland sim scenarios/*.yaml --quiet
   dreamland sim scenarios/node-churn.yaml --seeds 200 --wire direct
@@ -74,6 +76,12 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 			if err := f.overwrites(files); err != nil {
 				return err
 			}
+			if err := f.writable(); err != nil {
+				return err
+			}
+			if f.watch {
+				return watch(cmd, files)
+			}
 			return sim(f, files, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 		ValidArgsFunction: yamlFiles,
@@ -88,12 +96,13 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input.`,
 	flags.BoolVar(&f.verify, "verify", false, "run twice, on 1 and on 4 threads, and show the first event that differs")
 	flags.BoolVar(&f.strict, "strict", false, "an expectation for which nothing was judged fails, too")
 	flags.StringVar(&f.trace, "trace", "", "write one JSON line per event to this file")
-	flags.StringVar(&f.explain, "explain", "", "tell the story of an object, --explain=ID, or without an id of that which one failed run is about, and what it comes to without each of a few faults")
+	flags.StringVar(&f.explain, "explain", "", "tell the story of an object, --explain=ID with an id or the beginning of one, or without an id of that which one failed run is about, and what it comes to without each of a few faults")
 	flags.Lookup("explain").NoOptDefVal = explainAuto
 	flags.StringVar(&f.html, "html", "", "write one self-contained page of the run to this file: lanes, messages, faults, beliefs, causes")
 	flags.StringVar(&f.keep, "keep", "", "write runs that fail to this directory, one for each cause: scenarios with everything drawn, checked to fail of the same by themselves")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object per run, each on one line")
 	flags.BoolVar(&f.quiet, "quiet", false, "print one line per scenario, and what failed")
+	flags.BoolVar(&f.watch, "watch", false, "run again whenever one of the files is saved, until interrupted")
 	flags.StringVar(&f.profile, "profile", "", "write a CPU profile of one run to this file")
 	must(flags.MarkHidden("profile"))
 	flags.StringVar(&f.heap, "heap-profile", "", "write a profile of the largest heap of one run to this file")
@@ -154,6 +163,11 @@ func (f *simFlags) overwrites(files []string) error {
 	return nil
 }
 
+// writable finds out before the run what could not be written after it.
+func (f *simFlags) writable() error {
+	return cmp.Or(writableFile("--html", f.html), writableDir("--keep", f.keep), writableDir("--results", f.many.results))
+}
+
 // seedValue is a flag that may be left out.
 type seedValue struct {
 	seed uint64
@@ -207,12 +221,27 @@ func sim(f *simFlags, files []string, stdout, stderr io.Writer) error {
 			return fmt.Errorf("--seeds %d: %s begins at seed %d, and the greatest is %d", f.seeds, s.File, first, uint64(math.MaxUint64))
 		}
 	}
+	if err := f.sameNames(stories); err != nil {
+		return err
+	}
 	out := &output{flags: f, out: stdout}
 	progress := newProgress(stderr, f.quiet || f.json)
 	if len(stories) == 1 && f.seeds == 1 && !f.verify && !f.many.given() {
 		return f.one(stories[0], out, progress, stdout, stderr)
 	}
 	return f.sweep(stories, out, progress, stderr)
+}
+
+// sameNames returns an error if what two scenarios come to would be kept in one file.
+func (f *simFlags) sameNames(stories []*scenario.Scenario) error {
+	files := map[string]string{}
+	for _, s := range stories {
+		if other, is := files[s.Name]; is && (f.many.results != "" || f.keep != "") {
+			return fmt.Errorf("%s and %s have one name, %s, by which --results and --keep call their files: give one of them another", other, s.File, s.Name)
+		}
+		files[s.Name] = s.File
+	}
+	return nil
 }
 
 // one makes and tells one run.

@@ -1,6 +1,7 @@
 package dreamland
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -46,7 +47,8 @@ kinds of faults that were rarely tried or still reach something new are preferre
 and every second story goes on from the cloud and the users of one that reached
 something new; equal results, equal choices.
 
-Exit status: 0 all stories held, 1 one failed, 2 bad input.`,
+Exit status: 0 all stories held, 1 one failed, 2 bad input, 130 interrupted before
+one failed.`,
 		Example: `  dreamland swarm 1..500
   dreamland swarm --for 1h --guided --results sweep --corpus corpus
   dreamland swarm --faults partition=3,crash,pause --rate 2
@@ -106,6 +108,9 @@ func (f *swarmFlags) parse(args []string, swarm Swarm) (first uint64, err error)
 		return 0, errors.New("--corpus: it takes --guided")
 	}
 	if err := f.weigh(swarm.Kinds()); err != nil {
+		return 0, err
+	}
+	if err := cmp.Or(writableDir("--keep", f.sim.keep), writableDir("--corpus", f.corpus), writableDir("--write", f.write)); err != nil {
 		return 0, err
 	}
 	return first, f.sim.check(1)

@@ -3,6 +3,7 @@ package dreamland
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -53,7 +54,13 @@ event that caused it.`,
 			if flushed := out.Flush(); err == nil {
 				err = flushed
 			}
-			if err == nil && shown == 0 {
+			var unknown *tracefile.Unknown
+			switch {
+			case errors.As(err, &unknown):
+				return fmt.Errorf("--%s %s: %w; %s", unknown.What, unknown.Name, err, suggestName(unknown.Name, unknown.Known))
+			case errors.Is(err, tracefile.ErrEmpty):
+				return fmt.Errorf("%s: %w", args[0], err)
+			case err == nil && shown == 0:
 				fmt.Fprintln(cmd.ErrOrStderr(), "no line is as you ask for")
 			}
 			return err

@@ -72,6 +72,25 @@ func (t *Trace) ObjectOf(sentences ...string) string {
 	return best
 }
 
+// IDs are what facts of the run are about, in order: nodes, and the values of fields that
+// look like an id.
+func (t *Trace) IDs() []string {
+	ids := map[string]bool{}
+	for i := range t.lines {
+		l := &t.lines[i]
+		if l.Kind != tracefile.KindFact {
+			continue
+		}
+		ids[l.Node] = true
+		for _, f := range l.Fields {
+			if f.Text && strings.ContainsAny(f.Value, "0123456789") && !strings.ContainsAny(f.Value, " /") {
+				ids[f.Value] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(ids))
+}
+
 // Tell tells the story of an object until the end of a run, with the faults of the
 // run that could concern it.
 func (t *Trace) Tell(object string, end time.Duration, faults []fault.Fault) *Story {
@@ -119,7 +138,7 @@ func (s *Story) meet() {
 			s.Nodes = append(s.Nodes, l.Node)
 		}
 		for _, f := range l.Fields {
-			if f.Value == s.Object && s.Field == "" {
+			if f.Text && f.Value == s.Object && s.Field == "" {
 				s.Field = f.Name
 			}
 		}

@@ -76,6 +76,13 @@ func (c *Coverage) Write(out io.Writer, marks, failpoints []string) {
 	}
 }
 
+// WriteMissing prints that no run has hit some marks; nothing for none.
+func WriteMissing(out io.Writer, marks []string) {
+	if len(marks) > 0 {
+		(&page{out: out}).wrapped("FAILED  no run has hit ", marks)
+	}
+}
+
 // table has a row for each kind of fault and a column for each service.
 func (c *Coverage) table() (rows [][]string) {
 	cells := map[[2]string]int{}

@@ -14,8 +14,8 @@ func sample() Result {
 		Events: 12345, VirtualMS: 72_500, WallMS: 250,
 		Expectations: []Expectation{
 			{Name: "no-unexpected-errors", When: "always", Held: true},
-			{Name: "no-lost-jobs", When: "always", Detail: "at 12s: job 7 is lost\n\tby patrick-1\n\tand patrick-2"},
-			{Name: "dedupe", When: "always", Held: true, Evaluated: 12, Excused: map[string]int{"asleep": 3, "gone": 1}},
+			{Name: "no-lost-jobs", When: "always", Detail: "at 12s: job 7 is lost\n\tby patrick-1\n\tand patrick-2", Means: "what was acknowledged stays"},
+			{Name: "dedupe", When: "always", Held: true, Evaluated: 12, Excused: map[string]int{"asleep": 3, "gone": 1}, Means: "one push, one job"},
 			{Name: "no-stale-publish", When: "always", Held: true, Unproven: "always excused", Excused: map[string]int{"gone": 7}},
 			{Name: "jobs.succeeded", When: "report", Held: true, Detail: "40, expected 40"},
 		},

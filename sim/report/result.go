@@ -67,6 +67,8 @@ type Expectation struct {
 	Held     bool `json:"held"`
 	// Detail says what went wrong and when, or what was measured.
 	Detail string `json:"detail"`
+	// Means is what is demanded, in a sentence.
+	Means string `json:"means,omitempty"`
 	// Evaluated is the number of judgements behind the verdict, Excused how many were not made, by
 	// reason. Both are zero for figures.
 	Evaluated int            `json:"evaluated,omitempty"`

@@ -111,13 +111,21 @@ func (s *Summary) Write(out io.Writer) {
 	p := &page{out: out}
 	p.line("%s  (%d seeds, %s wire)", s.Scenario, s.runs, s.Wire)
 	p.line("")
+	if s.Failed() > 0 { // before screens of figures
+		s.writeVerdict(p)
+		s.WriteCauses(out)
+		p.line("")
+	}
 	rows, zero := s.spread()
 	p.table(rows)
 	if len(zero) > 0 {
 		p.wrapped("  always zero: ", zero)
 	}
 	p.line("")
-	s.WriteCauses(out)
+	s.writeVerdict(p)
+}
+
+func (s *Summary) writeVerdict(p *page) {
 	p.line("verdict  %d of %d seeds held, %d different digests", s.held, s.runs, len(s.digests))
 }
 

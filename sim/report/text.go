@@ -22,6 +22,10 @@ func (r *Result) Write(out io.Writer) {
 		p.line("%s", strings.TrimSpace(r.About))
 	}
 	p.line("")
+	if r.Verdict != Held {
+		r.writeVerdict(p)
+		p.line("")
+	}
 	r.writeExpectations(p)
 	r.writeExercised(p)
 	r.writeFaults(p)
@@ -50,7 +54,7 @@ func (r *Result) replay() string {
 func (r *Result) writeExpectations(p *page) {
 	p.line("expectations")
 	var rows [][]string
-	for _, e := range r.Expectations {
+	for _, e := range r.failedFirst() {
 		mark := "held"
 		if e.Unproven != "" {
 			mark = "unproven"
@@ -71,9 +75,29 @@ func (r *Result) writeExpectations(p *page) {
 			next, more, _ = strings.Cut(more, "\n")
 			rows = append(rows, []string{"", "", "", strings.ReplaceAll(next, "\t", "    ")})
 		}
+		if e.Means != "" && mark != "held" {
+			rows = append(rows, []string{"", "", "", "means: " + e.Means})
+		}
 	}
 	p.table(rows)
 	p.line("")
+}
+
+// failedFirst are the expectations as people look for them: what failed, all others
+// in the order of the scenario.
+func (r *Result) failedFirst() (list []Expectation) {
+	list = slices.Clone(r.Expectations)
+	slices.SortStableFunc(list, func(a, b Expectation) int {
+		return cmp.Compare(boolNumber(!r.failed(&a)), boolNumber(!r.failed(&b)))
+	})
+	return list
+}
+
+func boolNumber(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // basis is the counts behind a verdict, "" if nothing was counted.
@@ -128,6 +152,9 @@ func (r *Result) WriteFailures(out io.Writer) {
 				detail = e.Unproven
 			}
 			p.line("seed %d FAILED %s: %s", r.Seed, e.Name, detail)
+			if e.Means != "" {
+				p.line("  means: %s", e.Means)
+			}
 		}
 	}
 	p.line("  replay: %s", r.replay())

@@ -3,8 +3,10 @@ package run
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/sim/check"
@@ -180,7 +182,32 @@ func (r *runner) expectations(failure error) []report.Expectation {
 		}
 		out = append(out, e)
 	}
+	r.explain(out)
 	return out
+}
+
+// ownMeanings are of what every run expects.
+var ownMeanings = map[string]string{
+	"no-unexpected-errors": "no service logs an error, panics or hangs: that is for what never should happen",
+	"every-node-starts":    "every node starts that nothing keeps down, and its services serve soon after everything is healed",
+	"some-action-succeeds": "at least one thing that users ask for is done: a story in which nothing works proves nothing",
+}
+
+// explain adds to each expectation what it demands.
+func (r *runner) explain(list []report.Expectation) {
+	means := maps.Clone(ownMeanings)
+	for _, c := range r.words.Checks {
+		means[c.Name] = c.Doc
+	}
+	for _, w := range scenario.Words(r.words) {
+		if w.Kind == "figure" {
+			means[w.Name] = w.Doc
+		}
+	}
+	for i := range list {
+		name, _, _ := strings.Cut(list[i].Name, "{") // a figure of some nodes
+		list[i].Means = means[name]
+	}
 }
 
 // early reports whether a run ended before everything had been healed, or could

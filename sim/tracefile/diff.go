@@ -73,6 +73,11 @@ func Diff(inA, inB io.Reader) (Difference, error) {
 		if err := errors.Join(named("the first trace", a.next()), named("the second trace", b.next())); err != nil {
 			return Difference{}, err
 		}
+		for _, x := range []*side{a, b} {
+			if x.ended && x.reader.Number() == 0 {
+				return Difference{}, ErrEmpty
+			}
+		}
 		if !bytes.Equal(a.canonical(), b.canonical()) {
 			break
 		}

@@ -40,8 +40,11 @@ type Line struct {
 	Call         uint64
 }
 
-// Field is a value of a fact as text.
-type Field struct{ Name, Value string }
+// Field is a value of a fact as text. Text: it was one, and no number and no truth value.
+type Field struct {
+	Name, Value string
+	Text        bool
+}
 
 // Get is the value of a field, "" if there is none.
 func (l *Line) Get(name string) string {
@@ -123,7 +126,7 @@ func (r *Reader) parse(l *Line) error {
 				if !text && len(value) == 1 && value[0] == '{' {
 					s.bad = true // nothing is nested deeper
 				}
-				r.inner(l, name, inner, value)
+				r.inner(l, name, inner, value, text)
 			})
 			return
 		}
@@ -156,13 +159,13 @@ func (r *Reader) set(l *Line, name string, value []byte) {
 	case "size":
 		l.Size = int(number(value))
 	case "version", "scenario", "seed":
-		l.Fields = append(l.Fields, Field{name, string(value)})
+		l.Fields = append(l.Fields, Field{Name: name, Value: string(value)})
 	}
 }
 
-func (r *Reader) inner(l *Line, of, name string, value []byte) {
+func (r *Reader) inner(l *Line, of, name string, value []byte, text bool) {
 	if of == "v" {
-		l.Fields = append(l.Fields, Field{r.name([]byte(name)), r.name(value)})
+		l.Fields = append(l.Fields, Field{r.name([]byte(name)), r.name(value), text})
 	}
 	if of != "x" {
 		return

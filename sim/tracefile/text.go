@@ -51,12 +51,13 @@ func onLink(label, node string) bool {
 	return is && (from == node || to == node)
 }
 
-// Names reports whether a line says something of an object: a field has it as its
-// value, as a word of it or as the end of a path, or a service believes something of it.
+// Names reports whether a line says something of an object: a field that is text has it
+// as its value, as a word of it or as the end of a path, or a service believes something
+// of it.
 func (l *Line) Names(object string) bool {
 	return l.About == object || l.Kind == KindFact && l.Node == object ||
 		l.Kind == KindFact && slices.ContainsFunc(l.Fields, func(f Field) bool {
-			return f.Value == object || len(f.Value) > len(object) &&
+			return f.Text && f.Value == object || f.Text && len(f.Value) > len(object) &&
 				(strings.HasSuffix(f.Value, "/"+object) || slices.Contains(strings.Fields(f.Value), object))
 		})
 }
@@ -139,16 +140,19 @@ func Printable(s string) string {
 }
 
 // Show writes the lines that a filter wants: for people, or as they are in the file.
-// It returns how many there are.
+// It returns how many there are. That the trace knows nothing by a name of the filter is
+// an [Unknown].
 func Show(in io.Reader, out io.Writer, f Filter, raw bool) (shown int, err error) {
 	r := NewReader(in)
+	k := newKnown(f)
 	var l Line
 	for {
 		if err := r.Next(&l); err == io.EOF {
-			return shown, nil
+			return shown, k.missing(r.Number())
 		} else if err != nil {
 			return shown, err
 		}
+		k.add(&l)
 		if l.Kind == KindTrace && !raw || l.Kind != KindTrace && !f.Wants(&l) {
 			continue
 		}

@@ -50,7 +50,13 @@ func TestShow(t *testing.T) {
 	require.Equal(t, 5, lines(Filter{Service: "shop"}))
 	require.Equal(t, 3, lines(Filter{Object: "o-17"}))
 	require.Equal(t, 1, lines(Filter{Object: "o-18"}), "the end of a path")
-	require.Equal(t, 0, lines(Filter{Object: "o-1"}))
+	for _, f := range []Filter{{Object: "o-1"}, {Object: "3"}, {Object: "true"}, {Node: "core"}, {Service: "shops"}} {
+		_, err := Show(strings.NewReader(run), io.Discard, f, false)
+		var unknown *Unknown
+		require.ErrorAs(t, err, &unknown, "%v", f)
+	}
+	_, err := Show(strings.NewReader(""), io.Discard, Filter{Node: "x"}, false)
+	require.ErrorIs(t, err, ErrEmpty)
 	require.Equal(t, 4, lines(Filter{From: 2 * time.Millisecond, To: 5 * time.Millisecond})-1)
 }
 

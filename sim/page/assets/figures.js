@@ -1,11 +1,11 @@
 // What a run came to, as tables and charts.
 function drawExpected(run) {
   const table = $('expected-table');
-  table.replaceChildren(make('tr', {}, ...['', 'when', 'expectation', 'judged', ''].map(t => make('th', {}, t))));
+  table.replaceChildren(make('tr', {}, ...['', 'when', 'expectation', 'judged', '', 'means'].map(t => make('th', {}, t))));
   for (const e of run.result.expectations || []) {
     const state = e.not_asked ? 'not asked' : e.held ? 'held' : 'FAILED';
     const excused = Object.entries(e.excused || {}).map(([why, n]) => n + ' excused: ' + why).join('; ');
-    table.append(make('tr', {class: e.not_asked ? 'notasked' : e.held ? '' : 'failed'}, make('td', {}, state), make('td', {}, e.when), make('td', {}, e.name), make('td', {class: 'number'}, e.evaluated ? e.evaluated.toLocaleString('en') : ''), make('td', {}, [e.detail, excused].filter(Boolean).join('; '))));
+    table.append(make('tr', {class: e.not_asked ? 'notasked' : e.held ? '' : 'failed'}, make('td', {}, state), make('td', {}, e.when), make('td', {}, e.name), make('td', {class: 'number'}, e.evaluated ? e.evaluated.toLocaleString('en') : ''), make('td', {}, [e.detail, excused].filter(Boolean).join('; ')), make('td', {class: 'dim'}, e.means || '')));
   }
 }
 
