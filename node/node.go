@@ -125,20 +125,38 @@ func (e Env) OpenReplicated(ctx context.Context, namespace string, history stora
 	return store, nil
 }
 
-// Offered reports whether some peer of the directory offers a service, dead or alive.
-func (e Env) Offered(service string) bool {
-	return len(e.Wire.Directory().Peers(service)) > 0
+// Presence is whether some member of the cloud offers a service, dead or alive, as far as this node
+// knows. Who does without a service that nobody offers must not do so while it is Unknown.
+func (e Env) Presence(service string) transport.Presence {
+	return transport.PresenceOf(e.Wire.Directory(), service)
+}
+
+// OnDirectory calls f, in a turn of the service's loop, after changes of what the node knows of the
+// cloud, for as long as the loop runs. Changes that follow each other closely may be told once.
+func (e Env) OnDirectory(f func()) {
+	e.Loop.Go("directory", func(ctx context.Context) {
+		told := e.Wire.Directory().Version()
+		for transport.AwaitDirectory(ctx, e.Loop, e.Wire.Directory(), func() bool { return e.Wire.Directory().Version() != told }) == nil {
+			told = e.Wire.Directory().Version()
+			f()
+		}
+	})
 }
 
 // Replicate makes all writes to a replicated store durable, here and on other replicas, until there
 // are copies of them, if enough replicas answer within limit. It returns the number of copies:
-// fewer than copies is no error. An error means that there is none, not even here.
+// fewer than copies is no error if the other replicas are known. Who they are is waited for, and if it
+// does not become known in time, too few copies are an error of Kind Refused: somebody might hold more.
+// Any other error means that there is no copy, not even here.
 func (e Env) Replicate(ctx context.Context, store storage.Replicated, copies int, limit time.Duration) (int, error) {
 	ctx, cancel := clock.WithTimeout(ctx, e.Loop, limit)
 	defer cancel()
 	n, err := store.Replicate(ctx, copies)
-	if n > 0 {
-		return n, nil
+	if n == 0 {
+		return 0, err
 	}
-	return 0, err
+	if _, known := e.Wire.Directory().Lookup(e.name); n < copies && !known {
+		return n, transport.New(transport.Refused, "replicate", "it is not known yet who holds the other replicas")
+	}
+	return n, nil
 }

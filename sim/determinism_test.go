@@ -24,7 +24,7 @@ func chatter(t testing.TB, cfg sim.Config, nodes int, d time.Duration) (sim.Outc
 			b.Endpoint.Handle("echo", transport.Anyone, func(ctx context.Context, _ transport.Peer, req []byte) ([]byte, error) {
 				return req, clock.Sleep(ctx, b.Loop, time.Millisecond)
 			})
-			peers := b.Endpoint.Directory().Peers("x")
+			peers, _ := b.Endpoint.Directory().Lookup("x")
 			b.Loop.Go("chat", func(ctx context.Context) {
 				for k := 0; ; k++ {
 					sub, cancel := clock.WithTimeout(ctx, b.Loop, 2*time.Second)

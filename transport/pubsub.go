@@ -81,7 +81,8 @@ func (e *Engine) join(topic string, sub *subscription) {
 }
 
 func (e *Engine) inAudience(topic string) bool {
-	_, found := slices.BinarySearchFunc(e.dir.Peers(ServiceOf(topic)), e.self, Peer.Compare)
+	audience, _ := e.dir.Lookup(ServiceOf(topic))
+	_, found := slices.BinarySearchFunc(audience, e.self, Peer.Compare)
 	return found
 }
 
@@ -113,7 +114,7 @@ type fanOut struct{ engine *Engine }
 // Publish implements Publisher.
 func (f fanOut) Publish(topic string, message []byte) {
 	e := f.engine
-	audience := e.dir.Peers(ServiceOf(topic))
+	audience, _ := e.dir.Lookup(ServiceOf(topic)) // best effort: who is not known yet hears of it otherwise
 	e.do(func(a *actions) {
 		for _, p := range audience {
 			if p != e.self {

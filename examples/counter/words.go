@@ -36,7 +36,7 @@ type addParams struct {
 
 // add is one occurrence; n is its number.
 func add(ctx context.Context, client node.Env, params any, n int) error {
-	peers := client.Wire.Directory().Peers(Service)
+	peers, _ := client.Wire.Directory().Lookup(Service)
 	to := peers[n%len(peers)]
 	ctx, cancel := clock.WithTimeout(ctx, client.Loop, 5*time.Second)
 	defer cancel()

@@ -39,7 +39,7 @@ func (s *Service) followLiveness(ctx context.Context) {
 		if clock.Sleep(ctx, s.env.Loop, s.settings.LivenessInterval*3/4+jitter) != nil {
 			return
 		}
-		if peers := s.env.Wire.Directory().Peers(hoarderapi.Service); !slices.Equal(peers, listed) {
+		if peers, _ := s.env.Wire.Directory().Lookup(hoarderapi.Service); !slices.Equal(peers, listed) {
 			listed, agreed = slices.Clone(peers), false
 			s.roster.know(listed)
 		}

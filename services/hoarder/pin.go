@@ -53,6 +53,9 @@ func (s *Service) pin(ctx context.Context, from transport.Peer, req hoarderapi.P
 		return resp, err
 	}
 	copies := 1 + passed
+	if _, known := s.env.Wire.Directory().Lookup(hoarderapi.Service); copies < min(req.Target, 2) && !known {
+		return resp, transport.New(transport.Refused, hoarderapi.Pin.Name, "it is not known yet who could have a second copy")
+	}
 	records, err := s.replicate(ctx)
 	if err != nil {
 		return resp, err
@@ -75,9 +78,10 @@ func (s *Service) pin(ctx context.Context, from transport.Peer, req hoarderapi.P
 
 // pinCopy makes the second copy of an item that another hoarder was asked to pin.
 func (s *Service) pinCopy(ctx context.Context, from transport.Peer, req hoarderapi.PinRequest) (resp hoarderapi.PinResponse, err error) {
-	if !s.roster.listed(from) {
+	if g, known := s.env.Wire.Grants(from); !known || !g.Offers(hoarderapi.Service) {
 		return resp, transport.New(transport.Refused, pinCopy.Name, "not a hoarder")
 	}
+	s.roster.know([]transport.Peer{from}) // it may be known to this one sooner than by the directory
 	if err := s.keep(ctx, from, &req); err != nil {
 		return resp, err
 	}

@@ -1,6 +1,7 @@
 package hoarder
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -173,4 +174,19 @@ func TestDefaultsAreThoseOfTheREADME(t *testing.T) {
 	require.Equal(t, Settings{Capacity: 10 << 30, ItemSizeMax: 1 << 30, TransfersMax: 4, SurplusMax: 1, SurplusGrace: 15 * time.Second,
 		RepairGrace: 10 * time.Second, PromiseLease: 20 * time.Second, LivenessInterval: 2 * time.Second, SweepInterval: 10 * time.Second,
 		ForgetAfter: 12 * time.Hour, ScrubInterval: 6 * time.Hour, History: storage.DefaultHistory()}, *DefaultSettings())
+}
+
+// A pin with one copy is acknowledged only if it is known that nobody could have a second one.
+func TestAPinWaitsUntilHoardersAreKnown(t *testing.T) {
+	inTown(t, 1, nil, func(w *town) {
+		root := w.store(100, 1)
+		w.Directory.SetPartial(true)
+		pin := func() (err error) {
+			w.user.Do(func(ctx context.Context) { _, err = w.client.Pin(ctx, asset(root, "me")) })
+			return err
+		}
+		require.Error(t, pin())
+		w.Directory.SetPartial(false)
+		require.NoError(t, pin())
+	})
 }

@@ -81,7 +81,8 @@ func (s *Service) Start(ctx context.Context) error {
 	s.seer = seerapi.NewClient(s.env.Wire)
 	s.seed = s.env.Rand.Uint64()
 	s.holdings = newHoldings(s.settings.Capacity, s.settings.PromiseLease, s.env.Loop.Elapsed())
-	s.roster.know(append([]transport.Peer{s.env.Self}, s.env.Wire.Directory().Peers(hoarderapi.Service)...))
+	hoarders, _ := s.env.Wire.Directory().Lookup(hoarderapi.Service) // liveness follows it
+	s.roster.know(append([]transport.Peer{s.env.Self}, hoarders...))
 	var err error
 	if s.store, err = s.env.OpenReplicated(ctx, "main", s.settings.History); err != nil {
 		return fmt.Errorf("hoarder: %w", err)

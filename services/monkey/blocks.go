@@ -6,6 +6,7 @@ import (
 
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/transport"
 )
 
 // A monkey keeps no blocks after an attempt: once it has been reported, the artifact is on hoarders
@@ -34,7 +35,7 @@ func (s *Service) use(l *lock, root cid.Cid) {
 
 // letGo ends the use of all roots of an attempt.
 func (s *Service) letGo(l *lock, out outcome) {
-	if !s.env.Offered(hoarderapi.Service) && out.succeeded() && out.artifact.Defined() {
+	if s.env.Presence(hoarderapi.Service) != transport.Somebody && out.succeeded() && out.artifact.Defined() {
 		s.keepArtifact(out.artifact)
 	}
 	for _, root := range l.blocks {
@@ -66,10 +67,22 @@ func (s *Service) keepArtifact(root cid.Cid) {
 	}
 }
 
+// handOver lets go of the kept artifacts once there are hoarders: whoever wants one kept has told them.
+func (s *Service) handOver() {
+	if s.env.Presence(hoarderapi.Service) != transport.Somebody {
+		return
+	}
+	kept := s.kept
+	s.kept = nil
+	for _, root := range kept {
+		s.unuse(root)
+	}
+}
+
 // forgetBlocks removes the blocks of earlier incarnations, whose attempts are forgotten.
 func (s *Service) forgetBlocks() {
 	for _, root := range s.env.Blocks.Roots() {
-		if !s.env.Offered(hoarderapi.Service) {
+		if s.env.Presence(hoarderapi.Service) != transport.Somebody {
 			s.keepArtifact(root)
 			continue
 		}

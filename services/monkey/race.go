@@ -97,7 +97,7 @@ const claimTimeout = 8 * time.Second
 
 // delay spreads the claims over the window, in the order of rank.
 func (s *Service) delay(o patrickapi.Offer) time.Duration {
-	monkeys := s.env.Wire.Directory().Peers(monkeyapi.Service)
+	monkeys, _ := s.env.Wire.Directory().Lookup(monkeyapi.Service) // with unknown ones it claims early
 	place := slices.Index(rendezvous.Rank(o.RankKey(), monkeys), s.env.Self)
 	if place < 0 {
 		return s.settings.RaceWindow
@@ -155,7 +155,7 @@ func (s *Service) poll(ctx context.Context) {
 
 // favourites returns the first few offers in the order of this monkey's rank for them.
 func (s *Service) favourites(offers []patrickapi.Offer) []patrickapi.Offer {
-	monkeys := s.env.Wire.Directory().Peers(monkeyapi.Service)
+	monkeys, _ := s.env.Wire.Directory().Lookup(monkeyapi.Service)
 	place := map[string]int{}
 	for _, o := range offers {
 		place[o.Job] = slices.Index(rendezvous.Rank(o.RankKey(), monkeys), s.env.Self)
@@ -176,6 +176,6 @@ func (s *Service) polls(ctx context.Context) {
 }
 
 func (s *Service) pollInterval() time.Duration {
-	n := len(s.env.Wire.Directory().Peers(monkeyapi.Service))
-	return max(s.settings.PollInterval, time.Duration(n)*time.Second/pollsPerSecondMax)
+	monkeys, _ := s.env.Wire.Directory().Lookup(monkeyapi.Service)
+	return max(s.settings.PollInterval, time.Duration(len(monkeys))*time.Second/pollsPerSecondMax)
 }

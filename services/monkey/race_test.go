@@ -296,3 +296,21 @@ func TestReadiness(t *testing.T) {
 		})
 	})
 }
+
+// A monkey that knows no tns or no hoarder succeeds without only once it is known that there is none.
+func TestAMonkeyDoesNotTakeIgnoranceForAbsence(t *testing.T) {
+	for name, lacks := range map[string]without{"tns": {tns: true}, "hoarder": {hoarder: true}} {
+		t.Run(name, func(t *testing.T) {
+			inYard(t, lacks, nil, func(y *yard) {
+				y.Directory.SetPartial(true)
+				y.offer(job(1))
+				time.Sleep(20 * time.Second)
+				require.Empty(t, y.finished)
+				y.Directory.SetPartial(false)
+				time.Sleep(10 * time.Second)
+				require.Len(t, y.finished, 1)
+				require.True(t, y.finished[0].Success)
+			})
+		})
+	}
+}

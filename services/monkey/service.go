@@ -77,6 +77,7 @@ func (s *Service) Start(context.Context) error {
 	monkeyapi.Jobs.Subscribe(s.env.Wire, func(_ context.Context, _ transport.Peer, a patrickapi.Announcement) { s.hear(a) })
 	s.gauge()
 	s.forgetBlocks()
+	s.env.OnDirectory(s.handOver)
 	s.env.Loop.Go("polls", s.polls)
 	return nil
 }

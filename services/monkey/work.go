@@ -83,13 +83,16 @@ func (s *Service) attempt(ctx context.Context, l *lock, book *logbook) (out outc
 	return out
 }
 
+// Each step that needs another service is left out only in a cloud that is known to have none: while
+// none is known yet, the client says so and the step is tried again.
+
 // fence makes the token known to tns, so that no earlier holder can publish
 // from now on.
 func (s *Service) fence(ctx context.Context, l *lock) error {
-	if !s.env.Offered(tnsapi.Service) {
-		return nil
-	}
 	return s.retryWhileLeased(ctx, l, func(ctx context.Context) error {
+		if s.env.Presence(tnsapi.Service) == transport.Nobody {
+			return nil
+		}
 		return s.tns.Fence(ctx, l.job.Project, l.job.Branch, l.job.ID, l.token)
 	})
 }
@@ -162,10 +165,10 @@ func (s *Service) storeArtifact(ctx context.Context, l *lock, built Result) (cid
 		return root, err
 	}
 	s.env.Observe("build-done", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("artifact", root.String()))
-	if !s.env.Offered(hoarderapi.Service) {
-		return root, nil
-	}
 	return root, s.retryWhileLeased(ctx, l, func(ctx context.Context) error {
+		if s.env.Presence(hoarderapi.Service) == transport.Nobody {
+			return nil
+		}
 		kept, err := s.hoarder.Pin(ctx, hoarderapi.PinRequest{
 			Root: root.String(), Kind: hoarderapi.Asset, Size: int64(len(built.Artifact)),
 			Holders: []transport.Peer{s.env.Self}, Owner: tnsapi.ArtifactOwner(l.job.ID), Seq: l.token.Attempt, For: s.pinFor(),
@@ -180,7 +183,7 @@ func (s *Service) storeArtifact(ctx context.Context, l *lock, built Result) (cid
 // pinFor is how long the pin lasts if nobody publishes. In a cloud without tns nobody publishes or
 // unpins.
 func (s *Service) pinFor() time.Duration {
-	if !s.env.Offered(tnsapi.Service) {
+	if s.env.Presence(tnsapi.Service) == transport.Nobody {
 		return 0
 	}
 	return tnsapi.PinFor
@@ -188,7 +191,7 @@ func (s *Service) pinFor() time.Duration {
 
 // publish makes the version visible under the token.
 func (s *Service) publish(ctx context.Context, l *lock, built Result, root cid.Cid) (published bool, err error) {
-	if !s.env.Offered(tnsapi.Service) {
+	if s.env.Presence(tnsapi.Service) == transport.Nobody {
 		return false, nil
 	}
 	l.phase = "publish"
@@ -205,10 +208,14 @@ func (s *Service) publish(ctx context.Context, l *lock, built Result, root cid.C
 	for _, path := range slices.Sorted(maps.Keys(built.Entries)) {
 		req.Entries = append(req.Entries, tnsapi.Entry{Path: path, Value: []byte(built.Entries[path])})
 	}
+	nobody := false
 	if err := s.retryWhileLeased(ctx, l, func(ctx context.Context) error {
+		if nobody = s.env.Presence(tnsapi.Service) == transport.Nobody; nobody {
+			return nil
+		}
 		_, err := s.tns.Publish(ctx, req)
 		return err
-	}); err != nil {
+	}); err != nil || nobody {
 		return false, s.refused(ctx, l, err)
 	}
 	s.env.Observe("published", node.F("job", l.job.ID), node.F("project", l.job.Project), node.F("branch", l.job.Branch),

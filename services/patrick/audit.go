@@ -58,7 +58,7 @@ func (s *Service) mayBePublished(state State) bool {
 	if state.Grants == 0 || (state.Permanent != "" && state.Grants == 1) {
 		return false
 	}
-	return s.env.Offered(tnsapi.Service)
+	return s.env.Presence(tnsapi.Service) != transport.Nobody
 }
 
 // auditBranch compares the closed jobs of a branch with what tns has, if this

@@ -79,7 +79,7 @@ func (s *Service) halt(ctx context.Context, j *active) error {
 	top := j.state.Top.Token
 	next := j.state.nextAttempt() + uint64(j.fenceConflicts/fenceConflictsMax)
 	var published *tnsapi.Version
-	if s.env.Offered(tnsapi.Service) {
+	if s.env.Presence(tnsapi.Service) != transport.Nobody { // an unknown one can't be asked, which is an error
 		var err error
 		published, err = s.publishedVersion(ctx, j.id, j.state, next)
 		if transport.KindOf(err) == transport.Conflict {

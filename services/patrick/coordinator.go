@@ -93,8 +93,17 @@ func (r *reach) forget(p transport.Peer) {
 	r.known[p] = c
 }
 
+// errUnknownPatricks is why a patrick does not take itself for a branch's coordinator.
+var errUnknownPatricks = transport.New(transport.Refused, patrickapi.Service, "it is not known yet who else is a patrick")
+
+// knowsOthers reports whether the directory lists all patricks.
+func (r *reach) knowsOthers() bool {
+	_, known := r.env.Wire.Directory().Lookup(patrickapi.Service)
+	return known
+}
+
 // coordinator finds the coordinator of a branch: a better-ranked patrick that answers, or
-// this one. The error is that of ctx's end.
+// this one, unless there may be others that nobody has told it of. The error is that, or ctx's end.
 func (r *reach) coordinator(ctx context.Context, branchID string) (coordinator transport.Peer, isSelf bool, err error) {
 	for _, p := range patrickapi.Ranked(r.env.Wire.Directory(), branchID) {
 		if p == r.env.Self {
@@ -103,6 +112,9 @@ func (r *reach) coordinator(ctx context.Context, branchID string) (coordinator t
 		if up, err := r.ask(ctx, p); up || err != nil {
 			return p, false, err
 		}
+	}
+	if !r.knowsOthers() {
+		return transport.Peer{}, false, errUnknownPatricks
 	}
 	return r.env.Self, true, nil
 }

@@ -224,3 +224,42 @@ func TestARequestGoesToTheCoordinator(t *testing.T) {
 		require.Equal(t, 1, local, "nobody decides without knowing that it is to")
 	})
 }
+
+// A patrick that does not know who else is one takes itself for nobody's coordinator, makes as many copies
+// as promised and is not ready; what better-ranked ones it knows it asks all the same.
+func TestIgnoranceIsNotAbsence(t *testing.T) {
+	amongNeighbours(t, 0, 0, func(self *nodetest.Caller, r *reach, branch string, _ []*neighbour) {
+		s := &Service{env: self.Env, peers: r, settings: *DefaultSettings(), board: newBoard()}
+		require.Equal(t, 1, s.copies(), "it is known to be alone")
+		self.Env.Wire.Directory().(*transport.StaticDirectory).SetPartial(true)
+		require.Equal(t, s.settings.Copies, s.copies())
+		require.True(t, s.keeps(branch))
+		require.Error(t, s.Ready())
+		self.Do(func(ctx context.Context) {
+			_, isSelf, err := r.coordinator(ctx, branch)
+			require.Equal(t, transport.Refused, transport.KindOf(err))
+			require.False(t, isSelf)
+		})
+	})
+	amongNeighbours(t, 1, 1, func(self *nodetest.Caller, r *reach, branch string, list []*neighbour) {
+		self.Env.Wire.Directory().(*transport.StaticDirectory).SetPartial(true)
+		self.Do(func(ctx context.Context) {
+			at, isSelf, err := r.coordinator(ctx, branch)
+			require.NoError(t, err)
+			require.False(t, isSelf)
+			require.Equal(t, list[0].Peer(), at)
+		})
+	})
+}
+
+// A push is acknowledged by a patrick that knows no other only once it is known that there is none.
+func TestAPushWaitsUntilOthersAreKnown(t *testing.T) {
+	inOffice(t, setup{patricks: 1}, func(o *office) {
+		o.Directory.SetPartial(true)
+		_, err := o.deliver(aPush("c", 1))
+		require.Equal(t, transport.Refused, transport.KindOf(err), "%v", err)
+		o.Directory.SetPartial(false)
+		_, err = o.deliver(aPush("c", 1))
+		require.NoError(t, err)
+	})
+}

@@ -24,6 +24,9 @@ func (s *Service) newEvent(ctx context.Context, _ transport.Peer, req patrickapi
 	if !areNames(req.Project, req.Repository, req.Branch) {
 		return none, transport.New(transport.Invalid, "patrick/event", "project, repository and branch must have 1 to 256 bytes")
 	}
+	if s.env.Presence(tnsapi.Service) == transport.Unknown {
+		return none, transport.New(transport.Refused, "patrick/event", "it is not known yet whether there is a tns")
+	}
 	live := s.liveOrder(ctx, req.Project, req.Branch)
 	if err := context.Cause(ctx); err != nil {
 		return none, err
@@ -37,7 +40,7 @@ func (s *Service) newEvent(ctx context.Context, _ transport.Peer, req patrickapi
 
 // liveOrder is the order of a branch's live version, 0 if there is none or tns does not answer.
 func (s *Service) liveOrder(ctx context.Context, project, branch string) uint64 {
-	if !s.env.Offered(tnsapi.Service) || s.env.Loop.Elapsed() < s.tnsSilentUntil {
+	if s.env.Presence(tnsapi.Service) != transport.Somebody || s.env.Loop.Elapsed() < s.tnsSilentUntil {
 		return 0
 	}
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, liveTimeout)

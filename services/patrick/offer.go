@@ -30,7 +30,7 @@ func (s *Service) claimableNow(j *active) bool {
 
 // offer announces jobs to monkeys and counts the round.
 func (s *Service) offer(jobs []*active) {
-	monkeys := s.env.Wire.Directory().Peers(monkeyapi.Service)
+	monkeys, _ := s.env.Wire.Directory().Lookup(monkeyapi.Service) // the sweep offers again, to who is known then
 	var toAll patrickapi.Announcement
 	for _, j := range jobs {
 		o := offerOf(j)
@@ -88,7 +88,7 @@ func (s *Service) sweep(ctx context.Context) bool {
 		}
 		_, isCoordinator, err := s.peers.coordinator(ctx, patrickapi.BranchOf(j.id))
 		if err != nil {
-			return false
+			return ctx.Err() == nil // it is not known yet whose the jobs are
 		}
 		j.mine = isCoordinator
 		if !isCoordinator || s.board.active[j.id] != j {

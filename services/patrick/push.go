@@ -178,7 +178,7 @@ func (s *Service) secure(ctx context.Context, id string) (copies int, err error)
 		return 0, fault("patrick/push", "make the job durable", err)
 	}
 	copies = min(records, trees, s.copies())
-	if copies < s.copies() && (s.notAlone(ctx, id) || ctx.Err() != nil) {
+	if copies < s.copies() && (!s.peers.knowsOthers() || s.notAlone(ctx, id) || ctx.Err() != nil) {
 		return 0, transport.New(transport.Timeout, "patrick/push", "not durable on a second patrick yet")
 	}
 	if job != nil {

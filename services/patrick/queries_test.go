@@ -190,7 +190,7 @@ func TestAnOfferGoesToItsShortlist(t *testing.T) {
 		}
 		o.turn(o.ranked()[0], func(_ context.Context, s *Service) {
 			offer := patrickapi.Offer{Job: jobNamed("r", "e", 1), Attempt: 1}
-			monkeys := s.env.Wire.Directory().Peers("monkey")
+			monkeys, _ := s.env.Wire.Directory().Lookup("monkey")
 			require.Equal(t, rendezvous.Rank(offer.RankKey(), monkeys)[:offerFirst], shortlist(offer, monkeys))
 			offer.Round = 5
 			require.Len(t, shortlist(offer, monkeys), 12)

@@ -14,6 +14,9 @@ func (s *Service) Ready() error {
 	if s.store == nil || s.store.State() != storage.ReplicaReady {
 		return transport.New(transport.Refused, patrickapi.Service, "the replica has not caught up")
 	}
+	if !s.peers.knowsOthers() {
+		return errUnknownPatricks
+	}
 	reachable, now := 1, s.env.Loop.Elapsed()
 	for _, p := range s.peers.others("") {
 		if c := s.peers.known[p]; c.up || now >= c.until {

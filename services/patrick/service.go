@@ -115,7 +115,11 @@ func (s *Service) serve() {
 	})
 }
 
-// copies is the number of copies to make: the setting, or all patricks if there are fewer.
+// copies is the number of copies to make: the setting, or all patricks if there are known to be fewer.
 func (s *Service) copies() int {
-	return max(1, min(s.settings.Copies, len(s.env.Wire.Directory().Peers(patrickapi.Service))))
+	patricks, known := s.env.Wire.Directory().Lookup(patrickapi.Service)
+	if !known {
+		return s.settings.Copies
+	}
+	return max(1, min(s.settings.Copies, len(patricks)))
 }

@@ -106,6 +106,9 @@ func (s *Service) repairContent(ctx context.Context, w *want) error {
 
 // keeps reports whether this patrick is one of those that keep a job's content.
 func (s *Service) keeps(id string) bool {
+	if !s.peers.knowsOthers() {
+		return true // a copy too many goes with the job
+	}
 	ranked := patrickapi.Ranked(s.env.Wire.Directory(), patrickapi.BranchOf(id))
 	return slices.Contains(ranked[:min(len(ranked), max(1, s.settings.Copies))], s.env.Self)
 }

@@ -147,7 +147,7 @@ func (a *agent) changed() bool {
 // load is even and one more seer moves few nodes. The others receive one in turn, in case this node
 // reaches none of the chosen.
 func (a *agent) chosen() (regular, others []transport.Peer) {
-	all := a.env.Wire.Directory().Peers(seerapi.Service)
+	all, _ := a.env.Wire.Directory().Lookup(seerapi.Service) // who is known hears it
 	if !slices.Equal(all, a.directory) {
 		a.directory = slices.Clone(all)
 		a.ranked = ranked(a.env.Self, all)

@@ -39,7 +39,7 @@ func (s *Service) exchange(ctx context.Context) {
 // others are the seers to ask in this round: exchangePeersMin in turn, or as many as it takes to
 // ask all within three rounds.
 func (s *Service) others() []transport.Peer {
-	all := s.env.Wire.Directory().Peers(seerapi.Service)
+	all, _ := s.env.Wire.Directory().Lookup(seerapi.Service)
 	self, _ := slices.BinarySearchFunc(all, s.env.Self, transport.Peer.Compare)
 	n := len(all) - 1
 	var list []transport.Peer

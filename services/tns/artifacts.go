@@ -75,8 +75,8 @@ func newestOf(all []tnsapi.Version, n int) []tnsapi.Version {
 
 // chore adds the chores of a publish to its batch.
 func (r registry) chore(batch *storage.Batch, before []tnsapi.Version, v tnsapi.Version) {
-	if r.keepArtifacts == 0 {
-		return // there are no hoarders
+	if r.hoarders == nil || !r.hoarders() {
+		return
 	}
 	if v.Artifact != "" {
 		batch.Put(choreKey(v.Project, v.Branch, v.Job, pinChore), []byte(v.Artifact))
@@ -103,7 +103,7 @@ func (r registry) chores() ([]chore, error) {
 
 // startChores starts the task that does chores, unless it runs.
 func (s *Service) startChores() {
-	if s.doing || !s.env.Offered(hoarderapi.Service) {
+	if s.doing || s.env.Presence(hoarderapi.Service) != transport.Somebody {
 		return
 	}
 	s.doing = true
@@ -156,7 +156,8 @@ func (s *Service) pauseBefore(c chore) time.Duration {
 
 // rank is this replica's place among all, another one for each job.
 func (s *Service) rank(job string) (place int) {
-	return rendezvous.Of(job).Ahead(s.env.Self, s.env.Wire.Directory().Peers(tnsapi.Service))
+	replicas, _ := s.env.Wire.Directory().Lookup(tnsapi.Service) // an unknown one does the same, and that is harmless
+	return rendezvous.Of(job).Ahead(s.env.Self, replicas)
 }
 
 // do makes the request to hoarders, and then deletes the chore.

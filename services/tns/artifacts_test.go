@@ -19,7 +19,7 @@ func TestArtifactsOfTheNewestAreKept(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		keep, keepVersions := rapid.IntRange(1, 4).Draw(t, "keep"), rapid.IntRange(1, 6).Draw(t, "keep versions")
 		r := newRegistry(t, keepVersions)
-		r.keepArtifacts = keep
+		r.keepArtifacts, r.hoarders = keep, func() bool { return true }
 		kept := map[string]bool{} // jobs whose artifacts hoarders keep
 		for i := range rapid.IntRange(1, 30).Draw(t, "publishes") {
 			v := version(fmt.Sprint("job-", rapid.IntRange(0, 12).Draw(t, "job")), rapid.Uint64Range(1, 15).Draw(t, "order"), rapid.Uint64Range(1, 3).Draw(t, "attempt"))

@@ -80,7 +80,7 @@ func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.
 		return tnsapi.PublishResponse{}, err
 	}
 	v.Job, v.Token = job, fencing.Token{Attempt: 1, Holder: from}
-	if v.Artifact != "" && s.env.Offered(hoarderapi.Service) {
+	if v.Artifact != "" && s.env.Presence(hoarderapi.Service) != transport.Nobody { // an unknown one can't be told, which is an error
 		if err := s.pin(ctx, tnsapi.ArtifactOwner(job), v.Artifact); err != nil {
 			return tnsapi.PublishResponse{}, transport.New(transport.KindOf(err), tnsapi.Rollback.Name, "keep the artifact: "+err.Error())
 		}

@@ -17,9 +17,10 @@ import (
 type registry struct {
 	store storage.Store
 	keep  int // versions per branch
-	// keepArtifacts is of how many of them the artifact is kept, 0 if there are no
-	// hoarders.
+	// keepArtifacts is of how many of them the artifact is kept.
 	keepArtifacts int
+	// hoarders reports whether there may be some to tell of artifacts; nil: there are none.
+	hoarders func() bool
 }
 
 // all lists the versions of a branch as they are stored.

@@ -14,6 +14,7 @@ import (
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
 )
 
 // Spec is tns's entry in the catalogue.
@@ -51,9 +52,10 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	s.store = store
 	s.registry = registry{store: store, keep: s.settings.KeepVersions}
-	if s.hoarder = hoarderapi.NewClient(s.env.Wire); s.env.Offered(hoarderapi.Service) {
-		s.registry.keepArtifacts = s.settings.KeepArtifacts
-	}
+	s.hoarder = hoarderapi.NewClient(s.env.Wire)
+	s.registry.keepArtifacts = s.settings.KeepArtifacts
+	s.registry.hoarders = func() bool { return s.env.Presence(hoarderapi.Service) != transport.Nobody }
+	s.env.OnDirectory(s.startChores)
 	s.env.Observe("replica-opened", s.incarnation())
 	store.Watch(storage.K(versions), s.changed)
 	store.Watch(storage.K(chores), func(storage.Key) { s.startChores() })

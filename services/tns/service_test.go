@@ -392,7 +392,7 @@ func TestRanks(t *testing.T) {
 			place := time.Duration(s.rank("j"))
 			require.Equal(t, place*artifactStep, s.pauseBefore(chore{job: "j", kind: pinChore}))
 			require.Equal(t, place*artifactStep+artifactGrace, s.pauseBefore(chore{job: "j", kind: dropChore}))
-			require.False(t, s.env.Offered(hoarderapi.Service))
+			require.Equal(t, transport.Nobody, s.env.Presence(hoarderapi.Service))
 		})
 	})
 }

@@ -74,7 +74,8 @@ func (g *greeter) Start(ctx context.Context) error {
 	})
 	g.env.Loop.Go("greet", func(ctx context.Context) {
 		for clock.Sleep(ctx, g.env.Loop, time.Second) == nil {
-			for _, p := range g.env.Wire.Directory().Peers("greeter") {
+			peers, _ := g.env.Wire.Directory().Lookup("greeter")
+			for _, p := range peers {
 				_, _ = greet.Call(ctx, g.env.Wire, p, greeting{From: g.env.Node})
 			}
 		}
@@ -143,7 +144,7 @@ func words() scenario.Vocabulary {
 				if params.(*sayParams).Error {
 					return errors.New("nothing to say")
 				}
-				peers := env.Wire.Directory().Peers("greeter")
+				peers, _ := env.Wire.Directory().Lookup("greeter")
 				_, err := greet.Call(ctx, env.Wire, peers[n%len(peers)], greeting{From: "client"})
 				return err
 			},

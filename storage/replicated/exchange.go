@@ -179,8 +179,14 @@ func decodeHeads(raws [][]byte) ([]namedHead, error) {
 // others are the peers with the other replicas, in canonical order.
 func (r *Store) others() []transport.Peer {
 	self := r.cfg.Endpoint.Self()
-	all := r.cfg.Endpoint.Directory().Peers(r.cfg.Service)
+	all, _ := r.cfg.Endpoint.Directory().Lookup(r.cfg.Service) // who must not miss any asks knowsOthers
 	return slices.DeleteFunc(slices.Clone(all), func(p transport.Peer) bool { return p == self })
+}
+
+// knowsOthers reports whether others lists all that there are.
+func (r *Store) knowsOthers() bool {
+	_, known := r.cfg.Endpoint.Directory().Lookup(r.cfg.Service)
+	return known
 }
 
 // shuffledOthers are the same in an order particular to this node.

@@ -116,13 +116,14 @@ func (r *Store) pullAll(ctx context.Context) {
 // findOthers asks the members until this replica has caught up with one, or all say that there is
 // nothing.
 func (r *Store) findOthers(ctx context.Context) error {
-	s := &survey{asked: map[transport.Peer]answer{}, self: r.cfg.Endpoint.Self(), members: r.others()}
+	s := &survey{asked: map[transport.Peer]answer{}, self: r.cfg.Endpoint.Self()}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	news := clock.NewQueue[struct{}](r.cfg.Loop, 1)
 	start := r.cfg.Loop.Elapsed()
 	r.progress = start
 	for {
+		s.include(r.others(), r.knowsOthers())
 		for _, p := range s.extend() {
 			r.cfg.Loop.Go("ask", func(context.Context) { r.keepAsking(ctx, p, s, news) })
 		}

@@ -32,7 +32,17 @@ func (r *Store) Replicate(ctx context.Context, copies int) (int, error) {
 	if err := r.Sync(ctx); err != nil {
 		return 0, err
 	}
+	if err := r.awaitOthers(ctx, copies-1); err != nil {
+		return 1, nil
+	}
 	return 1 + r.pushToAny(ctx, copies-1, request), nil
+}
+
+// awaitOthers waits until enough other replicas are known to push to, or all that there are.
+func (r *Store) awaitOthers(ctx context.Context, enough int) error {
+	return transport.AwaitDirectory(ctx, r.cfg.Loop, r.cfg.Endpoint.Directory(), func() bool {
+		return r.knowsOthers() || len(r.others()) >= enough
+	})
 }
 
 // pushToAny pushes to peers until need have acknowledged, and returns how many have. It begins with

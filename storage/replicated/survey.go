@@ -10,7 +10,8 @@ import (
 // survey collects the members' answers to a replica that has nothing.
 type survey struct {
 	self    transport.Peer
-	members []transport.Peer // the others, in canonical order
+	members []transport.Peer // the others, in the order in which this node heard of them
+	known   bool             // there are no further ones
 	asked   map[transport.Peer]answer
 	// heard is when a member last reported contents, in Elapsed.
 	heard time.Duration
@@ -35,6 +36,16 @@ func answerOf(err error) answer {
 		return answerSilent
 	}
 	return answerAbsent
+}
+
+// include adds members that were not known before, in canonical order; known says whether that is all.
+func (s *survey) include(members []transport.Peer, known bool) {
+	s.known = known
+	for _, p := range members {
+		if !slices.Contains(s.members, p) {
+			s.members = append(s.members, p)
+		}
+	}
 }
 
 func (s *survey) note(p transport.Peer, a answer, now time.Duration) {
@@ -89,6 +100,8 @@ func (s *survey) verdict(passed, grace time.Duration) verdict {
 		return verdictReady
 	case count[answerFound] > 0:
 		return verdictWaitForOther
+	case !s.known:
+		return verdictWait // somebody who is not known yet may have something
 	case len(s.asked) < len(s.members):
 		return verdictWait // extend goes on, or somebody before us does
 	case count[answerNone] > 0 && passed < silentGrace:

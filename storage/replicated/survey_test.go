@@ -1,6 +1,7 @@
 package replicated
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -37,11 +38,17 @@ func TestVerdict(t *testing.T) {
 		{"one takes over, none is ready", []answer{answerFound, answerNothing}, late, verdictWaitForOther},
 		{"one has something", []answer{answerNothing, answerHas, answerReady}, late, verdictPull},
 	} {
-		s := &survey{asked: map[transport.Peer]answer{}, members: members(len(c.answers))}
+		s := &survey{known: true, asked: map[transport.Peer]answer{}}
+		s.include(members(len(c.answers)), true)
 		for i, a := range c.answers {
 			s.asked[s.members[i]] = a
 		}
 		require.Equal(t, c.want, s.verdict(c.passed, openGrace), c.name)
+		if s.known = false; c.want == verdictReady && !slices.Contains(c.answers, answerReady) {
+			require.Equal(t, verdictWait, s.verdict(time.Hour, openGrace), "%s: somebody unknown may have something", c.name)
+		} else {
+			require.Equal(t, c.want, s.verdict(c.passed, openGrace), c.name)
+		}
 	}
 }
 
@@ -49,7 +56,7 @@ func TestVerdict(t *testing.T) {
 func TestSurveyOfManyMembers(t *testing.T) {
 	all := members(100)
 	ask := func(self int) (asked int) {
-		s := &survey{self: all[self], asked: map[transport.Peer]answer{}}
+		s := &survey{known: true, self: all[self], asked: map[transport.Peer]answer{}}
 		s.members = append(append(s.members, all[:self]...), all[self+1:]...)
 		for next := s.extend(); len(next) > 0; next = s.extend() {
 			for _, p := range next {
@@ -68,7 +75,7 @@ func TestSurveyOfManyMembers(t *testing.T) {
 		require.Equal(t, askedLen, ask(self))
 	}
 	// If the first ones are gone, the next one asks all.
-	s := &survey{self: all[20], asked: map[transport.Peer]answer{}}
+	s := &survey{known: true, self: all[20], asked: map[transport.Peer]answer{}}
 	s.members = append(append(s.members, all[:20]...), all[21:]...)
 	for next := s.extend(); len(next) > 0; next = s.extend() {
 		for _, p := range next {

@@ -64,7 +64,8 @@ func (a *Asker) Order(key string) []transport.Peer {
 		self := a.ep.Self()
 		key = string(self[:])
 	}
-	list := rendezvous.Rank(key, a.ep.Directory().Peers(a.policy.Service))
+	known, _ := a.ep.Directory().Lookup(a.policy.Service) // whoever is known can be asked
+	list := rendezvous.Rank(key, known)
 	if a.policy.StayWithLast {
 		list = rendezvous.Before(a.last, rendezvous.Before(a.ep.Self(), list))
 	}
@@ -85,7 +86,7 @@ func (a *Asker) Order(key string) []transport.Peer {
 // a final kind. method is named in the error when there is no peer to ask. When ctx ends, the error
 // is that of the question that was under way.
 func (a *Asker) Put(ctx context.Context, method, key string, limit time.Duration, put func(ctx context.Context, peer transport.Peer) error) error {
-	told := transport.New(transport.Unreachable, method, "no "+a.policy.Service+" in the directory")
+	told := transport.New(transport.Unreachable, method, a.nobody())
 	var unknown error // of a peer that may have done it
 	for i, peer := range a.Order(key) {
 		if a.policy.PeersMax > 0 && i == a.policy.PeersMax {
@@ -121,6 +122,14 @@ func (a *Asker) Put(ctx context.Context, method, key string, limit time.Duration
 		told = transport.New(transport.Unreachable, method, told.Error())
 	}
 	return told
+}
+
+// nobody says why there is no peer to ask.
+func (a *Asker) nobody() string {
+	if transport.PresenceOf(a.ep.Directory(), a.policy.Service) == transport.Unknown {
+		return "no " + a.policy.Service + " is known yet"
+	}
+	return "no " + a.policy.Service + " in the directory"
 }
 
 func (a *Asker) telling(kind transport.Kind) bool { return slices.Contains(a.policy.Telling, kind) }

@@ -152,7 +152,8 @@ func (g *Gossip) settle(name string, t *gossipTopic) {
 // missing are the peers of the audience whose subscription is not known.
 func (g *Gossip) missing(name string, t *gossipTopic) (missing []transport.Peer) {
 	subscribed := t.ListPeers()
-	for _, p := range g.dir.Peers(transport.ServiceOf(name)) {
+	audience, _ := g.dir.Lookup(transport.ServiceOf(name)) // looked up again soon
+	for _, p := range audience {
 		if p != g.host.ID() && !slices.Contains(subscribed, PeerID(p)) {
 			missing = append(missing, p)
 		}

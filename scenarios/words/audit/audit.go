@@ -192,12 +192,12 @@ func (a *auditor) looks(env node.Env) (list []lookFunc) {
 }
 
 func (a *auditor) serves(env node.Env, service string) bool {
-	return env.Offered(service)
+	return env.Presence(service) == transport.Somebody
 }
 
 // someone is a node that offers a service, by lot.
 func (a *auditor) someone(env node.Env, service string) transport.Peer {
-	peers := env.Wire.Directory().Peers(service)
+	peers, _ := env.Wire.Directory().Lookup(service)
 	return peers[a.IntN(len(peers))]
 }
 

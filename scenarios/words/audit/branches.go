@@ -151,7 +151,7 @@ func (a *auditor) sweepBranches(ctx context.Context, env node.Env, n int) {
 	if !a.serves(env, tnsapi.Service) {
 		return
 	}
-	peers := env.Wire.Directory().Peers(tnsapi.Service)
+	peers, _ := env.Wire.Directory().Lookup(tnsapi.Service)
 	by := peers[n%len(peers)]
 	for _, b := range a.branches.list {
 		var current tnsapi.Version

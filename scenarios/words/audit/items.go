@@ -152,7 +152,7 @@ func (a *auditor) sweepItems(ctx context.Context, env node.Env, n int) {
 	if !a.serves(env, hoarderapi.Service) {
 		return
 	}
-	peers := env.Wire.Directory().Peers(hoarderapi.Service)
+	peers, _ := env.Wire.Directory().Lookup(hoarderapi.Service)
 	by := peers[n%len(peers)]
 	ask := func(f func(ctx context.Context)) {
 		_ = bounded(ctx, env, func(ctx context.Context) error { f(ctx); return nil })

@@ -172,7 +172,7 @@ func (a *auditor) sweepJobs(ctx context.Context, env node.Env, n int) {
 	if len(a.jobs.list) == 0 || !a.serves(env, "patrick") {
 		return
 	}
-	peers := env.Wire.Directory().Peers("patrick")
+	peers, _ := env.Wire.Directory().Lookup("patrick")
 	by := peers[n%len(peers)]
 	var req patrickapi.ListRequest
 	for pages := 0; pages <= len(a.jobs.list); pages++ {

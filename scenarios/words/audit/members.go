@@ -103,7 +103,7 @@ func (a *auditor) sweepMembers(ctx context.Context, env node.Env, n int) {
 	if !a.serves(env, seerapi.Service) {
 		return
 	}
-	peers := env.Wire.Directory().Peers(seerapi.Service)
+	peers, _ := env.Wire.Directory().Lookup(seerapi.Service)
 	for _, look := range []lookFunc{
 		func(ctx context.Context, env node.Env) { a.askMembers(ctx, env, peers[n%len(peers)], "") },
 		a.lookWhoLives, a.lookAtFollower,

@@ -137,7 +137,8 @@ func BranchOf(job string) string {
 // Ranked lists the patricks that a directory knows, in the order in which they are the
 // coordinator of a branch.
 func Ranked(d transport.Directory, branchID string) []transport.Peer {
-	return rendezvous.Rank(branchID, d.Peers(Service))
+	known, _ := d.Lookup(Service)
+	return rendezvous.Rank(branchID, known)
 }
 
 // IsJobID reports whether s has the form of a job's id.
