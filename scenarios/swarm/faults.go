@@ -20,13 +20,20 @@ var swarmFaults = map[string]func(s *story){
 	},
 	"stop": func(s *story) { s.often("stop: %s, for: %s", s.victim(), s.span(1, 25)) },
 	"churn": func(s *story) {
-		s.once("churn: {on: %s, count: %d, up: %s, down: %s}, for: %s", s.all(), 1+s.IntN(3), s.span(3, 30), s.span(1, 25), s.span(30, 90))
+		group, count := s.one(s.groups...), 1+s.IntN(3)
+		s.once("churn: {on: %q, count: %d, up: %s, down: %s}, for: %s", group, min(count, s.size[group]), s.span(3, 30), s.span(1, 25), s.span(30, 90))
 	},
 	"crash-loop": func(s *story) {
 		s.once("crash-loop: {on: %s, up: %s, down: %s}, for: %s", s.victim(), s.span(1, 12), s.span(1, 8), s.span(20, 90))
 	},
 	"rolling-restart": func(s *story) {
-		s.once("rolling-restart: {on: %s, gap: %ds, down: %s}", s.one(s.all(), `"*"`), 1+s.IntN(8), s.span(1, 10))
+		group, gap, down := s.one(s.one(s.groups...), "*"), 1+s.IntN(8), s.span(1, 10)
+		nodes := s.size[group]
+		if group == "*" {
+			nodes = s.nodes()
+		}
+		gap = max(1, min(gap, (s.seconds-10)/nodes)) // all of it before the end
+		s.add(min(s.moment(), s.seconds-gap*nodes), "rolling-restart: {on: %q, gap: %ds, down: %s}", group, gap, down)
 	},
 	"pause": func(s *story) {
 		s.often("pause: %s, for: %s", s.one(s.victim(), s.all(), `"*"`), s.span(2, 40))
@@ -35,7 +42,7 @@ var swarmFaults = map[string]func(s *story){
 		s.often("suspend: %s, for: %s", s.one(s.victim(), s.all(), `"*"`), s.span(2, 40))
 	},
 	"partition": func(s *story) {
-		side := fmt.Sprintf("{some-of: \"*\", count: %d}", 1+s.IntN(3))
+		side := fmt.Sprintf("{some-of: \"*\", count: %d}", min(1+s.IntN(3), s.nodes()-1))
 		client := s.one("", ", client")
 		s.often("partition: [[%s%s], [\"*\"]], for: %s", side, client, s.span(3, 60))
 	},
@@ -113,13 +120,27 @@ func (s *story) victim() string {
 }
 
 func (s *story) links() string {
+	from, to := s.victim(), s.victim()
+	one, of := s.victim(), s.others(s.one(s.groups...))
+	left, right := s.one(s.groups...), s.one(s.groups...)
+	if left == right {
+		right = s.others(right)
+	}
 	return s.one(
-		fmt.Sprintf(`{from: %s, to: "*"}`, s.victim()),
-		fmt.Sprintf(`{from: "*", to: %s}`, s.victim()),
-		fmt.Sprintf(`{between: [%s, %s]}`, s.victim(), s.all()),
-		fmt.Sprintf(`{from: %s, to: %s}`, s.all(), s.all()),
+		fmt.Sprintf(`{from: %s, to: "*"}`, from),
+		fmt.Sprintf(`{from: "*", to: %s}`, to),
+		fmt.Sprintf(`{between: [%s, %q]}`, one, of),
+		fmt.Sprintf(`{from: %q, to: %q}`, left, right),
 		fmt.Sprintf(`{between: [client, %s]}`, s.all()),
 	)
+}
+
+// others is a group, or everybody if it is one node, which has no link to itself.
+func (s *story) others(group string) string {
+	if s.size[group] == 1 {
+		return "*"
+	}
+	return group
 }
 
 func (s *story) failpoint() {

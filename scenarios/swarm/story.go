@@ -22,6 +22,7 @@ type story struct {
 	seconds int      // duration
 	groups  []string // of nodes
 	by      map[string][]string
+	size    map[string]int // of groups
 	lines   []string
 }
 
@@ -39,7 +40,7 @@ func (Swarm) Kinds() []string { return slices.Collect(faultNames()) }
 
 // Story is the numbered scenario, made up as c says, and the kinds of faults that it has.
 func (Swarm) Story(n uint64, c sweep.Choice) (text string, kinds []string) {
-	s := &story{Rand: rand.New(rand.NewPCG(cmp.Or(c.Base, n), 7)), by: map[string][]string{}}
+	s := &story{Rand: rand.New(rand.NewPCG(cmp.Or(c.Base, n), 7)), by: map[string][]string{}, size: map[string]int{}}
 	s.seconds = 120 + s.IntN(180)
 	nodes := s.layout()
 	s.users()
@@ -99,7 +100,7 @@ func (s *story) bandwidth(n uint64) string {
 // well.
 func history(n uint64) string {
 	if n%2 == 0 {
-		return "{}"
+		return "{deltas: 4096}" // the default
 	}
 	draw := rand.New(rand.NewPCG(n, 9))
 	return fmt.Sprintf("{deltas: %d, bytes: %dKiB}", []int{1, 8, 64, 512}[draw.IntN(4)], []int{1, 16, 256}[draw.IntN(3)])
@@ -122,6 +123,7 @@ func (s *story) layout() string {
 	var lines []string
 	group := func(name string, count int, services ...string) {
 		s.groups = append(s.groups, name+"-*")
+		s.size[name+"-*"] = count
 		for _, x := range services {
 			s.by[x] = append(s.by[x], name+"-*")
 		}
@@ -157,6 +159,14 @@ func (s *story) layout() string {
 		group("monkey", 2+s.IntN(5), "monkey")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// nodes is how many there are.
+func (s *story) nodes() (n int) {
+	for _, size := range s.size {
+		n += size
+	}
+	return n
 }
 
 // add notes an entry. rest begins after its time.

@@ -49,10 +49,12 @@ func Vocabulary() scenario.Vocabulary {
 	}
 }
 
-// about says which services the figures of checks are about.
+// about says which services checks are about that do not say it themselves.
 func about(list []scenario.Check, services ...string) []scenario.Check {
 	for i := range list {
-		list[i].Of = services
+		if list[i].Of == nil {
+			list[i].Of = services
+		}
 	}
 	return list
 }

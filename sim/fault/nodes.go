@@ -176,3 +176,22 @@ func fewer(names []string) (list [][]string) {
 	}
 	return list
 }
+
+// Aimless reports whether a fault names nothing that it could hit: no node, no link between
+// two nodes, or no second side of a partition.
+func Aimless(f Fault) bool {
+	switch f := f.(type) {
+	case Heal, Failpoint:
+		return false
+	case Partition:
+		sides := slices.DeleteFunc(slices.Clone(f.Groups), func(g []string) bool { return len(g) == 0 })
+		return len(sides) < 2
+	case interface{ linkless() bool }:
+		return f.linkless()
+	}
+	return len(Nodes(f)) == 0
+}
+
+func (p Pairs) linkless() bool {
+	return len(p.From) == 0 || len(p.To) == 0 || len(p.From) == 1 && len(p.To) == 1 && p.From[0] == p.To[0]
+}

@@ -162,13 +162,14 @@ func (r *runner) expectations(failure error) []report.Expectation {
 		held, detail := someActionSucceeds(counts)
 		out = append(out, report.Expectation{Name: "some-action-succeeds", When: "always", Held: held, Detail: detail})
 	}
+	out = append(out, r.aimless()...)
 	for _, c := range r.scenario.Expect.Always {
 		out = append(out, r.judges.named(c.Name).alwaysVerdict())
 	}
 	for _, c := range r.scenario.Expect.AfterHeal {
 		out = append(out, r.afterHealVerdict(r.judges.named(c.Name), r.judges.violated != nil))
 	}
-	out = append(out, r.moments.verdicts()...)
+	out = append(out, r.moments.verdicts(r.unwatched)...)
 	figures := r.figures()
 	for _, b := range r.scenario.Expect.Report {
 		e := figureVerdict(b, figures)
@@ -179,6 +180,9 @@ func (r *runner) expectations(failure error) []report.Expectation {
 		if r.late[b.Label()] {
 			e.Held = false
 			e.Detail += fmt.Sprintf(" within %s after healing", b.Within)
+		}
+		if e.Held {
+			e.Unproven = r.unwatched(&b)
 		}
 		out = append(out, e)
 	}

@@ -112,7 +112,7 @@ func (row *momentRow) ask(v check.View, figures func() map[string]float64) strin
 }
 
 // verdicts are the rows of the report.
-func (m *moments) verdicts() (list []report.Expectation) {
+func (m *moments) verdicts(unwatched func(*scenario.Bound) string) (list []report.Expectation) {
 	for _, row := range m.rows {
 		e := report.Expectation{Name: row.name, When: row.when, Held: row.failure == "" && row.missing == 0, Detail: row.failure}
 		switch {
@@ -123,6 +123,8 @@ func (m *moments) verdicts() (list []report.Expectation) {
 		}
 		if row.judge != nil {
 			e = row.judge.counted(e, check.AfterHeal)
+		} else if e.Held {
+			e.Unproven = unwatched(row.bound)
 		}
 		list = append(list, e)
 	}

@@ -50,7 +50,7 @@ const stallTimeout = time.Minute
 // Run carries out a scenario. Failures in the world are part of the result; there is no other kind
 // of error. Runs share the failpoints of the process, so only one may go on at a time.
 func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Result {
-	r := &runner{scenario: s, words: words, faults: []report.Fault{}, late: map[string]bool{}, strangers: map[string]bool{}}
+	r := &runner{scenario: s, words: words, faults: []report.Fault{}, aims: aims{}, late: map[string]bool{}, strangers: map[string]bool{}}
 	for _, n := range s.Nodes {
 		if n.Stranger {
 			r.strangers[n.Name] = true
@@ -151,6 +151,7 @@ type runner struct {
 	strangers map[string]bool
 
 	coverage coverage
+	aims     aims
 
 	healedAt  time.Duration
 	settledAt time.Duration // zero: not (yet)
@@ -308,6 +309,7 @@ func (r *runner) step(s scenario.Step) {
 		r.actions.run(s)
 		return
 	}
+	r.aimed(s)
 	r.faults = append(r.faults, report.Fault{AtMS: r.world.Now().Milliseconds(), ForMS: s.For.Milliseconds(), What: s.Fault.String()})
 	r.coverage.hit(s.Fault, r.view())
 	f := r.ledger.Inflict(s.Fault)

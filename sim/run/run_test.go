@@ -409,6 +409,41 @@ timeline:
 	}
 }
 
+// TestWhatConcernsNobodyIsSaid: a run that shows nothing says so, and fails a strict one.
+func TestWhatConcernsNobodyIsSaid(t *testing.T) {
+	const text = `
+duration: 20s
+nodes: [{name: a, count: 2, services: [greeter]}, {name: b, services: []}]
+timeline:
+  - {at: 500ms, crash: b, for: 10s, label: down}
+  - {at: 1s, every: 2s, times: 3, pause: {slowest: b, by: uptime}, for: 1s, label: deaf}
+  - {at: 6s, crash: b, for: 1s, label: down-already}
+  - {at: 8s, cut: {between: [a-1, {slowest: b, by: uptime}]}, for: 1s}
+expect:
+  report:
+    greeted:
+      - {during: deaf, max: 100}
+      - {during: down-already, max: 100}
+      - {during: down, min: 1}
+`
+	r := play(t, text)
+	require.Equal(t, report.Held, r.Verdict, "%+v", r.Expectations)
+	unproven := map[string]string{}
+	for _, e := range r.Expectations {
+		if e.Unproven != "" {
+			unproven[e.Name] = e.Unproven
+		}
+	}
+	require.Equal(t, map[string]string{
+		"every-entry-finds-somebody":  "pause in line 6 found nobody, 3 of 3 times; cut in line 8 found nobody, 1 of 1 times",
+		"greeted during deaf":         "no fault with the label deaf has hit anything",
+		"greeted during down-already": "no fault with the label down-already has hit anything",
+	}, unproven)
+	strict := play(t, text, func(o *run.Options) { o.Strict = true })
+	require.Equal(t, report.Failed, strict.Verdict)
+	require.Len(t, strict.Broken(), 3)
+}
+
 // TestFiguresOfWindows: two nodes greet each other and themselves once a second for a minute; one of
 // them is cut off in the middle.
 func TestFiguresOfWindows(t *testing.T) {

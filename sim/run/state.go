@@ -67,6 +67,9 @@ func (r *runner) selectNow(s scenario.Step) {
 		r.state.chosen = map[string][][]string{}
 	}
 	r.state.chosen[s.Key] = chosen
+	if len(faults) == 0 {
+		r.aims.count(s.Entry, true)
+	}
 	for _, f := range faults {
 		r.world.At(f.At, stepLabel(f), func() { r.step(f) })
 	}

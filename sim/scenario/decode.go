@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim/fault"
 )
 
@@ -17,34 +16,39 @@ import (
 type decoder struct {
 	file   string
 	errors Errors
-	more   int // errors beyond errorsMax
+	known  map[Error]bool // what is in errors
+	// failures counts all mistakes, those that are not kept as well: that it is larger than
+	// before says that something was wrong in between.
+	failures int
 
 	// qualities and places are what selectors by state may speak of, stateful the
 	// keys of those that were read.
 	qualities []Quality
 	places    []Place
 	stateful  []*value
+	// inSettings: settings of services are read, of which lists may be empty.
+	inSettings bool
 }
 
 func (d *decoder) failAt(line, col int, hint, format string, args ...any) {
 	e := &Error{File: d.file, Line: line, Col: col, What: fmt.Sprintf(format, args...), Hint: hint}
-	for _, other := range d.errors {
-		if *other == *e {
-			return
-		}
-	}
-	if len(d.errors) < errorsMax {
-		d.errors = append(d.errors, e)
+	d.failures++
+	if d.known[*e] || len(d.errors) >= errorsKept {
 		return
 	}
-	d.more++
+	if d.known == nil {
+		d.known = map[Error]bool{}
+	}
+	d.known[*e] = true
+	d.errors = append(d.errors, e)
 }
 
 func (d *decoder) fail(v *value, hint, format string, args ...any) {
 	d.failAt(v.line, v.col, hint, format, args...)
 }
 
-// result is all errors in the order of the file, nil if there are none.
+// result is all errors in the order of the file, nil if there are none; of more than
+// errorsMax the first ones, of which the last says how many there are.
 func (d *decoder) result() error {
 	if len(d.errors) == 0 {
 		return nil
@@ -57,9 +61,9 @@ func (d *decoder) result() error {
 			e.Hint = "see scenarios/FORMAT.md"
 		}
 	}
-	if d.more > 0 {
-		last := d.errors[len(d.errors)-1]
-		last.Hint += fmt.Sprintf("\n    and %d more errors, not shown", d.more)
+	if more := len(d.errors) - errorsMax; more > 0 {
+		d.errors = d.errors[:errorsMax]
+		d.errors[errorsMax-1].Hint += fmt.Sprintf("\n    and %d more errors, not shown", more)
 	}
 	return d.errors
 }
@@ -149,32 +153,88 @@ func (d *decoder) intoStruct(v *value, dst reflect.Value, what string) {
 	if v.kind == null {
 		return
 	}
-	if v.kind != mapping {
-		d.fail(v, "keys: "+list(keysOf(dst.Type())), "%s: expected a mapping, found %s", what, v)
+	keys := keysOf(dst.Type())
+	switch {
+	case v.kind != mapping:
+		d.fail(v, "keys: "+list(keys), "%s: expected a mapping, found %s", what, v)
+		return
+	case len(v.entries) == 0:
+		d.fail(v, "keys: "+list(keys), "%s: an empty mapping says nothing", what)
 		return
 	}
-	fields := fieldsOf(dst.Type())
 	for _, e := range v.entries {
-		i := slices.IndexFunc(fields, func(f field) bool { return f.key == e.key.text })
-		if i < 0 {
-			d.unknown(e.key, "key", "in "+what, d.meant(e.key.text, keysOf(dst.Type())))
+		if !slices.Contains(keys, e.key.text) && !d.repaired(v, e.key, keys, what) {
 			continue
 		}
-		before := len(d.errors)
-		d.into(e.value, dst.FieldByIndex(fields[i].index), e.key.text)
-		if fields[i].bounds != nil && len(d.errors) == before {
-			if wrong := fields[i].bounds.Check(dst.FieldByIndex(fields[i].index)); wrong != "" {
-				d.fail(e.value, "allowed: "+fields[i].bounds.String(), "%s: %s", e.key.text, wrong)
-			}
+		fields := fieldsOf(dst.Type())
+		f := fields[slices.IndexFunc(fields, func(f field) bool { return f.key == e.key.text })]
+		before := d.failures
+		if d.saysSomething(e, f) {
+			d.into(e.value, dst.FieldByIndex(f.index), f.key)
+		}
+		if d.failures == before {
+			d.checkField(e.value, f, dst.FieldByIndex(f.index))
 		}
 	}
+}
+
+// repaired reports an unknown key. If it is clear what was meant, and that is not
+// given as well, it is read as that, so that all else that is wrong is found, and nothing is
+// said to be missing.
+func (d *decoder) repaired(v, key *value, keys []string, what string) bool {
+	d.unknown(key, "key", "in "+what, d.meant(key.text, keys))
+	meant, known := closest(key.text, keys)
+	if !known || v.get(meant) != nil {
+		return false
+	}
+	key.text = meant
+	return true
+}
+
+// saysSomething reports whether a key has a value: nothing, and an empty list where one that is
+// not empty is meant, are mistakes.
+func (d *decoder) saysSomething(e entry, f field) bool {
+	switch {
+	case e.value.kind == null:
+		d.fail(e.key, "give it a value, or remove it", "%s: expected a value, found nothing", f.key)
+	case e.value.kind == sequence && len(e.value.items) == 0 && f.typ.Kind() == reflect.Slice && !f.mayBeEmpty && !d.inSettings:
+		d.fail(e.value, "name at least one, or remove it", "%s: an empty list says nothing", f.key)
+	default:
+		return true
+	}
+	return false
+}
+
+// checkField checks what the tags of a field demand of its value.
+func (d *decoder) checkField(at *value, f field, v reflect.Value) {
+	if f.bounds != nil {
+		if wrong := f.bounds.Check(v); wrong != "" {
+			d.fail(at, "allowed: "+f.bounds.String(), "%s: %s", f.key, wrong)
+		}
+	}
+	if len(f.values) > 0 && !slices.Contains(f.values, v.String()) {
+		d.fail(at, suggest(v.String(), f.values), "%s: expected %s, found %s", f.key, alternatives(f.values), at)
+	}
+	if f.positive && v.IsZero() {
+		d.fail(at, "write more than zero, or remove it", "%s: expected more than zero, found %s", f.key, at)
+	}
+}
+
+// alternatives are words of which one is meant.
+func alternatives(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 // meant are the words that a key may have been meant to be: one of keys, or one that
 // selects nodes, where on may be left out.
 func (d *decoder) meant(word string, keys []string) []string {
 	selectors := append(d.stateKeys(), selectorKeys...)
-	if slices.Contains(keys, "on") && !isClose(word, keys) && isClose(word, selectors) {
+	_, key := closest(word, keys)
+	if _, selector := closest(word, selectors); slices.Contains(keys, "on") && !key && selector {
 		return selectors
 	}
 	return keys
@@ -220,44 +280,4 @@ func (d *decoder) intoMap(v *value, dst reflect.Value, what string) {
 		out.SetMapIndex(reflect.ValueOf(e.key.text).Convert(dst.Type().Key()), one)
 	}
 	dst.Set(out)
-}
-
-// field is a key that a struct may have in a file.
-type field struct {
-	key    string
-	doc    string
-	index  []int
-	typ    reflect.Type
-	bounds *node.Range // nil without a range
-}
-
-// fieldsOf lists the keys of a struct in order: its yaml tags, or the lower
-// cased name of a field without one.
-func fieldsOf(t reflect.Type) (out []field) {
-	for _, f := range reflect.VisibleFields(t) {
-		if f.PkgPath != "" || f.Anonymous {
-			continue
-		}
-		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		if key == "-" {
-			continue
-		}
-		if key == "" {
-			key = strings.ToLower(f.Name)
-		}
-		one := field{key: key, doc: f.Tag.Get("doc"), index: f.Index, typ: f.Type}
-		if r, bounded := node.RangeOf(f); bounded {
-			one.bounds = &r
-		}
-		out = append(out, one)
-	}
-	return out
-}
-
-func keysOf(t reflect.Type) []string {
-	var keys []string
-	for _, f := range fieldsOf(t) {
-		keys = append(keys, f.key)
-	}
-	return keys
 }

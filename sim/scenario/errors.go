@@ -25,8 +25,12 @@ func (e *Error) Error() string {
 // Errors are all errors that Parse found, in the order of the file.
 type Errors []*Error
 
-// errorsMax is how many errors of one file are reported.
-const errorsMax = 20
+const (
+	// errorsMax is how many errors of one file are reported: the first ones.
+	errorsMax = 20
+	// errorsKept bounds how many are found, so that the first ones can be told.
+	errorsKept = 10_000
+)
 
 func (e Errors) Error() string {
 	lines := make([]string, len(e))

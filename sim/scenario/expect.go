@@ -15,7 +15,7 @@ type expectDoc struct {
 }
 
 type afterHealDoc struct {
-	Within time.Duration `yaml:"within" doc:"virtual time to recover; default 60s"`
+	Within time.Duration `yaml:"within" range:"1s..8760h" doc:"virtual time to recover; default 60s"`
 	All    []raw         `yaml:"all" doc:"the checks"`
 }
 
@@ -23,19 +23,23 @@ type afterHealDoc struct {
 func (a *afterHealDoc) decode(d *decoder, v *value) {
 	a.Within = WithinDefault
 	if v.kind == sequence {
+		if len(v.items) == 0 {
+			d.fail(v, "name at least one check, or remove it", "after-heal: an empty list demands nothing")
+		}
 		d.into(v, reflect.ValueOf(&a.All).Elem(), "after-heal")
 		return
 	}
+	before := d.failures
 	d.intoStruct(v, reflect.ValueOf(a).Elem(), "after-heal")
-	if v.kind == mapping && a.Within == 0 && v.get("within") != nil && len(d.errors) == 0 {
-		d.fail(v.get("within"), "write within: 60s", "within: nothing recovers in no time")
+	if d.failures == before && len(a.All) == 0 {
+		d.fail(v, "add all: [CHECKS], or remove it", "after-heal: within alone demands nothing")
 	}
 }
 
 type reportDoc []Bound
 
 func (r *reportDoc) decode(d *decoder, v *value) {
-	if v.kind != mapping {
+	if v.kind != mapping || len(v.entries) == 0 {
 		d.fail(v, "write {jobs.succeeded: 40}", "report: expected figures, found %s", v)
 		return
 	}
@@ -43,6 +47,9 @@ func (r *reportDoc) decode(d *decoder, v *value) {
 		if e.value.kind != sequence {
 			*r = append(*r, bound(d, e))
 			continue
+		}
+		if len(e.value.items) == 0 {
+			d.fail(e.value, "write {min: 1} or {max: 5}", "%s: an empty list expects nothing", e.key.text)
 		}
 		for _, item := range e.value.items {
 			*r = append(*r, bound(d, entry{key: e.key, value: item}))
@@ -61,16 +68,25 @@ type boundDoc struct {
 func bound(d *decoder, e entry) Bound {
 	var limits boundDoc
 	if e.value.kind != mapping {
-		if x, ok := d.float(e.value, e.key.text); ok {
+		if x, ok := d.float(e.value, e.key.text); ok && x < 0 {
+			d.fail(e.value, "write 0 or more", "%s: no figure is negative", e.key.text)
+		} else if ok {
 			limits.Min, limits.Max = &x, &x
 		}
 		return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max, at: e.key, source: e.value}
 	}
+	stateful := len(d.stateful)
+	before := d.failures
 	d.into(e.value, reflect.ValueOf(&limits).Elem(), e.key.text)
-	if limits.Min == nil && limits.Max == nil {
+	d.stateful = d.stateful[:stateful] // refused with the window
+	switch {
+	case d.failures > before:
+	case limits.Min == nil && limits.Max == nil:
 		d.fail(e.value, "write {min: 1} or {max: 5}", "%s: expected a bound", e.key.text)
-	} else if limits.Min != nil && limits.Max != nil && *limits.Min > *limits.Max {
+	case limits.Min != nil && limits.Max != nil && *limits.Min > *limits.Max:
 		d.fail(e.value, "exchange them", "%s: min is more than max", e.key.text)
+	case limits.Max != nil && *limits.Max < 0:
+		d.fail(e.value.place("max"), "write 0 or more", "%s: no figure is negative", e.key.text)
 	}
 	return Bound{Figure: e.key.text, Min: limits.Min, Max: limits.Max, Within: limits.Within, at: e.key, source: e.value, doc: &limits.windowDoc}
 }
@@ -101,6 +117,13 @@ func listens(c check.Checker) bool {
 	return facts || witnesses || polls || deliveries
 }
 
+// runsAny reports whether some node runs one of some services, or pretends to; if there are none, it needs none.
+func (b *builder) runsAny(services []string) bool {
+	return len(services) == 0 || slices.ContainsFunc(services, func(name string) bool {
+		return len(b.scenario.roster.services[name]) > 0 || slices.Contains(b.scenario.roster.pretended, name)
+	})
+}
+
 // knownFigures reports figures that no check counts.
 func (b *builder) knownFigures(bounds []Bound) {
 	if len(bounds) == 0 {
@@ -117,6 +140,12 @@ func (b *builder) knownFigures(bounds []Bound) {
 		}
 		if !slices.Contains(known, bound.Figure) {
 			b.unknown(bound.at, "figure", "in report", known)
+			continue
+		}
+		of := b.words.servicesOf(bound.Figure)
+		b.scenario.services[bound.Figure] = of
+		if !b.scenario.roster.unknown() && !b.runsAny(of) {
+			b.fail(bound.at, "add it to the services of a group, or remove the figure", "%s: no node runs %s", bound.Figure, alternatives(of))
 		}
 	}
 }
@@ -139,6 +168,8 @@ func (b *builder) checks(names []raw, where, otherwise string, fits func(check.C
 			b.fail(v.value, otherwise, "check %s says nothing about %s", quote(v.text), where)
 		case slices.ContainsFunc(out, func(c Check) bool { return c.Name == v.text }):
 			b.fail(v.value, "name it once", "check %s is given twice", quote(v.text))
+		case !b.scenario.roster.unknown() && !b.runsAny(b.words.Checks[i].Of):
+			b.fail(v.value, "add it to the services of a group, or remove the check", "check %s: no node runs %s", quote(v.text), alternatives(b.words.Checks[i].Of))
 		default:
 			out = append(out, b.words.Checks[i])
 		}

@@ -53,6 +53,24 @@ func Figures(v Vocabulary) []string {
 	return slices.Compact(names)
 }
 
+// servicesOf are those that a figure is about: of which one must run, or it stays zero. None: any.
+func (v *Vocabulary) servicesOf(figure string) (names []string) {
+	for i := range v.Series {
+		if s := &v.Series[i]; slices.Contains(s.Figures(), figure) && s.Service != "" {
+			return []string{s.Service}
+		}
+	}
+	for _, c := range v.Checks {
+		if counter, ok := c.New().(check.Figures); ok {
+			if _, counts := counter.Figures()[figure]; counts {
+				names = append(names, c.Of...)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // figureWords documents them.
 func figureWords(v Vocabulary) []Word {
 	words := slices.Clone(runFigures)

@@ -77,10 +77,12 @@ func (f *Fixed) Text() []byte {
 	if f.of.Schedule.Kind != "" {
 		line("schedule: %s", f.of.Schedule)
 	}
-	if v := f.of.source.get("settings"); v != nil {
-		line("settings: %s", v.yaml())
+	if settings := f.settings(); settings != "" {
+		line("settings: %s", settings)
 	}
-	line("network: %s", f.network())
+	if network := f.network(); network != "" {
+		line("network: %s", network)
+	}
 	line("nodes:")
 	for _, group := range f.groups(false) {
 		line("  - %s", group)
@@ -186,6 +188,9 @@ func (f *Fixed) network() string {
 	if len(links) > 0 {
 		add("links", flow(links))
 	}
+	if len(parts) == 0 {
+		return ""
+	}
 	return mappingOf(parts)
 }
 
@@ -246,32 +251,6 @@ func (f *Fixed) timeline() (list []string) {
 		list = append(list, mappingOf(parts))
 	}
 	return list
-}
-
-// expect is the value of the key, "" for none.
-func (f *Fixed) expect() string {
-	doc := f.of.source.get("expect")
-	if f.Expect == nil || doc == nil {
-		if doc == nil {
-			return ""
-		}
-		return doc.yaml()
-	}
-	name := f.Expect.Name
-	named := func(c Check) bool { return c.Name == name }
-	switch {
-	case f.Expect.When == "always" && slices.ContainsFunc(f.of.Expect.Always, named):
-		return "{always: [" + name + "]}"
-	case f.Expect.When == "after-heal" && slices.ContainsFunc(f.of.Expect.AfterHeal, named):
-		return fmt.Sprintf("{after-heal: {within: %s, all: [%s]}}", f.of.Expect.Within, name)
-	case f.Expect.When == "report":
-		for _, b := range f.of.Expect.Report {
-			if b.Label() == name {
-				return "{report: {" + b.Figure + ": " + b.source.yaml() + "}}"
-			}
-		}
-	}
-	return ""
 }
 
 // span is a range of durations as a file has it.

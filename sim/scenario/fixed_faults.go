@@ -79,9 +79,11 @@ func (f *Fixed) linkFault(x fault.Fault) (word string, any bool) {
 	panic(fmt.Sprintf("scenario: %T has no word in a timeline", x))
 }
 
-// there are those of the names that are there.
+// there are those of the names that are there, as the client always is.
 func (f *Fixed) there(names []string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n != Client && !slices.Contains(f.Nodes, n) })
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+		return n != Client && !slices.Contains(f.Nodes, n)
+	})
 }
 
 // whole reports whether a power cut hits all nodes of its zones that are there, and
@@ -117,7 +119,8 @@ func (f *Fixed) between(verb string, p fault.Pairs, options ...string) (word str
 
 // links says which links: those between two sides, or from one to the other.
 func (f *Fixed) links(from, to []string, twoWay bool) (parts []string, any bool) {
-	any = len(from) > 0 && len(to) > 0
+	alone := len(from) == 1 && len(to) == 1 && from[0] == to[0] // a node has no link to itself
+	any = len(from) > 0 && len(to) > 0 && !alone
 	everybody := !slices.ContainsFunc(f.Nodes, func(n string) bool { return !slices.Contains(to, n) })
 	switch {
 	case twoWay && everybody && !slices.Contains(to, Client):
@@ -140,7 +143,12 @@ func (f *Fixed) partition(x fault.Partition) (word string, any bool) {
 
 func (f *Fixed) failpoint(x fault.Failpoint) (word string, any bool) {
 	parts := []string{"name: " + x.Point}
+	service, _, _ := strings.Cut(x.Point, "/")
 	nodes := f.there(x.Nodes)
+	if slices.Contains(f.of.roster.catalogue, service) { // nobody else comes there
+		runs := f.of.roster.services[service]
+		nodes = slices.DeleteFunc(nodes, func(n string) bool { return !slices.Contains(runs, n) })
+	}
 	if x.Nodes != nil {
 		parts = append(parts, "on: "+flow(nodes))
 	}
@@ -149,7 +157,12 @@ func (f *Fixed) failpoint(x fault.Failpoint) (word string, any bool) {
 		optional(x.Times > 0, fmt.Sprintf("times: %d", x.Times)),
 		optional(x.RestartAfter > 0, "restart-after: "+x.RestartAfter.String()),
 	})...)
-	return "failpoint: " + mappingOf(parts), x.Nodes == nil || len(nodes) > 0
+	return "failpoint: " + mappingOf(parts), x.Nodes == nil && f.comesTo(service) || len(nodes) > 0
+}
+
+// comesTo reports whether some node that is there comes to the failpoints of a service.
+func (f *Fixed) comesTo(service string) bool {
+	return !slices.Contains(f.of.roster.catalogue, service) || f.runsAny([]string{service})
 }
 
 func condition(c fault.Condition) []string {

@@ -35,17 +35,19 @@ func (m *momentDoc) decode(d *decoder, v *value) {
 
 // moment reads the value of the verb expect.
 func (b *builder) moment(word entry) *Moment {
-	before := len(b.errors)
+	before := b.failures
 	var doc momentDoc
 	doc.decode(b.decoder, word.value)
-	if len(b.errors) > before {
+	if word.value.kind == mapping && b.failures == before && len(doc.All) == 0 && len(doc.Report) == 0 {
+		b.fail(word.value, "add all: [CHECKS] or report: {FIGURE: VALUE}", "%s: within alone demands nothing", momentVerb)
+	}
+	if b.failures > before {
 		return nil
 	}
-	if len(doc.All) == 0 && len(doc.Report) == 0 {
+	if len(doc.All) == 0 && len(doc.Report) == 0 && word.value.kind != mapping {
 		b.fail(word.value, "write expect: [replicas-converged]", "%s: expected checks or figures, found %s", momentVerb, word.value)
 		return nil
 	}
-	b.knownFigures(doc.Report)
 	for _, bound := range doc.Report {
 		if bound.Within > 0 {
 			b.fail(bound.at, "write within beside report", "%s: a figure of a moment has no within of its own", bound.Figure)
@@ -55,6 +57,18 @@ func (b *builder) moment(word entry) *Moment {
 		_, settles := c.(check.OnSettled)
 		return settles
 	})}
+}
+
+// checkMoment checks the figures of a moment: their windows may speak of entries that come later in
+// the file.
+func (b *builder) checkMoment(e *Entry) {
+	b.knownFigures(e.moment.Report)
+	for i := range e.moment.Report {
+		bound := &e.moment.Report[i]
+		if last := e.At.Max + e.Jitter.Max + e.moment.Within; bound.Window.From >= last && last > 0 {
+			b.fail(bound.source.place("after"), "make it earlier than the moment", "%s: after is not before the moment at which it is expected (%s)", bound.Figure, last)
+		}
+	}
 }
 
 // Moments lists what is expected in the timeline.

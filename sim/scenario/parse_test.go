@@ -156,7 +156,7 @@ func TestEveryVerbsExampleParses(t *testing.T) {
 			continue
 		}
 		t.Run(w.Name, func(t *testing.T) {
-			s := parse(t, "duration: 10m\nnodes: [{name: core, count: 3, services: [], zone: east}, {name: monkey, count: 3, services: [], zone: west}]\n"+
+			s := parse(t, "duration: 10m\nnodes: [{name: core, count: 3, services: [], zone: east}, {name: monkey, count: 3, services: [monkey], zone: west}]\n"+
 				"timeline: [{at: 1s, "+w.Example+"}]\n")
 			require.NotEmpty(t, s.Plan(1))
 		})

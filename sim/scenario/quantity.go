@@ -20,6 +20,15 @@ func (d *decoder) text(v *value, what string) (string, bool) {
 	return v.text, true
 }
 
+// word is a text that is not empty.
+func (d *decoder) word(v *value, what string) string {
+	text, ok := d.text(v, what)
+	if ok && text == "" {
+		d.fail(v, "write a word", "%s: expected a word, found %s", what, v)
+	}
+	return text
+}
+
 func (d *decoder) boolean(v *value, what string) (on, ok bool) {
 	if v.kind == scalar && !v.quoted {
 		switch v.text {
@@ -114,7 +123,7 @@ func (d *decoder) duration(v *value, what string) time.Duration {
 
 func (d *decoder) signedDuration(v *value, what string) time.Duration {
 	if v.kind != scalar {
-		d.fail(v, durationHint, "%s: expected a duration, found %s", what, v)
+		d.fail(v, durationHint, "%s: expected a duration such as 30s, found %s", what, v)
 		return 0
 	}
 	return d.parseDuration(v, v.text, what)
@@ -127,7 +136,7 @@ func (d *decoder) parseDuration(v *value, text, what string) time.Duration {
 		if _, err := strconv.ParseFloat(text, 64); err == nil && len(text) < 12 {
 			hint = "add a unit: " + text + "s"
 		}
-		d.fail(v, hint, "%s: expected a duration, found %s", what, quote(text))
+		d.fail(v, hint, "%s: expected a duration such as 30s, found %s", what, quote(text))
 		return 0
 	}
 	if length.Abs() > durationMax || length == math.MinInt64 {
@@ -179,9 +188,9 @@ func (b *Bandwidth) decode(d *decoder, v *value) {
 type Loss float64
 
 func (l *Loss) decode(d *decoder, v *value) {
-	before := len(d.errors)
+	before := d.failures
 	var p Probability
-	if p.decode(d, v); len(d.errors) == before && float64(p) > fault.LossMax {
+	if p.decode(d, v); d.failures == before && float64(p) > fault.LossMax {
 		d.fail(v, "write at most 50%, or cut the link", "loss: %s is too much for any connection", v)
 	}
 	*l = Loss(p)

@@ -42,9 +42,10 @@ type Scenario struct {
 	Timeline []Entry
 	Expect   Expect
 
-	roster *roster
-	source *value // the file
-	text   []byte
+	roster   *roster
+	services map[string][]string // by figure that is bounded, those that it is about
+	source   *value              // the file
+	text     []byte
 }
 
 // Text is what is in the file. It is not to be changed.

@@ -56,7 +56,7 @@ func TestDrawsCoverEverybodyAndKeepTheirNumber(t *testing.T) {
 		`{pick: {one-of: monkey-*}}`:                                            1,
 		`{on: {one-of: monkey-*}, lose-disk: true}`:                             1,
 		`{one-of: monkey-*, restart-after: 3s}`:                                 1,
-		`{random: monkey}`:                                                      1,
+		`{one-of: monkey}`:                                                      1,
 		`{some-of: monkey-*, count: 4}`:                                         4,
 		`{on: {pick: {some-of: monkey-*, count: 4}}}`:                           4,
 		`[{one-of: ["monkey-[1-6]"]}, {one-of: ["monkey-[7-9]", "monkey-1?"]}]`: 2,

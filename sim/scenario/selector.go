@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/taucloud/tau/sim/fault"
 )
@@ -27,7 +26,7 @@ type Selector struct {
 	count   int       // this many
 }
 
-// selectorKeys are the keys of a selector that is a mapping.
+// selectorKeys are the keys of a selector that is a mapping, but for those by state.
 var selectorKeys = []string{"pick", "one-of", "some-of", "count", "random", "all-but", "running", "zone", "by"}
 
 const selectorHint = `write a name (core-1), a glob (core-*), a list of them, or {one-of: monkey-*}`
@@ -59,129 +58,133 @@ func (s *Selector) decodePattern(d *decoder, v *value) {
 	}
 }
 
+// ways are the keys of which a selection has exactly one.
+func (d *decoder) ways() []string {
+	return append([]string{"pick", "one-of", "some-of", "random", "all-but", "running", "zone"}, d.stateKeys()...)
+}
+
 func (s *Selector) decodeKeys(d *decoder, v *value) {
-	s.count = 1
-	for _, e := range v.entries {
-		switch key := e.key.text; key {
-		case "pick", "one-of", "some-of", "random":
-			if s.of != nil {
-				d.fail(e.key, "keep one of them", "%s beside another way to pick", quote(key))
-			}
-			s.decodePick(d, e)
-		case "count":
-			if n, ok := d.integer(e.value, key); ok && (n < 1 || n > NodesMax) {
-				d.fail(e.value, "", "count: expected 1 to %d, found %d", NodesMax, n)
-			} else if ok {
-				s.count = int(n)
-			}
-		case "all-but":
-			s.allBut = new(Selector)
-			s.allBut.decode(d, e.value)
-		case "running":
-			s.running, _ = d.text(e.value, key)
-			s.at = *e.value
-		case "by":
-			if !slices.ContainsFunc(qualityWords, func(word string) bool { return v.get(word) != nil }) {
-				d.fail(e.key, "write {busiest: monkey-*, by: ...}", "by without busiest, least-loaded or slowest")
-			}
-		case "zone":
-			s.zone, _ = d.text(e.value, key)
-			s.at = *e.value
-		default:
-			if slices.Contains(d.stateKeys(), key) {
-				s.decodeState(d, e, v)
-				continue
-			}
-			d.unknown(e.key, "key", "in a selection of nodes", append(slices.Clone(selectorKeys), d.stateKeys()...))
-		}
-	}
-	if s.of == nil && s.allBut == nil && s.running == "" && s.zone == "" && s.state == nil && len(d.errors) == 0 {
-		d.fail(v, selectorHint, "expected a selection of nodes")
-	}
-	if s.state != nil {
-		s.state.count = s.count
-	} else if v.get("count") != nil && s.of == nil {
-		d.fail(v, "write {some-of: monkey-*, count: 2}", "count without some-of")
+	way := s.decodeWay(d, v)
+	s.decodeCount(d, v, way)
+	if by := v.get("by"); by != nil && !slices.Contains(qualityWords, way) {
+		d.fail(by, "write {busiest: monkey-*, by: ...}", "by without busiest, least-loaded or slowest")
 	}
 }
 
-// decodePick reads one-of and its relatives. "pick" is an optional wrapper: {pick: {one-of:
-// monkey-*}}; {random: 2} picks two of all.
-func (s *Selector) decodePick(d *decoder, e entry) {
-	if e.key.text == "pick" && e.value.kind == mapping {
-		inner := Selector{}
-		inner.decode(d, e.value)
-		inner.at = *e.value
-		*s = inner
-		return
-	}
-	s.of = new(Selector)
-	if n, err := parseInt(e.value.text); e.key.text == "random" && e.value.kind == scalar && err == nil {
-		if n < 1 || n > NodesMax {
-			d.fail(e.value, "", "random: expected 1 to %d, found %d", NodesMax, n)
+// decodeWay reads the one key that says how to select, and returns it.
+func (s *Selector) decodeWay(d *decoder, v *value) (way string) {
+	before := d.failures
+	ways := d.ways()
+	for _, e := range v.entries {
+		key := e.key.text
+		switch {
+		case key == "count" || key == "by":
+		case !slices.Contains(ways, key):
+			d.unknown(e.key, "key", "in a selection of nodes", append(ways, "count", "by"))
+		case way != "":
+			d.fail(e.key, "keep one of them, or nest them: {one-of: {running: patrick}}", "%s beside %s: two ways to select nodes", quote(key), quote(way))
+		default:
+			way = key
+			s.decodeBy(d, e, v)
 		}
-		s.of.at, s.of.pattern, s.count = *e.value, "*", int(n)
+	}
+	if way == "" && d.failures == before {
+		d.fail(v, selectorHint, "expected a selection of nodes")
+	}
+	return way
+}
+
+func (s *Selector) decodeBy(d *decoder, e entry, whole *value) {
+	switch key := e.key.text; key {
+	case "pick":
+		s.decodePick(d, e)
+	case "one-of", "some-of":
+		s.of, s.count = new(Selector), 1
+		s.of.decode(d, e.value)
+	case "random":
+		s.of = &Selector{at: *e.value, pattern: "*"}
+		if n, ok := d.integer(e.value, key); ok && (n < 1 || n > NodesMax) {
+			d.fail(e.value, "write {random: 2}", "random: expected 1 to %d, found %d", NodesMax, n)
+		} else if ok {
+			s.count = int(n)
+		}
+	case "all-but":
+		s.allBut = new(Selector)
+		s.allBut.decode(d, e.value)
+	case "running":
+		s.running, s.at = d.word(e.value, key), *e.value
+	case "zone":
+		s.zone, s.at = d.word(e.value, key), *e.value
+	default:
+		s.decodeState(d, e, whole)
+	}
+}
+
+// decodePick reads pick, which wraps another selection by lot, {pick: {one-of: monkey-*}}, or
+// means one of some nodes.
+func (s *Selector) decodePick(d *decoder, e entry) {
+	if e.value.kind == mapping {
+		s.decode(d, e.value)
 		return
 	}
+	s.of, s.count = new(Selector), 1
 	s.of.decode(d, e.value)
 }
 
-// roster is the nodes that selectors select from.
-type roster struct {
-	names    []string // without the client and strangers
-	outside  []string // strangers
-	exists   map[string]bool
-	group    map[string][]string
-	services map[string][]string // service to nodes
-	zones    map[string][]string // zone to nodes
-
-	state    State       // in a run; nil before it
-	chosen   *[][]string // what selectors by state have answered in it
-	replay   [][]string  // what they answer again
-	replayed bool
-}
-
-// check reports names that select nothing.
-func (s *Selector) check(d *decoder, r *roster) {
-	for i := range s.union {
-		s.union[i].check(d, r)
+// decodeCount reads count, which only some ways take.
+func (s *Selector) decodeCount(d *decoder, v *value, way string) {
+	at := v.get("count")
+	takes := way == "some-of" || s.state != nil && way != "pick"
+	switch {
+	case at == nil && way == "some-of":
+		d.fail(v, "add count: 2, or write one-of", "some-of without count: how many?")
+	case at == nil || way == "":
+		return
+	case !takes && way != "one-of":
+		d.fail(at, "write {some-of: monkey-*, count: 2}", "%s takes no count", way)
+		return
 	}
-	for _, inner := range []*Selector{s.of, s.allBut} {
-		if inner != nil {
-			inner.check(d, r)
-		}
+	if at == nil {
+		return
 	}
-	if s.pattern != "" && len(r.match(s.pattern)) == 0 {
-		d.fail(&s.at, suggest(s.pattern, r.known()), "no node is called %s", quote(s.pattern))
-	}
-	if s.running != "" && len(r.services[s.running]) == 0 {
-		d.fail(&s.at, "services on nodes: "+list(r.serviceNames()), "no node runs service %s", quote(s.running))
-	}
-	if s.zone != "" && len(r.zones[s.zone]) == 0 {
-		d.fail(&s.at, suggest(s.zone, sortedKeys(r.zones)), "no node is in zone %s", quote(s.zone))
-	}
-	if s.state != nil {
-		s.checkState(d, r)
-	}
-	if s.of != nil && s.count > 1 {
-		if n := len(s.of.all(r)); n > 0 && n < s.count {
-			d.fail(&s.at, fmt.Sprintf("pick at most %d", n), "picks %d nodes of %d", s.count, n)
-		}
+	n, ok := d.integer(at, "count")
+	switch {
+	case !ok:
+	case n < 1 || n > NodesMax:
+		d.fail(at, "write 1 or more", "count: expected 1 to %d, found %d", NodesMax, n)
+	case way == "one-of" && n > 1:
+		d.fail(at, fmt.Sprintf("write some-of with count: %d", n), "one-of picks one, not %d", n)
+	case s.state != nil:
+		s.state.count = int(n)
+	default:
+		s.count = int(n)
 	}
 }
 
 // all is every node that the selector could select, in order.
 func (s *Selector) all(r *roster) []string {
-	if s.of != nil {
+	switch {
+	case !s.draws():
+		return s.nodes(r, fault.Draw{})
+	case s.of != nil:
 		return s.of.all(r)
-	}
-	if s.state != nil && s.state.of != nil {
+	case s.state != nil && s.state.of != nil:
 		return s.state.of.all(r)
-	}
-	if s.state != nil {
+	case s.state != nil || s.allBut != nil:
 		return r.names
 	}
-	return s.nodes(r, fault.Draw{})
+	any := map[string]bool{}
+	for i := range s.union {
+		for _, name := range s.union[i].all(r) {
+			any[name] = true
+		}
+	}
+	return r.inOrder(any)
+}
+
+// draws reports whether it takes a draw, or a look at the world, to know the nodes.
+func (s *Selector) draws() bool {
+	return s.of != nil || s.state != nil || s.allBut != nil && s.allBut.draws() || slices.ContainsFunc(s.union, func(u Selector) bool { return u.draws() })
 }
 
 // nodes selects, in the order of the scenario.
@@ -208,58 +211,3 @@ func (s *Selector) nodes(r *roster, draw fault.Draw) []string {
 	}
 	return r.inOrder(selected)
 }
-
-func (r *roster) inOrder(selected map[string]bool) (out []string) {
-	for _, name := range slices.Concat(r.names, r.outside, []string{Client}) {
-		if selected[name] {
-			out = append(out, name)
-		}
-	}
-	return out
-}
-
-func (r *roster) without(names []string) []string {
-	gone := make(map[string]bool, len(names))
-	for _, n := range names {
-		gone[n] = true
-	}
-	return slices.DeleteFunc(slices.Clone(r.names), func(n string) bool { return gone[n] })
-}
-
-// match finds nodes by name, group or glob. A group of one node answers to
-// both forms of its name.
-func (r *roster) match(pattern string) (out []string) {
-	if pattern == Client {
-		return []string{Client}
-	}
-	if !strings.ContainsAny(pattern, `*?[\`) {
-		if r.exists[pattern] {
-			return []string{pattern}
-		}
-		if group := r.group[pattern]; group != nil {
-			return group
-		}
-		if first, ok := strings.CutSuffix(pattern, "-1"); ok && len(r.group[first]) == 1 {
-			return r.group[first]
-		}
-		return nil
-	}
-	for _, name := range r.names {
-		one, _ := path.Match(pattern, name)
-		if alone := len(r.group[name]) == 1; alone && !one {
-			one, _ = path.Match(pattern, name+"-1")
-		}
-		if one {
-			out = append(out, name)
-		}
-	}
-	return out
-}
-
-// known lists groups before nodes: a large group's nodes would hide them.
-func (r *roster) known() []string {
-	words := slices.DeleteFunc(sortedKeys(r.group), func(group string) bool { return r.exists[group] })
-	return append(slices.Concat(words, r.names, r.outside), Client)
-}
-
-func (r *roster) serviceNames() []string { return sortedKeys(r.services) }

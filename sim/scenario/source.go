@@ -70,6 +70,14 @@ func (v *value) get(key string) *value {
 	return nil
 }
 
+// place is the value of a key, for messages, or the mapping itself if it has none.
+func (v *value) place(key string) *value {
+	if at := v.get(key); at != nil {
+		return at
+	}
+	return v
+}
+
 // path follows keys from one mapping to the next, nil if one is missing. v may be
 // nil.
 func (v *value) path(keys []string) *value {

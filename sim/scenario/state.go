@@ -98,22 +98,23 @@ func (d *decoder) stateKeys() (keys []string) {
 
 // decodeState reads {busiest: NODES, by: QUALITY}, or {holder-of: {...}}.
 func (s *Selector) decodeState(d *decoder, e entry, whole *value) {
-	if s.state != nil {
-		d.fail(e.key, "keep one of them", "%s beside another way to pick", quote(e.key.text))
-		return
-	}
 	s.state = &byState{word: e.key.text, count: 1}
 	s.at = *e.key
 	d.stateful = append(d.stateful, e.key)
 	if i := slices.IndexFunc(d.places, func(p Place) bool { return p.Name == e.key.text }); i >= 0 {
 		s.state.place, s.state.params = &d.places[i], d.places[i].Params()
-		d.into(e.value, reflect.ValueOf(s.state.params).Elem(), e.key.text)
+		if params := reflect.ValueOf(s.state.params).Elem(); len(fieldsOf(params.Type())) > 0 || len(e.value.entries) > 0 {
+			d.into(e.value, params, e.key.text)
+		}
+		if e.value.kind == null {
+			d.fail(e.key, "for example "+d.places[i].Example, "%s: expected to be told of what", e.key.text)
+		}
 		return
 	}
 	s.state.of = new(Selector)
 	s.state.of.decode(d, e.value)
 	if by := whole.get("by"); by != nil {
-		s.state.quality, _ = d.text(by, "by")
+		s.state.quality = d.word(by, "by")
 	}
 }
 
@@ -123,7 +124,6 @@ func (s *Selector) checkState(d *decoder, r *roster) {
 	if st.place != nil {
 		return
 	}
-	st.of.check(d, r)
 	candidates := st.of.all(r)
 	runBy := func(q Quality) bool {
 		return q.Service == "" || len(candidates) > 0 && !slices.ContainsFunc(candidates, func(n string) bool { return !slices.Contains(r.services[q.Service], n) })

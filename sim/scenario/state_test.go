@@ -75,11 +75,11 @@ func TestSelectorsByState(t *testing.T) {
 		"crash: {busiest: core, by: versions}":                      "crash core-1",
 		"crash: {busiest: {running: patrick}, by: pushes.accepted}": "crash core-2",
 		"crash: {holder-of: {branch: main}}":                        "crash monkey-3",
-		"crash: {holder-of: {}, count: 2}":                          "crash monkey-3 monkey-1",
+		"crash: {holder-of: {branch: main}, count: 2}":              "crash monkey-3 monkey-1",
 		"crash: {holder-of: {branch: other}}":                       "crash nobody",
 		"crash: {one-of: {busiest: monkey-*, count: 1}}":            "crash monkey-2",
 		"partition: [[{busiest: monkey-*}], [\"*\"]]":               "partition monkey-2 | core-1 core-2 monkey-1 monkey-3",
-		"isolate: {all-but: {holder-of: {}}}":                       "isolate core-1 core-2 monkey-1 monkey-2",
+		"isolate: {all-but: {holder-of: {branch: main}}}":           "isolate core-1 core-2 monkey-1 monkey-2",
 	} {
 		faults, _ := hits(t, entry, 1, m)
 		require.Equal(t, []string{want}, faults, entry)
@@ -107,7 +107,7 @@ func TestTiesAreDrawn(t *testing.T) {
 
 // TestWhatWasSelectedIsWrittenOut: a plan that has happened needs no state again.
 func TestWhatWasSelectedIsWrittenOut(t *testing.T) {
-	text := stateCloud + "  - {at: 1s, every: 10s, times: 2, crash: {busiest: monkey-*}, for: 2s..5s}\n  - {at: 2s, partition: [[{busiest: monkey-*}], [{holder-of: {}}]]}\n"
+	text := stateCloud + "  - {at: 1s, every: 10s, times: 2, crash: {busiest: monkey-*}, for: 2s..5s}\n  - {at: 2s, partition: [[{busiest: monkey-*}], [{holder-of: {branch: main}}]]}\n"
 	s, err := Parse("test.yaml", []byte(text), stateWords())
 	require.NoError(t, err)
 	m := moment{values: map[string]float64{"jobs.running monkey-1": 1}, places: map[string][]string{"main": {"monkey-3"}}}
@@ -139,7 +139,7 @@ func TestBadSelectorsByState(t *testing.T) {
 		"crash: {on: {busyest: monkey}}":                    "unknown key \"busyest\" in a selection of nodes\n    hint: did you mean \"busiest\"?",
 		"crash: {holder-of: {brunch: main}}":                "unknown key \"brunch\" in holder-of\n    hint: did you mean \"branch\"?",
 		"crash: {one-of: monkey, by: jobs.running}":         "by without busiest, least-loaded or slowest\n    hint: write {busiest: monkey-*, by: ...}",
-		"crash: {busiest: monkey, least-loaded: monkey}":    "\"least-loaded\" beside another way to pick\n    hint: keep one of them",
+		"crash: {busiest: monkey, least-loaded: monkey}":    "\"least-loaded\" beside \"busiest\": two ways to select nodes\n    hint: keep one of them, or nest them",
 		"crash: {busiest: monkey, by: jobs.running, of: 3}": "unknown key \"of\" in crash\n    hint: did you mean \"on\"?",
 	} {
 		_, err := Parse("test.yaml", []byte(stateCloud+"  - {at: 1s, "+entry+"}\n"), stateWords())

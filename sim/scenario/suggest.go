@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -19,39 +18,32 @@ func suggest(word string, known []string) string {
 	if len(known) == 0 {
 		return "there are none"
 	}
-	if len(word) <= 64 {
-		best, bestDistance := "", 1+max(1, len(word)/3)
-		for _, k := range known {
-			if d := distance(strings.ToLower(word), strings.ToLower(k)); d < bestDistance {
-				best, bestDistance = k, d
-			}
-		}
-		if best != "" {
-			return didYouMean(best)
-		}
-		for _, k := range known {
-			if len(word) >= 3 && strings.Contains(k, word) {
-				return didYouMean(k)
-			}
-		}
+	if best, close := closest(word, known); close {
+		return didYouMean(best)
 	}
 	return "known: " + list(known)
 }
 
-// isClose reports whether one of the known words is close to a word.
-func isClose(word string, known []string) bool {
-	return strings.HasPrefix(suggest(word, known), "did you mean ")
-}
-
-// misspelt reports whether a mapping has an unknown key that was probably meant
-// to be key: then it is not missing as well.
-func misspelt(v *value, key string, known []string) bool {
-	for _, e := range v.entries {
-		if !slices.Contains(known, e.key.text) && suggest(e.key.text, known) == didYouMean(key) {
-			return true
+// closest is the known word that was probably meant, if one is close.
+func closest(word string, known []string) (best string, close bool) {
+	if len(word) > 64 {
+		return "", false
+	}
+	bestDistance := 1 + max(1, len(word)/3)
+	for _, k := range known {
+		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < bestDistance {
+			best, bestDistance = k, d
 		}
 	}
-	return false
+	if best != "" {
+		return best, true
+	}
+	for _, k := range known {
+		if len(word) >= 3 && strings.Contains(k, word) {
+			return k, true
+		}
+	}
+	return "", false
 }
 
 func didYouMean(word string) string { return fmt.Sprintf("did you mean %q?", word) }

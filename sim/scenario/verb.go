@@ -17,6 +17,11 @@ type verb struct {
 	short func(*value) *value
 	// steps bounds into how many faults it unfolds in length; nil is one.
 	steps func(params any, length time.Duration, r *roster) int
+	// span bounds how long after its begin the last of a fixed number of faults begins; nil: all
+	// begin at once, or are spread over the time that there is.
+	span func(params any, r *roster) time.Duration
+	// earliest is how long after its begin the first fault of a plan happens at the soonest; nil: at once.
+	earliest func(params any) time.Duration
 	// faults is one occurrence, At counted from it. length is the entry's for,
 	// drawn, zero if it has none; rest is the time to the end.
 	faults func(params any, o occurrence) []fault.Timed
@@ -60,7 +65,7 @@ type checks interface {
 }
 
 func (b *builder) verbParams(v *verb, word entry) any {
-	before := len(b.errors)
+	before := b.failures
 	params := v.params()
 	keys := keysOf(reflect.TypeOf(params).Elem())
 	at := normal(v, word, keys, append(b.stateKeys(), selectorKeys...))
@@ -69,7 +74,7 @@ func (b *builder) verbParams(v *verb, word entry) any {
 		return params
 	}
 	b.into(at, reflect.ValueOf(params).Elem(), v.name)
-	if c, ok := params.(checks); ok && len(b.errors) == before {
+	if c, ok := params.(checks); ok && b.failures == before {
 		c.check(b.decoder, at, b.scenario.roster)
 	}
 	for _, e := range b.errors[before:] {

@@ -1,8 +1,6 @@
 package scenario
 
 import (
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/taucloud/tau/sim/fault"
@@ -26,13 +24,13 @@ var verbs = []verb{
 		example: "restart: core-1", short: shortFor("on"),
 		params: func() any { return &nodesParams{} }, faults: onNodes(func(n []string) fault.Fault { return fault.Restart{Nodes: n} })},
 	{name: "rolling-restart", doc: "restarts nodes one after the other", lasts: never,
-		example: `rolling-restart: {on: "*", gap: 10s}`, short: shortFor("on"), steps: rollingSteps,
+		example: `rolling-restart: {on: "*", gap: 10s}`, short: shortFor("on"), steps: rollingSteps, span: rollingSpan,
 		params: func() any { return &rollingParams{Gap: fault.Range{Min: 5 * time.Second, Max: 5 * time.Second}} }, faults: rollingFaults},
 	{name: "crash-loop", doc: "crashes each node again and again", lasts: over,
-		example: "crash-loop: {on: core-1, up: 5s..10s, down: 1s..3s}, for: 1m", short: shortFor("on"), steps: loopSteps,
+		example: "crash-loop: {on: core-1, up: 5s..10s, down: 1s..3s}, for: 1m", short: shortFor("on"), steps: loopSteps, earliest: func(p any) time.Duration { return p.(*loopParams).Up.Min },
 		params: func() any { return &loopParams{Up: seconds(5, 15), Down: seconds(1, 5)} }, faults: loopFaults},
 	{name: "churn", doc: "crashes nodes by lot, about count of them being down at any time", lasts: over,
-		example: "churn: {on: monkey-*, count: 2, up: 5s..20s, down: 5s..15s}, for: 3m", short: shortFor("on"), steps: churnSteps,
+		example: "churn: {on: monkey-*, count: 2, up: 5s..20s, down: 5s..15s}, for: 3m", short: shortFor("on"), steps: churnSteps, earliest: func(p any) time.Duration { return p.(*churnParams).Up.Min },
 		params: func() any { return &churnParams{Count: 1, Up: seconds(5, 20), Down: seconds(5, 15)} }, faults: churnFaults},
 	{name: "pause", doc: "freezes nodes whole; what arrives for them waits", lasts: until,
 		example: "pause: core-1", short: shortFor("on"),
@@ -49,19 +47,19 @@ var verbs = []verb{
 		params: func() any { return &partitionParams{} }, faults: partitionFaults},
 	{name: "isolate", doc: "cuts each node off from all others", lasts: until,
 		example: "isolate: core-1", short: shortFor("on"),
-		params: func() any { return &nodesParams{} }, faults: isolateFaults},
+		params: func() any { return &isolateParams{} }, faults: isolateFaults},
 	{name: "cut", doc: "loses everything on links", lasts: until,
 		example: "cut: {from: core-1, to: core-2}", short: shortLinks,
 		params: func() any { return &linkParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Cut{Pairs: p} })},
 	{name: "mend", doc: "ends all cuts and partitions of links", lasts: never,
 		example: `mend: "*"`, short: shortLinks,
-		params: func() any { return &linkParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Mend{Pairs: withClient(p)} })},
+		params: func() any { return &endParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Mend{Pairs: withClient(p)} })},
 	{name: "hold", doc: "keeps what travels on links; it arrives, in order, when the hold ends", lasts: until,
 		example: "hold: {from: core-1, to: monkey-*}", short: shortLinks,
 		params: func() any { return &linkParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Hold{Pairs: p} })},
 	{name: "release", doc: "ends all holds of links", lasts: never,
 		example: `release: "*"`, short: shortLinks,
-		params: func() any { return &linkParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Release{Pairs: withClient(p)} })},
+		params: func() any { return &endParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Release{Pairs: withClient(p)} })},
 	{name: "reset", doc: "ends the connections between nodes once; they may dial again", lasts: never,
 		example: "reset: [core-1, core-2]", short: shortLinks,
 		params: func() any { return &linkParams{} }, faults: onLinks(func(p fault.Pairs) fault.Fault { return fault.Reset{Pairs: p} })},
@@ -72,7 +70,7 @@ var verbs = []verb{
 		example: "slow-link: {on: core-1, latency: 1s..3s, bandwidth: 64kB/s}",
 		params:  func() any { return &slowParams{} }, faults: slowFaults},
 	{name: "flaky-link", doc: "resets the connections on links again and again", lasts: over,
-		example: "flaky-link: {between: [core-*, monkey-*], every: 2s..8s}, for: 1m", short: shortLinks, steps: flakySteps,
+		example: "flaky-link: {between: [core-*, monkey-*], every: 2s..8s}, for: 1m", short: shortLinks, steps: flakySteps, earliest: func(p any) time.Duration { return p.(*flakyParams).Every.Min },
 		params: func() any { return &flakyParams{Every: seconds(2, 10)} }, faults: flakyFaults},
 
 	{name: "duplicate", doc: "delivers requests, notes and publications on links twice, the second time later and perhaps after others; the answer to a second request is dropped", lasts: until,
@@ -105,172 +103,4 @@ func millis(lo, hi int) fault.Range {
 
 func seconds(lo, hi int) fault.Range {
 	return fault.Range{Min: time.Duration(lo) * time.Second, Max: time.Duration(hi) * time.Second}
-}
-
-type nodesParams struct {
-	On *Selector `yaml:"on" doc:"nodes"`
-}
-
-func (p *nodesParams) check(d *decoder, at *value, r *roster) { checkOn(d, p.On, at, r) }
-
-func onNodes(make func([]string) fault.Fault) func(any, occurrence) []fault.Timed {
-	return func(params any, o occurrence) []fault.Timed {
-		return o.one(make(o.nodes(params.(*nodesParams).On)))
-	}
-}
-
-func onLinks(make func(fault.Pairs) fault.Fault) func(any, occurrence) []fault.Timed {
-	return func(params any, o occurrence) []fault.Timed {
-		return o.one(make(params.(*linkParams).pairs(o.roster, o.draw)))
-	}
-}
-
-// withClient includes the client where all links of nodes are meant: ending faults must also end
-// those of the client.
-func withClient(p fault.Pairs) fault.Pairs {
-	if p.TwoWay {
-		p.To = append(slices.Clone(p.To), Client)
-	}
-	return p
-}
-
-type crashParams struct {
-	On           *Selector   `yaml:"on" doc:"nodes"`
-	RestartAfter fault.Range `yaml:"restart-after" doc:"the same as for"`
-	LoseDisk     bool        `yaml:"lose-disk" doc:"empties the disks as well"`
-}
-
-func (p *crashParams) check(d *decoder, at *value, r *roster) { checkOn(d, p.On, at, r) }
-
-func crashFaults(params any, o occurrence) []fault.Timed {
-	p := params.(*crashParams)
-	if o.length == 0 && p.RestartAfter.Max > 0 {
-		o.length = o.draw.Fork("restart-after").Between(p.RestartAfter.Min, p.RestartAfter.Max)
-	}
-	return o.one(fault.Crash{Nodes: o.nodes(p.On), LoseDisk: p.LoseDisk})
-}
-
-// zoneSeparator is between the zones of one power cut.
-const zoneSeparator = ", "
-
-type powerParams struct {
-	Zone []string `yaml:"zone" doc:"a zone, or a list of them"`
-}
-
-func (p *powerParams) check(d *decoder, at *value, r *roster) {
-	if len(p.Zone) == 0 {
-		d.fail(at, "", "power: zone is missing")
-	}
-	zones := at.get("zone")
-	for i, zone := range p.Zone {
-		if len(r.zones[zone]) > 0 {
-			continue
-		}
-		place := zones
-		if zones.kind == sequence {
-			place = zones.items[i]
-		}
-		d.fail(place, suggest(zone, sortedKeys(r.zones)), "no node is in zone %s", quote(zone))
-	}
-}
-
-func powerFaults(params any, o occurrence) []fault.Timed {
-	zones := params.(*powerParams).Zone
-	nodes := map[string]bool{}
-	for _, zone := range zones {
-		for _, name := range o.roster.zones[zone] {
-			nodes[name] = true
-		}
-	}
-	return o.one(fault.Crash{Nodes: o.roster.inOrder(nodes), Zone: strings.Join(zones, zoneSeparator)})
-}
-
-type rollingParams struct {
-	On   *Selector   `yaml:"on" doc:"nodes, restarted in their order"`
-	Gap  fault.Range `yaml:"gap" doc:"from one restart to the next; default 5s"`
-	Down fault.Range `yaml:"down" doc:"how long each stays down; default: as short as it can"`
-}
-
-func (p *rollingParams) check(d *decoder, at *value, r *roster) { checkOn(d, p.On, at, r) }
-
-func rollingSteps(params any, _ time.Duration, r *roster) int {
-	return len(params.(*rollingParams).On.all(r))
-}
-
-func rollingFaults(params any, o occurrence) []fault.Timed {
-	p := params.(*rollingParams)
-	return fault.RollingRestart{Nodes: o.nodes(p.On), Gap: p.Gap, Down: p.Down}.Unfold(o.draw)
-}
-
-type loopParams struct {
-	On   *Selector   `yaml:"on" doc:"nodes"`
-	Up   fault.Range `yaml:"up" doc:"how long a node runs; default 5s..15s"`
-	Down fault.Range `yaml:"down" doc:"how long it is down; default 1s..5s"`
-}
-
-func (p *loopParams) check(d *decoder, at *value, r *roster) {
-	checkOn(d, p.On, at, r)
-	checkCycle(d, at, p.Up, p.Down)
-}
-
-// checkCycle bounds the number of faults that a plan unfolds into.
-func checkCycle(d *decoder, at *value, parts ...fault.Range) {
-	sum := time.Duration(0)
-	for _, r := range parts {
-		sum += r.Min
-	}
-	if sum < time.Millisecond {
-		d.fail(at, "", "repeats without a pause: expected at least 1ms")
-	}
-}
-
-func loopSteps(params any, length time.Duration, r *roster) int {
-	p := params.(*loopParams)
-	return len(p.On.all(r)) * rounds(length, p.Up.Min+p.Down.Min)
-}
-
-// rounds is how often a cycle of at least period fits into length.
-func rounds(length, period time.Duration) int {
-	return int(min(1+length/max(period, time.Millisecond), StepsMax+1))
-}
-
-func loopFaults(params any, o occurrence) []fault.Timed {
-	p := params.(*loopParams)
-	return fault.CrashLoop{Nodes: o.nodes(p.On), Up: p.Up, Down: p.Down, For: o.total()}.Unfold(o.draw)
-}
-
-type churnParams struct {
-	On       *Selector   `yaml:"on" doc:"nodes to draw from"`
-	Count    int         `yaml:"count" doc:"how many places of failure; default 1"`
-	Up       fault.Range `yaml:"up" doc:"between two failures in one place; default 5s..20s"`
-	Down     fault.Range `yaml:"down" doc:"how long a node is down; default 5s..15s"`
-	LoseDisk bool        `yaml:"lose-disk" doc:"empties the disks as well"`
-}
-
-func (p *churnParams) check(d *decoder, at *value, r *roster) {
-	checkOn(d, p.On, at, r)
-	checkCycle(d, at, p.Up, p.Down)
-	if p.Count < 1 || p.Count > NodesMax {
-		d.fail(at, "", "count: expected 1 to %d, found %d", NodesMax, p.Count)
-	}
-}
-
-func churnSteps(params any, length time.Duration, _ *roster) int {
-	p := params.(*churnParams)
-	return p.Count * rounds(length, p.Up.Min+p.Down.Min)
-}
-
-func churnFaults(params any, o occurrence) []fault.Timed {
-	p := params.(*churnParams)
-	return fault.Churn{Nodes: o.nodes(p.On), Count: p.Count, Up: p.Up, Down: p.Down, For: o.total(), LoseDisk: p.LoseDisk}.Unfold(o.draw)
-}
-
-type healParams struct {
-	What string `yaml:"what" doc:"all, the only choice"`
-}
-
-func (p *healParams) check(d *decoder, at *value, _ *roster) {
-	if p.What != "all" && p.What != "true" && p.What != "*" {
-		d.fail(at, "write heal: all; to end one kind of fault, use mend, release, resume or start", "heal: expected all, found %s", quote(p.What))
-	}
 }

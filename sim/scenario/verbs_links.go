@@ -28,6 +28,36 @@ func (p *partitionParams) check(d *decoder, at *value, r *roster) {
 		d.fail(at, "", `partition: two groups are "*", everybody else`)
 	}
 	p.checkOverlap(d, r)
+	p.checkRest(d, r)
+}
+
+// checkRest reports that nobody is left for "*".
+func (p *partitionParams) checkRest(d *decoder, r *roster) {
+	if r.unknown() {
+		return
+	}
+	named, drawn := map[string]bool{}, 0
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		switch {
+		case g.isRest():
+		case g.draws():
+			drawn = max(drawn, g.least(r))
+		default:
+			for _, name := range g.all(r) {
+				named[name] = true
+			}
+		}
+	}
+	delete(named, Client)
+	if max(len(named), drawn) < len(r.names) {
+		return
+	}
+	for i := range p.Groups {
+		if p.Groups[i].isRest() {
+			d.fail(&p.Groups[i].at, "leave some nodes to it", `partition: nobody is left for "*"`)
+		}
+	}
 }
 
 // checkOverlap reports a node that is surely in two groups.
@@ -53,11 +83,6 @@ func (s *Selector) isRest() bool {
 	return s.pattern == "*" || len(s.union) == 1 && s.union[0].isRest()
 }
 
-// draws reports whether the nodes are chosen by lot.
-func (s *Selector) draws() bool {
-	return s.of != nil || s.state != nil || s.allBut != nil && s.allBut.draws() || slices.ContainsFunc(s.union, func(u Selector) bool { return u.draws() })
-}
-
 func partitionFaults(params any, o occurrence) []fault.Timed {
 	p := params.(*partitionParams)
 	groups := make([][]string, len(p.Groups))
@@ -78,8 +103,22 @@ func partitionFaults(params any, o occurrence) []fault.Timed {
 	return o.one(fault.Partition{Groups: groups})
 }
 
+// isolateParams are of nodes that others can be cut off from.
+type isolateParams struct {
+	On *Selector `yaml:"on" doc:"nodes"`
+}
+
+func (p *isolateParams) check(d *decoder, at *value, r *roster) {
+	before := d.failures
+	checkOn(d, p.On, at, r)
+	links := linkParams{On: p.On}
+	if d.failures == before && !r.unknown() && !links.links(r) {
+		d.fail(at, "add nodes, or cut the client off: cut: [client, core]", "isolate: there is no other node to be cut off from")
+	}
+}
+
 func isolateFaults(params any, o occurrence) []fault.Timed {
-	nodes := o.nodes(params.(*nodesParams).On)
+	nodes := o.nodes(params.(*isolateParams).On)
 	return o.one(fault.Isolate{Pairs: fault.Pairs{From: nodes, To: o.roster.names, TwoWay: true}})
 }
 
@@ -118,4 +157,22 @@ func flakySteps(params any, length time.Duration, r *roster) int {
 func flakyFaults(params any, o occurrence) []fault.Timed {
 	p := params.(*flakyParams)
 	return fault.Flaky{Pairs: p.pairs(o.roster, o.draw), Every: p.Every, For: o.total()}.Unfold(o.draw)
+}
+
+func onLinks(make func(fault.Pairs) fault.Fault) func(any, occurrence) []fault.Timed {
+	return func(params any, o occurrence) []fault.Timed {
+		links := params.(interface {
+			pairs(*roster, fault.Draw) fault.Pairs
+		})
+		return o.one(make(links.pairs(o.roster, o.draw)))
+	}
+}
+
+// withClient includes the client where all links of nodes are meant: ending faults must also end
+// those of the client.
+func withClient(p fault.Pairs) fault.Pairs {
+	if p.TwoWay {
+		p.To = append(slices.Clone(p.To), Client)
+	}
+	return p
 }

@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/node/fail"
@@ -46,14 +48,14 @@ func driftFaults(params any, o occurrence) []fault.Timed {
 
 type diskParams struct {
 	On           *Selector   `yaml:"on" doc:"nodes"`
-	Slow         fault.Range `yaml:"slow" doc:"how much longer a sync takes"`
+	Slow         fault.Range `yaml:"slow" zero:"no" doc:"how much longer a sync takes"`
 	Full         bool        `yaml:"full" doc:"writes fail"`
-	Errors       Probability `yaml:"errors" doc:"of a write or a sync to fail: 0.01 or 1%"`
-	CorruptReads Probability `yaml:"corrupt-reads" doc:"of a read to return a flipped bit"`
-	Corrupt      int         `yaml:"corrupt" range:"0..1000000" doc:"flips a bit in this many stored values, for good"`
-	LoseWrites   Probability `yaml:"lose-writes" doc:"of a written record to be acknowledged and lost: it is seen until the node starts anew"`
-	Misdirect    Probability `yaml:"misdirect" doc:"of a written record to overwrite another one instead: it is seen when the node starts anew"`
-	LoseSyncs    Probability `yaml:"lose-syncs" doc:"of a sync to fail and to lose what it should have written, though the next one succeeds"`
+	Errors       Probability `yaml:"errors" zero:"no" doc:"of a write or a sync to fail: 0.01 or 1%"`
+	CorruptReads Probability `yaml:"corrupt-reads" zero:"no" doc:"of a read to return a flipped bit"`
+	Corrupt      int         `yaml:"corrupt" range:"1..1000000" doc:"flips a bit in this many stored values, for good"`
+	LoseWrites   Probability `yaml:"lose-writes" zero:"no" doc:"of a written record to be acknowledged and lost: it is seen until the node starts anew"`
+	Misdirect    Probability `yaml:"misdirect" zero:"no" doc:"of a written record to overwrite another one instead: it is seen when the node starts anew"`
+	LoseSyncs    Probability `yaml:"lose-syncs" zero:"no" doc:"of a sync to fail and to lose what it should have written, though the next one succeeds"`
 }
 
 func (p *diskParams) check(d *decoder, at *value, r *roster) {
@@ -85,8 +87,8 @@ type failpointParams struct {
 	Name         pointName     `yaml:"name" doc:"one that dreamland failpoints lists"`
 	On           *Selector     `yaml:"on" doc:"nodes; default: all"`
 	Do           pointAction   `yaml:"do" doc:"crash, error, drop, \"delay 3s\", or panic or hang, as a bug would"`
-	Times        int           `yaml:"times" doc:"how many hits it applies to; default: all"`
-	RestartAfter time.Duration `yaml:"restart-after" doc:"boots a node again that the point has crashed"`
+	Times        int           `yaml:"times" range:"1..1000000" doc:"how many hits it applies to; default: all"`
+	RestartAfter time.Duration `yaml:"restart-after" zero:"no" doc:"boots a node again that the point has crashed"`
 }
 
 type pointName string
@@ -121,19 +123,35 @@ func (a *pointAction) decode(d *decoder, v *value) {
 }
 
 func (p *failpointParams) check(d *decoder, at *value, r *roster) {
+	before := d.failures
 	if p.On != nil {
 		p.On.check(d, r)
 	}
-	switch {
-	case p.Name == "":
+	if d.failures == before && !r.unknown() {
+		p.checkService(d, at, r)
+	}
+	if p.Name == "" {
 		d.fail(at, "", "failpoint: name is missing")
+	}
+	switch {
 	case p.Do.Do == 0:
 		d.fail(at, "", "failpoint: do is missing")
-	case p.Times < 0:
-		d.fail(at, "", "times: %d is negative", p.Times)
 	case p.RestartAfter > 0 && p.Do.Do != fail.Crash:
-		d.fail(at, "", "restart-after: only a crash takes it")
+		d.fail(at.place("restart-after"), "remove it", "restart-after: only a crash takes it")
 	}
+}
+
+// checkService reports nodes that never come to the failpoint: its service does not run there.
+func (p *failpointParams) checkService(d *decoder, at *value, r *roster) {
+	service, _, _ := strings.Cut(string(p.Name), "/")
+	if !slices.Contains(r.catalogue, service) {
+		return // a point of what all nodes have
+	}
+	all := Selector{at: *at.place("name"), pattern: "*"}
+	if p.On != nil {
+		all = *p.On
+	}
+	all.checkRuns(d, r, service, "failpoint: "+string(p.Name))
 }
 
 func failpointFaults(params any, o occurrence) []fault.Timed {

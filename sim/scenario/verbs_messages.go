@@ -4,13 +4,8 @@ import "github.com/taucloud/tau/sim/fault"
 
 type duplicateParams struct {
 	linkParams `yaml:",inline"`
-	Chance     Probability `yaml:"chance" doc:"of a message to come twice; default 50%"`
+	Chance     Probability `yaml:"chance" zero:"no" doc:"of a message to come twice; default 50%"`
 	Later      fault.Range `yaml:"later" doc:"how long after the first; default 0s..5s"`
-}
-
-func (p *duplicateParams) check(d *decoder, at *value, r *roster) {
-	p.linkParams.check(d, at, r)
-	checkChance(d, at, p.Chance)
 }
 
 func duplicateFaults(params any, o occurrence) []fault.Timed {
@@ -27,25 +22,15 @@ const (
 
 type lieParams struct {
 	On     *Selector   `yaml:"on" doc:"the nodes that lie, to everybody, users included"`
-	About  string      `yaml:"about" doc:"blocks, which whoever gets them can verify, or everything that is asked; default blocks"`
-	Chance Probability `yaml:"chance" doc:"of an answer to be wrong; default 100%"`
+	About  string      `yaml:"about" values:"blocks everything" doc:"blocks, which whoever gets them can verify, or everything that is asked; default blocks"`
+	Chance Probability `yaml:"chance" zero:"no" doc:"of an answer to be wrong; default 100%"`
 }
 
 func (p *lieParams) check(d *decoder, at *value, r *roster) {
 	checkOn(d, p.On, at, r)
-	checkChance(d, at, p.Chance)
-	if p.About != aboutBlocks && p.About != aboutAll {
-		d.fail(at, "", "lie: about: expected %s or %s, found %s", aboutBlocks, aboutAll, quote(p.About))
-	}
 }
 
 func lieFaults(params any, o occurrence) []fault.Timed {
 	p := params.(*lieParams)
 	return o.one(fault.Lie{Nodes: o.nodes(p.On), Lies: fault.Lies{Chance: float64(p.Chance), All: p.About == aboutAll}})
-}
-
-func checkChance(d *decoder, at *value, p Probability) {
-	if p == 0 {
-		d.fail(at, "", "chance: expected more than 0")
-	}
 }

@@ -106,8 +106,8 @@ type Action struct {
 type Check struct {
 	Name string
 	Doc  string
-	// Of are the services that its figures are about: where none of them runs,
-	// figures that are zero are not reported. None: any.
+	// Of are the services that it is about: where none of them runs, it cannot be expected, and
+	// its figures that are zero are not reported. None: any.
 	Of []string
 	// New makes a checker for one run.
 	New func() check.Checker

@@ -33,6 +33,7 @@ func MonkeyChecks() []scenario.Check {
 		},
 		{
 			Name: "incarnations-rise",
+			Of:   []string{}, // of all nodes
 			Doc:  "each start of a node on a disk has a greater number than the one before",
 			New:  func() check.Checker { return &incarnationsRise{last: map[string]int64{}, rotted: map[string]bool{}} },
 		},

@@ -207,7 +207,7 @@ func (*liveNodePresent) Name() string { return "live-node-present" }
 
 // Fact implements check.OnFact.
 func (c *liveNodePresent) Fact(f check.Fact) error {
-	if f.Name == "failpoint" && f.Text("point") == "seer/before-beacon" {
+	if f.Name == "failpoint" && f.Text("point") == "beacon/before-send" {
 		c.muted[f.Node] = f.At
 	}
 	return nil
