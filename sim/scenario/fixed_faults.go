@@ -58,7 +58,9 @@ func (f *Fixed) linkFault(x fault.Fault) (word string, any bool) {
 	case fault.Partition:
 		return f.partition(x)
 	case fault.Isolate:
-		return f.on("isolate", x.From)
+		_, others := f.links(f.there(x.From), f.there(x.To), true)
+		word, _ := f.on("isolate", x.From)
+		return word, others
 	case fault.Cut:
 		return f.between("cut", x.Pairs)
 	case fault.Mend:

@@ -28,8 +28,8 @@ func Series() []scenario.Series {
 				return scenario.Sample{Node: f.Node, Amount: float64(f.Int("moved"))}, f.Service == hoarder && f.Name == "item-claimed"
 			})
 		}},
-		{Name: "stores.time", Unit: "seconds", Service: hoarder, Spread: true, Doc: "from the try that was acknowledged to its acknowledgement, of items that users store, on the client", New: took("store-acknowledged")},
-		{Name: "retrieves.time", Unit: "seconds", Service: hoarder, Spread: true, Doc: "how long it took to read stored items back, on the client", New: took("retrieved")},
+		{Name: "stores.time", Unit: "seconds", OnClient: true, Service: hoarder, Spread: true, Doc: "from the try that was acknowledged to its acknowledgement, of items that users store, on the client", New: took("store-acknowledged")},
+		{Name: "retrieves.time", Unit: "seconds", OnClient: true, Service: hoarder, Spread: true, Doc: "how long it took to read stored items back, on the client", New: took("retrieved")},
 	}
 }
 

@@ -17,7 +17,7 @@ func Series() []scenario.Series {
 				return scenario.Sample{Node: f.Node, Amount: 1}, f.Service == "tns" && f.Name == "publish-refused" && f.Text("why") == "conflict"
 			})
 		}},
-		{Name: "pushes.time", Unit: "seconds", Service: "patrick", Spread: true, Doc: "from the first delivery of a push to its first acknowledgement, on the client", New: scenario.Between("push-sent", "push-acknowledged", "job")},
+		{Name: "pushes.time", Unit: "seconds", OnClient: true, Service: "patrick", Spread: true, Doc: "from the first delivery of a push to its first acknowledgement, on the client", New: scenario.Between("push-sent", "push-acknowledged", "job")},
 		{Name: "builds.time", Unit: "seconds", Service: "monkey", Spread: true, Doc: "from the begin of a build to its end, on its monkey", New: scenario.Between("build-started", "build-ended", "job")},
 		{Name: "jobs.latency", Unit: "seconds", Service: "patrick", Spread: true, Doc: "from the first delivery of a push to the success of its job, where a patrick decided that first", New: func() scenario.Sampler {
 			return successes{scenario.Between("push-sent", "job-finished", "job")()}
