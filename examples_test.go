@@ -11,13 +11,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// examples are modules of their own.
+var examples = []string{example, "examples/gossip"}
+
 const example = "examples/counter"
 
 // outside runs a command in the example as somebody would who has nothing but the
 // module cache, and returns its output and whether it succeeded.
 func outside(t *testing.T, name string, args ...string) (string, bool) {
+	return outsideIn(t, example, name, args...)
+}
+
+func outsideIn(t *testing.T, dir, name string, args ...string) (string, bool) {
 	cmd := exec.Command(name, args...)
-	cmd.Dir = example
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
 	out, err := cmd.CombinedOutput()
 	return string(out), err == nil
@@ -28,17 +35,25 @@ func outside(t *testing.T, name string, args ...string) (string, bool) {
 func TestTheExampleIsAnOutsideModule(t *testing.T) {
 	ours, err := os.ReadFile("go.mod")
 	require.NoError(t, err)
-	theirs, err := os.ReadFile(example + "/go.mod")
-	require.NoError(t, err)
-	_, ourRequires, _ := strings.Cut(string(ours), "\n")
-	_, theirRequires, _ := strings.Cut(string(theirs), "\n")
-	want := ourRequires + "\nrequire github.com/taucloud/tau v0.0.0\n\nreplace github.com/taucloud/tau => ../..\n"
-	require.Equal(t, want, theirRequires, "%s/go.mod: copy what is in go.mod", example)
 	ourSums, err := os.ReadFile("go.sum")
 	require.NoError(t, err)
-	theirSums, err := os.ReadFile(example + "/go.sum")
-	require.NoError(t, err)
-	require.Equal(t, string(ourSums), string(theirSums), "%s/go.sum: copy go.sum", example)
+	_, ourRequires, _ := strings.Cut(string(ours), "\n")
+	want := ourRequires + "\nrequire github.com/taucloud/tau v0.0.0\n\nreplace github.com/taucloud/tau => ../..\n"
+	for _, dir := range examples {
+		theirs, err := os.ReadFile(dir + "/go.mod")
+		require.NoError(t, err)
+		_, theirRequires, _ := strings.Cut(string(theirs), "\n")
+		require.Equal(t, want, theirRequires, "%s/go.mod: copy what is in go.mod", dir)
+		theirSums, err := os.ReadFile(dir + "/go.sum")
+		require.NoError(t, err)
+		require.Equal(t, string(ourSums), string(theirSums), "%s/go.sum: copy go.sum", dir)
+	}
+}
+
+// TestLibp2pCodeInTheWorld: gossipsub, unchanged, runs and replays.
+func TestLibp2pCodeInTheWorld(t *testing.T) {
+	out, ok := outsideIn(t, "examples/gossip", "go", "test", "./...")
+	require.True(t, ok, "%s", out)
 }
 
 // TestTheExampleHolds: its tests, and its program: what it says of itself, and a
