@@ -97,7 +97,7 @@ func Vocabulary() scenario.Vocabulary {
 }
 
 func sayOne(ctx context.Context, client node.Env, _ any, n int) error {
-	peers := client.Wire.Directory().Peers(Service)
+	peers, _ := client.Wire.Directory().Lookup(Service)
 	ctx, cancel := clock.WithTimeout(ctx, client.Loop, 5*time.Second)
 	defer cancel()
 	text := fmt.Sprintf("news %d", n)

@@ -101,7 +101,8 @@ func (h *Host) Serve() {
 		for h.open(ctx) == nil {
 		}
 	})
-	for _, p := range wire.Directory().Peers(h.service) {
+	peers, _ := wire.Directory().Lookup(h.service) // those that are known at the start
+	for _, p := range peers {
 		if p != wire.Self() {
 			h.env.Loop.Go("p2p greets", func(ctx context.Context) { h.greet(ctx, p) })
 		}
