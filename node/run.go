@@ -13,6 +13,7 @@ import (
 	"github.com/taucloud/tau/storage/blocks"
 	"github.com/taucloud/tau/storage/localkv"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/credentials"
 )
 
 // startTimeout bounds the start of one service, which may have to fetch a whole replicated store
@@ -49,6 +50,7 @@ type Node struct {
 	byName      map[string]Service
 	incarnation uint64
 	gauges      gauges
+	authority   *credentials.Authority // nil: as World.Membership says
 }
 
 // instance is one service on its loop.
@@ -70,8 +72,11 @@ func Start(ctx context.Context, loop clock.Loop, cfg Config) (*Node, error) {
 	if err := n.countIncarnation(ctx); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Name, errors.Join(err, cfg.World.Host.Close()))
 	}
-	n.engine = transport.NewEngine(cfg.World.Host, loop, cfg.World.Directory)
-	var err error
+	options, err := n.authorize()
+	if err != nil {
+		return nil, fmt.Errorf("node %s: %w", cfg.Name, errors.Join(err, cfg.World.Host.Close()))
+	}
+	n.engine = transport.NewEngine(cfg.World.Host, loop, cfg.World.Directory, options...)
 	if n.blocks, err = blocks.Open(n.engine.Endpoint(loop), cfg.World.Disk); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Name, errors.Join(err, n.Stop(ctx)))
 	}

@@ -20,6 +20,9 @@ type World struct {
 	Disk    storage.Disk
 	// Directory lists the members of the cloud.
 	Directory transport.Directory
+	// Membership is what the node was told of its cloud when it was set up. nil leaves
+	// it to the Directory who is a member, if that is an Authority: for tests.
+	Membership *Membership
 	// Rand returns a new source, keyed by its name: equal names, equal draws.
 	Rand     func(name string) *rand.Rand
 	Observer Observer

@@ -14,6 +14,7 @@ import (
 	"github.com/taucloud/tau/sim/fault"
 	"github.com/taucloud/tau/storage/memdisk"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/membership"
 )
 
 // Node is one machine of a world: its identity, clocks and disk, which outlive
@@ -27,16 +28,18 @@ type Node struct {
 	listed   []string
 	standing check.Standing
 	hostile  bool
-	disk     *memdisk.Disk
-	faults   diskFaults
-	effects  fault.Effects
-	lies     fault.Lies
-	later    bool
-	answers  uint64 // while it lied, for draws
-	clocks   clocks
-	life     *incarnation // nil while down
-	lives    int
-	paused   bool
+	// certificate is what the node was given; nil if it is a stranger.
+	certificate *membership.Presented
+	disk        *memdisk.Disk
+	faults      diskFaults
+	effects     fault.Effects
+	lies        fault.Lies
+	later       bool
+	answers     uint64 // while it lied, for draws
+	clocks      clocks
+	life        *incarnation // nil while down
+	lives       int
+	paused      bool
 	// suspended: as paused, and the clocks stand still.
 	suspended bool
 	deferred  []*event // events that were due while it was frozen
@@ -117,6 +120,9 @@ func (w *World) AddNode(cfg NodeConfig) error {
 	w.byPeer[n.identity.Peer()] = n
 	n.standing = standingOf(cfg, n.listed)
 	n.admit()
+	if n.standing.Member {
+		n.certificate = w.cloud.certify(n)
+	}
 	return w.net.carrier.addNode(n)
 }
 
@@ -161,13 +167,14 @@ func (life *incarnation) boot(ctx context.Context) {
 				l := life.newLoop(name)
 				return l, l.stop
 			},
-			Host:      life.port(),
-			Disk:      life.disk,
-			Directory: n.w.dir,
-			Rand:      life.rand,
-			Observer:  n.w,
-			Log:       slog.New(&logHandler{w: n.w, node: n.name}),
-			Crash:     life.crashFromWithin,
+			Host:       life.port(),
+			Disk:       life.disk,
+			Directory:  n.w.dir,
+			Membership: &node.Membership{Cloud: n.w.cloud.name, Key: n.w.cloud.key.Peer(), Certificate: n.certificate},
+			Rand:       life.rand,
+			Observer:   n.w,
+			Log:        slog.New(&logHandler{w: n.w, node: n.name}),
+			Crash:      life.crashFromWithin,
 		},
 	})
 	if err != nil {

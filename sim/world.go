@@ -105,6 +105,7 @@ type World struct {
 	byName map[string]*Node
 	byPeer map[transport.Peer]*Node
 	dir    *transport.StaticDirectory
+	cloud  *cloud
 	net    *network
 	trace  *trace
 
@@ -144,6 +145,7 @@ func Run(cfg Config, body func(w *World) error) (out Outcome, err error) {
 		byName: map[string]*Node{},
 		byPeer: map[transport.Peer]*Node{},
 		dir:    transport.NewStaticDirectory(),
+		cloud:  newCloud("sim", cfg.Seed),
 	}
 	w.trace = newTrace(w, cfg.Trace)
 	w.trace.head(cfg.Scenario, cfg.Seed)

@@ -12,7 +12,7 @@ func (e *Engine) failed(r *remote, cause *Error, a *actions) {
 	now := e.loop.Elapsed()
 	r.backoff = min(max(2*r.backoff, backoffMin), backoffMax)
 	r.retryAt, r.failedAt, r.refusal = now+r.backoff, now, nil
-	if cause.Kind == Refused {
+	if cause.Kind == Refused || cause.Kind == NotAllowed {
 		r.refusal = cause
 	}
 	e.dead = slices.DeleteFunc(e.dead, func(d *remote) bool { return d == r })

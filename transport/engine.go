@@ -41,6 +41,7 @@ type Engine struct {
 	self Peer
 
 	authority Authority
+	proving   Proving // the authority, if its members prove what they are; otherwise nil
 	admit     func(Peer) bool
 	publisher Publisher
 	meddler   Meddler // nil in the real world, as is
@@ -60,6 +61,8 @@ type Engine struct {
 	waiting      []waiting       // for room, in order
 	watching     bool            // dropStalled will look
 	serving      int             // bytes of requests that handlers are at
+	strangers    int             // sessions of those who are no members
+	halfOpen     int             // accepted sessions whose peer has not said hello
 	dead         []*remote       // whose last dial failed, in the order of that
 	forgetting   bool            // forgetDead will look
 	callCount    uint64
@@ -101,6 +104,9 @@ func NewEngine(host Host, loop clock.Loop, dir Directory, options ...Option) *En
 	e.witness, _ = host.(Witness)
 	for _, o := range options {
 		o(e)
+	}
+	if e.proving, _ = e.authority.(Proving); e.proving != nil {
+		e.proving.Watch(e.membershipChanged)
 	}
 	host.Handle((*receiver)(e))
 	return e
@@ -198,6 +204,9 @@ func (r *receiver) Closed(c Conn, err error) {
 func (r *receiver) Frame(c Conn, data []byte) {
 	e := (*Engine)(r)
 	f, err := decodeFrame(data)
+	if err == nil {
+		err = e.examine(c, &f)
+	}
 	e.do(func(a *actions) {
 		s := e.sessions[c]
 		if s == nil {
@@ -205,6 +214,9 @@ func (r *receiver) Frame(c Conn, data []byte) {
 		}
 		if len(data) > FrameLenMax {
 			err = errMalformed
+		}
+		if err == nil && s.stranger {
+			err = s.countStrange(len(data))
 		}
 		if err == nil {
 			err = e.receive(s, f, a)
@@ -251,6 +263,8 @@ func (e *Engine) receive(s *session, f frame, a *actions) error {
 		e.retiredByPeer(s, a)
 	case frameHello:
 		return fmt.Errorf("a second hello")
+	case frameCredentials:
+		e.shownAgain(s, f, a)
 	case frameAsk:
 		e.urgent(s, encodeID(frameAck, f.id), a)
 	case frameAck:

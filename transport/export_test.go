@@ -7,6 +7,13 @@ func (e *Engine) Links() int {
 	return len(e.remotes)
 }
 
+// AtTheDoor is how many conns wait for a hello, and how many are strangers'.
+func (e *Engine) AtTheDoor() (halfOpen, strangers int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.halfOpen, e.strangers
+}
+
 // SpokenVersions are those of the open conns.
 func (e *Engine) SpokenVersions() (list []uint64) {
 	e.mu.Lock()

@@ -32,6 +32,7 @@ import (
 //	ack         position
 //	hello       message (see Hello)
 //	retire
+//	credentials message (see Authority)
 //
 // A long frame is sent in parts: its length and first part, then the others, with other frames
 // between them; drop abandons the parts that were not sent yet. Numbers count up in each direction.
@@ -42,7 +43,7 @@ import (
 // more: the rest of it need not be sent.
 //
 // Each end's first frame is its hello. Retire says that its sender begins nothing
-// new on this conn.
+// new on this conn. Credentials take the place of those in the hello.
 //
 // Call ids are chosen by the caller, stream ids by the opener: odd on the side
 // that dialed the conn, even on the other.
@@ -75,6 +76,7 @@ const (
 	frameDecline
 	frameHello
 	frameRetire
+	frameCredentials
 	frameUnknown // and above: of a later release
 )
 
@@ -108,6 +110,10 @@ type frame struct {
 	message []byte
 	credit  int // bytes, see cost
 	length  int // of the frame that begins
+
+	// What is found out of a hello or credentials before the engine is locked, see examine.
+	hello Hello
+	doubt error // why the peer has not proven that it is a member
 }
 
 var errMalformed = errors.New("malformed frame")
@@ -149,6 +155,9 @@ func decodeFrame(data []byte) (frame, error) {
 	case frameHello:
 		f.message = r.message()
 		r.bad = r.bad || len(f.message) > greetingLenMax
+	case frameCredentials:
+		f.message = r.message()
+		r.bad = r.bad || len(f.message) > CredentialsLenMax
 	case frameRetire:
 	case frameCredit:
 		f.id = r.uvarint(math.MaxUint64)
@@ -288,6 +297,10 @@ func encodeID(typ frameType, id uint64) []byte {
 func encodeNamed(typ frameType, name string, message []byte) []byte {
 	b := newFrame(typ, 2+len(name)+len(message))
 	return append(appendBytes(b, name), message...)
+}
+
+func encodeCredentials(shown []byte) []byte {
+	return append(newFrame(frameCredentials, len(shown)), shown...)
 }
 
 func encodeHello(hello []byte) []byte { return append(newFrame(frameHello, len(hello)), hello...) }

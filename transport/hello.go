@@ -10,6 +10,8 @@ const (
 
 	// greetingLenMax bounds a hello, in bytes, with all that later releases add.
 	greetingLenMax = 16 << 10
+	// CredentialsLenMax bounds what a node shows of itself, in bytes.
+	CredentialsLenMax = 8 << 10
 	// sessionsPerPeerMax bounds the conns of one peer: two of each class when both
 	// have dialed, as many that are on their way out, and those of before a restart.
 	sessionsPerPeerMax = 16
@@ -26,6 +28,8 @@ type Hello struct {
 	// Retired: who has dialed it has retired the one before, which is not closed yet. The
 	// word of that may come later, since it goes another way.
 	Retired bool `cbor:",omitempty"`
+	// Credentials are what the sender shows to prove that it is a member; none from a stranger.
+	Credentials []byte `cbor:",omitempty"`
 }
 
 // Versions makes an engine speak other versions than this release does. It is for
@@ -37,7 +41,7 @@ func Versions(lowest, highest uint64) Option {
 // greet says hello on a new conn.
 func (e *Engine) greet(s *session, class Class, a *actions) {
 	retired := s.dialed && s.link.retired > 0
-	hello := Encode(Hello{VersionMin: e.versionMin, VersionMax: e.versionMax, Class: class, Retired: retired})
+	hello := Encode(Hello{VersionMin: e.versionMin, VersionMax: e.versionMax, Class: class, Retired: retired, Credentials: e.shown()})
 	if e.meddler != nil {
 		hello = e.meddler.Written(hello)
 	}
@@ -53,16 +57,17 @@ func (e *Engine) greeted(s *session, f frame, a *actions) error {
 	if f.typ != frameHello {
 		return fmt.Errorf("a frame of type %d instead of a hello", f.typ)
 	}
-	var h Hello
-	if err := Decode(f.message, &h); err != nil {
-		return err
-	}
+	h := f.hello
 	version, refusal := e.common(h)
 	switch {
 	case refusal == nil && h.Class >= classCount:
 		return fmt.Errorf("a conn for traffic of class %d", h.Class)
+	case refusal == nil && s.dialed && e.isStranger(s.remote.peer):
+		e.drop(s, notMember(f.doubt), a)
 	case refusal == nil:
 		s.greeted, s.version = true, version
+		s.doubt = f.doubt
+		e.leaves(s)
 		e.assign(s, h, a)
 	case s.dialed:
 		e.drop(s, refusal, a)

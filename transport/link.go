@@ -79,7 +79,7 @@ func (l *link) forget(s *session) {
 	}
 	if l.current == s {
 		l.current = l.dialed
-		if l.current == nil {
+		if l.current == nil && l.accepted != nil && !l.accepted.stranger {
 			l.current = l.accepted
 		}
 	}
@@ -186,12 +186,18 @@ func (e *Engine) accepted(c Conn, a *actions) {
 		a.add(c.Close)
 		return
 	}
-	e.greet(e.newSession(r, c, false), Control, a)
+	s := e.newSession(r, c, false)
+	e.atTheDoor(s, a)
+	e.greet(s, Control, a)
 }
 
 // established sends the frames that wait for the link over a new session.
 func (e *Engine) established(s *session, a *actions) {
 	l := s.link
+	if e.isStranger(l.remote.peer) {
+		e.strangerCame(s, a)
+		return
+	}
 	e.alive(l.remote)
 	if l.class == Bulk {
 		e.watchIdle(s, a)

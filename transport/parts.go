@@ -153,7 +153,8 @@ func (e *Engine) stalest() (stalest *session) {
 	return stalest
 }
 
-// watchParts schedules checks of unfinished frames and conns without a hello while there are any.
+// watchParts schedules checks of unfinished frames and conns without a hello, or of strangers, while
+// there are any.
 func (e *Engine) watchParts(a *actions) {
 	if !e.watching {
 		e.watching = true
@@ -161,16 +162,16 @@ func (e *Engine) watchParts(a *actions) {
 	}
 }
 
-// dropStalled drops the sessions with a frame without progress, or whose peer has not said hello,
-// in time, and schedules the next check.
+// dropStalled drops the sessions with a frame without progress, or whose peer has not said hello or
+// has stayed a stranger for its time, and schedules the next check.
 func (e *Engine) dropStalled() {
 	e.do(func(a *actions) {
 		now := e.loop.Elapsed()
 		next := time.Duration(-1)
 		for _, s := range e.sessionsInOrder() {
-			if left := s.since + FrameTimeout - now; !s.greeted && left <= 0 {
-				e.drop(s, unreachable(fmt.Sprintf("no hello for %s", FrameTimeout)), a)
-			} else if !s.greeted && (next < 0 || left < next) {
+			if left, timed, why := s.timeLeft(now); timed && left <= 0 {
+				e.drop(s, unreachable(why), a)
+			} else if timed && (next < 0 || left < next) {
 				next = left
 			}
 			for _, p := range s.in.open {

@@ -90,10 +90,11 @@ func (g Grants) Offers(service string) bool {
 }
 
 // Authority is the port that says who a peer is. The engine has no other source, so
-// how members prove what they are is a matter of the Authority alone.
+// how members prove what they are is a matter of the Authority alone: see Proving.
 type Authority interface {
-	// Grants are those of an authenticated peer. Not known is a stranger. It is called
-	// on any goroutine, with the engine locked: it does not wait and calls nobody.
+	// Grants are those of an authenticated peer. Not known is a stranger, or a member that
+	// has not been met. It is called on any goroutine, with the engine locked: it does not
+	// wait and calls nobody.
 	Grants(p Peer) (g Grants, known bool)
 }
 

@@ -126,10 +126,12 @@ type script struct {
 	peer   transport.Peer
 }
 
-func withScript(t *testing.T, f func(ctx context.Context, s *script)) {
+func withScript(t *testing.T, f func(ctx context.Context, s *script)) { withScriptOf(t, f) }
+
+func withScriptOf(t *testing.T, f func(ctx context.Context, s *script), options ...transport.Option) {
 	loop := clock.NewLive()
 	s := &script{t: t, host: &scriptHost{}, loop: loop, clock: &scriptLoop{Live: loop}, peer: peerNamed("peer")}
-	s.engine = transport.NewEngine(s.host, s.clock, transport.NewStaticDirectory())
+	s.engine = transport.NewEngine(s.host, s.clock, transport.NewStaticDirectory(), options...)
 	s.Endpoint = s.engine.Endpoint(loop)
 	require.NoError(t, clock.Do(context.Background(), loop, func(ctx context.Context) { f(ctx, s) }))
 	require.NoError(t, s.engine.Close())

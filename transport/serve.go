@@ -71,7 +71,10 @@ func (m *method) who() Rule {
 }
 
 func (e *Engine) refuse(s *session, typ frameType, f frame, err *Error, a *actions) {
-	failure := encodeFailure(typ, f.id, err.withOp(printable(f.name)))
+	if err = err.withOp(printable(f.name)); s.stranger && err.Kind == NotAllowed {
+		err.Text += because(s.doubt)
+	}
+	failure := encodeFailure(typ, f.id, err)
 	if typ == frameReset {
 		e.urgent(s, failure, a)
 	} else {
@@ -83,7 +86,7 @@ var errBusy = &Error{Kind: Refused, Text: "busy"}
 
 // newServing takes one of the peer's places, or refuses and returns nil.
 func (e *Engine) newServing(m *method, s *session, f frame, refusal frameType, a *actions) *serving {
-	if e.crowded(s.link, len(f.message)) {
+	if e.crowded(s.link, len(f.message)) || s.stranger && s.link.handlers >= strangerHandlersMax {
 		e.refuse(s, refusal, f, errBusy, a)
 		return nil
 	}

@@ -16,7 +16,14 @@ type session struct {
 	since  time.Duration
 	over   bool
 
-	greeted bool   // the peer has said hello
+	greeted bool // the peer has said hello
+
+	halfOpen bool  // it is accepted, and counted while its peer has not said hello
+	stranger bool  // its peer has not proven that it is a member, and may do little
+	strange  int   // bytes that a stranger has sent
+	doubt    error // why it is taken for one
+	shows    int   // how often the peer has shown credentials
+
 	version uint64 // that both speak
 	refused bool   // there is none: the peer will close the conn
 	retired bool   // nothing new is sent on it
@@ -204,6 +211,7 @@ func (e *Engine) drop(s *session, cause *Error, a *actions) {
 	}
 	delete(e.sessions, s.conn)
 	s.remote.sessions--
+	e.leaves(s)
 	a.add(s.conn.Close)
 	if s.link != nil {
 		s.link.forget(s)

@@ -62,16 +62,23 @@ func Decode(data []byte, v any) error {
 //
 //	var Push = transport.Method[PushRequest, PushResponse]{Name: "patrick/push", Rule: transport.Member}
 //
-// Its calls travel over the conn of its Class. Rule is who may call it.
+// Its calls travel over the conn of its Class. Rule is who may call it. It is named
+// "<service>/<name>", and where members prove what they are, only those that may offer the service
+// are believed what they answer.
 type Method[Req, Resp any] struct {
 	Name  string
 	Rule  Rule
 	Class Class
+	// Everywhere: all nodes serve it, whatever they may offer.
+	Everywhere bool
 }
 
 // Call sends a request to a peer and waits for its response.
 func (m Method[Req, Resp]) Call(ctx context.Context, ep *Endpoint, to Peer, req Req) (resp Resp, err error) {
 	raw, err := ep.CallOn(ctx, m.Class, to, m.Name, ep.Written(Encode(req)))
+	if err == nil && !m.Everywhere && !ep.engine.mayServe(to, m.Name) {
+		err = New(NotAllowed, m.Name, "who has answered may not offer that service")
+	}
 	if err != nil {
 		return resp, err
 	}

@@ -7,6 +7,7 @@ package seer
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/taucloud/tau/clock"
@@ -130,11 +131,21 @@ func (s *Service) take(from transport.Peer, b beaconMessage, asked time.Duration
 	if b.Announcement != nil && !sound(b.Announcement) {
 		return
 	}
+	if b.Announcement != nil {
+		s.leaveOutUngranted(from, b.Announcement)
+	}
 	now := s.now()
 	if s.table.hear(now, from, b, asked) {
 		_ = ask.Tell(s.env.Wire, from, askMessage{Seer: s.life, At: now}) // a later beacon causes another question
 	}
 	s.report()
+}
+
+// leaveOutUngranted takes out of an announcement what its sender may not offer.
+func (s *Service) leaveOutUngranted(from transport.Peer, a *announcement) {
+	if g, known := s.env.Wire.Grants(from); known {
+		a.Services = slices.DeleteFunc(a.Services, func(service string) bool { return !g.Offers(service) })
+	}
 }
 
 func (s *Service) leave(_ context.Context, from transport.Peer, m leaveMessage) {

@@ -12,7 +12,7 @@ import (
 const Method = "blocks/get"
 
 // getBlocks asks a node for blocks.
-var getBlocks = transport.Method[getRequest, getResponse]{Name: Method, Rule: transport.Member, Class: transport.Bulk}
+var getBlocks = transport.Method[getRequest, getResponse]{Name: Method, Rule: transport.Member, Class: transport.Bulk, Everywhere: true}
 
 type (
 	// getRequest asks for up to SizeMax bytes of blocks, of the first one from

@@ -49,6 +49,15 @@ type Revoking struct {
 	Issuer     *Signed `cbor:"2,keyasint,omitempty"`
 }
 
+// Subject is whose certificates it takes back, as it says itself.
+func (s Revoking) Subject() (p transport.Peer) {
+	var v Revocation
+	if transport.Decode(s.Revocation.Body, &v) == nil {
+		p = v.Subject
+	}
+	return p
+}
+
 // Add takes a revocation over and reports whether it is news. The cloud key revokes
 // anybody's certificates, an issuer those that are no issuer's.
 func (r *Revocations) Add(s Revoking, t *Trust, now time.Time) (news bool, err error) {

@@ -49,7 +49,7 @@ func (s Signed) open(purpose string, into any) error {
 	if len(s.Body) > bodyLenMax {
 		return fmt.Errorf("%w: %d bytes", ErrMalformed, len(s.Body))
 	}
-	if !s.By.Verify(append([]byte(purpose), s.Body...), s.Signature) {
+	if !verified.holds(purpose, s) {
 		return ErrSignature
 	}
 	if err := transport.Decode(s.Body, into); err != nil {

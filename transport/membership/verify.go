@@ -26,6 +26,9 @@ type Presented struct {
 	Issuer      *Signed `cbor:"2,keyasint,omitempty"`
 }
 
+// Says is the certificate itself, signed by whom it names, whoever that is.
+func (p Presented) Says() (Certificate, error) { return openCertificate(p.Certificate) }
+
 // Member is a peer that has proven what it is.
 type Member struct {
 	Peer     transport.Peer

@@ -33,11 +33,13 @@ func dialMute(ctx context.Context, a *one, to transport.Peer, class transport.Cl
 	return c, nil
 }
 
-// dial opens a conn and says a proper hello.
+// dial opens a conn and says a proper hello, with the certificate that the node has, if any.
 func dial(ctx context.Context, a *one, to transport.Peer, class transport.Class) (conn, error) {
 	c, err := dialMute(ctx, a, to, class)
 	if err == nil {
-		c.say(helloFrame(transport.Encode(transport.Hello{VersionMin: transport.VersionMin, VersionMax: transport.VersionMax, Class: class})))
+		c.say(helloFrame(transport.Encode(transport.Hello{
+			VersionMin: transport.VersionMin, VersionMax: transport.VersionMax, Class: class, Credentials: a.env().Wire.Credentials(),
+		})))
 	}
 	return c, err
 }

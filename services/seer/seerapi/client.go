@@ -63,14 +63,15 @@ func (c *Client) lookupAt(ctx context.Context, seer transport.Peer, service stri
 	}
 }
 
-// mayOffer reports whether a peer may offer a service ("": any). Seers tell what members say of
-// themselves; what they may be believed is the Authority's to say, of this node.
+// mayOffer reports whether a peer may offer a service ("": any), as far as this node knows: seers
+// tell what members say of themselves. Whom it has not met it believes until it does: to dial a
+// peer is to see its certificate.
 func (c *Client) mayOffer(p transport.Peer, service string) bool {
 	if service == "" {
 		return true
 	}
 	g, known := c.asker.Endpoint().Grants(p)
-	return known && g.Offers(service)
+	return !known || g.Offers(service)
 }
 
 func memberPeer(m Member) transport.Peer { return m.Peer }
