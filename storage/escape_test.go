@@ -12,10 +12,7 @@ import (
 func TestEveryByteOfAPart(t *testing.T) {
 	for c := range 256 {
 		want := fmt.Sprintf("/a%cb", c)
-		if c >= 0x80 {
-			want = "/a" + string([]byte{byte(c)}) + "b"
-		}
-		if c <= 0x20 || c == '/' || c == '%' || c == 0x7f {
+		if c <= 0x20 || c == '/' || c == '%' || c >= 0x7f { // above, it is no UTF-8
 			want = fmt.Sprintf("/a%%%02Xb", c)
 		}
 		k := K("a" + string([]byte{byte(c)}) + "b")
@@ -47,6 +44,14 @@ func TestPartsOfWhatKDidNotBuild(t *testing.T) {
 	}
 }
 
+// TestKeysAreUTF8: a datastore of protobufs takes nothing else. What is UTF-8 is not escaped.
+func TestKeysAreUTF8(t *testing.T) {
+	require.Equal(t, Key("/ü%20€"), K("ü €"))
+	require.Equal(t, Key("/%C3%BC%FF"), K("ü\xff"))
+	require.Equal(t, []string{"ü\xff"}, K("ü\xff").Parts())
+	require.True(t, IsKey(string(K("\xff\xfe", "\x80"))))
+}
+
 func TestHasAndIsKey(t *testing.T) {
 	for _, x := range []struct {
 		key, prefix Key
@@ -59,7 +64,7 @@ func TestHasAndIsKey(t *testing.T) {
 	}
 	for text, is := range map[string]bool{
 		"": false, "/": false, "a": false, "a/b": false, "/a": true, "/a/": false, "//": false, "/a//b": false, "/.": false, "/..": false,
-		"/...": true, "/a/.": false, "/a/../b": false, "/./b": false, "/a/b/c": true, "/.a": true, "/%": true,
+		"/ü": true, "/\xff": false, "/...": true, "/a/.": false, "/a/../b": false, "/./b": false, "/a/b/c": true, "/.a": true, "/%": true,
 	} {
 		require.Equal(t, is, IsKey(text), text)
 	}

@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Key is a slash-separated path such as "/jobs/0001/claim". Build it with K.
@@ -10,7 +11,7 @@ type Key string
 
 // K joins parts to a Key; each part is escaped, so that a part may hold any
 // text, also a slash, and still be one path element. Order of keys is order of
-// the escaped bytes, with the separator before everything else.
+// the escaped bytes, with the separator before everything else. A key is always UTF-8.
 func K(parts ...string) Key {
 	var b strings.Builder
 	for _, p := range parts {
@@ -75,7 +76,7 @@ func MustBeKey(k Key) {
 
 // IsKey reports whether K can have built a text.
 func IsKey(s string) bool {
-	if s == "" || s[0] != '/' {
+	if s == "" || s[0] != '/' || !utf8.ValidString(s) {
 		return false
 	}
 	start := 1
@@ -106,12 +107,13 @@ func escapePart(p string) string {
 	case "..":
 		return "%2E%2E"
 	}
-	if strings.IndexFunc(p, isEscaped) < 0 {
+	noUTF8 := !utf8.ValidString(p)
+	if strings.IndexFunc(p, isEscaped) < 0 && !noUTF8 {
 		return p
 	}
 	var b strings.Builder
 	for i := range len(p) {
-		if c := p[i]; isEscaped(rune(c)) {
+		if c := p[i]; isEscaped(rune(c)) || noUTF8 && c >= utf8.RuneSelf {
 			b.Write([]byte{escape, hexDigits[c>>4], hexDigits[c&15]})
 		} else {
 			b.WriteByte(c)

@@ -199,8 +199,10 @@ func (d *Disk) remove(key string) undo {
 	return undo{key, old, was}
 }
 
-// begin begins a write.
-func (d *Disk) begin() change { return change{lying: d.faults.Record != nil || len(d.lies) > 0} }
+// begin begins a write of n records.
+func (d *Disk) begin(n int) change {
+	return change{undo: make([]undo, 0, n), lying: d.faults.Record != nil || len(d.lies) > 0}
+}
 
 // write puts or deletes one record of a write.
 func (d *Disk) write(c *change, key string, value []byte, put bool) {
@@ -291,7 +293,7 @@ func (d *Disk) Put(_ context.Context, key datastore.Key, value []byte) error {
 	if err := d.check(OpWrite, key.String()); err != nil {
 		return err
 	}
-	c := d.begin()
+	c := d.begin(1)
 	c.single = true
 	d.write(&c, key.String(), value, true)
 	d.record(c)
@@ -305,7 +307,7 @@ func (d *Disk) Delete(_ context.Context, key datastore.Key) error {
 	if err := d.check(OpWrite, key.String()); err != nil {
 		return err
 	}
-	c := d.begin()
+	c := d.begin(1)
 	d.write(&c, key.String(), nil, false)
 	d.record(c)
 	return nil
@@ -348,8 +350,7 @@ func (b *batch) Commit(context.Context) error {
 	if err := d.check(OpWrite, b.puts[0].key); err != nil {
 		return err
 	}
-	c := d.begin()
-	c.undo = make([]undo, 0, len(b.puts))
+	c := d.begin(len(b.puts))
 	for _, w := range b.puts {
 		d.write(&c, w.key, w.value, w.was)
 	}

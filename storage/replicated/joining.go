@@ -91,16 +91,12 @@ func (r *Store) catchUp(ctx context.Context) error {
 func (r *Store) openGrace() time.Duration { return min(openGrace, r.cfg.AntiEntropyInterval) }
 
 // tryCatchUp pulls from the first of some peers that serves.
-func (r *Store) tryCatchUp(ctx context.Context, peers []transport.Peer, most int) bool {
+func (r *Store) tryCatchUp(ctx context.Context, peers []transport.Peer, most int) {
 	for _, peer := range peers[:min(len(peers), most)] {
-		if r.pull(ctx, peer) == nil {
-			return true
-		}
-		if ctx.Err() != nil {
-			return false
+		if r.pull(ctx, peer) == nil || ctx.Err() != nil {
+			return
 		}
 	}
-	return false
 }
 
 // pullAll pulls from each of a few members that can be reached.

@@ -45,6 +45,15 @@ func TestOpeningWaits(t *testing.T) {
 		}
 		return fetchResponse{}, transport.New(transport.Refused, "test", "not now")
 	}
+	gone := func(since time.Duration, request fetchRequest) (fetchResponse, error) {
+		if request.SizeMax > 0 {
+			return fetchResponse{}, transport.New(transport.Unreachable, "test", "it is gone")
+		}
+		if since > time.Millisecond {
+			return fetchResponse{}, clustertest.ErrSilent
+		}
+		return fetchResponse{More: true}, nil
+	}
 	later := func(first answer, until time.Duration, then answer) answer {
 		return func(since time.Duration, request fetchRequest) (fetchResponse, error) {
 			if since < until {
@@ -70,6 +79,7 @@ func TestOpeningWaits(t *testing.T) {
 		"others catch up":        {[]answer{later(found, time.Minute, has), refuses}, 4, time.Minute, time.Minute + 3*time.Second, false},
 		"others take long":       {[]answer{later(found, stallMax+time.Minute, has), refuses}, 4, stallMax + time.Minute, stallMax + time.Minute + 3*time.Second, false},
 		"they were, and vanish":  {[]answer{later(found, time.Minute, refuses)}, 0, time.Minute + openGrace - 3*time.Second, time.Minute + openGrace + 3*time.Second, false},
+		"it has, and is gone":    {[]answer{gone}, 0, openGrace, openGrace + time.Second, false},
 		"it has and gives none":  {[]answer{stingy}, 0, stallMax, stallMax + 5*time.Second, true},
 		"for a while gives none": {[]answer{later(stingy, 4*time.Minute, has)}, 4, 4 * time.Minute, 4*time.Minute + 3*time.Second, false},
 	} {

@@ -15,8 +15,8 @@ import (
 // outcomesMax bounds the outcomes that are kept of a delta.
 const outcomesMax = 4
 
-// outcome is the result of merging a delta: for each key that it touches, in order, the elements
-// before and after. It never changes.
+// outcome is the result of merging a delta: for each key that it touches, the elements before and
+// after. It never changes.
 type outcome []*merged
 
 type merged struct {
@@ -52,7 +52,6 @@ func (d *delta) remember(op *operation) {
 	for key, c := range op.cells {
 		list = append(list, &merged{key: key, before: c.before, after: c.list})
 	}
-	slices.SortFunc(list, func(a, b *merged) int { return storage.CompareKeys(a.key, b.key) })
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.outcomes) < outcomesMax {

@@ -23,7 +23,6 @@ type operation struct {
 	heads     map[string]*head // by id; nil: no longer a head
 	comparing string           // the key of which elements are compared
 	made      *delta           // by go-ds-crdt
-	failed    error
 }
 
 // cell is an operation's staged state of a key.
@@ -165,7 +164,7 @@ var errMergeDiffers = errors.New("storage: the merge differs from its elements")
 func (c *cell) check() error {
 	best := winner(c.list)
 	switch {
-	case best == nil && c.value == nil:
+	case best == nil && c.value == nil && c.priority == nil:
 		return nil
 	case best == nil || !bytes.Equal(best.value, c.value) || !bytes.Equal(priorityOf(best), c.priority):
 		return errMergeDiffers
@@ -204,9 +203,6 @@ func (o *stagedIndex) finish() error {
 }
 
 func (op *operation) check() error {
-	if op.failed != nil {
-		return op.failed
-	}
 	for _, d := range op.deltas {
 		if !op.processed[d.id] {
 			return fmt.Errorf("storage: delta %s was not processed", d.cid)

@@ -173,7 +173,7 @@ func (r *replica) restore(pause yield) error {
 	})
 	part, size := map[storage.Key]storage.Write{}, 0
 	for i, e := range list {
-		part[storage.Key(e.key)] = storage.Write{Key: storage.Key(e.key), Value: e.value[len(valueTag):]}
+		part[storage.Key(e.key)] = storage.Write{Value: e.value[len(valueTag):]}
 		size += len(e.key) + len(e.value) + writeOverhead
 		last := i == len(list)-1
 		if ends := last || list[i+1].id != e.id; !ends || size < restoreSize && !last {

@@ -2,7 +2,7 @@ package replicated
 
 import (
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -98,7 +98,7 @@ func newStagedIndex(disk storage.Disk, at storage.Key) *stagedIndex {
 	}
 }
 
-var errBadHead = errors.New("storage: malformed head")
+var errBadHead = fmt.Errorf("%w: head", storage.ErrCorrupt)
 
 // record returns the elements of a key, in order.
 func (o *stagedIndex) record(key string) []*element { return o.elements.record(key) }

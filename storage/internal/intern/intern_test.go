@@ -28,3 +28,15 @@ func TestEqualValuesAreSharedAndGo(t *testing.T) {
 	require.Same(t, a, table.Get(1, &text{"a"}))
 	runtime.KeepAlive(a)
 }
+
+// TestWhatIsHeldStays, also when somebody says that the one before it is gone.
+func TestWhatIsHeldStays(t *testing.T) {
+	table := New(func(a, b *text) bool { return *a == *b })
+	a := table.Get(1, &text{"a"})
+	table.shards[1].forget(1)
+	require.Equal(t, 1, table.Len())
+	require.Same(t, a, table.Get(1, &text{"a"}))
+	table.shards[2].forget(2)
+	require.Equal(t, 1, table.Len())
+	runtime.KeepAlive(a)
+}
