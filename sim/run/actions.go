@@ -15,6 +15,8 @@ import (
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/ask"
 )
 
 // actions run the workload on the client: a node outside of the cloud, which
@@ -26,6 +28,8 @@ type actions struct {
 	// auditors run all the time; healed: also those of the time after healing.
 	auditors []scenario.Auditing
 	healed   bool
+	// peerOf is the peer of a node.
+	peerOf func(node string) transport.Peer
 
 	counts []actionCount  // by name, in the order in which they first began
 	errors map[string]int // by text
@@ -125,6 +129,13 @@ func (a *actions) run(s scenario.Step) {
 func (a *actions) begin(s scenario.Step) {
 	env := a.client
 	env.Loop.Go(fmt.Sprintf("%s %d", s.Action.Name, s.N), func(ctx context.Context) {
+		if s.To != nil {
+			var peers []transport.Peer
+			for _, name := range s.To {
+				peers = append(peers, a.peerOf(name))
+			}
+			ctx = ask.Only(ctx, peers)
+		}
 		err := s.Action.Run(ctx, env, s.Params, s.N)
 		switch {
 		case err == nil:

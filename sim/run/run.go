@@ -18,6 +18,7 @@ import (
 	"github.com/taucloud/tau/sim/fault"
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/transport"
 )
 
 // Options says how to run a scenario.
@@ -207,6 +208,10 @@ func (r *runner) addNodes() error {
 			return err
 		}
 	}
+	r.actions.peerOf = func(name string) transport.Peer {
+		n, _ := w.Node(name)
+		return n.Peer
+	}
 	if err := w.AddNode(r.actions.node(r.words.ClientOffers)); err != nil {
 		return err
 	}
@@ -306,6 +311,9 @@ func (r *runner) step(s scenario.Step) {
 		return
 	}
 	if s.Action != nil {
+		if s.To != nil {
+			r.aims.count(s.Entry, len(s.To) == 0)
+		}
 		r.actions.run(s)
 		return
 	}

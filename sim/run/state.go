@@ -60,6 +60,9 @@ func (s *state) Find(place string, params any) []string {
 	return s.places[place].Find(s.of.view(), params)
 }
 
+// Connected implements scenario.State.
+func (s *state) Connected(a, b string) bool { return s.of.world.Connected(a, b) }
+
 // selectNow selects the nodes of a step and inflicts its faults, the first of them now.
 func (r *runner) selectNow(s scenario.Step) {
 	faults, chosen := s.Late(&r.state)

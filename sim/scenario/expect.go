@@ -120,7 +120,7 @@ func listens(c check.Checker) bool {
 // runsAny reports whether some node runs one of some services, or pretends to; if there are none, it needs none.
 func (b *builder) runsAny(services []string) bool {
 	return len(services) == 0 || slices.ContainsFunc(services, func(name string) bool {
-		return len(b.scenario.roster.services[name]) > 0 || slices.Contains(b.scenario.roster.pretended, name)
+		return len(b.scenario.roster.services[name]) > 0 || len(b.scenario.roster.pretended[name]) > 0
 	})
 }
 

@@ -246,7 +246,11 @@ func (f *Fixed) timeline() (list []string) {
 			if s.Action != nil && s.N > 0 {
 				parts = append(parts, fmt.Sprintf("number: %d", s.N))
 			}
-			parts = append(parts, e.Verb+": "+e.source.yaml())
+			word, any := f.action(s)
+			if !any {
+				continue
+			}
+			parts = append(parts, word)
 		}
 		list = append(list, mappingOf(parts))
 	}

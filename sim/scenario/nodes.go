@@ -57,7 +57,7 @@ func (b *builder) nodes(root *value, doc *document) {
 	}
 	before := b.failures
 	b.checkSettings(doc.Settings.value, nil)
-	b.scenario.roster = &roster{exists: map[string]bool{}, group: map[string][]string{}, services: map[string][]string{}, zones: map[string][]string{}, catalogue: b.serviceNames()}
+	b.scenario.roster = &roster{exists: map[string]bool{}, group: map[string][]string{}, services: map[string][]string{}, zones: map[string][]string{}, pretended: map[string][]string{}, catalogue: b.serviceNames()}
 	b.scenario.roster.open = len(doc.Nodes) == 0
 	for i := range doc.Nodes {
 		b.group(&doc.Nodes[i], doc.Settings.value)
@@ -194,7 +194,9 @@ func (b *builder) addNodes(g *groupDoc, one func() Node) {
 		for _, c := range n.Services {
 			r.services[c.Spec.Name] = append(r.services[c.Spec.Name], name)
 		}
-		r.pretended = append(r.pretended, n.Bad...)
+		for _, service := range n.Bad {
+			r.pretended[service] = append(r.pretended[service], name)
+		}
 		b.scenario.Nodes = append(b.scenario.Nodes, n)
 		if n.Stranger { // as the client, it is selected by its name only
 			r.outside = append(r.outside, name)

@@ -22,6 +22,8 @@ type Step struct {
 	// Action is carried out At; N counts the occurrences of its entry.
 	Action *Action
 	Params any
+	// To are the only nodes that an action asks; nil for any.
+	To []string
 	// By are the nodes on which an attack runs, none of any other action.
 	By []string
 	N  int
@@ -29,8 +31,8 @@ type Step struct {
 	Moment *Moment
 	// Label is that of the entry.
 	Label string
-	// Late makes the faults of a step that selects nodes by their state, when it
-	// happens. chosen is what each selector by state has answered.
+	// Late makes the faults of a step that selects nodes by their state - or the action that asks such
+	// nodes - when it happens. chosen is what each selector by state has answered.
 	Late func(state State) (faults []Step, chosen [][]string)
 
 	again func(chosen [][]string) []Step // the same, as it was in a run
@@ -83,7 +85,7 @@ func (s *Scenario) steps(entry, n int, at time.Duration, draw fault.Draw) []Step
 	e := &s.Timeline[entry]
 	key := fmt.Sprintf("%d.%d", entry, n)
 	if e.action != nil {
-		return []Step{{At: at, Key: key, Entry: entry, Action: e.action, Params: e.params, By: e.by, N: e.first + n}}
+		return []Step{s.asks(entry, n, key, at, draw)}
 	}
 	if e.moment != nil {
 		return []Step{{At: at, Key: key, Entry: entry, Moment: e.moment, N: n}}

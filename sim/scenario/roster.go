@@ -15,8 +15,8 @@ type roster struct {
 	zones    map[string][]string // zone to nodes
 	// outside are strangers: only their own names select them.
 	outside []string
-	// pretended are services that bad members are trusted to offer.
-	pretended []string
+	// pretended are bad members by the services that they are trusted to offer.
+	pretended map[string][]string
 	// catalogue has all services that nodes may run.
 	catalogue []string
 

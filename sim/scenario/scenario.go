@@ -134,11 +134,12 @@ type Entry struct {
 	first  int
 	source *value // of the verb's parameters
 	params any
-	verb   *verb    // of a fault
-	action *Action  // of workload
-	by     []string // the nodes on which an attack runs
-	moment *Moment  // of expect
-	late   bool     // it selects nodes by their state when it happens
+	verb   *verb     // of a fault
+	action *Action   // of workload
+	by     []string  // the nodes on which an attack runs
+	to     *Selector // whom an action asks, nil for any
+	moment *Moment   // of expect
+	late   bool      // it selects nodes by their state when it happens
 }
 
 // Expect is what must hold.

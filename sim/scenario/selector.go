@@ -27,7 +27,7 @@ type Selector struct {
 }
 
 // selectorKeys are the keys of a selector that is a mapping, but for those by state.
-var selectorKeys = []string{"pick", "one-of", "some-of", "count", "random", "all-but", "running", "zone", "by"}
+var selectorKeys = []string{"pick", "one-of", "some-of", "count", "random", "all-but", "running", "zone", "by", "from"}
 
 const selectorHint = `write a name (core-1), a glob (core-*), a list of them, or {one-of: monkey-*}`
 
@@ -69,6 +69,9 @@ func (s *Selector) decodeKeys(d *decoder, v *value) {
 	if by := v.get("by"); by != nil && !slices.Contains(qualityWords, way) {
 		d.fail(by, "write {busiest: monkey-*, by: ...}", "by without busiest, least-loaded or slowest")
 	}
+	if from := v.get("from"); from != nil && !slices.Contains(reachWords, way) {
+		d.fail(from, "write {unreachable: core-*, from: client}", "from without reachable or unreachable")
+	}
 }
 
 // decodeWay reads the one key that says how to select, and returns it.
@@ -78,9 +81,9 @@ func (s *Selector) decodeWay(d *decoder, v *value) (way string) {
 	for _, e := range v.entries {
 		key := e.key.text
 		switch {
-		case key == "count" || key == "by":
+		case key == "count" || key == "by" || key == "from":
 		case !slices.Contains(ways, key):
-			d.unknown(e.key, "key", "in a selection of nodes", append(ways, "count", "by"))
+			d.unknown(e.key, "key", "in a selection of nodes", append(ways, "count", "by", "from"))
 		case way != "":
 			d.fail(e.key, "keep one of them, or nest them: {one-of: {running: patrick}}", "%s beside %s: two ways to select nodes", quote(key), quote(way))
 		default:

@@ -58,7 +58,7 @@ func (s *Selector) checkRuns(d *decoder, r *roster, service, what string) {
 		}
 		return
 	}
-	runs := r.services[service]
+	runs := slices.Concat(r.services[service], r.pretended[service])
 	if slices.ContainsFunc(s.all(r), func(name string) bool { return slices.Contains(runs, name) }) {
 		return
 	}
@@ -82,6 +82,9 @@ func (s *Selector) parts() (list []*Selector) {
 	if s.state != nil && s.state.of != nil {
 		list = append(list, s.state.of)
 	}
+	if s.state != nil && s.state.from != nil {
+		list = append(list, s.state.from)
+	}
 	return list
 }
 
@@ -92,6 +95,8 @@ func (s *Selector) most(r *roster) int {
 		return len(s.all(r))
 	case s.of != nil:
 		return min(s.count, s.of.most(r))
+	case s.state != nil && s.state.count == 0:
+		return s.state.of.most(r)
 	case s.state != nil && s.state.of != nil:
 		return min(s.state.count, s.state.of.most(r))
 	case s.state != nil:

@@ -74,6 +74,8 @@ type State interface {
 	Measure(quality, node string) float64
 	// Find names the nodes of a place.
 	Find(place string, params any) []string
+	// Connected reports whether two nodes can talk to each other, as check.View does.
+	Connected(a, b string) bool
 }
 
 // byState is the part of a selector that depends on the world at the moment of the
@@ -83,13 +85,14 @@ type byState struct {
 	quality string // of a selector by a quality
 	place   *Place // of the others
 	params  any
-	count   int
+	count   int // 0: all
 	of      *Selector
+	from    *Selector // of reachable and unreachable
 }
 
 // stateful are keys of selectors by state with their values.
 func (d *decoder) stateKeys() (keys []string) {
-	keys = slices.Clone(qualityWords)
+	keys = append(slices.Clone(qualityWords), reachWords...)
 	for _, p := range d.places {
 		keys = append(keys, p.Name)
 	}
@@ -113,6 +116,10 @@ func (s *Selector) decodeState(d *decoder, e entry, whole *value) {
 	}
 	s.state.of = new(Selector)
 	s.state.of.decode(d, e.value)
+	if slices.Contains(reachWords, e.key.text) {
+		s.decodeReach(d, whole)
+		return
+	}
 	if by := whole.get("by"); by != nil {
 		s.state.quality = d.word(by, "by")
 	}
@@ -121,7 +128,7 @@ func (s *Selector) decodeState(d *decoder, e entry, whole *value) {
 // checkState finds the quality that is meant.
 func (s *Selector) checkState(d *decoder, r *roster) {
 	st := s.state
-	if st.place != nil {
+	if st.place != nil || st.from != nil {
 		return
 	}
 	candidates := st.of.all(r)
@@ -158,6 +165,9 @@ func (st *byState) nodes(r *roster, draw fault.Draw) []string {
 	if st.place != nil {
 		found := r.state.Find(st.place.Name, st.params)
 		return found[:min(st.count, len(found))]
+	}
+	if st.from != nil {
+		return st.reach(r, draw)
 	}
 	type one struct {
 		name  string
@@ -260,6 +270,7 @@ func selectWords(v Vocabulary) []Word {
 		{Kind: "select", Name: leastLoaded, Doc: "the node of these that has least of a quality when the fault happens", Example: "crash: {least-loaded: core-*, by: disk.bytes}"},
 		{Kind: "select", Name: slowest, Doc: "the node of these that is slowest by a quality when the fault happens", Example: "crash: {slowest: core-*, by: uptime}"},
 	}
+	out = append(out, reachWordDocs()...)
 	for _, p := range v.Places {
 		out = append(out, Word{Kind: "select", Name: p.Name, Doc: p.Doc, Example: p.Example, Keys: keyDocs(p.Params(), "")})
 	}

@@ -39,6 +39,10 @@ func (m moment) Measure(quality, node string) float64 {
 	return math.NaN()
 }
 
+func (m moment) Connected(a, b string) bool {
+	return m.values["cut "+a] == 0 && m.values["cut "+b] == 0
+}
+
 func (m moment) Find(_ string, params any) []string { return m.places[params.(*branchParams).Branch] }
 
 const stateCloud = `duration: 10m

@@ -123,6 +123,9 @@ func (b *builder) entryVerb(e *Entry, word entry) {
 		if b.words.Actions[i].Name == name {
 			e.action = &b.words.Actions[i]
 			before := b.failures
+			stateful := len(b.stateful)
+			word = b.askedNodes(e, word)
+			e.late = len(b.stateful) > stateful
 			e.params = b.actionParams(e.action, word)
 			if e.action.Attack != nil && b.failures == before && !b.scenario.roster.unknown() {
 				e.by = b.attackers(e.action, word, e.params)

@@ -87,6 +87,9 @@ type Action struct {
 	// Name is the key in a timeline entry: "push".
 	Name string
 	Doc  string
+	// Service is the one whose nodes the client asks: it must run somewhere, and to: NODES
+	// says which of them are asked, and no others. "": it asks none.
+	Service string
 	// Params returns a pointer to a struct with yaml tags, holding the defaults.
 	Params func() any
 	// Validate returns the error of decoded params, nil if there is none.

@@ -50,6 +50,9 @@ func Words(v Vocabulary) []Word {
 		if a.Params != nil {
 			w.Keys = keyDocs(a.Params(), "")
 		}
+		if a.Service != "" {
+			w.Keys = append(w.Keys, toDoc(a.Service))
+		}
 		out = append(out, w)
 	}
 	for _, verb := range verbs {

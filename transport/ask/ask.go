@@ -83,12 +83,17 @@ func (a *Asker) Order(key string) []transport.Peer {
 }
 
 // Put asks the peers in turn, limit for each, until one has answered: with nil, or with an error of
-// a final kind. method is named in the error when there is no peer to ask. When ctx ends, the error
+// a final kind. Of them only those that [Only] allows. method is named in the error when there is no peer to ask. When ctx ends, the error
 // is that of the question that was under way.
 func (a *Asker) Put(ctx context.Context, method, key string, limit time.Duration, put func(ctx context.Context, peer transport.Peer) error) error {
 	told := transport.New(transport.Unreachable, method, a.nobody())
 	var unknown error // of a peer that may have done it
-	for i, peer := range a.Order(key) {
+	order := a.Order(key)
+	peers := Among(ctx, order)
+	if len(order) > 0 && len(peers) == 0 {
+		told = transport.New(transport.Unreachable, method, "no "+a.policy.Service+" among the peers that may be asked")
+	}
+	for i, peer := range peers {
 		if a.policy.PeersMax > 0 && i == a.policy.PeersMax {
 			break
 		}

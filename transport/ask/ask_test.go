@@ -233,3 +233,28 @@ func TestOnesOwnNodeIsAskedFirst(t *testing.T) {
 		}
 	})
 }
+
+// TestOnly: who speaks to some peers speaks to no other, in the order that they would have.
+func TestOnly(t *testing.T) {
+	run(t, func(p *parts) {
+		a, order := ask.New(p.user.Env.Wire, ask.Policy{Service: "part"}), rendezvous.Rank("key", p.all)
+		put := func(only ...transport.Peer) (asked []transport.Peer, err error) {
+			p.seen()
+			p.user.Do(func(ctx context.Context) {
+				_, err = ask.Call(ask.Only(ctx, only), a, method, "key", time.Second, question{})
+			})
+			return p.seen(), err
+		}
+		p.fails[order[1]] = as(transport.Internal)
+		asked, err := put(order[2], order[1])
+		require.NoError(t, err)
+		require.Equal(t, []transport.Peer{order[1], order[2]}, asked)
+		asked, err = put(order[1])
+		require.Equal(t, transport.Internal, transport.KindOf(err))
+		require.Equal(t, order[1:2], asked)
+		asked, err = put()
+		require.Equal(t, transport.Unreachable, transport.KindOf(err))
+		require.ErrorContains(t, err, "no part among the peers that may be asked")
+		require.Empty(t, asked)
+	})
+}

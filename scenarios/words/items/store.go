@@ -18,6 +18,7 @@ import (
 	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/ask"
 )
 
 // storeParams is what a store in a timeline may say.
@@ -54,8 +55,8 @@ func Actions() []scenario.Action {
 
 func storeAction() scenario.Action {
 	return scenario.Action{
-		Name: "store",
-		Doc:  "a client has content kept: it marks it with the hoarders and drops its own copy once they have acknowledged",
+		Name: "store", Service: hoarderapi.Service,
+		Doc: "a client has content kept: it marks it with the hoarders and drops its own copy once they have acknowledged",
 		Params: func() any {
 			return &storeParams{Count: 1, Size: 16 << 10, Kind: string(hoarderapi.Asset), Name: "db", Owner: "client", Owners: 1, RetryFor: 2 * time.Minute}
 		},
@@ -219,8 +220,7 @@ func (p *itemsParams) validate() error {
 
 func itemsAction(name, doc string, each func(ctx context.Context, client node.Env, root string, p *itemsParams) error) scenario.Action {
 	return scenario.Action{
-		Name:     name,
-		Doc:      doc,
+		Name: name, Doc: doc, Service: hoarderapi.Service,
 		Params:   func() any { return &itemsParams{Count: 1, N: 1} },
 		Validate: func(params any) error { return params.(*itemsParams).validate() },
 		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
@@ -283,7 +283,7 @@ func Retrieve(ctx context.Context, client node.Env, root string, limit time.Dura
 	defer cancel()
 	holders, err := hoarderapi.NewClient(client.Wire).Locate(ctx, root)
 	if err == nil {
-		err = client.Blocks.Fetch(ctx, c, holders, 2*storeSizeMax)
+		err = client.Blocks.Fetch(ctx, c, ask.Among(ctx, holders), 2*storeSizeMax)
 	}
 	var content []byte
 	if err == nil {

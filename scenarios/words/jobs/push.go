@@ -56,8 +56,8 @@ func Actions() []scenario.Action {
 
 func pushAction() scenario.Action {
 	return scenario.Action{
-		Name: "push",
-		Doc:  "a user pushes a commit of a fixture project, and delivers it again until it is acknowledged",
+		Name: "push", Service: patrickapi.Service,
+		Doc: "a user pushes a commit of a fixture project, and delivers it again until it is acknowledged",
 		Params: func() any {
 			return &pushParams{Project: "hello", Branch: "main", Deliveries: 1, RetryFor: 2 * time.Minute}
 		},
@@ -199,8 +199,7 @@ type jobOnce func(ctx context.Context, client node.Env, patricks *patrickapi.Cli
 // jobAction is an action on a job that exists.
 func jobAction(name, doc string, retryFor time.Duration, once jobOnce) scenario.Action {
 	return scenario.Action{
-		Name:   name,
-		Doc:    doc,
+		Name: name, Doc: doc, Service: patrickapi.Service,
 		Params: func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: retryFor} },
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
 			return params.(*jobParams).run(ctx, client, n, once)

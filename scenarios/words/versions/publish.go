@@ -46,8 +46,8 @@ func Actions() []scenario.Action {
 
 func publishAction() scenario.Action {
 	return scenario.Action{
-		Name: "publish",
-		Doc:  "somebody publishes a version to tns without a build",
+		Name: "publish", Service: tnsapi.Service,
+		Doc: "somebody publishes a version to tns without a build",
 		Params: func() any {
 			return &publishParams{Project: "hello", Branch: "main", Attempt: 1, Entries: 10, RetryFor: time.Minute}
 		},
@@ -150,7 +150,7 @@ type rollbackParams struct {
 
 func rollbackAction() scenario.Action {
 	return scenario.Action{
-		Name:   "rollback",
+		Name: "rollback", Service: tnsapi.Service,
 		Doc:    "somebody makes an older commit of a branch current again",
 		Params: func() any { return &rollbackParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
