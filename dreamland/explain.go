@@ -22,6 +22,10 @@ const (
 	shortStory = 15
 	// explainWallMax is real time: a run that takes longer is not made again unasked.
 	explainWallMax = 30 * time.Second
+	// shortChain and wholeChain are how many lines a chain of causes has before its middle
+	// is folded: if nobody asked, and else.
+	shortChain = 20
+	wholeChain = 200
 	// whatIfMax is up to how many faults a run is tried without each of them, the
 	// last ones.
 	whatIfMax = 12
@@ -129,7 +133,11 @@ func (e *explainer) storyOf(trace *explain.Trace, id string, r *report.Result) t
 func (t told) writeAll(out io.Writer, rows int) {
 	t.story.Write(out, rows)
 	if t.chain != nil {
-		t.chain.Write(out)
+		chainRows := wholeChain
+		if rows > 0 {
+			chainRows = shortChain
+		}
+		t.chain.Write(out, chainRows)
 	}
 	t.story.WriteBeliefs(out)
 	t.story.WriteLosses(out)

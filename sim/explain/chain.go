@@ -13,8 +13,6 @@ const (
 	hopsMax = 4000
 	// waitMin is from when a wait is a line of its own.
 	waitMin = time.Second
-	// chainRows is how many lines a chain has before its middle is folded.
-	chainRows = 20
 	// causesMax bounds the facts of one chain.
 	causesMax = 500
 )

@@ -30,9 +30,10 @@ func (c *Chain) inOrder() (list []*link) {
 	return list
 }
 
-// Write prints the chain in order of time. Each line has a number, and at its end
-// those of the lines that it follows from, unless that is the one before it.
-func (c *Chain) Write(out io.Writer) {
+// Write prints the chain in order of time, at most rowsMax lines of it, the first and the
+// last ones. Each line has a number, and at its end those of the lines that it follows
+// from, unless that is the one before it.
+func (c *Chain) Write(out io.Writer, rowsMax int) {
 	list := c.inOrder()
 	number := map[*link]int{}
 	width := 0
@@ -41,7 +42,7 @@ func (c *Chain) Write(out io.Writer) {
 		width = max(width, len(c.node(l)))
 	}
 	fmt.Fprintln(out, "how it came to this: a line follows from the one before it, or from those behind its arrow")
-	fold := foldOf(len(list))
+	fold := foldOf(len(list), rowsMax)
 	for i, l := range list {
 		if i == fold.from && fold.to > fold.from {
 			fmt.Fprintf(out, "  %4s ... %d lines (dreamland trace show has them)\n", "", fold.to-fold.from)
@@ -60,11 +61,11 @@ func (c *Chain) Write(out io.Writer) {
 // span is the part of a list that is folded.
 type span struct{ from, to int }
 
-func foldOf(n int) span {
-	if n <= chainRows {
+func foldOf(n, rowsMax int) span {
+	if n <= rowsMax {
 		return span{}
 	}
-	return span{from: chainRows / 3, to: n - (chainRows - chainRows/3)}
+	return span{from: rowsMax / 3, to: n - (rowsMax - rowsMax/3)}
 }
 
 func after(l *link, number map[*link]int) string {

@@ -211,8 +211,8 @@ func (s *Story) text(r *tracefile.Line) string {
 		if r.Name != "started" {
 			value = s.trace.named(value)
 		}
-		if len(value) > valueLenMax {
-			value = value[:valueLenMax] + "..."
+		if len(value) > valueLenMax { // ids differ at their ends
+			value = value[:valueLenMax/2] + "..." + value[len(value)-valueLenMax/2:]
 		}
 		parts = append(parts, f.Name+"="+value)
 	}
@@ -233,7 +233,9 @@ func (s *Story) Write(out io.Writer, rowsMax int) {
 		return
 	}
 	what := s.Object
-	if s.Field != "" && s.Field != s.Object {
+	if s.trace.nodes[s.Object] {
+		what = "node " + what
+	} else if s.Field != "" && s.Field != s.Object {
 		what = s.Field + " " + what
 	}
 	fmt.Fprintf(out, "the story of %s, on %s\n", what, strings.Join(s.Nodes, ", "))

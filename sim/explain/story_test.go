@@ -115,7 +115,7 @@ func TestChain(t *testing.T) {
 	s := tr.Tell("o-17", 9*time.Second, told)
 	var out strings.Builder
 	c := s.Chain("no-lost-orders: at 8s: order o-17 of core-1 is lost by edge-2 (shop lost of core-1)")
-	c.Write(&out)
+	c.Write(&out, 20)
 	require.Equal(t, `how it came to this: a line follows from the one before it, or from those behind its arrow
     1  990ms              WORLD buy 3
     2  1s         core-1  client -> core-1  request shop/buy
@@ -128,13 +128,13 @@ func TestChain(t *testing.T) {
     9  8s         core-1  shop lost  shop/sell.go:70  <- 7, 8
 `, out.String())
 	out.Reset()
-	s.Chain("at 8s: edge-2 believes that it has o-17").Write(&out)
+	s.Chain("at 8s: edge-2 believes that it has o-17").Write(&out, 20)
 	require.Contains(t, out.String(), "edge-2  core-1 -> edge-2  note shop/give, sent 1s before\n")
 	require.Contains(t, out.String(), "edge-2  shop got  shop/get.go:9\n")
 	require.Contains(t, out.String(), "core-1  shop lost", "the last of all, too")
 	require.Nil(t, tr.Tell("o-99", 9*time.Second, told).Chain("o-99 is lost"))
-	require.Equal(t, span{from: 6, to: 86}, foldOf(100))
-	require.Equal(t, span{}, foldOf(chainRows))
+	require.Equal(t, span{from: 6, to: 86}, foldOf(100, 20))
+	require.Equal(t, span{}, foldOf(20, 20))
 	require.Equal(t, 8*time.Second, s.LastFact())
 }
 

@@ -58,11 +58,13 @@ type collected struct {
 	// of is the item that belongs to an event, or the nearest before it, by event.
 	of []int32
 	at []time.Duration // of the events
+	// peers are the names of nodes by how facts call them.
+	peers map[string]string
 }
 
 // collect reads the trace of a run.
 func collect(run *Run) (*collected, error) {
-	c := &collected{of: []int32{-1}, at: []time.Duration{0}}
+	c := &collected{of: []int32{-1}, at: []time.Duration{0}, peers: map[string]string{}}
 	if run.Trace == nil {
 		return c, nil
 	}
@@ -96,7 +98,10 @@ func (c *collected) add(l *tracefile.Line) bool {
 		}
 		return true
 	case tracefile.KindFact:
-		return c.report(l, item{at: l.At, kind: itemFact, node: l.Node, a: l.Service, b: l.Name, c: fieldsText(l.Fields), source: l.Source})
+		if peer := l.Get("peer"); l.Service == "node" && l.Name == "started" && peer != "" {
+			defer func() { c.peers[peer] = l.Node }() // this fact says which peer it is
+		}
+		return c.report(l, item{at: l.At, kind: itemFact, node: l.Node, a: l.Service, b: l.Name, c: c.fieldsText(l.Fields), source: l.Source})
 	case tracefile.KindLog:
 		return c.report(l, item{at: l.At, kind: itemLog, node: l.Node, a: l.Level, b: l.Name})
 	case tracefile.KindState:
@@ -177,14 +182,18 @@ func (c *collected) keep(it item) bool {
 	return true
 }
 
-// fieldsText has one field a line, "name=value".
-func fieldsText(fields []tracefile.Field) string {
+// fieldsText has one field a line, "name=value"; a peer has the name of its node.
+func (c *collected) fieldsText(fields []tracefile.Field) string {
 	var out strings.Builder
 	for i, f := range fields {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
-		out.WriteString(f.Name + "=" + strings.ReplaceAll(f.Value, "\n", " "))
+		value := f.Value
+		if name := c.peers[value]; name != "" && f.Text {
+			value = name
+		}
+		out.WriteString(f.Name + "=" + strings.ReplaceAll(value, "\n", " "))
 	}
 	return out.String()
 }

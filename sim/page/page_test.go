@@ -224,3 +224,15 @@ func TestKindsAreBytes(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(raw), `"k":"`+base64.StdEncoding.EncodeToString([]byte{0, 5})+`"`, "as data.js reads it")
 }
+
+// TestPeersHaveNames: people do not know nodes by their keys.
+func TestPeersHaveNames(t *testing.T) {
+	run := Run{Trace: strings.NewReader(`{"t":0,"k":"trace","version":1,"scenario":"shop","seed":1}
+{"t":1,"k":"fact","n":"core-1","s":"node","f":"started","v":{"peer":"TkRPcZ"},"x":{"id":0}}
+{"t":2,"k":"fact","n":"core-2","s":"shop","f":"sold","v":{"to":"TkRPcZ","not":"TkRPcZx"},"x":{"id":0}}
+`)}
+	c, err := collect(&run)
+	require.NoError(t, err)
+	require.Equal(t, "peer=TkRPcZ", c.items[0].c)
+	require.Equal(t, "to=core-1\nnot=TkRPcZx", c.items[1].c)
+}

@@ -197,7 +197,8 @@ var ownMeanings = map[string]string{
 	"some-action-succeeds": "at least one thing that users ask for is done: a story in which nothing works proves nothing",
 }
 
-// explain adds to each expectation what it demands.
+// explain adds to each expectation what it demands, and says in words of people who it
+// is about.
 func (r *runner) explain(list []report.Expectation) {
 	means := maps.Clone(ownMeanings)
 	for _, c := range r.words.Checks {
@@ -208,10 +209,23 @@ func (r *runner) explain(list []report.Expectation) {
 			means[w.Name] = w.Doc
 		}
 	}
+	names := r.peerNames()
 	for i := range list {
 		name, _, _ := strings.Cut(list[i].Name, "{") // a figure of some nodes
 		list[i].Means = means[name]
+		list[i].Detail = names.Replace(list[i].Detail)
 	}
+}
+
+// peerNames gives peers in a text the names of their nodes.
+func (r *runner) peerNames() *strings.Replacer {
+	var pairs []string
+	if r.world != nil {
+		for _, n := range r.world.Nodes() {
+			pairs = append(pairs, n.Peer.String(), n.Name)
+		}
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // early reports whether a run ended before everything had been healed, or could

@@ -118,7 +118,7 @@ func (everybodyMet) Settled(v check.View) error {
 		}
 		for _, other := range v.Nodes() {
 			if at, met := g.heard[other.Name]; !met || g.env.Loop.Elapsed()-at > 5*time.Second {
-				return fmt.Errorf("%s has not been greeted by %s", n.Name, other.Name)
+				return fmt.Errorf("%s has not been greeted by %s", n.Name, other.Peer) // the report has its name
 			}
 		}
 	}

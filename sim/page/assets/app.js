@@ -87,10 +87,12 @@ class App {
   setObject(name) { $('object').value = name; this.filter.object = name; this.refresh(); }
   setNode(name) { $('node').value = name; this.filter.node = name; this.refresh(); }
 
-  // focusObject shows the time in which the object's facts are.
+  // focusObject shows the time in which the object's facts are; of a node, which has
+  // facts all the time, the last ones.
   focusObject() {
-    const list = this.filter.markList.filter(i => this.run.kind[i] === FACT && !this.filter.isAudit(i));
+    let list = this.filter.markList.filter(i => this.run.kind[i] === FACT && !this.filter.isAudit(i));
     if (!list.length) return;
+    if (this.run.lanes.includes(this.filter.object)) list = list.slice(-12);
     const from = this.run.t[list[0]], to = this.run.t[list[list.length - 1]], margin = Math.max((to - from) * .15, 300000);
     this.lanes.from = Math.max(0, from - margin); this.lanes.to = Math.min(this.run.end * 1.005, to + margin);
     this.draw();
