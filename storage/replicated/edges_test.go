@@ -328,12 +328,12 @@ func TestVerdictsAtTheEndOfAGrace(t *testing.T) {
 		{answerSilent, openGrace - 1, verdictWait}, {answerSilent, openGrace, verdictReady},
 		{answerAbsent, openGrace - 1, verdictWait}, {answerAbsent, openGrace, verdictReady},
 	} {
-		s := &survey{members: members(1), asked: map[transport.Peer]answer{}}
+		s := &survey{known: true, members: members(1), asked: map[transport.Peer]answer{}}
 		s.note(s.members[0], x.answer, 7)
 		require.Zero(t, s.heard, "it has reported nothing")
 		require.Equal(t, x.want, s.verdict(x.passed, openGrace), "%+v", x)
 	}
-	s := &survey{members: members(3), asked: map[transport.Peer]answer{}}
+	s := &survey{known: true, members: members(3), asked: map[transport.Peer]answer{}}
 	s.note(s.members[0], answerFound, 7)
 	require.Equal(t, time.Duration(7), s.heard)
 	s.note(s.members[0], answerHas, 8)

@@ -31,7 +31,11 @@ func (r *replica) beginRecovery(f *found, pause yield) error {
 		}
 	}
 	o.recovering = true
-	return o.clear(pause)
+	kept := map[string]bool{diskRecovering: true}
+	for _, record := range r.recovered {
+		kept[diskRecovered+record[0].key] = true
+	}
+	return o.clear(kept, pause)
 }
 
 // writeParts writes n things, some hundred of them at once.
@@ -53,11 +57,11 @@ func (o *stagedIndex) writeParts(n int, pause yield, at func(i int) diskWrite) e
 	return nil
 }
 
-// clear removes everything but the recovered elements.
-func (o *stagedIndex) clear(pause yield) error {
+// clear removes everything but what is kept.
+func (o *stagedIndex) clear(kept map[string]bool, pause yield) error {
 	var keys []string
 	err := ondisk.Scan(o.disk, o.at, func(k storage.Key, _ []byte) error {
-		if key := string(k[len(o.at):]); key != diskRecovering && !strings.HasPrefix(key, diskRecovered+"/") {
+		if key := string(k[len(o.at):]); !kept[key] {
 			keys = append(keys, key)
 		}
 		return nil
