@@ -43,6 +43,7 @@ type Env struct {
 	gauges *gauges
 	// services are those of this node
 	services []string
+	members  *Members
 }
 
 // Service is one running service instance.
@@ -61,6 +62,9 @@ type Spec struct {
 	Name string
 	// Doc is one line for help texts.
 	Doc string
+	// Everywhere: every node runs it, so it is no service that a node is said to offer. Early: it starts
+	// before the others, and stops after them.
+	Everywhere, Early bool
 	// Settings returns a pointer to the default settings, a struct with yaml
 	// tags and ranges; configuration is decoded strictly over it, see
 	// [Spec.Decode].
@@ -124,6 +128,9 @@ func (e Env) OpenReplicated(ctx context.Context, namespace string, history stora
 	}
 	return store, nil
 }
+
+// Members is the directory that this node learns, for the agent that fills it; nil if it was given another.
+func (e Env) Members() *Members { return e.members }
 
 // Presence is whether some member of the cloud offers a service, dead or alive, as far as this node
 // knows. Who does without a service that nobody offers must not do so while it is Unknown.

@@ -30,6 +30,8 @@ type Config struct {
 	Identity transport.Identity
 	// Services in the order in which they start; the catalogue's order.
 	Services []Configured
+	// Contacts are members by which this node finds the others, unless it still knows some.
+	Contacts []Contact
 	World    World
 }
 
@@ -51,6 +53,7 @@ type Node struct {
 	incarnation uint64
 	gauges      gauges
 	authority   *credentials.Authority // nil: as World.Membership says
+	members     *Members               // nil: it was given a directory
 }
 
 // instance is one service on its loop.
@@ -76,7 +79,7 @@ func Start(ctx context.Context, loop clock.Loop, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Name, errors.Join(err, cfg.World.Host.Close()))
 	}
-	n.engine = transport.NewEngine(cfg.World.Host, loop, cfg.World.Directory, options...)
+	n.engine = transport.NewEngine(cfg.World.Host, loop, n.directory(), options...)
 	if n.blocks, err = blocks.Open(n.engine.Endpoint(loop), cfg.World.Disk); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Name, errors.Join(err, n.Stop(ctx)))
 	}
@@ -86,6 +89,15 @@ func Start(ctx context.Context, loop clock.Loop, cfg Config) (*Node, error) {
 		}
 	}
 	return n, nil
+}
+
+// directory is what the world gives, or one that is learned.
+func (n *Node) directory() transport.Directory {
+	if n.cfg.World.Directory != nil {
+		return n.cfg.World.Directory
+	}
+	n.members = newMembers(n.cfg, n.incarnation)
+	return n.members
 }
 
 // countIncarnation reads how often this node has started and writes one more.
@@ -142,6 +154,7 @@ func (n *Node) startService(ctx context.Context, c Configured) error {
 		name:        name,
 		gauges:      &n.gauges,
 		services:    n.serviceNames(),
+		members:     n.members,
 	}, settings)
 	if err != nil {
 		return err
@@ -159,9 +172,11 @@ func (in *instance) end() {
 }
 
 func (n *Node) serviceNames() []string {
-	names := make([]string, len(n.cfg.Services))
-	for i, c := range n.cfg.Services {
-		names[i] = c.Spec.Name
+	var names []string
+	for _, c := range n.cfg.Services {
+		if !c.Spec.Everywhere {
+			names = append(names, c.Spec.Name)
+		}
 	}
 	return names
 }

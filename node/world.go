@@ -18,7 +18,8 @@ type World struct {
 	NewLoop func(name string) (clock.Loop, func())
 	Host    transport.Host
 	Disk    storage.Disk
-	// Directory lists the members of the cloud.
+	// Directory lists the members of a cloud whose members are all told of each other, as in tests; nil:
+	// the node learns them, see [Members].
 	Directory transport.Directory
 	// Membership is what the node was told of its cloud when it was set up. nil leaves
 	// it to the Directory who is a member, if that is an Authority: for tests.

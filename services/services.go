@@ -41,6 +41,6 @@ func Catalogue(ports Ports) []node.Spec {
 	}
 }
 
-// Always lists what runs on every node, after the node's own services: the
-// beacon, by which seers know that it is there.
-func Always() []node.Spec { return []node.Spec{seer.BeaconSpec()} }
+// Always lists what runs on every node: the discovery, by which it finds the others, before the node's own
+// services, and after them the beacon, by which seers know that it is there.
+func Always() []node.Spec { return []node.Spec{seer.DiscoverySpec(), seer.BeaconSpec()} }

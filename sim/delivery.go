@@ -37,11 +37,14 @@ func standingOf(cfg NodeConfig, listed []string) check.Standing {
 	return s
 }
 
-// admit makes the node known to the others, unless it is a stranger.
+// admit makes the node a member, unless it is a stranger; those that are told of all know it from now on or, if it has to be
+// found, from its first start.
 func (n *Node) admit() {
 	if !n.standing.Member {
 		return
 	}
-	n.w.dir.Add(n.identity.Peer(), n.listed...)
+	if n.contacts == nil {
+		n.w.dir.Add(n.identity.Peer(), n.listed...)
+	}
 	n.w.dir.Grant(n.identity.Peer(), n.standing.Grants.Services...)
 }

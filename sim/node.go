@@ -26,6 +26,7 @@ type Node struct {
 	identity transport.Identity
 	services []node.Configured
 	listed   []string
+	contacts []string
 	standing check.Standing
 	hostile  bool
 	// certificate is what the node was given; nil if it is a stranger.
@@ -75,6 +76,10 @@ type NodeConfig struct {
 	// Listed are the services under which the directory lists the node; nil
 	// means the names of Services.
 	Listed []string
+	// Contacts are the nodes, by name, that this one is told of: it learns the others from them. nil: it is
+	// told of all nodes that the world has, and of what they offer. Nodes that are told of all know a node
+	// with contacts from its first start.
+	Contacts []string
 	// Granted are services that the node may offer beside those that it is listed for.
 	Granted []string
 	// Stranger: the node is no member of the cloud, whatever it is listed for or granted.
@@ -105,6 +110,7 @@ func (w *World) AddNode(cfg NodeConfig) error {
 		identity: transport.NewIdentity(fmt.Appendf(nil, "sim/%d/%s", w.cfg.Seed, cfg.Name)),
 		services: cfg.Services,
 		listed:   cfg.Listed,
+		contacts: cfg.Contacts,
 		later:    cfg.Later,
 		hostile:  cfg.Hostile,
 		disk:     memdisk.New(),
@@ -145,6 +151,9 @@ func (n *Node) start() {
 		return
 	}
 	n.lives++
+	if n.lives == 1 && n.standing.Member {
+		n.w.dir.Add(n.identity.Peer(), n.listed...)
+	}
 	life := &incarnation{node: n, number: n.lives}
 	n.life, n.since = life, n.w.Now()
 	life.host = n.w.net.newHost(life)
@@ -162,6 +171,7 @@ func (life *incarnation) boot(ctx context.Context) {
 		Name:     n.name,
 		Identity: n.identity,
 		Services: n.services,
+		Contacts: n.known(),
 		World: node.World{
 			NewLoop: func(name string) (clock.Loop, func()) {
 				l := life.newLoop(name)
@@ -169,7 +179,7 @@ func (life *incarnation) boot(ctx context.Context) {
 			},
 			Host:       life.port(),
 			Disk:       life.disk,
-			Directory:  n.w.dir,
+			Directory:  n.directory(),
 			Membership: &node.Membership{Cloud: n.w.cloud.name, Key: n.w.cloud.key.Peer(), Certificate: n.certificate},
 			Rand:       life.rand,
 			Observer:   n.w,
@@ -197,6 +207,24 @@ func (life *incarnation) port() transport.Host {
 		return life.tap
 	}
 	return life.host
+}
+
+// directory is that of a node which is told of all others, nil for one that learns them.
+func (n *Node) directory() transport.Directory {
+	if n.contacts == nil {
+		return n.w.dir
+	}
+	return nil
+}
+
+// known are the members of the node's configuration.
+func (n *Node) known() (list []node.Contact) {
+	for _, name := range n.contacts {
+		if other := n.w.byName[name]; other != nil {
+			list = append(list, node.Contact{Peer: other.identity.Peer()})
+		}
+	}
+	return list
 }
 
 func (life *incarnation) rand(name string) *rand.Rand {

@@ -104,10 +104,11 @@ type World struct {
 	nodes  []*Node
 	byName map[string]*Node
 	byPeer map[transport.Peer]*Node
-	dir    *transport.StaticDirectory
-	cloud  *cloud
-	net    *network
-	trace  *trace
+	// dir says who is there to those nodes that are told of all.
+	dir   *transport.StaticDirectory
+	cloud *cloud
+	net   *network
+	trace *trace
 
 	seq      uint64        // numbers the world's own events
 	fired    atomic.Uint64 // events, with the one whose turn it is: its number

@@ -19,6 +19,14 @@ type Host interface {
 	Close() error
 }
 
+// Addressed is a Host that reaches peers by addresses. A host without finds them by itself.
+type Addressed interface {
+	// Addresses are where others reach this host now, the best first.
+	Addresses() []string
+	// SetAddresses replaces what was said before of where a peer is. What it cannot read it leaves out.
+	SetAddresses(p Peer, addresses []string)
+}
+
 // Conn is one persistent, ordered, reliable link to a peer, carrying whole
 // frames of at most FrameLenMax bytes in both directions.
 type Conn interface {

@@ -18,6 +18,7 @@ import (
 	"github.com/taucloud/tau/services"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
+	"github.com/taucloud/tau/services/seer/seerapi"
 	"github.com/taucloud/tau/sim/scenario"
 )
 
@@ -31,6 +32,7 @@ func Vocabulary() scenario.Vocabulary {
 		Package:      "github.com/taucloud/tau/scenarios/words",
 		Services:     services.Catalogue(ports.Simulated()),
 		Always:       services.Always(),
+		Finder:       seerapi.Service,
 		Rules:        services.Rules(),
 		Actions:      slices.Concat(jobs.Actions(), versions.Actions(), items.Actions(), attack.Actions()),
 		Constant:     attack.Constant(),

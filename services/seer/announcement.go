@@ -18,7 +18,7 @@ func announce(name string, incarnation uint64, services, addresses []string, gau
 		Usage:       map[string]int64{},
 	}
 	for _, s := range services {
-		if s != BeaconName && len(a.Services) < servicesLenMax {
+		if len(a.Services) < servicesLenMax {
 			a.Services = append(a.Services, clip(s))
 		}
 	}

@@ -28,10 +28,10 @@ func gaugesOf(n int) map[string]int64 {
 
 func TestAnnounceKeepsTheBounds(t *testing.T) {
 	long := strings.Repeat("x", nameLenMax)
-	a := announce(long+"y", 7, append([]string{BeaconName}, many(80)...), append([]string{long + "z"}, many(30)...), gaugesOf(70))
+	a := announce(long+"y", 7, many(80), append([]string{long + "z"}, many(30)...), gaugesOf(70))
 	require.Equal(t, long, a.Name)
 	require.Equal(t, uint64(7), a.Incarnation)
-	require.Equal(t, many(64), a.Services, "not the beacon, which everybody has")
+	require.Equal(t, many(64), a.Services)
 	require.Equal(t, append([]string{long}, many(15)...), a.Addresses)
 	require.Len(t, a.Usage, 64)
 	require.Equal(t, int64(63), a.Usage["s063"], "the first by name")
@@ -88,8 +88,9 @@ func TestEqual(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	s := DefaultSettings()
 	require.Equal(t, &Settings{GoneAfter: 5 * time.Second, ExchangeInterval: time.Second, SettleAfter: 2 * time.Second,
-		ForgetAfter: 10 * time.Minute, MembersMax: 1 << 14}, s, "the README states them")
+		ForgetAfter: 10 * time.Minute, MembersMax: 1 << 14, KnowAfter: time.Second, AloneAfter: 10 * time.Second, DepartAfter: 168 * time.Hour}, s, "the README states them")
 	require.Equal(t, &BeaconSettings{Interval: time.Second, AnnounceEvery: 30}, DefaultBeaconSettings())
+	require.Equal(t, &DiscoverySettings{Interval: 5 * time.Second}, DefaultDiscoverySettings())
 	require.Empty(t, s.Conflicts())
 	s.ExchangeInterval = s.GoneAfter / 2
 	require.Empty(t, s.Conflicts())

@@ -25,7 +25,7 @@ const beaconSeersMax = 3
 // BeaconSpec is the agent that runs on every node and announces it to seers.
 func BeaconSpec() node.Spec {
 	return node.Spec{
-		Name:     BeaconName,
+		Name: BeaconName, Everywhere: true,
 		Doc:      "announces this node to the seers",
 		Settings: func() any { return DefaultBeaconSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
@@ -95,6 +95,9 @@ func (a *agent) run(ctx context.Context) {
 func (a *agent) beat(ctx context.Context) {
 	if beforeBeacon.Hit(ctx, a.env) != nil {
 		return
+	}
+	if members := a.env.Members(); members != nil {
+		members.Moved()
 	}
 	m := a.message()
 	a.sent++

@@ -29,6 +29,8 @@ func (s *Service) exchange(ctx context.Context) {
 				defer cancel()
 				if err := s.pull(ctx, other); err != nil {
 					s.env.Log.Debug("seer did not answer", "peer", other, "error", err)
+				} else if s.env.Members() != nil {
+					_ = s.pullMembers(ctx, other) // or in a later round
 				}
 			})
 		}

@@ -9,13 +9,20 @@ import (
 // TestGolden: what seers and beacon agents send each other.
 func TestGolden(t *testing.T) {
 	goldentest.Check(t,
+		announceRequest{},
+		announceResponse{},
 		announcement{},
 		answerMessage{},
 		askMessage{},
 		digestRequest{},
 		digestResponse{},
+		followRequest{},
+		followResponse{},
+		introduceRequest{},
+		introduceResponse{},
 		leaveMessage{},
 		recordsRequest{},
 		recordsResponse{},
+		savedMember{},
 	)
 }

@@ -8,11 +8,16 @@ import (
 // The messages between seers, and between seers and the beacon agents of all nodes.
 // What others ask of seers is in seerapi.
 var (
-	leave   = transport.Note[leaveMessage]{Name: "seer/leave", Rule: transport.Member}
-	ask     = transport.Note[askMessage]{Name: "seer/ask", Rule: transport.Offers(seerapi.Service)} // from a seer to an agent
-	answer  = transport.Note[answerMessage]{Name: "seer/answer", Rule: transport.Member}
-	digest  = transport.Method[digestRequest, digestResponse]{Name: "seer/digest", Rule: transport.Offers(seerapi.Service)}
-	records = transport.Method[recordsRequest, recordsResponse]{Name: "seer/records", Rule: transport.Offers(seerapi.Service)}
+	leave  = transport.Note[leaveMessage]{Name: "seer/leave", Rule: transport.Member}
+	ask    = transport.Note[askMessage]{Name: "seer/ask", Rule: transport.Offers(seerapi.Service)} // from a seer to an agent
+	answer = transport.Note[answerMessage]{Name: "seer/answer", Rule: transport.Member}
+	digest = transport.Method[digestRequest, digestResponse]{Name: "seer/digest", Rule: transport.Offers(seerapi.Service)}
+	// introduce asks any member who the seers are; announceAt tells a seer what its caller says of itself,
+	// follow asks one for members.
+	introduce  = transport.Method[introduceRequest, introduceResponse]{Name: "seer/introduce", Rule: transport.Member}
+	announceAt = transport.Method[announceRequest, announceResponse]{Name: "seer/announce", Rule: transport.Member}
+	follow     = transport.Method[followRequest, followResponse]{Name: "seer/follow", Rule: transport.Member}
+	records    = transport.Method[recordsRequest, recordsResponse]{Name: "seer/records", Rule: transport.Offers(seerapi.Service)}
 )
 
 // beaconNote is the note that carries a beaconMessage. It is the most

@@ -40,6 +40,14 @@ type Service struct {
 	// last woke from a stall.
 	lastTurn, wokeAt time.Duration
 	lookedAt         time.Duration // for the silent
+
+	register *register
+	began    time.Duration
+	all      bool // the register has all members
+	// heardAll are the other seers of which this one has heard all that they know in this life, heardUpTo
+	// what it has heard of each.
+	heardAll  map[transport.Peer]bool
+	heardUpTo map[transport.Peer]seerapi.Cursor
 }
 
 func newService(env node.Env, settings Settings) *Service {
@@ -48,11 +56,18 @@ func newService(env node.Env, settings Settings) *Service {
 		settings: settings,
 		table:    newTable(settings.GoneAfter, settings.MembersMax),
 		pulling:  map[transport.Peer]bool{},
+
+		register: newRegister(settings.DepartAfter, settings.MembersMax),
+		heardAll: map[transport.Peer]bool{}, heardUpTo: map[transport.Peer]seerapi.Cursor{},
 	}
 }
 
 // Start implements node.Service.
 func (s *Service) Start(context.Context) error {
+	if err := s.load(); err != nil {
+		return err
+	}
+	s.began = s.env.Loop.Elapsed()
 	s.life = newLife(s.env)
 	s.lastTurn = s.env.Loop.Elapsed()
 	s.wokeAt = s.lastTurn
@@ -63,18 +78,26 @@ func (s *Service) Start(context.Context) error {
 	seerapi.Changes.Serve(s.env.Wire, s.changes)
 	digest.Serve(s.env.Wire, s.digest)
 	records.Serve(s.env.Wire, s.records)
+	announceAt.Serve(s.env.Wire, s.announced)
+	follow.Serve(s.env.Wire, s.followed)
+	if s.env.Members() != nil { // else all are told of each other
+		s.env.Loop.Go("meet", s.meet)
+	}
 	s.env.Loop.Go("exchange", s.exchange)
 	s.env.Loop.Go("expire", func(ctx context.Context) {
 		_ = clock.Every(ctx, s.env.Loop, s.tick(), func(context.Context) bool {
 			s.look(s.now())
+			if err := s.save(ctx); err != nil && ctx.Err() == nil {
+				s.env.Log.Warn("the register was not saved", "err", err)
+			}
 			return true
 		})
 	})
 	return nil
 }
 
-// Stop implements node.Service. A seer has nothing to save: the nodes announce everything again.
-func (s *Service) Stop(context.Context) error { return nil }
+// Stop implements node.Service. Who lives the nodes announce again.
+func (s *Service) Stop(ctx context.Context) error { return s.save(ctx) }
 
 // Live lists the peers that this seer believes alive, in canonical order.
 func (s *Service) Live() []transport.Peer {
@@ -214,6 +237,7 @@ func (s *Service) now() time.Duration {
 
 // look finds the members that fell silent.
 func (s *Service) look(now time.Duration) {
+	s.register.pass(now-s.lookedAt, func(p transport.Peer) bool { m := s.table.members[p]; return m != nil && s.table.live(now, m) })
 	s.lookedAt = now
 	s.table.expire(now, s.settings.ForgetAfter)
 	s.report()

@@ -20,6 +20,12 @@ type Settings struct {
 	ForgetAfter time.Duration `yaml:"forget-after" range:"0s..8760h"`
 	// MembersMax bounds the table; beacons of further nodes are ignored.
 	MembersMax int `yaml:"members-max" range:"1..1000000"`
+	// KnowAfter is how long after its start a seer says at the earliest that it knows of all members.
+	KnowAfter time.Duration `yaml:"know-after" range:"100ms..1h"`
+	// AloneAfter is how long after its start it says so although it does not reach other seers.
+	AloneAfter time.Duration `yaml:"alone-after" range:"100ms..24h"`
+	// DepartAfter is how long a member may be silent before it counts as having left for ever.
+	DepartAfter time.Duration `yaml:"depart-after" range:"10s..87600h"`
 }
 
 // DefaultSettings returns the defaults.
@@ -30,6 +36,9 @@ func DefaultSettings() *Settings {
 		SettleAfter:      2 * time.Second,
 		ForgetAfter:      10 * time.Minute,
 		MembersMax:       16384,
+		KnowAfter:        time.Second,
+		AloneAfter:       10 * time.Second,
+		DepartAfter:      7 * 24 * time.Hour,
 	}
 }
 
@@ -43,6 +52,17 @@ func (s *Settings) Conflicts() (list []*node.SettingError) {
 		})
 	}
 	return list
+}
+
+// DiscoverySettings of the agent that finds the others.
+type DiscoverySettings struct {
+	// Interval is the pause between two questions for what has changed.
+	Interval time.Duration `yaml:"interval" range:"100ms..1h"`
+}
+
+// DefaultDiscoverySettings returns the defaults.
+func DefaultDiscoverySettings() *DiscoverySettings {
+	return &DiscoverySettings{Interval: 5 * time.Second}
 }
 
 // BeaconSettings of the agent that runs on every node.

@@ -204,6 +204,9 @@ func (r *runner) addNodes() error {
 		if n.Hostile() {
 			cfg = r.hostileNode(n)
 		}
+		if !n.Stranger {
+			cfg.Contacts = r.scenario.Bootstrap
+		}
 		if err := w.AddNode(cfg); err != nil {
 			return err
 		}

@@ -65,6 +65,7 @@ func (b *builder) nodes(root *value, doc *document) {
 	for i := range doc.Strangers {
 		b.strangers(&doc.Strangers[i])
 	}
+	b.bootstrap(root, doc)
 	b.checkSettingsAreUsed(doc.Settings.value)
 	if b.failures == before {
 		for i := range doc.Nodes {
@@ -72,6 +73,34 @@ func (b *builder) nodes(root *value, doc *document) {
 			b.checkConflicts(g, b.specs(g), doc.Settings.value)
 		}
 		b.checkRules(doc)
+	}
+}
+
+// bootstrap chooses the nodes by which the others find the cloud: those that the scenario names or else the
+// first group with the service that tells nodes of each other. Without one all nodes are told of all.
+func (b *builder) bootstrap(root *value, doc *document) {
+	s := b.scenario
+	group := slices.IndexFunc(s.Nodes, func(n Node) bool {
+		return b.words.Finder != "" && !n.Hostile() && slices.ContainsFunc(n.Services, func(c node.Configured) bool { return c.Spec.Name == b.words.Finder })
+	})
+	switch at := root.get("bootstrap"); {
+	case group < 0 && at != nil:
+		b.fail(at, "add it to the services of a group, or remove bootstrap", "bootstrap: nodes find each other by the service %s, and none runs it", quote(b.words.Finder))
+	case group < 0:
+	case at == nil:
+		s.Bootstrap = s.roster.group[s.Nodes[group].Group]
+	case len(doc.Bootstrap) == 0:
+		b.fail(at, "name nodes, or remove it", "bootstrap: expected names of nodes, found nothing")
+	}
+	for i := range doc.Bootstrap {
+		switch name := &doc.Bootstrap[i]; {
+		case s.roster.group[name.text] != nil:
+			s.Bootstrap = append(s.Bootstrap, s.roster.group[name.text]...)
+		case s.roster.exists[name.text]:
+			s.Bootstrap = append(s.Bootstrap, name.text)
+		default:
+			b.unknown(name.value, "node", "in bootstrap", s.roster.names)
+		}
 	}
 }
 
@@ -237,7 +266,24 @@ func (b *builder) specs(g *groupDoc) []node.Spec {
 			specs = append(specs, s)
 		}
 	}
-	return append(specs, b.words.Always...)
+	return inOrder(specs, b.words.Always)
+}
+
+// inOrder is the order in which a node starts its own services and what runs everywhere.
+func inOrder(own, everywhere []node.Spec) []node.Spec {
+	list := []node.Spec{}
+	for _, s := range everywhere {
+		if s.Early {
+			list = append(list, s)
+		}
+	}
+	list = append(list, own...)
+	for _, s := range everywhere {
+		if !s.Early {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 func (b *builder) serviceNames() []string { return namesOf(b.words.Services) }

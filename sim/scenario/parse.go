@@ -21,6 +21,7 @@ type document struct {
 	Settings  raw           `yaml:"settings" doc:"settings of services on all nodes: {service: {key: value}}"`
 	Network   networkDoc    `yaml:"network" doc:"what links are like without faults"`
 	Nodes     []groupDoc    `yaml:"nodes" doc:"the cloud: groups of like nodes"`
+	Bootstrap []raw         `yaml:"bootstrap" doc:"nodes or groups that are told to all: a node that is new finds the cloud by them; default: the first group with seer"`
 	Strangers []groupDoc    `yaml:"strangers" doc:"groups of nodes that are no members of the cloud, can connect, and attack"`
 	Timeline  []raw         `yaml:"timeline" doc:"what happens, each entry with exactly one verb"`
 	Expect    expectDoc     `yaml:"expect" doc:"what must hold"`

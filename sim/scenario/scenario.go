@@ -38,9 +38,11 @@ type Scenario struct {
 	Wire     string
 	Schedule Schedule
 	Nodes    []Node
-	Network  Network
-	Timeline []Entry
-	Expect   Expect
+	// Bootstrap are the nodes by which the others find the cloud; nil: all nodes are told of all.
+	Bootstrap []string
+	Network   Network
+	Timeline  []Entry
+	Expect    Expect
 
 	roster   *roster
 	services map[string][]string // by figure that is bounded, those that it is about

@@ -25,6 +25,9 @@ type Vocabulary struct {
 	// Always are the specs that run on every node of a scenario in addition,
 	// after the others (the beacon).
 	Always []node.Spec
+	// Finder is the service that tells nodes of each other. In a scenario without it, and if it is "", all
+	// nodes are told of all.
+	Finder string
 	// ClientOffers are services that the client is trusted to offer, though it offers
 	// none: its users and auditors also call what only nodes with these may.
 	ClientOffers []string

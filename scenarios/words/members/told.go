@@ -107,7 +107,7 @@ func (c *membersAreTold) learn(n check.NodeView) {
 // offered are services in order, without the agent that every node runs.
 func offered(services []string) []string {
 	list := slices.Sorted(slices.Values(services))
-	return slices.DeleteFunc(list, func(s string) bool { return s == "" || s == seer.BeaconName })
+	return slices.DeleteFunc(list, func(s string) bool { return s == "" || s == seer.BeaconName || s == seer.DiscoveryName })
 }
 
 // Witness implements check.OnWitness.
