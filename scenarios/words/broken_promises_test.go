@@ -74,6 +74,21 @@ func TestBrokenPromisesAboutMembers(t *testing.T) {
 			"60 client client members-told how=lookup by=core-1 took=1000 members=" + member + "\n"
 	}
 	member := func(of, name string, more string) string { return peerCalled(of).String() + "|" + name + "|" + more }
+	believing := func(known bool, stamps []uint64, offering []string, present ...string) func() *fakeWorld {
+		return func() *fakeWorld {
+			w := cloud(false, present...)()
+			w.nodes[0].Services, w.nodes[1].Services = []string{"seer"}, []string{}
+			at := w.nodes[0].Service
+			w.nodes[0].Service = func(of string) node.Service {
+				if of == seer.DiscoveryName {
+					return &fakeDiscovery{w: w, known: known, stamps: stamps, offering: offering}
+				}
+				return at(of)
+			}
+			return w
+		}
+	}
+	core1, once := []string{"core-1"}, []uint64{1}
 	bare := func() *fakeWorld { w := cloud(false, "core-1", "core-2")(); w.settles = false; return w }
 	judge(t, []broken{
 		{"dead-node-leaves", "", cloud(true, "core-1"), quiet(60)},
@@ -82,6 +97,13 @@ func TestBrokenPromisesAboutMembers(t *testing.T) {
 		{"live-node-present", "has not named it", cloud(false, "core-1"), quiet(60)},
 		{"seers-agree", "", cloud(false, "core-1", "core-2"), quiet(1)},
 		{"seers-agree", "core-2 is missing", cloud(false, "core-1"), quiet(1)},
+		{"members-are-known", "", believing(true, []uint64{1, 2, 3}, core1, "core-1", "core-2"), quiet(60)},
+		{"members-are-known", "does not know who offers seer", believing(false, once, core1, "core-1", "core-2"), quiet(60)},
+		{"members-are-known", "core-1 does not know that core-1 offers seer", believing(true, once, nil, "core-1", "core-2"), quiet(60)},
+		{"members-are-known", "which has left, offers seer", believing(true, once, []string{"core-1", "core-9"}, "core-1", "core-2"), quiet(60)},
+		{"members-are-known", "seer does not know that core-2", believing(true, once, core1, "core-1"), quiet(60)},
+		{"members-are-known", "which has left, offers anything", believing(true, once, core1, "core-1", "core-2", "core-9"), quiet(60)},
+		{"members-are-known", "of core-2 after", believing(true, []uint64{1, 3, 2}, core1, "core-1", "core-2"), quiet(60)},
 		{"members-are-told", "", bare, strings.Replace(told(member("core-2", "core-2", "3||1000000|-1|0")), "how=lookup", "partial=true how=lookup", 1)},
 		{"members-are-told", "core-1 is missing among 1", bare, told(member("core-2", "core-2", "3||1000000|-1|0"))},
 		{"members-are-told", "is called core-9", bare, told(member("core-2", "core-9", "3||1000000|-1|0"))},

@@ -17,6 +17,7 @@ import (
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/memdisk"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/addressbook"
 )
 
 // Services that only look like ones: what checks ask of them, answered as a test
@@ -32,6 +33,37 @@ type fakeSeer struct {
 	w         *fakeWorld
 	live      []string
 	unsettled bool
+}
+
+// Present is what members-are-known looks at.
+func (s *fakeSeer) Present() (list []addressbook.Announcement) {
+	for _, name := range s.live {
+		list = append(list, addressbook.Announcement{Peer: peerCalled(name), Name: name, Incarnation: 1})
+	}
+	return list
+}
+
+// fakeDiscovery is a discovery that believes something else each second, and at last the last.
+type fakeDiscovery struct {
+	fake
+	w        *fakeWorld
+	offering []string
+	known    bool
+	stamps   []uint64
+}
+
+func (d *fakeDiscovery) Book() []addressbook.Announcement {
+	at := min(int(d.w.now/time.Second), len(d.stamps)-1)
+	return []addressbook.Announcement{{Peer: peerCalled("core-2"), Name: "core-2", Incarnation: d.stamps[at]}}
+}
+
+func (d *fakeDiscovery) Wanted() []string { return []string{"seer"} }
+
+func (d *fakeDiscovery) Lookup(string) (list []transport.Peer, known bool) {
+	for _, name := range d.offering {
+		list = append(list, peerCalled(name))
+	}
+	return list, d.known
 }
 
 func (s *fakeSeer) Settled() bool          { return !s.unsettled }

@@ -104,6 +104,20 @@ func (d *discovery) Leave(ctx context.Context) error {
 	return err
 }
 
+// Book is what this node knows of whom it uses, nil if it is told of all. For checks.
+func (d *discovery) Book() []addressbook.Announcement {
+	if d.members == nil {
+		return nil
+	}
+	return d.members.List()
+}
+
+// Wanted are the services that are looked for. For checks.
+func (d *discovery) Wanted() []string { return d.members.Wanted() }
+
+// Lookup is the node's directory. For checks.
+func (d *discovery) Lookup(service string) ([]transport.Peer, bool) { return d.members.Lookup(service) }
+
 // run asks again and again, soon while something is not known.
 func (d *discovery) run(ctx context.Context) {
 	for {

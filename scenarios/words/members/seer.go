@@ -48,6 +48,11 @@ func Checks() []scenario.Check {
 			New:  func() check.Checker { return newMembersAreTold() },
 		},
 		{
+			Name: "members-are-known",
+			Doc:  "when all nodes have been up and connected for 30 s, each knows exactly who offers what it uses, and each seer all; nobody ever believes an older announcement after a newer one",
+			New:  func() check.Checker { return newMembersAreKnown() },
+		},
+		{
 			Name: "seers-agree",
 			Doc:  "after healing, all seers name exactly the nodes that are up",
 			New:  func() check.Checker { return &seersAgree{} },
