@@ -184,7 +184,7 @@ func (s *sweeper) take(e ended) error {
 	if err := e.tale.ended(e.offset, r); err != nil {
 		return err
 	}
-	e.tale.sum.Add(r)
+	e.tale.add(r)
 	s.coverage.Add(&r.Exercised)
 	if s.flags.seeds == 1 {
 		e.tale.only = r

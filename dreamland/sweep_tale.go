@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math"
+	"slices"
 
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/scenario"
@@ -22,9 +23,10 @@ type tale struct {
 	may   func(offset uint64) (bool, error)
 	ended func(offset uint64, r *report.Result) error
 	known map[uint64]bool
-	only  *report.Result // what came of the run of the only seed
-	next  uint64         // offset of the next seed that may be run
-	open  int            // runs that are still to end
+	marks map[string]bool // that a run has hit
+	only  *report.Result  // what came of the run of the only seed
+	next  uint64          // offset of the next seed that may be run
+	open  int             // runs that are still to end
 }
 
 // add takes in a scenario and what is known of its seeds.
@@ -42,7 +44,7 @@ func (s *sweeper) add(story *scenario.Scenario) error {
 
 // addTale takes in a tale whose first seed is given.
 func (s *sweeper) addTale(t *tale, first uint64, h sweep.Header) error {
-	t.sum, t.known = report.NewSummary(t.story.Name, t.wire), map[uint64]bool{}
+	t.sum, t.known, t.marks = report.NewSummary(t.story.Name, t.wire), map[uint64]bool{}, map[string]bool{}
 	journal, entries, err := s.flags.many.journal(h)
 	if err != nil {
 		return err
@@ -52,7 +54,7 @@ func (s *sweeper) addTale(t *tale, first uint64, h sweep.Header) error {
 		e := &entries[i]
 		if offset := e.Seed - first; e.Seed >= first && offset < uint64(s.flags.seeds) && s.shard.Has(offset) && !t.known[offset] {
 			t.known[offset] = true
-			t.sum.Add(&e.Result)
+			t.add(&e.Result)
 			s.coverage.Add(&e.Exercised)
 			if err := t.ended(offset, &e.Result); err != nil {
 				return err
@@ -69,6 +71,25 @@ func (s *sweeper) addTale(t *tale, first uint64, h sweep.Header) error {
 	}
 	s.tales = append(s.tales, t)
 	return nil
+}
+
+// add counts a run.
+func (t *tale) add(r *report.Result) {
+	t.sum.Add(r)
+	for name := range r.Exercised.Marks {
+		t.marks[name] = true
+	}
+}
+
+// sometimesRuns is how many runs of a scenario say whether something happens sometimes.
+const sometimesRuns = 20
+
+// never are the marks that some run of the scenario should have hit, and none has.
+func (t *tale) never() (names []string) {
+	if t.sum.Runs() < sometimesRuns {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(t.story.Expect.Sometimes), func(name string) bool { return t.marks[name] })
 }
 
 // runs reports whether a seed is to be run.

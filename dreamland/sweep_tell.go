@@ -3,6 +3,7 @@ package dreamland
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -42,7 +43,16 @@ func (s *sweeper) tell(t *tale) error {
 	if t.only != nil {
 		return s.out.one(t.story, t.only)
 	}
-	return s.out.many(t.story, t.sum)
+	if err := s.out.many(t.story, t.sum); err != nil {
+		return err
+	}
+	if never := t.never(); len(never) > 0 {
+		s.out.failed = true
+		if !s.flags.json {
+			fmt.Fprintf(s.out.out, "FAILED  %s: no seed of %d has hit what some should: %s\n", t.story.Name, t.sum.Runs(), strings.Join(never, ", "))
+		}
+	}
+	return nil
 }
 
 // count is how many runs are known, those of earlier calls included.

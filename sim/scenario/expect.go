@@ -5,12 +5,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/taucloud/tau/node/sometimes"
 	"github.com/taucloud/tau/sim/check"
 )
 
 type expectDoc struct {
 	Always    []raw        `yaml:"always" doc:"checks that hold at every moment"`
 	AfterHeal afterHealDoc `yaml:"after-heal" doc:"checks that hold soon after all faults are over"`
+	Sometimes []raw        `yaml:"sometimes" doc:"marks in the code that some seed must hit: judged of 20 seeds and more together"`
 	Report    reportDoc    `yaml:"report" doc:"figures: a value, {min: 1}, {min: 1, max: 5}, {max: 5, within: 30s}, {node: slow, after: 30s, max: 0}, or a list of these"`
 }
 
@@ -106,6 +108,28 @@ func (b *builder) expect(doc *expectDoc) {
 	})
 	e.Report = doc.Report
 	b.knownFigures(e.Report)
+	e.Sometimes = b.marks(doc.Sometimes)
+}
+
+// marks are the names of marks that this program has.
+func (b *builder) marks(names []raw) (out []string) {
+	var known []string
+	for _, m := range sometimes.Marks() {
+		known = append(known, m.Name())
+	}
+	for _, v := range names {
+		switch {
+		case v.kind != scalar:
+			b.fail(v.value, "marks: "+list(known), "sometimes: expected the name of a mark, found %s", v)
+		case !slices.Contains(known, v.text):
+			b.unknown(v.value, "mark", "in sometimes", known)
+		case slices.Contains(out, v.text):
+			b.fail(v.value, "name it once", "mark %s is given twice", quote(v.text))
+		default:
+			out = append(out, v.text)
+		}
+	}
+	return out
 }
 
 // listens reports whether a checker judges while faults go on.

@@ -153,6 +153,9 @@ type Expect struct {
 	Within    time.Duration
 	// Report bounds figures, in the order of the file.
 	Report []Bound
+	// Sometimes are marks in the code (node/sometimes), each of which some seed must hit:
+	// what many runs are judged by together, and no run alone.
+	Sometimes []string
 }
 
 // Bound is an expectation about a figure.
