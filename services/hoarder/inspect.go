@@ -22,9 +22,15 @@ type ItemView struct {
 }
 
 // Items lists what this hoarder knows of, by root.
-func (s *Service) Items() []ItemView {
+func (s *Service) Items() []ItemView { return s.ItemsOf(func(string) bool { return true }) }
+
+// ItemsOf lists those whose root is wanted.
+func (s *Service) ItemsOf(wanted func(root string) bool) []ItemView {
 	list := make([]ItemView, 0, len(s.index.list))
 	for _, it := range s.index.inOrder() {
+		if !wanted(it.root) {
+			continue
+		}
 		st, _ := s.index.state(it)
 		list = append(list, ItemView{
 			Root:      it.root,

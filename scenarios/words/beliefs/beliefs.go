@@ -34,14 +34,17 @@ func Of(v check.View, s node.Service, wanted func(about string) bool) (list []sc
 	switch s := s.(type) {
 	case *monkey.Service:
 		return ofMonkey(s), true
-	case *patrick.Service:
-		return append(ofPatrick(v, s, wanted), heads(s.Replica())...), whole
-	case *tns.Service:
-		return append(ofTNS(v, s, wanted, whole), heads(s.Replica())...), whole
-	case *hoarder.Service:
-		return append(ofHoarder(v, s, wanted), heads(s.Replica())...), whole
 	case *seer.Service:
 		return ofSeer(s), true
+	}
+	nodes := namesIn(v)
+	switch s := s.(type) {
+	case *patrick.Service:
+		return append(ofPatrick(nodes, s, wanted), heads(s.Replica())...), whole
+	case *tns.Service:
+		return append(ofTNS(nodes, s, wanted, whole), heads(s.Replica())...), whole
+	case *hoarder.Service:
+		return append(ofHoarder(nodes, s, wanted), heads(s.Replica())...), whole
 	}
 	return nil, true
 }
@@ -53,7 +56,7 @@ func ofMonkey(s *monkey.Service) (list []scenario.Belief) {
 	return list
 }
 
-func ofPatrick(v check.View, s *patrick.Service, wanted func(string) bool) (list []scenario.Belief) {
+func ofPatrick(nodes names, s *patrick.Service, wanted func(string) bool) (list []scenario.Belief) {
 	for _, id := range s.JobIDs() {
 		if !wanted(id) {
 			continue
@@ -61,7 +64,7 @@ func ofPatrick(v check.View, s *patrick.Service, wanted func(string) bool) (list
 		j := s.Job(id)
 		says := j.Status.String()
 		if j.Status == patrickapi.Locked {
-			says += " by " + nameOf(v, transport.Peer(j.Token.Holder)) + fmt.Sprintf(", attempt %d", j.Token.Attempt)
+			says += " by " + nodes.of(transport.Peer(j.Token.Holder)) + fmt.Sprintf(", attempt %d", j.Token.Attempt)
 		} else if j.Attempts > 0 {
 			says += fmt.Sprintf(" after %d attempts", j.Attempts)
 		}
@@ -77,7 +80,7 @@ func ofPatrick(v check.View, s *patrick.Service, wanted func(string) bool) (list
 }
 
 // ofTNS has the jobs of all versions when it is whole, else that of the live one.
-func ofTNS(v check.View, s *tns.Service, wanted func(string) bool, whole bool) (list []scenario.Belief) {
+func ofTNS(nodes names, s *tns.Service, wanted func(string) bool, whole bool) (list []scenario.Belief) {
 	branches, err := s.Branches()
 	if err != nil {
 		return []scenario.Belief{{About: "branches", Says: err.Error()}}
@@ -87,7 +90,7 @@ func ofTNS(v check.View, s *tns.Service, wanted func(string) bool, whole bool) (
 			continue
 		}
 		current, err := s.Current(b.Project, b.Branch)
-		live := scenario.Belief{About: b.Project + "/" + b.Branch, Says: "live: " + versionText(v, current)}
+		live := scenario.Belief{About: b.Project + "/" + b.Branch, Says: "live: " + versionText(nodes, current)}
 		if err != nil {
 			live.Says = err.Error()
 		}
@@ -98,29 +101,26 @@ func ofTNS(v check.View, s *tns.Service, wanted func(string) bool, whole bool) (
 		}
 		for _, version := range history {
 			if err == nil && version.Job != "" {
-				list = append(list, scenario.Belief{About: version.Job, Says: "published " + versionText(v, version)})
+				list = append(list, scenario.Belief{About: version.Job, Says: "published " + versionText(nodes, version)})
 			}
 		}
 	}
 	return once(list)
 }
 
-func versionText(v check.View, version tnsapi.Version) string {
+func versionText(nodes names, version tnsapi.Version) string {
 	text := fmt.Sprintf("commit %.12s of push %d", version.Commit, version.Order)
 	if version.Rollback > 0 {
 		text += fmt.Sprintf(", rollback %d", version.Rollback)
 	}
-	return text + fmt.Sprintf(", by attempt %d of %s", version.Token.Attempt, nameOf(v, transport.Peer(version.Token.Holder)))
+	return text + fmt.Sprintf(", by attempt %d of %s", version.Token.Attempt, nodes.of(transport.Peer(version.Token.Holder)))
 }
 
-func ofHoarder(v check.View, s *hoarder.Service, wanted func(string) bool) (list []scenario.Belief) {
-	for _, it := range s.Items() {
-		if !wanted(it.Root) {
-			continue
-		}
+func ofHoarder(nodes names, s *hoarder.Service, wanted func(string) bool) (list []scenario.Belief) {
+	for _, it := range s.ItemsOf(wanted) {
 		says := fmt.Sprintf("%s, %d of %d copies", it.State, len(it.Claimants), it.Target)
 		if len(it.Claimants) > 0 {
-			says += ": " + namesOf(v, it.Claimants)
+			says += ": " + nodes.all(it.Claimants)
 		}
 		if s.Holds(it.Root) {
 			says += "; here"
@@ -155,19 +155,28 @@ func once(list []scenario.Belief) []scenario.Belief {
 	return slices.CompactFunc(list, func(a, b scenario.Belief) bool { return a.About == b.About })
 }
 
-func nameOf(v check.View, p transport.Peer) string {
+// names are those of nodes by their peers.
+type names map[transport.Peer]string
+
+func namesIn(v check.View) names {
+	list := names{}
 	for _, n := range v.Nodes() {
-		if n.Peer == p {
-			return n.Name
-		}
+		list[n.Peer] = n.Name
+	}
+	return list
+}
+
+func (n names) of(p transport.Peer) string {
+	if name := n[p]; name != "" {
+		return name
 	}
 	return p.Short()
 }
 
-func namesOf(v check.View, peers []transport.Peer) string {
-	names := make([]string, len(peers))
+func (n names) all(peers []transport.Peer) string {
+	list := make([]string, len(peers))
 	for i, p := range peers {
-		names[i] = nameOf(v, p)
+		list[i] = n.of(p)
 	}
-	return strings.Join(names, " ")
+	return strings.Join(list, " ")
 }
