@@ -80,3 +80,56 @@ func TestBlocksOfManyFields(t *testing.T) {
 	_, _, err = decodeNode(node(3))
 	require.NotErrorIs(t, err, storage.ErrTooLarge)
 }
+
+// To make the list anew, leaves are not read: what has rotted in them, Verify finds.
+func TestAListIsMadeWithoutTheLeaves(t *testing.T) {
+	disk := memdisk.New()
+	s, err := openBlockStore(disk)
+	require.NoError(t, err)
+	d := newDAG2("a", "b")
+	require.NoError(t, d.add(s, "owner"))
+	spoil(t, disk, string(rootKey(d.root())))
+	spoil(t, disk, blockKey(d[0].cid).String())
+	again, err := openBlockStore(disk)
+	require.NoError(t, err)
+	has, err := again.has(d.root())
+	require.NoError(t, err)
+	require.True(t, has)
+	require.ErrorIs(t, again.verify(d.root()), storage.ErrNotFound)
+	has, err = again.has(d.root())
+	require.NoError(t, err)
+	require.False(t, has)
+}
+
+// TestWhatIsOnADiskIsBounded: content is read up to so many bytes, and what is not sound is not there.
+func TestWhatIsOnADiskIsBounded(t *testing.T) {
+	disk := memdisk.New()
+	s, err := openBlockStore(disk)
+	require.NoError(t, err)
+	d := newDAG2("abc", "de")
+	require.NoError(t, d.add(s, "owner"))
+	_, err = OnDisk(disk, d.root(), 5)
+	require.ErrorIs(t, err, storage.ErrNotFound, "nothing was flushed")
+	require.Empty(t, AllOnDisk(disk))
+	disk.Flush(func(err error) { require.NoError(t, err) })
+	content, err := OnDisk(disk, d.root(), 5)
+	require.NoError(t, err)
+	require.Equal(t, "abcde", string(content))
+	_, err = OnDisk(disk, d.root(), 4)
+	require.ErrorIs(t, err, storage.ErrTooLarge)
+	list, size, err := DAGOnDisk(disk, d.root())
+	require.NoError(t, err)
+	require.ElementsMatch(t, cidsOf(d), list)
+	require.Equal(t, d.size(), size)
+	all := AllOnDisk(disk)
+	require.Len(t, all, len(d))
+	for _, b := range d {
+		require.Equal(t, int64(len(b.raw)), all[b.cid])
+	}
+	spoil(t, disk, blockKey(d[1].cid).String())
+	disk.Flush(func(err error) { require.NoError(t, err) })
+	_, err = OnDisk(disk, d.root(), 5)
+	require.ErrorIs(t, err, storage.ErrCorrupt)
+	_, _, err = DAGOnDisk(disk, d.root())
+	require.ErrorIs(t, err, storage.ErrCorrupt)
+}
