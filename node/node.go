@@ -56,6 +56,11 @@ type Service interface {
 	Stop(ctx context.Context) error
 }
 
+// Leaver is a Service that has something to say when its node leaves the cloud for ever. It is stopped after it.
+type Leaver interface {
+	Leave(ctx context.Context) error
+}
+
 // Spec is a kind of service: one entry of the catalogue.
 type Spec struct {
 	// Name is the service's name in configuration and on the wire.

@@ -198,6 +198,19 @@ func (n *Node) on(ctx context.Context, in *instance, what string, limit time.Dur
 	return result
 }
 
+// Leave is Stop for a node that leaves the cloud for ever: its services say so before, each within 10 s.
+func (n *Node) Leave(ctx context.Context) error {
+	var errs []error
+	for _, in := range n.running {
+		if l, ok := in.service.(Leaver); ok {
+			if err := n.on(ctx, in, "leave", stopTimeout, l.Leave); err != nil {
+				errs = append(errs, fmt.Errorf("leave %s: %w", in.name, err))
+			}
+		}
+	}
+	return errors.Join(append(errs, n.Stop(ctx))...)
+}
+
 // Stop ends all services in reverse order, each within 10 s, and closes
 // the network. It must be called by a task of the node's loop.
 func (n *Node) Stop(ctx context.Context) error {

@@ -16,11 +16,16 @@ type host struct {
 	handler transport.HostHandler
 	ends    map[uint64]*connEnd
 	closed  bool
+	// told are the addresses of peers that the node was told, met those of its conns.
+	told map[transport.Peer][]string
+	met  map[transport.Peer]string
 }
 
 func (n *network) newHost(life *incarnation) *host {
-	return &host{net: n, node: life.node, life: life, ends: map[uint64]*connEnd{}}
+	return &host{net: n, node: life.node, life: life, ends: map[uint64]*connEnd{}, told: map[transport.Peer][]string{}, met: map[transport.Peer]string{}}
 }
+
+func sortedIDs(ends map[uint64]*connEnd) []uint64 { return slices.Sorted(maps.Keys(ends)) }
 
 // ID implements transport.Host.
 func (h *host) ID() transport.Peer { return h.node.identity.Peer() }
@@ -55,10 +60,18 @@ func (h *host) Open(to transport.Peer, _ transport.Class, opened func(transport.
 	d.out.dials++
 	d.seq = d.out.dials
 	d.timeout = d.report(kindDialed, int64(dialTimeout), d.out.label, d.seq<<1|1, func() { d.finish(nil, errDialLost) })
+	if !h.reaches(target) {
+		return // nobody is there, which the dialer's timeout tells
+	}
+	at := target.place
 	w.register(&event{
 		at: w.nowNS() + h.net.latency(d.out, kindDial, d.seq), node: target, kind: kindDial,
 		a: uint64(h.node.index)<<32 | uint64(target.index), b: d.seq, label: d.out.label,
-		fire: func() { d.arrive(target) },
+		fire: func() {
+			if target.place == at {
+				d.arrive(target)
+			}
+		},
 	})
 }
 
@@ -94,6 +107,7 @@ func (d *dial) arrive(target *Node) {
 	}
 	c := d.host.net.newConn(d.host, life.host)
 	d.accepted = c
+	life.host.meet(d.host.node)
 	if err := d.host.net.carrier.connect(c); err != nil {
 		d.host.net.w.Fail(err)
 		return
@@ -129,6 +143,7 @@ func (d *dial) finish(c *conn, err error) {
 		d.opened(nil, transport.New(transport.Unreachable, "dial", err.Error()))
 		return
 	}
+	d.host.meet(c.ends[1].host.node)
 	d.opened(c.ends[0], nil)
 }
 
@@ -145,7 +160,7 @@ func (h *host) Close() error {
 // silence makes the other ends of all conns give up some time from now, because the node sleeps, or
 // cancels that.
 func (h *host) silence(on bool) {
-	for _, id := range slices.Sorted(maps.Keys(h.ends)) {
+	for _, id := range sortedIDs(h.ends) {
 		end := h.ends[id]
 		if on {
 			end.other().watchKeepalive()
@@ -158,7 +173,7 @@ func (h *host) silence(on bool) {
 // crash resets all conns; nothing is reported here.
 func (h *host) crash() {
 	h.closed = true
-	for _, id := range slices.Sorted(maps.Keys(h.ends)) {
+	for _, id := range sortedIDs(h.ends) {
 		h.ends[id].close()
 	}
 }

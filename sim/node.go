@@ -27,6 +27,7 @@ type Node struct {
 	services []node.Configured
 	listed   []string
 	contacts []string
+	place    place
 	standing check.Standing
 	hostile  bool
 	// certificate is what the node was given; nil if it is a stranger.
@@ -47,6 +48,7 @@ type Node struct {
 	since     time.Duration
 	look      func(service string) node.Service // service, made once for all views
 	settings  func(service string) any          // configured, likewise
+	leaving   bool                              // for ever
 	restart   bool                              // start again after the orderly stop
 	// orders counts the commands from outside: a supervisor's restart does not override a later
 	// command.
@@ -146,6 +148,9 @@ func (n *Node) configured(service string) any {
 
 // start boots the node from its disk.
 func (n *Node) start() {
+	if n.leaving {
+		return
+	}
 	if n.life != nil {
 		n.restart = n.life.stopping
 		return
@@ -217,11 +222,14 @@ func (n *Node) directory() transport.Directory {
 	return nil
 }
 
+// home is where the node was at first, and others are told that it is.
+func (n *Node) home() string { at := *n; at.place = place{}; return at.address() }
+
 // known are the members of the node's configuration.
 func (n *Node) known() (list []node.Contact) {
 	for _, name := range n.contacts {
 		if other := n.w.byName[name]; other != nil {
-			list = append(list, node.Contact{Peer: other.identity.Peer()})
+			list = append(list, node.Contact{Peer: other.identity.Peer(), Addresses: []string{other.home()}})
 		}
 	}
 	return list
@@ -243,7 +251,11 @@ func (n *Node) stop() {
 	}
 	life.stopping = true
 	life.main.Go("stop", func(ctx context.Context) {
-		if err := life.running.Stop(ctx); err != nil {
+		end := life.running.Stop
+		if n.leaving {
+			end = life.running.Leave
+		}
+		if err := end(ctx); err != nil {
 			n.w.observe(n.name, "node", "stop-failed", node.F("error", err.Error()))
 		}
 		n.w.After(0, "end of "+n.name, func() {

@@ -16,6 +16,14 @@ type Tap struct {
 	own map[transport.Conn]transport.HostHandler
 }
 
+// Addresses implements transport.Addressed.
+func (t *Tap) Addresses() []string { return t.Host.(transport.Addressed).Addresses() }
+
+// SetAddresses implements transport.Addressed.
+func (t *Tap) SetAddresses(p transport.Peer, addresses []string) {
+	t.Host.(transport.Addressed).SetAddresses(p, addresses)
+}
+
 func newTap(h transport.Host) *Tap {
 	return &Tap{Host: h, own: map[transport.Conn]transport.HostHandler{}}
 }

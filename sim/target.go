@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim/fault"
 )
 
@@ -45,6 +46,18 @@ func (w *World) Start(name string) bool {
 	n.orders++
 	hit := n.life == nil || n.life.stopping
 	n.start()
+	return hit
+}
+
+// Leave implements fault.Target.
+func (w *World) Leave(name string) bool {
+	n := w.node(name)
+	n.orders++
+	hit := n.life != nil && !n.life.stopping
+	n.leaving, n.restart = true, false
+	w.dir.Remove(n.identity.Peer())
+	w.observe(n.name, "node", "leaves", node.F("peer", n.identity.Peer()), node.F("told", hit))
+	n.stop()
 	return hit
 }
 

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -103,6 +104,17 @@ func (d *StaticDirectory) add(p Peer, services []string) {
 			d.byService[s] = slices.Insert(slices.Clone(list), i, p)
 		}
 	}
+}
+
+// Remove takes p out of all lists. What it may do it may still.
+func (d *StaticDirectory) Remove(p Peer) {
+	d.mu.Lock()
+	d.version++
+	for _, s := range slices.Sorted(maps.Keys(d.byService)) {
+		d.byService[s] = slices.DeleteFunc(slices.Clone(d.byService[s]), func(q Peer) bool { return p == q })
+	}
+	d.mu.Unlock()
+	d.watchers.Tell()
 }
 
 // Grant records that p is a member and may offer services, without listing it for them.

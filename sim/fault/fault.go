@@ -86,6 +86,45 @@ func (r Restart) Begin(l *Ledger) func() {
 
 func (r Restart) String() string { return "restart " + names(r.Nodes) }
 
+// Move gives nodes another address, or another port only. It stays.
+type Move struct {
+	Nodes    []string
+	PortOnly bool
+}
+
+// Begin implements Fault.
+func (m Move) Begin(l *Ledger) func() {
+	for _, node := range m.Nodes {
+		l.affect(l.target.Move(node, m.PortOnly))
+	}
+	return nil
+}
+
+func (m Move) String() string {
+	if m.PortOnly {
+		return "move the port of " + names(m.Nodes)
+	}
+	return "move " + names(m.Nodes)
+}
+
+// Leave makes nodes leave the cloud for ever: those that are up say so. They are no part of the cloud any
+// more, and no healing brings them back.
+type Leave struct{ Nodes []string }
+
+// Begin implements Fault.
+func (f Leave) Begin(l *Ledger) func() {
+	for _, node := range f.Nodes {
+		if l.left[node] {
+			continue
+		}
+		l.left[node] = true
+		l.affect(l.target.Leave(node))
+	}
+	return nil
+}
+
+func (f Leave) String() string { return names(f.Nodes) + " leave for ever" }
+
 // Pause freezes nodes whole. What arrives for them waits. A node that crashes
 // and is started while it is paused boots when the pause ends.
 type Pause struct{ Nodes []string }

@@ -19,6 +19,8 @@ type Ledger struct {
 	skews       map[string]offset
 	// starting are nodes to boot as soon as they are no longer paused or suspended.
 	starting map[string]bool
+	// left are no part of the cloud any more.
+	left map[string]bool
 
 	active []*Inflicted
 	// current is what Inflict is about to begin.
@@ -38,7 +40,7 @@ type Inflicted struct {
 
 // NewLedger returns a ledger without active faults and without nodes.
 func NewLedger(target Target) *Ledger {
-	l := &Ledger{target: target, booted: map[string]bool{}, skews: map[string]offset{}, starting: map[string]bool{}}
+	l := &Ledger{target: target, booted: map[string]bool{}, skews: map[string]offset{}, starting: map[string]bool{}, left: map[string]bool{}}
 	l.links.target = target
 	l.pauses.set = func(node string, on bool) { target.SetPaused(node, on); l.thaw(node) }
 	l.suspensions.set = func(node string, on bool) { target.SetSuspended(node, on); l.thaw(node) }
@@ -175,8 +177,11 @@ func (l *Ledger) Heal() {
 // ShouldBeUp reports whether a node has been booted and no fault keeps it down, nor
 // from booting.
 func (l *Ledger) ShouldBeUp(node string) bool {
-	return l.booted[node] && !l.downs.on(node) && !l.starting[node]
+	return l.booted[node] && !l.left[node] && !l.downs.on(node) && !l.starting[node]
 }
+
+// Left reports whether a node has left for ever.
+func (l *Ledger) Left(node string) bool { return l.left[node] }
 
 // DiskBad reports whether a fault makes a node's disk slow, full, failing or
 // lying.
@@ -191,8 +196,8 @@ func (l *Ledger) Start(node string) bool {
 }
 
 func (l *Ledger) start(node string) bool {
-	if !l.booted[node] {
-		return false // it boots later
+	if !l.booted[node] || l.left[node] {
+		return false // it boots later, or never again
 	}
 	if l.frozen(node) {
 		l.starting[node] = true
@@ -212,7 +217,7 @@ func (l *Ledger) frozen(node string) bool { return l.pauses.on(node) || l.suspen
 
 // thaw boots a node that should have been booted while it was frozen.
 func (l *Ledger) thaw(node string) {
-	if !l.frozen(node) && l.starting[node] {
+	if !l.frozen(node) && l.starting[node] && !l.left[node] {
 		delete(l.starting, node)
 		l.target.Start(node)
 	}

@@ -14,6 +14,10 @@ func Smaller(f Fault) (list []Fault) {
 		return with(f.Nodes, func(n []string) Fault { return Start{n} })
 	case Restart:
 		return with(f.Nodes, func(n []string) Fault { return Restart{n} })
+	case Move:
+		return with(f.Nodes, func(n []string) Fault { f.Nodes = n; return f })
+	case Leave:
+		return with(f.Nodes, func(n []string) Fault { return Leave{n} })
 	case Pause:
 		return with(f.Nodes, func(n []string) Fault { return Pause{n} })
 	case Suspend:
@@ -89,6 +93,10 @@ func Nodes(f Fault) []string {
 	case Start:
 		return f.Nodes
 	case Restart:
+		return f.Nodes
+	case Move:
+		return f.Nodes
+	case Leave:
 		return f.Nodes
 	case Pause:
 		return f.Nodes

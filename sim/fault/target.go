@@ -34,6 +34,12 @@ type Processes interface {
 	// alone; one that is stopping boots once it has stopped. It reports whether
 	// the node was down or stopping.
 	Start(node string) bool
+	// Move gives a node another address, or only another port of the same, also while it is down. Its conns
+	// break. It reports whether it has.
+	Move(node string, portOnly bool) bool
+	// Leave makes a node that is up announce that it leaves for ever, and then ends it in order; one that is
+	// down is gone without a word. It never starts again. It reports whether it was there.
+	Leave(node string) bool
 	// SetPaused freezes a running node whole, as SIGSTOP would: its tasks do
 	// not run and its timers do not fire, while the network keeps what arrives
 	// for it. Its clocks go on. On a node that is down it does nothing.

@@ -384,16 +384,14 @@ type cloud struct {
 func (c cloud) Node(name string) (check.NodeView, bool) {
 	n, found := c.World.Node(name)
 	n.ShouldBeUp = found && c.ledger.ShouldBeUp(name)
-	return n, found && name != scenario.Client && !c.strangers[name]
+	return n, found && name != scenario.Client && !c.strangers[name] && !c.ledger.Left(name)
 }
 
 // Nodes implements check.View.
 func (c cloud) Nodes() []check.NodeView {
 	all := c.World.Nodes()
 	all = all[:len(all)-1] // the client was added last
-	if len(c.strangers) > 0 {
-		all = slices.DeleteFunc(all, func(n check.NodeView) bool { return c.strangers[n.Name] })
-	}
+	all = slices.DeleteFunc(all, func(n check.NodeView) bool { return c.strangers[n.Name] || c.ledger.Left(n.Name) })
 	for i := range all {
 		all[i].ShouldBeUp = c.ledger.ShouldBeUp(all[i].Name)
 	}

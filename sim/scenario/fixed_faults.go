@@ -25,6 +25,10 @@ func (f *Fixed) fault(x fault.Fault) (word string, any bool) {
 		return f.on("start", x.Nodes)
 	case fault.Restart:
 		return f.on("restart", x.Nodes)
+	case fault.Move:
+		return f.on("move", x.Nodes, optional(x.PortOnly, "port-only: true"))
+	case fault.Leave:
+		return f.on("leave", x.Nodes)
 	case fault.Pause:
 		return f.on("pause", x.Nodes)
 	case fault.Suspend:

@@ -167,3 +167,15 @@ func (p *healParams) check(d *decoder, at *value, _ *roster) {
 		d.fail(at, "write heal: all; to end one kind of fault, use mend, release, resume or start", "heal: expected all, found %s", quote(p.What))
 	}
 }
+
+type moveParams struct {
+	On       *Selector `yaml:"on" doc:"nodes"`
+	PortOnly bool      `yaml:"port-only" doc:"the same machine, another port"`
+}
+
+func (p *moveParams) check(d *decoder, at *value, r *roster) { checkOn(d, p.On, at, r) }
+
+func moveFaults(params any, o occurrence) []fault.Timed {
+	p := params.(*moveParams)
+	return o.one(fault.Move{Nodes: o.nodes(p.On), PortOnly: p.PortOnly})
+}

@@ -194,6 +194,7 @@ type liveNodePresent struct {
 	check.Tally
 	awake awakeSince
 	links map[int][]linkSeen
+	count int // of nodes
 	// muted is when a failpoint last kept a node from sending its beacon.
 	muted map[string]time.Duration
 }
@@ -222,6 +223,9 @@ func (c *liveNodePresent) Fact(f check.Fact) error {
 func (c *liveNodePresent) Poll(v check.View) error {
 	c.awake.look(v)
 	nodes := v.Nodes()
+	if len(nodes) != c.count { // one has left for ever
+		c.links, c.count = map[int][]linkSeen{}, len(nodes)
+	}
 	for i, s := range nodes {
 		if slices.Contains(s.Services, "seer") {
 			c.look(v, i, nodes)
