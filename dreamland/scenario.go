@@ -24,7 +24,7 @@ func scenarioCommand() *cobra.Command {
   timeline:
     - {at: 10s, crash: core-1, for: 20s}
   expect:
-    after-heal: {within: 60s, all: [seer-converged]}
+    after-heal: {within: 60s, all: [seers-agree]}
 
 scenarios/FORMAT.md describes every key; "dreamland scenario words" lists them.`,
 		Args: cobra.NoArgs,
@@ -206,11 +206,11 @@ func writeWords(out io.Writer, all []scenario.Word, full bool) {
 				doc = "[" + w.Unit + "] " + doc
 			}
 			fmt.Fprintf(out, "  %-30s %s\n", w.Name, doc)
+			if w.Example != "" {
+				fmt.Fprintf(out, "  %-30s for example %s\n", "", w.Example)
+			}
 			if !full {
 				continue
-			}
-			if w.Example != "" {
-				fmt.Fprintf(out, "    example: %s\n", w.Example)
 			}
 			for _, key := range w.Keys {
 				fmt.Fprintf(out, "    %-28s %s\n", key.Name, keyLine(key))

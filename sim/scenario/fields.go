@@ -9,12 +9,13 @@ import (
 
 // field is a key that a struct may have in a file.
 type field struct {
-	key    string
-	doc    string
-	index  []int
-	typ    reflect.Type
-	bounds *node.Range // nil without a range
-	values []string    // the only words that it may be; empty: any
+	key     string
+	doc     string
+	example string
+	index   []int
+	typ     reflect.Type
+	bounds  *node.Range // nil without a range
+	values  []string    // the only words that it may be; empty: any
 	// positive: zero would mean the same as leaving it out. mayBeEmpty: an empty list
 	// means something.
 	positive, mayBeEmpty bool
@@ -36,7 +37,7 @@ func fieldsOf(t reflect.Type) (out []field) {
 		if key == "" {
 			key = strings.ToLower(f.Name)
 		}
-		one := field{key: key, doc: f.Tag.Get("doc"), index: f.Index, typ: f.Type, values: strings.Fields(f.Tag.Get("values")),
+		one := field{key: key, doc: f.Tag.Get("doc"), example: f.Tag.Get("example"), index: f.Index, typ: f.Type, values: strings.Fields(f.Tag.Get("values")),
 			positive: f.Tag.Get("zero") == "no", mayBeEmpty: f.Tag.Get("empty") == "yes"}
 		if r, bounded := node.RangeOf(f); bounded {
 			one.bounds = &r

@@ -74,21 +74,28 @@ func (v *Vocabulary) servicesOf(figure string) (names []string) {
 // figureWords documents them.
 func figureWords(v Vocabulary) []Word {
 	words := slices.Clone(runFigures)
+	for i := range words {
+		words[i].Example = figureExample(words[i].Name)
+	}
 	for _, m := range v.Measures {
-		words = append(words, Word{Kind: "figure", Name: m.Name, Unit: m.Unit, Doc: m.Doc})
+		words = append(words, Word{Kind: "figure", Name: m.Name, Unit: m.Unit, Doc: m.Doc, Example: figureExample(m.Name)})
 	}
 	for _, f := range v.Figures {
-		words = append(words, Word{Kind: "figure", Name: f.Name, Unit: f.Unit, Doc: f.Doc})
+		words = append(words, Word{Kind: "figure", Name: f.Name, Unit: f.Unit, Doc: f.Doc, Example: figureExample(f.Name)})
 	}
 	for i := range v.Series {
 		words = append(words, v.Series[i].words()...)
 	}
 	for _, name := range Figures(v) {
 		if !slices.ContainsFunc(words, func(w Word) bool { return w.Name == name }) {
-			words = append(words, Word{Kind: "figure", Name: name, Doc: "counted by the checks of " + owners(v, name)})
+			words = append(words, Word{Kind: "figure", Name: name, Example: figureExample(name), Doc: "counted by the checks of " + owners(v, name)})
 		}
 	}
 	return words
+}
+
+func figureExample(name string) string {
+	return "expect: {report: {" + name + ": {min: 1, max: 1000000}}}"
 }
 
 // owners names the checks that count a figure.

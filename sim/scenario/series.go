@@ -104,9 +104,13 @@ func (s *Series) Figures() []string {
 // words document the figures of a series.
 func (s *Series) words() (list []Word) {
 	doc := s.Doc + "; takes node, after, until and during"
-	example := fmt.Sprintf("report: {%s: [{min: 1}, {node: core-1, after: 30s, max: 0}]}", s.Figures()[0])
+	where := "client"
+	if !s.OnClient && s.Service != "" {
+		where = "{running: " + s.Service + "}"
+	}
 	for i, name := range s.Figures() {
-		w := Word{Kind: "figure", Name: name, Unit: s.Unit, Doc: doc, Example: example}
+		w := Word{Kind: "figure", Name: name, Unit: s.Unit, Doc: doc,
+			Example: fmt.Sprintf("expect: {report: {%s: [{min: 1}, {node: %s, after: 30s, max: 100}]}}", name, where)}
 		switch {
 		case s.Spread && Quantiles[i].Q < 1:
 			w.Doc = fmt.Sprintf("%g%% are at most that: %s", 100*Quantiles[i].Q, doc)

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"fmt"
 	"math"
 	"reflect"
 	"slices"
@@ -282,7 +283,11 @@ func selectWords(v Vocabulary) []Word {
 		if len(q.Words) > 0 {
 			doc += "; what " + list(q.Words) + " means there"
 		}
-		out = append(out, Word{Kind: "quality", Name: q.Name, Doc: doc})
+		word, of := busiest, "core"
+		if q.Service != "" {
+			of = "{running: " + q.Service + "}"
+		}
+		out = append(out, Word{Kind: "quality", Name: q.Name, Doc: doc, Example: fmt.Sprintf("crash: {%s: %s, by: %s}, for: 10s", word, of, q.Name)})
 	}
 	return out
 }

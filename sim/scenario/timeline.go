@@ -13,16 +13,16 @@ import (
 
 // whenDoc are the keys of an entry beside its verb.
 type whenDoc struct {
-	At     *fault.Range  `yaml:"at" doc:"when, counted from the start; a range is drawn from"`
-	After  *fault.Range  `yaml:"after" doc:"when, counted from the entry before this one"`
-	Every  fault.Range   `yaml:"every" zero:"no" doc:"happens again, this much later"`
-	Times  int           `yaml:"times" range:"1..200000" doc:"how often in all, with every"`
-	Until  time.Duration `yaml:"until" zero:"no" doc:"end of an entry with every; default: the scenario's"`
-	For    fault.Range   `yaml:"for" doc:"how long a fault lasts; default: until the world is healed"`
-	Jitter fault.Range   `yaml:"jitter" zero:"no" doc:"delays each occurrence by a draw of its own"`
-	Number int           `yaml:"number" range:"0..1000000000" doc:"the number of its first occurrence, which {n} stands for; default 0"`
-	Label  string        `yaml:"label" doc:"of a fault that lasts: what during: LABEL of a figure calls it"`
-	About  string        `yaml:"about" doc:"a remark for people"`
+	At     *fault.Range  `yaml:"at" example:"{at: 10s..20s, crash: core-1, for: 5s}" doc:"when, counted from the start; a range is drawn from"`
+	After  *fault.Range  `yaml:"after" example:"{after: 5s, start: core-1}" doc:"when, counted from the entry before this one"`
+	Every  fault.Range   `yaml:"every" example:"{at: 5s, every: 2s..4s, until: 1m, push: {project: hello}}" zero:"no" doc:"happens again, this much later"`
+	Times  int           `yaml:"times" example:"{at: 5s, every: 2s, times: 20, push: {project: hello}}" range:"1..200000" doc:"how often in all, with every"`
+	Until  time.Duration `yaml:"until" example:"{at: 5s, every: 2s, until: 1m, push: {project: hello}}" zero:"no" doc:"end of an entry with every; default: the scenario's"`
+	For    fault.Range   `yaml:"for" example:"{at: 10s, pause: core-1, for: 5s..9s}" doc:"how long a fault lasts; default: until the world is healed"`
+	Jitter fault.Range   `yaml:"jitter" example:"{at: 5s, every: 10s, times: 4, jitter: 0s..500ms, push: {project: hello}}" zero:"no" doc:"delays each occurrence by a draw of its own"`
+	Number int           `yaml:"number" example:"{at: 5s, number: 7, push: {project: hello, branch: 'b-{n}'}}" range:"0..1000000000" doc:"the number of its first occurrence, which {n} stands for; default 0"`
+	Label  string        `yaml:"label" example:"{at: 10s, isolate: core-1, for: 20s, label: cut-off}" doc:"of a fault that lasts: what during: LABEL of a figure calls it"`
+	About  string        `yaml:"about" example:"{at: 10s, crash: core-1, about: while it has the first push}" doc:"a remark for people"`
 }
 
 func (b *builder) timeline(items []raw) {

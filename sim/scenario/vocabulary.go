@@ -90,6 +90,8 @@ type Action struct {
 	// Name is the key in a timeline entry: "push".
 	Name string
 	Doc  string
+	// Example is such a key with a value, for people.
+	Example string
 	// Service is the one whose nodes the client asks: it must run somewhere, and to: NODES
 	// says which of them are asked, and no others. "": it asks none.
 	Service string

@@ -39,14 +39,14 @@ type Key struct {
 func Words(v Vocabulary) []Word {
 	var out []Word
 	for _, f := range fieldsOf(reflect.TypeFor[document]()) {
-		out = append(out, Word{Kind: "key", Name: f.key, Doc: f.doc, Keys: keyDocs(sample(f.typ), "")})
+		out = append(out, Word{Kind: "key", Name: f.key, Doc: f.doc, Example: f.example, Keys: keyDocs(sample(f.typ), "")})
 	}
 	for _, f := range fieldsOf(reflect.TypeFor[whenDoc]()) {
-		out = append(out, Word{Kind: "entry", Name: f.key, Doc: f.doc})
+		out = append(out, Word{Kind: "entry", Name: f.key, Doc: f.doc, Example: f.example})
 	}
-	out = append(out, Word{Kind: "entry", Name: momentVerb, Doc: "checks and figures that must hold at this moment: a list of checks, or keys", Keys: keyDocs(&momentDoc{}, "")})
+	out = append(out, Word{Kind: "entry", Name: momentVerb, Doc: "checks and figures that must hold at this moment: a list of checks, or keys", Example: "{at: 2m, expect: {all: [replicas-converged], report: {jobs.succeeded: {min: 10}}, within: 30s}}", Keys: keyDocs(&momentDoc{}, "")})
 	for _, a := range v.Actions {
-		w := Word{Kind: "action", Name: a.Name, Doc: a.Doc}
+		w := Word{Kind: "action", Name: a.Name, Doc: a.Doc, Example: a.Example}
 		if a.Params != nil {
 			w.Keys = keyDocs(a.Params(), "")
 		}
@@ -64,7 +64,7 @@ func Words(v Vocabulary) []Word {
 	}
 	out = append(out, selectWords(v)...)
 	for _, c := range v.Checks {
-		out = append(out, Word{Kind: "check", Name: c.Name, Doc: c.Doc + " (" + whereFits(c.New()) + ")"})
+		out = append(out, Word{Kind: "check", Name: c.Name, Doc: c.Doc + " (" + whereFits(c.New()) + ")", Example: checkExample(c)})
 	}
 	out = append(out, figureWords(v)...)
 	return append(out, serviceWords(v)...)
@@ -74,6 +74,9 @@ func serviceWords(v Vocabulary) (out []Word) {
 	add := func(specs []node.Spec, suffix string) {
 		for _, s := range specs {
 			w := Word{Kind: "service", Name: s.Name, Doc: s.Doc + suffix}
+			if suffix == "" {
+				w.Example = "nodes: [{name: machine, count: 3, services: [" + s.Name + "]}]"
+			}
 			if s.Settings != nil {
 				w.Keys = keyDocs(s.Settings(), "")
 			}
@@ -83,6 +86,14 @@ func serviceWords(v Vocabulary) (out []Word) {
 	add(v.Services, "")
 	add(v.Always, " (runs on every node)")
 	return out
+}
+
+// checkExample is how a check is expected.
+func checkExample(c Check) string {
+	if listens(c.New()) {
+		return "expect: {always: [" + c.Name + "]}"
+	}
+	return "expect: {after-heal: [" + c.Name + "]}"
 }
 
 // whereFits names the lists of expect that a check may be in.

@@ -22,18 +22,12 @@ import (
 
 // params is what an attack in a timeline may say.
 type params struct {
-	// By are the attackers: a node, a group or a glob.
-	By string `yaml:"by" range:"1..63"`
-	// Do is what they do.
-	Do string `yaml:"do" range:"1..63"`
-	// On are the nodes that they do it to: one, or all that run a service; "" is all that it can
-	// be done to.
-	On string `yaml:"on" range:"..63"`
-	// Project and Branch are what they are after.
-	Project string `yaml:"project" range:"1..256"`
-	Branch  string `yaml:"branch" range:"1..256"`
-	// Count is how much of it: messages, conns, streams or objects for each node.
-	Count int `yaml:"count" range:"1..5000"`
+	By      string `yaml:"by" range:"1..63" doc:"the attackers: a node, a group or a glob"`
+	Do      string `yaml:"do" range:"1..63" doc:"what they do, see above"`
+	On      string `yaml:"on" range:"1..63" doc:"to whom: one node, or all that run a service; default: all that it can be done to"`
+	Project string `yaml:"project" range:"1..256" doc:"what they are after"`
+	Branch  string `yaml:"branch" range:"1..256" doc:"what they are after"`
+	Count   int    `yaml:"count" range:"1..5000" doc:"how much of it: messages, conns, streams or objects for each node"`
 }
 
 // one is an attack under way.
@@ -70,7 +64,7 @@ func Actions() []scenario.Action {
 		fmt.Fprintf(&doc, "; %s: %s", name, kinds[name].doc)
 	}
 	return []scenario.Action{{
-		Name:   "attack",
+		Name: "attack", Example: "attack: {by: mallory, do: knock, on: core-1}",
 		Doc:    "strangers or bad members do what hostile programs would" + doc.String(),
 		Params: func() any { return &params{Project: "hello", Branch: "main", Count: 20} },
 		Validate: func(p any) error {

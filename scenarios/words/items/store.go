@@ -23,26 +23,18 @@ import (
 
 // storeParams is what a store in a timeline may say.
 type storeParams struct {
-	// Count is how many items are stored, all at once.
-	Count int `yaml:"count" range:"1..1000"`
-	// Size and SizeMax bound their sizes, in bytes; SizeMax 0 means all are Size.
-	Size    int64 `yaml:"size" range:"0..16MiB"`
-	SizeMax int64 `yaml:"size-max" range:"0..16MiB"`
-	// Target is the number of copies wanted, Demand the interest in them.
-	Target int `yaml:"target" range:"0..64"`
-	Demand int `yaml:"demand" range:"0..1048576"`
-	// Kind is asset or database. A database is named after its place among the
-	// Count, so each occurrence of the entry stores a newer version of each.
-	Kind string `yaml:"kind"`
-	Name string `yaml:"name" range:"1..200"`
-	// Owner is who marks. If there are several Owners, the others are called
-	// owner-2 and so on, and each marks.
-	Owner  string `yaml:"owner" range:"1..200"`
-	Owners int    `yaml:"owners" range:"1..16"`
-	// For is when the marks end by themselves, 0 never.
-	For time.Duration `yaml:"for" range:"0s..720h"`
-	// RetryFor is how long the client goes on trying.
-	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
+	Count   int    `yaml:"count" range:"1..1000" doc:"how many items, all at once"`
+	Size    int64  `yaml:"size" range:"0..16MiB" doc:"of each"`
+	SizeMax int64  `yaml:"size-max" range:"1..16MiB" doc:"sizes are drawn from size to this; default: all are size"`
+	Target  int    `yaml:"target" range:"1..64" doc:"how many copies are wanted; default: as the hoarders are set"`
+	Demand  int    `yaml:"demand" range:"1..1048576" doc:"the interest in them, which raises the number of copies; default: none"`
+	Kind    string `yaml:"kind" values:"asset database" doc:"asset, or database: named after its place among the count, so that each occurrence stores a newer snapshot of each"`
+	Name    string `yaml:"name" range:"1..200" doc:"of a database"`
+	Owner   string `yaml:"owner" range:"1..200" doc:"who marks"`
+	Owners  int    `yaml:"owners" range:"1..16" doc:"how many mark each; the others are called OWNER-2 and so on"`
+
+	For      time.Duration `yaml:"for" range:"1ms..720h" doc:"when the marks end by themselves; default: never"`
+	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h" doc:"how long the client tries again"`
 }
 
 // storeSizeMax bounds an item of an action, as the range of its size does.
@@ -55,14 +47,15 @@ func Actions() []scenario.Action {
 
 func storeAction() scenario.Action {
 	return scenario.Action{
-		Name: "store", Service: hoarderapi.Service,
+		Name: "store", Service: hoarderapi.Service, Example: "store: {count: 3, size: 4KiB, size-max: 64KiB, target: 2}",
 		Doc: "a client has content kept: it marks it with the hoarders and drops its own copy once they have acknowledged",
 		Params: func() any {
 			return &storeParams{Count: 1, Size: 16 << 10, Kind: string(hoarderapi.Asset), Name: "db", Owner: "client", Owners: 1, RetryFor: 2 * time.Minute}
 		},
 		Validate: func(params any) error { return params.(*storeParams).validate() },
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
-			p := params.(*storeParams)
+			p := *params.(*storeParams)
+			scenario.Numbered(n, &p.Name, &p.Owner)
 			return forEach(ctx, client, p.Count, func(ctx context.Context, i int) error { return p.one(ctx, client, n, i) })
 		},
 	}
@@ -71,11 +64,9 @@ func storeAction() scenario.Action {
 func (p *storeParams) validate() error {
 	switch {
 	case p.SizeMax != 0 && p.SizeMax < p.Size:
-		return errors.New("size-max is less than size")
-	case p.Kind != string(hoarderapi.Asset) && p.Kind != string(hoarderapi.Database):
-		return fmt.Errorf("kind is %q, not asset or database", p.Kind)
+		return &node.SettingError{Key: "size-max", What: "is less than size", Hint: "make it larger"}
 	case p.Owners > 1 && p.Kind == string(hoarderapi.Database):
-		return errors.New("a database has one owner")
+		return &node.SettingError{Key: "owners", What: "a database has one owner", Hint: "remove it"}
 	}
 	return nil
 }
@@ -200,32 +191,34 @@ func markFields(req hoarderapi.PinRequest) []node.Field {
 
 // itemsParams is what the actions on items that were stored may say.
 type itemsParams struct {
-	// Count is how many of the stored items are chosen, by lot.
-	Count int `yaml:"count" range:"1..1000"`
-	// N is how many uses of each are reported.
-	N int `yaml:"n" range:"1..1048576"`
-	// Owners is how many of an item's owners withdraw, 0 all. Then is what they do
-	// after it: "late", they mark once more with the old seq, as if a message had
-	// come late, or "again", with a new one, as they want it again.
-	Owners int    `yaml:"owners" range:"0..16"`
-	Then   string `yaml:"then"`
+	Count int `yaml:"count" range:"1..1000" doc:"how many of the items that the client has stored, by lot"`
 }
 
-func (p *itemsParams) validate() error {
-	if p.Then != "" && p.Then != "late" && p.Then != "again" {
-		return fmt.Errorf("then is %q, not late or again", p.Then)
-	}
-	return nil
+// demandParams is what a demand may say.
+type demandParams struct {
+	itemsParams `yaml:",inline"`
+	N           int `yaml:"n" range:"1..1048576" doc:"how many uses of each are reported"`
 }
 
-func itemsAction(name, doc string, each func(ctx context.Context, client node.Env, root string, p *itemsParams) error) scenario.Action {
+// unmarkParams is what an unmark may say.
+type unmarkParams struct {
+	itemsParams `yaml:",inline"`
+	Owners      int    `yaml:"owners" range:"1..16" doc:"how many of an item's owners withdraw; default: all"`
+	Then        string `yaml:"then" values:"late again" doc:"what they do after it: late (mark once more with the old number, as if a message had come late) or again (mark anew, as they want it again); default: nothing"`
+}
+
+func (p *itemsParams) chosen() int { return p.Count }
+
+// onItems are parameters of an action on items that were stored.
+type onItems interface{ chosen() int }
+
+func itemsAction[P onItems](name, doc, example string, defaults func() P, each func(ctx context.Context, client node.Env, root string, p P) error) scenario.Action {
 	return scenario.Action{
-		Name: name, Doc: doc, Service: hoarderapi.Service,
-		Params:   func() any { return &itemsParams{Count: 1, N: 1} },
-		Validate: func(params any) error { return params.(*itemsParams).validate() },
+		Name: name, Doc: doc, Service: hoarderapi.Service, Example: example,
+		Params: func() any { return defaults() },
 		Run: func(ctx context.Context, client node.Env, params any, _ int) error {
-			p := params.(*itemsParams)
-			roots, err := storedItems(client, p.Count)
+			p := params.(P)
+			roots, err := storedItems(client, p.chosen())
 			if err != nil {
 				return err
 			}
@@ -252,8 +245,9 @@ func storedItems(client node.Env, count int) ([]string, error) {
 }
 
 func demandAction() scenario.Action {
-	return itemsAction("demand", "a client reports that stored items are in demand",
-		func(ctx context.Context, client node.Env, root string, p *itemsParams) error {
+	return itemsAction("demand", "a client reports that stored items are in demand", "demand: {count: 2, n: 10}",
+		func() *demandParams { return &demandParams{itemsParams{1}, 1} },
+		func(ctx context.Context, client node.Env, root string, p *demandParams) error {
 			err := hoarderapi.NewClient(client.Wire).Demand(ctx, root, p.N)
 			if err == nil {
 				client.Observe("demand-acknowledged", node.F("root", root), node.F("n", p.N))
@@ -265,7 +259,8 @@ func demandAction() scenario.Action {
 // retrieveAction reads stored content back from the hoarders: a failure counts
 // in the figure actions.failed.
 func retrieveAction() scenario.Action {
-	return itemsAction("retrieve", "a client fetches stored items from the hoarders and drops them again",
+	return itemsAction("retrieve", "a client fetches stored items from the hoarders and drops them again", "retrieve: {count: 2}",
+		func() *itemsParams { return &itemsParams{1} },
 		func(ctx context.Context, client node.Env, root string, _ *itemsParams) error {
 			return Retrieve(ctx, client, root, 30*time.Second)
 		})
@@ -295,11 +290,12 @@ func Retrieve(ctx context.Context, client node.Env, root string, limit time.Dura
 }
 
 func unmarkAction() scenario.Action {
-	return itemsAction("unmark", "owners no longer want stored items kept", unmark)
+	return itemsAction("unmark", "owners no longer want stored items kept", "unmark: {count: 1, owners: 1}",
+		func() *unmarkParams { return &unmarkParams{itemsParams{1}, 0, ""} }, unmark)
 }
 
 // unmark withdraws for some of an item's owners, the last first.
-func unmark(ctx context.Context, client node.Env, root string, p *itemsParams) error {
+func unmark(ctx context.Context, client node.Env, root string, p *unmarkParams) error {
 	raw, err := client.Local.Get(storedKey(root))
 	if err != nil {
 		return err

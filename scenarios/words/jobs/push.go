@@ -23,30 +23,19 @@ import (
 
 // pushParams is what a push in a timeline may say.
 type pushParams struct {
-	// Project is a fixture's name. Repository is the same if it is "".
-	Project    string `yaml:"project" range:"1..256"`
-	Repository string `yaml:"repository" range:"..256"`
-	Branch     string `yaml:"branch" range:"1..256"`
-	// Commit names the commit; "" makes a new one for each push.
-	Commit string `yaml:"commit" range:"..256"`
-	// Event names the push: any later one of the same name delivers the same
-	// once more, whatever else it says. "" makes a new event for each push, also
-	// of a commit that was pushed before.
-	Event string `yaml:"event" range:"..256"`
-	// NewestWins supersedes older jobs of the branch.
-	NewestWins bool `yaml:"newest-wins"`
-	// Deliveries is how often the push is delivered, all at once.
-	Deliveries int `yaml:"deliveries" range:"1..100"`
-	// Fail is how the build goes: "", "once" or "permanent". BuildTime is how
-	// long it takes. They replace the project's build.yaml.
-	Fail      string        `yaml:"fail"`
-	BuildTime time.Duration `yaml:"build-time" range:"0s..24h"`
-	// ArtifactSize is the least size of what is built, TreeSize that of what is
-	// pushed, in bytes.
-	ArtifactSize int64 `yaml:"artifact-size" range:"0..8MiB"`
-	TreeSize     int64 `yaml:"tree-size" range:"0..960KiB"`
-	// RetryFor is how long an unacknowledged push is delivered again.
-	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
+	Project    string        `yaml:"project" range:"1..256" doc:"the fixture that is pushed: hello, shop (600 kB, built in 12s), slow (45s), flaky (fails once), broken (fails each time)"`
+	Repository string        `yaml:"repository" range:"1..256" doc:"default: the project's name"`
+	Branch     string        `yaml:"branch" range:"1..256" doc:"the branch; {n} is the number of the occurrence"`
+	Commit     string        `yaml:"commit" range:"1..256" doc:"names the commit; default: a new one for each push"`
+	Event      string        `yaml:"event" range:"1..256" doc:"names the push: a later one of the same name delivers the same once more, whatever else it says; default: each push is a new one"`
+	NewestWins bool          `yaml:"newest-wins" doc:"makes older jobs of the branch superfluous"`
+	Deliveries int           `yaml:"deliveries" range:"1..100" doc:"how often it is delivered, all at once"`
+	Fail       string        `yaml:"fail" values:"once permanent" doc:"how the build goes wrong: once (it succeeds when it is tried again), or permanent; default: as the project says"`
+	BuildTime  time.Duration `yaml:"build-time" range:"1ms..24h" doc:"how long the build takes; default: as the project says"`
+	// They replace the project's build.yaml.
+	ArtifactSize int64         `yaml:"artifact-size" range:"1..8MiB" doc:"the least size of what is built; default: as the project says"`
+	TreeSize     int64         `yaml:"tree-size" range:"1..960KiB" doc:"the least size of what is pushed; default: as the project is"`
+	RetryFor     time.Duration `yaml:"retry-for" range:"0s..24h" doc:"how long it is delivered again while it is not acknowledged"`
 }
 
 // Actions are what users do about jobs.
@@ -57,7 +46,8 @@ func Actions() []scenario.Action {
 func pushAction() scenario.Action {
 	return scenario.Action{
 		Name: "push", Service: patrickapi.Service,
-		Doc: "a user pushes a commit of a fixture project, and delivers it again until it is acknowledged",
+		Doc:     "a user pushes a commit of a fixture project, and delivers it again until it is acknowledged",
+		Example: `push: {project: hello, branch: "b-{n}", build-time: 5s, to: core-*}`,
 		Params: func() any {
 			return &pushParams{Project: "hello", Branch: "main", Deliveries: 1, RetryFor: 2 * time.Minute}
 		},
@@ -72,10 +62,7 @@ func pushAction() scenario.Action {
 
 func (p *pushParams) validate() error {
 	if _, err := fixtures.Project(p.Project); err != nil {
-		return err
-	}
-	if p.Fail != "" && p.Fail != "once" && p.Fail != "permanent" {
-		return fmt.Errorf("fail is %q, not once or permanent", p.Fail)
+		return &node.SettingError{Key: "project", What: err.Error()}
 	}
 	return nil
 }
@@ -174,11 +161,11 @@ func deliver(ctx context.Context, client node.Env, req patrickapi.PushRequest, r
 
 // jobParams is what the timeline says of a job that something is done with.
 type jobParams struct {
-	Project    string        `yaml:"project" range:"1..256"`
-	Repository string        `yaml:"repository" range:"..256"`
-	Branch     string        `yaml:"branch" range:"1..256"`
-	Commit     string        `yaml:"commit" range:"..256"`
-	RetryFor   time.Duration `yaml:"retry-for" range:"0s..24h"`
+	Project    string        `yaml:"project" range:"1..256" doc:"of the push"`
+	Repository string        `yaml:"repository" range:"1..256" doc:"of the push; default: any of the project"`
+	Branch     string        `yaml:"branch" range:"1..256" doc:"of the push; {n} is the number of the occurrence"`
+	Commit     string        `yaml:"commit" range:"1..256" doc:"of the push; default: the newest job of the branch"`
+	RetryFor   time.Duration `yaml:"retry-for" range:"0s..24h" doc:"how long it is tried again"`
 }
 
 func cancelAction() scenario.Action {
@@ -199,7 +186,7 @@ type jobOnce func(ctx context.Context, client node.Env, patricks *patrickapi.Cli
 // jobAction is an action on a job that exists.
 func jobAction(name, doc string, retryFor time.Duration, once jobOnce) scenario.Action {
 	return scenario.Action{
-		Name: name, Doc: doc, Service: patrickapi.Service,
+		Name: name, Doc: doc, Service: patrickapi.Service, Example: name + ": {project: hello, branch: main}",
 		Params: func() any { return &jobParams{Project: "hello", Branch: "main", RetryFor: retryFor} },
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
 			return params.(*jobParams).run(ctx, client, n, once)

@@ -99,9 +99,9 @@ func Places() []scenario.Place {
 // whichJob is the newest job that was pushed to a branch.
 type whichJob struct {
 	Project    string `yaml:"project" range:"1..256" doc:"of the push"`
-	Repository string `yaml:"repository" range:"..256" doc:"of the push; default: the project's name"`
+	Repository string `yaml:"repository" range:"1..256" doc:"of the push; default: the project's name"`
 	Branch     string `yaml:"branch" range:"1..256" doc:"of the push"`
-	Commit     string `yaml:"commit" range:"..256" doc:"of the push; default: the newest"`
+	Commit     string `yaml:"commit" range:"1..256" doc:"of the push; default: the newest"`
 }
 
 // jobPlace remembers what was pushed.

@@ -20,23 +20,16 @@ import (
 
 // publishParams is what a publish in a timeline may say.
 type publishParams struct {
-	Project string `yaml:"project" range:"1..256"`
-	Branch  string `yaml:"branch" range:"1..256"`
-	// Commit is what is published; "" makes a new one each time.
-	Commit string `yaml:"commit" range:"..256"`
-	// Job and Attempt are under which token. "" is a job of its own.
-	Job     string `yaml:"job" range:"..256"`
-	Attempt uint64 `yaml:"attempt"`
-	// Fence makes the token known first, as a builder does. FenceOnly does
-	// nothing else, as a builder that dies.
-	Fence     bool `yaml:"fence"`
-	FenceOnly bool `yaml:"fence-only"`
-	// Entries is how many there are.
-	Entries int `yaml:"entries" range:"0..2048"`
-	// Expect is "" or "conflict": the action fails if it goes otherwise.
-	Expect string `yaml:"expect"`
-	// RetryFor is how long it is tried again when no replica answers.
-	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
+	Project   string        `yaml:"project" range:"1..256" doc:"whose version it is"`
+	Branch    string        `yaml:"branch" range:"1..256" doc:"the branch; {n} is the number of the occurrence"`
+	Commit    string        `yaml:"commit" range:"1..256" doc:"what is published; default: a new one each time"`
+	Job       string        `yaml:"job" range:"1..256" doc:"under whose token it is published; default: a job of its own"`
+	Attempt   uint64        `yaml:"attempt" doc:"the number of the token: higher ones win"`
+	Fence     bool          `yaml:"fence" doc:"makes the token known first, as a builder does"`
+	FenceOnly bool          `yaml:"fence-only" doc:"does nothing else, as a builder that dies"`
+	Entries   int           `yaml:"entries" range:"0..2048" doc:"how many entries the version has"`
+	Expect    string        `yaml:"expect" values:"conflict" doc:"the action fails if it goes otherwise; default: it is to succeed"`
+	RetryFor  time.Duration `yaml:"retry-for" range:"0s..24h" doc:"how long it is tried again when no replica answers"`
 }
 
 // Actions are what is asked of tns without a job.
@@ -46,16 +39,10 @@ func Actions() []scenario.Action {
 
 func publishAction() scenario.Action {
 	return scenario.Action{
-		Name: "publish", Service: tnsapi.Service,
+		Name: "publish", Service: tnsapi.Service, Example: "publish: {project: hello, branch: main, entries: 100, fence: true}",
 		Doc: "somebody publishes a version to tns without a build",
 		Params: func() any {
 			return &publishParams{Project: "hello", Branch: "main", Attempt: 1, Entries: 10, RetryFor: time.Minute}
-		},
-		Validate: func(params any) error {
-			if p := params.(*publishParams); p.Expect != "" && p.Expect != "conflict" {
-				return fmt.Errorf("expect must be conflict or left out, not %q", p.Expect)
-			}
-			return nil
 		},
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
 			p := *params.(*publishParams)
@@ -141,16 +128,15 @@ func retry(ctx context.Context, env node.Env, limit time.Duration, f func(ctx co
 
 // rollbackParams is what a rollback in a timeline may say.
 type rollbackParams struct {
-	Project string `yaml:"project" range:"1..256"`
-	Branch  string `yaml:"branch" range:"1..256"`
-	// Commit is what becomes current again; "" is the one before the current.
-	Commit   string        `yaml:"commit" range:"..256"`
-	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h"`
+	Project  string        `yaml:"project" range:"1..256" doc:"whose version it is"`
+	Branch   string        `yaml:"branch" range:"1..256" doc:"the branch; {n} is the number of the occurrence"`
+	Commit   string        `yaml:"commit" range:"1..256" doc:"what becomes current again; default: the one before the current"`
+	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h" doc:"how long it is tried again when no replica answers"`
 }
 
 func rollbackAction() scenario.Action {
 	return scenario.Action{
-		Name: "rollback", Service: tnsapi.Service,
+		Name: "rollback", Service: tnsapi.Service, Example: "rollback: {project: hello, branch: main}",
 		Doc:    "somebody makes an older commit of a branch current again",
 		Params: func() any { return &rollbackParams{Project: "hello", Branch: "main", RetryFor: time.Minute} },
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
