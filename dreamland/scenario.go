@@ -202,6 +202,9 @@ func writeWords(out io.Writer, all []scenario.Word, full bool) {
 				title = ""
 			}
 			doc := w.Doc
+			if !full && w.Means != "" {
+				doc = w.Means
+			}
 			if w.Unit != "" {
 				doc = "[" + w.Unit + "] " + doc
 			}

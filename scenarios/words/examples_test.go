@@ -68,3 +68,12 @@ func exampleText(w scenario.Word) string {
 	}
 	return exampleCloud + w.Example + "\n"
 }
+
+// TestEveryCheckMeansSomethingInOneLine: and nothing else has a meaning.
+func TestEveryCheckMeansSomethingInOneLine(t *testing.T) {
+	for _, c := range words.Vocabulary().Checks {
+		require.NotEmpty(t, c.Means, "%s: say in scenarios/words/means.go what it demands", c.Name)
+		require.LessOrEqual(t, len(c.Means), 100, c.Name)
+		require.NotContains(t, c.Means, "\n")
+	}
+}

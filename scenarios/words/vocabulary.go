@@ -43,11 +43,11 @@ func Vocabulary() scenario.Vocabulary {
 		Figures:      slices.Concat(jobs.Figures(), items.Figures(), members.Figures(), replicas.Figures(), attack.Figures()),
 		Measures:     replicas.Measures(),
 		Beliefs:      beliefs.Of,
-		Checks: slices.Concat(
+		Checks: inOneLine(slices.Concat(
 			about(members.Checks(), "seer"), about(replicas.Checks(), replicas.Services...), about(versions.Checks(), "tns"),
 			about(jobs.PatrickChecks(), "patrick"), about(jobs.MonkeyChecks(), "monkey"), about(items.Checks(), "hoarder"),
 			attack.Checks(),
-		),
+		)),
 	}
 }
 

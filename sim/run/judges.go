@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -192,9 +193,10 @@ func (r *runner) expectations(failure error) []report.Expectation {
 
 // ownMeanings are of what every run expects.
 var ownMeanings = map[string]string{
-	"no-unexpected-errors": "no service logs an error, panics or hangs: that is for what never should happen",
-	"every-node-starts":    "every node starts that nothing keeps down, and its services serve soon after everything is healed",
-	"some-action-succeeds": "at least one thing that users ask for is done: a story in which nothing works proves nothing",
+	everyEntryFindsSomebody: "each entry of the timeline concerns somebody, at least once: else it shows nothing",
+	"no-unexpected-errors":  "no service logs an error, panics or hangs: that is for what never should happen",
+	"every-node-starts":     "every node starts that nothing keeps down, and its services serve soon after everything is healed",
+	"some-action-succeeds":  "at least one thing that users ask for is done: a story in which nothing works proves nothing",
 }
 
 // explain adds to each expectation what it demands, and says in words of people who it
@@ -202,7 +204,7 @@ var ownMeanings = map[string]string{
 func (r *runner) explain(list []report.Expectation) {
 	means := maps.Clone(ownMeanings)
 	for _, c := range r.words.Checks {
-		means[c.Name] = c.Doc
+		means[c.Name] = cmp.Or(c.Means, c.Doc)
 	}
 	for _, w := range scenario.Words(r.words) {
 		if w.Kind == "figure" {

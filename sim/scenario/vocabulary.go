@@ -113,7 +113,9 @@ type Action struct {
 // Check is an expectation that can be named.
 type Check struct {
 	Name string
-	Doc  string
+	// Means says in one line what it demands, Doc exactly; "" is as Doc.
+	Means string
+	Doc   string
 	// Of are the services that it is about: where none of them runs, it cannot be expected, and
 	// its figures that are zero are not reported. None: any.
 	Of []string

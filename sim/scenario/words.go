@@ -15,9 +15,11 @@ type Word struct {
 	// Kind is "key", "entry" (a key of the timeline), "fault", "action",
 	// "check", "figure", "service", "select" (a key of a selection of nodes) or
 	// "quality" (what nodes are selected by).
-	Kind    string `json:"kind"`
-	Name    string `json:"name"`
-	Doc     string `json:"doc"`
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	Doc  string `json:"doc"`
+	// Means is a check in one line, where Doc takes more.
+	Means   string `json:"means,omitempty"`
 	Example string `json:"example,omitempty"`
 	// Unit is that of a figure.
 	Unit string `json:"unit,omitempty"`
@@ -64,7 +66,12 @@ func Words(v Vocabulary) []Word {
 	}
 	out = append(out, selectWords(v)...)
 	for _, c := range v.Checks {
-		out = append(out, Word{Kind: "check", Name: c.Name, Doc: c.Doc + " (" + whereFits(c.New()) + ")", Example: checkExample(c)})
+		where := " (" + whereFits(c.New()) + ")"
+		w := Word{Kind: "check", Name: c.Name, Doc: c.Doc + where, Example: checkExample(c)}
+		if c.Means != "" {
+			w.Means = c.Means + where
+		}
+		out = append(out, w)
 	}
 	out = append(out, figureWords(v)...)
 	return append(out, serviceWords(v)...)

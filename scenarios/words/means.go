@@ -1,0 +1,46 @@
+package words
+
+import "github.com/taucloud/tau/sim/scenario"
+
+// means says in one line what each check demands; its Doc is the exact wording.
+var means = map[string]string{
+	"dead-node-leaves":              "a node that is dead is soon in no seer's answers",
+	"live-node-present":             "a node that is up and connected is not missing from a seer's answers",
+	"members-are-told":              "what seers tell users of nodes is true",
+	"seers-agree":                   "in the end all seers name exactly the nodes that are up",
+	"caught-up-before-serving":      "a replica that lost its disk catches up with another one before it serves",
+	"whole-versions-only":           "no tns ever holds a part of a version",
+	"versions-are-true":             "what tns tells of versions was published, is whole, and gets only newer",
+	"newest-success-is-live":        "the newest push of a branch that succeeded is live in the end",
+	"no-stale-publish":              "no tns lets a holder publish that another one has taken over from",
+	"replicas-converged":            "in the end all replicas of a store are equal",
+	"live-artifacts-kept":           "in the end some hoarder has the artifact of what is live",
+	"history-kept":                  "in the end the newest versions of each branch are there",
+	"no-lost-jobs":                  "a push that was acknowledged is not lost",
+	"answers-are-true":              "what patricks and monkeys tell users of jobs and logs is true, and never less than before",
+	"cancelled-is-not-published":    "what was cancelled or superseded is not published any more, and ends",
+	"ack-is-durable":                "what is acknowledged is on as many disks as the acknowledgement says",
+	"dedupe":                        "one push is one job, however often it is delivered",
+	"every-job-final":               "in the end every acknowledged job has come to its end, the same on all patricks",
+	"one-effective-outcome-per-job": "a job is published once at most, by who holds it, and as what it succeeded with",
+	"slots-are-kept":                "no monkey builds or holds more jobs at once than it has slots",
+	"artifacts-are-kept":            "what is published is on the disks of hoarders, and is what the push must come to",
+	"incarnations-rise":             "each start of a node has a greater number than the one before",
+	"one-holder-per-job":            "of monkeys that can talk to each other one at most believes to hold a job",
+	"last-copy-kept":                "no hoarder lets go of, or claims, what is not on as many other disks as wanted",
+	"copies-restored":               "in the end every item has as many copies as are wanted",
+	"bounded-surplus":               "in the end no item has many more copies than wanted, and what nobody wants is gone",
+	"content-intact":                "in the end a hoarder has on its disk what it says, whole, and nothing else",
+	"capacity-respected":            "no hoarder holds more bytes than its capacity",
+	"items-are-told":                "what hoarders tell users of items and of themselves is true",
+	"rules-are-kept":                "no handler gets anything from who may not call it",
+	"nothing-uninvited":             "nothing is published, finished or accepted that no user asked for",
+}
+
+// inOneLine adds to checks what they mean.
+func inOneLine(list []scenario.Check) []scenario.Check {
+	for i := range list {
+		list[i].Means = means[list[i].Name]
+	}
+	return list
+}
