@@ -87,6 +87,9 @@ func (f *Fixed) Text() []byte {
 	for _, group := range f.groups(false) {
 		line("  - %s", group)
 	}
+	if names := f.there(f.of.Bootstrap); f.of.source.get("bootstrap") != nil && len(names) > 0 {
+		line("bootstrap: %s", flow(names))
+	}
 	if strangers := f.groups(true); len(strangers) > 0 {
 		line("strangers:\n  - %s", strings.Join(strangers, "\n  - "))
 	}
