@@ -107,3 +107,42 @@ func TestMeddlersHaveMessagesComeTwice(t *testing.T) {
 		require.Empty(t, got, "nothing comes to what is closed")
 	})
 }
+
+// TestSecondDeliveriesKeepTheRule: what is refused the first time is not served the second, and who
+// is a witness hears of what is served only.
+func TestSecondDeliveriesKeepTheRule(t *testing.T) {
+	stranger := peerNamed("stranger")
+	w := &witness{doubler: doubler{stranger}}
+	onStageWith(t, w, func(ctx context.Context, s *stage) {
+		served := 0
+		s.Handle("t/call", transport.Member, func(context.Context, transport.Peer, []byte) ([]byte, error) {
+			served++
+			return nil, nil
+		})
+		s.HandleTell("t/note", transport.Member, func(context.Context, transport.Peer, []byte) { served++ })
+		s.Subscribe("t/topic", transport.Member, func(context.Context, transport.Peer, []byte) { served++ })
+		named := func(typ byte, name string) []byte { return append([]byte{typ, byte(len(name))}, name...) }
+		send := func(p transport.Peer) {
+			c := s.accept(p)
+			for _, f := range [][]byte{request(1, 5000, "t/call", nil), named(typeNote, "t/note"), named(6, "t/topic")} {
+				s.host.handler.Frame(c, f)
+			}
+			s.sleep(ctx, 3*time.Second)
+		}
+		send(stranger)
+		require.Zero(t, served)
+		require.Empty(t, w.heard)
+		w.victim = s.peer // a member, twice of each
+		send(s.peer)
+		require.Equal(t, 6, served)
+		require.Len(t, w.heard, 6)
+	})
+}
+
+// witness is a doubler that is told of what is served.
+type witness struct {
+	doubler
+	heard []string
+}
+
+func (w *witness) Handled(_ transport.Peer, name string) { w.heard = append(w.heard, name) }

@@ -180,3 +180,37 @@ func TestTheAuthorityIsAPort(t *testing.T) {
 	_, ok = b.Grants(b.Self())
 	require.False(t, ok)
 }
+
+// TestEachSubscriberHasItsRule: of several subscribers of one topic on a node, those whose rule allows
+// the publisher hear it.
+func TestEachSubscriberHasItsRule(t *testing.T) {
+	net, dir := transporttest.NewPipeNet(), transport.NewStaticDirectory()
+	server, plain, monkey := newNode(t, net, "server", dir), newNode(t, net, "plain", dir), newNode(t, net, "monkey", dir)
+	dir.Add(server.Self(), "t")
+	dir.Add(plain.Self())
+	dir.Add(monkey.Self(), "monkey")
+	var heard []string
+	for _, rule := range []transport.Rule{transport.Offers("monkey"), transport.Member, transport.Offers("tns"), transport.Anyone} {
+		server.Subscribe("t/topic", rule, func(_ context.Context, _ transport.Peer, message []byte) {
+			heard = append(heard, rule.String()+": "+string(message))
+			clear(message)
+		})
+	}
+	for _, row := range []struct {
+		of    *node
+		as    string
+		heard []string
+	}{
+		{plain, "plain", []string{"members: plain", "anyone: plain"}},
+		{monkey, "monkey", []string{"members that offer monkey: monkey", "members: monkey", "anyone: monkey"}},
+	} {
+		row.of.do(t, func(context.Context) { row.of.Publish("t/topic", []byte(row.as)) })
+		server.do(t, func(ctx context.Context) {
+			for len(heard) < len(row.heard) && clock.Sleep(ctx, server.loop, time.Millisecond) == nil {
+			}
+			require.NoError(t, clock.Sleep(ctx, server.loop, 20*time.Millisecond))
+			require.Equal(t, row.heard, heard)
+			heard = nil
+		})
+	}
+}

@@ -46,6 +46,9 @@ func onStageWith(t *testing.T, m transport.Meddler, f func(ctx context.Context, 
 		host := transport.Host(s.host)
 		if m != nil {
 			host = meddlingHost{s.host, m}
+			if w, ok := m.(transport.Witness); ok {
+				host = witnessingHost{meddlingHost{s.host, m}, w}
+			}
 		}
 		dir := transport.NewStaticDirectory()
 		dir.Add(s.peer)
@@ -62,6 +65,11 @@ func onStageWith(t *testing.T, m transport.Meddler, f func(ctx context.Context, 
 type meddlingHost struct {
 	transport.Host
 	transport.Meddler
+}
+
+type witnessingHost struct {
+	meddlingHost
+	transport.Witness
 }
 
 // sleep lets virtual time pass.

@@ -18,6 +18,7 @@ import (
 	"github.com/taucloud/tau/services"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/seer/seerapi"
 	"github.com/taucloud/tau/sim/scenario"
 )
@@ -25,9 +26,9 @@ import (
 // Vocabulary is all that a scenario may speak of.
 func Vocabulary() scenario.Vocabulary {
 	return scenario.Vocabulary{
-		// Users of some stories publish as builders do, and auditors ask hoarders what they
-		// ask each other.
-		ClientOffers: []string{hoarderapi.Service, monkeyapi.Service},
+		// Users of some stories publish as builders do, by hand, under tokens that they make up as only
+		// who grants locks may; and auditors ask hoarders what they ask each other.
+		ClientOffers: []string{hoarderapi.Service, monkeyapi.Service, patrickapi.Service},
 		Command:      "dreamland",
 		Package:      "github.com/taucloud/tau/scenarios/words",
 		Services:     services.Catalogue(ports.Simulated()),

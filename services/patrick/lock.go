@@ -112,7 +112,11 @@ func (s *Service) finish(ctx context.Context, _ transport.Peer, req patrickapi.F
 	if s.Forgot(req.Job) {
 		return patrickapi.FinishResponse{}, transport.New(transport.Conflict, "patrick/finish", "the job has ended and is forgotten")
 	}
-	state := s.read(req.Job)
+	records := s.records(req.Job)
+	state := resolve(records)
+	if !wasGranted(records, req.Token) { // it may be on its way here, or there is none
+		return patrickapi.FinishResponse{}, transport.New(transport.NotFound, "patrick/finish", "no such grant here yet")
+	}
 	if err := acceptable(state, req); err != nil {
 		return patrickapi.FinishResponse{}, err
 	}
@@ -131,6 +135,30 @@ func (s *Service) finish(ctx context.Context, _ transport.Peer, req patrickapi.F
 	}
 	logs := s.keepLog(ctx, req)
 	return patrickapi.FinishResponse{Status: s.Job(req.Job).Status, LogCopies: logs}, nil
+}
+
+// granted tells tns whether a job was granted under a token, and is what is to be published.
+func (s *Service) granted(_ context.Context, _ transport.Peer, req patrickapi.GrantedRequest) (patrickapi.GrantedResponse, error) {
+	var yes patrickapi.GrantedResponse
+	if s.Forgot(req.Job) {
+		return yes, transport.New(transport.Conflict, patrickapi.Granted.Name, "the job has ended and is forgotten")
+	}
+	records := s.records(req.Job)
+	job := resolve(records).Spec
+	is := job.Project == req.Project && job.Branch == req.Branch &&
+		(req.Commit == "" || req.Commit == job.Commit) && (req.Order == 0 || req.Order == job.Order)
+	if !is || !wasGranted(records, req.Token) {
+		return yes, transport.New(transport.NotFound, patrickapi.Granted.Name, "no such grant here")
+	}
+	return yes, nil
+}
+
+// wasGranted reports whether a job was granted under a token, live or ended.
+func wasGranted(records []record, t fencing.Token) bool {
+	return slices.ContainsFunc(records, func(r record) bool {
+		g, is := r.(grant)
+		return is && g.Token == t
+	})
 }
 
 // acceptable decides whether a report counts. A success that tns has published always counts; any

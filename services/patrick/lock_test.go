@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
@@ -67,6 +69,80 @@ func TestAMonkeySpeaksForItself(t *testing.T) {
 		require.Equal(t, patrickapi.Locked, o.job(job).Status)
 		time.Sleep(11 * second)
 		require.Equal(t, []any{"not renewed"}, o.expired(), "and nobody else has renewed it")
+	})
+}
+
+// What a stranger says, or a member that is neither a monkey nor a patrick, is not even decoded; who
+// is not known passes nothing on.
+func TestOnlyMonkeysAndPatricksSpeakOfLocks(t *testing.T) {
+	inOffice(t, setup{}, func(o *office) {
+		job := o.push(aPush("c", 1))
+		for _, c := range []*nodetest.Caller{o.Caller("hoards", "hoarder"), o.Caller("plain")} {
+			for _, p := range o.patricks {
+				c.Do(func(ctx context.Context) {
+					_, claim := patrickapi.Claim.Call(ctx, c.Env.Wire, p.Peer(), patrickapi.ClaimRequest{Job: job, Holder: c.Peer(), Incarnation: 1})
+					_, granted := patrickapi.Granted.Call(ctx, c.Env.Wire, p.Peer(), patrickapi.GrantedRequest{Job: job})
+					requireKind(t, transport.NotAllowed, claim, "monkey or patrick")
+					requireKind(t, transport.NotAllowed, granted, "offer tns")
+				})
+			}
+		}
+		require.Equal(t, patrickapi.Open, o.job(job).Status)
+		o.turn(o.patricks[0], func(_ context.Context, s *Service) {
+			require.True(t, s.isPatrick(o.patricks[1].Peer()))
+			for _, p := range []transport.Peer{o.monkeys[0].Peer(), transport.NewIdentity([]byte("nobody")).Peer(), {}} {
+				require.False(t, s.isPatrick(p), "%s", p)
+			}
+		})
+	})
+}
+
+// A report counts under a token that was granted, whatever it says; so does what tns asks.
+func TestOnlyWhatWasGrantedIsReported(t *testing.T) {
+	inOffice(t, setup{}, func(o *office) {
+		first, other := o.monkeys[0], o.monkeys[1]
+		req := aPush("c", 1)
+		job := o.push(req)
+		report := func(w *worker, attempt uint64) error {
+			_, err := w.finish(patrickapi.FinishRequest{Job: job, Token: fencing.Token{Attempt: attempt, Holder: w.Peer()}, Success: true, Published: true, Artifact: "bad"})
+			return err
+		}
+		requireKind(t, transport.NotFound, report(other, 1), "no such grant")
+		token := first.mustClaim(job)
+		for attempt := range uint64(3) {
+			requireKind(t, transport.NotFound, report(other, attempt), "no such grant")
+		}
+		_, err := other.finish(patrickapi.FinishRequest{Job: job, Token: fencing.Token{Attempt: 1, Holder: other.Peer()}, Permanent: true})
+		requireKind(t, transport.NotFound, err, "no such grant")
+		require.Equal(t, patrickapi.Locked, o.job(job).Status)
+
+		asked := patrickapi.GrantedRequest{Job: job, Token: token, Project: req.Project, Branch: req.Branch}
+		granted := func(change func(r *patrickapi.GrantedRequest)) (err error) {
+			r := asked
+			change(&r)
+			env := o.registry.env
+			require.NoError(t, clock.Do(context.Background(), env.Loop, func(ctx context.Context) { err = patrickapi.NewClient(env.Wire).Granted(ctx, r) }))
+			return err
+		}
+		require.NoError(t, granted(func(*patrickapi.GrantedRequest) {}))
+		require.NoError(t, granted(func(r *patrickapi.GrantedRequest) { r.Commit, r.Order = req.Commit, req.Event.Order }))
+		for what, change := range map[string]func(r *patrickapi.GrantedRequest){
+			"job":     func(r *patrickapi.GrantedRequest) { r.Job = jobOfPush(aPush("never pushed", 2)) },
+			"holder":  func(r *patrickapi.GrantedRequest) { r.Token.Holder = other.Peer() },
+			"attempt": func(r *patrickapi.GrantedRequest) { r.Token.Attempt++ },
+			"project": func(r *patrickapi.GrantedRequest) { r.Project += "x" },
+			"branch":  func(r *patrickapi.GrantedRequest) { r.Branch += "x" },
+			"commit":  func(r *patrickapi.GrantedRequest) { r.Commit = req.Commit + "x" },
+			"order":   func(r *patrickapi.GrantedRequest) { r.Order = req.Event.Order + 1 },
+		} {
+			require.Equal(t, transport.NotFound, transport.KindOf(granted(change)), "another "+what)
+		}
+		time.Sleep(11 * second) // the lease is over, and it was granted all the same
+		require.Equal(t, []any{"not renewed"}, o.expired())
+		require.NoError(t, granted(func(*patrickapi.GrantedRequest) {}))
+		o.patricks[0].Vanish() // the other one knows it as well; of what it does not know, this one may have
+		require.NoError(t, granted(func(*patrickapi.GrantedRequest) {}))
+		requireKind(t, transport.Unreachable, granted(func(r *patrickapi.GrantedRequest) { r.Token.Attempt++ }), "")
 	})
 }
 

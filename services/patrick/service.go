@@ -104,6 +104,7 @@ func (s *Service) serve() {
 	serveForHolder(s, patrickapi.Renew, func(r patrickapi.RenewRequest) (string, transport.Peer) { return r.Job, r.Token.Holder }, s.renew)
 	serveForHolder(s, patrickapi.Finish, func(r patrickapi.FinishRequest) (string, transport.Peer) { return r.Job, r.Token.Holder }, s.finish)
 	serveAtCoordinator(s, patrickapi.Cancel, func(r patrickapi.CancelRequest) string { return patrickapi.BranchOf(r.Job) }, s.cancel)
+	patrickapi.Granted.Serve(ep, s.granted)
 	patrickapi.OpenJobs.Serve(ep, s.openJobs)
 	patrickapi.GetJob.Serve(ep, s.getJob)
 	patrickapi.List.Serve(ep, s.list)

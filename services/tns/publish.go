@@ -20,8 +20,10 @@ func (s *Service) fence(ctx context.Context, from transport.Peer, req tnsapi.Fen
 	if err := checkNames(req.Project, req.Branch, req.Job); err != nil {
 		return tnsapi.FenceResponse{}, err
 	}
-	if err := s.ownAttempt(from, req.Token); err != nil {
-		return tnsapi.FenceResponse{}, s.refused(req.Job, req.Token, err)
+	if !s.mayClose(from, req.Token) {
+		if err := s.mayClaim(ctx, from, claim{job: req.Job, project: req.Project, branch: req.Branch, token: req.Token}); err != nil {
+			return tnsapi.FenceResponse{}, s.refused(req.Job, req.Token, err)
+		}
 	}
 	if err := s.registry.fence(req); err != nil {
 		return tnsapi.FenceResponse{}, s.refused(req.Job, req.Token, err)
@@ -42,7 +44,8 @@ func (s *Service) publish(ctx context.Context, from transport.Peer, req tnsapi.P
 	if err := checkPublish(req, list); err != nil {
 		return tnsapi.PublishResponse{}, err
 	}
-	if err := s.ownAttempt(from, req.Token); err != nil {
+	c := claim{job: req.Job, project: req.Project, branch: req.Branch, commit: req.Commit, order: req.Order, token: req.Token}
+	if err := s.mayClaim(ctx, from, c); err != nil {
 		return tnsapi.PublishResponse{}, s.refused(req.Job, req.Token, err)
 	}
 	if err := beforeApply.Hit(ctx, s.env); err != nil {

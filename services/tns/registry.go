@@ -126,6 +126,15 @@ func (r registry) known(project, branch, job string) (known, error) {
 	return k, nil
 }
 
+// stale returns a Conflict if a higher token of the job is known than that of a claim.
+func (r registry) stale(c claim) error {
+	k, err := r.known(c.project, c.branch, c.job)
+	if err != nil {
+		return err
+	}
+	return k.fence(c.job, c.token)
+}
+
 // fence stores a token. It returns a Conflict if a higher one is known.
 func (r registry) fence(req tnsapi.FenceRequest) error {
 	k, err := r.known(req.Project, req.Branch, req.Job)

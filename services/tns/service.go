@@ -12,6 +12,7 @@ import (
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -24,7 +25,7 @@ func Spec() node.Spec {
 		Doc:      "which commit of a branch is live, and what it consists of",
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
-			return &Service{env: env, settings: *settings.(*Settings)}, nil
+			return &Service{env: env, settings: *settings.(*Settings), patrick: patrickapi.NewClient(env.Wire)}, nil
 		},
 	}
 }
@@ -40,6 +41,8 @@ type Service struct {
 	registry registry
 	watchers []*watcher
 	hoarder  *hoarderapi.Client
+	patrick  *patrickapi.Client
+	grants   grants
 	// doing: the task that carries out chores is running
 	doing bool
 }

@@ -50,13 +50,18 @@ func publish(ctx context.Context, a *one) error {
 		}
 		for _, j := range a.found(ctx) {
 			for i, token := range a.tokens(j, tnsapi.AttemptMax) {
+				req := tnsapi.PublishRequest{
+					Project: a.Project, Branch: a.Branch, Job: j.ID, Token: token,
+					Entries: []tnsapi.Entry{{Path: "functions/bad", Value: []byte("bad")}},
+				}
+				try := func(commit string, order uint64) {
+					req := req
+					req.Commit, req.Order = commit, order
+					a.apart(func(ctx context.Context) { _, _ = call(ctx, a, tnsapi.Publish, t.Peer, req) })
+				}
+				try(j.Commit, j.Order)
 				for _, order := range []uint64{now.Order + 1, now.Order + tnsapi.OrderStepMax, tnsapi.OrderMax} {
-					a.apart(func(ctx context.Context) {
-						_, _ = call(ctx, a, tnsapi.Publish, t.Peer, tnsapi.PublishRequest{
-							Project: a.Project, Branch: a.Branch, Commit: fmt.Sprintf("bad-%d", i), Job: j.ID, Order: order, Token: token,
-							Entries: []tnsapi.Entry{{Path: "functions/bad", Value: []byte("bad")}},
-						})
-					})
+					try(fmt.Sprintf("bad-%d", i), order)
 				}
 			}
 		}

@@ -72,7 +72,9 @@ func knock(ctx context.Context, a *one) error {
 					}
 				})
 			case "topic":
-				if err == nil {
+				if member { // on the conns on which it has said so
+					a.env().Wire.Publish(s.name, empty)
+				} else if err == nil {
 					conn.say(publicationFrame(s.name, empty))
 				}
 			}

@@ -36,11 +36,13 @@ func PushTime(bytes int64) time.Duration { return PushTimeout + 3*transport.Tran
 // in the order of rank, until one answers. Make one per service.
 type Client struct {
 	asker *ask.Asker
+	// witnesses asks the same patricks, and takes no single one's word that there is nothing.
+	witnesses *ask.Asker
 }
 
 // NewClient returns a client that calls through ep.
 func NewClient(ep *transport.Endpoint) *Client {
-	return &Client{asker: ask.New(ep, policy)}
+	return &Client{asker: ask.New(ep, policy), witnesses: ask.New(ep, witnessPolicy)}
 }
 
 // policy: an answer about a job comes from its coordinator, since other patricks pass the request
@@ -50,6 +52,9 @@ var policy = ask.Policy{
 	Final:    []transport.Kind{transport.NotFound, transport.Conflict, transport.Invalid},
 	AvoidFor: avoidFor,
 }
+
+// witnessPolicy: a patrick that does not know of a grant may not have heard of it yet.
+var witnessPolicy = ask.Policy{Service: Service, Final: []transport.Kind{transport.Conflict}}
 
 // NewEvent makes the event of a new push; id is 1 to NameLenMax bytes that no other push of the
 // branch has. seen is the greatest order of the branch that the caller knows of, 0 if none: it
@@ -84,6 +89,35 @@ func (c *Client) Renew(ctx context.Context, req RenewRequest) (RenewResponse, er
 // the attempt does not count.
 func (c *Client) Finish(ctx context.Context, req FinishRequest) (FinishResponse, error) {
 	return ask.Call(ctx, c.asker, Finish, BranchOf(req.Job), finishTimeout+2*transport.TransferTime(min(req.LogSize, LogLenMax)), req)
+}
+
+// grantedTimeout bounds the question to one patrick.
+const grantedTimeout = 1500 * time.Millisecond
+
+// Granted asks patricks, the best-ranked for the branch first, until one knows of a grant. nil: it was
+// granted, and what is to be published is what was pushed. NotFound: all patricks have answered and
+// none knows of it. Conflict: the job has ended and is forgotten. Unreachable: none of those that
+// answered knows of it, and others do not answer.
+func (c *Client) Granted(ctx context.Context, req GrantedRequest) error {
+	denied, silent := error(nil), false
+	err := c.witnesses.Put(ctx, Granted.Name, BranchOf(req.Job), grantedTimeout, func(ctx context.Context, peer transport.Peer) error {
+		_, err := Granted.Call(ctx, c.witnesses.Endpoint(), peer, req)
+		switch transport.KindOf(err) {
+		case transport.NotFound:
+			denied = err
+		case 0:
+		default:
+			silent = true
+		}
+		return err
+	})
+	switch {
+	case err == nil, transport.KindOf(err) == transport.Conflict, transport.KindOf(err) == transport.Stopped:
+		return err
+	case denied != nil && !silent:
+		return denied
+	}
+	return transport.New(transport.Unreachable, Granted.Name, err.Error())
 }
 
 // Open lists open jobs, as key's coordinator knows them; key spreads the callers.

@@ -19,6 +19,8 @@ func TestGolden(t *testing.T) {
 		patrickapi.FinishRequest{},
 		patrickapi.FinishResponse{},
 		patrickapi.Grant{},
+		patrickapi.GrantedRequest{},
+		patrickapi.GrantedResponse{},
 		patrickapi.Job{},
 		patrickapi.JobRequest{},
 		patrickapi.RebuildRequest{},

@@ -128,6 +128,19 @@ type FinishResponse struct {
 	LogCopies int
 }
 
+// GrantedRequest asks whether a job of a branch was granted under a token, live or ended. Commit and
+// Order are what is to be published, "" and 0 if nothing is yet.
+type GrantedRequest struct {
+	Job             string
+	Token           fencing.Token
+	Project, Branch string
+	Commit          string
+	Order           uint64
+}
+
+// GrantedResponse says that it was.
+type GrantedResponse struct{}
+
 // OpenRequest asks for open jobs that can be claimed now.
 type OpenRequest struct {
 	// Limit bounds the answer; 0 and more than AnnounceLenMax mean AnnounceLenMax.

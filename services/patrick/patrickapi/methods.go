@@ -17,6 +17,8 @@ var (
 	Claim    = transport.Method[ClaimRequest, Grant]{Name: "patrick/claim", Rule: transport.Offers("monkey", Service)}
 	Renew    = transport.Method[RenewRequest, RenewResponse]{Name: "patrick/renew", Rule: transport.Offers("monkey", Service)}
 	Finish   = transport.Method[FinishRequest, FinishResponse]{Name: "patrick/finish", Rule: transport.Offers("monkey", Service)}
+	// Granted is for tns, before it takes what a monkey says of a job.
+	Granted  = transport.Method[GrantedRequest, GrantedResponse]{Name: "patrick/granted", Rule: transport.Offers("tns")}
 	OpenJobs = transport.Method[OpenRequest, Announcement]{Name: "patrick/open", Rule: transport.Offers("monkey")}
 	GetJob   = transport.Method[JobRequest, Job]{Name: "patrick/status", Rule: transport.Member}
 	List     = transport.Method[ListRequest, ListResponse]{Name: "patrick/list", Rule: transport.Member}

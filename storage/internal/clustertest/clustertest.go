@@ -74,6 +74,18 @@ func Run(t *testing.T, n int, f func(c *Cluster)) {
 	})
 }
 
+// Outsider adds a node that does not offer the service: a member that offers what is named, or a
+// stranger if nothing is. It is among the members that the test ends.
+func (c *Cluster) Outsider(name string, services ...string) *Member {
+	m := &Member{Cluster: c, Peer: transport.NewIdentity([]byte(name)).Peer(), Disk: memdisk.New()}
+	if len(services) > 0 {
+		c.dir.Add(m.Peer, services...)
+	}
+	c.Members = append(c.Members, m)
+	m.Boot()
+	return m
+}
+
 // boot gives a stopped member a new loop, on the same disk.
 func (m *Member) Boot() {
 	m.Loop = &Loop{clock.NewLive(), time.Now()}
