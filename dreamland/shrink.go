@@ -2,7 +2,6 @@ package dreamland
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -92,7 +91,7 @@ func (f *shrinkFlags) run(file string, stdout, stderr io.Writer) error {
 			return fmt.Errorf("--out %s is the scenario itself: name another file", f.out)
 		}
 	}
-	if err := cmp.Or(f.own(s), f.writable()); err != nil {
+	if err := errors.Join(f.own(s), f.writable()); err != nil {
 		return err
 	}
 	fmt.Fprintln(stderr, f.announced())

@@ -1,7 +1,6 @@
 package dreamland
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -110,7 +109,7 @@ func (f *swarmFlags) parse(args []string, swarm Swarm) (first uint64, err error)
 	if err := f.weigh(swarm.Kinds()); err != nil {
 		return 0, err
 	}
-	if err := cmp.Or(writableDir("--keep", f.sim.keep), writableDir("--corpus", f.corpus), writableDir("--write", f.write)); err != nil {
+	if err := errors.Join(writableDir("--keep", f.sim.keep), writableDir("--corpus", f.corpus), writableDir("--write", f.write)); err != nil {
 		return 0, err
 	}
 	return first, f.sim.check(1)
