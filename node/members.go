@@ -68,13 +68,19 @@ func newMembers(cfg Config, incarnation uint64) *Members {
 	}
 	slices.Sort(m.own.Services)
 	if m.host != nil {
-		m.own.Addresses = m.host.Addresses()
+		m.own.Addresses = addressesOf(m.host)
 		for _, c := range cfg.Contacts {
 			m.host.SetAddresses(c.Peer, c.Addresses)
 		}
 	}
 	m.announce()
 	return m
+}
+
+// addressesOf are a host's addresses, as many as may be announced.
+func addressesOf(h transport.Addressed) []string {
+	list := slices.DeleteFunc(h.Addresses(), func(s string) bool { return s == "" || len(s) > addressbook.NameLenMax })
+	return list[:min(len(list), addressbook.AddressesMax)]
 }
 
 // announce signs what this node says of itself. A name or an address that breaks a bound is a mistake of
@@ -158,7 +164,7 @@ func (m *Members) Moved() {
 	if m.host == nil {
 		return
 	}
-	at := m.host.Addresses()
+	at := addressesOf(m.host)
 	m.mu.Lock()
 	moved := !m.own.Left && !slices.Equal(at, m.own.Addresses)
 	if moved {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -12,7 +13,6 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/scenarios/ports"
-	"github.com/taucloud/tau/services"
 	"github.com/taucloud/tau/services/hoarder"
 	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick"
@@ -23,6 +23,7 @@ import (
 	"github.com/taucloud/tau/storage/memdisk"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/libp2p"
+	"github.com/taucloud/tau/transport/membership"
 )
 
 // liveNode is a node of the other world: real libp2p, real time.
@@ -59,17 +60,30 @@ func on(l clock.Loop, f func(ctx context.Context)) {
 	<-done
 }
 
-func (n *liveNode) start(t *testing.T, dir transport.Directory) {
+// certificate says that a node is a member and may offer what it runs.
+func (n *liveNode) certificate(t *testing.T, cloud transport.Identity) *membership.Presented {
+	c := membership.Certificate{Cloud: "live.example.com", Subject: n.id.Peer(), Name: n.name, NotBefore: time.Now().Unix(), NotAfter: time.Now().Add(time.Hour).Unix()}
+	for _, s := range n.specs {
+		c.Services = append(c.Services, s.Name)
+	}
+	slices.Sort(c.Services)
+	signed, err := membership.Issue(cloud, c)
+	require.NoError(t, err)
+	return &membership.Presented{Certificate: signed}
+}
+
+// start boots a node that is told of nothing but one member, and of the cloud's key.
+func (n *liveNode) start(t *testing.T, cloud transport.Identity, contact node.Contact) {
 	main, _ := n.newLoop("node")
-	cfg := node.Config{Name: n.name, Identity: n.id, World: node.World{
-		NewLoop:   n.newLoop,
-		Host:      n.host,
-		Disk:      memdisk.New(),
-		Directory: dir,
-		Rand:      func(string) *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) },
-		Observer:  nobody{},
-		Log:       slog.New(slog.DiscardHandler),
-		Crash:     func() { panic("nothing crashes here") },
+	cfg := node.Config{Name: n.name, Identity: n.id, Contacts: []node.Contact{contact}, World: node.World{
+		NewLoop:    n.newLoop,
+		Host:       n.host,
+		Disk:       memdisk.New(),
+		Membership: &node.Membership{Cloud: "live.example.com", Key: cloud.Peer(), Certificate: n.certificate(t, cloud)},
+		Rand:       func(string) *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) },
+		Observer:   nobody{},
+		Log:        slog.New(slog.DiscardHandler),
+		Crash:      func() { panic("nothing crashes here") },
 	}}
 	for _, s := range n.specs {
 		cfg.Services = append(cfg.Services, node.Configured{Spec: s, Settings: s.Settings()})
@@ -91,8 +105,8 @@ type nobody struct{}
 
 func (nobody) Observe(string, string, string, []node.Field) {}
 
-// TestTheSameCodeLive: what the simulator rehearses is what runs. A push to a
-// cloud of real libp2p hosts on loopback becomes a published version.
+// TestTheSameCodeLive: what the simulator rehearses is what runs. Nodes that know one address find each
+// other, and a push to a cloud of real libp2p hosts on loopback becomes a published version.
 func TestTheSameCodeLive(t *testing.T) {
 	var env node.Env
 	client := node.Spec{
@@ -105,26 +119,18 @@ func TestTheSameCodeLive(t *testing.T) {
 		{name: "monkey-1", specs: []node.Spec{monkey.Spec(quickBuilder)}},
 		{name: "client", specs: []node.Spec{client}},
 	}
-	dir := transport.NewStaticDirectory()
-	var known []string
-	for _, n := range nodes {
+	cloud := transport.NewIdentity([]byte("live cloud"))
+	var contact node.Contact
+	for i, n := range nodes {
 		n.id = transport.NewIdentity([]byte("live " + n.name))
-		host, err := libp2p.New(n.id, nil, known)
+		host, err := libp2p.New(n.id, nil, nil)
 		require.NoError(t, err)
 		n.host = host
-		known = append(known, host.Addrs()...)
-		if n.name != "client" {
-			n.specs = append(n.specs, services.Always()...)
+		if i == 0 {
+			contact = node.Contact{Peer: n.id.Peer(), Addresses: host.Addresses()}
 		}
-		for _, s := range n.specs {
-			dir.Add(n.id.Peer(), s.Name)
-		}
-	}
-	for _, n := range nodes {
-		for _, addr := range known {
-			require.NoError(t, n.host.Learn(addr))
-		}
-		n.start(t, dir)
+		n.specs = slices.Concat([]node.Spec{seer.DiscoverySpec()}, n.specs, []node.Spec{seer.BeaconSpec()})
+		n.start(t, cloud, contact)
 	}
 	on(env.Loop, func(ctx context.Context) {
 		ctx, cancel := clock.WithTimeout(ctx, env.Loop, 60*time.Second)

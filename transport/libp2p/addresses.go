@@ -1,0 +1,35 @@
+package libp2p
+
+import (
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/multiformats/go-multiaddr"
+
+	"github.com/taucloud/tau/transport"
+)
+
+// Addresses implements transport.Addressed: the multiaddrs on which this host listens now.
+func (h *Host) Addresses() (addrs []string) {
+	for _, a := range h.host.Addrs() {
+		addrs = append(addrs, a.String())
+	}
+	return addrs
+}
+
+// SetAddresses implements transport.Addressed, for multiaddrs, also such as "/dnsaddr/cloud.example", which
+// are resolved with each dial. What libp2p finds out itself over a connection comes beside them. If none can
+// be read, what was known stays. Unlike Learn it reserves no room: that somebody is told of is no proof that
+// it is a member.
+func (h *Host) SetAddresses(p transport.Peer, addresses []string) {
+	var list []multiaddr.Multiaddr
+	for _, text := range addresses {
+		if a, err := multiaddr.NewMultiaddr(text); err == nil {
+			list = append(list, a)
+		}
+	}
+	if len(list) == 0 {
+		return
+	}
+	store := h.host.Peerstore()
+	store.ClearAddrs(PeerID(p))
+	store.AddAddrs(PeerID(p), list, peerstore.PermanentAddrTTL)
+}
