@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench long sweep swarm mutants mutation determinism clean
+.PHONY: help build sim test vet race bench long sweep swarm fuzz mutants mutation determinism clean
 
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -27,6 +27,13 @@ race: ## the packages with real concurrency, under the race detector (needs gcc)
 bench: ## the figures of the README
 	go test -run '^$$' -bench . -benchtime 1s -cpu 1 ./sim ./scenarios/...
 	go test -run '^$$' -bench . -benchtime 1s ./storage/... ./transport/...
+
+FUZZTIME ?= 10s
+fuzz: ## each fuzz target for FUZZTIME (10s), one after the other; stops at the first that fails, with its input in testdata/fuzz
+	@set -e; grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9]+' . | sort | while IFS=: read -r file _ name; do \
+		echo "$${name#func } in $$(dirname $$file)"; \
+		go test $$(dirname $$file) -run '^$$' -fuzz "^$${name#func }\$$" -fuzztime $(FUZZTIME); \
+	done
 
 long: build ## scenarios of weeks (a few minutes)
 	bin/dreamland sim --wire direct --quiet scenarios/long/*.yaml
