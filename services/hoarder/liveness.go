@@ -39,7 +39,12 @@ func (s *Service) followLiveness(ctx context.Context) {
 		if clock.Sleep(ctx, s.env.Loop, s.settings.LivenessInterval*3/4+jitter) != nil {
 			return
 		}
-		if peers, _ := s.env.Wire.Directory().Lookup(hoarderapi.Service); !slices.Equal(peers, listed) {
+		var left []transport.Peer
+		if peers, known := s.env.Wire.Directory().Lookup(hoarderapi.Service); !slices.Equal(peers, listed) {
+			if known {
+				left = slices.DeleteFunc(listed, func(p transport.Peer) bool { return slices.Contains(peers, p) })
+				s.roster.part(left)
+			}
 			listed, agreed = slices.Clone(peers), false
 			s.roster.know(listed)
 		}
@@ -54,6 +59,7 @@ func (s *Service) followLiveness(ctx context.Context) {
 		} else if news = s.probe(ctx); ctx.Err() != nil {
 			return
 		}
+		news = append(news, left...)
 		agreed = err == nil // a probe may have found something else
 		news = append(news, s.roster.giveUp(s.env.Loop.Elapsed())...)
 		for _, p := range news {

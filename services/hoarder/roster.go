@@ -62,6 +62,22 @@ func (r *roster) know(peers []transport.Peer) {
 	}
 }
 
+// part takes out peers that have left the cloud for ever: their copies do not count any more, without a
+// grace. One that comes back is made known again, and counts once it was seen.
+func (r *roster) part(peers []transport.Peer) {
+	for _, p := range peers {
+		m := r.members[p]
+		if p == r.self || m == nil || !m.listed {
+			continue
+		}
+		if m.lives() {
+			r.live--
+		}
+		m.listed, m.missing, m.given = false, true, true
+		r.all = slices.DeleteFunc(slices.Clone(r.all), func(x *member) bool { return x == m })
+	}
+}
+
 // peers lists those that offer the service.
 func (r *roster) peers() []transport.Peer {
 	list := make([]transport.Peer, len(r.all))

@@ -498,3 +498,39 @@ func TestWhoIsBelievedToBeMissingIsAsked(t *testing.T) {
 	m.said, m.free = true, 4
 	require.NotContains(t, s.passOnTo(it), peers[2], "it has no room")
 }
+
+// What a hoarder held that has left for ever is restored at once: nobody waits for it to come back.
+func TestWhoHasLeftIsNotWaitedFor(t *testing.T) {
+	inTown(t, 5, func(s *Settings) { s.RepairGrace = time.Hour }, func(w *town) {
+		time.Sleep(5 * time.Second)
+		root := w.store(3000, 1)
+		_, err := w.pin(asset(root, "me"))
+		require.NoError(t, err)
+		time.Sleep(20 * time.Second)
+		w.user.Stop()
+		first := w.holders(root)
+		require.Len(t, first, 3)
+		var gone []*nodetest.Machine
+		for _, m := range w.hoarders {
+			if slices.Contains(first[:2], m.Name) {
+				m.Vanish()
+				gone = append(gone, m)
+			}
+		}
+		time.Sleep(30 * time.Second)
+		require.Len(t, w.holders(root), 1, "they may come back")
+		for _, m := range gone {
+			w.Directory.Remove(m.Peer())
+		}
+		time.Sleep(30 * time.Second)
+		require.Len(t, w.holders(root), 3)
+		for _, m := range w.hoarders {
+			if m.Up() {
+				w.turn(m, func(_ context.Context, s *Service) {
+					require.Len(t, s.roster.peers(), 3)
+					require.Equal(t, 3, s.roster.liveCount())
+				})
+			}
+		}
+	})
+}

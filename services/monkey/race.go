@@ -1,13 +1,13 @@
 package monkey
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
-	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/rendezvous"
@@ -16,6 +16,8 @@ import (
 const (
 	// backlogLenMax bounds the offers that a busy monkey remembers.
 	backlogLenMax = 64
+	// monkeysMax bounds the number of monkeys that a patrick is believed to know.
+	monkeysMax = 1 << 16
 	// raceTriesMax is how many jobs are raced for after one poll.
 	raceTriesMax = 4
 )
@@ -95,14 +97,11 @@ const grantMax = 24 * time.Hour
 // claimTimeout bounds a claim at all patricks together.
 const claimTimeout = 8 * time.Second
 
-// delay spreads the claims over the window, in the order of rank.
+// delay spreads the claims over the window, in the order of rank. It follows from this monkey's weight alone,
+// so that a monkey need not know all others.
 func (s *Service) delay(o patrickapi.Offer) time.Duration {
-	monkeys, _ := s.env.Wire.Directory().Lookup(monkeyapi.Service) // with unknown ones it claims early
-	place := slices.Index(rendezvous.Rank(o.RankKey(), monkeys), s.env.Self)
-	if place < 0 {
-		return s.settings.RaceWindow
-	}
-	return s.settings.RaceWindow * time.Duration(place) / time.Duration(max(len(monkeys), 8))
+	behind := 1 - float64(rendezvous.Of(o.RankKey()).Weight(s.env.Self))/(1<<64)
+	return time.Duration(float64(s.settings.RaceWindow) * behind)
 }
 
 // hold begins to hold a lock.
@@ -149,18 +148,15 @@ func (s *Service) poll(ctx context.Context) {
 		return // the next poll asks again
 	}
 	s.busyLately = len(a.Jobs) > 0
+	s.monkeys = max(0, min(a.Monkeys, monkeysMax))
 	a.Jobs = s.favourites(a.Jobs)
 	s.hear(a)
 }
 
-// favourites returns the first few offers in the order of this monkey's rank for them.
+// favourites returns the first few offers in the order of this monkey's weight for them.
 func (s *Service) favourites(offers []patrickapi.Offer) []patrickapi.Offer {
-	monkeys, _ := s.env.Wire.Directory().Lookup(monkeyapi.Service)
-	place := map[string]int{}
-	for _, o := range offers {
-		place[o.Job] = slices.Index(rendezvous.Rank(o.RankKey(), monkeys), s.env.Self)
-	}
-	slices.SortStableFunc(offers, func(a, b patrickapi.Offer) int { return place[a.Job] - place[b.Job] })
+	weight := func(o patrickapi.Offer) uint64 { return rendezvous.Of(o.RankKey()).Weight(s.env.Self) }
+	slices.SortStableFunc(offers, func(a, b patrickapi.Offer) int { return cmp.Compare(weight(b), weight(a)) })
 	return offers[:min(len(offers), raceTriesMax)]
 }
 
@@ -175,7 +171,7 @@ func (s *Service) polls(ctx context.Context) {
 	}
 }
 
+// pollInterval is longer where there are many monkeys, as patrick said last.
 func (s *Service) pollInterval() time.Duration {
-	monkeys, _ := s.env.Wire.Directory().Lookup(monkeyapi.Service)
-	return max(s.settings.PollInterval, time.Duration(len(monkeys))*time.Second/pollsPerSecondMax)
+	return max(s.settings.PollInterval, time.Duration(s.monkeys)*time.Second/pollsPerSecondMax)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // do runs f as a task of the monkey.
@@ -81,34 +82,32 @@ func TestARaceTakesASlot(t *testing.T) {
 	})
 }
 
-// A claim is sent when its delay is over: an eighth of the window for each better
-// place, in a cloud of up to eight.
+// A claim is sent when its delay is over, which follows from the monkey's weight for the job: the best-ranked
+// monkey is the first.
 func TestAClaimWaitsForItsPlace(t *testing.T) {
 	const window = 1600 * time.Millisecond
 	inYard(t, without{}, func(s *Settings) { s.RaceWindow = window }, func(y *yard) {
-		y.Add("other", node.Configured{Spec: nodetest.Part("monkey", func(node.Env) {})})
-		var first, second string
+		delays := map[string]time.Duration{}
+		var jobs []string
 		y.turn(func(s *Service) {
-			for i := 1; first == "" || second == ""; i++ {
-				switch d := s.delay(patrickapi.Offer{Job: job(i), Attempt: 3}); d {
-				case 0:
-					first = job(i)
-				case window / 8:
-					second = job(i)
-				default:
-					require.Fail(t, "no such place", d)
-				}
+			other := *s
+			other.env.Self[0]++
+			for i := range 2 {
+				o := patrickapi.Offer{Job: job(i + 1), Attempt: 3}
+				delays[o.Job] = s.delay(o)
+				jobs = append(jobs, o.Job)
+				require.True(t, delays[o.Job] >= 0 && delays[o.Job] <= window)
+				better := rendezvous.Of(o.RankKey()).Better(s.env.Self, other.env.Self)
+				require.Equal(t, better, delays[o.Job] < other.delay(o))
 			}
-			stranger := *s
-			stranger.env.Self[0]++
-			require.Equal(t, window, stranger.delay(patrickapi.Offer{Job: first}), "it is in no list")
 		})
+		slices.SortFunc(jobs, func(a, b string) int { return int(delays[a] - delays[b]) })
 		y.build = forever
-		y.offer(first, second)
-		time.Sleep(window/8 - time.Millisecond)
+		y.offer(jobs...)
+		time.Sleep(delays[jobs[0]] + time.Millisecond)
 		require.Len(t, y.claimed, 1)
-		require.Equal(t, first, y.claimed[0].Job)
-		time.Sleep(2 * time.Millisecond)
+		require.Equal(t, jobs[0], y.claimed[0].Job)
+		time.Sleep(delays[jobs[1]] - delays[jobs[0]] + time.Millisecond)
 		require.Len(t, y.claimed, 2)
 	})
 }

@@ -65,7 +65,9 @@ type Service struct {
 	// busyLately: patrick listed open jobs at the last poll
 	busyLately bool
 	polling    bool
-	stopping   bool
+	// monkeys is how many a patrick knew at the last poll
+	monkeys  int
+	stopping bool
 }
 
 // Start implements node.Service.

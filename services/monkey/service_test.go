@@ -40,6 +40,7 @@ type yard struct {
 	asked                                                    int // for open jobs
 	requests                                                 []Request
 	finished                                                 []patrickapi.FinishRequest
+	monkeys                                                  int
 	fenced                                                   []tnsapi.FenceRequest
 	published                                                []tnsapi.PublishRequest
 	pinned                                                   []hoarderapi.PinRequest
@@ -89,7 +90,7 @@ func inYard(t *testing.T, lacks without, change func(s *Settings), f func(y *yar
 			c.Add("hoarder", node.Configured{Spec: nodetest.Part(hoarderapi.Service, y.startHoarder)}).Start()
 		}
 		settings := DefaultSettings()
-		settings.PollInterval = time.Hour
+		settings.PollInterval, settings.RaceWindow = time.Hour, 0
 		if change != nil {
 			change(settings)
 		}
@@ -132,7 +133,7 @@ func (y *yard) startPatrick(env node.Env) {
 	})
 	patrickapi.OpenJobs.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ patrickapi.OpenRequest) (patrickapi.Announcement, error) {
 		y.asked++
-		return patrickapi.Announcement{Jobs: y.open}, y.opens.take(ctx, env.Loop)
+		return patrickapi.Announcement{Jobs: y.open, Monkeys: y.monkeys}, y.opens.take(ctx, env.Loop)
 	})
 	patrickapi.Log.Serve(env.Wire, func(_ context.Context, _ transport.Peer, n patrickapi.LogNote) { y.logged = append(y.logged, n) })
 }
@@ -731,30 +732,33 @@ func TestLogbooksAreBounded(t *testing.T) {
 	})
 }
 
-// The delay of a claim follows from the rank among all monkeys.
+// Claims are spread over the whole window, the best-ranked job comes first, and monkeys ask less often where
+// there are many.
 func TestClaimsAreSpread(t *testing.T) {
 	inYard(t, without{}, func(s *Settings) { s.RaceWindow = 800 * time.Millisecond }, func(y *yard) {
-		for i := range 15 {
-			y.Add(fmt.Sprint("other-", i), node.Configured{Spec: nodetest.Part("monkey", func(node.Env) {})})
-		}
 		y.turn(func(s *Service) {
-			seen := map[time.Duration]bool{}
-			for i := range 200 {
+			eighths := map[time.Duration]int{}
+			for i := range 400 {
 				d := s.delay(patrickapi.Offer{Job: job(i)})
-				require.Less(t, d, 800*time.Millisecond)
-				require.Zero(t, d%(50*time.Millisecond))
-				seen[d] = true
+				require.True(t, d >= 0 && d <= 800*time.Millisecond)
+				eighths[d/(100*time.Millisecond)]++
 			}
-			require.Len(t, seen, 16, "every place occurs")
+			for i := range 8 {
+				require.InDelta(t, 50, eighths[time.Duration(i)], 25)
+			}
 			offers := s.favourites([]patrickapi.Offer{{Job: job(1)}, {Job: job(2)}, {Job: job(3)}, {Job: job(4)}, {Job: job(5)}, {Job: job(6)}})
 			require.Len(t, offers, raceTriesMax)
 			for i := range offers[1:] {
 				require.LessOrEqual(t, s.delay(offers[i]), s.delay(offers[i+1]))
 			}
-			require.Equal(t, time.Hour, s.pollInterval())
 			s.settings.PollInterval = time.Second
+			require.Equal(t, time.Second, s.pollInterval())
+			s.monkeys = 16
 			require.Equal(t, 1600*time.Millisecond, s.pollInterval(), "ten polls a second of all together")
 		})
+		y.monkeys = 1 << 30
+		y.do(func(ctx context.Context, s *Service) { s.poll(ctx) })
+		y.turn(func(s *Service) { require.Equal(t, monkeysMax, s.monkeys, "no patrick makes it ask never") })
 	})
 }
 

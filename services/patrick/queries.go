@@ -3,6 +3,7 @@ package patrick
 import (
 	"context"
 
+	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
@@ -10,7 +11,8 @@ import (
 // openJobs lists the claimable jobs that this patrick knows, oldest first.
 func (s *Service) openJobs(_ context.Context, _ transport.Peer, req patrickapi.OpenRequest) (patrickapi.Announcement, error) {
 	limit := within(req.Limit, patrickapi.AnnounceLenMax)
-	var resp patrickapi.Announcement
+	monkeys, _ := s.env.Wire.Directory().Lookup(monkeyapi.Service)
+	resp := patrickapi.Announcement{Monkeys: len(monkeys)}
 	for _, j := range s.board.open() {
 		if len(resp.Jobs) == limit {
 			break

@@ -150,6 +150,8 @@ type OpenRequest struct {
 // Announcement offers jobs to monkeys.
 type Announcement struct {
 	Jobs []Offer
+	// Monkeys is how many there are, in the answer to one that asks: it asks less often where there are many.
+	Monkeys int `cbor:",omitempty"`
 }
 
 // Offer is one open job.
