@@ -14,6 +14,7 @@ import (
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/replicated"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/credentials"
 )
 
 // Env is everything that a service is given. It must not use anything else: no package variables,
@@ -22,6 +23,10 @@ type Env struct {
 	// Node is the node's name for people; Self is its name on the wire.
 	Node string
 	Self transport.Peer
+	// Identity signs as this node. It holds the node's key: it is in no log, fact or message.
+	Identity transport.Identity
+	// Authority is how the node knows who is a member, nil if a directory says that.
+	Authority *credentials.Authority
 	// Loop is the service's own thread of control.
 	Loop clock.Loop
 	// Wire is the network as seen from Loop.

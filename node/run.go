@@ -75,7 +75,7 @@ func Start(ctx context.Context, loop clock.Loop, cfg Config) (*Node, error) {
 	if err := n.countIncarnation(ctx); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Name, errors.Join(err, cfg.World.Host.Close()))
 	}
-	options, err := n.authorize()
+	options, err := n.authorize(loop)
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Name, errors.Join(err, cfg.World.Host.Close()))
 	}
@@ -143,6 +143,8 @@ func (n *Node) startService(ctx context.Context, c Configured) error {
 	in.service, err = c.Spec.New(Env{
 		Node:        n.cfg.Name,
 		Self:        n.cfg.Identity.Peer(),
+		Identity:    n.cfg.Identity,
+		Authority:   n.authority,
 		Loop:        loop,
 		Wire:        endpoint,
 		Local:       local,

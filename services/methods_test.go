@@ -38,6 +38,8 @@ func served(t *testing.T) (list []transport.Served) {
 		for _, spec := range slices.Concat(services.Catalogue(services.Ports{Builder: func(node.Env) monkey.Builder { return nil }}), services.Always()) {
 			all = append(all, node.Configured{Spec: spec})
 		}
+		key := transport.NewIdentity([]byte("cloud"))
+		c.Key = &key
 		list = c.Add("all", all...).Start().Served()
 	})
 	return list

@@ -6,6 +6,7 @@ package services
 
 import (
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/auth"
 	"github.com/taucloud/tau/services/hoarder"
 	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick"
@@ -33,6 +34,7 @@ type Ports struct {
 // depend on at their start comes first.
 func Catalogue(ports Ports) []node.Spec {
 	return []node.Spec{
+		auth.Spec(),
 		seer.Spec(),
 		tns.Spec(),
 		hoarder.Spec(),
@@ -42,5 +44,8 @@ func Catalogue(ports Ports) []node.Spec {
 }
 
 // Always lists what runs on every node: the discovery, by which it finds the others, before the node's own
-// services, and after them the beacon, by which seers know that it is there.
-func Always() []node.Spec { return []node.Spec{seer.DiscoverySpec(), seer.BeaconSpec()} }
+// services, and after them the beacon, by which seers know that it is there, and the agent of auth, by
+// which it stays a member and knows who is none any more.
+func Always() []node.Spec {
+	return []node.Spec{seer.DiscoverySpec(), seer.BeaconSpec(), auth.AgentSpec()}
+}

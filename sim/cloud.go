@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/taucloud/tau/transport"
@@ -28,12 +29,12 @@ const (
 	certifiedAfter  = 300 * 24 * time.Hour
 )
 
-// certify gives a node the certificate of what it may do.
-func (c *cloud) certify(n *Node) *membership.Presented {
+// certify gives a node the certificate of what it may do, and grant to others.
+func (c *cloud) certify(n *Node, issues []string) *membership.Presented {
 	c.serial++
 	signed, err := membership.Issue(c.key, membership.Certificate{
 		Cloud: c.name, Serial: c.serial, Subject: n.identity.Peer(), Name: n.name,
-		Services:  n.standing.Grants.Services,
+		Services: n.standing.Grants.Services, Issues: slices.Compact(slices.Sorted(slices.Values(issues))),
 		NotBefore: epoch.Add(-certifiedBefore).Unix(), NotAfter: epoch.Add(certifiedAfter).Unix(),
 	})
 	if err != nil {

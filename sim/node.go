@@ -84,6 +84,8 @@ type NodeConfig struct {
 	Contacts []string
 	// Granted are services that the node may offer beside those that it is listed for.
 	Granted []string
+	// Issues are the services that it may grant to others.
+	Issues []string
 	// Stranger: the node is no member of the cloud, whatever it is listed for or granted.
 	Stranger bool
 	// Hostile: it has a Tap.
@@ -129,7 +131,7 @@ func (w *World) AddNode(cfg NodeConfig) error {
 	n.standing = standingOf(cfg, n.listed)
 	n.admit()
 	if n.standing.Member {
-		n.certificate = w.cloud.certify(n)
+		n.certificate = w.cloud.certify(n, cfg.Issues)
 	}
 	return w.net.carrier.addNode(n)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/storage/memdisk"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/membership"
 	"github.com/taucloud/tau/transport/transporttest"
 )
 
@@ -25,6 +26,12 @@ import (
 type Cloud struct {
 	*testing.T
 	Directory *transport.StaticDirectory
+	// Key, if set, is that of a cloud of the name CloudName: machines that are added then prove
+	// what they are by certificates of the services that they may offer by the Directory. Those
+	// that offer the service Issuer may grant all of Grantable, sorted.
+	Key       *transport.Identity
+	Issuer    string
+	Grantable []string
 	net       *transporttest.PipeNet
 	machines  []*Machine
 
@@ -44,11 +51,13 @@ type Machine struct {
 	Name     string
 	Identity transport.Identity
 	Disk     *memdisk.Disk
-	services []node.Configured
-	node     *node.Node // nil when it is down
-	host     *transporttest.PipeHost
-	loops    []*loop
-	main     *loop
+	// Membership is what the machine was given, nil if the Directory says who is a member.
+	Membership *node.Membership
+	services   []node.Configured
+	node       *node.Node // nil when it is down
+	host       *transporttest.PipeHost
+	loops      []*loop
+	main       *loop
 }
 
 // Run runs a test in a bubble. At its end all nodes are stopped.
@@ -71,8 +80,31 @@ func (c *Cloud) Add(name string, services ...node.Configured) *Machine {
 	for _, s := range services {
 		c.Directory.Add(m.Peer(), s.Spec.Name)
 	}
+	m.Membership = c.membership(m)
 	c.machines = append(c.machines, m)
 	return m
+}
+
+// CloudName is the name of the cloud of [Cloud.Key].
+const CloudName = "nodetest.example.com"
+
+// membership certifies a machine for a day, if there is a key.
+func (c *Cloud) membership(m *Machine) *node.Membership {
+	if c.Key == nil {
+		return nil
+	}
+	g, _ := c.Directory.Grants(m.Peer())
+	now := time.Now()
+	cert := membership.Certificate{
+		Cloud: CloudName, Serial: uint64(len(c.machines)), Subject: m.Peer(), Name: m.Name, Services: g.Services,
+		NotBefore: now.Unix(), NotAfter: now.Add(24 * time.Hour).Unix(),
+	}
+	if g.Offers(c.Issuer) {
+		cert.Issues = c.Grantable
+	}
+	signed, err := membership.Issue(*c.Key, cert)
+	require.NoError(c, err)
+	return &node.Membership{Cloud: CloudName, Key: c.Key.Peer(), Certificate: &membership.Presented{Certificate: signed}}
 }
 
 // Facts are what all services have reported under a name, oldest first.
@@ -111,7 +143,7 @@ func (m *Machine) config() node.Config {
 			m.loops = append(m.loops, l)
 			return l, func() { l.Stop(0) }
 		},
-		Host: m.host, Disk: m.Disk, Directory: m.cloud.Directory,
+		Host: m.host, Disk: m.Disk, Directory: m.cloud.Directory, Membership: m.Membership,
 		Rand: func(name string) *rand.Rand {
 			return rand.New(rand.NewPCG(uint64(len(m.Name)+int(m.Peer()[0])), uint64(len(name))))
 		},

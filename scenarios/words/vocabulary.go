@@ -14,8 +14,10 @@ import (
 	"github.com/taucloud/tau/scenarios/words/jobs"
 	"github.com/taucloud/tau/scenarios/words/members"
 	"github.com/taucloud/tau/scenarios/words/replicas"
+	"github.com/taucloud/tau/scenarios/words/trust"
 	"github.com/taucloud/tau/scenarios/words/versions"
 	"github.com/taucloud/tau/services"
+	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -27,16 +29,18 @@ import (
 func Vocabulary() scenario.Vocabulary {
 	return scenario.Vocabulary{
 		// Users of some stories publish as builders do, by hand, under tokens that they make up as only
-		// who grants locks may; and auditors ask hoarders what they ask each other.
-		ClientOffers: []string{hoarderapi.Service, monkeyapi.Service, patrickapi.Service},
+		// who grants locks may; auditors ask hoarders what they ask each other; those who run the cloud
+		// revoke and invite.
+		ClientOffers: []string{authapi.Service, hoarderapi.Service, monkeyapi.Service, patrickapi.Service},
+		Issuer:       authapi.Service,
 		Command:      "dreamland",
 		Package:      "github.com/taucloud/tau/scenarios/words",
 		Services:     services.Catalogue(ports.Simulated()),
 		Always:       services.Always(),
 		Finder:       seerapi.Service,
 		Rules:        services.Rules(),
-		Actions:      slices.Concat(jobs.Actions(), versions.Actions(), items.Actions(), attack.Actions()),
-		Constant:     attack.Constant(),
+		Actions:      slices.Concat(jobs.Actions(), versions.Actions(), items.Actions(), trust.Actions(), attack.Actions()),
+		Constant:     slices.Concat(attack.Constant(), trust.Constant()),
 		Qualities:    slices.Concat(jobs.Qualities(), items.Qualities()),
 		Places:       slices.Concat(jobs.Places(), items.Places()),
 		Auditors:     audit.Auditors(),
@@ -47,7 +51,7 @@ func Vocabulary() scenario.Vocabulary {
 		Checks: inOneLine(slices.Concat(
 			about(members.Checks(), "seer"), about(replicas.Checks(), replicas.Services...), about(versions.Checks(), "tns"),
 			about(jobs.PatrickChecks(), "patrick"), about(jobs.MonkeyChecks(), "monkey"), about(items.Checks(), "hoarder"),
-			attack.Checks(),
+			attack.Checks(), trust.Checks(),
 		)),
 	}
 }

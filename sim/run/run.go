@@ -207,6 +207,9 @@ func (r *runner) addNodes() error {
 		if !n.Stranger {
 			cfg.Contacts = r.scenario.Bootstrap
 		}
+		if slices.ContainsFunc(cfg.Services, func(c node.Configured) bool { return c.Spec.Name == r.words.Issuer }) {
+			cfg.Issues = r.grantable()
+		}
 		if err := w.AddNode(cfg); err != nil {
 			return err
 		}
@@ -232,6 +235,14 @@ func (r *runner) addNodes() error {
 		w.At(n.StartAt, "boot "+n.Name, func() { r.ledger.Boot(n.Name) })
 	}
 	return nil
+}
+
+// grantable lists what an issuer may grant: all that nodes of the scenario's words offer.
+func (r *runner) grantable() (names []string) {
+	for _, spec := range slices.Concat(r.words.Services, r.words.Always) {
+		names = append(names, spec.Name)
+	}
+	return append(names, scenario.Client)
 }
 
 // runUntil runs to a virtual time, looking at the world once a PollInterval.

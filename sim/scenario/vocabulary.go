@@ -31,6 +31,8 @@ type Vocabulary struct {
 	// ClientOffers are services that the client is trusted to offer, though it offers
 	// none: its users and auditors also call what only nodes with these may.
 	ClientOffers []string
+	// Issuer is the service whose nodes sign certificates of others; "" for none.
+	Issuer string
 	// Rules are what settings of services demand of those of others.
 	Rules []node.Rule
 	// Actions are the words of the timeline that are workload, not fault.

@@ -44,7 +44,8 @@ type Authority struct {
 	trust     *membership.Trust
 	revoked   membership.Revocations
 	version   uint64 // counts the changes of trust and revoked
-	own       []byte // what this node shows: presented
+	digest    []byte // of revoked, nil: not made yet
+	own       []byte // what this node shows: presented, with the rotations
 	presented membership.Presented
 	ownIs     membership.Certificate
 	members   map[transport.Peer]*entry
@@ -121,6 +122,10 @@ func (a *Authority) Admit(p transport.Peer, shown []byte) error {
 	presented, err := decode(shown)
 	if err != nil {
 		return err
+	}
+	if len(presented.Rotations) > 0 {
+		_, _ = a.Rotate(presented.Rotations...) // those that are none are no reason to doubt the rest
+		presented.Rotations = nil
 	}
 	for {
 		m, version, err := a.verify(presented, p)

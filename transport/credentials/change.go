@@ -2,7 +2,9 @@ package credentials
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"time"
 
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/membership"
@@ -12,23 +14,44 @@ import (
 // see for themselves. It fails, and changes nothing, if it is no certificate of this node.
 func (a *Authority) SetOwn(p membership.Presented) error {
 	c, err := p.Says()
-	shown := transport.Encode(p)
+	p.Rotations = nil
 	switch {
 	case err != nil:
 		return err
 	case c.Subject != a.self:
 		return membership.ErrSubject
-	case len(shown) > transport.CredentialsLenMax:
-		return fmt.Errorf("%w: %d bytes", membership.ErrMalformed, len(shown))
+	case len(transport.Encode(p)) > ownLenMax:
+		return fmt.Errorf("%w: over %d bytes", membership.ErrMalformed, ownLenMax)
 	}
 	a.mu.Lock()
-	same := bytes.Equal(a.own, shown)
-	a.own, a.presented, a.ownIs = shown, p, c
+	a.presented, a.ownIs = p, c
+	changed := a.makeOwn()
 	a.mu.Unlock()
-	if !same {
+	if changed {
 		a.tell(true)
 	}
 	return nil
+}
+
+// ownLenMax is the room for a certificate and that of its issuer, beside rotations.
+const ownLenMax = transport.CredentialsLenMax / 2
+
+// makeOwn makes what this node shows, and reports whether it is something else now. If there
+// are more rotations than there is room for, the oldest are left out.
+func (a *Authority) makeOwn() (changed bool) {
+	if a.ownIs.Subject.IsZero() {
+		return false
+	}
+	p := a.presented
+	p.Rotations = a.trust.Rotations()
+	shown := transport.Encode(p)
+	for len(shown) > transport.CredentialsLenMax {
+		p.Rotations = p.Rotations[1:]
+		shown = transport.Encode(p)
+	}
+	changed = !bytes.Equal(a.own, shown)
+	a.own = shown
+	return changed
 }
 
 // Own is what this node shows, and what the certificate says; none has the zero values.
@@ -67,6 +90,7 @@ func (a *Authority) Revoke(list ...membership.Revoking) (news []membership.Revok
 	fewer := false
 	if len(news) > 0 {
 		a.version++
+		a.digest = nil
 		hit := map[transport.Peer]bool{}
 		for _, r := range news {
 			hit[r.Subject()] = true
@@ -96,14 +120,16 @@ func (a *Authority) Rotate(list ...membership.Signed) (news bool, err error) {
 			break
 		}
 	}
-	fewer := false
+	changed := false
 	if news = len(a.trust.Rotations()) > before; news {
 		a.version++
-		fewer = a.recheck(a.loop.Now(), func(*entry) bool { return true })
+		fewer := a.recheck(a.loop.Now(), func(*entry) bool { return true })
+		own := a.makeOwn()
+		changed = fewer || own
 	}
 	a.mu.Unlock()
-	if fewer {
-		a.tell(false)
+	if changed {
+		a.tell(true)
 	}
 	return news, err
 }
@@ -113,8 +139,90 @@ func (a *Authority) Rotate(list ...membership.Signed) (news bool, err error) {
 func (a *Authority) Revocations() []membership.Revoking {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.revoked.Forget(a.loop.Now())
+	before := a.revoked.Len()
+	if a.revoked.Forget(a.loop.Now()); a.revoked.Len() != before {
+		a.digest = nil
+	}
 	return a.revoked.All()
+}
+
+// Digest is equal for equal Revocations.
+func (a *Authority) Digest() []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.digest == nil {
+		h := sha256.New()
+		for _, r := range a.revoked.All() {
+			h.Write(r.Revocation.Signature)
+		}
+		a.digest = h.Sum(nil)
+	}
+	return a.digest
+}
+
+// Revoked reports whether certificates of a peer were taken back.
+func (a *Authority) Revoked(p transport.Peer) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.revoked.Names(p)
+}
+
+// OwnUntil is the last second at which what this node shows counts; 0 if it does not now.
+func (a *Authority) OwnUntil() int64 {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if a.own == nil {
+		return 0
+	}
+	m, err := membership.Verify(a.presented, a.self, a.trust, &a.revoked, a.loop.Now())
+	if err != nil {
+		return 0
+	}
+	return m.Until
+}
+
+// Check is what package membership says of a peer's presented certificate at a time.
+func (a *Authority) Check(p membership.Presented, peer transport.Peer, at time.Time) (membership.Member, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return membership.Verify(p, peer, a.trust, &a.revoked, at)
+}
+
+// EndOf is the last second at which what is presented counts, if it counts at all.
+func (a *Authority) EndOf(p membership.Presented) (int64, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.trust.EndOf(p)
+}
+
+// CheckAdmission is membership.CheckAdmission at this node. used is who has come by the
+// invitation.
+func (a *Authority) CheckAdmission(request membership.Signed, peer transport.Peer, used func(id uint64) []transport.Peer) (membership.Admission, membership.Invitation, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return membership.CheckAdmission(request, peer, a.self, a.trust, a.issuer(), used, a.loop.Now())
+}
+
+// Issuer is this node's certificate if it lets the node sign those of others.
+func (a *Authority) Issuer() *membership.Signed {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.issuer()
+}
+
+func (a *Authority) issuer() *membership.Signed {
+	if len(a.ownIs.Issues) == 0 {
+		return nil
+	}
+	c := a.presented.Certificate
+	return &c
+}
+
+// Cloud is the name of the cloud.
+func (a *Authority) Cloud() string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.trust.Cloud
 }
 
 // Rotations lists the statements that led to the present cloud key, in order.

@@ -101,6 +101,9 @@ func ParseTicket(text string) (t Ticket, err error) {
 	return t, nil
 }
 
+// OpenInvitation is what a signed invitation says, whoever may have signed it.
+func OpenInvitation(s Signed) (Invitation, error) { return openInvitation(s) }
+
 func openInvitation(s Signed) (i Invitation, err error) {
 	if err := s.open(forInvitation, &i); err != nil {
 		return i, err
@@ -123,9 +126,9 @@ func Admit(t Ticket, subject transport.Peer, name string, services []string) Sig
 }
 
 // CheckAdmission says what an issuer, self, may certify after a request by peer. The
-// same peer may ask again: it counts once. used is who has come by this invitation,
+// same peer may ask again: it counts once. used is who has come by an invitation,
 // which the issuer remembers until it has ended.
-func CheckAdmission(request Signed, peer, self transport.Peer, t *Trust, issuer *Signed, used []transport.Peer, now time.Time) (Admission, Invitation, error) {
+func CheckAdmission(request Signed, peer, self transport.Peer, t *Trust, issuer *Signed, used func(id uint64) []transport.Peer, now time.Time) (Admission, Invitation, error) {
 	var a Admission
 	if err := request.open(forAdmission, &a); err != nil {
 		return a, Invitation{}, err
@@ -146,7 +149,7 @@ func CheckAdmission(request Signed, peer, self transport.Peer, t *Trust, issuer 
 	if err := t.invites(a.Invitation.By, self, issuer, i, now); err != nil {
 		return a, i, err
 	}
-	if len(used) >= int(i.Uses) && !slices.Contains(used, peer) {
+	if by := used(i.ID); len(by) >= int(i.Uses) && !slices.Contains(by, peer) {
 		return a, i, ErrUsedUp
 	}
 	return a, i, nil

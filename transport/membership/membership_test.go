@@ -399,7 +399,7 @@ func TestAdmission(t *testing.T) {
 			if !c.peer.IsZero() {
 				peer = c.peer
 			}
-			a, i, err := CheckAdmission(c.request, peer, issuerKey.Peer(), trust, &issuer, c.used, noon.Add(c.now))
+			a, i, err := CheckAdmission(c.request, peer, issuerKey.Peer(), trust, &issuer, func(uint64) []transport.Peer { return c.used }, noon.Add(c.now))
 			require.ErrorIs(t, err, c.err)
 			if c.err == nil {
 				require.Equal(t, "monkey-1", a.Name)
@@ -411,10 +411,10 @@ func TestAdmission(t *testing.T) {
 	i, err := openInvitation(foreign.Invitation)
 	require.NoError(t, err)
 	foreign.Invitation = sign(strange, forInvitation, i)
-	_, _, err = CheckAdmission(ask(foreign, "monkey"), nodeKey.Peer(), issuerKey.Peer(), trust, &issuer, nil, noon)
+	_, _, err = CheckAdmission(ask(foreign, "monkey"), nodeKey.Peer(), issuerKey.Peer(), trust, &issuer, func(uint64) []transport.Peer { return nil }, noon)
 	require.ErrorIs(t, err, ErrNotTrusted)
 	foreign.Invitation = must(Invite(cloudKey, i))
-	_, _, err = CheckAdmission(ask(foreign, "monkey"), nodeKey.Peer(), issuerKey.Peer(), trust, &issuer, nil, noon)
+	_, _, err = CheckAdmission(ask(foreign, "monkey"), nodeKey.Peer(), issuerKey.Peer(), trust, &issuer, func(uint64) []transport.Peer { return nil }, noon)
 	require.NoError(t, err, "the cloud key invites, too")
 }
 
@@ -439,7 +439,7 @@ func TestInvitationBounds(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Issue(cloudKey, Certificate{})
 	require.ErrorIs(t, err, ErrMalformed)
-	_, _, err = CheckAdmission(Signed{By: strange.Peer()}, strange.Peer(), issuerKey.Peer(), NewTrust(cloud, cloudKey.Peer()), nil, nil, noon)
+	_, _, err = CheckAdmission(Signed{By: strange.Peer()}, strange.Peer(), issuerKey.Peer(), NewTrust(cloud, cloudKey.Peer()), nil, func(uint64) []transport.Peer { return nil }, noon)
 	require.ErrorIs(t, err, ErrSignature)
 }
 

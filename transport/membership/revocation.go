@@ -140,6 +140,21 @@ func (r *Revocations) has(c Certificate) bool {
 	})
 }
 
+// Names reports whether anybody has revoked certificates of a peer.
+func (r *Revocations) Names(p transport.Peer) bool {
+	_, found := r.byCloud[p]
+	return found || len(r.byIssuer[p]) > 0
+}
+
+// Date is up to when it takes certificates back, as it says itself.
+func (s Revoking) Date() int64 {
+	var v Revocation
+	if transport.Decode(s.Revocation.Body, &v) != nil {
+		return 0
+	}
+	return v.Before
+}
+
 // Forget drops the revocations of certificates that have ended by themselves.
 func (r *Revocations) Forget(now time.Time) {
 	for peer, v := range r.byCloud {

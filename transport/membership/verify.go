@@ -24,6 +24,9 @@ var (
 type Presented struct {
 	Certificate Signed  `cbor:"1,keyasint"`
 	Issuer      *Signed `cbor:"2,keyasint,omitempty"`
+	// Rotations are those that the node knows, so that who has missed them learns of the
+	// present cloud key from whom it meets.
+	Rotations []Signed `cbor:"3,keyasint,omitempty"`
 }
 
 // Says is the certificate itself, signed by whom it names, whoever that is.
@@ -68,6 +71,29 @@ func Verify(p Presented, peer transport.Peer, t *Trust, revoked *Revocations, no
 	end, err := t.issuer(*p.Issuer, p.Certificate.By, c, revoked, now)
 	m.Until = min(m.Until, end)
 	return m, err
+}
+
+// EndOf is the last second at which what is presented counts, if it counts at all: the end of the
+// certificate, of the issuer's, or of the cloud key that has signed.
+func (t *Trust) EndOf(p Presented) (end int64, err error) {
+	c, err := p.Says()
+	if err != nil {
+		return 0, err
+	}
+	end, by := c.NotAfter, p.Certificate.By
+	if p.Issuer != nil {
+		i, err := openCertificate(*p.Issuer)
+		if err != nil {
+			return 0, err
+		}
+		end, by = min(end, i.NotAfter), p.Issuer.By
+	}
+	for _, a := range t.keys {
+		if a.key == by {
+			end = min(end, a.ends)
+		}
+	}
+	return end, nil
 }
 
 // issuer checks the certificate of who has signed c, and says until when it counts.

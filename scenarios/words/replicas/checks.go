@@ -134,4 +134,4 @@ type Owner interface {
 }
 
 // Services are the services whose stores must be equal in the end.
-var Services = []string{"tns", "patrick", "hoarder"}
+var Services = []string{"auth", "tns", "patrick", "hoarder"}

@@ -1,0 +1,178 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/auth/authapi"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/ask"
+	"github.com/taucloud/tau/transport/membership"
+)
+
+const (
+	// askTimeout bounds one auth's answer about revocations: with another one to ask, and a round of
+	// CheckEvery, a revocation is here within 5 s.
+	askTimeout = time.Second
+	// renewAgain is the pause after a renewal, or after one that has failed.
+	renewAgain = 10 * time.Second
+)
+
+// AgentSpec is the agent that runs on every node: it learns what was revoked, renews what the node
+// shows in time, and keeps both on its disk.
+func AgentSpec() node.Spec {
+	return node.Spec{
+		Name:       node.MembershipService,
+		Everywhere: true,
+		Doc:        "keeps this node's certificate, and knows what was revoked",
+		Settings:   func() any { return DefaultAgentSettings() },
+		New: func(env node.Env, settings any) (node.Service, error) {
+			return &agent{env: env, settings: *settings.(*AgentSettings)}, nil
+		},
+	}
+}
+
+// agent is that of one node.
+type agent struct {
+	env      node.Env
+	settings AgentSettings
+	client   *authapi.Client
+	asker    *ask.Asker
+	told     transport.Peer // the auth that has told digest
+	digest   []byte
+	renewAt  time.Duration   // not before, in Elapsed
+	share    float64         // of the last third of its time that it lets pass before it renews
+	shown    int64           // when the certificate begins that is on the disk
+	rotated  int             // how many rotations are on the disk
+	kept     []byte          // the digest of the revocations that are
+	written  map[string]bool // those, by their signatures; a failed sync leaves them for the next change
+}
+
+// Start implements node.Service.
+func (a *agent) Start(context.Context) error {
+	if a.env.Authority == nil {
+		return nil // its Directory says who is a member
+	}
+	a.client = authapi.NewClient(a.env.Wire)
+	a.asker = ask.New(a.env.Wire, ask.Policy{Service: authapi.Service, StayWithLast: true, AvoidFor: 10 * time.Second})
+	a.share = a.env.Rand.Float64() / 2
+	a.env.Loop.Go("membership", a.run)
+	return nil
+}
+
+// Stop implements node.Service.
+func (a *agent) Stop(ctx context.Context) error { return a.env.Local.Sync(ctx) }
+
+func (a *agent) run(ctx context.Context) {
+	wait := time.Duration(a.env.Rand.Int64N(int64(a.settings.CheckEvery))) // nodes that start together do not stay in step
+	for clock.Sleep(ctx, a.env.Loop, wait) == nil {
+		wait = a.settings.CheckEvery
+		if a.env.Presence(authapi.Service) == transport.Somebody {
+			a.pull(ctx)
+			a.renew(ctx)
+		}
+		a.keep(ctx)
+	}
+}
+
+// pull asks an auth for what was revoked.
+func (a *agent) pull(ctx context.Context) {
+	var learned []membership.Revoking
+	err := a.asker.Put(ctx, authapi.Revocations.Name, "", askTimeout, func(ctx context.Context, p transport.Peer) error {
+		known := a.digest
+		if p != a.told {
+			known = nil
+		}
+		for after := 0; ; {
+			page, err := authapi.Revocations.Call(ctx, a.env.Wire, p, authapi.RevocationsRequest{Known: known, After: after})
+			if err != nil {
+				return err
+			}
+			news, _ := a.env.Authority.Revoke(page.List...)
+			learned = append(learned, news...)
+			if after += len(page.List); !page.More || len(page.List) == 0 {
+				a.told, a.digest = p, page.Digest
+				return nil
+			}
+		}
+	})
+	if err != nil {
+		return
+	}
+	for _, r := range learned {
+		a.env.Observe("revocation-known", node.F("subject", r.Subject()))
+	}
+}
+
+// due reports whether it is time to renew: after two thirds of the time that the certificate has, and
+// a share of the rest that differs from node to node.
+func (a *agent) due() bool {
+	_, c := a.env.Authority.Own()
+	if c.Subject.IsZero() || len(c.Issues) > 0 || a.env.Loop.Elapsed() < a.renewAt {
+		return false
+	}
+	until := a.env.Authority.OwnUntil()
+	if until == 0 {
+		return true // it has ended
+	}
+	whole := float64(until - c.NotBefore)
+	return a.env.Loop.Now().Unix() >= c.NotBefore+int64(whole*(2+a.share)/3)
+}
+
+// renew asks for another certificate when it is time. It is shown on all conns at once.
+func (a *agent) renew(ctx context.Context) {
+	if !a.due() {
+		return
+	}
+	a.renewAt = a.env.Loop.Elapsed() + renewAgain
+	own, _ := a.env.Authority.Own()
+	fresh, err := a.client.Renew(ctx, own)
+	if err != nil {
+		a.env.Observe("renewal-failed", node.F("error", err.Error()))
+		return
+	}
+	if err := a.env.Authority.SetOwn(fresh); err == nil {
+		a.env.Observe("certificate-renewed", node.F("until", a.env.Authority.OwnUntil()))
+	}
+}
+
+// keep writes what the node shows, and the rotations that it knows, if they are not on the disk.
+func (a *agent) keep(ctx context.Context) {
+	own, c := a.env.Authority.Own()
+	turned := a.env.Authority.Rotations()
+	digest := a.env.Authority.Digest()
+	if c.NotBefore == a.shown && len(turned) == a.rotated && bytes.Equal(digest, a.kept) {
+		return
+	}
+	if !bytes.Equal(digest, a.kept) && !a.keepRevocations() {
+		return
+	}
+	if c.NotBefore != a.shown && node.KeepCertificate(a.env.Local, own) != nil {
+		return
+	}
+	if len(turned) > a.rotated && node.KeepRotations(a.env.Local, turned) != nil {
+		return
+	}
+	if a.env.Local.Sync(ctx) == nil {
+		a.shown, a.rotated, a.kept = c.NotBefore, len(turned), digest
+	}
+}
+
+// keepRevocations writes those that this run has not written: the node may know them by others than
+// this agent.
+func (a *agent) keepRevocations() bool {
+	all := a.env.Authority.Revocations()
+	fresh := slices.DeleteFunc(slices.Clone(all), func(r membership.Revoking) bool { return a.written[string(r.Revocation.Signature)] })
+	if node.KeepRevocations(a.env.Local, fresh) != nil {
+		return false
+	}
+	a.written = make(map[string]bool, len(all))
+	for _, r := range all {
+		a.written[string(r.Revocation.Signature)] = true
+	}
+	return true
+}

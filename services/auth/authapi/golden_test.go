@@ -1,0 +1,30 @@
+package authapi_test
+
+import (
+	"testing"
+
+	"github.com/taucloud/tau/services/auth/authapi"
+	"github.com/taucloud/tau/transport/goldentest"
+)
+
+// TestGolden: what is sent.
+func TestGolden(t *testing.T) {
+	goldentest.Check(t,
+		authapi.RenewRequest{},
+		authapi.AdmitRequest{},
+		authapi.CertificateResponse{},
+		authapi.RevocationsRequest{},
+		authapi.RevocationsResponse{},
+		authapi.InviteRequest{},
+		authapi.InviteResponse{},
+		authapi.InvitationsRequest{},
+		authapi.InvitationsResponse{},
+		authapi.Invited{},
+		authapi.WithdrawRequest{},
+		authapi.WithdrawResponse{},
+		authapi.RevokeRequest{},
+		authapi.RevokeResponse{},
+		authapi.RotateRequest{},
+		authapi.RotateResponse{},
+	)
+}

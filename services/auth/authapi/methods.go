@@ -1,0 +1,26 @@
+// Package authapi is how others speak with auth: who belongs to the cloud, and for how long.
+//
+// What is API: the methods, their messages and Client. Statements inside of messages are
+// those of package membership, which says what they prove.
+package authapi
+
+import "github.com/taucloud/tau/transport"
+
+// Service is auth's name in the directory.
+const Service = "auth"
+
+// The methods that auth serves. Whoever may offer auth may decide who belongs to the
+// cloud: that is what its certificate says of the people who run it, too.
+var (
+	// Renew and Admit are for anyone: who asks has no certificate that counts, or soon none.
+	Renew = transport.Method[RenewRequest, CertificateResponse]{Name: "auth/renew", Rule: transport.Anyone}
+	Admit = transport.Method[AdmitRequest, CertificateResponse]{Name: "auth/admit", Rule: transport.Anyone}
+
+	Revocations = transport.Method[RevocationsRequest, RevocationsResponse]{Name: "auth/revocations", Rule: transport.Member}
+
+	Invite      = transport.Method[InviteRequest, InviteResponse]{Name: "auth/invite", Rule: transport.Offers(Service)}
+	Invitations = transport.Method[InvitationsRequest, InvitationsResponse]{Name: "auth/invitations", Rule: transport.Offers(Service)}
+	Withdraw    = transport.Method[WithdrawRequest, WithdrawResponse]{Name: "auth/withdraw", Rule: transport.Offers(Service)}
+	Revoke      = transport.Method[RevokeRequest, RevokeResponse]{Name: "auth/revoke", Rule: transport.Offers(Service)}
+	Rotate      = transport.Method[RotateRequest, RotateResponse]{Name: "auth/rotate", Rule: transport.Offers(Service)}
+)

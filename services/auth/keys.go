@@ -1,0 +1,45 @@
+package auth
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// In the replicated store. Each is written with one value, or by one auth only.
+const (
+	revokedPart  = "revoked"  // /<subject>/<by>: a membership.Revoking of who has signed it
+	rotationPart = "rotation" // /<by>: a rotation that a cloud key has signed
+	issuerPart   = "issuer"   // /<peer>: an issuer's certificate by the present cloud key
+)
+
+// On the disk of one auth.
+const (
+	invitedPart = "invited" // /<id>: an invitation that this auth honours
+	usedPart    = "used"    // /<id>/<peer>: who has come by it
+	issuedPart  = "issued"  // /<peer>: when its last certificate of this auth begins
+)
+
+func revokedKey(subject, by transport.Peer) storage.Key {
+	return storage.K(revokedPart, subject.String(), by.String())
+}
+
+// paddedID is an id in keys.
+func paddedID(id uint64) string { return fmt.Sprintf("%016x", id) }
+
+func invitedKey(id uint64) storage.Key { return storage.K(invitedPart, paddedID(id)) }
+func usedKey(id uint64, p transport.Peer) storage.Key {
+	return storage.K(usedPart, paddedID(id), p.String())
+}
+
+// number is a number as a value.
+func number(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
+
+func parseNumber(raw []byte) int64 {
+	if len(raw) != 8 {
+		return 0
+	}
+	return int64(binary.BigEndian.Uint64(raw))
+}

@@ -1,0 +1,109 @@
+// Package auth says who belongs to the cloud: it certifies nodes that come by an invitation,
+// renews what they have, takes it back, and carries on when the cloud key is replaced. The
+// agent (AgentSpec) that runs on every node keeps what that node shows and knows of it.
+//
+// It is not responsible for what a member may do: that is in each method's rule. It does not
+// hold the cloud key, which people keep: it signs as an issuer, by a certificate of its own.
+package auth
+
+import (
+	"context"
+	"errors"
+
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/auth/authapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/membership"
+)
+
+// Spec is auth's entry in the catalogue.
+func Spec() node.Spec {
+	return node.Spec{
+		Name:     authapi.Service,
+		Doc:      "says who belongs to the cloud",
+		Settings: func() any { return DefaultSettings() },
+		New: func(env node.Env, settings any) (node.Service, error) {
+			return &Service{env: env, settings: *settings.(*Settings)}, nil
+		},
+	}
+}
+
+// namespace is auth's namespace in the replicated store.
+const namespace = "main"
+
+// Service is one auth.
+type Service struct {
+	env      node.Env
+	settings Settings
+	store    storage.Replicated // nil until Start
+	invited  invitations
+	issued   map[transport.Peer]int64 // when the last certificate begins that this auth has signed
+	serial   uint64                   // counts those of this incarnation
+}
+
+// Start implements node.Service.
+func (s *Service) Start(ctx context.Context) error {
+	if s.env.Authority == nil {
+		return transport.New(transport.Invalid, authapi.Service, "this node's members prove nothing: it was set up without a cloud")
+	}
+	if err := s.load(); err != nil {
+		return err
+	}
+	store, err := s.env.OpenReplicated(ctx, namespace, s.settings.History)
+	if err != nil {
+		return err
+	}
+	s.store = store
+	store.Watch(storage.K(), func(k storage.Key) { s.learn(k) })
+	for _, e := range store.Entries(storage.K()) {
+		s.learn(e.Key)
+	}
+	authapi.Renew.Serve(s.env.Wire, s.renew)
+	authapi.Admit.Serve(s.env.Wire, s.admit)
+	authapi.Revocations.Serve(s.env.Wire, s.revocations)
+	authapi.Invite.Serve(s.env.Wire, s.invite)
+	authapi.Invitations.Serve(s.env.Wire, s.invitations)
+	authapi.Withdraw.Serve(s.env.Wire, s.withdraw)
+	authapi.Revoke.Serve(s.env.Wire, s.revoke)
+	authapi.Rotate.Serve(s.env.Wire, s.rotate)
+	return nil
+}
+
+// Stop implements node.Service.
+func (s *Service) Stop(ctx context.Context) error {
+	if s.store == nil {
+		return nil
+	}
+	return errors.Join(s.env.Local.Sync(ctx), s.store.Sync(ctx), s.store.Close())
+}
+
+// replicate makes what was written durable, here and on a second auth if one can be reached.
+func (s *Service) replicate(ctx context.Context) (copies int, err error) {
+	return s.env.Replicate(ctx, s.store, 2, s.settings.ReplicateTimeout)
+}
+
+// learn takes over what an auth has written: on any of them, this one included.
+func (s *Service) learn(k storage.Key) {
+	raw, err := s.store.Get(k)
+	if err != nil {
+		return
+	}
+	switch parts := k.Parts(); {
+	case len(parts) == 3 && parts[0] == revokedPart:
+		var r membership.Revoking
+		if transport.Decode(raw, &r) == nil {
+			s.learnRevocation(r)
+		}
+	case len(parts) == 2 && parts[0] == rotationPart:
+		var r membership.Signed
+		if transport.Decode(raw, &r) == nil {
+			_, _ = s.env.Authority.Rotate(r)
+		}
+	case len(parts) == 2 && parts[0] == issuerPart && parts[1] == s.env.Self.String():
+		var c membership.Signed
+		if transport.Decode(raw, &c) == nil {
+			s.becomeIssuer(c)
+		}
+	}
+}
