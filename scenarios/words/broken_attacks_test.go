@@ -3,8 +3,10 @@ package words
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/transport"
 )
@@ -35,6 +37,46 @@ func TestBrokenRules(t *testing.T) {
 		err := checkerCalled(t, c.checker).(check.OnDelivery).Delivered(check.Delivery{To: "core-1", From: c.from, Name: c.name})
 		if c.want == "" {
 			require.NoError(t, err, c.name)
+			continue
+		}
+		require.ErrorContains(t, err, c.want)
+	}
+}
+
+// TestBrokenRevocations feeds what is known of a revocation, and what comes of who was revoked.
+func TestBrokenRevocations(t *testing.T) {
+	at := func(s int) time.Duration { return time.Duration(s) * time.Second }
+	nodes := []check.NodeView{{Name: "core-1", Up: true, Services: []string{"auth", "membership"}}, {Name: "far", Up: true, Services: []string{"membership"}}}
+	for _, c := range []struct {
+		checker string
+		known   bool
+		now     int // when the world is looked at, and something comes; revoked at 10
+		name    string
+		want    string
+	}{
+		{"revoked-are-out", true, 14, "tns/current", ""},
+		{"revoked-are-out", true, 17, "", ""},
+		{"revoked-are-out", true, 17, "auth/renew", ""},
+		{"revoked-are-out", true, 17, "tns/current", "far handles tns/current of judas, which was revoked at 10s"},
+		{"revoked-are-out", false, 14, "", ""},
+		{"revoked-are-out", false, 17, "", "far does not know that judas was revoked at 10s"},
+	} {
+		checker := checkerCalled(t, c.checker)
+		facts := []check.Fact{{At: at(10), Node: "client", Name: "member-revoked", Fields: []node.Field{node.F("node", "judas"), node.F("peer", "12D3")}},
+			{At: at(11), Node: "core-1", Name: "revocation-known", Fields: []node.Field{node.F("subject", "12D3")}}}
+		if c.known {
+			facts = append(facts, check.Fact{At: at(12), Node: "far", Name: "revocation-known", Fields: []node.Field{node.F("subject", "12D3")}})
+		}
+		for _, f := range facts {
+			require.NoError(t, checker.(check.OnFact).Fact(f))
+		}
+		err := checker.(check.OnPoll).Poll(&fakeWorld{now: at(c.now), nodes: nodes})
+		if c.name != "" {
+			require.NoError(t, err)
+			err = checker.(check.OnDelivery).Delivered(check.Delivery{At: at(c.now), To: "far", From: check.Standing{Node: "judas", Member: true}, Name: c.name})
+		}
+		if c.want == "" {
+			require.NoError(t, err, "%+v", c)
 			continue
 		}
 		require.ErrorContains(t, err, c.want)

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"context"
+	"crypto/rand"
 	"testing"
 	"time"
 
@@ -168,7 +169,7 @@ func TestRenewal(t *testing.T) {
 func (w *town) ticket(by *nodetest.Machine, uses uint32, services ...string) (t membership.Ticket) {
 	w.do(by, func(ctx context.Context, env node.Env) {
 		var err error
-		t, err = authapi.NewClient(env.Wire).Invite(ctx, authapi.NewSecret(), cloudKey.Peer(), services, time.Hour, uses)
+		t, err = authapi.NewClient(env.Wire).Invite(ctx, []byte(rand.Text()), cloudKey.Peer(), services, time.Hour, uses)
 		require.NoError(w.t, err)
 		i, err := membership.OpenInvitation(t.Invitation)
 		require.NoError(w.t, err)

@@ -245,9 +245,8 @@ func TestRotation(t *testing.T) {
 		rotation := membership.Rotate(cloudKey, membership.Rotation{Cloud: cloud, To: laterKey.Peer(), Until: ends})
 		again := membership.Rotate(laterKey, membership.Rotation{Cloud: cloud, To: issuerKey.Peer(), Until: ends * 2})
 		for _, n := range []*node{server, renewed, monkey} {
-			news, err := n.authority.Rotate(again, rotation)
+			_, err := n.authority.Rotate(again, rotation) // it may have heard of it from the server
 			require.NoError(t, err)
-			require.True(t, news)
 			require.Len(t, n.authority.Rotations(), 2)
 		}
 		server.with(laterKey, nil)

@@ -2,7 +2,6 @@ package authapi
 
 import (
 	"context"
-	"crypto/rand"
 	"slices"
 	"time"
 
@@ -41,20 +40,13 @@ func (c *Client) Rotate(ctx context.Context, req RotateRequest) (copies int, err
 	return resp.Copies, err
 }
 
-// Invite makes an invitation with a secret of its own, as a ticket. Only the auth that has made it
+// Invite makes an invitation for who has a secret of 32 bytes, drawn for it, as a ticket. Only the auth that has made it
 // honours it: the ticket's addresses should lead there.
 func (c *Client) Invite(ctx context.Context, secret []byte, cloudKey transport.Peer, services []string, validity time.Duration, uses uint32) (membership.Ticket, error) {
 	services = slices.Compact(slices.Sorted(slices.Values(services)))
 	req := InviteRequest{Key: transport.NewIdentity(secret).Peer(), Services: services, For: validity, Uses: uses}
 	resp, err := ask.Call(ctx, c.asker, Invite, "", callTimeout, req)
 	return membership.Ticket{Invitation: resp.Invitation, Secret: secret, CloudKey: cloudKey}, err
-}
-
-// NewSecret draws the secret of a ticket, for programs outside of a simulated world.
-func NewSecret() []byte {
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails
-	return secret
 }
 
 // Join comes into the cloud by a ticket. It asks the one auth that honours it. Conflict: the

@@ -1,0 +1,11 @@
+package auth
+
+import (
+	"testing"
+
+	"github.com/taucloud/tau/transport/goldentest"
+	"github.com/taucloud/tau/transport/membership"
+)
+
+// TestGolden: what is stored.
+func TestGolden(t *testing.T) { goldentest.Check(t, membership.Signed{}, membership.Revoking{}) }
