@@ -34,8 +34,8 @@ type Ports struct {
 // depend on at their start comes first.
 func Catalogue(ports Ports) []node.Spec {
 	return []node.Spec{
-		auth.Spec(),
 		seer.Spec(),
+		auth.Spec(),
 		tns.Spec(),
 		hoarder.Spec(),
 		patrick.Spec(),

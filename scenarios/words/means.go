@@ -35,6 +35,7 @@ var means = map[string]string{
 	"capacity-respected":            "no hoarder holds more bytes than its capacity",
 	"items-are-told":                "what hoarders tell users of items and of themselves is true",
 	"rules-are-kept":                "no handler gets anything from who may not call it",
+	"revoked-are-out":               "who was revoked is known to be so within 5 s, and served by nobody",
 	"nothing-uninvited":             "nothing is published, finished or accepted that no user asked for",
 }
 
