@@ -552,3 +552,39 @@ func TestSealedGarbageIsDamage(t *testing.T) {
 		r.close()
 	}
 }
+
+// TestAPauseEndsWithTheReplica, so that whoever pauses does.
+func TestAPauseEndsWithTheReplica(t *testing.T) {
+	inCluster(t, 1, func(c *cluster) {
+		m := c.members[0]
+		m.open()
+		m.In(func(context.Context) {
+			require.NoError(t, m.r.pause())
+			require.NoError(t, m.r.Close())
+			require.ErrorIs(t, m.r.pause(), clock.ErrStopped)
+		})
+	})
+}
+
+// TestNamesOfWriters: any but 0, which says that there is none.
+func TestNamesOfWriters(t *testing.T) {
+	for drawn, want := range map[uint64]uint64{0: 1, 1: 1, 2: 2, 1 << 63: 1 << 63} {
+		r, err := openReplica(memdisk.New(), "/kv/test", func() uint64 { return drawn }, noPause)
+		require.NoError(t, err)
+		_, err = r.commit(put("/k", "v"))
+		require.NoError(t, err)
+		require.Equal(t, want, r.writer)
+		r.close()
+	}
+}
+
+// TestAnswersThatFailedCallsAmountTo.
+func TestAnswersThatFailedCallsAmountTo(t *testing.T) {
+	for kind := transport.Internal; kind <= transport.NotAllowed; kind++ {
+		want := answerAbsent
+		if kind == transport.Timeout {
+			want = answerSilent
+		}
+		require.Equal(t, want, answerOf(transport.New(kind, "", "")), "%v", kind)
+	}
+}
