@@ -54,7 +54,6 @@ type discovery struct {
 	announced map[transport.Peer]addressbook.Stamp
 	says      addressbook.Stamp // when it was told last
 	turn      int               // of the members to ask who the seers are
-	woken     func()
 }
 
 // Start implements node.Service.
