@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -157,5 +158,26 @@ func TestServicesAreNamedByTheirConstant(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+// TestFactsAreInTheReadme: who writes a check learns from a service's README which facts there are.
+func TestFactsAreInTheReadme(t *testing.T) {
+	observed := regexp.MustCompile(`\bObserve\("([a-z-]+)"`)
+	for _, name := range serviceNames(t) {
+		readme, err := os.ReadFile(filepath.Join("services", name, "README.md"))
+		require.NoError(t, err)
+		files, err := filepath.Glob(filepath.Join("services", name, "*.go"))
+		require.NoError(t, err)
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			code, err := os.ReadFile(file)
+			require.NoError(t, err)
+			for _, m := range observed.FindAllSubmatch(code, -1) {
+				require.Contains(t, string(readme), "`"+string(m[1])+"`", "%s observes it, the README of %s does not name it", file, name)
+			}
+		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 // Ports are what differs between the worlds beside clock, transport and storage,
 // which every service is given by its node. Each makes, for one service of one
 // node, something with which that service reaches out of the cloud. A simulated
-// world gives simulated ones (scenarios/ports), a live one real ones (cmd).
+// world gives simulated ones (scenarios/ports), a live one will give real ones (cmd).
 //
 // Nothing else differs between the worlds. What comes next is added in the same way,
 // and in no other: the service's package declares a small interface of what it asks

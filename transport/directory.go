@@ -68,8 +68,8 @@ func AwaitDirectory(ctx context.Context, loop clock.Loop, d Directory, ready fun
 	return nil
 }
 
-// StaticDirectory is a Directory from configuration, and the Authority that goes
-// with it: whoever is listed is a member, and may offer what it is listed for. Tests add to it
+// StaticDirectory is a Directory for tests, and for simulated clouds without a seer, and the Authority
+// that goes with it: whoever is listed is a member, and may offer what it is listed for. Tests add to it
 // while nodes use it.
 type StaticDirectory struct {
 	mu        sync.RWMutex
