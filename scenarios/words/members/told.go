@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/scenarios/words/evidence"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/seer"
@@ -107,7 +108,9 @@ func (c *membersAreTold) learn(n check.NodeView) {
 // offered are services in order, without the agent that every node runs.
 func offered(services []string) []string {
 	list := slices.Sorted(slices.Values(services))
-	return slices.DeleteFunc(list, func(s string) bool { return s == "" || s == seer.BeaconName || s == seer.DiscoveryName })
+	return slices.DeleteFunc(list, func(s string) bool {
+		return s == "" || s == seer.BeaconName || s == seer.DiscoveryName || s == node.MembershipService
+	})
 }
 
 // Witness implements check.OnWitness.
