@@ -42,7 +42,11 @@ type explainer struct {
 // tell makes the run once more, with a trace, unless there is one.
 func (e *explainer) tell(r *report.Result) error {
 	failed := r.Verdict != report.Held
-	if e.about == "" && (!failed || r.WallMS > explainWallMax.Milliseconds()) || e.about == explainAuto && !failed {
+	if e.about == explainAuto && !failed {
+		fmt.Fprintln(e.out, "no story: nothing failed; --explain=ID tells of one job, item, version or node")
+		return nil
+	}
+	if e.about == "" && (!failed || r.WallMS > explainWallMax.Milliseconds()) {
 		return nil
 	}
 	dir, remove, err := tempDir("explain")

@@ -27,8 +27,8 @@ type manyFlags struct {
 }
 
 func (f *manyFlags) add(flags *pflag.FlagSet) {
-	flags.DurationVar(&f.limit, "for", 0, "begin no more runs after this real time; without --seeds as many as there is time for")
-	flags.StringVar(&f.shard, "shard", "", "run one of several parts of the seeds, 2/4 for instance")
+	flags.DurationVar(&f.limit, "for", 0, "begin no more runs after this real time; without a range of seeds as many as there is time for")
+	flags.StringVar(&f.shard, "shard", "", "run one of several parts of the range, 2/4 for instance")
 	flags.BoolVar(&f.stopOnFailure, "stop-on-failure", false, "stop at the first seed that fails")
 	flags.BoolVar(&f.coverage, "coverage", false, "tell at the end what all runs reached together; a mark in the code that none has hit fails")
 	flags.StringVar(&f.results, "results", "", "keep what each seed came to in a file in this directory; the same command goes on from there")
