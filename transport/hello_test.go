@@ -124,6 +124,7 @@ func TestSilentConnsEnd(t *testing.T) {
 	onStage(t, func(ctx context.Context, s *stage) {
 		accepted := &scriptConn{remote: peerNamed("other")}
 		s.host.handler.Accepted(accepted)
+		s.loop.AfterFunc(transport.FrameTimeout-time.Second, func() { require.False(t, accepted.closed, "it still has time") })
 		dialed := &scriptConn{remote: s.peer}
 		s.loop.AfterFunc(time.Second, func() { s.host.dials[0](dialed, nil) })
 		_, err := s.CallOn(transport.Patient(ctx, time.Hour), transport.Control, s.peer, "t/call", nil)

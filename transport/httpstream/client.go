@@ -26,7 +26,7 @@ func Do(ctx context.Context, ep *transport.Endpoint, to transport.Peer, method s
 	r = r.Clone(ctx)
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength <= 0 {
 		// Otherwise net/http would probe with a goroutine whether there is a body.
-		r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
+		r.TransferEncoding = []string{"chunked"}
 	}
 	if r.Body == nil || r.Body == http.NoBody {
 		call.send(r)
