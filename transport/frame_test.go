@@ -41,6 +41,7 @@ var frames = []struct {
 	{"hello", encodeHello(Encode(Hello{VersionMin: 1, VersionMax: 2, Class: Bulk})), frame{typ: frameHello, message: Encode(Hello{VersionMin: 1, VersionMax: 2, Class: Bulk})}},
 	{"credit of bytes only", encodeCredit(2, 1<<20), frame{typ: frameCredit, id: 2, credit: 1 << 20}},
 	{"retire", []byte{byte(frameRetire)}, frame{typ: frameRetire}},
+	{"credentials", encodeCredentials([]byte("me")), frame{typ: frameCredentials, message: []byte("me")}},
 }
 
 func TestFrames(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taucloud/tau/transport"
@@ -124,7 +125,7 @@ func TestSilentConnsEnd(t *testing.T) {
 	onStage(t, func(ctx context.Context, s *stage) {
 		accepted := &scriptConn{remote: peerNamed("other")}
 		s.host.handler.Accepted(accepted)
-		s.loop.AfterFunc(transport.FrameTimeout-time.Second, func() { require.False(t, accepted.closed, "it still has time") })
+		s.loop.AfterFunc(transport.FrameTimeout-time.Second, func() { assert.False(t, accepted.closed, "it still has time") })
 		dialed := &scriptConn{remote: s.peer}
 		s.loop.AfterFunc(time.Second, func() { s.host.dials[0](dialed, nil) })
 		_, err := s.CallOn(transport.Patient(ctx, time.Hour), transport.Control, s.peer, "t/call", nil)

@@ -18,7 +18,7 @@ var frameNames = [...]string{
 	frameRequest: "request", frameResponse: "response", frameFailure: "failure", frameCancel: "cancel", frameNote: "note",
 	framePublication: "publication", frameOpen: "open", frameData: "data", frameCredit: "credit", frameEnd: "end", frameReset: "reset",
 	frameBegin: "begin", framePart: "part", frameDrop: "drop", frameAsk: "ask", frameAck: "ack", frameDecline: "decline",
-	frameHello: "hello", frameRetire: "retire",
+	frameHello: "hello", frameRetire: "retire", frameCredentials: "credentials",
 }
 
 // LabelOf describes an encoded frame. One that comes in parts is described by its

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taucloud/tau/clock"
@@ -56,6 +57,56 @@ func TestTypedValues(t *testing.T) {
 		}
 		require.Equal(t, []string{"hello"}, notes)
 		require.Equal(t, []string{"news"}, published)
+	})
+}
+
+// TestWhoMayNotServeIsNotBelieved what it answers; that it fails tells why it has.
+func TestWhoMayNotServeIsNotBelieved(t *testing.T) {
+	everywhere := add
+	everywhere.Everywhere = true
+	for name, c := range map[string]struct {
+		method transport.Method[addRequest, int]
+		answer []byte // what follows the number of the call
+		typ    byte
+		kind   transport.Kind
+		sum    int
+	}{
+		"an answer":               {add, []byte{5}, 2, transport.NotAllowed, 0},
+		"one that anybody gives":  {everywhere, []byte{5}, 2, 0, 5},
+		"one that makes no sense": {everywhere, []byte{0xff}, 2, transport.Invalid, 0},
+		"a failure":               {add, []byte{byte(transport.Conflict), 0, 0}, 3, transport.Conflict, 0},
+	} {
+		withClub(t, func(ctx context.Context, s *script, _ *club) {
+			conn := s.comes("peer", "member")
+			var sum int
+			err, over := error(nil), false
+			s.loop.Go("call", func(ctx context.Context) {
+				sum, err = c.method.Call(ctx, s.Endpoint, s.peer, addRequest{2, 3})
+				over = true
+			})
+			for len(conn.sent) < 2 && clock.Sleep(ctx, s.loop, time.Millisecond) == nil {
+			}
+			s.host.handler.Frame(conn, withID(c.typ, uint64(conn.sent[1][5]), c.answer...))
+			for !over && clock.Sleep(ctx, s.loop, time.Millisecond) == nil {
+			}
+			assert.Equal(t, c.kind, transport.KindOf(err), "%s: %v", name, err)
+			assert.Equal(t, c.sum, sum, name)
+		})
+	}
+}
+
+// TestPublicationsAreControl: they go to the others of the audience, over conns of that class.
+func TestPublicationsAreControl(t *testing.T) {
+	onStage(t, func(ctx context.Context, s *stage) {
+		dir := s.Directory().(*transport.StaticDirectory)
+		dir.Add(s.peer, "t")
+		dir.Add(s.Self(), "t")
+		dir.Add(peerNamed("other"), "u")
+		s.Publish("t/news", []byte("x"))
+		assert.Equal(t, []transport.Class{transport.Control}, s.host.classes)
+		assert.Equal(t, [][]byte{append([]byte{6, 6}, "t/newsx"...)}, s.dialed(s.peer, transport.Control).sent)
+		s.Publish("t/news", make([]byte, transport.MessageLenMax+1))
+		assert.Len(t, s.host.classes, 1)
 	})
 }
 

@@ -66,25 +66,37 @@ func TestVerify(t *testing.T) {
 		now   time.Duration
 		err   error
 	}{
-		"by the cloud key":             {shown: direct(cloudKey, none)},
-		"by nobody of the cloud":       {shown: direct(strange, none), err: ErrNotTrusted},
-		"by itself":                    {shown: direct(nodeKey, none), err: ErrNotTrusted},
-		"another's":                    {shown: direct(cloudKey, none), peer: strange.Peer(), err: ErrSubject},
-		"another cloud's":              {shown: direct(cloudKey, func(c *Certificate) { c.Cloud = "else.example.com" }), err: ErrOtherCloud},
-		"early within the skew":        {shown: direct(cloudKey, none), now: -time.Hour - SkewMax},
-		"too early":                    {shown: direct(cloudKey, none), now: -time.Hour - skew, err: ErrNotYet},
-		"late within the skew":         {shown: direct(cloudKey, none), now: time.Hour + SkewMax},
-		"too late":                     {shown: direct(cloudKey, none), now: time.Hour + skew, err: ErrExpired},
-		"for too long":                 {shown: direct(cloudKey, func(c *Certificate) { c.NotAfter = c.NotBefore + int64(ValidityMax/time.Second) + 1 }), err: ErrMalformed},
-		"backwards":                    {shown: direct(cloudKey, func(c *Certificate) { c.NotAfter = c.NotBefore - 1 }), err: ErrMalformed},
-		"of nobody":                    {shown: direct(cloudKey, func(c *Certificate) { c.Subject = transport.Peer{} }), err: ErrMalformed},
-		"of no cloud":                  {shown: direct(cloudKey, func(c *Certificate) { c.Cloud = "" }), err: ErrMalformed},
-		"a forged issuer":              {shown: forged(), err: ErrSignature},
-		"without a name":               {shown: direct(cloudKey, func(c *Certificate) { c.Name = "" }), err: ErrMalformed},
-		"with a long name":             {shown: direct(cloudKey, func(c *Certificate) { c.Name = strings.Repeat("n", nameLenMax+1) }), err: ErrMalformed},
-		"services out of order":        {shown: direct(cloudKey, func(c *Certificate) { c.Services = []string{"tns", "monkey"} }), err: ErrMalformed},
-		"a service twice":              {shown: direct(cloudKey, func(c *Certificate) { c.Services = []string{"tns", "tns"} }), err: ErrMalformed},
-		"too many services":            {shown: direct(cloudKey, func(c *Certificate) { c.Services = many(servicesMax + 1) }), err: ErrMalformed},
+		"by the cloud key":       {shown: direct(cloudKey, none)},
+		"by nobody of the cloud": {shown: direct(strange, none), err: ErrNotTrusted},
+		"by itself":              {shown: direct(nodeKey, none), err: ErrNotTrusted},
+		"another's":              {shown: direct(cloudKey, none), peer: strange.Peer(), err: ErrSubject},
+		"another cloud's":        {shown: direct(cloudKey, func(c *Certificate) { c.Cloud = "else.example.com" }), err: ErrOtherCloud},
+		"early within the skew":  {shown: direct(cloudKey, none), now: -time.Hour - SkewMax},
+		"too early":              {shown: direct(cloudKey, none), now: -time.Hour - skew, err: ErrNotYet},
+		"late within the skew":   {shown: direct(cloudKey, none), now: time.Hour + SkewMax},
+		"too late":               {shown: direct(cloudKey, none), now: time.Hour + skew, err: ErrExpired},
+		"for too long":           {shown: direct(cloudKey, func(c *Certificate) { c.NotAfter = c.NotBefore + int64(ValidityMax/time.Second) + 1 }), err: ErrMalformed},
+		"backwards":              {shown: direct(cloudKey, func(c *Certificate) { c.NotAfter = c.NotBefore - 1 }), err: ErrMalformed},
+		"of nobody":              {shown: direct(cloudKey, func(c *Certificate) { c.Subject = transport.Peer{} }), err: ErrMalformed},
+		"of no cloud":            {shown: direct(cloudKey, func(c *Certificate) { c.Cloud = "" }), err: ErrMalformed},
+		"a forged issuer":        {shown: forged(), err: ErrSignature},
+		"without a name":         {shown: direct(cloudKey, func(c *Certificate) { c.Name = "" }), err: ErrMalformed},
+		"with a long name":       {shown: direct(cloudKey, func(c *Certificate) { c.Name = strings.Repeat("n", nameLenMax+1) }), err: ErrMalformed},
+		"services out of order":  {shown: direct(cloudKey, func(c *Certificate) { c.Services = []string{"tns", "monkey"} }), err: ErrMalformed},
+		"a service twice":        {shown: direct(cloudKey, func(c *Certificate) { c.Services = []string{"tns", "tns"} }), err: ErrMalformed},
+		"too many services":      {shown: direct(cloudKey, func(c *Certificate) { c.Services = many(servicesMax + 1) }), err: ErrMalformed},
+		"as long as it may be": {shown: direct(cloudKey, func(c *Certificate) {
+			c.NotBefore, c.NotAfter = at(0), at(ValidityMax)
+			c.Services = []string{strings.Repeat("s", serviceLenMax)}
+		})},
+		"for a moment":                 {shown: direct(cloudKey, func(c *Certificate) { c.NotBefore, c.NotAfter = at(0), at(0) })},
+		"from before 1970":             {shown: direct(cloudKey, func(c *Certificate) { c.NotBefore, c.NotAfter = -1, 0 }), err: ErrMalformed},
+		"of 1970":                      {shown: direct(cloudKey, func(c *Certificate) { c.NotBefore, c.NotAfter = 0, 0 }), err: ErrExpired},
+		"a service of no name":         {shown: direct(cloudKey, func(c *Certificate) { c.Services = []string{""} }), err: ErrMalformed},
+		"a service of a long name":     {shown: direct(cloudKey, func(c *Certificate) { c.Services = []string{strings.Repeat("s", serviceLenMax+1)} }), err: ErrMalformed},
+		"a cloud of a long name":       {shown: direct(cloudKey, func(c *Certificate) { c.Cloud = strings.Repeat("c", cloudLenMax+1) }), err: ErrMalformed},
+		"a cloud of the longest name":  {shown: direct(cloudKey, func(c *Certificate) { c.Cloud = strings.Repeat("c", cloudLenMax) }), err: ErrOtherCloud},
+		"grants out of order":          {shown: direct(cloudKey, func(c *Certificate) { c.Issues = []string{"tns", "monkey"} }), err: ErrMalformed},
 		"many services":                {shown: direct(cloudKey, func(c *Certificate) { c.Services = many(servicesMax) })},
 		"by an issuer":                 {shown: issued(issuerKey, cloudKey, func(_, _ *Certificate) {})},
 		"by an issuer that is none":    {shown: issued(issuerKey, cloudKey, func(_, i *Certificate) { i.Issues = nil }), err: ErrNotTrusted},
@@ -160,6 +172,40 @@ func TestStatementsOfOneKindAreNoneOfAnother(t *testing.T) {
 	}
 	_, err := openCertificate(Signed{Body: make([]byte, bodyLenMax+1), By: cloudKey.Peer()})
 	require.ErrorIs(t, err, ErrMalformed)
+	_, err = openCertificate(Signed{Body: make([]byte, bodyLenMax), By: cloudKey.Peer()})
+	require.ErrorIs(t, err, ErrSignature)
+	_, err = openCertificate(Signed{Body: []byte{0xff}, By: cloudKey.Peer(), Signature: cloudKey.Sign(append([]byte(forCertificate), 0xff))})
+	require.ErrorIs(t, err, ErrMalformed)
+}
+
+// TestEndOf: what is presented ends with the first of what it depends on, whoever has signed it.
+func TestEndOf(t *testing.T) {
+	next := transport.NewIdentity([]byte("2"))
+	trust := NewTrust(cloud, cloudKey.Peer())
+	require.NoError(t, trust.Apply(Rotate(cloudKey, Rotation{cloud, next.Peer(), at(20 * time.Minute)})))
+	none := func(*Certificate) {}
+	malformed := issued(issuerKey, cloudKey, func(_, i *Certificate) { i.Name = "" })
+	for name, c := range map[string]struct {
+		shown Presented
+		end   int64
+		err   error
+	}{
+		"the certificate":  {direct(next, none), at(time.Hour), nil},
+		"by a stranger":    {direct(strange, none), at(time.Hour), nil},
+		"the key":          {direct(cloudKey, none), at(20 * time.Minute), nil},
+		"before the key":   {direct(cloudKey, func(c *Certificate) { c.NotAfter = at(time.Minute) }), at(time.Minute), nil},
+		"the issuer":       {issued(issuerKey, next, func(_, _ *Certificate) {}), at(30 * time.Minute), nil},
+		"the issuer's key": {issued(issuerKey, cloudKey, func(_, _ *Certificate) {}), at(20 * time.Minute), nil},
+		"no certificate":   {direct(next, func(c *Certificate) { c.Name = "" }), 0, ErrMalformed},
+		"no issuer":        {malformed, 0, ErrMalformed},
+	} {
+		end, err := trust.EndOf(c.shown)
+		require.ErrorIs(t, err, c.err, name)
+		require.Equal(t, c.end, end, name)
+	}
+	m, err := Verify(direct(cloudKey, none), nodeKey.Peer(), trust, nil, noon)
+	require.NoError(t, err)
+	require.Equal(t, at(20*time.Minute), m.Until, "not longer than the key that has signed it")
 }
 
 func TestRotate(t *testing.T) {
@@ -189,6 +235,8 @@ func TestRotate(t *testing.T) {
 		require.ErrorIs(t, first.Apply(s), err)
 	}
 	require.ErrorIs(t, first.Apply(Rotate(second, Rotation{cloud, transport.Peer{}, 0})), ErrMalformed)
+	require.ErrorIs(t, first.Apply(Rotate(second, Rotation{cloud, third.Peer(), -1})), ErrMalformed)
+	require.NoError(t, NewTrust(cloud, second.Peer()).Apply(Rotate(second, Rotation{cloud, third.Peer(), 0})))
 	require.NoError(t, first.Apply(Rotate(second, Rotation{cloud, third.Peer(), at(0)})))
 	require.ErrorIs(t, verify(second, time.Second, -time.Hour), ErrExpired)
 
@@ -284,6 +332,7 @@ func TestRevocationsThatAreRefused(t *testing.T) {
 	i := issuing()
 	i.NotAfter = at(-time.Hour)
 	ended := sign(cloudKey, forCertificate, i)
+	unsigned := sign(strange, forCertificate, issuing())
 	for name, c := range map[string]struct {
 		s   Revoking
 		err error
@@ -292,6 +341,9 @@ func TestRevocationsThatAreRefused(t *testing.T) {
 		"by a member":              {Revoking{Revocation: Revoke(nodeKey, Revocation{cloud, nodeKey.Peer(), at(0)}), Issuer: late.Issuer}, ErrNotTrusted},
 		"of the time to come":      {revoking(cloudKey, nodeKey.Peer(), SkewMax+time.Second), ErrMalformed},
 		"of nobody":                {revoking(cloudKey, transport.Peer{}, 0), ErrMalformed},
+		"from before 1970":         {Revoking{Revocation: Revoke(cloudKey, Revocation{cloud, nodeKey.Peer(), -1})}, ErrMalformed},
+		"that is none":             {Revoking{Revocation: sign(cloudKey, forRotation, Revocation{cloud, nodeKey.Peer(), at(0)})}, ErrSignature},
+		"by an issuer of nobody's": {Revoking{Revocation: late.Revocation, Issuer: &unsigned}, ErrNotTrusted},
 		"of another cloud":         {Revoking{Revocation: Revoke(cloudKey, Revocation{"else.example.com", nodeKey.Peer(), at(0)})}, ErrOtherCloud},
 		"by who is issuer no more": {Revoking{Revocation: late.Revocation, Issuer: &ended}, ErrExpired},
 	} {
@@ -305,6 +357,23 @@ func TestRevocationsThatAreRefused(t *testing.T) {
 	news, err := r.Add(revoking(cloudKey, nodeKey.Peer(), -ValidityMax-SkewMax-time.Second), trust, noon)
 	require.NoError(t, err)
 	require.False(t, news, "nothing is left that it takes back")
+	for _, before := range []time.Duration{-ValidityMax - SkewMax, SkewMax} {
+		var r Revocations
+		s := revoking(cloudKey, nodeKey.Peer(), before)
+		news, err = r.Add(s, trust, noon)
+		require.NoError(t, err)
+		require.True(t, news, before)
+		require.Equal(t, at(before), s.Date())
+		require.Equal(t, nodeKey.Peer(), s.Subject())
+		require.True(t, r.Names(nodeKey.Peer()))
+		require.False(t, r.Names(strange.Peer()))
+	}
+	_, err = r.Add(late, trust, noon)
+	require.NoError(t, err)
+	require.True(t, r.Names(nodeKey.Peer()), "by an issuer")
+	torn := Revoking{Revocation: Signed{Body: late.Revocation.Body[:len(late.Revocation.Body)-1]}}
+	require.Zero(t, torn.Date())
+	require.Zero(t, torn.Subject())
 }
 
 func TestRevocationsAreBounded(t *testing.T) {
@@ -453,11 +522,32 @@ func TestTicket(t *testing.T) {
 		require.NotContains(t, s, "seed")
 		require.NotContains(t, s, text[len(ticketPrefix):])
 	}
+	for bad, says := range map[string]string{ticketPrefix + "0OIl": "a letter is wrong", text[:len(text)-3]: "not whole"} {
+		_, err := ParseTicket(bad)
+		require.ErrorContains(t, err, says)
+	}
+	fullest := x
+	for range addressesMax {
+		fullest.Addresses = append(fullest.Addresses[:len(fullest.Addresses):len(fullest.Addresses)], strings.Repeat("a", addressLenMax))
+	}
+	fullest.Addresses = fullest.Addresses[1:]
+	back, err = ParseTicket(fullest.Text())
+	require.NoError(t, err)
+	require.Equal(t, fullest, back)
+	longer := x
+	longer.Addresses = []string{strings.Repeat("a", addressLenMax+1), "short"}
+	forged := x
+	forged.Invitation.Signature = nil
+	opened, err := OpenInvitation(x.Invitation)
+	require.NoError(t, err)
+	require.EqualValues(t, 9, opened.ID)
+	_, err = OpenInvitation(forged.Invitation)
+	require.ErrorIs(t, err, ErrSignature)
 	stolen := x
 	stolen.Secret = []byte("another")
 	wide := x
 	wide.Addresses = make([]string, addressesMax+1)
-	for _, bad := range []string{"", "tau-invitation-", text[1:], text[:len(text)-3], ticketPrefix + "0OIl", text + strings.Repeat("1", ticketLenMax+1-len(text)), stolen.Text(), wide.Text()} {
+	for _, bad := range []string{"", "tau-invitation-", text[1:], text[:len(text)-3], ticketPrefix + "0OIl", text + strings.Repeat("1", ticketLenMax+1-len(text)), stolen.Text(), wide.Text(), longer.Text(), forged.Text()} {
 		_, err := ParseTicket(bad)
 		require.ErrorIs(t, err, ErrMalformed)
 		require.Equal(t, !strings.HasPrefix(bad, ticketPrefix) || len(bad) > ticketLenMax, strings.Contains(err.Error(), "begins with"), bad)
