@@ -180,6 +180,8 @@ func encodeAgain(f frame) []byte {
 		return encodeCredit(f.id, f.credit)
 	case frameHello:
 		return encodeHello(f.message)
+	case frameCredentials:
+		return encodeCredentials(f.message)
 	case frameRetire:
 		return []byte{byte(frameRetire)}
 	}

@@ -36,13 +36,32 @@ func (m *maker) expression(e ast.Expr, stack []ast.Node) bool {
 		m.boolean(e, stack)
 	}
 	m.place(e, tv.Type, up, stack)
-	return !m.errorText(e)
+	return !m.errorText(e, up, stack)
 }
 
-// errorText reports whether an expression only says what an error is called.
-func (m *maker) errorText(e ast.Expr) bool {
+// errorText reports whether an expression only says what an error is called: an Errorf, or a
+// Sprintf that makes the Text of an Error.
+func (m *maker) errorText(e ast.Expr, up ast.Node, stack []ast.Node) bool {
 	call, ok := e.(*ast.CallExpr)
-	return ok && m.of(call, "fmt") && m.callee(call).Name() == "Errorf"
+	if !ok || !m.of(call, "fmt") {
+		return false
+	}
+	return m.callee(call).Name() == "Errorf" || m.callee(call).Name() == "Sprintf" && m.textField(up, stack)
+}
+
+// textField reports whether a node gives the field Text of a literal of a type Error.
+func (m *maker) textField(n ast.Node, stack []ast.Node) bool {
+	kv, ok := n.(*ast.KeyValueExpr)
+	if !ok {
+		return false
+	}
+	key, named := kv.Key.(*ast.Ident)
+	lit, ok := around(stack, kv).(*ast.CompositeLit)
+	if !ok || !named || key.Name != "Text" {
+		return false
+	}
+	t, ok := types.Unalias(m.info.Types[lit].Type).(*types.Named)
+	return ok && t.Obj().Name() == "Error"
 }
 
 // hidden tells what is for people and for bugs: logging, panics, the texts of

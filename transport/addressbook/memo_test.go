@@ -1,0 +1,29 @@
+package addressbook
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMemo: at least the half of as many as may be that was used last is remembered, and never
+// more than all.
+func TestMemo(t *testing.T) {
+	m := memo{young: map[string]*Announcement{}}
+	of := func(i int) Signed { return Signed{Signature: fmt.Append(nil, i)} }
+	used := &Announcement{Name: "used"}
+	m.put(Signed{Body: []byte("used")}, used)
+	for i := range 2 * memoLenMax {
+		require.Nil(t, m.get(of(i)))
+		a := &Announcement{Counter: uint64(i)}
+		m.put(of(i), a)
+		require.Same(t, a, m.get(of(i)))
+		if i%(memoLenMax/4) == 0 {
+			require.Same(t, used, m.get(Signed{Body: []byte("used")}), "%d", i)
+		}
+		require.LessOrEqual(t, len(m.young)+len(m.old), memoLenMax)
+	}
+	require.NotNil(t, m.get(of(2*memoLenMax-memoLenMax/2+memoLenMax/8)))
+	require.Nil(t, m.get(of(memoLenMax/2)))
+}
