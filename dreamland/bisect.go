@@ -52,8 +52,29 @@ Exit status: 0 found, 1 not found, 2 bad input, 130 interrupted.`,
 	return cmd
 }
 
-// verdict of a commit: the verdict of the run, "" if there is none.
+// verdict of a commit: the verdict of the run and, if it failed, of what; "" if there is none.
 type verdict string
+
+// verdictOf leaves out how it failed: commits may word that differently.
+func verdictOf(r *report.Result) verdict {
+	v := verdict(r.Verdict)
+	if cause, failed := r.Cause(); failed && cause.Name != "" {
+		v += verdict(" of " + cause.Name + " (" + cause.When + ")")
+	}
+	return v
+}
+
+// sideOf is on which side of the change a verdict is: was or is, those of the two ends. A run
+// that fails of something else than the end that failed shows nothing of that bug.
+func sideOf(v, was, is verdict) verdict {
+	switch {
+	case v == "" || v == was || v == is:
+		return v
+	case is == report.Held:
+		return is
+	}
+	return was
+}
 
 // firstChange returns between which two of n commits, in order, the verdict changes
 // from that of the first to that of the last: after is one more than before unless
@@ -158,7 +179,10 @@ func (b *bisection) search(good, bad string, stdout io.Writer) error {
 	if was == "" || is == "" || was == is {
 		return fmt.Errorf("nothing to find: %s comes to %s, %s to %s", good, orNone(was), bad, orNone(is))
 	}
-	before, after, err := firstChange(len(commits), was, func(i int) (verdict, error) { return b.try(commits[i]) })
+	before, after, err := firstChange(len(commits), was, func(i int) (verdict, error) {
+		v, err := b.try(commits[i])
+		return sideOf(v, was, is), err
+	})
 	if err != nil {
 		return err
 	}
@@ -233,7 +257,7 @@ func (b *bisection) verdict(binary string) (v verdict, why string) {
 	if err := json.Unmarshal(stdout, &r); err != nil || r.Verdict == "" {
 		return "", ": " + head(stderr)
 	}
-	return verdict(r.Verdict), ""
+	return verdictOf(&r), ""
 }
 
 // prune forgets worktrees that are gone.

@@ -35,3 +35,19 @@ func TestFirstChange(t *testing.T) {
 		}
 	}
 }
+
+// TestSideOf: what fails of something else than the end that failed does not have its bug.
+func TestSideOf(t *testing.T) {
+	const bug, other = verdict("failed of kept (always)"), verdict("failed of figure (report)")
+	for _, x := range []struct{ v, was, is, want verdict }{
+		{"held", "held", bug, "held"},
+		{bug, "held", bug, bug},
+		{other, "held", bug, "held"},
+		{other, bug, "held", "held"},
+		{bug, bug, "held", bug},
+		{"failed of z (always)", other, bug, other},
+		{"", "held", bug, ""},
+	} {
+		require.Equal(t, x.want, sideOf(x.v, x.was, x.is), "%+v", x)
+	}
+}

@@ -175,6 +175,7 @@ func (e *explainer) trace(dir string) (*explain.Trace, error) {
 func (e *explainer) whatIf(r *report.Result, dir string, nodes []string, decided time.Duration) error {
 	s := e.job.scenario
 	whole := s.Fix(r.Seed, r.Wire, time.Duration(r.VirtualMS+1)*time.Millisecond, r.Chosen)
+	whole.Failed = failureOf(r)
 	faults, others := suspects(whole.Steps, nodes, decided)
 	var jobs []job
 	var without []string

@@ -46,6 +46,9 @@ func (k *keeper) keepOne(s *scenario.Scenario, r *report.Result, file string) (s
 	for _, until := range []time.Duration{time.Duration(r.VirtualMS+1) * time.Millisecond, s.Duration} {
 		fixed := s.Fix(r.Seed, r.Wire, until, r.Chosen)
 		fixed.About = keptAbout(s, r)
+		if fixed.Cut {
+			fixed.Failed = failureOf(r)
+		}
 		again, err := k.try(file, fixed.Text())
 		if err != nil {
 			return false, err
@@ -87,6 +90,15 @@ func sameCause(a, b *report.Result) bool {
 	one, failed := a.Cause()
 	other, failedToo := b.Cause()
 	return failed && failedToo && one == other
+}
+
+// failureOf names the expectation that failed, nil if the run failed otherwise.
+func failureOf(r *report.Result) *scenario.Expectation {
+	cause, failed := r.Cause()
+	if !failed {
+		return nil
+	}
+	return &scenario.Expectation{Name: cause.Name, When: cause.When}
 }
 
 func keptAbout(s *scenario.Scenario, r *report.Result) string {

@@ -183,6 +183,7 @@ func (t *trial) shrink(stdout io.Writer) error {
 func (t *trial) start() (*scenario.Fixed, error) {
 	if s, err := scenario.Load(t.flags.out, words.Vocabulary()); t.flags.goesOn && err == nil {
 		fixed := s.Fix(s.Seed, t.flags.wire, s.Duration, nil)
+		fixed.Failed = failureOf(&t.first)
 		if s.Seed == t.seed && t.failing([]*scenario.Fixed{fixed}) == 0 {
 			return fixed, nil
 		}
@@ -192,6 +193,7 @@ func (t *trial) start() (*scenario.Fixed, error) {
 	}
 	for _, until := range []time.Duration{time.Duration(t.first.VirtualMS+1) * time.Millisecond, t.story.Duration} {
 		fixed := t.story.Fix(t.seed, t.flags.wire, until, t.first.Chosen)
+		fixed.Failed = failureOf(&t.first)
 		if t.failing([]*scenario.Fixed{fixed}) == 0 {
 			return fixed, nil
 		}

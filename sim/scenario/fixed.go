@@ -24,6 +24,12 @@ type Fixed struct {
 	Steps   []Step
 	// Expect is the only expectation, nil for those of the file.
 	Expect *Expectation
+	// Failed, if not nil, leaves of the expectations of the file those of always and this one:
+	// figures, and what is expected after healing or at moments, are about the whole timeline, and a
+	// part of it may miss them for no other reason than that it is one.
+	Failed *Expectation
+	// Cut tells that Fix has omitted steps that would have come later.
+	Cut bool
 
 	of *Scenario
 }
@@ -31,7 +37,7 @@ type Fixed struct {
 // Expectation names one expectation of a scenario.
 type Expectation struct {
 	Name string
-	// When is "always", "after-heal" or "report", as in a report.
+	// When is "always", "after-heal" or "report", as in a report; else it is that of a moment.
 	When string
 }
 
@@ -51,8 +57,9 @@ func (s *Scenario) Fix(seed uint64, wire string, until time.Duration, chosen map
 		}
 	}
 	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
+	all := len(steps)
 	steps = slices.DeleteFunc(steps, func(step Step) bool { return step.At > until })
-	return &Fixed{Seed: seed, Wire: wire, Duration: s.Duration, Nodes: s.nodeNames(), Steps: steps, of: s}
+	return &Fixed{Seed: seed, Wire: wire, Duration: s.Duration, Nodes: s.nodeNames(), Steps: steps, Cut: len(steps) < all, of: s}
 }
 
 // nodeNames are those of all nodes, strangers included.
@@ -109,7 +116,7 @@ func (f *Fixed) Prune() {
 			return len(f.there(s.By)) == 0
 		}
 		if s.Fault == nil {
-			return f.Expect != nil && s.Moment != nil
+			return s.Moment != nil && !f.asksMoments()
 		}
 		_, any := f.fault(s.Fault)
 		return !any
@@ -238,7 +245,7 @@ func (f *Fixed) timeline() (list []string) {
 			if s.Label != "" {
 				parts = append(parts, "label: "+s.Label)
 			}
-		case f.Expect != nil && s.Moment != nil:
+		case s.Moment != nil && !f.asksMoments():
 			continue
 		case len(f.there(s.By)) < len(s.By):
 			for _, name := range f.there(s.By) { // each by itself: their group is not there as a whole

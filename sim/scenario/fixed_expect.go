@@ -31,21 +31,32 @@ func (f *Fixed) expect() string {
 	return ""
 }
 
-// remaining are the expectations of the file that can still be asked: those about services,
-// nodes and labels that are there.
+// asksMoments reports whether what the timeline expects at moments is still demanded.
+func (f *Fixed) asksMoments() bool {
+	return f.Expect == nil && (f.Failed == nil || !slices.Contains([]string{"always", "after-heal", "report"}, f.Failed.When))
+}
+
+// demands reports whether an expectation that is not of always is still demanded.
+func (f *Fixed) demands(name, when string) bool {
+	return f.Failed == nil || *f.Failed == Expectation{Name: name, When: when}
+}
+
+// remaining are the expectations of the file that are still demanded and can still be asked:
+// those about services, nodes and labels that are there.
 func (f *Fixed) remaining() string {
 	var parts []string
 	if names := f.checks(f.of.Expect.Always); len(names) > 0 {
 		parts = append(parts, "always: "+flow(names))
 	}
-	if names := f.checks(f.of.Expect.AfterHeal); len(names) > 0 {
-		parts = append(parts, fmt.Sprintf("after-heal: {within: %s, all: %s}", f.of.Expect.Within, flow(names)))
+	healed := slices.DeleteFunc(f.checks(f.of.Expect.AfterHeal), func(name string) bool { return !f.demands(name, "after-heal") })
+	if len(healed) > 0 {
+		parts = append(parts, fmt.Sprintf("after-heal: {within: %s, all: %s}", f.of.Expect.Within, flow(healed)))
 	}
 	var figures []string
 	bounds := map[string][]string{}
 	for i := range f.of.Expect.Report {
 		b := &f.of.Expect.Report[i]
-		if !f.asks(b) {
+		if !f.asks(b) || !f.demands(b.Label(), "report") {
 			continue
 		}
 		if !slices.Contains(figures, b.Figure) {
