@@ -22,14 +22,21 @@ func pointNames() (names []string) {
 }
 
 // cover tells what all runs reached together. A mark that none has hit is a failure.
-func (s *sweeper) cover() {
-	if !s.flags.json {
+func (s *sweeper) cover() error {
+	if s.flags.json {
+		if err := writeJSON(s.out.out, coverageJSON{s.coverage.JSON(markNames(), pointNames())}); err != nil {
+			return err
+		}
+	} else {
 		s.coverage.Write(s.out.out, markNames(), pointNames())
 	}
-	if missing := s.coverage.MissingMarks(markNames()); len(missing) > 0 {
-		s.out.failed = true
-		if !s.flags.json {
-			report.WriteMissing(s.out.out, missing)
-		}
-	}
+	missing := s.coverage.MissingMarks(markNames())
+	s.out.failed = s.out.failed || len(missing) > 0
+	report.WriteMissing(s.verdicts(), missing)
+	return nil
+}
+
+// coverageJSON is the last object of --json --coverage.
+type coverageJSON struct {
+	Coverage report.CoverageJSON `json:"coverage"`
 }

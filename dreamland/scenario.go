@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -98,6 +100,13 @@ func listCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("there is no directory %s", dir)
+			} else if err != nil {
+				return err
+			} else if !info.IsDir() {
+				return fmt.Errorf("%s is no directory", dir)
+			}
 			if len(files) == 0 {
 				return fmt.Errorf("there is no .yaml file in %s", dir)
 			}
@@ -139,6 +148,7 @@ func (l *listed) write(out io.Writer, asJSON bool) error {
 // kinds are the headings of the words.
 var kinds = []struct{ kind, title string }{
 	{"key", "keys of a scenario"},
+	{"expect", "keys of expect"},
 	{"entry", "keys of every entry of the timeline"},
 	{"action", "verbs of the timeline: what users do"},
 	{"fault", "verbs of the timeline: what goes wrong, and right again"},
@@ -147,6 +157,8 @@ var kinds = []struct{ kind, title string }{
 	{"check", "expectations"},
 	{"figure", "figures that expect.report may bound"},
 	{"service", "services, with their settings"},
+	{"mark", "marks in the code, for expect.sometimes"},
+	{"failpoint", "failpoints in the code"},
 }
 
 func wordsCommand() *cobra.Command {

@@ -17,6 +17,7 @@ type sweeper struct {
 	shard    sweep.Shard
 	do       func(job) report.Result
 	out      *output
+	stderr   io.Writer // for what people are told beside --json
 	progress *progress
 	tales    []*tale
 	coverage *report.Coverage
@@ -49,7 +50,7 @@ func (f *simFlags) sweepOf(out *output, progress *progress, stderr io.Writer, ad
 	defer done()
 	workers := newPool(ctx)
 	defer workers.close()
-	s := &sweeper{flags: f, do: workers.run, out: out, progress: progress, began: time.Now(), waiting: map[int]report.Result{}, coverage: report.NewCoverage()}
+	s := &sweeper{flags: f, do: workers.run, out: out, stderr: stderr, progress: progress, began: time.Now(), waiting: map[int]report.Result{}, coverage: report.NewCoverage()}
 	s.shard, _ = sweep.ParseShard(f.many.shard) // checked before
 	if f.verify {
 		s.do = runTwice
@@ -65,7 +66,9 @@ func (f *simFlags) sweepOf(out *output, progress *progress, stderr io.Writer, ad
 		fmt.Fprintf(stderr, "dreamland: interrupted after %d of %s\n", s.count(), s.goal())
 	}
 	if f.many.coverage {
-		s.cover()
+		if err := s.cover(); err != nil {
+			return err
+		}
 	}
 	if err := out.verdict(); err != nil || ctx.Err() == nil {
 		return err

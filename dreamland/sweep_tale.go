@@ -24,6 +24,7 @@ type tale struct {
 	ended func(offset uint64, r *report.Result) error
 	known map[uint64]bool
 	marks map[string]bool // that a run has hit
+	first uint64          // seed
 	only  *report.Result  // what came of the run of the only seed
 	next  uint64          // offset of the next seed that may be run
 	open  int             // runs that are still to end
@@ -45,6 +46,7 @@ func (s *sweeper) add(story *scenario.Scenario) error {
 // addTale takes in a tale whose first seed is given.
 func (s *sweeper) addTale(t *tale, first uint64, h sweep.Header) error {
 	t.sum, t.known, t.marks = report.NewSummary(t.story.Name, t.wire), map[uint64]bool{}, map[string]bool{}
+	t.first = first
 	journal, entries, err := s.flags.many.journal(h)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package dreamland
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"strings"
 	"time"
@@ -38,7 +39,8 @@ func (s *sweeper) tell(t *tale) error {
 	s.told++
 	s.progress.clear()
 	if t.sum.Runs() == 0 {
-		return nil // interrupted before
+		s.tellNothing(t)
+		return nil
 	}
 	if t.only != nil {
 		return s.out.one(t.story, t.only)
@@ -46,13 +48,44 @@ func (s *sweeper) tell(t *tale) error {
 	if err := s.out.many(t.story, t.sum); err != nil {
 		return err
 	}
-	if never := t.never(); len(never) > 0 {
-		s.out.failed = true
-		if !s.flags.json {
-			fmt.Fprintf(s.out.out, "FAILED  %s: no seed of %d has hit what some should: %s\n", t.story.Name, t.sum.Runs(), strings.Join(never, ", "))
+	never := t.never()
+	if len(never) == 0 {
+		return nil
+	}
+	s.out.failed = true
+	if s.flags.json {
+		if err := writeJSON(s.out.out, neverJSON{t.story.Name, t.sum.Runs(), never}); err != nil {
+			return err
 		}
 	}
+	fmt.Fprintf(s.verdicts(), "FAILED  %s: no seed of %d has hit what some should: %s\n", t.story.Name, t.sum.Runs(), strings.Join(never, ", "))
 	return nil
+}
+
+// neverJSON are marks that some of the seeds of a scenario should have hit, and none has.
+type neverJSON struct {
+	Scenario string   `json:"scenario"`
+	Seeds    int      `json:"seeds"`
+	Never    []string `json:"sometimes_never"`
+}
+
+// tellNothing says of a scenario without a run that there is none to make in the shard,
+// unless it is that somebody interrupted or the time was over.
+func (s *sweeper) tellNothing(t *tale) {
+	for offset := range uint64(s.flags.seeds) {
+		if s.runs(t, offset) {
+			return
+		}
+	}
+	fmt.Fprintf(s.verdicts(), "nothing to run  %s: no seed of %d..%d is in shard %d/%d\n", t.story.Name, t.first, t.first+uint64(s.flags.seeds)-1, s.shard.Part, s.shard.Of)
+}
+
+// verdicts is where people read what is no result of a single run.
+func (s *sweeper) verdicts() io.Writer {
+	if s.flags.json {
+		return s.stderr
+	}
+	return s.out.out
 }
 
 // count is how many runs are known, those of earlier calls included.

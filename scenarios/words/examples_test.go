@@ -53,7 +53,7 @@ func exampleText(w scenario.Word) string {
 	switch w.Kind {
 	case "entry":
 		return entry(w.Example)
-	case "action", "fault", "select", "quality":
+	case "action", "fault", "select", "quality", "failpoint":
 		return entry("{at: 1s, " + w.Example + "}")
 	case "service":
 		return "duration: 1m\n" + w.Example + "\n"

@@ -46,7 +46,28 @@ func (c *Coverage) Add(e *Exercised) {
 
 // MissingMarks has of all marks those that no run has hit.
 func (c *Coverage) MissingMarks(all []string) (missing []string) {
-	return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return c.marks[name] > 0 })
+	return neverIn(c.marks, all)
+}
+
+// CoverageJSON is coverage for machines: by name, in how many runs something was reached,
+// and what in none.
+type CoverageJSON struct {
+	Runs            int            `json:"runs"`
+	Marks           map[string]int `json:"marks"`
+	MarksNever      []string       `json:"marks_never"`
+	Failpoints      map[string]int `json:"failpoints"`
+	FailpointsNever []string       `json:"failpoints_never"`
+	Moments         map[string]int `json:"moments"`
+}
+
+// JSON is the coverage for machines, of all marks and failpoints that there are.
+func (c *Coverage) JSON(marks, failpoints []string) CoverageJSON {
+	return CoverageJSON{c.runs, c.marks, neverIn(c.marks, marks), c.passed, neverIn(c.passed, failpoints), c.moments}
+}
+
+// neverIn has of all names those that were not reached; not nil.
+func neverIn(reached map[string]int, all []string) []string {
+	return slices.DeleteFunc(append([]string{}, all...), func(name string) bool { return reached[name] > 0 })
 }
 
 // rarestShown is how many of the rarest things are listed.
@@ -67,7 +88,7 @@ func (c *Coverage) Write(out io.Writer, marks, failpoints []string) {
 		reached  map[string]int
 		complete string
 	}{{"marks", marks, c.marks, "all were hit"}, {"failpoints", failpoints, c.passed, "all were passed"}} {
-		never := slices.DeleteFunc(slices.Clone(part.all), func(name string) bool { return part.reached[name] > 0 })
+		never := neverIn(part.reached, part.all)
 		if len(never) == 0 {
 			p.line("of %d %s %s", len(part.all), part.what, part.complete)
 			continue

@@ -136,6 +136,9 @@ func TestFormatPageIsComplete(t *testing.T) {
 	require.NoError(t, err)
 	page := string(data)
 	for _, w := range Words(Vocabulary{}) {
+		if w.Kind == "mark" || w.Kind == "failpoint" {
+			continue // each program has its own: scenario words lists them
+		}
 		require.True(t, strings.Contains(page, "`"+w.Name+"`"), "scenarios/FORMAT.md does not describe %s %s", w.Kind, w.Name)
 		if w.Kind == "fault" {
 			for _, key := range w.Keys {

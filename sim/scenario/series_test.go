@@ -66,11 +66,16 @@ func TestBadWindows(t *testing.T) {
 		"{jobs.started: {node: {busiest: fast}, max: 0}}":              "node: the figure is of nodes that are known before the run",
 		"{jobs.started: {after: 30s, until: 20s, max: 0}}":             "jobs.started: until is not after after",
 		"{jobs.started: {after: 10m, max: 0}}":                         "jobs.started: after is not before the end of the scenario (10m0s)",
-		"{jobs.started: [{node: slow, max: 0}, {node: slow, min: 0}]}": "figure \"jobs.started{node: slow}\" is given twice",
+		"{jobs.started: [{node: slow, max: 0}, {node: slow, min: 1}]}": "figure \"jobs.started{node: slow}\" is given twice",
 		"{jobs.started: {node: slow}}":                                 "jobs.started: expected a bound",
+		"{jobs.startd: {node: slow, max: 0}}":                          "unknown figure \"jobs.startd\" in report\n    hint: did you mean \"jobs.started\"?",
+		"{jobs.xyzzy: {during: cut-off, max: 0}}":                      "unknown figure",
 	} {
 		_, err := Parse("test.yaml", []byte(windowCloud+report+"\n"), seriesWords())
 		require.ErrorContains(t, err, want, report)
+		var all Errors
+		require.ErrorAs(t, err, &all)
+		require.Len(t, all, 1, "one mistake, one error: %v", err)
 		requirePositions(t, err)
 	}
 	for entry, want := range map[string]string{

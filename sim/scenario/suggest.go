@@ -26,7 +26,24 @@ func suggest(word string, known []string) string {
 
 // closest is the known word that was probably meant, if one is close.
 func closest(word string, known []string) (best string, close bool) {
-	if len(word) > 64 {
+	if best, close = misspelt(word, known); close {
+		return best, true
+	}
+	for _, k := range known {
+		if len(word) >= 3 && len(word) <= wordLenMax && strings.Contains(k, word) {
+			return k, true
+		}
+	}
+	return "", false
+}
+
+// wordLenMax is how long a word may be for others to be compared with it, in bytes.
+const wordLenMax = 64
+
+// misspelt is the known word of which a word is a misspelling, if there is one: what is
+// only a part of a known word is none.
+func misspelt(word string, known []string) (best string, is bool) {
+	if len(word) > wordLenMax {
 		return "", false
 	}
 	bestDistance := 1 + max(1, len(word)/3)
@@ -35,15 +52,7 @@ func closest(word string, known []string) (best string, close bool) {
 			best, bestDistance = k, d
 		}
 	}
-	if best != "" {
-		return best, true
-	}
-	for _, k := range known {
-		if len(word) >= 3 && strings.Contains(k, word) {
-			return k, true
-		}
-	}
-	return "", false
+	return best, best != ""
 }
 
 func didYouMean(word string) string { return fmt.Sprintf("did you mean %q?", word) }

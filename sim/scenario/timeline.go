@@ -91,7 +91,7 @@ func (b *builder) keysOfEntry(v *value) (times *value, verbs []entry, unclear bo
 	for _, e := range v.entries {
 		if !slices.Contains(words, e.key.text) {
 			b.unknown(e.key, "verb or key", "in an entry of the timeline", words)
-			meant, clear := closest(e.key.text, words)
+			meant, clear := misspelt(e.key.text, words)
 			if !clear || v.get(meant) != nil {
 				unclear = true
 				continue

@@ -6,15 +6,17 @@ import (
 	"strings"
 
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/node/sometimes"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/fault"
 )
 
 // Word documents one word that scenario files may use.
 type Word struct {
-	// Kind is "key", "entry" (a key of the timeline), "fault", "action",
-	// "check", "figure", "service", "select" (a key of a selection of nodes) or
-	// "quality" (what nodes are selected by).
+	// Kind is "key", "expect" (a key of expect), "entry" (a key of the timeline), "fault", "action",
+	// "check", "figure", "service", "mark", "failpoint", "select" (a key of a selection
+	// of nodes) or "quality" (what nodes are selected by).
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 	Doc  string `json:"doc"`
@@ -42,6 +44,9 @@ func Words(v Vocabulary) []Word {
 	var out []Word
 	for _, f := range fieldsOf(reflect.TypeFor[document]()) {
 		out = append(out, Word{Kind: "key", Name: f.key, Doc: f.doc, Example: f.example, Keys: keyDocs(sample(f.typ), "")})
+	}
+	for _, f := range fieldsOf(reflect.TypeFor[expectDoc]()) {
+		out = append(out, Word{Kind: "expect", Name: f.key, Doc: f.doc, Example: f.example})
 	}
 	for _, f := range fieldsOf(reflect.TypeFor[whenDoc]()) {
 		out = append(out, Word{Kind: "entry", Name: f.key, Doc: f.doc, Example: f.example})
@@ -74,7 +79,19 @@ func Words(v Vocabulary) []Word {
 		out = append(out, w)
 	}
 	out = append(out, figureWords(v)...)
-	return append(out, serviceWords(v)...)
+	out = append(out, serviceWords(v)...)
+	return append(out, codeWords()...)
+}
+
+// codeWords are the names of places in the code that a scenario may speak of.
+func codeWords() (out []Word) {
+	for _, m := range sometimes.Marks() {
+		out = append(out, Word{Kind: "mark", Name: m.Name(), Doc: m.Doc(), Example: "expect: {sometimes: [" + m.Name() + "]}"})
+	}
+	for _, p := range fail.Points() {
+		out = append(out, Word{Kind: "failpoint", Name: p.Name(), Doc: p.Doc(), Example: "failpoint: {name: " + p.Name() + ", do: error, times: 1}"})
+	}
+	return out
 }
 
 func serviceWords(v Vocabulary) (out []Word) {
