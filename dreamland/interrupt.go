@@ -3,11 +3,15 @@ package dreamland
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // exitInterrupted is the status of a command that was interrupted before it failed,
@@ -21,6 +25,7 @@ var interrupts struct {
 	mu     sync.Mutex
 	temps  map[string]bool
 	groups map[*exec.Cmd]bool
+	traces map[string]*tracing
 	cancel context.CancelFunc // of the command that ends by itself, nil: none
 }
 
@@ -129,13 +134,68 @@ func tempDir(kind string) (dir string, remove func(), err error) {
 	}, nil
 }
 
+// tracing is a worker that writes a trace for somebody.
+type tracing struct {
+	worker *exec.Cmd
+	ended  chan struct{} // closed when it has
+}
+
+// traceOf makes sure that the trace of a worker that has started ends with a whole line if this
+// process is asked to end before the worker has.
+func traceOf(name string, worker *exec.Cmd) (ended func()) {
+	interrupts.mu.Lock()
+	defer interrupts.mu.Unlock()
+	if interrupts.traces == nil {
+		interrupts.traces = map[string]*tracing{}
+	}
+	t := &tracing{worker, make(chan struct{})}
+	interrupts.traces[name] = t
+	return func() {
+		close(t.ended) // before the lock, which endNow never gives back
+		interrupts.mu.Lock()
+		defer interrupts.mu.Unlock()
+		delete(interrupts.traces, name)
+	}
+}
+
+// traceWait is how long a worker that was killed may take to be gone, in real time.
+const traceWait = 2 * time.Second
+
+// cutShort ends the worker, and cuts its trace off after the last whole line.
+func (t *tracing) cutShort(name string, stderr io.Writer) {
+	_ = t.worker.Process.Kill() // it may have ended
+	select {
+	case <-t.ended:
+	case <-time.After(traceWait):
+	}
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return
+	}
+	if err := trimTrace(name); err != nil {
+		fmt.Fprintf(stderr, "dreamland: interrupted: the trace %s is not complete: %v\n", name, err)
+		return
+	}
+	fmt.Fprintf(stderr, "dreamland: interrupted: the trace %s is not complete, it ends where the run was\n", name)
+}
+
 // endNow ends what was started and removes what was written.
 func endNow() {
 	interrupts.mu.Lock() // for good: nobody makes another one
 	for cmd := range interrupts.groups {
 		_ = killGroup(cmd) // it may have ended
 	}
+	for name, t := range interrupts.traces {
+		if !inTemp(name) {
+			t.cutShort(name, os.Stderr)
+		}
+	}
 	for dir := range interrupts.temps {
 		_ = os.RemoveAll(dir)
 	}
+}
+
+// inTemp reports whether a file is in a directory that goes with this process. The caller
+// holds the lock.
+func inTemp(name string) bool {
+	return interrupts.temps[filepath.Dir(name)]
 }

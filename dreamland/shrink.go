@@ -39,8 +39,8 @@ smallest scenario so far is always on disk: the same command goes on from there.
 The result is that file, NAME-min.yaml here unless --out says where, and a Go test
 that fails while the bug is there. What is there already is never written over.
 
-Exit status: 0 something was left that fails, 1 it does not fail by itself, 2 bad input,
-130 interrupted before there was anything to leave.`,
+Exit status: 0 something was left that fails, 1 what it comes to does not fail of the same
+by itself, 2 bad input, a scenario that holds among it, 130 interrupted before there was anything to leave.`,
 		Example: `  dreamland shrink scenarios/node-churn.yaml --seed 7
   dreamland shrink kept/node-churn-seed-7.yaml --for 5m --out min.yaml`,
 		Args: cobra.ExactArgs(1),

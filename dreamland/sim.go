@@ -69,6 +69,12 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input,
 			if cmd.Flags().Changed("keep") && f.keep == "" {
 				return errors.New("--keep: expected the name of a directory")
 			}
+			if cmd.Flags().Changed("explain") && f.explain == "" {
+				return errors.New("--explain=: expected an id or the beginning of one, or nothing after --explain")
+			}
+			if cmd.Flags().Changed("for") && f.many.limit == 0 {
+				return errors.New("--for 0s: expected more than zero")
+			}
 			if cmd.Flags().Changed("html") && f.html == "" {
 				return errors.New("--html: expected the name of a file")
 			}

@@ -45,10 +45,15 @@ func supervised(j job, reported func(time.Duration, uint64)) (report.Result, err
 		err = cmd.Start()
 	}
 	if err == nil {
+		traced := func() {}
+		if j.trace != "" {
+			traced = traceOf(j.trace, cmd)
+		}
 		if j.timeout > 0 {
 			defer time.AfterFunc(j.timeout, func() { _ = cmd.Process.Kill() }).Stop()
 		}
 		err = cmd.Wait()
+		traced()
 	}
 	if bad, found := strings.CutPrefix(stderr.String(), complaint); found && cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == exitBad && breakdownOf(bad) == nil {
 		return report.Result{}, errors.New(strings.TrimSpace(bad))

@@ -58,7 +58,7 @@ event that caused it.`,
 			switch {
 			case errors.As(err, &unknown):
 				return fmt.Errorf("--%s %s: %w; %s", unknown.What, unknown.Name, err, suggestName(unknown.Name, unknown.Known))
-			case errors.Is(err, tracefile.ErrEmpty):
+			case errors.Is(err, tracefile.ErrEmpty) || errors.As(err, new(*tracefile.Cut)):
 				return fmt.Errorf("%s: %w", args[0], err)
 			case err == nil && shown == 0:
 				fmt.Fprintln(cmd.ErrOrStderr(), "no line is as you ask for")

@@ -3,6 +3,7 @@
 package dreamland
 
 import (
+	"bytes"
 	"os"
 	"syscall"
 )
@@ -77,8 +78,9 @@ func trimTrace(name string) error {
 	if _, err := f.ReadAt(tail, from); err != nil {
 		return err
 	}
-	for len(tail) > 0 && tail[len(tail)-1] == 0 {
-		tail = tail[:len(tail)-1]
+	tail = bytes.TrimRight(tail, "\x00")
+	if whole := bytes.LastIndexByte(tail, '\n') + 1; whole > 0 { // it may have died within a line
+		tail = tail[:whole]
 	}
 	return f.Truncate(from + int64(len(tail)))
 }

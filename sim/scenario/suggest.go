@@ -12,6 +12,14 @@ const listMax = 30
 // close, else all of them.
 func Suggest(word string, known []string) string { return suggest(word, known) }
 
+// SuggestFew is Suggest that spells out at most so many words.
+func SuggestFew(word string, known []string, most int) string {
+	if _, close := closest(word, known); close || len(known) <= most {
+		return suggest(word, known)
+	}
+	return "known: " + listOf(known, most)
+}
+
 // suggest is a hint for a word that is none of known: the closest one, if one
 // is close, else all of them.
 func suggest(word string, known []string) string {
@@ -57,9 +65,11 @@ func misspelt(word string, known []string) (best string, is bool) {
 
 func didYouMean(word string) string { return fmt.Sprintf("did you mean %q?", word) }
 
-func list(words []string) string {
-	if n := len(words); n > listMax {
-		return fmt.Sprintf("%s and %d more", strings.Join(words[:listMax], ", "), n-listMax)
+func list(words []string) string { return listOf(words, listMax) }
+
+func listOf(words []string, most int) string {
+	if n := len(words); n > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), n-most)
 	}
 	return strings.Join(words, ", ")
 }

@@ -54,6 +54,14 @@ func (s *side) next() error {
 	}
 }
 
+// empty is an error if the trace has no line.
+func (s *side) empty() error {
+	if s.ended && s.reader.Number() == 0 {
+		return ErrEmpty
+	}
+	return nil
+}
+
 // canonical is what is compared: of the first line all of it.
 func (s *side) canonical() []byte {
 	switch {
@@ -73,10 +81,8 @@ func Diff(inA, inB io.Reader) (Difference, error) {
 		if err := errors.Join(named("the first trace", a.next()), named("the second trace", b.next())); err != nil {
 			return Difference{}, err
 		}
-		for _, x := range []*side{a, b} {
-			if x.ended && x.reader.Number() == 0 {
-				return Difference{}, ErrEmpty
-			}
+		if err := errors.Join(named("the first trace", a.empty()), named("the second trace", b.empty())); err != nil {
+			return Difference{}, err
 		}
 		if !bytes.Equal(a.canonical(), b.canonical()) {
 			break

@@ -85,6 +85,9 @@ func (r *Reader) Next(l *Line) error {
 		return err
 	}
 	*l = Line{}
+	if r.cut() {
+		return &Cut{Line: r.number}
+	}
 	if err := r.parse(l); err != nil {
 		return fmt.Errorf("line %d of the trace: %w", r.number, err)
 	}
@@ -95,6 +98,25 @@ func (r *Reader) Next(l *Line) error {
 		return fmt.Errorf("line 1 of the trace: expected {\"t\":0,\"k\":\"trace\",\"version\":%d,...}, as dreamland sim --trace writes it", Version)
 	}
 	return nil
+}
+
+// Cut is that a trace ends before its last line does, as that of a run that was killed: the
+// lines before are whole.
+type Cut struct{ Line int }
+
+// Error implements error.
+func (c *Cut) Error() string {
+	return fmt.Sprintf("the trace ends in the middle of line %d: its run was killed, or only a part of the file is here", c.Line)
+}
+
+// cut reports whether the line has no end: what is left of a window that the run had not
+// filled is zeros.
+func (r *Reader) cut() bool {
+	if bytes.HasSuffix(r.raw, []byte("\n")) {
+		return false
+	}
+	line := bytes.TrimRight(r.raw, "\x00")
+	return len(line) < len(r.raw) || r.number > 1 && (len(line) == 0 || line[len(line)-1] != '}')
 }
 
 func (r *Reader) read() error {
