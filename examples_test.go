@@ -86,7 +86,7 @@ func TestTheExampleHolds(t *testing.T) {
 	test, err := os.ReadFile(strings.TrimSuffix(small, ".yaml") + "_test.go")
 	require.NoError(t, err)
 	require.Contains(t, string(test), `"example.com/counter"`)
-	require.Contains(t, string(test), `simtest.Run(t, counter.Vocabulary(), "small.yaml")`)
+	require.Contains(t, string(test), `simtest.Run(t, words.Vocabulary(), "small.yaml")`)
 }
 
 // TestAReplayOfGoRunIsGoRun: what go run has built is gone.

@@ -130,7 +130,7 @@ func (f *shrinkFlags) writable() error { return writableDir("--out", filepath.Di
 // announced says where to before anything is written.
 func (f *shrinkFlags) announced() string {
 	text := "writing to " + f.out
-	if words.all.Package != "" {
+	if noTest(f.out) == "" {
 		text += " and " + testFile(f.out)
 	}
 	if f.goesOn {
@@ -232,6 +232,8 @@ func (t *trial) finish(least *scenario.Fixed, stdout io.Writer) error {
 	fmt.Fprintf(stdout, "file     %s\n", t.flags.out)
 	if test != "" {
 		fmt.Fprintf(stdout, "test     %s\n", test)
+	} else {
+		fmt.Fprintf(stdout, "no test  %s\n", noTest(t.flags.out))
 	}
 	fmt.Fprintf(stdout, "replay   %s sim %s\n", words.command(), t.flags.out)
 	return nil

@@ -1,17 +1,13 @@
 package dreamland
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
-	"text/template"
 	"time"
 
 	"github.com/taucloud/tau/sim/report"
@@ -144,62 +140,4 @@ func (t *trial) write(f *scenario.Fixed) error {
 		return err
 	}
 	return os.Rename(t.flags.out+".tmp", t.flags.out)
-}
-
-// shrunkTest is a Go test of a scenario.
-var shrunkTest = template.Must(template.New("test").Parse(`package {{.Package}}
-
-import (
-	"testing"
-
-	"{{.Words}}"
-	"github.com/taucloud/tau/simtest"
-)
-
-// Test{{.Name}}` + shrunkTestMark + `
-//
-//	{{.Cause}}
-func Test{{.Name}}(t *testing.T) {
-	simtest.Run(t, {{.Call}}.Vocabulary(), {{printf "%q" .File}})
-}
-`))
-
-var nameParts = regexp.MustCompile(`[^A-Za-z0-9]+`)
-
-// testFile is the file of the test beside a scenario.
-func testFile(out string) string {
-	dir, name := filepath.Split(strings.TrimSuffix(out, ".yaml"))
-	return dir + strings.ReplaceAll(name, "-", "_") + "_test.go"
-}
-
-// writeTest writes a test beside the file and returns its name, "" if these words
-// are in no package that a test could import.
-func (t *trial) writeTest() (string, error) {
-	if words.all.Package == "" {
-		return "", nil
-	}
-	name := strings.TrimSuffix(t.flags.out, ".yaml")
-	camel := ""
-	for _, part := range nameParts.Split(filepath.Base(name), -1) {
-		if part != "" {
-			camel += strings.ToUpper(part[:1]) + part[1:]
-		}
-	}
-	abs, err := filepath.Abs(name)
-	if err != nil {
-		return "", err
-	}
-	pkg := strings.ToLower(nameParts.ReplaceAllString(filepath.Base(filepath.Dir(abs)), ""))
-	if pkg == "" || pkg[0] >= '0' && pkg[0] <= '9' {
-		pkg = "shrunk" + pkg
-	}
-	file := testFile(t.flags.out)
-	var text bytes.Buffer
-	if err := shrunkTest.Execute(&text, map[string]string{
-		"Package": pkg, "Name": camel, "File": filepath.Base(t.flags.out), "Cause": strings.Split(t.first.Broken()[0], "\n")[0],
-		"Words": words.all.Package, "Call": path.Base(words.all.Package),
-	}); err != nil {
-		return "", err
-	}
-	return file, os.WriteFile(file, text.Bytes(), 0o644)
 }

@@ -16,10 +16,10 @@ type Vocabulary struct {
 	// Command is how people call the program that speaks these words, which replay
 	// lines begin with; dreamland.Main finds out if it is "".
 	Command string
-	// Package is the import path of the package whose function Vocabulary returns
-	// these words: a test that dreamland shrink writes calls it. "": no test is
-	// written.
-	Package string
+	// Package is the import path of the package whose function, Function, "" for
+	// Vocabulary, returns these words: a test that dreamland shrink writes calls it.
+	// Package "": no test is written.
+	Package, Function string
 	// Services is the catalogue, in the order in which a node starts them.
 	Services []node.Spec
 	// Always are the specs that run on every node of a scenario in addition,
