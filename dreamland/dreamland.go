@@ -47,6 +47,10 @@ func Main(all scenario.Vocabulary, swarm ...Swarm) {
 	words.all = all
 	swarms = swarm
 	words.all.Command = commandName(all.Command)
+	if err := all.Sound(); err != nil {
+		fmt.Fprintf(os.Stderr, complaint+"%v\n", err)
+		os.Exit(exitBad)
+	}
 	followParent()
 	watchInterrupts()
 	if os.Getenv(workerEnv) == "" {

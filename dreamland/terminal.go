@@ -19,7 +19,7 @@ type terminal struct {
 }
 
 // narrowest is the width below which lines are not wrapped.
-const narrowest = 40
+const narrowest = 20
 
 // forPeople returns out, or, if file is a terminal, one that wraps and colours. end
 // must be called at the end.
@@ -82,8 +82,8 @@ func wrapped(line string, columns int) string {
 	indent := strings.Repeat(" ", hanging(line, columns))
 	body := strings.TrimLeft(line, " ")
 	out := strings.Builder{}
-	out.WriteString(line[:len(line)-len(body)])
-	at, begun := len(line)-len(body), false
+	at, begun := min(len(line)-len(body), columns/2), false
+	out.WriteString(line[:at])
 	for len(body) > 0 {
 		gap := len(body) - len(strings.TrimLeft(body, " "))
 		word, rest := body[:gap], body[gap:]
@@ -114,7 +114,7 @@ func hanging(line string, columns int) int {
 			indent = max(indent, i)
 		}
 	}
-	return indent
+	return min(indent, columns/2)
 }
 
 // colours are of the first group of what they match.

@@ -17,6 +17,12 @@ func TestWrapped(t *testing.T) {
 		"                patrick is down, which may be the one that",
 		"                knows",
 	}, "\n"), wrapped(row, 58))
+	require.Equal(t, "  held  always  no-\n", wrapped("  held  always  no-", 20)+"\n")
+	require.Equal(t, strings.Join([]string{
+		"            as far",
+		"          right as",
+		"          it may be",
+	}, "\n"), "  "+wrapped(strings.Repeat(" ", 30)+"as far right as it may be", 20), "what is indented further than half of a narrow window")
 	for _, line := range []string{"replay   dreamland sim " + strings.Repeat("x", 99) + " --seed 1", `{"a": ` + strings.Repeat("1 ", 99) + `}`} {
 		require.Equal(t, line, wrapped(line, 50), "it is copied, or read by a machine")
 	}

@@ -21,6 +21,7 @@ func sample() Result {
 		},
 		Exercised: Exercised{
 			Actions:    []Action{{Name: "push", Done: 40, Failed: 2, Unfinished: 1}, {Name: "store", Done: 3}},
+			Attacks:    []Attack{{Name: "attack", Times: 5}},
 			Failpoints: map[string]int{"monkey/after-lock": 2},
 		},
 		Figures: map[string]float64{"jobs.succeeded": 40, "jobs.latency": 1.23456, "jobs.failed": 0, "retries": 0},

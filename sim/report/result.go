@@ -82,6 +82,8 @@ type Expectation struct {
 type Exercised struct {
 	// Actions by name, in the order in which they first began.
 	Actions []Action `json:"actions,omitempty"`
+	// Attacks by name, in the order in which they first began.
+	Attacks []Attack `json:"attacks,omitempty"`
 	// Failpoints that acted, and how often.
 	Failpoints map[string]int `json:"failpoints,omitempty"`
 	// Passed are failpoints that were reached, whether they acted or not, and how often.
@@ -102,6 +104,12 @@ type Action struct {
 	Done       int    `json:"done"`
 	Failed     int    `json:"failed"`
 	Unfinished int    `json:"unfinished"`
+}
+
+// Attack is how often hostile nodes began an attack, each of them by itself.
+type Attack struct {
+	Name  string `json:"name"`
+	Times int    `json:"times"`
 }
 
 // Breakdown is a panic, or a turn that never ended.

@@ -173,6 +173,9 @@ func (r *Result) writeExercised(p *page) {
 		}
 		rows = append(rows, []string{"action", a.Name, text})
 	}
+	for _, a := range r.Exercised.Attacks {
+		rows = append(rows, []string{"attack", a.Name, fmt.Sprintf("begun %d times", a.Times)})
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Exercised.Failpoints)) {
 		rows = append(rows, []string{"failpoint", name, fmt.Sprintf("acted %d times", r.Exercised.Failpoints[name])})
 	}

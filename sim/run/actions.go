@@ -172,7 +172,7 @@ func (a *actions) notes() (out []string) {
 
 // exercised lists what happened in the run.
 func (r *runner) exercised() report.Exercised {
-	out := report.Exercised{Failpoints: fail.Hits(), Passed: fail.Passed(), Marks: sometimes.Hits(), Moments: r.coverage.moments}
+	out := report.Exercised{Failpoints: fail.Hits(), Passed: fail.Passed(), Marks: sometimes.Hits(), Moments: r.coverage.moments, Attacks: r.attackers.counts}
 	for _, c := range r.actions.counts {
 		out.Actions = append(out.Actions, report.Action{Name: c.name, Done: c.done, Failed: c.failed, Unfinished: c.begun - c.done - c.failed})
 	}

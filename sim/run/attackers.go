@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim"
 	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/scenario"
 )
 
@@ -18,6 +20,7 @@ type attackers struct {
 	world   *sim.World
 	envs    map[string]map[string]node.Env // by node and by what it pretends to run; of its current incarnation
 	targets []scenario.Target
+	counts  []report.Attack // in the order in which they first began
 }
 
 // hostileNode is the configuration of a node that attacks.
@@ -70,6 +73,7 @@ func (a *attackers) run(s scenario.Step) {
 		if view, _ := a.world.Node(name); !view.Up || len(a.envs[name]) == 0 {
 			continue
 		}
+		a.count(s.Action.Name)
 		tap := a.world.Tap(name)
 		by := scenario.Attacker{Envs: a.envs[name], Dial: tap.Dial, Targets: a.targets}
 		env := by.Env("")
@@ -80,6 +84,15 @@ func (a *attackers) run(s scenario.Step) {
 			}
 		})
 	}
+}
+
+func (a *attackers) count(name string) {
+	i := slices.IndexFunc(a.counts, func(c report.Attack) bool { return c.Name == name })
+	if i < 0 {
+		i = len(a.counts)
+		a.counts = append(a.counts, report.Attack{Name: name})
+	}
+	a.counts[i].Times++
 }
 
 // deliver passes a delivery on to the checkers.

@@ -35,8 +35,11 @@ func (r *raw) decode(_ *decoder, v *value) { r.value = v }
 var nameForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // Parse reads and checks a scenario file. The error is of type [Errors]: all
-// that is wrong, each with its place in the file.
+// that is wrong, each with its place in the file; or it is what is wrong with the words.
 func Parse(file string, data []byte, words Vocabulary) (*Scenario, error) {
+	if err := words.Sound(); err != nil {
+		return nil, err
+	}
 	d := &decoder{file: file, qualities: Qualities(words), places: words.Places}
 	root := d.read(data)
 	if root == nil {

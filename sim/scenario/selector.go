@@ -14,7 +14,8 @@ const Client = "client"
 
 // Selector selects nodes: by name, glob, list, service, or by lot.
 type Selector struct {
-	at value // for messages
+	at     value  // for messages
+	source *value // all that the file has
 
 	pattern string // a node, a group, or a glob over both
 	union   []Selector
@@ -32,7 +33,7 @@ var selectorKeys = []string{"pick", "one-of", "some-of", "count", "random", "all
 const selectorHint = `write a name (core-1), a glob (core-*), a list of them, or {one-of: monkey-*}`
 
 func (s *Selector) decode(d *decoder, v *value) {
-	*s = Selector{at: *v}
+	*s = Selector{at: *v, source: v}
 	switch v.kind {
 	case scalar:
 		s.decodePattern(d, v)

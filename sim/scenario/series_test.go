@@ -39,7 +39,7 @@ func TestWindows(t *testing.T) {
 	for _, b := range s.Expect.Report {
 		labels = append(labels, b.Label())
 	}
-	require.Equal(t, []string{"jobs.started", "jobs.started{node: slow} after 30s until 2m0s", "jobs.started{node: east} during cut-off", "jobs.time.p90 during asleep"}, labels)
+	require.Equal(t, []string{"jobs.started", "jobs.started{node: slow} after 30s until 2m0s", "jobs.started{node: {zone: east}} during cut-off", "jobs.time.p90 during asleep"}, labels)
 	require.True(t, s.Expect.Report[0].Window.Everything())
 	require.Equal(t, []string{"fast-1", "fast-2"}, s.Expect.Report[2].Window.Nodes)
 	require.Equal(t, 2*time.Minute, s.Expect.Report[1].Window.To)
@@ -52,6 +52,15 @@ func TestWindows(t *testing.T) {
 	require.Equal(t, labels[1], again.Expect.Report[0].Label())
 	require.Equal(t, "asleep", again.Plan(9)[1].Label)
 	require.Equal(t, "asleep", again.Plan(9)[3].Label, "written out, both have the label")
+}
+
+// TestLabelsOfWindowsSayHowNodesAreSelected: a zone may have the name of a group.
+func TestLabelsOfWindowsSayHowNodesAreSelected(t *testing.T) {
+	for node, want := range map[string]string{"slow": "slow", "{running: monkey}": "{running: monkey}", "[slow, fast]": "[slow, fast]", "{all-but: fast}": "{all-but: fast}"} {
+		s, err := Parse("test.yaml", []byte(windowCloud+"{jobs.started: {node: "+node+", max: 9}}\n"), seriesWords())
+		require.NoError(t, err, node)
+		require.Equal(t, "jobs.started{node: "+want+"}", s.Expect.Report[0].Label())
+	}
 }
 
 func TestBadWindows(t *testing.T) {

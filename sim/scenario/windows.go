@@ -36,7 +36,7 @@ type windowDoc struct {
 
 func (w *windowDoc) text() (text string) {
 	if w.Node != nil {
-		text += fmt.Sprintf("{node: %s}", w.Node.at.yaml())
+		text += fmt.Sprintf("{node: %s}", w.Node.source.yaml())
 	}
 	if w.After > 0 {
 		text += " after " + w.After.String()

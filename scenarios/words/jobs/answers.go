@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -326,6 +327,11 @@ func (c *answers) sweepEnds() {
 	c.sweeping, c.sweepingLogs, c.broken = map[string]patrickapi.Status{}, map[string]bool{}, ""
 }
 
+// whyNot says why no list of all jobs has come to its end.
+func (c *answers) whyNot() string {
+	return cmp.Or(c.why, c.broken, fmt.Sprintf("no audit has come to the end of the list; the one that goes on was told of %d jobs so far", len(c.sweeping)))
+}
+
 // Poll implements check.OnPoll.
 func (c *answers) Poll(v check.View) error {
 	c.jobPromises.Look(v)
@@ -340,7 +346,7 @@ func (c *answers) Settled(v check.View) error {
 		return err
 	}
 	if c.swept == nil {
-		return fmt.Errorf("nobody could list all jobs after healing: %s", c.why)
+		return fmt.Errorf("nobody could list all jobs after healing: %s", c.whyNot())
 	}
 	for _, id := range c.order {
 		j := c.jobs[id]
