@@ -22,10 +22,10 @@ const (
 	shortStory = 15
 	// explainWallMax is real time: a run that takes longer is not made again unasked.
 	explainWallMax = 30 * time.Second
-	// shortChain and wholeChain are how many lines a chain of causes has before its middle
-	// is folded: if nobody asked, and else.
+	// shortChain and longChain are how many lines a chain of causes has before its middle
+	// is folded: if nobody asked, and if nobody named the object. Else all are printed.
 	shortChain = 20
-	wholeChain = 200
+	longChain  = 60
 	// whatIfMax is up to how many faults a run is tried without each of them, the
 	// last ones.
 	whatIfMax = 12
@@ -74,7 +74,14 @@ func (e *explainer) tell(r *report.Result) error {
 		rows = 0
 	}
 	told := e.storyOf(trace, id, r)
-	told.writeAll(e.out, rows)
+	chainRows := 0
+	switch e.about {
+	case "":
+		chainRows = shortChain
+	case explainAuto:
+		chainRows = longChain
+	}
+	told.writeAll(e.out, rows, chainRows)
 	if failed && e.about != "" {
 		err = e.whatIf(r, dir, told.story.Nodes, told.story.LastFact())
 	}
@@ -133,14 +140,10 @@ func (e *explainer) storyOf(trace *explain.Trace, id string, r *report.Result) t
 	return t
 }
 
-// writeAll prints the story, at most rows lines of it, and what led to its end.
-func (t told) writeAll(out io.Writer, rows int) {
+// writeAll prints the story, at most rows lines of it, and what led to its end, at most chainRows; 0 is all.
+func (t told) writeAll(out io.Writer, rows, chainRows int) {
 	t.story.Write(out, rows)
 	if t.chain != nil {
-		chainRows := wholeChain
-		if rows > 0 {
-			chainRows = shortChain
-		}
 		t.chain.Write(out, chainRows)
 	}
 	t.story.WriteBeliefs(out)

@@ -121,7 +121,7 @@ func (e *explainer) pageRun(dir string, r *report.Result) (page.Run, *os.File, e
 	if run.Object = e.object(trace, r); run.Object != "" {
 		var text bytes.Buffer
 		e.out = &text
-		e.storyOf(trace, run.Object, r).writeAll(&text, 0)
+		e.storyOf(trace, run.Object, r).writeAll(&text, 0, longChain)
 		run.Story = text.String()
 	}
 	f, err := os.Open(e.traceFile(dir))

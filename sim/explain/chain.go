@@ -77,7 +77,7 @@ func (s *Story) ends(sentence string) (list []int) {
 	if len(list) > 0 {
 		return list
 	}
-	for _, word := range words.FindAllString(sentence, -1) {
+	for _, word := range nodeWords.FindAllString(sentence, -1) {
 		if i, found := last[word]; found && !slices.Contains(list, i) {
 			list = append(list, i)
 		}

@@ -31,7 +31,7 @@ func (c *Chain) inOrder() (list []*link) {
 }
 
 // Write prints the chain in order of time, at most rowsMax lines of it, the first and the
-// last ones. Each line has a number, and at its end those of the lines that it follows
+// last ones; 0 is all. Each line has a number, and at its end those of the lines that it follows
 // from, unless that is the one before it.
 func (c *Chain) Write(out io.Writer, rowsMax int) {
 	list := c.inOrder()
@@ -45,7 +45,7 @@ func (c *Chain) Write(out io.Writer, rowsMax int) {
 	fold := foldOf(len(list), rowsMax)
 	for i, l := range list {
 		if i == fold.from && fold.to > fold.from {
-			fmt.Fprintf(out, "  %4s ... %d lines (dreamland trace show has them)\n", "", fold.to-fold.from)
+			fmt.Fprintf(out, "  %4s ... %d lines of %d are left out (--explain=%s prints all)\n", "", fold.to-fold.from, len(list), c.story.Object)
 		}
 		if i >= fold.from && i < fold.to {
 			continue
@@ -62,7 +62,7 @@ func (c *Chain) Write(out io.Writer, rowsMax int) {
 type span struct{ from, to int }
 
 func foldOf(n, rowsMax int) span {
-	if n <= rowsMax {
+	if rowsMax == 0 || n <= rowsMax {
 		return span{}
 	}
 	return span{from: rowsMax / 3, to: n - (rowsMax - rowsMax/3)}
@@ -93,7 +93,7 @@ func (c *Chain) node(l *link) string {
 func (c *Chain) text(l *link) string {
 	if l.fact >= 0 {
 		line := &c.story.trace.lines[l.fact]
-		return strings.TrimRight(strings.TrimSpace(line.Service+" "+line.Name+" "+shorten(c.story.text(line)))+"  "+line.Source, " ")
+		return strings.TrimRight(strings.TrimSpace(line.Service+" "+line.Name+" "+c.story.text(line))+"  "+line.Source, " ")
 	}
 	if l.fault != "" {
 		return "FAULT " + l.fault
@@ -105,12 +105,24 @@ func (c *Chain) text(l *link) string {
 	if cause, found := c.story.trace.history.Event(e.Cause); found && e.Kind != tracefile.KindWorld && e.At-cause.At >= waitMin {
 		return fmt.Sprintf("%s, sent %s before", e.Says(), (e.At - cause.At).Round(time.Millisecond))
 	}
-	return e.Says()
+	return e.Says() + c.crashedBy(e)
 }
 
-func shorten(text string) string {
-	if len(text) > fieldsLenMax {
-		return text[:fieldsLenMax] + "..."
+// crashedBy names the failpoint that crashed the node that an event of the world keeps down, ""
+// for other events.
+func (c *Chain) crashedBy(e tracefile.Event) (text string) {
+	node, keeps := strings.CutPrefix(e.Name, "keep down ")
+	if !keeps || e.Kind != tracefile.KindWorld {
+		return ""
+	}
+	for i := range c.story.trace.lines {
+		l := &c.story.trace.lines[i]
+		if l.At > e.At {
+			break
+		}
+		if l.Kind == tracefile.KindFact && l.Name == failpointActs && l.Node == node {
+			text = ", which failpoint " + l.Get("point") + " has crashed"
+		}
 	}
 	return text
 }

@@ -26,6 +26,8 @@ type Story struct {
 	began      bool
 	begin, end time.Duration
 	trace      *Trace
+	// differ has for each field how many facts of the object have it, all with one value; -1 else.
+	differ map[string]int
 }
 
 // row is a line of the story; more is how many equal ones follow it, the last of them at last.
@@ -36,10 +38,16 @@ type row struct {
 	last  time.Duration
 }
 
-var words = regexp.MustCompile(`[\w-]{4,}`)
+var (
+	words = regexp.MustCompile(`[\w-]{4,}`)
+	// nodeWords are words that may be names of nodes: short ones with a digit, t-2, which no
+	// word of a sentence has.
+	nodeWords = regexp.MustCompile(`[\w-]{4,}|[\w-]*[0-9][\w-]*`)
+)
 
 // ObjectOf finds the object that sentences are about: the longest word that is the value of a
-// fact's field and no node, else a node. "" if there is none.
+// fact's field and no node, else the node that is named first. A number is no object, whatever
+// facts count. "" if there is none.
 func (t *Trace) ObjectOf(sentences ...string) string {
 	candidates := map[string]bool{}
 	for _, s := range sentences {
@@ -52,24 +60,27 @@ func (t *Trace) ObjectOf(sentences ...string) string {
 		l := &t.lines[i]
 		nodes[l.Node] = true
 		for _, f := range l.Fields {
-			if _, found := candidates[f.Value]; found && l.Kind == tracefile.KindFact {
+			if _, found := candidates[f.Value]; found && f.Text && l.Kind == tracefile.KindFact {
 				candidates[f.Value] = true
 			}
 		}
 	}
-	best, node := "", ""
+	best := ""
 	for _, w := range slices.Sorted(maps.Keys(candidates)) {
 		switch {
-		case nodes[w]:
-			node = w
-		case candidates[w] && strings.ContainsAny(w, "0123456789") && len(w) > len(best):
+		case candidates[w] && !nodes[w] && strings.ContainsAny(w, "0123456789") && len(w) > len(best):
 			best = w
 		}
 	}
-	if best == "" {
-		return node
+	if best != "" {
+		return best
 	}
-	return best
+	for _, w := range nodeWords.FindAllString(strings.Join(sentences, " "), -1) {
+		if nodes[w] {
+			return w
+		}
+	}
+	return ""
 }
 
 // IDs are what facts of the run are about, in order: nodes, and the values of fields that
@@ -110,14 +121,21 @@ func (t *Trace) Tell(object string, end time.Duration, faults []fault.Fault) *St
 		}
 		switch {
 		case s.about(l), l.Kind == tracefile.KindLog && slices.Contains(s.Nodes, l.Node),
-			l.Kind == tracefile.KindFact && l.Service == "node" && slices.Contains(s.Nodes, l.Node):
+			l.Kind == tracefile.KindFact && (l.Service == "node" || l.Name == failpointActs) && slices.Contains(s.Nodes, l.Node):
 			s.add(row{Line: *l})
 		case l.Kind == tracefile.KindWorld && (wanted[strings.TrimPrefix(l.Name, "end: ")] || l.Name == "heal everything"):
+			if !s.began { // forget tells them apart
+				s.rows = append(s.rows, row{Line: *l, fault: true})
+				continue
+			}
 			s.add(row{Line: *l, fault: true})
 		}
 	}
 	return s
 }
+
+// failpointActs is the fact that a failpoint does something on a node.
+const failpointActs = "failpoint"
 
 // Known reports whether a fact of the run names the object.
 func (s *Story) Known() bool { return s.began }
@@ -145,13 +163,23 @@ func (s *Story) meet() {
 	}
 }
 
-// forget drops faults that ended before the story begins.
+// forget drops faults that ended before the story begins: of equal ones the first.
 func (s *Story) forget() {
-	ended := func(r row) bool {
-		return slices.ContainsFunc(s.rows, func(o row) bool { return o.Name == "end: "+r.Name })
+	ended := map[string]int{}
+	for i := range s.rows {
+		if name, end := strings.CutPrefix(s.rows[i].Name, "end: "); end && s.rows[i].fault {
+			ended[name]++
+		}
 	}
 	s.rows = slices.DeleteFunc(s.rows, func(r row) bool {
-		return !r.fault && r.Name == "started" || r.fault && (strings.HasPrefix(r.Name, "end: ") || ended(r))
+		switch {
+		case !r.fault:
+			return r.Name == "started" || r.Name == failpointActs
+		case strings.HasPrefix(r.Name, "end: "):
+			return true
+		}
+		ended[r.Name]--
+		return ended[r.Name] >= 0
 	})
 }
 
@@ -202,7 +230,8 @@ const foldWithin = 12
 
 // text is the fields of a fact, without the object itself and durations of answers.
 func (s *Story) text(r *tracefile.Line) string {
-	var parts []string
+	var parts, same []string
+	long := 0
 	for _, f := range r.Fields {
 		if f.Value == s.Object || f.Value == "" || f.Name == "took" || r.Kind != tracefile.KindFact {
 			continue
@@ -214,12 +243,56 @@ func (s *Story) text(r *tracefile.Line) string {
 		if len(value) > valueLenMax { // ids differ at their ends
 			value = value[:valueLenMax/2] + "..." + value[len(value)-valueLenMax/2:]
 		}
-		parts = append(parts, f.Name+"="+value)
+		part := f.Name + "=" + value
+		parts, long = append(parts, part), long+len(part)+1
+		if s.never(f) {
+			same = append(same, part)
+		}
+	}
+	if long <= fieldsLenMax {
+		return strings.Join(parts, " ")
+	}
+	for _, part := range same { // what all facts of the object say alike says the least
+		if long > fieldsLenMax-len(" ...") {
+			parts, long = slices.DeleteFunc(parts, func(p string) bool { return p == part }), long-len(part)-1
+		}
+	}
+	if len(same) > 0 {
+		parts = append(parts, "...")
 	}
 	return strings.Join(parts, " ")
 }
 
-// valueLenMax bounds what is shown of a value, fieldsLenMax of all.
+// never reports whether a field never differs between the facts of the object, of which several
+// have it.
+func (s *Story) never(f tracefile.Field) bool {
+	if s.differ == nil {
+		s.differ = map[string]int{}
+		first := map[string]string{}
+		for i := range s.trace.lines {
+			if l := &s.trace.lines[i]; s.about(l) {
+				s.compare(l, first)
+			}
+		}
+	}
+	return s.differ[f.Name] > 1
+}
+
+// compare counts the facts that have a field; -1 is for one that differs.
+func (s *Story) compare(l *tracefile.Line, first map[string]string) {
+	for _, f := range l.Fields {
+		switch value, known := first[f.Name]; {
+		case known && value != f.Value:
+			s.differ[f.Name] = -1
+		case s.differ[f.Name] >= 0:
+			first[f.Name] = f.Value
+			s.differ[f.Name]++
+		}
+	}
+}
+
+// valueLenMax bounds what is shown of a value; with more than fieldsLenMax of all, fields in
+// which no facts differ are left out. Those that differ are always shown.
 const (
 	valueLenMax  = 24
 	fieldsLenMax = 110
@@ -270,11 +343,7 @@ func (r *row) write(out io.Writer, s *Story, width int) {
 		fmt.Fprintf(out, "  %-10s %-*s  FAULT %s\n", at, width, "", r.Name+r.again())
 		return
 	}
-	text := s.text(&r.Line)
-	if len(text) > fieldsLenMax {
-		text = text[:fieldsLenMax] + "..."
-	}
-	text = strings.TrimSpace(text + r.again())
+	text := strings.TrimSpace(s.text(&r.Line) + r.again())
 	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("  %-10s %-*s  %s  %s", at, width, r.Node, strings.TrimSpace(r.Service+" "+r.Name+" "+text), r.Source), " "))
 }
 

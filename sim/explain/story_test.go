@@ -158,3 +158,74 @@ func TestReadRefusesWhatIsNoTrace(t *testing.T) {
 	_, err := Read(strings.NewReader("{\"t\":1,\"k\":\"fact\",\"n\":\n"))
 	require.ErrorContains(t, err, "line 1 of the trace")
 }
+
+// shopOf is a trace with more lines.
+func shopOf(t *testing.T, lines ...string) *Trace {
+	t.Helper()
+	tr, err := Read(strings.NewReader(`{"t":0,"k":"trace","version":1,"scenario":"shop","seed":1}` + "\n" + strings.Join(lines, "\n") + "\n"))
+	require.NoError(t, err)
+	return tr
+}
+
+func TestNumbersAreNoObjectsAndShortNamesOfNodesAre(t *testing.T) {
+	tr := shopOf(t,
+		`{"t":1,"k":"fact","n":"hoarder-1","s":"hoarder","f":"full","v":{"capacity":2097152},"x":{"id":0}}`,
+		`{"t":2,"k":"fact","n":"t-2","s":"toy","f":"set","v":{"v":13},"x":{"id":0}}`)
+	require.Equal(t, "hoarder-1", tr.ObjectOf("capacity: hoarder-1 holds 2239558 bytes of 2097152"))
+	require.Equal(t, "t-2", tr.ObjectOf("kept: at 13s: t-2 lost 1"))
+	var out strings.Builder
+	tr.Tell("t-2", time.Minute, nil).Chain("kept: at 13s: t-2 lost 1").Write(&out, 0)
+	require.Contains(t, out.String(), "t-2  toy set v=13")
+}
+
+// TestWhatDiffersIsNeverCut: of a long line those fields go in which all facts are alike.
+func TestWhatDiffersIsNeverCut(t *testing.T) {
+	long := `"project":"hello-hello-hello","branch":"main-main-main-main","holder":"client-client-client","tree":"t0123456789012345","attempt":1,"commit":"c-17"`
+	tr := shopOf(t,
+		`{"t":1,"k":"fact","n":"core-1","s":"tns","f":"published","v":{`+long+`,"copies":1},"x":{"id":0}}`,
+		`{"t":2,"k":"fact","n":"core-2","s":"tns","f":"published","v":{`+long+`,"copies":2},"x":{"id":0}}`)
+	var out strings.Builder
+	tr.Tell("c-17", time.Minute, nil).Write(&out, 0)
+	require.Contains(t, out.String(), "attempt=1 copies=1 ...\n")
+	require.Contains(t, out.String(), "attempt=1 copies=2 ...\n")
+	require.NotContains(t, out.String(), "hello-hello")
+}
+
+// TestFailpointsOfAllNodes: of faults of one name that come again and again the one that is on
+// when the story begins belongs to it, what it did, and which one crashed a node.
+func TestFailpointsOfAllNodes(t *testing.T) {
+	planted := fault.Failpoint{Point: "shop/sell", Times: 1}
+	world := func(at, id, cause int, what string) string {
+		return fmt.Sprintf(`{"t":%d000000000,"k":"world","l":"%s","a":%d,"b":0,"x":{"id":%d,"cause":%d}}`, at, what, id, id, cause)
+	}
+	tr := shopOf(t,
+		world(1, 1, 0, planted.String()), world(2, 2, 0, "end: "+planted.String()), world(3, 3, 0, planted.String()),
+		`{"t":4000000000,"k":"fact","n":"core-1","s":"shop","f":"sold","v":{"order":"o-17"},"x":{"id":3}}`,
+		`{"t":5000000000,"k":"fact","n":"core-1","s":"node","f":"failpoint","v":{"point":"shop/sell"},"x":{"id":3}}`,
+		world(5, 4, 3, "keep down core-1"),
+		`{"t":6000000000,"k":"fact","n":"core-1","s":"shop","f":"lost","v":{"order":"o-17"},"x":{"id":4}}`)
+	s := tr.Tell("o-17", time.Minute, []fault.Fault{planted})
+	var out strings.Builder
+	s.Write(&out, 0)
+	require.Contains(t, out.String(), "  3s                 FAULT "+planted.String()+"\n")
+	require.NotContains(t, out.String(), "  1s")
+	require.Contains(t, out.String(), "core-1  node failpoint point=shop/sell\n")
+	out.Reset()
+	s.Chain("o-17 is lost").Write(&out, 0)
+	require.Contains(t, out.String(), "WORLD keep down core-1, which failpoint shop/sell has crashed\n")
+}
+
+func TestLongChainsAreFolded(t *testing.T) {
+	var lines []string
+	for i := range 90 {
+		lines = append(lines, fmt.Sprintf(`{"t":%d000000000,"k":"fact","n":"core-1","s":"shop","f":"asked","v":{"order":"o-17","n":%d},"x":{"id":0}}`, i+1, i))
+	}
+	c := shopOf(t, lines...).Tell("o-17", time.Hour, nil).Chain("o-17 is lost")
+	var out strings.Builder
+	c.Write(&out, 30)
+	require.Contains(t, out.String(), " ... 60 lines of 90 are left out (--explain=o-17 prints all)\n")
+	require.Equal(t, 32, strings.Count(out.String(), "\n"))
+	out.Reset()
+	c.Write(&out, 0)
+	require.Equal(t, 91, strings.Count(out.String(), "\n"))
+}
