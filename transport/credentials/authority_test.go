@@ -2,6 +2,8 @@ package credentials_test
 
 import (
 	"context"
+	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -272,5 +274,24 @@ func TestAnIssuerFalls(t *testing.T) {
 		require.Len(t, server.authority.Revocations(), 1)
 		refused(t, monkey.call(server, "t/monkey"), "revoked")
 		require.ErrorIs(t, monkey.authority.SetOwn(membership.Presented{Certificate: issuer}), membership.ErrSubject)
+	})
+}
+
+// A stranger may show rotations, too: of many it is only so many that are looked at, and none
+// by a key that no rotation has brought has its signature looked at.
+func TestRotationsThatCountForNothing(t *testing.T) {
+	run(t, func(w *world) {
+		n := w.node("n")
+		rotation := membership.Rotate(cloudKey, membership.Rotation{Cloud: cloud, To: laterKey.Peer(), Until: math.MaxInt64})
+		forged := rotation
+		forged.By = laterKey.Peer()
+		require.ErrorIs(t, membership.NewTrust(cloud, cloudKey.Peer()).Apply(forged), membership.ErrNotTrusted, "not for its signature")
+		list := slices.Repeat([]membership.Signed{forged}, membership.RotationsMax)
+		news, err := n.authority.Rotate(append(list, rotation)...)
+		require.ErrorIs(t, err, membership.ErrNotTrusted)
+		require.False(t, news, "beyond the bound")
+		news, err = n.authority.Rotate(append(list[1:], rotation)...)
+		require.Error(t, err)
+		require.True(t, news)
 	})
 }

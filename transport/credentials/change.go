@@ -3,7 +3,9 @@ package credentials
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/taucloud/tau/transport"
@@ -105,20 +107,28 @@ func (a *Authority) Revoke(list ...membership.Revoking) (news []membership.Revok
 }
 
 // Rotate takes over rotations of the cloud key, in any order, and reports whether any is
-// news. The error is that of the last one that is none.
+// news. The error is that of the last one that is none. It looks at RotationsMax of them, and at the
+// signature of each once: strangers show some, too.
 func (a *Authority) Rotate(list ...membership.Signed) (news bool, err error) {
 	a.mu.Lock()
 	before := len(a.trust.Rotations())
-	for range list { // each further round takes those that follow from the one before
-		err = nil
-		for _, r := range list {
-			if failed := a.trust.Apply(r); failed != nil {
+	left := slices.Clone(list[:min(len(list), membership.RotationsMax)])
+	for more := true; more; { // each further round takes those that follow from the one before
+		more = false
+		left = slices.DeleteFunc(left, func(r membership.Signed) bool {
+			failed := a.trust.Apply(r)
+			if errors.Is(failed, membership.ErrNotTrusted) {
+				return false // perhaps by a key that another one brings
+			}
+			if failed != nil {
 				err = failed
 			}
-		}
-		if err == nil {
-			break
-		}
+			more = true
+			return true
+		})
+	}
+	if len(left) > 0 {
+		err = membership.ErrNotTrusted
 	}
 	changed := false
 	if news = len(a.trust.Rotations()) > before; news {

@@ -14,6 +14,9 @@ import (
 // keysMax bounds how many keys a cloud may have had whose signatures still count.
 const keysMax = 16
 
+// RotationsMax is how many rotations can count, one after the other.
+const RotationsMax = keysMax - 1
+
 // Trust is what a node believes without proof: the name of its cloud and its key.
 // Rotations add keys and end others. The zero value trusts nobody.
 type Trust struct {
@@ -51,20 +54,22 @@ func Rotate(key transport.Identity, r Rotation) Signed { return sign(key, forRot
 // because it was stolen must not replace its successor. People have to look.
 var ErrConflict = errors.New("membership: the key was replaced by another one already")
 
-// Apply takes a rotation over. It may come late and more than once.
+// Apply takes a rotation over. It may come late and more than once. Signatures, which are
+// what costs, are looked at only of those that a key of the cloud is said to have signed.
 func (t *Trust) Apply(s Signed) error {
+	at := slices.IndexFunc(t.keys, func(a anchor) bool { return a.key == s.By })
+	if at < 0 {
+		return ErrNotTrusted
+	}
 	var r Rotation
 	if err := s.open(forRotation, &r); err != nil {
 		return err
 	}
-	at := slices.IndexFunc(t.keys, func(a anchor) bool { return a.key == s.By })
 	switch {
 	case r.Cloud != t.Cloud:
 		return fmt.Errorf("%w: %q", ErrOtherCloud, r.Cloud)
 	case r.To.IsZero() || r.Until < 0:
 		return fmt.Errorf("%w: a rotation to no key, or to before 1970", ErrMalformed)
-	case at < 0:
-		return ErrNotTrusted
 	case t.keys[at].rotation.Body != nil && bytes.Equal(t.keys[at].rotation.Body, s.Body):
 		return nil
 	case t.keys[at].rotation.Body != nil:
