@@ -90,15 +90,20 @@ func (d *discovery) Leave(ctx context.Context) error {
 		return nil
 	}
 	said := d.members.Leave()
-	seers := d.seers()
 	done := 0
-	err := clock.First(ctx, d.env.Loop, len(seers), 1, func(ctx context.Context, i int) error {
-		_, err := announceAt.Call(ctx, d.env.Wire, seers[i], announceRequest{Said: said})
-		if err == nil {
-			done++
+	var err error
+	for few := range slices.Chunk(d.others(), announcedMax) {
+		err = clock.First(ctx, d.env.Loop, len(few), 1, func(ctx context.Context, i int) error {
+			_, err := announceAt.Call(ctx, d.env.Wire, few[i], announceRequest{Said: said})
+			if err == nil {
+				done++
+			}
+			return err
+		})
+		if err == nil || ctx.Err() != nil {
+			break
 		}
-		return err
-	})
+	}
 	d.env.Observe("left", node.F("told", done))
 	return err
 }
@@ -179,6 +184,12 @@ func (d *discovery) seers() []transport.Peer {
 	all, _ := d.env.Wire.Directory().Lookup(seerapi.Service)
 	list := ranked(d.env.Self, all)
 	return list[:min(len(list), announcedMax)]
+}
+
+// others are all seers but this node, in the order in which it tells them: its own goes with it.
+func (d *discovery) others() []transport.Peer {
+	all, _ := d.env.Wire.Directory().Lookup(seerapi.Service)
+	return slices.DeleteFunc(slices.Clone(ranked(d.env.Self, all)), func(p transport.Peer) bool { return p == d.env.Self })
 }
 
 // announce tells seers what they have not heard yet of this node.

@@ -68,6 +68,7 @@ func (s *Service) Start(context.Context) error {
 		return err
 	}
 	s.began = s.env.Loop.Elapsed()
+	s.lookedAt = s.began
 	s.life = newLife(s.env)
 	s.lastTurn = s.env.Loop.Elapsed()
 	s.wokeAt = s.lastTurn
