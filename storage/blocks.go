@@ -54,6 +54,11 @@ type Blocks interface {
 	// Verify reads the whole DAG at root from the disk and checks every block
 	// against its CID; a corrupted block is removed and reported as ErrNotFound.
 	Verify(ctx context.Context, root CID) error
+	// Digest does what Verify does and returns the SHA-256 of salt and of all blocks of the DAG, each
+	// once, in the order of their CIDs: the CID, the length as 8 bytes, the content. It is the same
+	// wherever the whole DAG is, and with a salt that was not known before only there. One block at a
+	// time is in memory.
+	Digest(ctx context.Context, root CID, salt []byte) ([]byte, error)
 
 	// Roots lists the roots that were added or fetched by this owner and not removed,
 	// in order. It reads memory, and cannot fail.

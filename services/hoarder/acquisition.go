@@ -102,7 +102,7 @@ func (s *Service) candidates(it *item) []transport.Peer {
 }
 
 func (s *Service) canHold(m *member, it *item, size int64) bool {
-	return m.lives() && m.hasRoom(size) && !it.claimed(m.peer)
+	return m.keeps() && m.hasRoom(size) && !it.claimed(m.peer)
 }
 
 // stopCompeting ends this hoarder's part, unless a transfer runs.

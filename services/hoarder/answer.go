@@ -14,7 +14,7 @@ import (
 // locate lists the live claimants of an item.
 func (s *Service) locate(_ context.Context, _ transport.Peer, req hoarderapi.RootRequest) (resp hoarderapi.LocateResponse, err error) {
 	if it := s.index.items[req.Root]; it != nil {
-		resp.Holders = rendezvous.Rank(req.Root, it.claimants((*member).lives))
+		resp.Holders = rendezvous.Rank(req.Root, it.claimants((*member).keeps))
 	}
 	if len(resp.Holders) == 0 {
 		err = transport.New(transport.NotFound, hoarderapi.Locate.Name, "nobody claims it")
@@ -28,28 +28,35 @@ func (s *Service) database(_ context.Context, _ transport.Peer, req hoarderapi.D
 		return resp, transport.New(transport.NotFound, hoarderapi.NewestSnapshot.Name, "no such database")
 	}
 	resp.Root, resp.Version = it.root, version
-	resp.Holders = rendezvous.Rank(it.root, it.claimants((*member).lives))
+	resp.Holders = rendezvous.Rank(it.root, it.claimants((*member).keeps))
 	return resp, nil
 }
 
-// have confirms a copy after reading it, and promises to keep it. The promise is made before the
+// have confirms and proves a copy after reading it, and promises to keep it. The promise is made before the
 // copy is read, so that it covers the reading, and to hoarders only.
 func (s *Service) have(ctx context.Context, from transport.Peer, req hoarderapi.HaveRequest) (resp hoarderapi.HaveResponse, err error) {
 	c, err := cid.Decode(req.Root)
 	if err != nil {
 		return resp, transport.New(transport.Invalid, hoarderapi.Have.Name, "root is not a CID")
 	}
+	if !validNonce(req.Nonce) {
+		return resp, transport.New(transport.Invalid, hoarderapi.Have.Name, "a nonce has 32 bytes")
+	}
 	if !s.holdings.holds(req.Root) || s.holdings.mending[req.Root] {
 		return resp, nil
 	}
 	promised := req.Promise && s.roster.listed(from) && s.holdings.promise(req.Root, s.env.Loop.Elapsed())
-	if err := s.env.Blocks.Verify(ctx, c); err != nil {
+	proof, err := s.prove(ctx, c, req.Nonce)
+	if err != nil {
 		if ctx.Err() == nil {
 			s.mendSoon(req.Root)
 		}
 		return resp, nil
 	}
 	resp.Has = s.holdings.holds(req.Root)
+	if resp.Has {
+		resp.Proof = proof
+	}
 	if promised && resp.Has {
 		resp.Promise = s.holdings.lease
 	}

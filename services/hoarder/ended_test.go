@@ -1,6 +1,7 @@
 package hoarder
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -268,9 +269,9 @@ func TestNobodyIsAskedInVain(t *testing.T) {
 	pinned(t, func(ctx context.Context, w *town, s *Service, root string) {
 		asked := 0
 		holder := w.Add("holder", node.Configured{Spec: nodetest.Part("holder", func(env node.Env) {
-			hoarderapi.Have.Serve(env.Wire, func(context.Context, transport.Peer, hoarderapi.HaveRequest) (hoarderapi.HaveResponse, error) {
+			hoarderapi.Have.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req hoarderapi.HaveRequest) (hoarderapi.HaveResponse, error) {
 				asked++
-				return hoarderapi.HaveResponse{Has: true, Promise: time.Hour}, nil
+				return hoarderapi.HaveResponse{Has: true, Promise: time.Hour, Proof: proofOf(ctx, env, bytes.Repeat([]byte{1}, 500), req.Nonce)}, nil
 			})
 		})}).Start().Peer()
 		require.Zero(t, s.confirm(ctx, root, []transport.Peer{holder}, 2))

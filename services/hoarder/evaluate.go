@@ -117,7 +117,7 @@ func (s *Service) situation(it *item) situation {
 func (s *Service) ahead(it *item) int {
 	n, order := 0, rendezvous.Of(it.root)
 	for _, c := range it.claims {
-		if c.by.lives() && c.by.peer != s.env.Self && order.Better(c.by.peer, s.env.Self) {
+		if c.by.keeps() && c.by.peer != s.env.Self && order.Better(c.by.peer, s.env.Self) {
 			n++
 		}
 	}

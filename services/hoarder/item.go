@@ -243,13 +243,13 @@ func (it *item) claimed(p transport.Peer) bool {
 	return found
 }
 
-// copies counts the claims that are believed, and those of members that live.
+// copies counts the claims that are believed, and those of them of members that live.
 func (it *item) copies() (counted, live int) {
 	for _, c := range it.claims {
 		if c.by.counts() {
 			counted++
 		}
-		if c.by.lives() {
+		if c.by.keeps() {
 			live++
 		}
 	}

@@ -1,6 +1,7 @@
 package hoarder
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"time"
@@ -91,16 +92,17 @@ func TestConfirmationsAgeFromTheQuestion(t *testing.T) {
 		t.Run(c.after.String(), func(t *testing.T) {
 			inTown(t, 1, func(s *Settings) { s.PromiseLease, s.SurplusMax, s.SurplusGrace = lease, 9, time.Hour }, func(w *town) {
 				time.Sleep(5 * time.Second)
-				self, asked := w.hoarders[0], 0
+				self, asked, stored := w.hoarders[0], 0, byte(0)
 				other := w.Add("holder", node.Configured{Spec: nodetest.Part("holder", func(env node.Env) {
 					hoarderapi.Have.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req hoarderapi.HaveRequest) (hoarderapi.HaveResponse, error) {
 						asked++
-						return hoarderapi.HaveResponse{Has: true, Promise: lease}, clock.Sleep(ctx, env.Loop, c.after)
+						return hoarderapi.HaveResponse{Has: true, Promise: lease, Proof: proofOf(ctx, env, bytes.Repeat([]byte{stored}, 500), req.Nonce)}, clock.Sleep(ctx, env.Loop, c.after)
 					})
 				})}).Start()
-				root := w.store(500, 0)
-				for of := byte(1); !rendezvous.Of(root).Better(other.Peer(), self.Peer()); of++ {
-					root = w.store(500, of)
+				root := w.store(500, stored)
+				for !rendezvous.Of(root).Better(other.Peer(), self.Peer()) {
+					stored++
+					root = w.store(500, stored)
 				}
 				req := asset(root, "me")
 				req.Target = 1

@@ -88,7 +88,15 @@ func (s *Service) pinCopy(ctx context.Context, from transport.Peer, req hoardera
 	if err := s.sync(ctx); err != nil {
 		return resp, err
 	}
-	return hoarderapi.PinResponse{Holder: s.env.Self, Bytes: s.holdings.held[req.Root], Copies: 1, Records: 1}, nil
+	c, err := cid.Decode(req.Root)
+	if err != nil {
+		return resp, err
+	}
+	proof, err := s.prove(ctx, c, req.Nonce)
+	if err != nil {
+		return resp, err
+	}
+	return hoarderapi.PinResponse{Holder: s.env.Self, Bytes: s.holdings.held[req.Root], Copies: 1, Records: 1, Proof: proof}, nil
 }
 
 // keep makes this hoarder a holder of the item to be pinned and writes the pin.
@@ -129,7 +137,7 @@ func (s *Service) makeSure(ctx context.Context, req *hoarderapi.PinRequest, hold
 
 // passOn asks another hoarder for a second copy, one that claims the item or else the best-ranked
 // with room, and returns the number of further copies. A claim alone does not count: only a hoarder
-// that confirms, knowing the pin, is counted. It returns an error if one of them knows that the
+// that confirms, knowing the pin, and proves its copy is counted. It returns an error if one of them knows that the
 // owner has withdrawn the pin. first is how long the first copy took.
 func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderapi.PinRequest, first time.Duration) (copies int, err error) {
 	if req.Target < 2 {
@@ -138,19 +146,28 @@ func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderap
 	it := s.index.get(req.Root)
 	req.Holders = append([]transport.Peer{from}, req.Holders...)
 	req.Holders = req.Holders[:min(len(req.Holders), hoarderapi.HoldersMax)]
-	for _, p := range s.passOnTo(it) {
+	to := s.passOnTo(it)
+	if len(to) == 0 {
+		return 0, nil
+	}
+	ch, err := s.challenge(ctx, req.Root)
+	if err != nil || ch.digest == nil {
+		return 0, nil // the copy here is bad or gone: the answer will say so
+	}
+	req.Nonce = ch.nonce
+	for _, p := range to {
 		left, bounded := clock.Remaining(ctx)
 		limit := passOnTime(s.holdings.held[req.Root], first, left, bounded)
 		if limit <= 0 {
 			break
 		}
 		callCtx, cancel := clock.WithTimeout(ctx, s.env.Loop, limit)
-		_, err := pinCopy.Call(callCtx, s.env.Wire, p, req)
+		resp, err := pinCopy.Call(callCtx, s.env.Wire, p, req)
 		cancel()
-		switch transport.KindOf(err) {
-		case 0:
+		switch {
+		case err == nil && s.proved(ch, req.Root, p, resp.Proof):
 			return 1, nil
-		case transport.Conflict:
+		case transport.KindOf(err) == transport.Conflict:
 			return 0, err
 		}
 	}
@@ -161,10 +178,10 @@ func (s *Service) passOn(ctx context.Context, from transport.Peer, req hoarderap
 // have room, each group in its order, and last one that is believed missing, since that belief may
 // be outdated and does not justify a pin with one copy.
 func (s *Service) passOnTo(it *item) (list []transport.Peer) {
-	list = append(rendezvous.Rank(it.root, it.claimants((*member).lives)), rendezvous.Rank(it.root, s.candidates(it))...)
+	list = append(rendezvous.Rank(it.root, it.claimants((*member).keeps)), rendezvous.Rank(it.root, s.candidates(it))...)
 	var missing []transport.Peer
 	for _, m := range s.roster.all {
-		if !m.lives() {
+		if !m.lives() && !m.liar {
 			missing = append(missing, m.peer)
 		}
 	}
@@ -212,6 +229,8 @@ func validatePin(req *hoarderapi.PinRequest, settings Settings) error {
 		return invalid("for out of bounds")
 	case req.Size < 0 || req.Size > settings.ItemSizeMax:
 		return invalid("size out of bounds")
+	case !validNonce(req.Nonce):
+		return invalid("a nonce has 32 bytes")
 	}
 	req.Demand = max(1, req.Demand)
 	return nil

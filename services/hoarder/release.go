@@ -151,7 +151,7 @@ func (s *Service) guarantors(it *item, act action) (what string, need int, other
 	case release:
 		need = it.target
 	}
-	for _, p := range rendezvous.Rank(what, s.index.get(what).claimants((*member).lives)) {
+	for _, p := range rendezvous.Rank(what, s.index.get(what).claimants((*member).keeps)) {
 		if p != s.env.Self && (act == supersede || rendezvous.Of(what).Better(p, s.env.Self)) && len(others) < need+confirmSpare {
 			others = append(others, p)
 		}
@@ -173,21 +173,28 @@ func (s *Service) supersededAt(newest *item) int {
 }
 
 // confirm asks holders whether they really hold an item and promise to keep it;
-// it returns how many did, as soon as that is enough.
+// it returns how many did and proved it, as soon as that is enough.
 func (s *Service) confirm(ctx context.Context, root string, others []transport.Peer, need int) int {
 	if need <= 0 || len(others) < need {
+		return 0
+	}
+	ch, err := s.challenge(ctx, root)
+	if err != nil {
 		return 0
 	}
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, confirmTimeout)
 	defer cancel()
 	confirmed := 0
 	_ = clock.First(ctx, s.env.Loop, len(others), need, func(ctx context.Context, i int) error {
-		resp, err := hoarderapi.Have.Call(ctx, s.env.Wire, others[i], hoarderapi.HaveRequest{Root: root, Promise: true})
+		resp, err := hoarderapi.Have.Call(ctx, s.env.Wire, others[i], hoarderapi.HaveRequest{Root: root, Promise: true, Nonce: ch.nonce})
 		if err != nil {
 			return err
 		}
 		if !resp.Has || resp.Promise < s.settings.PromiseLease {
 			return transport.New(transport.NotFound, hoarderapi.Have.Name, "not held, or not for long")
+		}
+		if !s.proved(ch, root, others[i], resp.Proof) {
+			return transport.New(transport.NotFound, hoarderapi.Have.Name, "not proved")
 		}
 		confirmed++
 		return nil

@@ -24,7 +24,9 @@ type member struct {
 	// missing since at; otherwise it has lived since at. given: it has been missing
 	// for longer than the grace, and is given up.
 	missing, given bool
-	at             time.Duration
+	// liar: it has said that it holds what it could not prove.
+	liar bool
+	at   time.Duration
 	// free is the room that it has announced, if said.
 	free int64
 	said bool
@@ -137,7 +139,10 @@ func (r *roster) giveUp(now time.Duration) []transport.Peer {
 func (m *member) lives() bool { return !m.missing }
 
 // counts reports whether a member's copies still count.
-func (m *member) counts() bool { return !m.given }
+func (m *member) counts() bool { return !m.given && !m.liar }
+
+// keeps reports whether a member lives and is believed to hold what it claims.
+func (m *member) keeps() bool { return m.lives() && !m.liar }
 
 // hasRoom reports whether a member may have room for as many bytes.
 func (m *member) hasRoom(bytes int64) bool { return !m.said || m.free >= bytes }

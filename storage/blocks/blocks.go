@@ -129,6 +129,23 @@ func (b *Store) Verify(ctx context.Context, root storage.CID) error {
 	return b.heavy(ctx, size, func() error { return b.store.verify(root) })
 }
 
+// Digest implements storage.Blocks.
+func (b *Store) Digest(ctx context.Context, root storage.CID, salt []byte) (sum []byte, err error) {
+	size, err := b.store.size(root)
+	if err != nil {
+		return nil, err
+	}
+	salt = bytes.Clone(salt) // it may be read outside of the turn
+	err = b.heavy(ctx, size, func() (err error) {
+		sum, err = b.store.digest(root, salt)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sum, nil
+}
+
 // heavy runs f, outside of the turn if it has much to hash.
 func (b *Store) heavy(ctx context.Context, size int64, f func() error) error {
 	if size < offloadSizeMin {

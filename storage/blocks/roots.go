@@ -2,6 +2,8 @@ package blocks
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -187,10 +189,39 @@ func (s *blockStore) verify(root storage.CID) error {
 	if err != nil {
 		return err
 	}
+	return s.verifyEach(root, members, func(storage.CID, []byte) {})
+}
+
+// digest is the SHA-256 of salt and of all blocks, in the order of their CIDs: the order of the list
+// is another one where the DAG was made than where it was fetched.
+func (s *blockStore) digest(root storage.CID, salt []byte) ([]byte, error) {
+	members, err := s.members(root)
+	if err != nil {
+		return nil, err
+	}
+	members = slices.SortedFunc(slices.Values(members), storage.CompareCIDs)
+	h := sha256.New()
+	h.Write(salt)
+	err = s.verifyEach(root, members, func(c storage.CID, raw []byte) {
+		h.Write(c.Bytes())
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(raw))))
+		h.Write(raw)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h.Sum(nil), nil
+}
+
+// verifyEach reads and verifies blocks of a DAG and calls f with each that is sound. Others are
+// discarded.
+func (s *blockStore) verifyEach(root storage.CID, members []storage.CID, f func(c storage.CID, raw []byte)) error {
 	var lost error
 	for _, c := range members {
-		_, err := s.verifiedBlock(c)
+		raw, err := s.verifiedBlock(c)
 		switch {
+		case err == nil:
+			f(c, raw)
 		case errors.Is(err, storage.ErrCorrupt), errors.Is(err, storage.ErrNotFound):
 			s.discard(c)
 			lost = fmt.Errorf("%w: block %s of %s was corrupt", storage.ErrNotFound, c, root)

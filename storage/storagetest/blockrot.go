@@ -87,6 +87,8 @@ func partsAreNotTheWhole(s *suite, which func(key string) bool) {
 			assert.GreaterOrEqual(s, s.diskSize(0), before-1, "sound blocks were removed")
 			s.Do(0, func(ctx context.Context) {
 				assert.ErrorIs(s, b.Verify(ctx, root), storage.ErrNotFound)
+				_, err := b.Digest(ctx, root, nil)
+				assert.ErrorIs(s, err, storage.ErrNotFound)
 				has, err := b.Has(root)
 				assert.NoError(s, err)
 				assert.False(s, has)

@@ -132,6 +132,21 @@ func blocksAreFetched(s *suite) {
 		assert.NoError(s, b2.Fetch(ctx, root, nil, big), "it is here")
 	})
 	s.reads(2, b2, root, data)
+	// Where it was made and where it was fetched, though their lists of blocks differ.
+	sum := s.digest(0, b0, root, "salt")
+	assert.Len(s, sum, 32)
+	assert.Equal(s, sum, s.digest(2, b2, root, "salt"))
+	assert.NotEqual(s, sum, s.digest(0, b0, root, "other salt"))
+	assert.NotEqual(s, sum, s.digest(0, b0, s.add(0, b0, data[1:]), "salt"))
+}
+
+func (s *suite) digest(i int, b *blocks.Store, root storage.CID, salt string) (sum []byte) {
+	s.Do(i, func(ctx context.Context) {
+		var err error
+		sum, err = b.Digest(ctx, root, []byte(salt))
+		assert.NoError(s, err)
+	})
+	return sum
 }
 
 func fetchOfNothing(s *suite) {
@@ -149,6 +164,8 @@ func fetchOfNothing(s *suite) {
 		_, err = b1.Size(root)
 		assert.ErrorIs(s, err, storage.ErrNotFound)
 		assert.ErrorIs(s, b1.Verify(ctx, root), storage.ErrNotFound)
+		_, err = b1.Digest(ctx, root, nil)
+		assert.ErrorIs(s, err, storage.ErrNotFound)
 		assert.NoError(s, b1.Remove(root))
 	})
 	assert.Zero(s, s.diskSize(1))

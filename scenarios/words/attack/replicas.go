@@ -2,11 +2,13 @@ package attack
 
 import (
 	"context"
+	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
@@ -62,7 +64,7 @@ func (a *one) deleteFrom(ctx context.Context, service string) {
 const claimFor = time.Minute
 
 // claimCopies joins the store of hoarders, as the attacker may, claims each item that is pinned and
-// says yes to whoever asks.
+// says yes to whoever asks, with a proof that is made up.
 func claimCopies(ctx context.Context, a *one) error {
 	if !a.Pretends(hoarderapi.Service) {
 		return nil
@@ -70,11 +72,11 @@ func claimCopies(ctx context.Context, a *one) error {
 	env := a.Env(hoarderapi.Service)
 	if a.n == 0 {
 		hoarderapi.Have.Serve(env.Wire, func(context.Context, transport.Peer, hoarderapi.HaveRequest) (hoarderapi.HaveResponse, error) {
-			return hoarderapi.HaveResponse{Has: true, Promise: time.Hour}, nil
+			return hoarderapi.HaveResponse{Has: true, Promise: time.Hour, Proof: madeUp(env)}, nil
 		})
 		transport.Method[hoarderapi.PinRequest, hoarderapi.PinResponse]{Name: "hoarder/pin-copy", Rule: hoarderapi.Have.Rule}.Serve(env.Wire,
 			func(_ context.Context, _ transport.Peer, req hoarderapi.PinRequest) (hoarderapi.PinResponse, error) {
-				return hoarderapi.PinResponse{Holder: env.Self, Bytes: req.Size, Copies: 1, Records: 1}, nil
+				return hoarderapi.PinResponse{Holder: env.Self, Bytes: req.Size, Copies: 1, Records: 1, Proof: madeUp(env)}, nil
 			})
 	}
 	store, err := env.OpenReplicated(ctx, "main", storage.DefaultHistory())
@@ -91,6 +93,14 @@ func claimCopies(ctx context.Context, a *one) error {
 		}
 	}
 	return nil
+}
+
+// madeUp is a proof of what the attacker has not.
+func madeUp(env node.Env) (proof []byte) {
+	for range 4 {
+		proof = binary.BigEndian.AppendUint64(proof, env.Rand.Uint64())
+	}
+	return proof
 }
 
 // falseClaims claims all items that are not claimed yet.

@@ -291,8 +291,12 @@ func (c *contentIntact) Settled(v check.View) error {
 	}
 	up := hoarders(v)
 	for _, n := range check.Expected(v, hoarderapi.Service) {
+		h, runs := up[n.Name]
+		if !runs {
+			continue // a bad member, which is known for a service that it does not run; others are missing above
+		}
 		held := heldOnDisk(n)
-		said := up[n.Name].Held()
+		said := h.Held()
 		lacks := func(root string) bool { return !slices.Contains(said, root) }
 		if len(held) < len(said) && !slices.ContainsFunc(held, lacks) && c.disks.unread(n) {
 			said = held

@@ -31,6 +31,8 @@ const (
 	OwnersMax = 1024
 	// OwnedPage is how many pins one answer to Owned or Owners lists at most.
 	OwnedPage = 256
+	// NonceLen is the length of a nonce in bytes.
+	NonceLen = 32
 )
 
 // Forever is the Seq of an Unpin that no later pin of the same owner undoes: for owners that pin
@@ -70,6 +72,8 @@ type PinRequest struct {
 	// Version orders a database's snapshots: when a newer one has its copies, the older ones are
 	// dropped. 0 for an asset.
 	Version uint64
+	// Nonce is for a second copy, which one hoarder asks another for: see HaveRequest.Nonce.
+	Nonce []byte
 }
 
 // PinResponse says what is durable.
@@ -83,6 +87,8 @@ type PinResponse struct {
 	Copies int
 	// Records is the same for the pin itself.
 	Records int
+	// Proof is that of the second copy, if there was a nonce.
+	Proof []byte
 }
 
 // RootRequest names an item.
@@ -154,6 +160,9 @@ type Done struct{}
 type HaveRequest struct {
 	Root    string
 	Promise bool
+	// Nonce is NonceLen random bytes, never used before: who answers proves its copy with them. Empty:
+	// no proof is asked for.
+	Nonce []byte
 }
 
 // HaveResponse is given after every block was read and verified.
@@ -161,6 +170,8 @@ type HaveResponse struct {
 	Has bool
 	// Promise runs from when the request was received. Zero: none was given.
 	Promise time.Duration
+	// Proof is made of the nonce, the content and the answering hoarder's own name.
+	Proof []byte
 }
 
 // StatusResponse is a hoarder's status.
