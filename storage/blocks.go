@@ -46,8 +46,12 @@ type Blocks interface {
 	// only one leaf is in memory. It keeps the DAG from being removed until it is closed.
 	// ErrNotFound: the DAG is not wholly here.
 	Open(root CID) (io.ReadSeekCloser, error)
-	// Has reports whether the whole DAG at root is here.
+	// Has reports whether the whole DAG at root is here, whoever of this node's services keeps it:
+	// it may be gone when they need it no longer.
 	Has(root CID) (bool, error)
+	// Owns reports whether the whole DAG at root is here and this service keeps it: it stays until
+	// this service removes it.
+	Owns(root CID) (bool, error)
 	// Size is the stored size of the DAG at root in bytes, ErrNotFound if it is not
 	// wholly here.
 	Size(root CID) (int64, error)

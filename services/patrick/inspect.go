@@ -111,13 +111,14 @@ func (s *Service) Source(id string) string {
 	return ""
 }
 
-// HasSource reports whether a tree is wholly here, whatever is known of its job.
+// HasSource reports whether a tree or a log is wholly here and kept by this patrick, whatever is known of
+// its job. What another service of this node has - a monkey its log - goes when that one is done.
 func (s *Service) HasSource(source string) bool {
 	root, err := cid.Decode(source)
 	if err != nil {
 		return false
 	}
-	has, err := s.env.Blocks.Has(root)
+	has, err := s.env.Blocks.Owns(root)
 	return err == nil && has
 }
 

@@ -117,6 +117,14 @@ func (b *Store) Read(ctx context.Context, root storage.CID, lenMax int) ([]byte,
 // Has implements storage.Blocks.
 func (b *Store) Has(root storage.CID) (bool, error) { return b.store.has(root) }
 
+// Owns implements storage.Blocks.
+func (b *Store) Owns(root storage.CID) (bool, error) {
+	if !b.store.owned(root, b.owner) {
+		return false, nil
+	}
+	return b.store.has(root)
+}
+
 // Size implements storage.Blocks.
 func (b *Store) Size(root storage.CID) (int64, error) { return b.store.size(root) }
 

@@ -108,11 +108,25 @@ func (s *blockStore) rootList(owner string) (list []storage.CID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for root := range s.roots {
-		if owners := s.owners[root]; len(owners) == 0 || slices.Contains(owners, owner) {
+		if s.ownedBy(root, owner) {
 			list = append(list, root)
 		}
 	}
 	return list
+}
+
+// owned reports whether a root is kept by an owner.
+func (s *blockStore) owned(root storage.CID, owner string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, kept := s.roots[root]
+	return kept && s.ownedBy(root, owner)
+}
+
+// ownedBy is owned of a root, with s.mu held. One without owners is everybody's.
+func (s *blockStore) ownedBy(root storage.CID, owner string) bool {
+	owners := s.owners[root]
+	return len(owners) == 0 || slices.Contains(owners, owner)
 }
 
 // has reports whether a DAG is wholly here, as a root or as a part of one.

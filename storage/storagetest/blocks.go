@@ -319,6 +319,18 @@ func ownersKeepWhatTheyWant(s *suite) {
 	a, b := open()
 	root := s.add(0, a, data)
 	assert.Empty(s, roots(b))
+	owns := func(b *blocks.Store) (owns bool) {
+		s.Do(0, func(context.Context) {
+			has, err := b.Has(root)
+			assert.NoError(s, err)
+			assert.True(s, has, "it is on the node")
+			owns, err = b.Owns(root)
+			assert.NoError(s, err)
+		})
+		return owns
+	}
+	assert.True(s, owns(a))
+	assert.False(s, owns(b), "it goes when a removes it")
 	s.Do(0, func(context.Context) { assert.NoError(s, b.Remove(root), "it is not b's") })
 	assert.Equal(s, root, s.add(0, b, data))
 	s.Do(0, func(ctx context.Context) { assert.NoError(s, a.Sync(ctx)) })
@@ -331,6 +343,8 @@ func ownersKeepWhatTheyWant(s *suite) {
 		assert.NoError(s, a.Sync(ctx))
 	})
 	assert.Empty(s, roots(a))
+	assert.False(s, owns(a))
+	assert.True(s, owns(b))
 	s.reads(0, b, root, data)
 	s.Restart(0, 0)
 	a, b = open()
