@@ -18,9 +18,9 @@ type document struct {
 	Duration  time.Duration `yaml:"duration" example:"duration: 5m" zero:"no" doc:"virtual time under faults; healing comes after it"`
 	Wire      string        `yaml:"wire" example:"wire: direct" values:"mocknet direct" doc:"mocknet (libp2p) or direct (in memory, for size)"`
 	Schedule  Schedule      `yaml:"schedule" example:"schedule: {pct: {depth: 3}}" doc:"how to choose between what happens at the same instant: uniform, {pct: {depth: 3}} or {delay-bounded: {delays: 5}}"`
-	Settings  raw           `yaml:"settings" example:"settings: {patrick: {lease: 5s}}" doc:"settings of services on all nodes: {service: {key: value}}"`
+	Settings  raw           `yaml:"settings" example:"settings: {seer: {gone-after: 8s}}" doc:"settings of services on all nodes: {service: {key: value}}"`
 	Network   networkDoc    `yaml:"network" example:"network: {latency: 5ms..40ms, links: [{between: [core, monkey], loss: 1%}]}" doc:"what links are like without faults"`
-	Nodes     []groupDoc    `yaml:"nodes" example:"nodes: [{name: core, count: 3, services: [seer, tns, hoarder, patrick], zone: east}, {name: monkey, count: 2, services: [monkey]}]" doc:"the cloud: groups of like nodes"`
+	Nodes     []groupDoc    `yaml:"nodes" example:"nodes: [{name: core, count: 3, services: [seer, tns, hoarder], zone: east}, {name: monkey, count: 2, services: [monkey]}]" doc:"the cloud: groups of like nodes"`
 	Bootstrap []raw         `yaml:"bootstrap" example:"bootstrap: [core-1]" doc:"nodes or groups that are told to all: a node that is new finds the cloud by them; default: the first group with seer"`
 	Strangers []groupDoc    `yaml:"strangers" example:"strangers: [{name: mallory}]" doc:"groups of nodes that are no members of the cloud, can connect, and attack"`
 	Timeline  []raw         `yaml:"timeline" example:"timeline: [{at: 5s, every: 2s, times: 20, push: {project: hello, branch: main}}, {at: 20s, crash: core-1, for: 10s}]" doc:"what happens, each entry with exactly one verb"`
