@@ -40,11 +40,11 @@ func load(t testing.TB) []*scenario.Scenario {
 // smallMax is how many events a scenario may have to be run by the tests as
 // often as can be. A larger one is run once on each wire, not perturbed, and
 // with one other seed; `make determinism` and `make sweep` have no such bound.
-const smallMax = 100_000
+const smallMax = 40_000
 
 // tinyMax is how many it may have to be run once more, on two threads, and with a
 // second other seed.
-const tinyMax = 30_000
+const tinyMax = 12_000
 
 // TestScenarios runs every small scenario on both wires, most of them twice each,
 // on 1, 2 and 4 threads, the last time perturbed, and every larger one on both wires:
