@@ -200,7 +200,7 @@ func (s *Service) confirm(ctx context.Context, root string, others []transport.P
 		return nil
 	})
 	s.env.Observe("release-asked", node.F("root", root), node.F("whom", namesOf(others)), node.F("need", need), node.F("confirmed", confirmed))
-	return confirmed
+	return min(confirmed, need) // one more may have answered before the others were told to stop
 }
 
 // letGo is the release itself, in one turn: the claim is withdrawn first, so that nobody counts on
