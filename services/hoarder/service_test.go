@@ -91,6 +91,19 @@ func (w *town) pin(req hoarderapi.PinRequest) (resp hoarderapi.PinResponse, err 
 	return resp, err
 }
 
+// threeHold stores an item, and waits until three hoarders hold it and its owner has gone.
+func (w *town) threeHold(t *testing.T) (root string, holders []string) {
+	time.Sleep(5 * time.Second)
+	root = w.store(3000, 1)
+	_, err := w.pin(asset(root, "me"))
+	require.NoError(t, err)
+	time.Sleep(20 * time.Second)
+	w.user.Stop()
+	holders = w.holders(root)
+	require.Len(t, holders, 3)
+	return root, holders
+}
+
 // holders are those on whose disk the whole content is, and who say so.
 func (w *town) holders(root string) (list []string) {
 	c, err := cid.Decode(root)
@@ -191,14 +204,7 @@ func TestOneCopyIfOneIsWanted(t *testing.T) {
 
 func TestLostCopiesAreRestored(t *testing.T) {
 	inTown(t, 5, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
-		root := w.store(3000, 1)
-		_, err := w.pin(asset(root, "me"))
-		require.NoError(t, err)
-		time.Sleep(20 * time.Second)
-		w.user.Stop()
-		first := w.holders(root)
-		require.Len(t, first, 3)
+		root, first := w.threeHold(t)
 		for _, m := range w.hoarders {
 			if slices.Contains(first[:2], m.Name) {
 				m.Vanish()
@@ -502,14 +508,7 @@ func TestWhoIsBelievedToBeMissingIsAsked(t *testing.T) {
 // What a hoarder held that has left for ever is restored at once: nobody waits for it to come back.
 func TestWhoHasLeftIsNotWaitedFor(t *testing.T) {
 	inTown(t, 5, func(s *Settings) { s.RepairGrace = time.Hour }, func(w *town) {
-		time.Sleep(5 * time.Second)
-		root := w.store(3000, 1)
-		_, err := w.pin(asset(root, "me"))
-		require.NoError(t, err)
-		time.Sleep(20 * time.Second)
-		w.user.Stop()
-		first := w.holders(root)
-		require.Len(t, first, 3)
+		root, first := w.threeHold(t)
 		var gone []*nodetest.Machine
 		for _, m := range w.hoarders {
 			if slices.Contains(first[:2], m.Name) {

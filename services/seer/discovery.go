@@ -181,15 +181,19 @@ func (d *discovery) round(ctx context.Context) (known bool) {
 
 // seers are those that are told what this node says of itself: one of its own node first.
 func (d *discovery) seers() []transport.Peer {
-	all, _ := d.env.Wire.Directory().Lookup(seerapi.Service)
-	list := ranked(d.env.Self, all)
+	list := d.allSeers()
 	return list[:min(len(list), announcedMax)]
 }
 
-// others are all seers but this node, in the order in which it tells them: its own goes with it.
-func (d *discovery) others() []transport.Peer {
+// allSeers are all that are known, in the order in which this node tells them.
+func (d *discovery) allSeers() []transport.Peer {
 	all, _ := d.env.Wire.Directory().Lookup(seerapi.Service)
-	return slices.DeleteFunc(slices.Clone(ranked(d.env.Self, all)), func(p transport.Peer) bool { return p == d.env.Self })
+	return ranked(d.env.Self, all)
+}
+
+// others are all of them but this node's own, which goes with it.
+func (d *discovery) others() []transport.Peer {
+	return slices.DeleteFunc(d.allSeers(), func(p transport.Peer) bool { return p == d.env.Self })
 }
 
 // announce tells seers what they have not heard yet of this node.
