@@ -3,6 +3,7 @@ package tracefile
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -116,7 +117,11 @@ func (r *Reader) cut() bool {
 		return false
 	}
 	line := bytes.TrimRight(r.raw, "\x00")
-	return len(line) < len(r.raw) || r.number > 1 && (len(line) == 0 || line[len(line)-1] != '}')
+	if len(line) < len(r.raw) || r.number == 1 {
+		return len(line) < len(r.raw)
+	}
+	err := json.NewDecoder(bytes.NewReader(line)).Decode(&json.RawMessage{})
+	return errors.Is(err, io.ErrUnexpectedEOF) // anything else is wrong in another way
 }
 
 func (r *Reader) read() error {
