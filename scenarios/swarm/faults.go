@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/services/seer"
 )
 
 // swarmFaults add a fault or a series of them to a story.
@@ -144,7 +145,10 @@ func (s *story) others(group string) string {
 }
 
 func (s *story) failpoint() {
-	points := fail.Points()
+	points := slices.DeleteFunc(fail.Points(), func(p *fail.Point) bool {
+		service, _, _ := strings.Cut(p.Name(), "/")
+		return service != seer.BeaconName && s.by[service] == nil // no node comes by it
+	})
 	p := points[s.IntN(len(points))]
 	do := s.one("crash", "crash", "error", "drop", "delay 3s", "delay 12s")
 	s.often("failpoint: {name: %s, do: %s, times: %d}, for: %s", p.Name(), do, 1+s.IntN(3), s.span(10, 40))
