@@ -107,6 +107,9 @@ func NewEngine(host Host, loop clock.Loop, dir Directory, options ...Option) *En
 	}
 	if e.proving, _ = e.authority.(Proving); e.proving != nil {
 		e.proving.Watch(e.membershipChanged)
+		if d, ok := host.(Doorkeeper); ok {
+			d.SetMembers(func(p Peer) bool { return !e.isStranger(p) })
+		}
 	}
 	host.Handle((*receiver)(e))
 	return e

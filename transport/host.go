@@ -27,6 +27,14 @@ type Addressed interface {
 	SetAddresses(p Peer, addresses []string)
 }
 
+// Doorkeeper is a Host that bounds what happens below its conns, so that strangers do not use up what
+// members need: it has to know who is one.
+type Doorkeeper interface {
+	// SetMembers is told, before anything is opened, how to find out whether a peer has proven that it is
+	// a member. proven may be called on any goroutine at any time; it does not wait.
+	SetMembers(proven func(Peer) bool)
+}
+
 // Conn is one persistent, ordered, reliable link to a peer, carrying whole
 // frames of at most FrameLenMax bytes in both directions.
 type Conn interface {

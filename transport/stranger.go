@@ -7,10 +7,10 @@ import (
 
 const (
 	// halfOpenMax bounds the conns whose dialer has not said hello yet. For a further one,
-	// the oldest is closed: a hello takes one way over the network.
+	// the oldest is closed, of a peer that has the most: a hello takes one way over the network.
 	halfOpenMax = 256
-	// strangersMax bounds the conns of those who are no members. For a further one, the
-	// oldest is closed, so that whoever comes to join has its turn also in a crowd. Members
+	// strangersMax bounds the conns of those who are no members. For a further one, the oldest
+	// is closed, of a peer that has the most, so that whoever comes to join has its turn also in a crowd. Members
 	// need none of this room.
 	strangersMax = 64
 	// strangerTime is how long such a conn lasts; who has proven membership meanwhile keeps it.
@@ -50,10 +50,19 @@ func (e *Engine) leaves(s *session) {
 	}
 }
 
+// dropOldest drops a session: of the peers with the most, the oldest. So one peer that opens many does not
+// push out others.
 func (e *Engine) dropOldest(is func(*session) bool, why string, a *actions) {
+	counts, most := map[Peer]int{}, 0
+	for _, s := range e.sessions {
+		if is(s) {
+			counts[s.remote.peer]++
+			most = max(most, counts[s.remote.peer])
+		}
+	}
 	var oldest *session
 	for _, s := range e.sessions {
-		if is(s) && (oldest == nil || s.number < oldest.number) {
+		if is(s) && counts[s.remote.peer] == most && (oldest == nil || s.number < oldest.number) {
 			oldest = s
 		}
 	}

@@ -161,6 +161,23 @@ func TestRoomForStrangers(t *testing.T) {
 	})
 }
 
+// TestOnePeerDoesNotPushOutOthers: who has many conns gives way first, before and after its hello.
+func TestOnePeerDoesNotPushOutOthers(t *testing.T) {
+	withClub(t, func(ctx context.Context, s *script, _ *club) {
+		quiet := &scriptConn{remote: peerNamed("quiet")}
+		s.host.handler.Accepted(quiet)
+		newcomer := s.comes("newcomer", "")
+		for i := range 8 * 40 {
+			s.host.handler.Accepted(&scriptConn{remote: peerNamed(fmt.Sprintf("silent %d", i/8))})
+			s.comes(fmt.Sprintf("loud %d", i/8), "")
+		}
+		require.False(t, quiet.closed)
+		require.False(t, newcomer.closed)
+		halfOpen, strangers := s.engine.AtTheDoor()
+		require.Equal(t, []int{256, 64}, []int{halfOpen, strangers})
+	})
+}
+
 // TestMembershipEndsInTheMiddle of a call: the handler is cancelled, and nobody hears
 // what it answers.
 func TestMembershipEndsInTheMiddle(t *testing.T) {

@@ -88,10 +88,12 @@ func (d *dials) failed(id peer.ID) {
 	}
 }
 
-// watchedTCP is libp2p's TCP transport, and tells of dials that failed.
+// watchedTCP is libp2p's TCP transport, and tells of dials that failed. Its listeners are in listen.go.
 type watchedTCP struct {
 	*tcp.TcpTransport
-	dials *dials
+	dials    *dials
+	upgrader libp2ptransport.Upgrader
+	limits   network.ResourceManager
 }
 
 func (d *dials) newTCP(upgrader libp2ptransport.Upgrader, m network.ResourceManager) (*watchedTCP, error) {
@@ -99,7 +101,7 @@ func (d *dials) newTCP(upgrader libp2ptransport.Upgrader, m network.ResourceMana
 	// each other at once would meet in a TCP simultaneous open, which the handshake
 	// does not survive.
 	t, err := tcp.NewTCPTransport(upgrader, m, nil, tcp.DisableReuseport())
-	return &watchedTCP{TcpTransport: t, dials: d}, err
+	return &watchedTCP{t, d, upgrader, m}, err
 }
 
 // Dial implements transport.Transport.

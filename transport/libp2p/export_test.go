@@ -5,7 +5,14 @@ import "time"
 // SetFrameTimeout bounds how long a frame may take, from the next one on.
 func (h *Host) SetFrameTimeout(d time.Duration) { h.frameTimeout = d }
 
-// Strangers lets in so many.
-func Strangers(n int) Option {
-	return func(h *Host) { h.limits = hostLimits{strangers: n, strangersPerAddress: n} }
+// Strangers lets in so many, each for a while.
+func Strangers(n int, d time.Duration) Option {
+	return func(h *Host) { h.limits = hostLimits{n, n, d, rateLimits} }
+}
+
+// StrangersNow is how many connections of strangers there are.
+func (h *Host) StrangersNow() int {
+	h.limiter.mu.Lock()
+	defer h.limiter.mu.Unlock()
+	return len(h.limiter.strangers.inside)
 }

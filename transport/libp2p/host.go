@@ -43,7 +43,6 @@ type Host struct {
 	// frameTimeout is transport.FrameTimeout, except in tests.
 	frameTimeout time.Duration
 	limits       hostLimits
-	isMember     func(transport.Peer) bool // of whom we need not know; may be nil
 	dials        *dials
 
 	mu      sync.Mutex
@@ -51,8 +50,9 @@ type Host struct {
 	bulk    *dialer // nil until there is a conn for bulk
 	count   uint64
 	conns   map[*conn]struct{}
-	learned map[peer.ID]bool // peers of whom Learn was told
-	reports sync.WaitGroup   // goroutines that may report
+	learned map[peer.ID]bool          // peers of whom Learn was told
+	proven  func(transport.Peer) bool // nil: membership is not proven here
+	reports sync.WaitGroup            // goroutines that may report
 }
 
 // Over returns a Host over h, which must have an ed25519 identity. Closing it

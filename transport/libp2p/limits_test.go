@@ -2,10 +2,14 @@ package libp2p
 
 import (
 	"fmt"
+	"net"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/x/rate"
 	"github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 
@@ -27,20 +31,27 @@ func peerID(kind string, i int) peer.ID {
 	return PeerID(transport.NewIdentity(fmt.Appendf(nil, "%s %d", kind, i)).Peer())
 }
 
-// newTestLimiter knows whose names begin with member.
+// newTestLimiter knows whose names begin with member, which they can prove.
 func newTestLimiter(t *testing.T) *limiter {
 	members := map[peer.ID]bool{}
 	for i := range 1000 {
 		members[peerID("member", i)] = true
 	}
-	l, err := newLimiter(defaultLimits, func(p peer.ID) bool { return members[p] })
+	return limiterThatKnows(t, func(p peer.ID) (is, provable bool) { return members[p], true })
+}
+
+// limiterThatKnows does not limit how often somebody comes.
+func limiterThatKnows(t *testing.T, member func(peer.ID) (is, provable bool)) *limiter {
+	limits := defaultLimits
+	limits.rates = func() *rate.Limiter { return &rate.Limiter{} }
+	l, err := newLimiter(limits, member)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	return l
 }
 
 // open is one inbound connection, as libp2p accounts for it.
-func open(l *limiter, from multiaddr.Multiaddr, p peer.ID) (network.ConnManagementScope, error) {
+func open(l *limiter, from multiaddr.Multiaddr, p peer.ID) (*inboundScope, error) {
 	scope, err := l.OpenConnection(network.DirInbound, true, from)
 	if err != nil {
 		return nil, err
@@ -49,7 +60,22 @@ func open(l *limiter, from multiaddr.Multiaddr, p peer.ID) (network.ConnManageme
 		scope.Done()
 		return nil, err
 	}
-	return scope, nil
+	return scope.(*inboundScope), nil
+}
+
+// comes is a connection that gets in, and ends when it is sent away.
+func comes(t *testing.T, l *limiter, from multiaddr.Multiaddr, p peer.ID) *inboundScope {
+	t.Helper()
+	s, err := open(l, from, p)
+	require.NoError(t, err)
+	s.closeBy(func() error { s.Done(); return nil })
+	return s
+}
+
+func (s *inboundScope) isAway() bool {
+	s.limiter.mu.Lock()
+	defer s.limiter.mu.Unlock()
+	return s.away
 }
 
 // TestManyNodesBehindOneAddress: 200 members connect from one address; libp2p's
@@ -76,49 +102,146 @@ func TestQuickRestarts(t *testing.T) {
 }
 
 // TestStrangersLeaveRoomForMembers: however many strangers there are, from
-// however many addresses, members connect; and strangers do again when others
-// have left.
+// however many addresses, members connect; the newest strangers are there, and none is counted when
+// all have left.
 func TestStrangersLeaveRoomForMembers(t *testing.T) {
 	l := newTestLimiter(t)
-	var strangers []network.ConnManagementScope
+	var strangers []*inboundScope
 	for i := range 1000 {
-		scope, err := open(l, addr(t, fmt.Sprintf("203.0.113.%d", i%50), i), peerID("stranger", i))
-		if err == nil {
-			strangers = append(strangers, scope)
-		}
+		strangers = append(strangers, comes(t, l, addr(t, fmt.Sprintf("203.0.113.%d", i%50), i), peerID("stranger", i)))
 	}
-	require.Len(t, strangers, strangersMax)
+	for i, s := range strangers {
+		require.Equal(t, i < 1000-strangersMax, s.isAway(), i)
+	}
 	for i := range 500 {
-		_, err := open(l, addr(t, fmt.Sprintf("198.51.100.%d", i%100), i), peerID("member", i))
-		require.NoError(t, err, "member %d", i)
+		s := comes(t, l, addr(t, fmt.Sprintf("198.51.100.%d", i%100), i), peerID("member", i))
+		require.Nil(t, s.at, "member %d", i)
 	}
-	for _, scope := range strangers {
-		scope.Done()
-		scope.Done()
+	for _, s := range strangers {
+		s.Done()
+		s.Done()
 	}
-	require.Zero(t, l.strangers)
-	require.Empty(t, l.perAddress)
-	for i := range strangersMax {
-		_, err := open(l, addr(t, fmt.Sprintf("192.0.2.%d", i), i), peerID("stranger", i))
-		require.NoError(t, err)
+	require.Empty(t, l.strangers.inside)
+	require.Empty(t, l.strangers.perAddress)
+	require.Empty(t, l.handshakes.inside)
+}
+
+// TestStrangersOfOneAddress: one that comes from an address with too many takes the place of the oldest
+// there, and strangers of other addresses keep theirs, whoever floods.
+func TestStrangersOfOneAddress(t *testing.T) {
+	for _, host := range []string{"203.0.113.7", "2001:db8:1:2::"} {
+		l := newTestLimiter(t)
+		alone := comes(t, l, addr(t, "198.51.100.1", 1), peerID("alone", 1))
+		var crowd []*inboundScope
+		for i := range 3 * strangersPerAddressMax {
+			crowd = append(crowd, comes(t, l, addr(t, host, i), peerID("stranger", i)))
+		}
+		for i, s := range crowd {
+			require.Equal(t, i < 2*strangersPerAddressMax, s.isAway(), "%s %d", host, i)
+		}
+		for i := range 10 * strangersMax {
+			comes(t, l, addr(t, fmt.Sprintf("192.0.2.%d", i%5), i), peerID("more", i))
+		}
+		require.False(t, alone.isAway(), "its address has one place, others have many")
+		require.Len(t, l.strangers.inside, strangersMax)
 	}
 }
 
-// TestStrangersFromOneAddress: one address does not get all the places.
-func TestStrangersFromOneAddress(t *testing.T) {
-	for _, host := range []string{"203.0.113.7", "2001:db8:1:2::"} {
-		l := newTestLimiter(t)
-		for i := range strangersPerAddressMax {
-			_, err := open(l, addr(t, host, i), peerID("stranger", i))
-			require.NoError(t, err)
+// TestWhoProvesIsNoStranger: who has proven to be a member after its handshake makes room for others and
+// is not sent away, neither for them nor in time; until its membership ends.
+func TestWhoProvesIsNoStranger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		members := map[peer.ID]bool{}
+		l := limiterThatKnows(t, func(p peer.ID) (is, provable bool) { return members[p], true })
+		var newcomers []*inboundScope
+		for i := range 5 * strangersMax {
+			p := peerID("newcomer", i)
+			newcomers = append(newcomers, comes(t, l, addr(t, fmt.Sprintf("203.0.113.%d", i%5), i), p))
+			members[p] = true
 		}
-		_, err := open(l, addr(t, host, 999), peerID("stranger", 999))
-		require.ErrorIs(t, err, errStrangers)
-		_, err = open(l, addr(t, host, 999), peerID("member", 1))
-		require.NoError(t, err)
-		_, err = open(l, addr(t, "198.51.100.1", 1), peerID("stranger", 1))
-		require.NoError(t, err)
+		idle := comes(t, l, addr(t, "203.0.113.9", 1), peerID("idle", 1))
+		time.Sleep(strangerTime - time.Second)
+		require.False(t, idle.isAway())
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		require.True(t, idle.isAway(), "it has proven nothing")
+		require.True(t, idle.done)
+		for i, s := range newcomers {
+			require.False(t, s.isAway(), i)
+			require.Nil(t, s.at, i)
+		}
+		delete(members, peerID("newcomer", 7))
+		time.Sleep(2 * strangerTime)
+		synctest.Wait()
+		for i, s := range newcomers {
+			require.Equal(t, i == 7, s.isAway(), i)
+			s.Done()
+		}
+	})
+}
+
+// TestNobodyProvesAnything: where members are those that are known, strangers stay while there is room.
+func TestNobodyProvesAnything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limiterThatKnows(t, func(peer.ID) (is, provable bool) { return false, false })
+		s := comes(t, l, addr(t, "203.0.113.7", 1), peerID("unknown", 1))
+		time.Sleep(10 * strangerTime)
+		for range 10 * strangerStreamsMax {
+			stream, err := l.OpenStream(s.peer, network.DirInbound)
+			require.NoError(t, err)
+			stream.Done()
+		}
+		require.False(t, s.isAway())
+		s.Done()
+	})
+}
+
+// TestStreamsOfStrangersAreCounted: who opens too many loses its connection, a member does not.
+func TestStreamsOfStrangersAreCounted(t *testing.T) {
+	l := newTestLimiter(t)
+	stranger, other := peerID("stranger", 1), peerID("stranger", 2)
+	s := comes(t, l, addr(t, "203.0.113.7", 1), stranger)
+	comes(t, l, addr(t, "203.0.113.7", 2), other)
+	member := comes(t, l, addr(t, "203.0.113.7", 3), peerID("member", 1))
+	for i := range strangerStreamsMax + 1 {
+		for _, p := range []peer.ID{stranger, peerID("member", 1)} {
+			stream, err := l.OpenStream(p, network.DirInbound)
+			if i == strangerStreamsMax && p == stranger {
+				require.ErrorIs(t, err, errStreams)
+				continue
+			}
+			require.NoError(t, err)
+			stream.Done()
+		}
 	}
+	require.True(t, s.isAway())
+	require.False(t, member.isAway())
+	_, err := l.OpenStream(other, network.DirInbound)
+	require.NoError(t, err)
+	_, err = l.OpenStream(peerID("stranger", 3), network.DirOutbound)
+	require.NoError(t, err, "what we open ourselves")
+}
+
+// TestOftenIsBounded: how often one address, and how often all together may connect.
+func TestOftenIsBounded(t *testing.T) {
+	l, err := newLimiter(defaultLimits, func(peer.ID) (is, provable bool) { return true, true })
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	n := 0
+	for i := range 10 * perAddressBurst {
+		if s, err := open(l, addr(t, "203.0.113.7", i%1000), peerID("member", i)); err == nil {
+			s.Done()
+			n++
+		}
+	}
+	require.InDelta(t, perAddressBurst, n, 3*perAddressRate)
+	for i := range 10 * allBurst {
+		if s, err := open(l, addr(t, fmt.Sprintf("203.0.113.%d", i%200), i%1000), peerID("member", i)); err == nil {
+			s.Done()
+			n++
+		}
+	}
+	require.InDelta(t, allBurst, n, 3*allRate)
 }
 
 // TestOnePeerIsBounded: in connections, and in streams of our protocol.
@@ -142,19 +265,69 @@ func TestOnePeerIsBounded(t *testing.T) {
 	require.Equal(t, peerTauMax, streams)
 }
 
-// TestHandshakesAreBounded: connections whose peer is not known are few, and
-// dials of our own do not wait for them.
+// TestHandshakesAreBounded: connections whose peer is not known are few, those that come have the places
+// of the oldest, and dials of our own do not wait for them.
 func TestHandshakesAreBounded(t *testing.T) {
 	l := newTestLimiter(t)
+	begin := func(host string, i int) (*inboundScope, error) {
+		scope, err := l.OpenConnection(network.DirInbound, true, addr(t, host, i))
+		if err != nil {
+			return nil, err
+		}
+		s := scope.(*inboundScope)
+		s.closeBy(func() error { s.Done(); return nil })
+		return s, nil
+	}
+	first, err := begin("198.51.100.2", 1)
+	require.NoError(t, err)
+	for i := range 10 * handshakesMax {
+		if _, err := begin(fmt.Sprintf("203.0.113.%d", i%100), i); err != nil {
+			continue // those that were sent away are not gone yet
+		}
+	}
+	require.Len(t, l.handshakes.inside, handshakesMax)
+	require.False(t, first.isAway(), "nobody else is at its address")
+	require.NoError(t, first.SetPeer(peerID("stranger", 1)))
+	require.Len(t, l.handshakes.inside, handshakesMax-1)
+	late := l.handshakes.inside[0]
+	for i := range handshakesPerAddressMax + 1 {
+		require.Eventually(t, func() bool { _, err := begin(late.address, i); return err == nil }, time.Minute, time.Millisecond)
+	}
+	require.LessOrEqual(t, l.handshakes.perAddress[late.address], handshakesPerAddressMax)
+	require.ErrorIs(t, late.SetPeer(peerID("stranger", 2)), errSentAway)
+	_, err = l.OpenConnection(network.DirOutbound, true, addr(t, "198.51.100.1", 1))
+	require.NoError(t, err)
+}
+
+// TestHandshakesOfQUIC: they cannot be ended, so further ones are refused; addresses are verified before
+// that, and TCP is not concerned.
+func TestHandshakesOfQUIC(t *testing.T) {
+	l := newTestLimiter(t)
+	udp := &net.UDPAddr{IP: net.IPv4(203, 0, 113, 7), Port: 1}
 	begun := 0
-	for i := range 1000 {
-		if _, err := l.OpenConnection(network.DirInbound, true, addr(t, fmt.Sprintf("203.0.113.%d", i%100), i)); err == nil {
+	for i := range 10 * quicHandshakesMax {
+		require.Equal(t, i >= quicVerifyMin, l.VerifySourceAddress(udp), i)
+		if _, err := l.OpenConnection(network.DirInbound, false, addr(t, fmt.Sprintf("203.0.113.%d", i%100), i)); err == nil {
 			begun++
 		}
 	}
-	require.Equal(t, handshakesMax, begun)
-	_, err := l.OpenConnection(network.DirOutbound, true, addr(t, "198.51.100.1", 1))
+	require.Equal(t, quicHandshakesMax, begun)
+	_, err := open(l, addr(t, "203.0.113.7", 1), peerID("stranger", 1))
 	require.NoError(t, err)
+}
+
+// TestCloseIsToldLate: a connection that was sent away before it was known how to close it.
+func TestCloseIsToldLate(t *testing.T) {
+	l := newTestLimiter(t)
+	first, err := open(l, addr(t, "203.0.113.7", 1), peerID("stranger", 0))
+	require.NoError(t, err)
+	for i := range strangersPerAddressMax {
+		comes(t, l, addr(t, "203.0.113.7", 1), peerID("stranger", 1+i))
+	}
+	require.True(t, first.isAway())
+	closed := make(chan struct{})
+	first.closeBy(func() error { close(closed); return nil })
+	<-closed
 }
 
 // TestRace: all addresses of a peer are dialed at once, TCP a moment later.

@@ -47,8 +47,9 @@ func reach(t *testing.T, from *libp2p.Host, to *libp2p.Host) error {
 func TestRealNodesBehindOneAddress(t *testing.T) {
 	t.Parallel()
 	listen := []string{"/ip4/" + beyondLoopback(t) + "/tcp/0"}
-	server, err := libp2p.New(transport.NewIdentity([]byte("server")), listen, nil, libp2p.Members(func(transport.Peer) bool { return true }))
+	server, err := libp2p.New(transport.NewIdentity([]byte("server")), listen, nil)
 	require.NoError(t, err)
+	server.SetMembers(func(transport.Peer) bool { return true })
 	defer func() { require.NoError(t, server.Close()) }()
 	r := newRecorder(server)
 	r.closed = make(chan error, 100)
@@ -71,39 +72,36 @@ func TestRealNodesBehindOneAddress(t *testing.T) {
 	}
 }
 
-// TestRealStrangersLeaveRoomForMembers: when all places of strangers are taken,
-// others are refused, and a member is not.
-func TestRealStrangersLeaveRoomForMembers(t *testing.T) {
+// TestRealStrangersGiveWay: when all places of strangers are taken, the oldest lose theirs, all lose them in
+// time, and members are not concerned.
+func TestRealStrangersGiveWay(t *testing.T) {
 	t.Parallel()
 	member := transport.NewIdentity([]byte("member"))
-	h, err := libp2p.New(transport.NewIdentity([]byte("server")), nil, nil, libp2p.Strangers(3),
-		libp2p.Members(func(p transport.Peer) bool { return p == member.Peer() }))
+	h, err := libp2p.New(transport.NewIdentity([]byte("server")), nil, nil, libp2p.Strangers(3, time.Second))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, h.Close()) }()
+	h.SetMembers(func(p transport.Peer) bool { return p == member.Peer() })
 	newRecorder(h)
+	m, err := libp2p.New(member, nil, h.Addrs())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, m.Close()) }()
+	require.NoError(t, reach(t, m, h))
 	for name, address := range map[string]string{"tcp": h.Addrs()[0], "quic": h.Addrs()[1]} {
 		info, err := peer.AddrInfoFromString(address)
 		require.NoError(t, err)
-		var leave []func() error
 		for i := range 6 {
 			stranger, err := golibp2p.New(golibp2p.NoListenAddrs, golibp2p.DisableMetrics())
 			require.NoError(t, err)
-			leave = append(leave, stranger.Close)
-			err = stranger.Connect(context.Background(), *info)
-			if err == nil { // the server may close it a moment later
-				_, err = stranger.NewStream(context.Background(), info.ID, libp2p.Protocol)
-			}
-			require.Equal(t, i < 3, err == nil, "%s: stranger %d: %v", name, i, err)
+			defer func() { require.NoError(t, stranger.Close()) }()
+			require.NoError(t, stranger.Connect(context.Background(), *info), "%s: stranger %d", name, i)
+			_, err = stranger.NewStream(context.Background(), info.ID, libp2p.Protocol)
+			require.NoError(t, err, "%s: stranger %d", name, i)
+			require.LessOrEqual(t, h.StrangersNow(), 3)
 		}
-		m, err := libp2p.New(member, nil, h.Addrs())
-		require.NoError(t, err)
-		require.NoError(t, reach(t, m, h), name)
-		require.NoError(t, m.Close())
-		for _, f := range leave {
-			require.NoError(t, f())
-		}
-		require.Eventually(t, func() bool { return len(h.LibP2P().Network().Conns()) == 0 }, 10*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return len(h.LibP2P().Network().Conns()) == 1 }, 20*time.Second, 5*time.Millisecond)
+		require.Zero(t, h.StrangersNow())
 	}
+	require.Equal(t, member.Peer().String(), h.LibP2P().Network().Peers()[0].String())
 }
 
 // TestDeadNodeIsNotWaitedFor: a node with TCP and QUIC addresses that is gone is

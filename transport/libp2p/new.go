@@ -24,8 +24,8 @@ var DefaultListen = []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-
 // yamux, and QUIC. It does not relay, map ports or probe its own reachability: the operator of a
 // node knows its addresses.
 //
-// Peers that it learned of (known, Learn, Members) are members, for which room is reserved: see
-// limits.go.
+// Members have room that strangers do not get: see limits.go. Who is one, the engine says (see
+// transport.Doorkeeper); until it does, those are members that the host was told of (known, Learn).
 func New(id transport.Identity, listen, known []string, changes ...Option) (*Host, error) {
 	if len(listen) == 0 {
 		listen = DefaultListen
@@ -46,6 +46,7 @@ func New(id transport.Identity, listen, known []string, changes ...Option) (*Hos
 		return nil, fmt.Errorf("libp2p: new host: %w", err)
 	}
 	h.host, h.self, h.owned = lh, id.Peer(), true
+	lh.Network().Notify(&network.NotifyBundle{ConnectedF: connected})
 	for _, addr := range known {
 		if err := h.Learn(addr); err != nil {
 			_ = lh.Close()
@@ -92,7 +93,7 @@ func (h *Host) Learn(addr string) error {
 	return nil
 }
 
-// Forget drops all addresses of a node, which stops being a member unless Members says so.
+// Forget drops all that Learn was told of a node.
 func (h *Host) Forget(p transport.Peer) {
 	h.mu.Lock()
 	delete(h.learned, PeerID(p))
