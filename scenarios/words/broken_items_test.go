@@ -24,20 +24,31 @@ import (
 // storeroom is a disk of a hoarder on which something really is.
 type storeroom struct {
 	blocks, record, pin, withdrawn, remains bool
+	beside                                  []byte // what other items are filled with
 }
 
 var whole = storeroom{blocks: true, record: true, pin: true}
 
 // disks makes disks that hold one item of 300,000 bytes, in these ways.
 func disks(t *testing.T, rooms ...storeroom) (list []*memdisk.Disk, root string) {
-	content := bytes.Repeat([]byte{7}, 300_000)
+	return shelves(t, 7, rooms...)
+}
+
+// shelves makes disks that hold one item, 300,000 times this byte, and others beside it.
+func shelves(t *testing.T, filling byte, rooms ...storeroom) (list []*memdisk.Disk, root string) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		for i, r := range rooms {
 			m := c.Add(fmt.Sprint("disk-", i), node.Configured{Spec: nodetest.Part(hoarderapi.Service, func(env node.Env) {
 				ctx := context.Background()
 				store, err := env.OpenReplicated(ctx, "main", storage.DefaultHistory())
 				require.NoError(t, err)
-				id, err := env.Blocks.Add(ctx, content)
+				for _, other := range r.beside {
+					id, err := env.Blocks.Add(ctx, bytes.Repeat([]byte{other}, 300_000))
+					require.NoError(t, err)
+					require.NoError(t, storage.Put(env.Local, storage.K("held", id.String()), []byte{1}))
+					require.NoError(t, storage.Put(store, storage.K("pins", id.String(), "o", "1", "p"), []byte{1}))
+				}
+				id, err := env.Blocks.Add(ctx, bytes.Repeat([]byte{filling}, 300_000))
 				require.NoError(t, err)
 				root = id.String()
 				if !r.blocks {

@@ -174,24 +174,36 @@ func (c *lastCopyKept) released(v check.View, f check.Fact) error {
 }
 
 // replaced demands that a newer version has all its copies when a holder lets an
-// older one go - or one, if there is no room for the newer one beside it.
+// older one go - or one, if there is no room for the newer one beside it. It need
+// not be the newest: who has just asked after that one's predecessor may not know of it.
 func (c *lastCopyKept) replaced(v check.View, f check.Fact, it *hoardItem) error {
+	if c.calm.Lasts(f.At - troubledFor) {
+		for _, later := range c.model.later(it) {
+			if c.others(v, later, "") >= c.copiesToReplace(v, f, it, later) {
+				c.Evaluated()
+				return nil
+			}
+		}
+	}
 	newest := c.model.newest(it.database)
 	if newest == nil || newest == it || !newest.acked || !c.calm.Lasts(f.At-troubledFor) {
 		c.Excused("the newer version was not acknowledged, or not all hoarders were well")
 		return nil
 	}
+	c.Evaluated()
+	return fmt.Errorf("%s released version %d (%s) of %s, while version %d is on %d disks of %d", f.Node, it.version, it.root, it.database,
+		newest.version, c.others(v, newest, ""), c.copiesToReplace(v, f, it, newest))
+}
+
+// copiesToReplace is on how many disks a later version must be when a holder lets it go.
+func (c *lastCopyKept) copiesToReplace(v check.View, f check.Fact, it, later *hoardItem) int {
 	n, _ := v.Node(f.Node)
 	free := evidence.HoarderSettings(n).Capacity - usedOnDisk(n, c.sizes) - it.bytes
-	copies, want := c.others(v, newest, ""), min(c.model.target(newest), len(c.calm.Members))
-	if !newest.holders[f.Node] && free < 2*newest.bytes+1<<20 {
-		want = min(want, 1)
+	want := max(1, min(c.model.target(later), len(c.calm.Members)))
+	if !later.holders[f.Node] && free < 2*later.bytes+1<<20 {
+		return 1
 	}
-	c.Evaluated()
-	if copies < want {
-		return fmt.Errorf("%s released version %d (%s) of %s, while version %d is on %d disks of %d", f.Node, it.version, it.root, it.database, newest.version, copies, want)
-	}
-	return nil
+	return want
 }
 
 // rottenSince counts the others whose disks a fault has touched since they were

@@ -162,6 +162,16 @@ func (h *hoard) newest(database string) *hoardItem {
 	return best
 }
 
+// later lists the later versions of an item's database that are not withdrawn.
+func (h *hoard) later(it *hoardItem) (list []*hoardItem) {
+	for _, o := range h.databases[it.database] {
+		if o.version > it.version && h.word(o) != done {
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
 // release believes a release without judging it.
 func (h *hoard) release(f check.Fact) {
 	if f.Service != hoarderapi.Service || f.Name != "item-released" {
