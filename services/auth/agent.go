@@ -79,30 +79,32 @@ func (a *agent) run(ctx context.Context) {
 	}
 }
 
-// pull asks an auth for what was revoked.
+// pull asks an auth for what was revoked. What changes while it turns the pages may be on one that it has
+// had: so it knows the digest of the first page, and asks for all again if that was not the last one's.
 func (a *agent) pull(ctx context.Context) {
 	var learned []membership.Revoking
-	err := a.asker.Put(ctx, authapi.Revocations.Name, "", askTimeout, func(ctx context.Context, p transport.Peer) error {
+	_ = a.asker.Put(ctx, authapi.Revocations.Name, "", askTimeout, func(ctx context.Context, p transport.Peer) error {
 		known := a.digest
 		if p != a.told {
 			known = nil
 		}
+		var digest []byte
 		for after := 0; ; {
 			page, err := authapi.Revocations.Call(ctx, a.env.Wire, p, authapi.RevocationsRequest{Known: known, After: after})
 			if err != nil {
 				return err
 			}
+			if after == 0 {
+				digest = page.Digest
+			}
 			news, _ := a.env.Authority.Revoke(page.List...)
 			learned = append(learned, news...)
 			if after += len(page.List); !page.More || len(page.List) == 0 {
-				a.told, a.digest = p, page.Digest
+				a.told, a.digest = p, digest
 				return nil
 			}
 		}
 	})
-	if err != nil {
-		return
-	}
 	for _, r := range learned {
 		a.env.Observe("revocation-known", node.F("subject", r.Subject()))
 	}

@@ -26,6 +26,9 @@ func revokedKey(subject, by transport.Peer) storage.Key {
 	return storage.K(revokedPart, subject.String(), by.String())
 }
 
+func rotationKey(by transport.Peer) storage.Key { return storage.K(rotationPart, by.String()) }
+func issuerKey(p transport.Peer) storage.Key    { return storage.K(issuerPart, p.String()) }
+
 // paddedID is an id in keys.
 func paddedID(id uint64) string { return fmt.Sprintf("%016x", id) }
 

@@ -99,7 +99,7 @@ func (s *Service) rotate(ctx context.Context, from transport.Peer, req authapi.R
 		return resp, transport.New(transport.Invalid, op, err.Error())
 	}
 	batch := &storage.Batch{}
-	batch.Put(storage.K(rotationPart, req.Rotation.By.String()), transport.Encode(req.Rotation))
+	batch.Put(rotationKey(req.Rotation.By), transport.Encode(req.Rotation))
 	for _, signed := range req.Issuers {
 		c, err := membership.Presented{Certificate: signed}.Says()
 		if err != nil {
@@ -108,7 +108,7 @@ func (s *Service) rotate(ctx context.Context, from transport.Peer, req authapi.R
 		if _, err := s.env.Authority.Check(membership.Presented{Certificate: signed}, c.Subject, s.env.Loop.Now()); err != nil {
 			return resp, transport.New(transport.Invalid, op, err.Error())
 		}
-		batch.Put(storage.K(issuerPart, c.Subject.String()), transport.Encode(signed))
+		batch.Put(issuerKey(c.Subject), transport.Encode(signed))
 	}
 	if err := s.store.Apply(batch); err != nil {
 		return resp, err
@@ -118,6 +118,21 @@ func (s *Service) rotate(ctx context.Context, from transport.Peer, req authapi.R
 	}
 	s.env.Observe("rotated", node.F("copies", resp.Copies), node.F("by", from))
 	return resp, nil
+}
+
+// learnRotations takes over all rotations that there are: one that was heard before the one that it follows
+// from counts when that is here. So does this auth's certificate by the key that they lead to.
+func (s *Service) learnRotations() {
+	var list []membership.Signed // no more than can count: an auth writes what follows from those before
+	for _, e := range s.store.Entries(storage.K(rotationPart)) {
+		var r membership.Signed
+		if transport.Decode(e.Value, &r) == nil {
+			list = append(list, r)
+		}
+	}
+	if news, _ := s.env.Authority.Rotate(list...); news {
+		s.learn(issuerKey(s.env.Self))
+	}
 }
 
 // becomeIssuer takes a later certificate of this auth over.

@@ -96,11 +96,8 @@ func (s *Service) learn(k storage.Key) {
 			s.learnRevocation(r)
 		}
 	case len(parts) == 2 && parts[0] == rotationPart:
-		var r membership.Signed
-		if transport.Decode(raw, &r) == nil {
-			_, _ = s.env.Authority.Rotate(r)
-		}
-	case len(parts) == 2 && parts[0] == issuerPart && parts[1] == s.env.Self.String():
+		s.learnRotations()
+	case k == issuerKey(s.env.Self):
 		var c membership.Signed
 		if transport.Decode(raw, &c) == nil {
 			s.becomeIssuer(c)
