@@ -161,7 +161,8 @@ func TestRoomForStrangers(t *testing.T) {
 	})
 }
 
-// TestOnePeerDoesNotPushOutOthers: who has many conns gives way first, before and after its hello.
+// TestOnePeerDoesNotPushOutOthers: of those that have not said hello, who has many conns gives way first. Who has
+// said it has one for each class.
 func TestOnePeerDoesNotPushOutOthers(t *testing.T) {
 	withClub(t, func(ctx context.Context, s *script, _ *club) {
 		quiet := &scriptConn{remote: peerNamed("quiet")}
@@ -174,7 +175,8 @@ func TestOnePeerDoesNotPushOutOthers(t *testing.T) {
 		require.False(t, quiet.closed)
 		require.False(t, newcomer.closed)
 		halfOpen, strangers := s.engine.AtTheDoor()
-		require.Equal(t, []int{256, 64}, []int{halfOpen, strangers})
+		require.InDelta(t, 256, halfOpen, 1)
+		require.Equal(t, 41, strangers)
 	})
 }
 
