@@ -232,8 +232,9 @@ func TestAnotherAuthIsAskedForAll(t *testing.T) {
 
 // A renewal that fails is tried again after a pause; one that succeeds is shown, and told.
 func TestRenewals(t *testing.T) {
-	const byHand = 10_000 * time.Hour
-	withAgent(t, byHand, func(w *asked) {
+	byHand := func(w *asked) { w.agent.settings.CheckEvery = 10_000 * time.Hour } // after its first round
+	withAgent(t, time.Second, func(w *asked) {
+		byHand(w)
 		fails := 3
 		w.certificate = func() (p membership.Presented, err error) {
 			if fails--; fails >= 0 {
@@ -264,7 +265,8 @@ func TestRenewals(t *testing.T) {
 		require.Equal(t, w.renewals[3].Unix(), c.NotBefore)
 		require.Equal(t, map[string]any{"until": c.NotAfter}, w.Facts("certificate-renewed")[0].Fields)
 	})
-	withAgent(t, byHand, func(w *asked) {
+	withAgent(t, time.Second, func(w *asked) {
+		byHand(w)
 		w.certificate = func() (p membership.Presented, err error) { // another's
 			p.Certificate, err = membership.Issue(deskCloud, membership.Certificate{Cloud: nodetest.CloudName, Subject: guest, Name: "g", NotAfter: time.Now().Unix() + 9, NotBefore: time.Now().Unix()})
 			return p, err
