@@ -79,8 +79,11 @@ func (s *Service) renew(ctx context.Context, from transport.Peer, req authapi.Re
 	if err != nil {
 		return resp, transport.New(transport.Conflict, op, err.Error())
 	}
-	if len(m.Issues) > 0 {
+	switch c, _ := req.Shown.Says(); {
+	case len(m.Issues) > 0:
 		return resp, transport.New(transport.Conflict, op, "the cloud key itself signs the certificates of issuers")
+	case !membership.Remembered(c.NotBefore, s.env.Loop.Now()):
+		return resp, transport.New(transport.Conflict, op, "it began so long ago that a revocation of it may be forgotten: come by an invitation")
 	}
 	if resp.Certificate, err = s.certify(ctx, op, from, m.Name, m.Services); err != nil {
 		return authapi.CertificateResponse{}, err

@@ -165,6 +165,46 @@ func TestRenewal(t *testing.T) {
 	})
 }
 
+// TestOldCertificatesAreNotRenewed, whatever the grace: who has one may have been revoked so long ago that it is forgotten.
+func TestOldCertificatesAreNotRenewed(t *testing.T) {
+	inTown(t, 1, func(w *town) {
+		for age, renewed := range map[time.Duration]bool{
+			membership.ValidityMax - time.Hour:   true,
+			membership.ValidityMax - time.Second: false,
+		} {
+			m := w.member(age.String())
+			ended := time.Now().Add(-time.Hour)
+			signed, err := membership.Issue(cloudKey, membership.Certificate{
+				Cloud: nodetest.CloudName, Serial: 9, Subject: m.Peer(), Name: m.Name, Services: []string{node.MembershipService, "part"},
+				NotBefore: time.Now().Add(-age).Unix(), NotAfter: ended.Unix(),
+			})
+			require.NoError(t, err)
+			m.Membership.Certificate = &membership.Presented{Certificate: signed}
+			m.Start()
+			w.do(m, func(ctx context.Context, env node.Env) {
+				own, _ := env.Authority.Own()
+				_, err := authapi.NewClient(env.Wire).Renew(ctx, own)
+				if renewed {
+					require.NoError(t, err)
+				} else {
+					require.Equal(t, transport.Conflict, transport.KindOf(err))
+					require.ErrorContains(t, err, "so long ago")
+				}
+			})
+		}
+	})
+}
+
+// TestSettingsThatAreWrongTogether: each is allowed, and what they promise together is not kept.
+func TestSettingsThatAreWrongTogether(t *testing.T) {
+	s := auth.DefaultSettings()
+	require.NoError(t, node.CheckSettings(s))
+	s.Lifetime, s.RenewGrace = 200*24*time.Hour, 199*24*time.Hour
+	require.NoError(t, node.CheckSettings(s))
+	s.RenewGrace += 24 * time.Hour
+	require.ErrorContains(t, node.CheckSettings(s), "renew-grace")
+}
+
 // ticket has an auth make an invitation.
 func (w *town) ticket(by *nodetest.Machine, uses uint32, services ...string) (t membership.Ticket) {
 	w.do(by, func(ctx context.Context, env node.Env) {

@@ -255,7 +255,7 @@ func TestRotation(t *testing.T) {
 		time.Sleep(31 * time.Second)
 		require.NoError(t, renewed.call(server, "t/monkey"))
 		require.NoError(t, monkey.call(server, "t/monkey"))
-		time.Sleep(10*time.Minute + credentials.LookInterval)
+		time.Sleep(10*time.Minute + membership.SkewMax + credentials.LookInterval)
 		refused(t, monkey.call(server, "t/monkey"), "expired")
 		require.NoError(t, renewed.call(server, "t/monkey"))
 	})

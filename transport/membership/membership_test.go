@@ -220,7 +220,8 @@ func TestRotate(t *testing.T) {
 		return err
 	}
 	require.NoError(t, verify(cloudKey, 10*time.Minute, -time.Hour))
-	require.ErrorIs(t, verify(cloudKey, 10*time.Minute+time.Second, -time.Hour), ErrExpired)
+	require.NoError(t, verify(cloudKey, 10*time.Minute+SkewMax, -time.Hour), "clocks differ")
+	require.ErrorIs(t, verify(cloudKey, 10*time.Minute+SkewMax+time.Second, -time.Hour), ErrExpired)
 	require.ErrorIs(t, verify(cloudKey, 9*time.Minute, 11*time.Minute), ErrExpired, "dated after its end")
 	require.NoError(t, verify(second, 0, -time.Hour))
 	require.NoError(t, verify(second, 11*time.Minute, -time.Hour))
@@ -238,7 +239,7 @@ func TestRotate(t *testing.T) {
 	require.ErrorIs(t, first.Apply(Rotate(second, Rotation{cloud, third.Peer(), -1})), ErrMalformed)
 	require.NoError(t, NewTrust(cloud, second.Peer()).Apply(Rotate(second, Rotation{cloud, third.Peer(), 0})))
 	require.NoError(t, first.Apply(Rotate(second, Rotation{cloud, third.Peer(), at(0)})))
-	require.ErrorIs(t, verify(second, time.Second, -time.Hour), ErrExpired)
+	require.ErrorIs(t, verify(second, SkewMax+time.Second, -time.Hour), ErrExpired)
 
 	other := NewTrust(cloud, cloudKey.Peer())
 	for _, s := range first.Rotations() {
@@ -374,6 +375,55 @@ func TestRevocationsThatAreRefused(t *testing.T) {
 	torn := Revoking{Revocation: Signed{Body: late.Revocation.Body[:len(late.Revocation.Body)-1]}}
 	require.Zero(t, torn.Date())
 	require.Zero(t, torn.Subject())
+}
+
+// TestRevocationsOutliveTheKey: a revocation counts after the cloud key was replaced, also for who learns of it
+// then; otherwise the issuer's new certificate would bring back what the issuer has signed and taken back.
+func TestRevocationsOutliveTheKey(t *testing.T) {
+	next := transport.NewIdentity([]byte("2"))
+	long := func(c *Certificate) { c.NotBefore, c.NotAfter = at(-time.Hour), at(10*time.Hour) }
+	issuer := issuing()
+	long(&issuer)
+	again := sign(next, forCertificate, issuer)
+	for name, r := range map[string]Revoking{
+		"by the issuer": revoking(issuerKey, nodeKey.Peer(), 0), "by the key": revoking(cloudKey, nodeKey.Peer(), 0),
+	} {
+		trust := NewTrust(cloud, cloudKey.Peer())
+		require.NoError(t, trust.Apply(Rotate(cloudKey, Rotation{cloud, next.Peer(), at(time.Minute)})))
+		shown := issued(issuerKey, cloudKey, func(c, _ *Certificate) { long(c) })
+		shown.Issuer = &again
+		now := noon.Add(5 * time.Hour)
+		_, err := Verify(shown, nodeKey.Peer(), trust, nil, now)
+		require.NoError(t, err, name)
+		var revoked Revocations
+		news, err := revoked.Add(r, trust, now)
+		require.NoError(t, err, name)
+		require.True(t, news, name)
+		_, err = Verify(shown, nodeKey.Peer(), trust, &revoked, now)
+		require.ErrorIs(t, err, ErrRevoked, name)
+		_, err = revoked.Add(revoking(cloudKey, strange.Peer(), 2*time.Minute), trust, now)
+		require.ErrorIs(t, err, ErrExpired, "dated after the end of the key")
+	}
+}
+
+// TestWhatIsRenewedIsRemembered: as long as a certificate is young enough to be renewed, nobody has forgotten a revocation
+// of it, though clocks differ.
+func TestWhatIsRenewedIsRemembered(t *testing.T) {
+	trust := NewTrust(cloud, cloudKey.Peer())
+	rapid.Check(t, func(t *rapid.T) {
+		begins := time.Duration(rapid.Int64Range(-500, 500).Draw(t, "begins")) * time.Hour
+		since := time.Duration(rapid.Int64Range(0, 401*24*60).Draw(t, "since")) * time.Minute
+		skew := time.Duration(rapid.Int64Range(-300, 300).Draw(t, "skew")) * time.Second
+		var r Revocations
+		_, err := r.Add(revoking(cloudKey, nodeKey.Peer(), begins), trust, noon.Add(begins))
+		require.NoError(t, err)
+		r.Forget(noon.Add(begins + since + skew))
+		if Remembered(at(begins), noon.Add(begins+since)) {
+			require.Equal(t, 1, r.Len())
+		} else {
+			require.Greater(t, since, ValidityMax-2*SkewMax, "and it is so for long")
+		}
+	})
 }
 
 func TestRevocationsAreBounded(t *testing.T) {

@@ -73,23 +73,24 @@ func (r *Revocations) Add(s Revoking, t *Trust, now time.Time) (news bool, err e
 	case past(v.Before, now):
 		return false, nil // no certificate that it takes back counts any more
 	}
-	if err := t.revokes(s, v, now); err != nil {
+	if err := t.revokes(s, v); err != nil {
 		return false, err
 	}
 	return r.add(v, revoked{v.Before, s})
 }
 
-// revokes checks who has signed a revocation. An issuer must have been one by the
-// date of it; whether it was revoked since matters when certificates are looked at.
-func (t *Trust) revokes(s Revoking, v Revocation, now time.Time) error {
+// revokes checks who has signed a revocation: who could by the date of it, also if the cloud key was
+// replaced since. Otherwise whoever restarts after that would forget it, and what issuers of today have
+// signed before would count again. (Who has stolen the replaced key can date one back, too, and so take back
+// certificates from before it was replaced; only a member that offers auth is listened to about that.)
+// Whether an issuer was itself revoked since matters when certificates are looked at.
+func (t *Trust) revokes(s Revoking, v Revocation) (err error) {
+	then := time.Unix(v.Before, 0)
 	if s.Issuer == nil {
-		_, err := t.signs(s.Revocation.By, v.Before, now)
-		return err
+		_, err = t.signs(s.Revocation.By, v.Before, then)
+	} else {
+		_, err = t.issuer(*s.Issuer, s.Revocation.By, Certificate{}, nil, then)
 	}
-	if _, err := t.issuer(*s.Issuer, s.Revocation.By, Certificate{}, nil, time.Unix(v.Before, 0)); err != nil {
-		return err
-	}
-	_, err := t.signs(s.Issuer.By, v.Before, now)
 	return err
 }
 
@@ -171,6 +172,10 @@ func (r *Revocations) Forget(now time.Time) {
 		}
 	}
 }
+
+// Remembered reports whether each revocation of a certificate that begins at a time is still kept, also by
+// who forgets as early as clocks differ: one that is renewed must be so young.
+func Remembered(begins int64, now time.Time) bool { return !past(begins, now.Add(2*SkewMax)) }
 
 // past reports whether all certificates that begin by a time have ended.
 func past(before int64, now time.Time) bool {

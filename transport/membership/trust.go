@@ -95,13 +95,13 @@ func (t *Trust) Rotations() (list []Signed) {
 }
 
 // signs reports whether what a key has signed, with a date, counts at this time, and
-// until when: neither is after the key's end.
+// until when: neither is after the key's end, the time with SkewMax, as for certificates.
 func (t *Trust) signs(key transport.Peer, dated int64, now time.Time) (end int64, err error) {
 	at := slices.IndexFunc(t.keys, func(a anchor) bool { return a.key == key })
 	if at < 0 {
 		return 0, ErrNotTrusted
 	}
-	if ends := t.keys[at].ends; dated > ends || now.Unix() > ends {
+	if ends := t.keys[at].ends; dated > ends || now.Add(-SkewMax).Unix() > ends {
 		return 0, ErrExpired
 	}
 	return t.keys[at].ends, nil
