@@ -1,10 +1,6 @@
 package sim
 
-import (
-	"container/heap"
-
-	"github.com/taucloud/tau/transport"
-)
+import "github.com/taucloud/tau/transport"
 
 // eventKind says what an event is; its value is part of every digest.
 type eventKind uint8
@@ -50,38 +46,6 @@ type event struct {
 	index int
 }
 
-// eventHeap orders by time, then by a seeded tie-break.
-type eventHeap []*event
-
-func (h eventHeap) Len() int { return len(h) }
-
-func (h eventHeap) Less(i, j int) bool {
-	if h[i].at != h[j].at {
-		return h[i].at < h[j].at
-	}
-	return h[i].tie < h[j].tie
-}
-
-func (h eventHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-
-func (h *eventHeap) Push(x any) {
-	e := x.(*event)
-	e.index = len(*h)
-	*h = append(*h, e)
-}
-
-func (h *eventHeap) Pop() any {
-	old := *h
-	e := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	e.index = -1
-	return e
-}
-
 // register adds an event; it may be called from any goroutine. Its place among
 // others depends on its key alone.
 func (w *World) register(e *event) {
@@ -118,14 +82,10 @@ func (e *event) nodeNumber() uint64 {
 // first, in any schedule.
 const tieFirst = 1 << 20
 
-func (w *World) push(e *event) { heap.Push(&w.events, e) }
-
-func (w *World) pop() *event { return heap.Pop(&w.events).(*event) }
-
 // next takes the event that happens next off the heap.
 func (w *World) next() *event {
 	if w.schedule == nil || w.events[0].tie < tieFirst {
-		return w.pop()
+		return w.events.pop()
 	}
 	return w.schedule.next()
 }
@@ -153,7 +113,7 @@ func (w *World) drain() {
 	w.pendingMu.Unlock()
 	for i, e := range batch {
 		if e.fire != nil { // not cancelled meanwhile
-			heap.Push(&w.events, e)
+			w.events.push(e)
 		}
 		batch[i] = nil
 	}
@@ -165,6 +125,6 @@ func (w *World) drain() {
 func (w *World) cancel(e *event) {
 	e.fire = nil
 	if e.index >= 0 {
-		heap.Remove(&w.events, e.index)
+		w.events.remove(e)
 	}
 }

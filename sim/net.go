@@ -2,7 +2,6 @@ package sim
 
 import (
 	"cmp"
-	"container/heap"
 	"maps"
 	"slices"
 	"time"
@@ -232,7 +231,7 @@ func (e *connEnd) retime(frames []*event) {
 		latency := within(w.draw(drawRetime, f.a, uint64(f.kind), f.b), int64(l.shape.LatencyMin), int64(l.shape.LatencyMax))
 		f.at = max(previous+1, min(f.at, l.busyUntil+latency))
 		previous = f.at
-		heap.Fix(&w.events, f.index)
+		w.events.fix(f)
 	}
 	e.lastAt = previous
 }

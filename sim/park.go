@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"container/heap"
 	"context"
 	"fmt"
 	"runtime"
@@ -75,7 +74,7 @@ func (p *parking) decide(w *World) {
 		at: w.nowNS(), node: l.life.node, life: l.life, kind: kindWake, a: l.id, b: p.seq, label: p.task.name, fire: p.resume, task: p.task.id,
 	}
 	w.rank(&p.wake)
-	heap.Push(&w.events, &p.wake)
+	w.events.push(&p.wake)
 }
 
 // resume hands the turn to the parked task.

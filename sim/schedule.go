@@ -71,7 +71,7 @@ func (s *scheduler) next() *event {
 	first := s.w.events[0].at
 	s.ready = s.ready[:0]
 	for len(s.w.events) > 0 && s.w.events[0].at == first {
-		s.ready = append(s.ready, s.w.pop())
+		s.ready = append(s.ready, s.w.events.pop())
 	}
 	chosen := s.ready[0]
 	if len(s.ready) > 1 {
@@ -79,7 +79,7 @@ func (s *scheduler) next() *event {
 	}
 	for i, e := range s.ready {
 		if e != chosen {
-			s.w.push(e)
+			s.w.events.push(e)
 		}
 		s.ready[i] = nil
 	}

@@ -71,7 +71,7 @@ func stateOnDisk(disk storage.Durable, id string) State { return resolve(records
 
 func recordsOnDisk(disk storage.Durable, id string) (list []record) {
 	for _, e := range replicated.OnDisk(disk, patrickapi.Service, "main", jobKey(id)) {
-		if r, err := decodeRecord(e); err == nil {
+		if r, err := decoded.Of(e.Key, e.Value); err == nil {
 			list = append(list, r)
 		}
 	}

@@ -125,6 +125,15 @@ func jobOf(k storage.Key) (string, bool) {
 	return parts[1], true
 }
 
+// decodedMax bounds the decoded records that a process remembers.
+const decodedMax = 1 << 14
+
+// decoded remembers what decodeRecord returns: all records of a job are read whenever one is added.
+// Records are values without references, so a shared one cannot be changed.
+var decoded = storage.NewMemo(decodedMax, func(k storage.Key, value []byte) (record, error) {
+	return decodeRecord(storage.Entry{Key: k, Value: value})
+})
+
 // decodeRecord decodes an entry of the store.
 func decodeRecord(e storage.Entry) (record, error) {
 	parts := e.Key.Parts()

@@ -27,7 +27,7 @@ func (s *Service) load() {
 // written them.
 func (s *Service) records(id string) (list []record) {
 	for _, e := range s.store.Entries(jobKey(id)) {
-		r, err := decodeRecord(e)
+		r, err := decoded.Of(e.Key, e.Value)
 		if err != nil {
 			s.env.Log.Warn("left out a record", "err", err)
 			continue

@@ -22,6 +22,8 @@ type register struct {
 	members     map[transport.Peer]*registered
 	version     uint64
 	log         []registeredAt // by version
+	// byService lists who offers a service, or has offered it, in no order.
+	byService map[string][]*registered
 	forgotten   uint64         // the greatest version of all that were removed
 	unsaved     map[transport.Peer]bool
 }
@@ -42,7 +44,7 @@ type registeredAt struct {
 }
 
 func newRegister(departAfter time.Duration, lenMax int) *register {
-	return &register{departAfter: departAfter, book: addressbook.New(lenMax), members: map[transport.Peer]*registered{}, unsaved: map[transport.Peer]bool{}}
+	return &register{departAfter: departAfter, book: addressbook.New(lenMax), members: map[transport.Peer]*registered{}, byService: map[string][]*registered{}, unsaved: map[transport.Peer]bool{}}
 }
 
 // learn takes an announcement. direct: from the member itself, now.
@@ -75,9 +77,31 @@ func (r *register) learn(s addressbook.Signed, direct bool) error {
 			m.formerly = append(m.formerly, service)
 		}
 	}
+	r.list(m, before)
 	m.gone, m.silent = false, 0
 	r.revise(m)
 	return nil
+}
+
+// list keeps byService, when a member that offered some services offers others.
+func (r *register) list(m *registered, before []string) {
+	for _, service := range m.entry.Services {
+		if !slices.Contains(before, service) && !slices.Contains(m.formerly, service) {
+			r.byService[service] = append(r.byService[service], m)
+		}
+	}
+	for _, service := range before {
+		if !slices.Contains(m.entry.Services, service) && !slices.Contains(m.formerly, service) {
+			r.unlist(m, service)
+		}
+	}
+}
+
+func (r *register) unlist(m *registered, service string) {
+	left := slices.DeleteFunc(r.byService[service], func(o *registered) bool { return o == m })
+	if r.byService[service] = left; len(left) == 0 {
+		delete(r.byService, service)
+	}
 }
 
 // revise records that what the register says of a member has changed.
@@ -123,6 +147,9 @@ func (r *register) remove(m *registered) {
 	p := m.entry.Peer
 	r.forgotten = max(r.forgotten, m.version)
 	m.version = 0
+	for _, service := range slices.Concat(m.entry.Services, m.formerly) {
+		r.unlist(m, service)
+	}
 	r.book.Forget(p)
 	delete(r.members, p)
 	r.unsaved[p] = true
@@ -154,9 +181,8 @@ func (r *register) since(c seerapi.Cursor, services []string) (page followRespon
 	if c.Version == 0 || c.Version > r.version || max(c.Version, c.Began) < r.forgotten {
 		page.Cursor, page.Full = seerapi.Cursor{Began: r.version}, true
 	}
-	from, _ := slices.BinarySearchFunc(r.log, page.Cursor.Version+1, func(l registeredAt, v uint64) int { return cmp.Compare(l.version, v) })
 	size := 0
-	for _, l := range r.log[from:] {
+	for _, l := range r.revised(page.Cursor.Version, services) {
 		m := l.member
 		if l.version != m.version {
 			continue
@@ -170,6 +196,28 @@ func (r *register) since(c seerapi.Cursor, services []string) (page followRespon
 	}
 	page.Cursor.Version = r.version
 	return page
+}
+
+// revised lists in order what was revised after a version. Who has nothing to do with the services may be left
+// out: in a large cloud there are few whom most who ask have to know.
+func (r *register) revised(after uint64, services []string) (list []registeredAt) {
+	from, _ := slices.BinarySearchFunc(r.log, after+1, func(l registeredAt, v uint64) int { return cmp.Compare(l.version, v) })
+	concerned := 0
+	for _, s := range services {
+		concerned += len(r.byService[s])
+	}
+	if tail := r.log[from:]; concerned >= len(tail) || slices.Contains(services, allServices) {
+		return tail
+	}
+	for _, s := range services {
+		for _, m := range r.byService[s] {
+			if m.version > after {
+				list = append(list, registeredAt{m.version, m})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b registeredAt) int { return cmp.Compare(a.version, b.version) })
+	return slices.Compact(list)
 }
 
 func (r *register) tell(page *followResponse, m *registered, services []string) (size int) {

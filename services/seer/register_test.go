@@ -127,8 +127,50 @@ func TestFollowersOfARegister(t *testing.T) {
 				require.False(t, page.More)
 				compare(t, r, asked, known)
 			}
+			requireListed(t, r)
 		}
 	})
+}
+
+// requireListed: byService has nobody but who offers a service or has offered it, each once.
+func requireListed(t *rapid.T, r *register) {
+	want := 0
+	for _, m := range r.members {
+		for _, service := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(m.entry.Services, m.formerly)))) {
+			require.Contains(t, r.byService[service], m)
+			want++
+		}
+	}
+	for _, list := range r.byService {
+		want -= len(list)
+	}
+	require.Zero(t, want)
+}
+
+// What is left out of the revised concerns nobody who asks for the services.
+func TestRevisedLeavesOutWhoIsNotConcerned(t *testing.T) {
+	r := newRegister(time.Minute, 100)
+	for i := range 20 {
+		require.NoError(t, r.learn(said(i, 1, 0, false, "many"), false))
+	}
+	require.NoError(t, r.learn(said(20, 1, 0, false, "few", "many"), false))
+	require.NoError(t, r.learn(said(20, 2, 0, false, "other"), false))
+	require.NoError(t, r.learn(said(21, 1, 0, false, "few"), false))
+	require.Len(t, r.revised(0, []string{"few", "other"}), 2)
+	require.Len(t, r.revised(22, []string{"few"}), 1)
+	require.Len(t, r.revised(0, []string{allServices}), 23)
+}
+
+// However many services a member has offered one after the other, it is listed for so many of them.
+func TestServicesOfThePastAreBounded(t *testing.T) {
+	r := newRegister(time.Minute, 10)
+	for i := range uint64(300) {
+		require.NoError(t, r.learn(said(1, i+1, 0, false, fmt.Sprint("service ", i)), false))
+	}
+	require.LessOrEqual(t, len(r.byService), addressbook.ServicesMax+1)
+	r.pass(time.Minute, nobody)
+	r.pass(time.Minute, nobody)
+	require.Empty(t, r.byService)
 }
 
 func compare(t *rapid.T, r *register, asked []string, known map[transport.Peer]addressbook.Announcement) {

@@ -47,8 +47,8 @@ func (s *Service) History(project, branch string) ([]tnsapi.Version, error) {
 // OnDisk reports whether a replica would have a version of a job, whole, if its
 // node lost power at this moment and started from its disk alone.
 func OnDisk(disk storage.Durable, project, branch, job string, token fencing.Token) bool {
-	headers := decodeVersions(replicated.OnDisk(disk, tnsapi.Service, namespace, storage.K(versions, project, branch)))
-	return slices.ContainsFunc(headers, func(v tnsapi.Version) bool {
+	stored := decodeVersions(replicated.OnDisk(disk, tnsapi.Service, namespace, storage.K(versions, project, branch)))
+	return slices.ContainsFunc(stored, func(v tnsapi.Version) bool {
 		return v.Job == job && v.Token == token && whole(v, entriesOf(replicated.OnDisk(disk, tnsapi.Service, namespace, entriesKey(v))))
 	})
 }

@@ -37,13 +37,31 @@ func (r registry) all(project, branch string) ([]tnsapi.Version, error) {
 func decodeVersions(stored []storage.Entry) []tnsapi.Version {
 	list := make([]tnsapi.Version, 0, len(stored))
 	for _, e := range stored {
-		var v tnsapi.Version
-		if transport.Decode(e.Value, &v) == nil && versionKey(v) == e.Key {
+		if v, err := headers.Of(e.Key, e.Value); err == nil {
 			list = append(list, v)
 		}
 	}
 	return list
 }
+
+// headersMax bounds the decoded headers that a process remembers.
+const headersMax = 1 << 13
+
+// headers remembers what readHeader returns: a branch is read at each question about it.
+var headers = storage.NewMemo(headersMax, readHeader)
+
+// readHeader decodes a header. The result is shared, and never changed.
+func readHeader(k storage.Key, value []byte) (v tnsapi.Version, err error) {
+	if err := transport.Decode(value, &v); err != nil {
+		return v, err
+	}
+	if versionKey(v) != k {
+		return v, errNoHeader
+	}
+	return v, nil
+}
+
+var errNoHeader = errors.New("tns: a version under the key of another one")
 
 // history lists the versions of a branch that count, newest first. Incomplete versions do not
 // count.
