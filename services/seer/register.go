@@ -24,8 +24,8 @@ type register struct {
 	log         []registeredAt // by version
 	// byService lists who offers a service, or has offered it, in no order.
 	byService map[string][]*registered
-	forgotten   uint64         // the greatest version of all that were removed
-	unsaved     map[transport.Peer]bool
+	forgotten uint64 // the greatest version of all that were removed
+	unsaved   map[transport.Peer]bool
 }
 
 // registered is what a register has of a member beside its announcement.
