@@ -102,6 +102,7 @@ func TestImportDirection(t *testing.T) {
 					ok = ok || under(room, a)
 				}
 				require.True(t, ok, "%s imports %s: %s", s.at(imp), room, rule.why)
+				require.False(t, !s.test && room == "storage/pebbledisk" && rule.room != "cmd", "%s: services are given a disk, cmd says which", s.at(imp))
 				require.False(t, !s.test && room == "transport/libp2p" && rule.room != "cmd" && rule.room != "sim" && rule.room != "transport/libp2p",
 					"%s: adapters with foreign goroutines are wired by cmd and by the world", s.at(imp))
 			}

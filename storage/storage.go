@@ -26,6 +26,9 @@ var (
 	// ErrCorrupt is returned when the disk gave back other bytes than were
 	// written.
 	ErrCorrupt = errors.New("storage: corrupt value")
+	// ErrFull is returned by a write for which the disk has no room. It had no effect; reads are served,
+	// and writes again when there is room.
+	ErrFull = errors.New("storage: the disk is full")
 	// ErrTooLarge is returned when a bound of this package is exceeded.
 	ErrTooLarge = errors.New("storage: too large")
 )

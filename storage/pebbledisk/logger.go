@@ -1,0 +1,45 @@
+package pebbledisk
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// logger is what pebble tells.
+type logger struct {
+	disk *Disk
+	log  *slog.Logger
+}
+
+// Infof implements pebble.Logger: of no interest.
+func (l *logger) Infof(string, ...any) {}
+
+// Errorf implements pebble.Logger: what pebble tries again.
+func (l *logger) Errorf(format string, args ...any) {
+	l.log.Warn("disk", slog.String("pebble", fmt.Sprintf(format, args...)))
+}
+
+// Fatalf implements pebble.Logger. It does not end the process: from here on nothing is written any more
+// and every flush fails, so that the node ends as in a power cut and its next start believes what is on
+// the disk. The first reason is kept.
+func (l *logger) Fatalf(format string, args ...any) {
+	fatal := &fatalError{text: fmt.Sprintf(format, args...)}
+	for _, a := range args {
+		if cause, is := a.(error); is {
+			fatal.cause = cause
+		}
+	}
+	err := error(fatal)
+	if l.disk.failure.CompareAndSwap(nil, &err) {
+		l.log.Error("the disk has failed: nothing is written any more", slog.String("error", err.Error()))
+	}
+}
+
+// fatalError is what pebble has said, and why.
+type fatalError struct {
+	text  string
+	cause error
+}
+
+func (e *fatalError) Error() string { return e.text }
+func (e *fatalError) Unwrap() error { return e.cause }
