@@ -26,7 +26,8 @@ type Contact struct {
 
 // Members is the directory of one node: what it has learned of the cloud from others. The node knows no
 // service; an agent that the catalogue runs on every node asks seers for what is wanted, and tells it
-// here. It keeps the seers and whoever offers what somebody on this node has ever looked up, and nobody else.
+// here. It keeps the seers, whoever offers what somebody on this node has ever looked up, and some acquaintances
+// by which it finds the cloud again when all of those are elsewhere.
 //
 // It is safe for use on any goroutine, and does not wait.
 type Members struct {

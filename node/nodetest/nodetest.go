@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,8 +33,11 @@ type Cloud struct {
 	Key       *transport.Identity
 	Issuer    string
 	Grantable []string
-	net       *transporttest.PipeNet
-	machines  []*Machine
+	// Learned lets the machines that are added learn of each other, each from its Contacts. It needs a
+	// Key: nobody else says who is a member.
+	Learned  bool
+	net      *transporttest.PipeNet
+	machines []*Machine
 
 	mu    sync.Mutex
 	facts []Fact
@@ -53,11 +57,15 @@ type Machine struct {
 	Disk     *memdisk.Disk
 	// Membership is what the machine was given, nil if the Directory says who is a member.
 	Membership *node.Membership
-	services   []node.Configured
-	node       *node.Node // nil when it is down
-	host       *transporttest.PipeHost
-	loops      []*loop
-	main       *loop
+	// Contacts are whom the machine is told of, where that is Learned.
+	Contacts []*Machine
+	services []node.Configured
+	moves    atomic.Int64
+	node     *node.Node // nil when it is down
+	host     *transporttest.PipeHost
+	place    *place // where that is Learned
+	loops    []*loop
+	main     *loop
 }
 
 // Run runs a test in a bubble. At its end all nodes are stopped.
@@ -137,7 +145,7 @@ func (m *Machine) TryStart() (err error) {
 }
 
 func (m *Machine) config() node.Config {
-	return node.Config{Name: m.Name, Identity: m.Identity, Services: m.services, World: node.World{
+	cfg := node.Config{Name: m.Name, Identity: m.Identity, Services: m.services, World: node.World{
 		NewLoop: func(string) (clock.Loop, func()) {
 			l := newLoop()
 			m.loops = append(m.loops, l)
@@ -150,6 +158,10 @@ func (m *Machine) config() node.Config {
 		Observer: m.cloud, Log: slog.New(errorsFail{m.cloud.T}),
 		Crash: func() { panic("a failpoint crashed " + m.Name + ": use a scenario") },
 	}}
+	if m.cloud.Learned {
+		cfg.World.Directory, cfg.World.Host, cfg.Contacts = nil, newPlace(m), m.contacts()
+	}
+	return cfg
 }
 
 // Stop ends the node in order, if it is up. Its disk stays.

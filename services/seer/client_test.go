@@ -2,6 +2,7 @@ package seer
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/seer/seerapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/rendezvous"
 )
 
 // lookUp asks the seers of the directory for the names of live members.
@@ -61,36 +63,35 @@ func TestClientAsksOneSeerAfterTheOther(t *testing.T) {
 // TestClientRemembersWhoAnswered: a seer that is slow is waited for once.
 func TestClientRemembersWhoAnswered(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
-		asked := map[string]int{}
-		add := func(name string, wait time.Duration, fail error) {
-			c.Add(name, node.Configured{Spec: nodetest.Part(seerapi.Service, func(env node.Env) {
+		asked, slow := map[transport.Peer]int{}, map[transport.Peer]bool{}
+		for i := range 3 {
+			c.Add(fmt.Sprint("s", i), node.Configured{Spec: nodetest.Part(seerapi.Service, func(env node.Env) {
 				seerapi.Lookup.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ seerapi.LookupRequest) (resp seerapi.LookupResponse, err error) {
-					asked[name]++
-					if err := clock.Sleep(ctx, env.Loop, wait); err != nil {
-						return resp, err
+					asked[env.Self]++
+					if slow[env.Self] {
+						err = clock.Sleep(ctx, env.Loop, time.Minute)
 					}
-					return resp, fail
+					return resp, err
 				})
 			})}).Start()
 		}
-		add("slow-1", time.Minute, nil)
-		add("slow-2", time.Minute, nil)
-		add("good", 0, nil)
 		caller := c.Caller("caller")
+		self := caller.Peer()
+		order := rendezvous.Rank(string(self[:]), c.Directory.Peers(seerapi.Service))
+		slow[order[0]], slow[order[1]] = true, true
 		client := seerapi.NewClient(caller.Env.Wire)
 		began := time.Now()
 		_, err := lookUp(caller, client, "")
 		require.NoError(t, err)
-		require.LessOrEqual(t, time.Since(began), 2*seerapi.TryTimeout)
-		before := asked["slow-1"] + asked["slow-2"]
+		require.Equal(t, 2*seerapi.TryTimeout, time.Since(began))
+		require.Equal(t, map[transport.Peer]int{order[0]: 1, order[1]: 1, order[2]: 1}, asked)
 		began = time.Now()
 		for range 5 {
 			_, err := lookUp(caller, client, "")
 			require.NoError(t, err)
 		}
 		require.Zero(t, time.Since(began))
-		require.Equal(t, before, asked["slow-1"]+asked["slow-2"])
-		require.Equal(t, 6, asked["good"])
+		require.Equal(t, map[transport.Peer]int{order[0]: 1, order[1]: 1, order[2]: 6}, asked)
 	})
 }
 

@@ -62,15 +62,11 @@ func (s *Service) save(ctx context.Context) error {
 	return saveAll(ctx, s.env.Local, writes)
 }
 
-// announced takes what a member says of itself. A service that it may not offer is not believed.
+// announced takes what a member says of itself.
 func (s *Service) announced(_ context.Context, from transport.Peer, req announceRequest) (announceResponse, error) {
-	a, err := req.Said.Open()
+	a, err := ofItself(s.env, from, req.Said)
 	if err != nil {
-		return announceResponse{}, transport.New(transport.Invalid, announceAt.Name, err.Error())
-	}
-	grants, _ := s.env.Wire.Grants(from)
-	if a.Peer != from || slices.ContainsFunc(a.Services, func(service string) bool { return !grants.Offers(service) }) {
-		return announceResponse{}, transport.New(transport.NotAllowed, announceAt.Name, "a member speaks for itself, and of what it may offer")
+		return announceResponse{}, err
 	}
 	if m := s.register.members[from]; m != nil && m.left() && a.Stamp().Compare(m.entry.Stamp()) <= 0 && !a.Left {
 		newer := m.entry.Signed // it is back: it must say so in a newer form than others know
@@ -98,7 +94,7 @@ func (s *Service) followed(_ context.Context, from transport.Peer, req followReq
 	if req.Cursor.Run != s.life {
 		req.Cursor = seerapi.Cursor{}
 	}
-	page := s.register.since(req.Cursor, req.Services)
+	page := s.register.since(req.Cursor, inquiry{from, req.Services, req.Some})
 	page.Cursor.Run = s.life
 	page.Known = s.knowsAll(s.now())
 	page.Announce, page.Newer = s.register.stale(from, req.Says)

@@ -12,9 +12,9 @@ var (
 	ask    = transport.Note[askMessage]{Name: "seer/ask", Rule: transport.Offers(seerapi.Service)} // from a seer to an agent
 	answer = transport.Note[answerMessage]{Name: "seer/answer", Rule: transport.Member}
 	digest = transport.Method[digestRequest, digestResponse]{Name: "seer/digest", Rule: transport.Offers(seerapi.Service)}
-	// introduce asks any member who the seers are; announceAt tells a seer what its caller says of itself,
-	// follow asks one for members.
-	introduce  = transport.Method[introduceRequest, introduceResponse]{Name: "seer/introduce", Rule: transport.Member}
+	// introduce asks any member who the seers are, and tells it what its caller says of itself; announceAt tells
+	// that a seer, follow asks one for members.
+	introduce  = transport.Method[introduceRequest, introduceResponse]{Name: "seer/introduce", Rule: transport.Member, Everywhere: true}
 	announceAt = transport.Method[announceRequest, announceResponse]{Name: "seer/announce", Rule: transport.Member}
 	follow     = transport.Method[followRequest, followResponse]{Name: "seer/follow", Rule: transport.Member}
 	records    = transport.Method[recordsRequest, recordsResponse]{Name: "seer/records", Rule: transport.Offers(seerapi.Service)}

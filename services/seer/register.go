@@ -24,7 +24,8 @@ type register struct {
 	log         []registeredAt // by version
 	// byService lists who offers a service, or has offered it, in no order.
 	byService map[string][]*registered
-	forgotten uint64 // the greatest version of all that were removed
+	forgotten uint64 // the greatest version of all that were removed, or of what else voids what was told
+	sparse    uint   // a node is acquainted with one member of 1<<sparse
 	unsaved   map[transport.Peer]bool
 }
 
@@ -175,14 +176,22 @@ const allServices = ""
 // pageBytesMax bounds a page, in bytes of announcements.
 const pageBytesMax = 128 << 10
 
-// since lists what has changed after a cursor among the members that offer one of some services, oldest change first.
-func (r *register) since(c seerapi.Cursor, services []string) (page followResponse) {
+// inquiry is who asks what: for members that offer one of services, and, if some, for acquaintances.
+type inquiry struct {
+	peer     transport.Peer
+	services []string
+	some     bool
+}
+
+// since lists what has changed after a cursor among the members that are asked for, oldest change first.
+func (r *register) since(c seerapi.Cursor, asked inquiry) (page followResponse) {
+	r.thin()
 	page.Cursor, page.Full = c, false
 	if c.Version == 0 || c.Version > r.version || max(c.Version, c.Began) < r.forgotten {
 		page.Cursor, page.Full = seerapi.Cursor{Began: r.version}, true
 	}
 	size := 0
-	for _, l := range r.revised(page.Cursor.Version, services) {
+	for _, l := range r.revised(page.Cursor.Version, asked) {
 		m := l.member
 		if l.version != m.version {
 			continue
@@ -192,27 +201,36 @@ func (r *register) since(c seerapi.Cursor, services []string) (page followRespon
 			return page
 		}
 		page.Cursor.Version = l.version
-		size += r.tell(&page, m, services)
+		size += r.tell(&page, m, asked)
 	}
 	page.Cursor.Version = r.version
 	return page
 }
 
-// revised lists in order what was revised after a version. Who has nothing to do with the services may be left
+// revised lists in order what was revised after a version. Who has nothing to do with what is asked may be left
 // out: in a large cloud there are few whom most who ask have to know.
-func (r *register) revised(after uint64, services []string) (list []registeredAt) {
+func (r *register) revised(after uint64, asked inquiry) (list []registeredAt) {
 	from, _ := slices.BinarySearchFunc(r.log, after+1, func(l registeredAt, v uint64) int { return cmp.Compare(l.version, v) })
 	concerned := 0
-	for _, s := range services {
+	for _, s := range asked.services {
 		concerned += len(r.byService[s])
 	}
-	if tail := r.log[from:]; concerned >= len(tail) || slices.Contains(services, allServices) {
+	tail := r.log[from:]
+	if concerned >= len(tail) || slices.Contains(asked.services, allServices) {
 		return tail
 	}
-	for _, s := range services {
+	for _, s := range asked.services {
 		for _, m := range r.byService[s] {
 			if m.version > after {
 				list = append(list, registeredAt{m.version, m})
+			}
+		}
+	}
+	if asked.some {
+		known := r.acquaintances(asked.peer)
+		for _, l := range tail {
+			if l.version == l.member.version && known.has(l.member.entry.Peer) {
+				list = append(list, l)
 			}
 		}
 	}
@@ -220,9 +238,10 @@ func (r *register) revised(after uint64, services []string) (list []registeredAt
 	return slices.Compact(list)
 }
 
-func (r *register) tell(page *followResponse, m *registered, services []string) (size int) {
-	offers, offered := false, false
-	for _, s := range services {
+func (r *register) tell(page *followResponse, m *registered, asked inquiry) (size int) {
+	offered := asked.some && r.acquaintances(asked.peer).has(m.entry.Peer)
+	offers := offered && !m.left()
+	for _, s := range asked.services {
 		offers = offers || m.offers(s)
 		offered = offered || s == allServices || slices.Contains(m.entry.Services, s) || slices.Contains(m.formerly, s)
 	}
@@ -230,7 +249,7 @@ func (r *register) tell(page *followResponse, m *registered, services []string) 
 	case offers, m.entry.Left && offered:
 		page.Members = append(page.Members, m.entry.Signed)
 		return len(m.entry.Signed.Body) + len(m.entry.Signed.Signature)
-	case offered && !page.Full && services[0] != allServices: // seers forget by themselves
+	case offered && !page.Full && asked.services[0] != allServices: // seers forget by themselves
 		page.Gone = append(page.Gone, m.entry.Peer)
 	}
 	return 0

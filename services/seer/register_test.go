@@ -66,7 +66,7 @@ func TestADepartureIsRemembered(t *testing.T) {
 	require.Empty(t, r.present())
 	require.NoError(t, r.learn(said(1, 1, 0, false, "tns"), false))
 	require.Empty(t, r.present(), "an old announcement never wins")
-	page := r.since(seerapi.Cursor{}, []string{"tns"})
+	page := r.since(seerapi.Cursor{}, inquiry{services: []string{"tns"}})
 	require.Len(t, page.Members, 1, "it is told on")
 	r.pass(time.Minute-1, nobody)
 	require.Len(t, r.book.Entries(), 1)
@@ -111,7 +111,7 @@ func TestFollowersOfARegister(t *testing.T) {
 			case 2:
 				r.pass(time.Duration(rapid.IntRange(1, 12).Draw(t, "seconds"))*time.Second, func(p transport.Peer) bool { return p[0]%2 == 0 })
 			case 3:
-				page := r.since(cursor, asked)
+				page := r.since(cursor, inquiry{services: asked})
 				if page.Full {
 					clear(known)
 				}
@@ -156,9 +156,9 @@ func TestRevisedLeavesOutWhoIsNotConcerned(t *testing.T) {
 	require.NoError(t, r.learn(said(20, 1, 0, false, "few", "many"), false))
 	require.NoError(t, r.learn(said(20, 2, 0, false, "other"), false))
 	require.NoError(t, r.learn(said(21, 1, 0, false, "few"), false))
-	require.Len(t, r.revised(0, []string{"few", "other"}), 2)
-	require.Len(t, r.revised(22, []string{"few"}), 1)
-	require.Len(t, r.revised(0, []string{allServices}), 23)
+	require.Len(t, r.revised(0, inquiry{services: []string{"few", "other"}}), 2)
+	require.Len(t, r.revised(22, inquiry{services: []string{"few"}}), 1)
+	require.Len(t, r.revised(0, inquiry{services: []string{allServices}}), 23)
 }
 
 // However many services a member has offered one after the other, it is listed for so many of them.
@@ -199,11 +199,124 @@ func TestPagesOfARegister(t *testing.T) {
 	var cursor seerapi.Cursor
 	seen, pages := 0, 0
 	for more := true; more; pages++ {
-		page := r.since(cursor, []string{"a"})
+		page := r.since(cursor, inquiry{services: []string{"a"}})
 		require.LessOrEqual(t, len(page.Members), seerapi.PageLenMax)
 		seen += len(page.Members)
 		cursor, more = page.Cursor, page.More
 	}
 	require.Equal(t, 1500, seen)
 	require.Greater(t, pages, 1)
+}
+
+func TestTheLogOfARegisterIsBounded(t *testing.T) {
+	r := newRegister(time.Minute, 10)
+	for i := range uint64(2 + logSlack) {
+		require.NoError(t, r.learn(said(1, 1, i, false), false))
+		require.Len(t, r.log, int(i)+1)
+	}
+	require.NoError(t, r.learn(said(1, 2, 0, false), false))
+	require.Len(t, r.log, 1, "what is superseded is left out")
+	require.Equal(t, uint64(3+logSlack), r.log[0].version)
+}
+
+// Whoever asks for a service is not told of those that never had to do with it.
+func TestOthersAreNotTold(t *testing.T) {
+	r := learned(t, said(2, 1, 0, false, "b"), said(1, 1, 0, false, "a"))
+	asks := inquiry{services: []string{"a"}}
+	page := r.since(seerapi.Cursor{}, asks)
+	require.True(t, page.Full)
+	require.Equal(t, []addressbook.Signed{said(1, 1, 0, false, "a")}, page.Members)
+	next := func() followResponse {
+		page = r.since(page.Cursor, asks)
+		return page
+	}
+	require.Equal(t, followResponse{Cursor: page.Cursor}, next())
+	require.NoError(t, r.learn(said(2, 1, 1, false, "b", "c"), false))
+	got := next()
+	require.Empty(t, got.Members)
+	require.Empty(t, got.Gone)
+	require.NoError(t, r.learn(said(1, 1, 1, false, "b"), false))
+	got = next()
+	require.Empty(t, got.Members)
+	require.Equal(t, []transport.Peer{keyOf(1).Peer()}, got.Gone)
+	require.NoError(t, r.learn(said(1, 1, 2, true, "b"), false))
+	got = next()
+	require.Equal(t, []addressbook.Signed{said(1, 1, 2, true, "b")}, got.Members, "a departure, of one that once offered it")
+	require.NoError(t, r.learn(said(2, 1, 2, true, "b"), false))
+	got = next()
+	require.Empty(t, got.Members)
+	require.Empty(t, got.Gone)
+}
+
+// A seer asks another one for all, departures included; those that are silent for too long it finds itself.
+func TestSeersTellEachOtherAll(t *testing.T) {
+	r := learned(t, said(2, 1, 0, false, "b"), said(1, 1, 0, false, "a"))
+	all := inquiry{services: []string{allServices}}
+	page := r.since(seerapi.Cursor{}, all)
+	require.Len(t, page.Members, 2)
+	require.NoError(t, r.learn(said(2, 1, 1, true, "b"), false))
+	page = r.since(page.Cursor, all)
+	require.False(t, page.Full)
+	require.Equal(t, []addressbook.Signed{said(2, 1, 1, true, "b")}, page.Members)
+	r.pass(time.Minute-1, nobody)
+	r.pass(1, func(p transport.Peer) bool { return p == keyOf(2).Peer() })
+	require.Len(t, r.members, 1, "one is forgotten, the other one counts as gone")
+	page = r.since(page.Cursor, all)
+	require.Empty(t, page.Members)
+	require.Empty(t, page.Gone)
+}
+
+// In a small cloud everybody is acquainted with everybody, in a large one with some; seers always with all.
+func TestAcquaintances(t *testing.T) {
+	r := newRegister(time.Minute, 2000)
+	grow := func(n int) {
+		for i := len(r.members); i < n; i++ {
+			require.NoError(t, r.learn(said(i, 1, 0, false, "a"), false))
+		}
+	}
+	asks := inquiry{peer: keyOf(5).Peer(), services: []string{"b"}, some: true}
+	told := func() followResponse { return r.since(seerapi.Cursor{}, asks) }
+	grow(64)
+	require.Len(t, told().Members, 64)
+	cursor := told().Cursor
+	require.False(t, r.since(cursor, asks).Full)
+	grow(65)
+	page := r.since(cursor, asks)
+	require.True(t, page.Full, "it is told anew, so that it forgets the others")
+	require.InDelta(t, 32, len(page.Members), 16)
+	require.False(t, r.since(page.Cursor, asks).Full)
+	grow(1000)
+	page = told()
+	require.InDelta(t, 62, len(page.Members), 20, "of 16 one")
+	others := r.since(seerapi.Cursor{}, inquiry{peer: keyOf(6).Peer(), services: []string{"b"}, some: true})
+	require.NotEqual(t, page.Members, others.Members)
+	require.Empty(t, r.since(seerapi.Cursor{}, inquiry{peer: keyOf(5).Peer(), services: []string{"b"}}).Members, "who does not ask for some")
+	known := page.Members
+
+	require.NoError(t, r.learn(said(5, 2, 0, false, seerapi.Service), false))
+	total := 0
+	for c, more := (seerapi.Cursor{}), true; more; {
+		page := r.since(c, asks)
+		total += len(page.Members)
+		c, more = page.Cursor, page.More
+	}
+	require.Equal(t, 1000, total, "a seer")
+	require.NoError(t, r.learn(said(5, 3, 0, false, "a"), false))
+
+	first, err := known[0].Open()
+	require.NoError(t, err)
+	page = told()
+	r.members[first.Peer].silent = time.Minute
+	r.pass(1, func(p transport.Peer) bool { return p != first.Peer })
+	page = r.since(page.Cursor, asks)
+	require.Equal(t, []transport.Peer{first.Peer}, page.Gone, "acquaintances are forgotten, too")
+	require.Empty(t, page.Members)
+
+	for i := range 1000 - 255 {
+		r.remove(r.members[keyOf(999-i).Peer()])
+	}
+	require.Equal(t, uint(4), r.sparse)
+	require.Len(t, r.members, 255)
+	told()
+	require.Equal(t, uint(3), r.sparse)
 }

@@ -8,7 +8,9 @@ import (
 
 // The messages by which nodes find each other.
 
-type introduceRequest struct{}
+type introduceRequest struct {
+	Said addressbook.Signed `cbor:"1,keyasint"` // what the asker says of itself
+}
 
 // introduceResponse has at most introducedMax seers, the member itself first if it is one.
 type introduceResponse struct {
@@ -31,6 +33,8 @@ type followRequest struct {
 	Cursor   seerapi.Cursor    `cbor:"1,keyasint"`
 	Services []string          `cbor:"2,keyasint"`
 	Says     addressbook.Stamp `cbor:"3,keyasint"` // of the asker's own announcement
+	// Some: also of acquaintances, see acquainted.
+	Some bool `cbor:"4,keyasint,omitempty"`
 }
 
 // followResponse has at most seerapi.PageLenMax members, each once, in the order in which they last changed;

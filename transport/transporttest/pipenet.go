@@ -100,6 +100,17 @@ func (h *PipeHost) listens() bool {
 	return h.handler != nil
 }
 
+// Reset breaks all conns of the host.
+func (h *PipeHost) Reset() {
+	h.mu.Lock()
+	conns := h.conns
+	h.conns = nil
+	h.mu.Unlock()
+	for _, c := range conns {
+		c.Close()
+	}
+}
+
 // Close implements transport.Host.
 func (h *PipeHost) Close() error {
 	h.mu.Lock()
