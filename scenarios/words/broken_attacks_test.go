@@ -1,6 +1,7 @@
 package words
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -43,34 +44,43 @@ func TestBrokenRules(t *testing.T) {
 	}
 }
 
-// TestBrokenRevocations feeds what is known of a revocation, and what comes of who was revoked.
+// knowing is the agent of a node in fakeWorld.
+type knowing bool
+
+func (knowing) Start(context.Context) error   { return nil }
+func (knowing) Stop(context.Context) error    { return nil }
+func (t knowing) Knows(p transport.Peer) bool { return bool(t) && p == peerCalled("judas") }
+
+// TestBrokenRevocations feeds what is known of a revocation at 10 s, and what comes of who was revoked.
 func TestBrokenRevocations(t *testing.T) {
 	at := func(s int) time.Duration { return time.Duration(s) * time.Second }
-	nodes := []check.NodeView{{Name: "core-1", Up: true, Services: []string{"auth", "membership"}}, {Name: "far", Up: true, Services: []string{"membership"}}}
+	view := func(name string, knows bool, services ...string) check.NodeView {
+		return check.NodeView{Name: name, Up: true, Services: append(services, "membership"), Service: func(string) node.Service { return knowing(knows) }}
+	}
 	for _, c := range []struct {
-		checker string
-		known   bool
-		now     int // when the world is looked at, and something comes; revoked at 10
-		name    string
-		want    string
+		auth, far bool // know of it
+		now       int  // when the world is looked at, and something comes
+		name      string
+		want      string
 	}{
-		{"revoked-are-out", true, 14, "tns/current", ""},
-		{"revoked-are-out", true, 17, "", ""},
-		{"revoked-are-out", true, 17, "auth/renew", ""},
-		{"revoked-are-out", true, 17, "tns/current", "far handles tns/current of judas, which was revoked at 10s"},
-		{"revoked-are-out", false, 14, "", ""},
-		{"revoked-are-out", false, 17, "", "far does not know that judas was revoked at 10s"},
+		{true, true, 17, "", ""},
+		{true, true, 17, "auth/renew", ""},
+		{true, true, 13, "tns/current", "far handles tns/current of judas, which was revoked at 10s"},
+		{true, false, 14, "tns/current", ""},
+		{true, false, 17, "", "far does not know that judas was revoked at 10s"},
+		{false, false, 17, "tns/current", ""},
+		{false, true, 39, "", ""},
+		{false, true, 42, "", ""}, // far is no auth, and tells nobody
 	} {
-		checker := checkerCalled(t, c.checker)
-		facts := []check.Fact{{At: at(10), Node: "client", Name: "member-revoked", Fields: []node.Field{node.F("node", "judas"), node.F("peer", "12D3")}},
-			{At: at(11), Node: "core-1", Name: "revocation-known", Fields: []node.Field{node.F("subject", "12D3")}}}
-		if c.known {
-			facts = append(facts, check.Fact{At: at(12), Node: "far", Name: "revocation-known", Fields: []node.Field{node.F("subject", "12D3")}})
+		checker := checkerCalled(t, "revoked-are-out")
+		require.NoError(t, checker.(check.OnFact).Fact(check.Fact{
+			At: at(10), Node: "client", Name: "member-revoked", Fields: []node.Field{node.F("node", "judas"), node.F("peer", peerCalled("judas"))},
+		}))
+		nodes := []check.NodeView{view("core-1", c.auth, "auth"), view("far", c.far)}
+		var err error
+		for now := 11; now <= c.now && err == nil; now++ {
+			err = checker.(check.OnPoll).Poll(&fakeWorld{now: at(now), nodes: nodes})
 		}
-		for _, f := range facts {
-			require.NoError(t, checker.(check.OnFact).Fact(f))
-		}
-		err := checker.(check.OnPoll).Poll(&fakeWorld{now: at(c.now), nodes: nodes})
 		if c.name != "" {
 			require.NoError(t, err)
 			err = checker.(check.OnDelivery).Delivered(check.Delivery{At: at(c.now), To: "far", From: check.Standing{Node: "judas", Member: true}, Name: c.name})
@@ -79,8 +89,20 @@ func TestBrokenRevocations(t *testing.T) {
 			require.NoError(t, err, "%+v", c)
 			continue
 		}
-		require.ErrorContains(t, err, c.want)
+		require.ErrorContains(t, err, c.want, "%+v", c)
 	}
+	// An auth has longer to hear of it from another one, and forgets what it was if its disk is lost.
+	checker := checkerCalled(t, "revoked-are-out")
+	require.NoError(t, checker.(check.OnFact).Fact(check.Fact{
+		At: at(10), Node: "client", Name: "member-revoked", Fields: []node.Field{node.F("node", "judas"), node.F("peer", peerCalled("judas"))},
+	}))
+	nodes := []check.NodeView{view("core-1", true, "auth"), view("core-2", false, "auth")}
+	for now := 11; now <= 41; now++ {
+		require.NoError(t, checker.(check.OnPoll).Poll(&fakeWorld{now: at(now), nodes: nodes}))
+	}
+	require.ErrorContains(t, checker.(check.OnPoll).Poll(&fakeWorld{now: at(42), nodes: nodes}), "core-2 does not know that judas")
+	require.NoError(t, checker.(check.OnFact).Fact(check.Fact{At: at(42), Node: "core-2", Service: "node", Name: "started"}))
+	require.NoError(t, checker.(check.OnPoll).Poll(&fakeWorld{now: at(43), nodes: nodes}))
 }
 
 func TestBrokenInvitations(t *testing.T) {

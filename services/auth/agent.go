@@ -18,6 +18,8 @@ const (
 	// askTimeout bounds one auth's answer about revocations: with another one to ask, and a round of
 	// CheckEvery, a revocation is here within 5 s.
 	askTimeout = time.Second
+	// toldMax bounds how many auths' digests are remembered.
+	toldMax = 64
 	// renewAgain is the pause after a renewal, or after one that has failed.
 	renewAgain = 10 * time.Second
 )
@@ -42,14 +44,13 @@ type agent struct {
 	settings AgentSettings
 	client   *authapi.Client
 	asker    *ask.Asker
-	told     transport.Peer // the auth that has told digest
-	digest   []byte
-	renewAt  time.Duration   // not before, in Elapsed
-	share    float64         // of the last third of its time that it lets pass before it renews
-	shown    int64           // when the certificate begins that is on the disk
-	rotated  int             // how many rotations are on the disk
-	kept     []byte          // the digest of the revocations that are
-	written  map[string]bool // those, by their signatures; a failed sync leaves them for the next change
+	told     map[transport.Peer][]byte // the digest of what each auth has told
+	renewAt  time.Duration             // not before, in Elapsed
+	share    float64                   // of the last third of its time that it lets pass before it renews
+	shown    int64                     // when the certificate begins that is on the disk
+	rotated  int                       // how many rotations are on the disk
+	kept     []byte                    // the digest of the revocations that are
+	written  map[string]bool           // those, by their signatures; a failed sync leaves them for the next change
 }
 
 // Start implements node.Service.
@@ -58,7 +59,8 @@ func (a *agent) Start(context.Context) error {
 		return nil // its Directory says who is a member
 	}
 	a.client = authapi.NewClient(a.env.Wire)
-	a.asker = ask.New(a.env.Wire, ask.Policy{Service: authapi.Service, StayWithLast: true, AvoidFor: 10 * time.Second})
+	a.asker = ask.New(a.env.Wire, ask.Policy{Service: authapi.Service, InTurn: true, AvoidFor: 10 * time.Second})
+	a.told = map[transport.Peer][]byte{}
 	a.share = a.env.Rand.Float64() / 2
 	a.env.Loop.Go("membership", a.run)
 	return nil
@@ -81,13 +83,11 @@ func (a *agent) run(ctx context.Context) {
 
 // pull asks an auth for what was revoked. What changes while it turns the pages may be on one that it has
 // had: so it knows the digest of the first page, and asks for all again if that was not the last one's.
+// Each time it is the next one: one that does not know, or does not tell, keeps nothing from this node for long.
 func (a *agent) pull(ctx context.Context) {
 	var learned []membership.Revoking
 	_ = a.asker.Put(ctx, authapi.Revocations.Name, "", askTimeout, func(ctx context.Context, p transport.Peer) error {
-		known := a.digest
-		if p != a.told {
-			known = nil
-		}
+		known := a.told[p]
 		var digest []byte
 		for after := 0; ; {
 			page, err := authapi.Revocations.Call(ctx, a.env.Wire, p, authapi.RevocationsRequest{Known: known, After: after})
@@ -100,7 +100,10 @@ func (a *agent) pull(ctx context.Context) {
 			news, _ := a.env.Authority.Revoke(page.List...)
 			learned = append(learned, news...)
 			if after += len(page.List); !page.More || len(page.List) == 0 {
-				a.told, a.digest = p, digest
+				if len(a.told) >= toldMax {
+					clear(a.told)
+				}
+				a.told[p] = digest
 				return nil
 			}
 		}

@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/auth/authapi"
@@ -18,8 +19,11 @@ func (s *Service) revoke(ctx context.Context, from transport.Peer, req authapi.R
 	if req.Statement != nil {
 		r = *req.Statement
 	}
-	if r.Subject() != req.Subject {
+	switch {
+	case r.Subject() != req.Subject:
 		return resp, transport.New(transport.Invalid, op, "the statement is about somebody else")
+	case req.Statement == nil && s.issues(req.Subject):
+		return resp, transport.New(transport.Conflict, op, "it is an auth: only a statement that the cloud key has signed takes its certificates back")
 	}
 	if err := s.know(r); err != nil {
 		return resp, transport.New(transport.Invalid, op, err.Error())
@@ -35,6 +39,14 @@ func (s *Service) revoke(ctx context.Context, from transport.Peer, req authapi.R
 	}
 	s.env.Observe("revoked", node.F("subject", req.Subject), node.F("copies", resp.Copies), node.F("by", from))
 	return resp, nil
+}
+
+// issues reports whether a member may sign certificates of others, or may be one that does: no issuer takes those of
+// another one back, so what this auth could sign would change nothing.
+func (s *Service) issues(p transport.Peer) bool {
+	m, met := s.env.Authority.Member(p)
+	auths, _ := s.env.Wire.Directory().Lookup(authapi.Service)
+	return met && len(m.Issues) > 0 || !met && slices.Contains(auths, p) || p == s.env.Self
 }
 
 // revocationOf signs a revocation as of now. It takes back what any auth has signed until now: they

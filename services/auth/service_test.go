@@ -195,6 +195,62 @@ func TestOldCertificatesAreNotRenewed(t *testing.T) {
 	})
 }
 
+// TestAnAuthIsRevokedByTheCloudKeyOnly: what another auth could sign about it would change nothing, and is not
+// acknowledged therefore.
+func TestAnAuthIsRevokedByTheCloudKeyOnly(t *testing.T) {
+	inTown(t, 3, func(w *town) {
+		a := w.member("a").Start()
+		time.Sleep(10 * time.Second)
+		by, bad := w.auths[0], w.auths[1]
+		revoke := func(of *nodetest.Machine, statement *membership.Revoking) (err error) {
+			w.do(by, func(ctx context.Context, env node.Env) {
+				_, err = authapi.Revoke.Call(ctx, env.Wire, by.Peer(), authapi.RevokeRequest{Subject: of.Peer(), Statement: statement})
+			})
+			return err
+		}
+		require.NoError(t, w.greet(bad, a))
+		for _, of := range w.auths {
+			require.Equal(t, transport.Conflict, transport.KindOf(revoke(of, nil)), of.Name)
+		}
+		require.NoError(t, w.greet(bad, a))
+		signed := membership.Revoking{Revocation: membership.Revoke(cloudKey, membership.Revocation{Cloud: nodetest.CloudName, Subject: bad.Peer(), Before: time.Now().Unix()})}
+		require.NoError(t, revoke(bad, &signed))
+		time.Sleep(5 * time.Second)
+		require.Equal(t, transport.NotAllowed, transport.KindOf(w.greet(bad, a)))
+		require.Equal(t, transport.NotAllowed, transport.KindOf(w.greet(a, bad)), "nor is it asked")
+	})
+}
+
+// TestWhatIsAcknowledgedIsDurable: the one auth loses its power at the moment when it has answered.
+func TestWhatIsAcknowledgedIsDurable(t *testing.T) {
+	inTown(t, 1, func(w *town) {
+		a, bad, one := w.auths[0], w.member("bad").Start(), w.newcomer("one")
+		time.Sleep(10 * time.Second)
+		lose := func() {
+			a.Vanish()
+			a.Start()
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, 1, w.revoke(a, bad))
+		lose()
+		require.Equal(t, transport.NotAllowed, transport.KindOf(w.greet(bad, a)))
+		ticket := w.ticket(a, 2, "part")
+		lose()
+		require.NoError(t, w.join(one, ticket, "part"))
+		lose()
+		w.do(a, func(ctx context.Context, env node.Env) {
+			resp, err := authapi.Invitations.Call(ctx, env.Wire, a.Peer(), authapi.InvitationsRequest{})
+			require.NoError(t, err)
+			require.Len(t, resp.List, 1)
+			require.Equal(t, []transport.Peer{one.Peer()}, resp.List[0].Used)
+			_, err = authapi.Withdraw.Call(ctx, env.Wire, a.Peer(), authapi.WithdrawRequest{ID: resp.List[0].ID})
+			require.NoError(t, err)
+		})
+		lose()
+		require.Equal(t, transport.Conflict, transport.KindOf(w.join(w.newcomer("two"), ticket, "part")))
+	})
+}
+
 // TestSettingsThatAreWrongTogether: each is allowed, and what they promise together is not kept.
 func TestSettingsThatAreWrongTogether(t *testing.T) {
 	s := auth.DefaultSettings()

@@ -32,6 +32,9 @@ type Policy struct {
 	// StayWithLast: the peer that answered last is asked first, so that a client
 	// reads what it wrote; else it is the one that ranks first for the key.
 	StayWithLast bool
+	// InTurn: the peer after the one that answered last is asked first, in an order that differs from client to
+	// client, and this node itself last, so that no single peer can keep something from the client.
+	InTurn bool
 	// AvoidFor is how long a peer that did not answer is asked last.
 	AvoidFor time.Duration
 }
@@ -57,17 +60,23 @@ func (a *Asker) Endpoint() *transport.Endpoint { return a.ep }
 
 // Order lists the peers in the order in which they are asked about key: by
 // rendezvous, or, if the client stays with the last, that one, this node itself,
-// and then the others in an order that differs from node to node. Those to avoid
+// and then the others in an order that differs from node to node; or in turn. Those to avoid
 // come at the end.
 func (a *Asker) Order(key string) []transport.Peer {
-	if a.policy.StayWithLast {
-		self := a.ep.Self()
+	self := a.ep.Self()
+	if a.policy.StayWithLast || a.policy.InTurn {
 		key = string(self[:])
 	}
 	known, _ := a.ep.Directory().Lookup(a.policy.Service) // whoever is known can be asked
 	list := rendezvous.Rank(key, known)
 	if a.policy.StayWithLast {
-		list = rendezvous.Before(a.last, rendezvous.Before(a.ep.Self(), list))
+		list = rendezvous.Before(a.last, rendezvous.Before(self, list))
+	}
+	if a.policy.InTurn {
+		list = after(a.last, list)
+		if i := slices.Index(list, self); i >= 0 {
+			list = append(slices.Delete(list, i, i+1), self)
+		}
 	}
 	now := a.ep.Loop().Elapsed()
 	var avoided []transport.Peer
@@ -80,6 +89,12 @@ func (a *Asker) Order(key string) []transport.Peer {
 		return true
 	})
 	return append(list, avoided...)
+}
+
+// after turns a list so that it begins behind a peer, if that is in it.
+func after(p transport.Peer, list []transport.Peer) []transport.Peer {
+	i := slices.Index(list, p) + 1
+	return slices.Concat(list[i:], list[:i])
 }
 
 // Put asks the peers in turn, limit for each, until one has answered: with nil, or with an error of

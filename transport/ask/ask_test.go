@@ -220,6 +220,27 @@ func TestAClientStaysWithWhoAnswered(t *testing.T) {
 	})
 }
 
+// TestInTurn: each answers once in three rounds; who does not answer is passed over, and the round goes on behind who did.
+func TestInTurn(t *testing.T) {
+	run(t, func(p *parts) {
+		a := ask.New(p.user.Env.Wire, ask.Policy{Service: "part", InTurn: true})
+		var answered []transport.Peer
+		for range 6 {
+			asked, _, kind := p.put(t, a)
+			require.Zero(t, kind)
+			require.Len(t, asked, 1)
+			answered = append(answered, asked...)
+		}
+		require.ElementsMatch(t, p.all, answered[:3])
+		require.Equal(t, answered[:3], answered[3:])
+		p.fails[answered[0]] = as(transport.Internal)
+		for _, want := range [][]transport.Peer{answered[:2], answered[2:3], answered[:2]} {
+			asked, _, _ := p.put(t, a)
+			require.Equal(t, want, asked)
+		}
+	})
+}
+
 func TestOnesOwnNodeIsAskedFirst(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		envs := map[transport.Peer]node.Env{}
@@ -229,6 +250,8 @@ func TestOnesOwnNodeIsAskedFirst(t *testing.T) {
 		for self, env := range envs {
 			order := ask.New(env.Wire, ask.Policy{Service: "part", StayWithLast: true}).Order("")
 			require.Equal(t, self, order[0])
+			order = ask.New(env.Wire, ask.Policy{Service: "part", InTurn: true}).Order("")
+			require.Equal(t, self, order[3], "who asks in turn asks itself last")
 			require.ElementsMatch(t, c.Directory.Peers("part"), order)
 		}
 	})

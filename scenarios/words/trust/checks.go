@@ -7,15 +7,22 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/auth"
 	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/transport"
 )
 
 const revokedName = "revoked-are-out"
 
-// knownWithin is within what time a node that reaches an auth knows of a revocation.
-const knownWithin = 5 * time.Second
+const (
+	// knownWithin is within what time a node that reaches an auth that knows of a revocation does, too.
+	knownWithin = 5 * time.Second
+	// spreadWithin is the same for an auth: it hears of it at once if it can be reached then, and otherwise when it
+	// compares what it has with the others, one after the other, every 5 s.
+	spreadWithin = 30 * time.Second
+)
 
 // Constant are the checks that are expected in every scenario.
 func Constant() []string { return []string{revokedName} }
@@ -24,7 +31,7 @@ func Constant() []string { return []string{revokedName} }
 func Checks() []scenario.Check {
 	return []scenario.Check{{
 		Name: revokedName,
-		Doc:  "a node that was up and reached an auth for 5 s since a revocation was acknowledged knows of it, and no handler of it gets anything that is for members from whom it is about; expected in every scenario",
+		Doc:  "a revocation is on as many auths' disks as its acknowledgement says; a node that was up for 5 s since a revocation was acknowledged, and reached an auth that knew of it, knows of it, and no handler of it gets anything that is for members from whom it is about; an auth knows within 30 s of reaching another one that does; expected in every scenario",
 		Of:   []string{authapi.Service},
 		New:  func() check.Checker { return newRevokedAreOut() },
 	}}
@@ -34,81 +41,134 @@ func Checks() []scenario.Check {
 type revokedAreOut struct {
 	check.Tally
 	revoked map[string]time.Duration // by node: when that was acknowledged
-	// alone is when a node was last seen down, paused or without an auth that it reaches.
-	alone map[string]time.Duration
-	peers map[string]string  // by node that was revoked: its key
-	known map[[2]string]bool // by node and key: a node has said that it knows
+	peers   map[string]transport.Peer
+	// alone is when a node last was down, paused or without an auth in reach that knows of a revocation: by that node
+	// and the one that was revoked.
+	alone map[[2]string]time.Duration
+	// knew is since when a node that runs has been seen to know, by the same.
+	knew map[[2]string]time.Duration
+	// diskLost is when a disk was last lost; 0: never.
+	diskLost time.Duration
 }
 
 func newRevokedAreOut() *revokedAreOut {
-	return &revokedAreOut{revoked: map[string]time.Duration{}, alone: map[string]time.Duration{}, peers: map[string]string{}, known: map[[2]string]bool{}}
+	return &revokedAreOut{revoked: map[string]time.Duration{}, peers: map[string]transport.Peer{}, alone: map[[2]string]time.Duration{}, knew: map[[2]string]time.Duration{}}
 }
 
 func (*revokedAreOut) Name() string { return revokedName }
 
 var (
 	_ check.OnFact     = (*revokedAreOut)(nil)
+	_ check.OnWitness  = (*revokedAreOut)(nil)
 	_ check.OnPoll     = (*revokedAreOut)(nil)
 	_ check.OnDelivery = (*revokedAreOut)(nil)
 )
+
+// knower is the agent of a node, as a checker sees it.
+type knower interface {
+	Knows(transport.Peer) bool
+}
 
 // Fact implements check.OnFact.
 func (c *revokedAreOut) Fact(f check.Fact) error {
 	switch f.Name {
 	case memberRevoked:
-		c.revoked[f.Text("node")] = f.At
-		c.peers[f.Text("node")] = f.Text("peer")
-	case "revocation-known":
-		c.known[[2]string{f.Node, f.Text("subject")}] = true
+		of := f.Text("node")
+		c.peers[of], _ = f.Get("peer").(transport.Peer)
+		c.revoked[of] = f.At
 	case "started", "crashed", "stopped":
-		c.alone[f.Node] = f.At
+		for of := range c.revoked {
+			c.alone[[2]string{f.Node, of}] = f.At
+			delete(c.knew, [2]string{f.Node, of})
+		}
 	}
 	return nil
 }
+
+// Witness implements check.OnWitness: at the moment of an acknowledgement the revocation is on the disks of as
+// many auths as it says.
+func (c *revokedAreOut) Witness(v check.View, f check.Fact) error {
+	subject, ok := f.Get("subject").(transport.Peer)
+	switch {
+	case f.Name == "crashed" && f.Text("disk-lost") == "true":
+		c.diskLost = f.At
+	case f.Service == authapi.Service && f.Name == "revoked" && ok:
+		have := 0
+		for _, n := range v.Nodes() {
+			if slices.Contains(n.Services, authapi.Service) && auth.RevokedOnDisk(n.Disk, subject) {
+				have++
+			}
+		}
+		c.Evaluated()
+		if copies := int(f.Int("copies")); have < copies && c.diskLost > 0 && f.At-c.diskLost < lossWithin {
+			c.Excused("a disk has lost what it had while the acknowledgement was being made")
+		} else if have < copies {
+			return fmt.Errorf("a revocation is acknowledged with %d copies, and on the disks of %d auths", copies, have)
+		}
+	}
+	return nil
+}
+
+// lossWithin is how long before an acknowledgement a disk may have lost what it counts.
+const lossWithin = 10 * time.Second
 
 // Poll implements check.OnPoll.
 func (c *revokedAreOut) Poll(v check.View) error {
-	if len(c.revoked) == 0 {
-		return nil
-	}
 	nodes := v.Nodes()
-	for _, n := range nodes {
-		reaches := func(of check.NodeView) bool {
-			return of.Up && !of.Paused && slices.Contains(of.Services, authapi.Service) && (of.Name == n.Name || v.Connected(n.Name, of.Name))
-		}
-		if !n.Up || n.Paused || !slices.ContainsFunc(nodes, reaches) {
-			c.alone[n.Name] = v.Now()
-		}
-		if err := c.judge(v, n); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// judge looks at what a node must know now.
-func (c *revokedAreOut) judge(v check.View, n check.NodeView) error {
 	for _, of := range slices.Sorted(maps.Keys(c.revoked)) {
-		at := c.revoked[of]
-		if of == n.Name || !slices.Contains(n.Services, node.MembershipService) || v.Now()-max(at, c.alone[n.Name]) <= knownWithin+check.PollInterval {
-			continue
-		}
-		c.Evaluated()
-		if !c.known[[2]string{n.Name, c.peers[of]}] {
-			return fmt.Errorf("%s does not know that %s was revoked at %s", n.Name, of, at)
+		for _, n := range nodes {
+			if n.Name == of || !slices.Contains(n.Services, node.MembershipService) {
+				continue
+			}
+			if err := c.judge(v, n, nodes, of); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// Delivered implements check.OnDelivery.
+// judge looks at what a node must know now of one that was revoked.
+func (c *revokedAreOut) judge(v check.View, n check.NodeView, nodes []check.NodeView, of string) error {
+	knows := func(n check.NodeView) bool {
+		agent, ok := n.Service(node.MembershipService).(knower)
+		return ok && agent.Knows(c.peers[of])
+	}
+	tells := func(auth check.NodeView) bool {
+		return auth.Up && !auth.Paused && slices.Contains(auth.Services, authapi.Service) && knows(auth) && v.Connected(n.Name, auth.Name)
+	}
+	pair := [2]string{n.Name, of}
+	if !n.Up || n.Paused || !slices.ContainsFunc(nodes, tells) {
+		c.alone[pair] = v.Now()
+	}
+	if _, known := c.knew[pair]; !n.Up || !knows(n) {
+		delete(c.knew, pair)
+	} else if !known {
+		c.knew[pair] = v.Now()
+	}
+	if v.Now()-max(c.revoked[of], c.alone[pair]) <= within(n.Services) {
+		return nil
+	}
+	c.Evaluated()
+	if !knows(n) {
+		return fmt.Errorf("%s does not know that %s was revoked at %s", n.Name, of, c.revoked[of])
+	}
+	return nil
+}
+
+// within is how long a node with some services may take, with what passes between two looks.
+func within(services []string) time.Duration {
+	if slices.Contains(services, authapi.Service) {
+		return spreadWithin + check.PollInterval
+	}
+	return knownWithin + check.PollInterval
+}
+
+// Delivered implements check.OnDelivery. What had come before the node knew may still wait for its turn.
 func (c *revokedAreOut) Delivered(d check.Delivery) error {
-	at, revoked := c.revoked[d.From.Node]
-	if !revoked || d.Name == authapi.Renew.Name || d.Name == authapi.Admit.Name {
+	knew, known := c.knew[[2]string{d.To, d.From.Node}]
+	if !known || d.At-knew <= check.PollInterval || d.Name == authapi.Renew.Name || d.Name == authapi.Admit.Name {
 		return nil
 	}
-	if since := max(at, c.alone[d.To]); d.At-since <= knownWithin+check.PollInterval {
-		return nil
-	}
-	return fmt.Errorf("%s handles %s of %s, which was revoked at %s", d.To, d.Name, d.From.Node, at)
+	return fmt.Errorf("%s handles %s of %s, which was revoked at %s", d.To, d.Name, d.From.Node, c.revoked[d.From.Node])
 }
