@@ -68,7 +68,7 @@ type View interface {
 	// Node is one of them.
 	Node(name string) (NodeView, bool)
 	// Connected reports whether a and b can talk both ways right now: both are
-	// up, not paused, and no fault cuts, holds, refuses or delays by more than a
+	// up, not paused, neither was excluded, and no fault cuts, holds, refuses or delays by more than a
 	// second what passes between them.
 	Connected(a, b string) bool
 }
@@ -146,6 +146,10 @@ type OnSettled interface {
 type Figures interface {
 	Figures() map[string]float64
 }
+
+// Excluded is the fact by which a service says that a member does not belong to the cloud any more. Its field subject is the
+// member's transport.Peer.
+const Excluded = "revocation-known"
 
 // PollInterval is the virtual time between two polls.
 const PollInterval = time.Second

@@ -57,6 +57,7 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 			r.strangers[n.Name] = true
 		}
 	}
+	r.excluded = exclusions{since: map[string]time.Duration{}, gone: map[string]bool{}}
 	r.judges = newJudges(s, words, newEveryNodeStarts(s, func(node string) bool { return r.ledger.DiskBad(node) }))
 	r.state, r.series = newState(r), newSeries(r)
 	for _, a := range words.Auditors {
@@ -153,6 +154,7 @@ type runner struct {
 
 	coverage coverage
 	aims     aims
+	excluded exclusions
 
 	healedAt  time.Duration
 	settledAt time.Duration // zero: not (yet)
@@ -253,6 +255,9 @@ func (r *runner) runUntil(end time.Duration) error {
 			return err
 		}
 		r.believe()
+		if err := r.exclude(); err != nil {
+			return err
+		}
 		if err := r.judges.poll(r.view()); err != nil {
 			return err
 		}
@@ -358,7 +363,8 @@ func (r *runner) hear(f check.Fact) {
 	if f.Name == "failpoint" {
 		r.restartAfter(f)
 	}
-	if r.judges.hear(r.view(), f) != nil {
+	r.excluded.hear(r.view(), f)
+	if !r.excluded.gone[f.Node] && r.judges.hear(r.view(), f) != nil {
 		r.world.Fail(errViolated)
 	}
 }
@@ -382,27 +388,30 @@ func (r *runner) restartAfter(f check.Fact) {
 
 // view is the world without the client, which is no part of the cloud, and with
 // what the ledger knows.
-func (r *runner) view() check.View { return cloud{r.world, r.ledger, r.strangers} }
+func (r *runner) view() check.View { return cloud{r.world, r.ledger, r.strangers, &r.excluded} }
 
 type cloud struct {
 	*sim.World
 	ledger *fault.Ledger
 	// strangers are the nodes that are no part of the cloud either.
 	strangers map[string]bool
+	excluded  *exclusions
 }
 
 // Node implements check.View.
 func (c cloud) Node(name string) (check.NodeView, bool) {
 	n, found := c.World.Node(name)
 	n.ShouldBeUp = found && c.ledger.ShouldBeUp(name)
-	return n, found && name != scenario.Client && !c.strangers[name] && !c.ledger.Left(name)
+	return n, found && name != scenario.Client && !c.strangers[name] && !c.ledger.Left(name) && !c.excluded.gone[name]
 }
 
 // Nodes implements check.View.
 func (c cloud) Nodes() []check.NodeView {
 	all := c.World.Nodes()
 	all = all[:len(all)-1] // the client was added last
-	all = slices.DeleteFunc(all, func(n check.NodeView) bool { return c.strangers[n.Name] || c.ledger.Left(n.Name) })
+	all = slices.DeleteFunc(all, func(n check.NodeView) bool {
+		return c.strangers[n.Name] || c.ledger.Left(n.Name) || c.excluded.gone[n.Name]
+	})
 	for i := range all {
 		all[i].ShouldBeUp = c.ledger.ShouldBeUp(all[i].Name)
 	}

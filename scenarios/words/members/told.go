@@ -50,6 +50,8 @@ type nodeSeen struct {
 	highest     uint64
 	// clocks are the seers' own, when it went down.
 	clocks map[string]seerClock
+	// excluded: it counts as down, and who has not heard of that still hears it.
+	excluded bool
 }
 
 // seerClock is a seer's monotonic clock, which stands still while the node sleeps,
@@ -115,14 +117,28 @@ func offered(services []string) []string {
 
 // Witness implements check.OnWitness.
 func (c *membersAreTold) Witness(v check.View, f check.Fact) error {
-	if f.Service == "node" {
-		if n, found := v.Node(f.Node); found {
-			c.learn(n)
-			c.node(v, c.nodes[n.Peer], f)
-		}
+	if n, found := v.Node(f.Node); found && f.Service == "node" {
+		c.learn(n)
+	}
+	// One that has left is no node any more when it stops.
+	if s := c.named(f.Node); s != nil && f.Service == "node" {
+		c.node(v, s, f)
+	}
+	if f.Name == check.Excluded {
+		c.calm = false
 	}
 	if f.Name == "members-told" {
 		return c.told(v, f)
+	}
+	return nil
+}
+
+// named is what is known of a node.
+func (c *membersAreTold) named(name string) *nodeSeen {
+	for _, s := range c.nodes {
+		if s.name == name {
+			return s
+		}
 	}
 	return nil
 }
@@ -134,6 +150,7 @@ func (c *membersAreTold) node(v check.View, s *nodeSeen, f check.Fact) {
 		s.highest = max(s.highest, s.incarnation)
 	case "crashed", "stopped":
 		s.downAt, s.clocks = f.At, seerClocks(v)
+		s.excluded = f.Text("excluded") == "true"
 	default:
 		return
 	}
@@ -247,7 +264,7 @@ func (c *membersAreTold) member(v check.View, f check.Fact, m toldMember) error 
 		return fmt.Errorf("%s is said to offer %v, and offers %v", s.name, m.services, s.services)
 	case m.age < 0 || m.age > seerGoneBound:
 		return fmt.Errorf("%s is named, and was heard %v ago", s.name, m.age)
-	case s.downAt != 0 && f.Text("how") != "follower" && m.age+m.age/8 < evidence.Began(f)-s.downAt-time.Second-s.slept(v):
+	case s.downAt != 0 && !s.excluded && f.Text("how") != "follower" && m.age+m.age/8 < evidence.Began(f)-s.downAt-time.Second-s.slept(v):
 		return fmt.Errorf("%s is said to have been heard %v ago, and has been down for %v", s.name, m.age, f.At-s.downAt)
 	case m.incarnation > s.highest || m.incarnation == 0:
 		return fmt.Errorf("%s is said to be in incarnation %d, and has never been", s.name, m.incarnation)
