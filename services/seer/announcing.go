@@ -5,9 +5,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/taucloud/tau/clock"
-	"github.com/taucloud/tau/services/seer/seerapi"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/addressbook"
 )
 
 const (
@@ -31,15 +30,15 @@ func (d *discovery) announce(ctx context.Context) {
 	if len(d.announced) == 0 {
 		d.tell(ctx, d.untold(seers[first:]))
 	}
-	d.alone++
-	for _, p := range d.others() {
-		if d.announced[p] {
-			d.heard, d.alone = d.says, 0
-		}
-	}
-	if !slices.Contains(seers, d.env.Self) || len(seers) == 1 {
+	if d.alone++; d.heardOf() {
 		d.alone = 0
 	}
+}
+
+// heardOf reports whether the other seers know of this one, by one of them, or there is none.
+func (d *discovery) heardOf() bool {
+	others := d.others()
+	return len(others) == 0 || len(others) == len(d.seers()) || slices.ContainsFunc(others, func(p transport.Peer) bool { return d.announced[p] })
 }
 
 // recall forgets whom this node has told what is not so any more, and those that are seers no longer.
@@ -58,20 +57,28 @@ func (d *discovery) untold(seers []transport.Peer) []transport.Peer {
 	return list[:min(len(list), toldMax)]
 }
 
-// tell announces this node to some seers.
+// tell announces this node to some seers, and waits until one has heard it, or none has.
 func (d *discovery) tell(ctx context.Context, untold []transport.Peer) {
-	said, says := d.members.Own()
-	ctx, cancel := clock.WithTimeout(ctx, d.env.Loop, seerapi.TryTimeout)
-	defer cancel()
-	_ = clock.First(ctx, d.env.Loop, len(untold), len(untold), func(ctx context.Context, i int) error {
-		resp, err := announceAt.Call(ctx, d.env.Wire, untold[i], announceRequest{Said: said})
+	d.tellers.ask(ctx, untold, func(ctx context.Context, seer transport.Peer) (heard bool) {
+		said, says := d.members.Own()
+		resp, err := announceAt.Call(ctx, d.env.Wire, seer, announceRequest{Said: said})
 		switch {
 		case err != nil: // a later round tries again
 		case resp.Newer != nil:
 			d.members.Supersede(*resp.Newer)
+			d.goOn()
 		case says == d.says:
-			d.announced[untold[i]] = true
+			d.announced[seer] = true
+			d.heardBy(seer, says)
+			return true
 		}
-		return nil
+		return false
 	})
+}
+
+// heardBy notes that somebody has heard what this node says.
+func (d *discovery) heardBy(p transport.Peer, says addressbook.Stamp) {
+	if p != d.env.Self {
+		d.heard = says
+	}
 }

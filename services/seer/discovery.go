@@ -28,7 +28,8 @@ func DiscoverySpec() node.Spec {
 		Doc:      "finds the other members of the cloud, and announces this node to them",
 		Settings: func() any { return DefaultDiscoverySettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
-			return &discovery{env: env, settings: *settings.(*DiscoverySettings), members: env.Members(), announced: map[transport.Peer]bool{}}, nil
+			return &discovery{env: env, settings: *settings.(*DiscoverySettings), members: env.Members(), announced: map[transport.Peer]bool{}, wake: func() {},
+				tellers: newInquiries(env.Loop, "announce"), introducing: newInquiries(env.Loop, "introduce")}, nil
 		},
 	}
 }
@@ -45,9 +46,14 @@ type discovery struct {
 	// that anybody on another node has heard.
 	says, heard addressbook.Stamp
 	announced   map[transport.Peer]bool
-	unanswered  bool // no seer was reached in the last round
-	turn        int  // of the members to ask who the seers are
-	alone       int  // rounds since another seer, of some that are known, has heard what this node says
+	// tellers tell seers what this node says, introducing asks members who the seers are.
+	tellers, introducing *inquiries
+	unanswered           bool // no seer was reached in the last round
+	turn                 int  // of the members to ask who the seers are
+	alone                int  // rounds since another seer, of some that are known, has heard what this node says
+	// again: there is reason for another round at once; wake ends the pause before it.
+	again bool
+	wake  func()
 }
 
 // Start implements node.Service.
@@ -141,13 +147,15 @@ func (d *discovery) wait(known bool) time.Duration {
 	return d.settings.Interval
 }
 
-// pause waits, but no longer than until something else is wanted, or this node says something else of itself.
+// pause waits, but no longer than until something else is wanted, this node says something else of itself, or
+// a member has told of seers.
 func (d *discovery) pause(ctx context.Context, wait time.Duration) error {
 	var timer clock.Timer
 	var stop func()
 	err := d.env.Loop.Park(ctx, func(wake func()) {
+		d.wake = wake
 		timer, stop = d.env.Loop.AfterFunc(wait, wake), d.members.OnWant(wake)
-		if _, says := d.members.Own(); says != d.says || !slices.Equal(d.members.Wanted(), d.asked) {
+		if _, says := d.members.Own(); d.again || says != d.says || !slices.Equal(d.members.Wanted(), d.asked) {
 			wake()
 		}
 	})
@@ -155,7 +163,14 @@ func (d *discovery) pause(ctx context.Context, wait time.Duration) error {
 		timer.Stop()
 		stop()
 	}
+	d.again = false
 	return err
+}
+
+// goOn makes the next round begin at once.
+func (d *discovery) goOn() {
+	d.again = true
+	d.wake()
 }
 
 // round asks who the seers are where that is in doubt, announces this node where that is due, and asks for what

@@ -32,8 +32,9 @@ func TestWhenANodeAsks(t *testing.T) {
 		w := follower(c, s).Start()
 		time.Sleep(4 * time.Second)
 		require.InDelta(t, 16, len(s.followed), 4)
-		for _, f := range s.followed[1:] {
+		for _, f := range s.followed[2:] {
 			require.Equal(t, []string{"play", "seer"}, f.Services)
+			require.True(t, f.Some)
 			require.Zero(t, f.Cursor, "whoever does not know all is asked anew")
 		}
 		_, all := knows(c, w, "play")

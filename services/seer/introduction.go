@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/seer/seerapi"
 	"github.com/taucloud/tau/transport"
@@ -22,67 +21,57 @@ const (
 // beIntroduced asks some members who the seers are, and tells them what this node says of itself: where
 // it does not reach the seers that it knows, and where they would not find it, because both are elsewhere now.
 func (d *discovery) beIntroduced(ctx context.Context) {
-	asked := d.inTurn(d.introducers())
-	need := len(asked)
-	if len(d.others()) == 0 { // any will do
-		need = 1
-	}
-	ctx, cancel := clock.WithTimeout(ctx, d.env.Loop, seerapi.TryTimeout)
-	defer cancel()
-	_ = clock.First(ctx, d.env.Loop, len(asked), need, func(ctx context.Context, i int) error {
-		err := d.beIntroducedBy(ctx, asked[i])
-		switch {
-		case need > 1: // whoever is slower, or cannot be reached, is not given up for that
-			return nil
-		case err == nil && len(d.others()) == 0:
-			err = transport.New(transport.NotFound, introduce.Name, "it knows no other seer either")
+	d.introducing.ask(ctx, d.inTurn(d.introducers()), func(ctx context.Context, member transport.Peer) (good bool) {
+		said, says := d.members.Own()
+		resp, err := introduce.Call(ctx, d.env.Wire, member, introduceRequest{Said: said})
+		if err != nil || len(resp.Seers) > introducedMax {
+			return false
 		}
-		return err
+		d.heardBy(member, says)
+		before := d.members.Version()
+		d.members.Learn(node.Told{Members: resp.Seers})
+		if d.members.Version() != before {
+			d.goOn()
+		}
+		return len(d.others()) > 0
 	})
 }
 
-func (d *discovery) beIntroducedBy(ctx context.Context, member transport.Peer) error {
-	said, says := d.members.Own()
-	resp, err := introduce.Call(ctx, d.env.Wire, member, introduceRequest{Said: said})
-	if err != nil {
-		return err
-	}
-	if len(resp.Seers) > introducedMax {
-		return transport.New(transport.Invalid, introduce.Name, "too many")
-	}
-	d.heard = says
-	d.members.Learn(node.Told{Members: resp.Seers})
-	return nil
-}
-
 // introducers are those who may know where the seers are, or are to be told where this one is, in an order of
-// this node's own: nobody, unless that is in doubt.
-//
-// A seer that has told another one what it says is found by that one, and a seer that it has not told looks for
-// it as well, or has not moved: so two that have both moved look for each other, and one member that knows
-// both, or both know, is enough.
+// this node's own: nobody, unless that is in doubt. A seer asks those of its configuration in any case until it has met them.
 func (d *discovery) introducers() []transport.Peer {
 	seers := d.seers()
-	untold := func(p transport.Peer) bool { return !d.announced[p] }
-	_, says := d.members.Own()
+	looks := d.looksForSeers(seers)
+	if !looks && !slices.Contains(seers, d.env.Self) {
+		return nil
+	}
 	var list []transport.Peer
 	for _, c := range d.members.Contacts() {
 		if d.members.Known(c.Peer) == nil {
 			list = append(list, c.Peer)
 		}
 	}
-	switch {
-	case len(seers) == 0 || d.unanswered, slices.Contains(seers, d.env.Self) && (d.heard != says || slices.ContainsFunc(seers, untold)):
-		for _, m := range d.members.List() {
-			if !m.Left {
-				list = append(list, m.Peer)
-			}
+	for _, m := range d.members.List() {
+		if looks && !m.Left {
+			list = append(list, m.Peer)
 		}
-	case !slices.Contains(seers, d.env.Self):
-		return nil
 	}
 	list = slices.DeleteFunc(list, func(p transport.Peer) bool { return p == d.env.Self })
 	return rendezvous.Rank(string(d.env.Self[:]), list)
+}
+
+// looksForSeers reports whether this node reaches none, or is one that others may not find.
+//
+// A seer that has told another one what it says is found by that one, and a seer that it has not told looks for
+// it as well, or has not moved. So two that have both moved look for each other, and one member that knows
+// both, or that both know, is enough.
+func (d *discovery) looksForSeers(seers []transport.Peer) bool {
+	if len(seers) == 0 || d.unanswered {
+		return true
+	}
+	_, says := d.members.Own()
+	untold := func(p transport.Peer) bool { return !d.announced[p] }
+	return slices.Contains(seers, d.env.Self) && (d.heard != says || slices.ContainsFunc(seers, untold))
 }
 
 // inTurn picks introducersMax, the next ones each time.

@@ -100,7 +100,8 @@ func (c *ackIsDurable) Witness(v check.View, f check.Fact) error {
 	return nil
 }
 
-// strikes notes when a patrick first had a job, and when a disk lost something.
+// strikes notes when a patrick first had a job, when a disk lost something, and who moves: others have to
+// find it, which breaks a connection as a restart does.
 func (c *ackIsDurable) strikes(f check.Fact) {
 	switch {
 	case f.Service == "patrick" && f.Name == "job-accepted":
@@ -108,6 +109,8 @@ func (c *ackIsDurable) strikes(f check.Fact) {
 			c.began[f.Text("job")] = f.At
 		}
 	case f.Service != "node":
+	case f.Name == "moved":
+		maps.DeleteFunc(c.since, func(pair [2]string, _ time.Duration) bool { return slices.Contains(pair[:], f.Node) })
 	case f.Name == "disk-rotted":
 		c.struck[f.Node], c.rotted[f.Node] = f.At, true
 	case f.Name == "crashed" && f.Text("disk-lost") == "true":
