@@ -99,13 +99,14 @@ func (m *Members) announce() {
 // Lookup implements transport.Directory. What is looked up is wanted from then on.
 func (m *Members) Lookup(service string) (peers []transport.Peer, known bool) {
 	m.mu.Lock()
-	w, found := m.wanted[service], true
+	w, before := m.wanted[service], len(m.wanted)
 	if w == nil {
-		w, found = m.want(service), len(m.wanted) >= wantedMax
+		w = m.want(service)
 	}
+	further := len(m.wanted) > before
 	peers, known = w.peers, w.told || w.remembered && slices.ContainsFunc(w.peers, func(p transport.Peer) bool { return p != m.own.Peer })
 	m.mu.Unlock()
-	if !found {
+	if further {
 		m.wants.Tell()
 	}
 	return peers, known
@@ -188,6 +189,12 @@ func (m *Members) Supersede(newer addressbook.Signed) {
 	if err != nil || a.Peer != m.own.Peer || a.Stamp().Compare(m.own.Stamp()) < 0 {
 		return
 	}
+	m.outlive(a)
+}
+
+// outlive makes this node say something newer than what it has said in another life. That of the last life that
+// there may be it says once more: only who has this node's key can have said so.
+func (m *Members) outlive(a *addressbook.Announcement) {
 	m.own.Incarnation, m.own.Counter = max(m.own.Incarnation, min(a.Incarnation, addressbook.IncarnationMax-1)+1), 0
 	m.announce()
 }
@@ -323,8 +330,7 @@ func (m *Members) Load(saved []storage.Entry) {
 		switch {
 		case err != nil:
 		case a.Peer == m.own.Peer && a.Stamp().Compare(m.own.Stamp()) >= 0:
-			m.own.Incarnation, m.own.Counter = a.Incarnation+1, 0
-			m.announce()
+			m.outlive(a)
 		default:
 			m.take(s, a)
 			delete(m.unsaved, keyOf(a.Peer))

@@ -127,7 +127,7 @@ func (e Env) OpenReplicated(ctx context.Context, namespace string, history stora
 		History:   history,
 		Observe: func(fact string, pairs ...any) {
 			fields := []Field{F("namespace", namespace)}
-			for i := 0; i+1 < len(pairs); i += 2 {
+			for i := 0; i < len(pairs); i += 2 {
 				fields = append(fields, F(pairs[i].(string), pairs[i+1]))
 			}
 			e.Observe(fact, fields...)

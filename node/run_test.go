@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ipfs/go-datastore"
@@ -156,5 +158,78 @@ func TestTurnsAreShown(t *testing.T) {
 	for i, name := range []string{"node", "a", "b"} {
 		require.Equal(t, name, turns[i].Loop)
 		require.Positive(t, turns[i].Count())
+	}
+}
+
+// leaver is a service that says what it does, and takes its time.
+type leaver struct {
+	name string
+	loop clock.Loop
+	said *[]string
+	hang string // at what it waits for ever
+	fail string // at what it fails
+}
+
+func (l *leaver) at(ctx context.Context, what string) error {
+	*l.said = append(*l.said, what+" "+l.name)
+	if l.hang == what {
+		return clock.Sleep(ctx, l.loop, 1000*time.Hour)
+	}
+	if l.fail == what {
+		return errors.New("told to fail")
+	}
+	return nil
+}
+
+func (l *leaver) Start(ctx context.Context) error { return l.at(ctx, "start") }
+func (l *leaver) Stop(ctx context.Context) error  { return l.at(ctx, "stop") }
+func (l *leaver) Leave(ctx context.Context) error { return l.at(ctx, "leave") }
+
+// A node starts its services in order, has them leave in order, and stops them in reverse order; one that takes
+// too long or fails is named, and holds up the others for no longer than its time.
+func TestTheOrderOfAnEnd(t *testing.T) {
+	const alright = "start a, start b, start c, leave a, leave b, leave c, stop c, stop b, stop a"
+	for name, c := range map[string]struct {
+		hang, fail string // of b
+		took       time.Duration
+		said, err  string
+	}{
+		"as it should be":    {"", "", 0, alright, ""},
+		"one does not leave": {"leave", "", 10 * time.Second, alright, "leave b: context deadline exceeded"},
+		"one does not stop":  {"stop", "", 10 * time.Second, alright, "stop b: context deadline exceeded"},
+		"one fails to leave": {"", "leave", 0, alright, "leave b: told to fail"},
+		"one fails to stop":  {"", "stop", 0, alright, "stop b: told to fail"},
+		"one does not start": {"start", "", 2 * time.Hour, "start a, start b, stop b, stop a", "start b: context deadline exceeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var said []string
+				var specs []node.Spec
+				for _, name := range []string{"a", "b", "c"} {
+					specs = append(specs, node.Spec{Name: name, Settings: func() any { return nil }, New: func(env node.Env, _ any) (node.Service, error) {
+						l := &leaver{name: name, loop: env.Loop, said: &said}
+						if name == "b" {
+							l.hang, l.fail = c.hang, c.fail
+						}
+						return l, nil
+					}})
+				}
+				m, began := &machine{}, time.Now()
+				n, err := m.start(t, specs...)
+				if c.hang != "start" {
+					require.NoError(t, err)
+					require.NoError(t, clock.Do(context.Background(), m.main, func(ctx context.Context) { err = n.Leave(ctx) }))
+					require.EqualValues(t, 1, n.Incarnation())
+				}
+				require.Equal(t, c.took, time.Since(began))
+				require.Equal(t, c.said, strings.Join(said, ", "))
+				if c.err == "" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorContains(t, err, c.err)
+				}
+				require.Equal(t, 1, m.host.closed)
+			})
+		})
 	}
 }
