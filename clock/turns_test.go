@@ -55,6 +55,22 @@ func TestQuantiles(t *testing.T) {
 	require.Zero(t, TurnStats{}.Quantile(0.5))
 }
 
+// A turn is long from beyond LongTurn on, and of the last bucket only the longest turn says how long they were.
+func TestTheLongestTurns(t *testing.T) {
+	var m turnMeter
+	require.False(t, m.add(LongTurn))
+	require.True(t, m.add(LongTurn+1))
+	require.EqualValues(t, 1, m.stats().Long)
+	require.True(t, m.add(5*time.Hour))
+	require.Equal(t, 5*time.Hour, m.stats().Quantile(1))
+	require.Equal(t, 5*time.Hour, m.stats().Longest)
+	require.Less(t, m.stats().Quantile(0.5), 2*LongTurn)
+	for i := range turnBuckets - 1 {
+		require.Equal(t, i, bucketOf(bucketEnd(i)-1))
+		require.Equal(t, i+1, bucketOf(bucketEnd(i)))
+	}
+}
+
 func TestWarningsAreRare(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Hour

@@ -12,6 +12,7 @@ import (
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/memdisk"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/membership"
 )
@@ -380,6 +381,28 @@ func TestRotationsInAnyOrder(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Stopping flushes what there is, and lets go of the store.
+func TestAStop(t *testing.T) {
+	atDesk(t, func(d *desk) {
+		d.turn(func(ctx context.Context, s *Service) { require.Error(t, s.Stop(over(ctx)), "there is no time") })
+	})
+	atDesk(t, func(d *desk) {
+		flushes := 0
+		d.auth.Disk.SetFaults(memdisk.Faults{Fail: func(op memdisk.Op, _ string) error {
+			if op == memdisk.OpFlush {
+				flushes++
+			}
+			return nil
+		}})
+		d.turn(func(ctx context.Context, s *Service) {
+			require.NoError(t, storage.Put(s.store, storage.K("k"), nil))
+			require.NoError(t, s.Stop(ctx))
+			require.GreaterOrEqual(t, flushes, 2)
+			require.Error(t, storage.Put(s.store, storage.K("k"), nil), "it is closed")
+		})
+	})
 }
 
 // A node without a cloud cannot say who belongs to it.

@@ -310,6 +310,8 @@ func TestARebuildIsBegunOnce(t *testing.T) {
 			bad := state
 			bad.Spec.Source = "nonsense"
 			requireKind(t, transport.Internal, s.rebuildWith(ctx, job, bad), "invalid cid")
+			bad.Spec.Source = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+			require.Error(t, s.rebuildWith(ctx, job, bad), "nobody has its tree")
 			require.Equal(t, 2, s.read(job).Rebuilds)
 			require.NoError(t, s.rebuildWith(ctx, job, state))
 			require.Equal(t, 3, s.read(job).Rebuilds)

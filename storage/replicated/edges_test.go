@@ -133,6 +133,21 @@ func TestBoundsOfWhatIsSentUnasked(t *testing.T) {
 				o.heads[h.id] = h
 			}
 			require.Len(t, o.headList(), headsLenMax+1)
+			// Of several, as many as fit together.
+			known := o.headList()[0]
+			for _, h := range o.headList() {
+				if s := o.tail.get(h.dot); s != nil {
+					known = h
+				}
+			}
+			for i := range 3 {
+				c := cidFor(fmt.Sprint("again", i))
+				o.heads[deltaID(c)] = newHead(c, deltaID(c), known.dot, 1)
+			}
+			for size, want := range map[int]int{1: 4, pushSizeMax / 3: 3, pushSizeMax / 2: 2, pushSizeMax/2 + 1: 1} {
+				o.tail.get(known.dot).size = size
+				require.Len(t, m.r.pushRequest().Deltas, want, "%d bytes", size)
+			}
 			require.Len(t, m.r.encodedHeads(), headsLenMax)
 		})
 	})

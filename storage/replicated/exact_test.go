@@ -388,6 +388,18 @@ func TestTheIndexOutsideOfAnOperation(t *testing.T) {
 	o.op.cells["/a"].priority, o.op.cells["/a"].value = nil, []byte{1}
 	require.ErrorIs(t, o.op.check(), errMergeDiffers)
 	list := o.record("/a")
+	for name, c := range map[string]struct {
+		entry entry
+		found bool
+	}{
+		"its element": {entry{part: partElement, key: "/a", id: list[0].id}, true}, "another element": {entry{part: partElement, key: "/a", id: "/other"}, false},
+		"its value": {entry{part: partValue, key: "/a"}, true}, "its priority": {entry{part: partPriority, key: "/a"}, true}, "a tombstone": {entry{part: partTomb, key: "/a", id: list[0].id}, false},
+	} {
+		_, found := (&cell{list: list, value: []byte{1}, priority: []byte{2}}).get(c.entry)
+		require.Equal(t, c.found, found, name)
+		_, found = (&cell{}).get(c.entry)
+		require.False(t, found, name)
+	}
 	for name, c := range map[string]*cell{
 		"another value": {list: list, value: []byte("x"), priority: priorityOf(list[0])}, "another height": {list: list, value: list[0].value, priority: []byte{9}},
 	} {

@@ -101,7 +101,7 @@ func (r *Store) pushRequest() pushRequest {
 			continue // replicas that lack it ask
 		}
 		if d, err := r.replica.block(s); err == nil {
-			size += len(d.raw)
+			size += s.size
 			request.Deltas = append(request.Deltas, d.raw)
 		}
 	}
