@@ -84,6 +84,8 @@ func TestReplicateSaysHowMany(t *testing.T) {
 		opened := c.Facts("replica-state")
 		require.NotEmpty(t, opened)
 		require.Equal(t, "main", opened[0].Fields["namespace"])
+		require.NotEqual(t, "state", opened[0].Fields["state"])
+		require.NotEmpty(t, opened[0].Fields["state"])
 		require.NoError(t, storage.Put(stores[0], "/k", []byte("1")))
 		n, _, err := replicate(2)
 		require.NoError(t, err)

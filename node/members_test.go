@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -80,6 +81,48 @@ func TestChangesAreTold(t *testing.T) {
 	require.Equal(t, 2, told)
 	m.Learn(one)
 	requireKnown(t, m, "patrick", true)
+}
+
+// Each change is told once, and nothing else is.
+func TestWhatIsAChange(t *testing.T) {
+	one, other := saying(1, 1, false, "patrick"), saying(2, 1, false, "monkey")
+	for _, wanted := range [][]string{nil, {"patrick"}, {"patrick", "tns"}, {"monkey", "patrick", "tns"}} {
+		m := membersOf()
+		for _, s := range wanted {
+			m.Lookup(s)
+		}
+		told := 0
+		stop := m.Watch(func() { told++ })
+		for n, c := range []struct {
+			told    Told
+			changes string // the wanted service of which something changes
+		}{
+			{Told{}, ""},
+			{Told{Members: []addressbook.Signed{one}}, "patrick"},
+			{Told{Members: []addressbook.Signed{one}}, ""},
+			{Told{Members: []addressbook.Signed{other}}, "monkey"},
+			{Told{Services: []string{"patrick"}, Known: true}, "patrick"},
+			{Told{Services: []string{"patrick"}, Known: true}, ""},
+			{Told{Services: []string{"patrick"}}, ""},
+			{Told{Services: []string{"seer"}, Known: true}, ""},
+			{Told{Gone: peers(3)}, ""},
+			{Told{Gone: peers(2)}, "monkey"},
+			{Told{Whole: true, Members: []addressbook.Signed{other}}, "monkey"},
+			{Told{Whole: true, Known: true, Members: []addressbook.Signed{other}}, "patrick"},
+		} {
+			before, version := told, m.Version()
+			m.Learn(c.told)
+			changes := slices.Contains(wanted, c.changes)
+			require.Equal(t, changes, told == before+1, "%d of %v", n, wanted)
+			require.Equal(t, changes, m.Version() == version+1, "%d of %v", n, wanted)
+			require.LessOrEqual(t, told, before+1)
+		}
+		stop()
+		before := told
+		m.Lookup("patrick")
+		m.Learn(Told{Members: []addressbook.Signed{saying(5, 1, false, "patrick")}})
+		require.Equal(t, before, told, "nobody listens")
+	}
 }
 
 // What was known is still known after a restart, but not that nobody else is there.

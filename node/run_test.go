@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -37,11 +38,19 @@ func (h *alone) Close() error { h.closed++; return nil }
 
 // machine is a live node and what is left of it.
 type machine struct {
-	main   *clock.Live
-	host   *alone
-	disk   storage.Disk
-	loops  []*clock.Live
-	closed map[string]int // by loop, how often it was stopped
+	main    *clock.Live
+	host    *alone
+	disk    storage.Disk
+	loops   []*clock.Live
+	closed  map[string]int // by loop, how often it was stopped
+	learns  bool           // it is given no directory
+	crashed int
+	facts   []string
+}
+
+// Observe implements node.Observer.
+func (m *machine) Observe(of, service, fact string, fields []node.Field) {
+	m.facts = append(m.facts, fmt.Sprint(of, " ", service, " ", fact, " ", fields))
 }
 
 func (m *machine) start(t *testing.T, specs ...node.Spec) (*node.Node, error) {
@@ -60,8 +69,11 @@ func (m *machine) start(t *testing.T, specs ...node.Spec) (*node.Node, error) {
 		},
 		Host: m.host, Disk: m.disk, Directory: transport.NewStaticDirectory(),
 		Rand:     func(string) *rand.Rand { return rand.New(rand.NewPCG(1, 2)) },
-		Observer: unheard{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Crash: func() {},
+		Observer: m, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Crash: func() { m.crashed++ },
 	}}
+	if m.learns {
+		cfg.World.Directory = nil
+	}
 	for _, s := range specs {
 		cfg.Services = append(cfg.Services, node.Configured{Spec: s})
 	}
@@ -71,10 +83,6 @@ func (m *machine) start(t *testing.T, specs ...node.Spec) (*node.Node, error) {
 	t.Cleanup(func() { require.True(t, main.Stop(5*time.Second)) })
 	return n, err
 }
-
-type unheard struct{}
-
-func (unheard) Observe(string, string, string, []node.Field) {}
 
 // scripted is a service that does what it is told.
 type scripted struct{ start, stop error }
@@ -107,6 +115,29 @@ func (d *badDisk) Get(ctx context.Context, key datastore.Key) ([]byte, error) {
 	return d.Disk.Get(ctx, key)
 }
 
+// unlisted is a disk that cannot be asked what is below a place.
+func unlisted(below string) storage.Disk {
+	d := memdisk.New()
+	d.SetFaults(memdisk.Faults{Fail: func(op memdisk.Op, key string) error {
+		if op == memdisk.OpQuery && strings.HasPrefix(key, below) {
+			return errBadDisk
+		}
+		return nil
+	}})
+	return d
+}
+
+// narrow is a service whose own defaults are out of range.
+var narrow = node.Spec{
+	Name: "narrow",
+	Settings: func() any {
+		return &struct {
+			N int `range:"1..2"`
+		}{3}
+	},
+	New: func(node.Env, any) (node.Service, error) { return &scripted{}, nil },
+}
+
 // TestFailedStartLeavesNothing: whichever step of a start fails, every loop that
 // was made is stopped once, its tasks end, and the host is closed.
 func TestFailedStartLeavesNothing(t *testing.T) {
@@ -121,13 +152,19 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	}{
 		{"a service is not built", nil, []node.Spec{spec("a", nil, nil), spec("b", bad, nil), spec("c", nil, nil)}, bad, map[string]int{"a": 1, "b": 1}},
 		{"a service does not start", nil, []node.Spec{spec("a", nil, nil), spec("b", nil, bad), spec("c", nil, nil)}, bad, map[string]int{"a": 1, "b": 1}},
+		{"a service's settings are out of range", nil, []node.Spec{spec("a", nil, nil), narrow}, nil, map[string]int{"a": 1, "narrow": 1}},
+		{"a service's store cannot be read", unlisted("/local/b"), []node.Spec{spec("a", nil, nil), spec("b", nil, nil)}, errBadDisk, map[string]int{"a": 1, "b": 1}},
+		{"the blocks cannot be read", unlisted("/blocks"), []node.Spec{spec("a", nil, nil)}, errBadDisk, map[string]int{}},
+		{"the node's store cannot be read", unlisted("/node"), []node.Spec{spec("a", nil, nil)}, errBadDisk, map[string]int{}},
 		{"the node cannot count its start", &badDisk{memdisk.New(), "/node"}, []node.Spec{spec("a", nil, nil)}, errBadDisk, map[string]int{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := &machine{disk: c.disk}
 			n, err := m.start(t, c.specs...)
 			require.Nil(t, n)
-			require.ErrorIs(t, err, c.cause)
+			if require.Error(t, err); c.cause != nil {
+				require.ErrorIs(t, err, c.cause)
+			}
 			require.Equal(t, c.closed, m.closed)
 			require.Equal(t, 1, m.host.closed)
 			for _, l := range m.loops {
@@ -232,4 +269,60 @@ func TestTheOrderOfAnEnd(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A node that is given no directory learns one, and knows the services of its own that others may look up.
+func TestANodeThatLearnsItsDirectory(t *testing.T) {
+	var env node.Env
+	at := func(name string, everywhere bool) node.Spec {
+		return node.Spec{Name: name, Everywhere: everywhere, Settings: func() any { return nil }, New: func(e node.Env, _ any) (node.Service, error) {
+			env = e
+			return &scripted{}, nil
+		}}
+	}
+	for _, learns := range []bool{true, false} {
+		m := &machine{learns: learns}
+		n, err := m.start(t, at("tns", false), at("agent", true))
+		require.NoError(t, err)
+		require.Equal(t, learns, env.Members() != nil)
+		require.Equal(t, []string{"tns"}, env.ServiceNames())
+		if learns {
+			peers, known := env.Wire.Directory().Lookup("tns")
+			require.Equal(t, []transport.Peer{env.Self}, peers)
+			require.False(t, known, "there may be others")
+			require.Equal(t, transport.Unknown, env.Presence("agent"))
+			_, stamp := env.Members().Own()
+			require.EqualValues(t, 1, stamp.Incarnation)
+		}
+		require.NoError(t, clock.Do(context.Background(), m.main, func(ctx context.Context) { require.NoError(t, n.Stop(ctx)) }))
+		require.True(t, n.Service("tns") != nil && n.Service("monkey") == nil)
+	}
+}
+
+// A disk that has failed once ends the node, and is reported.
+func TestAFailedDiskEndsTheNode(t *testing.T) {
+	var env node.Env
+	m := &machine{}
+	n, err := m.start(t, node.Spec{Name: "a", Settings: func() any { return nil }, New: func(e node.Env, _ any) (node.Service, error) {
+		env = e
+		return &scripted{}, nil
+	}})
+	require.NoError(t, err)
+	fails := true
+	m.disk.(*memdisk.Disk).SetFaults(memdisk.Faults{Fail: func(op memdisk.Op, _ string) error {
+		if op == memdisk.OpFlush && fails {
+			return errBadDisk
+		}
+		return nil
+	}})
+	sync := func() (err error) {
+		require.NoError(t, clock.Do(context.Background(), env.Loop, func(ctx context.Context) { err = env.Local.Sync(ctx) }))
+		return err
+	}
+	require.ErrorIs(t, sync(), errBadDisk)
+	fails = false
+	require.ErrorIs(t, sync(), errBadDisk, "it is trusted no more")
+	require.NoError(t, clock.Do(context.Background(), m.main, func(ctx context.Context) { _ = n.Stop(ctx) }))
+	require.Equal(t, 1, m.crashed)
+	require.Equal(t, []string{"alone node disk-failed [{error the disk does not answer}]"}, m.facts)
 }

@@ -97,3 +97,26 @@ func TestAMalformedRangeIsABug(t *testing.T) {
 		}{})
 	})
 }
+
+// Ranges of bytes are in powers of 1024; what a service keeps to itself has no range.
+func TestSizesInRanges(t *testing.T) {
+	type sizes struct {
+		A      int `range:"1KiB.."`
+		B      int `range:"1MiB.."`
+		C      int `range:"1GiB.."`
+		D      int `range:"1TiB.."`
+		E      int `range:"0.5KiB.."`
+		hidden int `range:"nonsense"`
+	}
+	least := sizes{1 << 10, 1 << 20, 1 << 30, 1 << 40, 512, 7}
+	require.NoError(t, node.CheckSettings(&least))
+	require.Equal(t, 7, least.hidden)
+	for want, spoil := range map[string]func(s *sizes){
+		"a: 1023": func(s *sizes) { s.A-- }, "b: 1048575": func(s *sizes) { s.B-- }, "c: 1073741823": func(s *sizes) { s.C-- },
+		"d: 1099511627775": func(s *sizes) { s.D-- }, "e: 511": func(s *sizes) { s.E-- },
+	} {
+		bad := least
+		spoil(&bad)
+		require.ErrorContains(t, node.CheckSettings(&bad), want)
+	}
+}

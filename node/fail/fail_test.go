@@ -60,3 +60,40 @@ func TestRulesApplyByNodeAndCount(t *testing.T) {
 	ResetHits()
 	require.Empty(t, Hits())
 }
+
+var otherPoint = Register("fail-test/other", "only here, too")
+
+// A rule is about one point, whatever others are enabled, and the first that applies acts.
+func TestRulesAreOfOnePoint(t *testing.T) {
+	var ends []func()
+	for _, r := range []Rule{
+		{Point: testPoint.Name(), Do: Action{Do: Drop}, Times: 1}, {Point: otherPoint.Name(), Do: Action{Do: Error}}, {Point: testPoint.Name(), Do: Action{Do: Delay, Delay: time.Second}},
+	} {
+		end, err := Enable(r)
+		require.NoError(t, err)
+		ends = append(ends, end)
+	}
+	act := func(p *Point) Action {
+		action, on := p.decide(t.Context(), "n")
+		require.True(t, on)
+		return action
+	}
+	require.Equal(t, Action{Do: Error}, act(otherPoint))
+	require.Equal(t, Action{Do: Drop}, act(testPoint))
+	require.Equal(t, Action{Do: Delay, Delay: time.Second}, act(testPoint))
+	require.Equal(t, map[string]int{testPoint.Name(): 2, otherPoint.Name(): 1}, Hits())
+	ResetHits()
+	for _, end := range ends {
+		end()
+	}
+	for _, p := range []*Point{testPoint, otherPoint} {
+		_, on := p.decide(t.Context(), "n")
+		require.False(t, on)
+	}
+	names := []string{}
+	for _, p := range Points() {
+		names = append(names, p.Name())
+	}
+	require.Equal(t, []string{"fail-test/other", "fail-test/point"}, names)
+	require.Panics(t, func() { Register(testPoint.Name(), "again") })
+}

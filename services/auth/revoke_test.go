@@ -420,6 +420,11 @@ func TestDefaults(t *testing.T) {
 		Lifetime: 720 * time.Hour, RenewGrace: 720 * time.Hour, InvitationMax: 168 * time.Hour, ReplicateTimeout: 3 * time.Second, History: storage.DefaultHistory(),
 	}, DefaultSettings())
 	require.Equal(t, &AgentSettings{CheckEvery: 2 * time.Second}, DefaultAgentSettings())
+	require.Empty(t, DefaultSettings().Conflicts())
+	young := &Settings{Lifetime: time.Hour, RenewGrace: membership.ValidityMax - 4*membership.SkewMax - time.Hour}
+	require.Empty(t, young.Conflicts())
+	young.RenewGrace++
+	require.Equal(t, "renew-grace", young.Conflicts()[0].Key)
 	require.Equal(t, authapi.Service, Spec().Name)
 	require.False(t, Spec().Everywhere)
 	require.True(t, AgentSpec().Everywhere)

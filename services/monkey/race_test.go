@@ -11,6 +11,7 @@ import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/node/nodetest"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
@@ -312,4 +313,42 @@ func TestAMonkeyDoesNotTakeIgnoranceForAbsence(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A lock that was let go of is no lock any more, whoever still looks at it; a later one of the same job goes on.
+func TestWhatIsReleased(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		y.do(func(_ context.Context, s *Service) {
+			lockOf := func() *lock {
+				return &lock{job: patrickapi.Job{ID: job(1)}, lease: time.Hour, renewedAt: s.env.Loop.Elapsed()}
+			}
+			earlier, later := lockOf(), lockOf()
+			s.hold(earlier)
+			s.hold(later)
+			s.release(earlier)
+			require.Same(t, later, s.held[job(1)])
+			require.True(t, later.valid(s.env.Loop.Elapsed()) && !earlier.valid(s.env.Loop.Elapsed()))
+			later.lost = "why"
+			s.release(later)
+			require.Equal(t, []string{"released", "why"}, []string{earlier.lost, later.lost})
+			require.Empty(t, s.held)
+		})
+	})
+}
+
+// Artifacts are kept until there are hoarders, and then no longer.
+func TestArtifactsAreHandedOver(t *testing.T) {
+	inYard(t, without{hoarder: true}, nil, func(y *yard) {
+		y.offer(job(1))
+		time.Sleep(5 * time.Second)
+		y.turn(func(s *Service) {
+			s.handOver()
+			require.Len(t, s.kept, 1, "there is nobody yet")
+		})
+		require.Equal(t, 1, y.stored())
+		y.Add("hoarder", node.Configured{Spec: nodetest.Part(hoarderapi.Service, y.startHoarder)}).Start()
+		time.Sleep(time.Second)
+		y.turn(func(s *Service) { require.Empty(t, s.kept) })
+		require.Zero(t, y.stored())
+	})
 }

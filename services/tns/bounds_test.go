@@ -293,3 +293,34 @@ func TestFencesAreFacts(t *testing.T) {
 		require.False(t, OnDisk(h.replicas[0].Disk, "p", "b", "j", token))
 	})
 }
+
+// A refusal is told with its kind; what the store finds too large makes no sense to ask again.
+func TestHowARefusalIsTold(t *testing.T) {
+	inHall(t, 1, nil, func(h *hall) {
+		h.turn(h.replicas[0], func(_ context.Context, s *Service) {
+			for n, c := range []struct {
+				err  error
+				kind transport.Kind
+				why  string
+			}{
+				{transport.New(transport.Conflict, "test", "stale"), transport.Conflict, "conflict"},
+				{fmt.Errorf("a batch: %w", storage.ErrTooLarge), transport.Invalid, "invalid"},
+				{errBroken, transport.Internal, "internal"},
+			} {
+				token := fencing.Token{Attempt: uint64(n), Holder: userPeer}
+				require.Equal(t, c.kind, transport.KindOf(s.refused("job", token, c.err)))
+				require.Equal(t, map[string]any{"job": "job", "attempt": uint64(n), "holder": userPeer, "why": c.why}, h.Facts("publish-refused")[n].Fields)
+			}
+			for _, pin := range []string{"", "nothing"} {
+				_, err := s.lookup(context.Background(), userPeer, tnsapi.LookupRequest{Project: "p", Branch: "b", Pin: pin})
+				require.Equal(t, transport.NotFound, transport.KindOf(err), "there is no version %q", pin)
+			}
+		})
+		h.mustPublish(aVersion("j", 1, 1))
+		h.turn(h.replicas[0], func(ctx context.Context, s *Service) {
+			resp, err := s.lookup(ctx, userPeer, tnsapi.LookupRequest{Project: "p", Branch: "b", Pin: "nothing"})
+			require.ErrorContains(t, err, "the version is not kept any more")
+			require.Equal(t, tnsapi.LookupResponse{}, resp)
+		})
+	})
+}
