@@ -7,8 +7,9 @@ SHELL = /bin/bash
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
-build: ## build bin/dreamland
+build: ## build bin/dreamland and bin/tau
 	go build -o bin/dreamland ./cmd/dreamland
+	go build -o bin/tau ./cmd/tau
 
 sim: build ## run the lock race, as in the README
 	bin/dreamland sim scenarios/monkey-lock-race.yaml

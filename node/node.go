@@ -87,6 +87,22 @@ type Spec struct {
 	New func(env Env, settings any) (Service, error)
 }
 
+// InStartOrder is the order in which a node starts its own services, in catalogue order, and what runs everywhere.
+func InStartOrder(own, everywhere []Spec) (list []Spec) {
+	for _, s := range everywhere {
+		if s.Early {
+			list = append(list, s)
+		}
+	}
+	list = append(list, own...)
+	for _, s := range everywhere {
+		if !s.Early {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 // Field is one datum of a fact. Value is a string, an integer, a bool, a
 // time.Duration or a transport.Peer.
 type Field struct {

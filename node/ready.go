@@ -1,6 +1,10 @@
 package node
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"time"
+)
 
 // Readier is implemented by a service that may refuse to serve for a while after
 // its start, or after it was cut off: because it does not know enough yet.
@@ -15,4 +19,19 @@ type ReadyBounder interface {
 	Readier
 	// ReadyWithin is as in [Spec].
 	ReadyWithin() time.Duration
+}
+
+// NotReady lists, by service, why services of this node refuse to serve; nil: all do. It must be called by a
+// task of the node's loop, and waits for a turn of each service's.
+func (n *Node) NotReady(ctx context.Context) (why []string) {
+	for _, in := range n.running {
+		r, ok := in.service.(Readier)
+		if !ok {
+			continue
+		}
+		if err := n.on(ctx, in, "ready", stopTimeout, func(context.Context) error { return r.Ready() }); err != nil {
+			why = append(why, fmt.Sprintf("%s: %v", in.name, err))
+		}
+	}
+	return why
 }

@@ -266,24 +266,7 @@ func (b *builder) specs(g *groupDoc) []node.Spec {
 			specs = append(specs, s)
 		}
 	}
-	return inOrder(specs, b.words.Always)
-}
-
-// inOrder is the order in which a node starts its own services and what runs everywhere.
-func inOrder(own, everywhere []node.Spec) []node.Spec {
-	list := []node.Spec{}
-	for _, s := range everywhere {
-		if s.Early {
-			list = append(list, s)
-		}
-	}
-	list = append(list, own...)
-	for _, s := range everywhere {
-		if !s.Early {
-			list = append(list, s)
-		}
-	}
-	return list
+	return node.InStartOrder(specs, b.words.Always)
 }
 
 func (b *builder) serviceNames() []string { return namesOf(b.words.Services) }

@@ -1,14 +1,20 @@
 package libp2p
 
 import (
+	"slices"
+
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/taucloud/tau/transport"
 )
 
-// Addresses implements transport.Addressed: the multiaddrs on which this host listens now.
+// Addresses implements transport.Addressed: the multiaddrs that Announce was told, or on which this host
+// listens now.
 func (h *Host) Addresses() (addrs []string) {
+	if len(h.announced) > 0 {
+		return slices.Clone(h.announced)
+	}
 	for _, a := range h.host.Addrs() {
 		addrs = append(addrs, a.String())
 	}

@@ -44,6 +44,7 @@ type Host struct {
 	frameTimeout time.Duration
 	limits       hostLimits
 	dials        *dials
+	announced    []string // in place of what it listens on
 
 	mu      sync.Mutex
 	closed  bool

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taucloud/tau/cmd/tau/live"
+)
+
+// operator types commands of tau about nodes below one root.
+type operator struct {
+	t    *testing.T
+	root string
+}
+
+// tau runs a command and returns what it printed.
+func (o *operator) tau(stdin string, args ...string) (string, error) {
+	cmd := exec.Command("tau", append(args, "--root", o.root)...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	err := cmd.Run()
+	if err != nil {
+		o.t.Logf("tau %s: %v: %s", strings.Join(args, " "), err, complaint.String())
+	}
+	return out.String(), err
+}
+
+func (o *operator) must(stdin string, args ...string) string {
+	out, err := o.tau(stdin, args...)
+	require.NoError(o.t, err)
+	return out
+}
+
+// ask runs a command that reads, for its JSON; false if it fails.
+func ask[T any](o *operator, args ...string) (answer T, ok bool) {
+	out, err := exec.Command("tau", append(args, "--json", "--root", o.root)...).Output()
+	return answer, err == nil && json.Unmarshal(out, &answer) == nil
+}
+
+// process is a node that runs.
+type process struct {
+	cmd *exec.Cmd
+	log *lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (o *operator) start(shape string) *process {
+	p := &process{cmd: exec.Command("tau", "start", "-s", shape, "--root", o.root), log: &lockedBuffer{}}
+	p.cmd.Stderr = p.log
+	require.NoError(o.t, p.cmd.Start())
+	o.t.Cleanup(func() {
+		if p.cmd.ProcessState == nil {
+			_ = p.cmd.Process.Kill()
+			_ = p.cmd.Wait()
+		}
+		if o.t.Failed() {
+			o.t.Logf("log of %s:\n%s", shape, p.log)
+		}
+	})
+	return p
+}
+
+// within waits for a condition.
+func (o *operator) within(limit time.Duration, what string, condition func() bool) {
+	o.t.Helper()
+	defer func(began time.Time) { o.t.Logf("%s: %s", time.Since(began), what) }(time.Now())
+	for end := time.Now().Add(limit); !condition(); time.Sleep(50 * time.Millisecond) {
+		require.True(o.t, time.Now().Before(end), "not within %s: %s", limit, what)
+	}
+}
+
+// ready waits until a node is ready and knows so many others.
+func (o *operator) ready(shape string, peers int) live.Status {
+	var st live.Status
+	o.within(time.Minute, shape+" is ready", func() (ok bool) {
+		st, ok = ask[live.Status](o, "status", "-s", shape)
+		return ok && st.Ready && st.Peers >= peers
+	})
+	return st
+}
+
+func (o *operator) job(shape, id string) (live.Job, bool) {
+	list, ok := ask[[]live.Job](o, "jobs", id, "-s", shape)
+	if !ok || len(list) != 1 {
+		return live.Job{}, false
+	}
+	return list[0], true
+}
+
+// TestACloudOfThree comes out of one tau config generate and two invitations. What it has acknowledged is there
+// when the node that took it was killed and is back, and is built; and each node ends in order when it is told to.
+func TestACloudOfThree(t *testing.T) {
+	o := &operator{t, t.TempDir()}
+	o.must("", "config", "generate", "-n", "cloud.example.com", "--protos", "auth,seer,tns,hoarder,patrick", "--p2p-port", "0", "-s", "one", "--name", "one")
+	one := o.start("one")
+	o.ready("one", 0)
+	running := map[string]*process{}
+	for shape, services := range map[string]string{"two": "auth,seer,tns,hoarder,patrick", "three": "monkey,hoarder"} {
+		ticket := o.must("", "invite", "-s", "one", "--services", services)
+		o.must(ticket, "config", "generate", "--invite", "-", "--p2p-port", "0", "-s", shape, "--name", shape)
+		running[shape] = o.start(shape)
+	}
+	o.ready("one", 2)
+	require.ElementsMatch(t, []string{"auth", "seer", "tns", "hoarder", "patrick"}, o.ready("two", 2).Services)
+	o.ready("three", 2)
+	o.within(time.Minute, "one knows the others", func() bool {
+		peers, ok := ask[[]live.Peer](o, "peers", "-s", "one")
+		return ok && len(peers) == 2 && peers[0].Name == "three" && peers[1].Name == "two" && peers[0].Alive != nil && *peers[0].Alive
+	})
+
+	site := filepath.Join(t.TempDir(), "site")
+	require.NoError(t, os.MkdirAll(site, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(site, "index.html"), []byte("<h1>hello</h1>"), 0o644))
+	id := strings.TrimSpace(o.must("", "push", site, "--project", "site", "-s", "one"))
+
+	require.NoError(t, one.cmd.Process.Kill())
+	_ = one.cmd.Wait()
+	one = o.start("one")
+	st := o.ready("one", 2)
+	require.EqualValues(t, 2, st.Incarnation)
+	o.within(time.Minute, "the job is known where it was taken, and has succeeded", func() bool {
+		j, ok := o.job("one", id)
+		return ok && j.Status == "success" && j.Project == "site"
+	})
+	o.within(time.Minute, "and to others", func() bool {
+		j, ok := o.job("three", id)
+		return ok && j.Status == "success"
+	})
+	_, err := o.tau("", "start", "-s", "one")
+	require.Error(t, err, "a second process on one disk")
+	_, err = o.tau("", "invite", "-s", "three", "--services", "monkey")
+	require.Error(t, err, "three runs no auth")
+
+	running["one"] = one
+	for shape, p := range running {
+		began := time.Now()
+		require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, p.cmd.Wait(), "%s ends in order", shape)
+		require.Less(t, time.Since(began), 30*time.Second)
+	}
+}

@@ -1,0 +1,198 @@
+package live
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/auth/authapi"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/services/seer/seerapi"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/membership"
+)
+
+type nothing struct{}
+
+// status says how the node is, also while it starts.
+func (r *running) status(ctx context.Context, _ nothing) (Status, error) {
+	s := r.cfg.Shape
+	st := Status{Node: s.Name, Peer: s.Identity().Peer().String(), Cloud: s.Network, CloudKey: s.CloudKey, Services: s.Services,
+		NotReady: []string{}, Addresses: []string{}, Up: time.Since(r.began).Round(time.Second).String(), Warnings: r.cfg.Log.kept.all()}
+	n := r.started()
+	if n == nil {
+		st.NotReady = append(st.NotReady, "the node is starting")
+	} else if err := clock.Do(ctx, r.main, func(ctx context.Context) { st.NotReady = append(st.NotReady, n.NotReady(ctx)...) }); err != nil {
+		return st, err
+	}
+	st.Ready = len(st.NotReady) == 0
+	err := r.on(ctx, func(ctx context.Context, env node.Env) error {
+		st.Incarnation, st.Until = env.Incarnation, time.Unix(env.Authority.OwnUntil(), 0).UTC()
+		st.Addresses = contactsOf(env)
+		for _, m := range env.Members().List() {
+			if m.Peer != env.Self && !m.Left {
+				st.Peers++
+			}
+		}
+		ctx, cancel := clock.WithTimeout(ctx, env.Loop, 2*time.Second)
+		defer cancel()
+		if list, err := patrickapi.NewClient(env.Wire).List(ctx, patrickapi.ListRequest{}); err == nil {
+			st.Jobs = map[string]int{}
+			for _, j := range list.Jobs {
+				st.Jobs[j.Status.String()]++
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errStarting) {
+		err = nil
+	}
+	return st, err
+}
+
+// contactsOf are the node's own addresses, as others are told of them.
+func contactsOf(env node.Env) []string {
+	list := []string{}
+	if own := env.Members().Known(env.Self); own != nil {
+		for _, a := range own.Addresses {
+			list = append(list, a+"/p2p/"+env.Self.String())
+		}
+	}
+	return list
+}
+
+// peers lists the other members that the node knows, in the order of their names.
+func (r *running) peers(ctx context.Context, _ nothing) (list []Peer, err error) {
+	list = []Peer{}
+	err = r.on(ctx, func(ctx context.Context, env node.Env) error {
+		within, cancel := clock.WithTimeout(ctx, env.Loop, 2*time.Second)
+		defer cancel()
+		alive, asked := seerapi.NewClient(env.Wire).Lookup(within, "")
+		for _, m := range env.Members().List() {
+			if m.Peer == env.Self || m.Left {
+				continue
+			}
+			p := Peer{Peer: m.Peer.String(), Name: m.Name, Services: m.Services, Addresses: m.Addresses}
+			if asked == nil {
+				is := slices.ContainsFunc(alive, func(a seerapi.Member) bool { return a.Peer == m.Peer })
+				p.Alive = &is
+			}
+			list = append(list, p)
+		}
+		return nil
+	})
+	slices.SortFunc(list, func(a, b Peer) int { return compare(a.Name+"/"+a.Peer, b.Name+"/"+b.Peer) })
+	return list, err
+}
+
+func compare(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// invite makes an invitation that this node honours.
+func (r *running) invite(ctx context.Context, req InviteRequest) (resp InviteResponse, err error) {
+	if !slices.Contains(r.cfg.Shape.Services, authapi.Service) {
+		return resp, transport.New(transport.Invalid, "invite", "this node runs no auth: ask on one that does")
+	}
+	secret := make([]byte, 32)
+	_, _ = crand.Read(secret)
+	services := slices.Compact(slices.Sorted(slices.Values(req.Services)))
+	key, err := transport.ParsePeer(r.cfg.Shape.CloudKey)
+	if err != nil {
+		return resp, err
+	}
+	err = r.on(ctx, func(ctx context.Context, env node.Env) error {
+		made, err := authapi.Invite.Call(ctx, env.Wire, env.Self, authapi.InviteRequest{
+			Key: transport.NewIdentity(secret).Peer(), Services: services, For: req.For, Uses: req.Uses,
+		})
+		if err != nil {
+			return err
+		}
+		own := env.Members().Known(env.Self)
+		if own == nil || len(own.Addresses) == 0 {
+			return errors.New("this node does not know its own addresses: set p2p-announce")
+		}
+		ticket := membership.Ticket{Invitation: made.Invitation, Secret: secret, CloudKey: key, Addresses: own.Addresses[:min(len(own.Addresses), 16)]}
+		resp = InviteResponse{Invitation: ticket.Text(), Services: services, Until: time.Now().Add(req.For).UTC()}
+		return nil
+	})
+	return resp, err
+}
+
+// push delivers a tree until it is acknowledged: the same event, however often it is tried.
+func (r *running) push(ctx context.Context, req PushRequest) (resp PushResponse, err error) {
+	id := make([]byte, 16)
+	_, _ = crand.Read(id)
+	err = r.on(ctx, func(ctx context.Context, env node.Env) error {
+		client, event := patrickapi.NewClient(env.Wire), patrickapi.Event{}
+		return insist(ctx, env, func() (err error) {
+			if event.ID == "" {
+				event, err = client.NewEvent(ctx, req.Project, req.Repository, req.Branch, hex.EncodeToString(id), 0)
+			}
+			if err != nil {
+				event = patrickapi.Event{}
+				return err
+			}
+			done, err := client.Push(ctx, patrickapi.PushRequest{
+				Project: req.Project, Repository: req.Repository, Branch: req.Branch, Commit: req.Commit, Tree: req.Tree, Event: event,
+			})
+			resp.Job = done.Job
+			return err
+		})
+	})
+	return resp, err
+}
+
+// insist tries again, once a second, what may succeed later.
+func insist(ctx context.Context, env node.Env, try func() error) error {
+	for {
+		err := try()
+		switch transport.KindOf(err) {
+		case 0, transport.Invalid, transport.Conflict, transport.NotAllowed:
+			return err
+		}
+		if clock.Sleep(ctx, env.Loop, time.Second) != nil {
+			return fmt.Errorf("given up: %w", err)
+		}
+	}
+}
+
+// JobsRequest asks for one job, or the newest of a project, "" for all.
+type JobsRequest struct{ Job, Project string }
+
+func (r *running) jobs(ctx context.Context, req JobsRequest) (list []Job, err error) {
+	list = []Job{}
+	err = r.on(ctx, func(ctx context.Context, env node.Env) error {
+		client := patrickapi.NewClient(env.Wire)
+		if req.Job != "" {
+			j, err := client.Job(ctx, req.Job)
+			if err == nil {
+				list = append(list, jobOf(j))
+			}
+			return err
+		}
+		found, err := client.List(ctx, patrickapi.ListRequest{Project: req.Project})
+		for _, j := range found.Jobs {
+			list = append(list, jobOf(j))
+		}
+		return err
+	})
+	return list, err
+}
+
+func jobOf(j patrickapi.Job) Job {
+	return Job{Job: j.ID, Project: j.Project, Branch: j.Branch, Commit: j.Commit, Status: j.Status.String(), Attempts: j.Attempts,
+		Accepted: time.Unix(0, j.Accepted).UTC(), Error: j.Error}
+}

@@ -1,0 +1,108 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/cmd/tau/shape"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/auth/authapi"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/credentials"
+	"github.com/taucloud/tau/transport/libp2p"
+	"github.com/taucloud/tau/transport/membership"
+)
+
+const (
+	// joinTimeout bounds one attempt to join, joinAgain is the pause after it.
+	joinTimeout = 10 * time.Second
+	joinAgain   = time.Second
+)
+
+// told is what the configuration says of the cloud.
+func (r *running) told() (key transport.Peer, contacts []node.Contact, err error) {
+	if key, err = transport.ParsePeer(r.cfg.Shape.CloudKey); err != nil {
+		return key, nil, err
+	}
+	for _, text := range r.cfg.Shape.Peers {
+		c, err := shape.ParseContact(text)
+		if err != nil {
+			return key, nil, err
+		}
+		contacts = append(contacts, c)
+	}
+	return key, contacts, nil
+}
+
+// certificate is the one that this node was given: of the file, or by its invitation, by which it asks until
+// ctx ends. What the node has learned since is on its disk.
+func (r *running) certificate(ctx context.Context) (*membership.Presented, error) {
+	path := r.cfg.Paths.Certificate
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		var p membership.Presented
+		if err := transport.Decode(raw, &p); err != nil {
+			return nil, fmt.Errorf("%s is damaged: bring it back from a backup, or remove it and set an invitation: %w", path, err)
+		}
+		return &p, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if r.cfg.Shape.Invitation == "" {
+		return nil, fmt.Errorf("this node has neither a certificate (%s) nor an invitation: set invitation in %s to what tau invite prints", path, r.cfg.Paths.Config)
+	}
+	for {
+		p, err := r.join(ctx)
+		switch transport.KindOf(err) {
+		case 0:
+			r.cfg.Log.Info("joined the cloud", slog.String("cloud", r.cfg.Shape.Network))
+			return &p, writeFile(path, transport.Encode(p))
+		case transport.Conflict, transport.Invalid:
+			return nil, fmt.Errorf("the invitation is not accepted, ask for another: %w", err)
+		}
+		r.cfg.Log.Warn("the cloud is not reached yet: it is tried again; is the node up that made the invitation?", slog.String("error", err.Error()))
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-time.After(joinAgain):
+		}
+	}
+}
+
+// join asks the auth that made the invitation, over a host that nobody needs to reach.
+func (r *running) join(ctx context.Context) (p membership.Presented, err error) {
+	ticket, err := membership.ParseTicket(r.cfg.Shape.Invitation)
+	if err != nil {
+		return p, transport.New(transport.Invalid, "join", err.Error())
+	}
+	i, err := membership.OpenInvitation(ticket.Invitation)
+	if err != nil {
+		return p, transport.New(transport.Invalid, "join", err.Error())
+	}
+	id := r.cfg.Shape.Identity()
+	host, err := libp2p.New(id, nil, nil)
+	if err != nil {
+		return p, err
+	}
+	host.SetAddresses(i.AdmittedBy, ticket.Addresses)
+	loop := clock.NewNamedLive("join", r.cfg.Log.Logger)
+	defer loop.Stop(loopTimeout)
+	authority := credentials.New(loop, id.Peer(), membership.NewTrust(r.cfg.Shape.Network, ticket.CloudKey))
+	engine := transport.NewEngine(host, loop, transport.NewStaticDirectory(), transport.AuthorizeBy(authority))
+	defer engine.Close()
+	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
+	defer cancel()
+	services := slices.Sorted(slices.Values(r.cfg.Shape.Services))
+	entered := clock.Do(ctx, loop, func(ctx context.Context) {
+		p, err = authapi.Join(ctx, engine.Endpoint(loop), ticket, r.cfg.Shape.Name, services)
+	})
+	return p, errors.Join(err, entered)
+}

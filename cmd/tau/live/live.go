@@ -1,0 +1,190 @@
+// Package live is a node of the real world: it wires the same services that the simulator rehearses to libp2p
+// and to a disk on pebble, and lets people on its machine ask it over a unix socket.
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/cmd/tau/shape"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services"
+	"github.com/taucloud/tau/storage/pebbledisk"
+	"github.com/taucloud/tau/transport/libp2p"
+	"github.com/taucloud/tau/transport/membership"
+)
+
+const (
+	// stopTimeout bounds an orderly end: each service may take 10 s, but not all of them.
+	stopTimeout = 30 * time.Second
+	// loopTimeout bounds the end of a loop's tasks after that.
+	loopTimeout = 5 * time.Second
+)
+
+// Config is what a node runs on.
+type Config struct {
+	Shape *shape.Shape
+	Paths shape.Paths
+	Log   *Log
+	// Crash ends the process as a power cut would: the disk has failed.
+	Crash func()
+	// Ready is called once, when the node has started.
+	Ready func()
+}
+
+// Run starts a node and returns when ctx has ended and the node is down, or with the reason why it could not
+// start or stop.
+func Run(ctx context.Context, cfg Config) (err error) {
+	reserve, err := shape.ParseSize(cfg.Shape.DiskReserve)
+	if err != nil {
+		return err
+	}
+	disk, err := pebbledisk.Open(cfg.Paths.Data, pebbledisk.Options{Reserve: reserve, Log: cfg.Log.Logger})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, disk.Close()) }()
+	r := &running{cfg: cfg, began: time.Now()}
+	admin, err := listen(cfg.Paths, r)
+	if err != nil {
+		return err
+	}
+	defer admin.close()
+	certificate, err := r.certificate(ctx)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	config, err := r.configure(certificate)
+	if err != nil {
+		return err
+	}
+	config.World.Disk = disk
+	return r.run(ctx, config)
+}
+
+// running is a node from its start to its end.
+type running struct {
+	cfg   Config
+	began time.Time
+	main  *clock.Live
+
+	mu    sync.Mutex
+	loops []*clock.Live
+	node  *node.Node // nil until it has started
+	env   *node.Env  // of the agent that speaks for people; nil until it is there
+}
+
+func (r *running) newLoop(name string) (clock.Loop, func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := clock.NewNamedLive(name, r.cfg.Log.Logger)
+	r.loops = append(r.loops, l)
+	return l, func() { l.Stop(0) }
+}
+
+// ports are the real ends of what lies outside of the cloud.
+func ports() services.Ports { return services.Ports{Builder: newBuilder} }
+
+// configure wires the node.
+func (r *running) configure(certificate *membership.Presented) (node.Config, error) {
+	s := r.cfg.Shape
+	key, contacts, err := r.told()
+	if err != nil {
+		return node.Config{}, err
+	}
+	host, err := libp2p.New(s.Identity(), s.Listen, nil, libp2p.Announce(s.Announce))
+	if err != nil {
+		return node.Config{}, fmt.Errorf("listen on %v: %w", s.Listen, err)
+	}
+	cfg := node.Config{Name: s.Name, Identity: s.Identity(), Contacts: contacts, World: node.World{
+		NewLoop:    r.newLoop,
+		Host:       host,
+		Membership: &node.Membership{Cloud: s.Network, Key: key, Certificate: certificate},
+		Rand:       func(string) *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) },
+		Observer:   observer{r.cfg.Log},
+		Log:        r.cfg.Log.Logger,
+		Crash: func() {
+			r.cfg.Log.Error("the node ends as in a power cut: what it had acknowledged is on its disk")
+			r.cfg.Crash()
+		},
+	}}
+	for _, spec := range node.InStartOrder(append(s.Specs(ports()), r.speaker()), services.Always()) {
+		cfg.Services = append(cfg.Services, node.Configured{Spec: spec})
+	}
+	return cfg, nil
+}
+
+// run starts the node, and stops it when ctx ends.
+func (r *running) run(ctx context.Context, cfg node.Config) error {
+	loop, _ := r.newLoop("node")
+	r.main = loop.(*clock.Live)
+	failed := make(chan error, 1)
+	r.main.Go("start", func(ctx context.Context) {
+		n, err := node.Start(ctx, r.main, cfg)
+		if err != nil {
+			failed <- err
+			return
+		}
+		r.mu.Lock()
+		r.node = n
+		r.mu.Unlock()
+		r.cfg.Log.Info("ready", slog.String("node", cfg.Name), slog.String("peer", cfg.Identity.Peer().String()), slog.Duration("after", time.Since(r.began)))
+		r.cfg.Ready()
+	})
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		r.cfg.Log.Info("stopping")
+		err = r.stop(cfg)
+	}
+	for _, l := range r.loops {
+		if !l.Stop(loopTimeout) {
+			err = errors.Join(err, errors.New("a task did not end"))
+		}
+	}
+	return err
+}
+
+// stop drains the node: its services say that they end, and sync. One that has not started yet has nothing
+// to say.
+func (r *running) stop(cfg node.Config) error {
+	n := r.started()
+	if n == nil {
+		r.main.Stop(0)
+		return cfg.World.Host.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	var stopped error
+	if err := clock.Do(ctx, r.main, func(ctx context.Context) { stopped = n.Stop(ctx) }); err != nil {
+		return fmt.Errorf("stop: not within %s: %w", stopTimeout, err)
+	}
+	return stopped
+}
+
+func (r *running) started() *node.Node {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.node
+}
+
+// writeFile writes a file of secrets whole or not at all, and makes it durable.
+func writeFile(path string, content []byte) error {
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}

@@ -1,0 +1,101 @@
+package live
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/taucloud/tau/node"
+)
+
+// warningsMax is how many warnings are kept for tau status.
+const warningsMax = 20
+
+// Log is a node's log. It keeps the last warnings.
+type Log struct {
+	*slog.Logger
+	kept *warnings
+}
+
+// NewLog writes lines from a level on: for people, or as JSON.
+func NewLog(w io.Writer, level slog.Level, json bool) *Log {
+	var h slog.Handler
+	options := &slog.HandlerOptions{Level: level}
+	if json {
+		h = slog.NewJSONHandler(w, options)
+	} else {
+		h = slog.NewTextHandler(w, options)
+	}
+	kept := &warnings{}
+	return &Log{slog.New(keeper{h, kept, ""}), kept}
+}
+
+// Warning is a line of the log.
+type Warning struct {
+	At   time.Time `json:"at"`
+	Text string    `json:"text"`
+}
+
+type warnings struct {
+	mu   sync.Mutex
+	list []Warning
+}
+
+func (w *warnings) add(one Warning) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.list = append(w.list, one); len(w.list) > warningsMax {
+		w.list = append([]Warning{}, w.list[1:]...)
+	}
+}
+
+func (w *warnings) all() []Warning {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]Warning{}, w.list...)
+}
+
+// keeper is a handler that keeps warnings.
+type keeper struct {
+	slog.Handler
+	kept  *warnings
+	about string // attributes of the logger
+}
+
+func (k keeper) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelWarn {
+		text := r.Message + k.about
+		r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+		k.kept.add(Warning{r.Time, text})
+	}
+	return k.Handler.Handle(ctx, r)
+}
+
+func (k keeper) WithAttrs(attrs []slog.Attr) slog.Handler {
+	about := k.about
+	for _, a := range attrs {
+		about += " " + a.String()
+	}
+	return keeper{k.Handler.WithAttrs(attrs), k.kept, about}
+}
+
+func (k keeper) WithGroup(name string) slog.Handler {
+	return keeper{k.Handler.WithGroup(name), k.kept, k.about}
+}
+
+// observer writes facts to the log, for whoever wants all of it.
+type observer struct{ log *Log }
+
+// Observe implements node.Observer.
+func (o observer) Observe(_, service, fact string, fields []node.Field) {
+	if !o.log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	attrs := []any{slog.String("service", service)}
+	for _, f := range fields {
+		attrs = append(attrs, slog.Any(f.Name, f.Value))
+	}
+	o.log.Debug(fact, attrs...)
+}

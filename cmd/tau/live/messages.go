@@ -1,0 +1,79 @@
+package live
+
+import "time"
+
+// What is asked and answered over the socket, as JSON.
+
+// Status is how a node is.
+type Status struct {
+	Node     string   `json:"node"`
+	Peer     string   `json:"peer"`
+	Cloud    string   `json:"cloud"`
+	CloudKey string   `json:"cloud-key"`
+	Ready    bool     `json:"ready"`
+	NotReady []string `json:"not-ready"` // why, by service
+	Services []string `json:"services"`
+	// Addresses are where others reach the node, as peers of a configuration.
+	Addresses   []string  `json:"addresses"`
+	Incarnation uint64    `json:"incarnation"`
+	Up          string    `json:"up"`
+	Until       time.Time `json:"certificate-until"`
+	// Peers counts the other members that the node knows, Jobs those that are listed at most.
+	Peers int `json:"peers"`
+	// Jobs counts the newest jobs of the cloud by their state; absent if no patrick has answered.
+	Jobs     map[string]int `json:"jobs,omitempty"`
+	Warnings []Warning      `json:"warnings"`
+}
+
+// Peer is a member that the node knows.
+type Peer struct {
+	Peer      string   `json:"peer"`
+	Name      string   `json:"name"`
+	Services  []string `json:"services"`
+	Addresses []string `json:"addresses"`
+	// Alive: a seer has heard of it lately; absent if no seer has answered.
+	Alive *bool `json:"alive,omitempty"`
+}
+
+// InviteRequest asks for an invitation.
+type InviteRequest struct {
+	Services []string      `json:"services"`
+	For      time.Duration `json:"for"`
+	Uses     uint32        `json:"uses"`
+}
+
+// InviteResponse has it. It is a secret.
+type InviteResponse struct {
+	Invitation string    `json:"invitation"`
+	Services   []string  `json:"services"`
+	Until      time.Time `json:"until"`
+}
+
+// PushRequest is a tree to push, encoded.
+type PushRequest struct {
+	Project, Repository, Branch, Commit string
+	Tree                                []byte
+}
+
+// PushResponse names the job, which survives.
+type PushResponse struct {
+	Job string `json:"job"`
+}
+
+// Job is what is known of a job.
+type Job struct {
+	Job      string    `json:"job"`
+	Project  string    `json:"project"`
+	Branch   string    `json:"branch"`
+	Commit   string    `json:"commit"`
+	Status   string    `json:"status"`
+	Attempts int       `json:"attempts"`
+	Accepted time.Time `json:"accepted"`
+	Error    string    `json:"error,omitempty"`
+}
+
+// Failure is the answer to what was not done. Bad: the request is at fault.
+type Failure struct {
+	Error string `json:"error"`
+	Bad   bool   `json:"bad"`
+}

@@ -1,0 +1,117 @@
+// Command tau is the tool of operators: it configures and runs a node of a cloud, and asks one that runs.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// The exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1 // it was not done, or the node is not ready
+	exitBad    = 2 // bad input: a flag, an argument, a configuration
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// failure is an error that is not the input's fault; what is told already has no text.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+// errNotReady was told by what was printed.
+var errNotReady = errors.New("")
+
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	var bad scenario.Errors
+	var failed failure
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &bad): // begins with file:line:col, which editors know
+		fmt.Fprintln(stderr, err)
+	case err.Error() != "":
+		fmt.Fprintf(stderr, "tau: %v\n", err)
+	}
+	if errors.As(err, &failed) {
+		return exitFailed
+	}
+	return exitBad
+}
+
+// where is the node that a command is about.
+type where struct{ root, shape string }
+
+func (w *where) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&w.shape, "shape", "s", "main", "the shape: one node's configuration below the root")
+	cmd.Flags().StringVar(&w.root, "root", "/tb", "the directory of configurations, keys and data")
+	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if known := aliases[name]; known != "" {
+			name = known
+		}
+		return pflag.NormalizedName(name)
+	})
+}
+
+// aliases are the other names that operators know.
+var aliases = map[string]string{
+	"fqdn": "network", "protos": "services", "protocols": "services", "port": "p2p-port", "announce": "ip", "swarm": "swarm-key", "dv": "dv-keys",
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tau",
+		Short: "Configure and run a node of a cloud, and ask one that runs",
+		Example: `  tau config generate -n cloud.example.com -s compute --protos all --ip 203.0.113.7
+  tau start -s compute
+  tau invite -s compute --services monkey,hoarder --expires 24h
+  tau status -s compute`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		Version:       version(),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(configCommand(), startCommand(), statusCommand(), peersCommand(), inviteCommand(), pushCommand(), jobsCommand())
+	return root
+}
+
+// version is the commit that the program was built of, if it knows.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "tau (unknown)"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return "tau " + s.Value
+		}
+	}
+	return "tau " + info.Main.Version
+}
+
+// asJSON adds the flag of commands that read.
+func asJSON(cmd *cobra.Command) *bool { return cmd.Flags().Bool("json", false, "print JSON") }
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

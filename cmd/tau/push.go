@@ -1,0 +1,120 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taucloud/tau/cmd/tau/live"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+)
+
+func pushCommand() *cobra.Command {
+	var w where
+	var project, branch string
+	cmd := &cobra.Command{
+		Use: "push DIR", Args: cobra.ExactArgs(1), Short: "Push a local tree of a project, and print the job that builds it",
+		Long:    "Pushes the files of a directory (but for .git) as one commit. When the job is printed it survives: it is durable on two patricks, if there are two.",
+		Example: "  tau push -s compute --project site ./site",
+	}
+	w.flags(cmd)
+	inJSON := asJSON(cmd)
+	cmd.Flags().StringVar(&project, "project", "", "the project")
+	cmd.Flags().StringVar(&branch, "branch", "main", "the branch")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if project == "" {
+			return errors.New("--project: expected the name of a project")
+		}
+		tree, err := treeOf(args[0])
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(tree)
+		req := live.PushRequest{Project: project, Repository: project, Branch: branch, Commit: hex.EncodeToString(sum[:20]), Tree: tree}
+		var resp live.PushResponse
+		if err := w.ask("push", req, nil, &resp); err != nil {
+			return err
+		}
+		if *inJSON {
+			return printJSON(cmd.OutOrStdout(), resp)
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), resp.Job)
+		return err
+	}
+	return cmd
+}
+
+// treeOf reads the files of a directory.
+func treeOf(dir string) ([]byte, error) {
+	var t patrickapi.Tree
+	size := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == ".git":
+			return filepath.SkipDir
+		case d.IsDir():
+			return nil
+		case !d.Type().IsRegular():
+			return fmt.Errorf("%s is no regular file", path)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if size += len(data); size > patrickapi.TreeLenMax {
+			return fmt.Errorf("%s has more than %d MiB", dir, patrickapi.TreeLenMax>>20)
+		}
+		name, err := filepath.Rel(dir, path)
+		t.Files = append(t.Files, patrickapi.File{Path: filepath.ToSlash(name), Data: data})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(t.Files) == 0 {
+		return nil, fmt.Errorf("%s has no files", dir)
+	}
+	raw := t.Encode()
+	_, err = patrickapi.DecodeTree(raw)
+	return raw, err
+}
+
+func jobsCommand() *cobra.Command {
+	var w where
+	var project string
+	cmd := &cobra.Command{Use: "jobs [JOB]", Args: cobra.MaximumNArgs(1), Short: "The newest jobs, or one of them"}
+	w.flags(cmd)
+	inJSON := asJSON(cmd)
+	cmd.Flags().StringVar(&project, "project", "", "of one project")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		req := live.JobsRequest{Project: project}
+		if len(args) > 0 {
+			if req.Job = args[0]; !patrickapi.IsJobID(req.Job) {
+				return fmt.Errorf("%q is no job: tau push and tau jobs print them", req.Job)
+			}
+		}
+		var list []live.Job
+		if err := w.ask("jobs", nil, req, &list); err != nil {
+			return err
+		}
+		if *inJSON {
+			return printJSON(cmd.OutOrStdout(), list)
+		}
+		lines := [][]string{{"JOB", "PROJECT", "BRANCH", "STATUS", "ATTEMPTS", "ACCEPTED", "ERROR"}}
+		for _, j := range list {
+			lines = append(lines, []string{j.Job, j.Project, j.Branch, j.Status, fmt.Sprint(j.Attempts), j.Accepted.Format(time.DateTime), j.Error})
+		}
+		table(cmd.OutOrStdout(), lines...)
+		return nil
+	}
+	return cmd
+}

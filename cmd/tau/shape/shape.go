@@ -1,0 +1,98 @@
+// Package shape is the configuration of one node: a YAML file ROOT/config/SHAPE.yaml, of which the fields are
+// declared once, in this file, for reading, writing, showing and the JSON Schema alike.
+package shape
+
+import (
+	"path/filepath"
+
+	"github.com/taucloud/tau/transport"
+)
+
+// Shape is what a node is told when it is set up.
+type Shape struct {
+	// Name is the node's, for people; Network the cloud's domain name.
+	Name, Network string
+	// CloudKey is the key that this node believes who is a member.
+	CloudKey string
+	// PrivateKey is 32 bytes in base64, of which the node's key is made. It is a secret.
+	PrivateKey string
+	Services   []string
+	// Listen and Announce are multiaddrs; Announce may be empty: then it is Listen.
+	Listen, Announce []string
+	// Peers are members by which the node finds the others: multiaddrs that end in /p2p/<peer>.
+	Peers []string
+	// Invitation is by what the node joins at its first start, "" if it has a certificate. It is a secret.
+	Invitation  string
+	DiskReserve string
+	LogLevel    string
+}
+
+// Defaults returns a shape of default settings.
+func Defaults() *Shape { return &Shape{DiskReserve: "256MiB", LogLevel: "info"} }
+
+// field is one key of the file: of text, or of a list of texts.
+type field struct {
+	key, doc string
+	secret   bool
+	required bool
+	text     func(s *Shape) *string
+	list     func(s *Shape) *[]string
+	// check says what is wrong with one text, and what would be right.
+	check func(text string) (what, hint string)
+	enum  func() []string
+}
+
+var fields = []field{
+	{key: "name", doc: "The node's name, for people: in logs, in tau status and in its certificate.", required: true,
+		text: func(s *Shape) *string { return &s.Name }, check: checkName},
+	{key: "network-fqdn", doc: "The cloud's domain name.", required: true,
+		text: func(s *Shape) *string { return &s.Network }, check: checkDomain},
+	{key: "cloud-key", doc: "The public key of the cloud: what it has signed proves who is a member.", required: true,
+		text: func(s *Shape) *string { return &s.CloudKey }, check: checkPeer},
+	{key: "privatekey", doc: "This node's own key. Whoever has it can be this node: keep the file to yourself.", required: true, secret: true,
+		text: func(s *Shape) *string { return &s.PrivateKey }, check: checkKey},
+	{key: "services", doc: "What this node runs. Its certificate must allow it.", required: true,
+		list: func(s *Shape) *[]string { return &s.Services }, check: checkService, enum: ServiceNames},
+	{key: "p2p-listen", doc: "Where it listens, TCP and QUIC. 127.0.0.1: only this machine reaches it.", required: true,
+		list: func(s *Shape) *[]string { return &s.Listen }, check: checkAddress},
+	{key: "p2p-announce", doc: "Where others reach it. Left out: where it listens.",
+		list: func(s *Shape) *[]string { return &s.Announce }, check: checkAddress},
+	{key: "peers", doc: "Members by which it finds the others; it is enough that one of them can be reached.",
+		list: func(s *Shape) *[]string { return &s.Peers }, check: checkContact},
+	{key: "invitation", doc: "By this it joins the cloud at its first start. Once it has a certificate it is of no use.", secret: true,
+		text: func(s *Shape) *string { return &s.Invitation }, check: checkInvitation},
+	{key: "disk-reserve", doc: "So much of the file system stays free: below that, what is new is refused.",
+		text: func(s *Shape) *string { return &s.DiskReserve }, check: checkSize},
+	{key: "log-level", doc: "debug, info, warn or error.",
+		text: func(s *Shape) *string { return &s.LogLevel }, check: checkLevel, enum: levelNames},
+}
+
+// values are the texts of a field.
+func (f *field) values(s *Shape) []string {
+	if f.list != nil {
+		return *f.list(s)
+	}
+	if text := *f.text(s); text != "" {
+		return []string{text}
+	}
+	return nil
+}
+
+// Identity is the node's key pair.
+func (s *Shape) Identity() transport.Identity {
+	return transport.NewIdentity(mustDecodeKey(s.PrivateKey))
+}
+
+// Paths are where a node of one shape has what below a root directory.
+type Paths struct {
+	Config, Keys, Certificate, CloudKey, Data, Run, Socket string
+}
+
+// PathsOf are those of a shape.
+func PathsOf(root, shape string) Paths {
+	keys, run := filepath.Join(root, "keys"), filepath.Join(root, "run")
+	return Paths{
+		Config: filepath.Join(root, "config", shape+".yaml"), Keys: keys, Certificate: filepath.Join(keys, shape+".cert"), CloudKey: filepath.Join(keys, "cloud.key"),
+		Data: filepath.Join(root, "data", shape), Run: run, Socket: filepath.Join(run, shape+".sock"),
+	}
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taucloud/tau/cmd/tau/live"
+	"github.com/taucloud/tau/cmd/tau/shape"
+)
+
+func startCommand() *cobra.Command {
+	var w where
+	cmd := &cobra.Command{
+		Use: "start", Args: cobra.NoArgs,
+		Short: "Run the node of a shape until it is told to stop",
+		Long: `Runs the node until SIGTERM or SIGINT, after which it drains: within 30 s its services tell others that they end, and
+sync. A second signal ends it at once, as a power cut would: what it had acknowledged is on its disk.`,
+		Example: "  tau start -s compute --root /tb",
+	}
+	w.flags(cmd)
+	inJSON := cmd.Flags().Bool("log-json", false, "write the log as JSON, as it is where it is no terminal")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return start(w, *inJSON) }
+	return cmd
+}
+
+func start(w where, inJSON bool) error {
+	paths := shape.PathsOf(w.root, w.shape)
+	s, err := shape.Load(paths.Config)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(paths.Config); err == nil && info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s holds the node's key and others may read it: chmod 600 %s", paths.Config, paths.Config)
+	}
+	log := live.NewLog(os.Stderr, s.Level(), inJSON || !terminal(os.Stderr))
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(exitFailed)
+	}()
+	err = live.Run(ctx, live.Config{
+		Shape: s, Paths: paths, Log: log,
+		Crash: func() { os.Exit(exitFailed) },
+		Ready: notifyReady,
+	})
+	if err != nil {
+		return failure{err}
+	}
+	return nil
+}
+
+func terminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// notifyReady tells systemd, if it has started this process (sd_notify(3)).
+func notifyReady() {
+	name := os.Getenv("NOTIFY_SOCKET")
+	if name == "" {
+		return
+	}
+	if conn, err := net.Dial("unixgram", name); err == nil {
+		_, _ = conn.Write([]byte("READY=1"))
+		_ = conn.Close()
+	}
+}
