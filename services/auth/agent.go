@@ -71,7 +71,7 @@ func (a *agent) Stop(ctx context.Context) error { return a.env.Local.Sync(ctx) }
 
 func (a *agent) run(ctx context.Context) {
 	wait := time.Duration(a.env.Rand.Int64N(int64(a.settings.CheckEvery))) // nodes that start together do not stay in step
-	for clock.Sleep(ctx, a.env.Loop, wait) == nil {
+	for a.idle(ctx) == nil && clock.Sleep(ctx, a.env.Loop, wait) == nil {
 		wait = a.settings.CheckEvery
 		if a.env.Presence(authapi.Service) == transport.Somebody {
 			a.pull(ctx)
@@ -79,6 +79,26 @@ func (a *agent) run(ctx context.Context) {
 		}
 		a.keep(ctx)
 	}
+}
+
+// idle waits while there is nobody to ask and nothing to keep.
+func (a *agent) idle(ctx context.Context) (err error) {
+	busy := func() bool { return a.env.Presence(authapi.Service) == transport.Somebody || !a.isKept() }
+	for err == nil && !busy() {
+		var stops [2]func()
+		err = a.env.Loop.Park(ctx, func(wake func()) {
+			stops[0], stops[1] = a.env.Wire.Directory().Watch(wake), a.env.Authority.OnLearned(wake)
+			if busy() { // since it was asked
+				wake()
+			}
+		})
+		for _, stop := range stops {
+			if stop != nil {
+				stop()
+			}
+		}
+	}
+	return err
 }
 
 // pull asks an auth for what was revoked. What changes while it turns the pages may be on one that it has
@@ -150,7 +170,7 @@ func (a *agent) keep(ctx context.Context) {
 	own, c := a.env.Authority.Own()
 	turned := a.env.Authority.Rotations()
 	digest := a.env.Authority.Digest()
-	if c.NotBefore == a.shown && len(turned) == a.rotated && bytes.Equal(digest, a.kept) {
+	if a.isKept() {
 		return
 	}
 	if !bytes.Equal(digest, a.kept) && !a.keepRevocations() {
@@ -165,6 +185,12 @@ func (a *agent) keep(ctx context.Context) {
 	if a.env.Local.Sync(ctx) == nil {
 		a.shown, a.rotated, a.kept = c.NotBefore, len(turned), digest
 	}
+}
+
+// isKept reports whether all that keep writes is on the disk.
+func (a *agent) isKept() bool {
+	_, c := a.env.Authority.Own()
+	return c.NotBefore == a.shown && len(a.env.Authority.Rotations()) == a.rotated && bytes.Equal(a.env.Authority.Digest(), a.kept)
 }
 
 // keepRevocations writes those that this run has not written: the node may know them by others than

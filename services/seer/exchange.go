@@ -27,9 +27,10 @@ func (s *Service) exchange(ctx context.Context) {
 				// Later than that the answer is worthless.
 				ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, s.settings.GoneAfter)
 				defer cancel()
-				if err := s.pull(ctx, other); err != nil {
+				register, err := s.pull(ctx, other)
+				if err != nil {
 					s.env.Log.Debug("seer did not answer", "peer", other, "error", err)
-				} else if s.env.Members() != nil {
+				} else if s.env.Members() != nil && !s.heardUpToNow(other, register) {
 					_ = s.pullMembers(ctx, other) // or in a later round
 				}
 			})
@@ -52,20 +53,24 @@ func (s *Service) others() []transport.Peer {
 	return list
 }
 
-// pull asks one seer for its digest, page by page, and for the announcements that are missing here.
-func (s *Service) pull(ctx context.Context, from transport.Peer) error {
+// pull asks one seer for its digest, page by page, and for the announcements that are missing here. It
+// returns up to where the register of that seer went when it answered first.
+func (s *Service) pull(ctx context.Context, from transport.Peer) (register seerapi.Cursor, err error) {
 	var after transport.Peer
 	for more := true; more; {
 		asked := s.now()
 		page, err := digest.Call(ctx, s.env.Wire, from, digestRequest{After: after})
 		if err != nil {
-			return err
+			return register, err
 		}
 		if err := transport.CheckPage(digest.Name, after, page.Heard, heardPeer, transport.Peer.Compare); err != nil {
-			return err
+			return register, err
 		}
 		if beforeMerge.Hit(ctx, s.env) != nil {
-			return nil
+			return register, nil
+		}
+		if after.IsZero() {
+			register = page.Register
 		}
 		now := s.now()
 		var wanted []transport.Peer
@@ -78,11 +83,11 @@ func (s *Service) pull(ctx context.Context, from transport.Peer) error {
 		}
 		s.report()
 		if err := s.learn(ctx, from, wanted); err != nil {
-			return err
+			return register, err
 		}
 		more = page.More && len(page.Heard) > 0
 	}
-	return nil
+	return register, nil
 }
 
 func heardPeer(h sighting) transport.Peer { return h.Peer }

@@ -148,6 +148,13 @@ func (s *Service) meet(ctx context.Context) {
 	})
 }
 
+// heardUpToNow reports whether this seer has heard all that another one's register has, which goes up to a
+// cursor.
+func (s *Service) heardUpToNow(from transport.Peer, register seerapi.Cursor) bool {
+	upTo := s.heardUpTo[from]
+	return s.heardAll[from] && register.Run != 0 && register.Run == upTo.Run && register.Version == upTo.Version
+}
+
 // pullMembers asks another seer what has changed in its register.
 func (s *Service) pullMembers(ctx context.Context, from transport.Peer) error {
 	_, says := s.env.Members().Own()

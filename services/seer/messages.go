@@ -3,6 +3,7 @@ package seer
 import (
 	"time"
 
+	"github.com/taucloud/tau/services/seer/seerapi"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -73,6 +74,8 @@ type sighting struct {
 type digestResponse struct {
 	Heard []sighting
 	More  bool
+	// Register is up to where the register goes of whoever answers; zero: it does not say.
+	Register seerapi.Cursor `cbor:",omitempty"`
 }
 
 // recordsRequest asks another seer for the announcements of at most seerapi.PageLenMax

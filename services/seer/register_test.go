@@ -320,3 +320,21 @@ func TestAcquaintances(t *testing.T) {
 	told()
 	require.Equal(t, uint(3), r.sparse)
 }
+
+// A seer asks another one for its register when that has changed, or may have been another run's.
+func TestWhenARegisterIsAskedFor(t *testing.T) {
+	other, unknown := keyOf(1).Peer(), keyOf(2).Peer()
+	s := &Service{
+		heardAll:  map[transport.Peer]bool{other: true},
+		heardUpTo: map[transport.Peer]seerapi.Cursor{other: {Run: 7, Version: 4, Began: 2}, unknown: {Run: 7, Version: 4}},
+	}
+	require.True(t, s.heardUpToNow(other, seerapi.Cursor{Run: 7, Version: 4}))
+	for name, register := range map[string]seerapi.Cursor{
+		"there is more": {Run: 7, Version: 5}, "it is another run's": {Run: 8, Version: 4}, "it does not say": {},
+	} {
+		require.False(t, s.heardUpToNow(other, register), name)
+	}
+	require.False(t, s.heardUpToNow(unknown, seerapi.Cursor{Run: 7, Version: 4}), "not all of it was heard")
+	s.heardUpTo[other] = seerapi.Cursor{}
+	require.False(t, s.heardUpToNow(other, seerapi.Cursor{}), "a release that does not say")
+}

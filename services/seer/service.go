@@ -216,7 +216,7 @@ func (s *Service) asked(ctx context.Context, method string) (time.Duration, erro
 
 func (s *Service) digest(_ context.Context, _ transport.Peer, req digestRequest) (digestResponse, error) {
 	heard, more := s.table.digest(s.now(), req.After)
-	return digestResponse{Heard: heard, More: more}, nil
+	return digestResponse{Heard: heard, More: more, Register: seerapi.Cursor{Run: s.life, Version: s.register.version}}, nil
 }
 
 func (s *Service) records(_ context.Context, _ transport.Peer, req recordsRequest) (recordsResponse, error) {

@@ -52,6 +52,7 @@ type Authority struct {
 	shows     uint64 // counts what was shown, for the order of it
 	looking   bool   // a look is planned
 	watchers  []func(own bool)
+	learned   transport.Watchers
 }
 
 // entry is a member that has proven it.
@@ -97,6 +98,10 @@ func (a *Authority) Watch(changed func(own bool)) {
 	defer a.mu.Unlock()
 	a.watchers = append(a.watchers, changed)
 }
+
+// OnLearned has changed called, on any goroutine and with nothing locked, when there is something that outlives
+// the node's run: it shows another certificate, or knows of a further revocation or rotation.
+func (a *Authority) OnLearned(changed func()) (stop func()) { return a.learned.Add(changed) }
 
 // tell tells those that watch.
 func (a *Authority) tell(own bool) {

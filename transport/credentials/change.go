@@ -32,6 +32,7 @@ func (a *Authority) SetOwn(p membership.Presented) error {
 	if changed {
 		a.tell(true)
 	}
+	a.learned.Tell()
 	return nil
 }
 
@@ -103,6 +104,9 @@ func (a *Authority) Revoke(list ...membership.Revoking) (news []membership.Revok
 	if fewer {
 		a.tell(false)
 	}
+	if len(news) > 0 {
+		a.learned.Tell()
+	}
 	return news, err
 }
 
@@ -140,6 +144,9 @@ func (a *Authority) Rotate(list ...membership.Signed) (news bool, err error) {
 	a.mu.Unlock()
 	if changed {
 		a.tell(true)
+	}
+	if news {
+		a.learned.Tell()
 	}
 	return news, err
 }
