@@ -23,9 +23,13 @@ var (
 
 // checkGrowth refuses data that would become much larger when it is decoded
 // into a value of type t. It goes over the heads of all data items without
-// decoding anything.
+// decoding anything, unless there is so little data that it could not.
 func checkGrowth(data []byte, t reflect.Type) error {
-	s := sizer{rest: data, left: decodeFree + decodeGrowth*len(data), most: costsOf(t)}
+	most := costsOf(t)
+	if len(data)*most.item() <= decodeFree {
+		return nil
+	}
+	s := sizer{rest: data, left: decodeFree + decodeGrowth*len(data), most: most}
 	return s.item(t, 0)
 }
 

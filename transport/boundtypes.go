@@ -12,8 +12,11 @@ import (
 )
 
 // costs are upper bounds of what decoding into any part of a type allocates, in bytes: for an
-// element of a slice, for a pair of a map.
-type costs struct{ element, pair int }
+// element of a slice, for a pair of a map, for what pointers point to.
+type costs struct{ element, pair, pointed int }
+
+// item is an upper bound for one data item, which has one byte at least.
+func (c costs) item() int { return max(c.element, c.pair) + c.pointed }
 
 var knownCosts sync.Map // reflect.Type to costs
 
@@ -45,7 +48,10 @@ func (c *costs) add(t reflect.Type, seen map[reflect.Type]bool) {
 		c.pair = max(c.pair, pairSize(t))
 		c.add(t.Key(), seen)
 		c.add(t.Elem(), seen)
-	case reflect.Array, reflect.Pointer:
+	case reflect.Pointer:
+		c.pointed += int(t.Elem().Size()) // of all pointers, which no item has
+		c.add(t.Elem(), seen)
+	case reflect.Array:
 		c.add(t.Elem(), seen)
 	case reflect.Interface:
 		panic(fmt.Sprintf("transport: %s on the wire: what would be decoded into it has no bounds", t))

@@ -27,8 +27,14 @@ type judges struct {
 
 // judge is one checker with what was expected of it.
 type judge struct {
-	name      string
-	checker   check.Checker
+	name    string
+	checker check.Checker
+	// What the checker listens to, nil for what it does not: to ask it each time would cost more than most answers.
+	witness   check.OnWitness
+	fact      check.OnFact
+	delivery  check.OnDelivery
+	looker    check.OnPoll
+	counts    check.Counts
 	always    bool
 	constant  bool // always, and the scenario does not say so
 	afterHeal bool
@@ -42,7 +48,7 @@ type judge struct {
 // newJudges makes every checker that the scenario names, and those that count
 // something.
 func newJudges(s *scenario.Scenario, words scenario.Vocabulary, starts *everyNodeStarts) *judges {
-	j := &judges{starts: starts, all: []*judge{{name: starts.Name(), checker: starts, always: true, afterHeal: true}}}
+	j := &judges{starts: starts, all: []*judge{newJudge(starts.Name(), starts, true, true)}}
 	names := func(list []scenario.Check, name string) bool {
 		return slices.ContainsFunc(list, func(c scenario.Check) bool { return c.Name == name })
 	}
@@ -51,7 +57,7 @@ func newJudges(s *scenario.Scenario, words scenario.Vocabulary, starts *everyNod
 		moments = append(moments, m.All...)
 	}
 	for _, c := range words.Checks {
-		one := &judge{name: c.Name, checker: c.New(), always: names(s.Expect.Always, c.Name), afterHeal: names(s.Expect.AfterHeal, c.Name)}
+		one := newJudge(c.Name, c.New(), names(s.Expect.Always, c.Name), names(s.Expect.AfterHeal, c.Name))
 		if slices.Contains(words.Constant, c.Name) && !one.always {
 			one.always, one.constant = true, true
 		}
@@ -63,19 +69,29 @@ func newJudges(s *scenario.Scenario, words scenario.Vocabulary, starts *everyNod
 	return j
 }
 
+func newJudge(name string, c check.Checker, always, afterHeal bool) *judge {
+	one := &judge{name: name, checker: c, always: always, afterHeal: afterHeal}
+	one.witness, _ = c.(check.OnWitness)
+	one.fact, _ = c.(check.OnFact)
+	one.delivery, _ = c.(check.OnDelivery)
+	one.looker, _ = c.(check.OnPoll)
+	one.counts, _ = c.(check.Counts)
+	return one
+}
+
 // hear passes a fact on to all; the error is errViolated if it violates an expectation of always.
 func (j *judges) hear(v check.View, f check.Fact) error {
 	j.now = f.At
 	for _, one := range j.all {
-		if witness, ok := one.checker.(check.OnWitness); ok {
+		if one.witness != nil {
 			one.counting(check.During)
-			if err := witness.Witness(v, f); err != nil {
+			if err := one.witness.Witness(v, f); err != nil {
 				j.violate(one, fmt.Errorf("%w (%s %s of %s)", err, f.Service, f.Name, f.Node))
 			}
 		}
-		if listener, ok := one.checker.(check.OnFact); ok {
+		if one.fact != nil {
 			one.counting(check.During)
-			if err := listener.Fact(f); err != nil {
+			if err := one.fact.Fact(f); err != nil {
 				j.violate(one, fmt.Errorf("%w (%s %s of %s)", err, f.Service, f.Name, f.Node))
 			}
 		}
@@ -86,13 +102,12 @@ func (j *judges) hear(v check.View, f check.Fact) error {
 // deliver passes a delivery on to those that listen to them.
 func (j *judges) deliver(d check.Delivery) error {
 	for _, one := range j.all {
-		listener, ok := one.checker.(check.OnDelivery)
-		if !ok {
+		if one.delivery == nil {
 			continue
 		}
 		j.now = d.At
 		one.counting(check.During)
-		if err := listener.Delivered(d); err != nil {
+		if err := one.delivery.Delivered(d); err != nil {
 			j.violate(one, err)
 		}
 	}
@@ -103,9 +118,9 @@ func (j *judges) deliver(d check.Delivery) error {
 func (j *judges) poll(v check.View) error {
 	j.now = v.Now()
 	for _, one := range j.all {
-		if looker, ok := one.checker.(check.OnPoll); ok && (one.always || one.afterHeal || one.moment) {
+		if one.looker != nil && (one.always || one.afterHeal || one.moment) {
 			one.counting(check.During)
-			if err := looker.Poll(v); err != nil {
+			if err := one.looker.Poll(v); err != nil {
 				j.violate(one, err)
 			}
 		}
@@ -266,18 +281,17 @@ func (one *judge) alwaysVerdict() report.Expectation {
 
 // counting assigns the checker's following judgements to a part of it.
 func (one *judge) counting(p check.Part) {
-	if c, ok := one.checker.(check.Counts); ok {
-		c.Counting(p)
+	if one.counts != nil {
+		one.counts.Counting(p)
 	}
 }
 
 // counted adds the judgements behind a verdict.
 func (one *judge) counted(e report.Expectation, p check.Part) report.Expectation {
-	c, ok := one.checker.(check.Counts)
-	if !ok {
+	if one.counts == nil {
 		return e
 	}
-	count := c.Counted(p)
+	count := one.counts.Counted(p)
 	e.Evaluated, e.Excused = count.Evaluated, count.Excused
 	switch {
 	case !e.Held || e.Evaluated > 0:
