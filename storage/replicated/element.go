@@ -2,7 +2,6 @@ package replicated
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -48,7 +47,10 @@ func (e *element) share() *element {
 
 // compareElements orders by key, then by delta.
 func compareElements(a, b *element) int {
-	return cmp.Or(storage.CompareKeys(a.key, b.key), strings.Compare(a.id, b.id))
+	if c := storage.CompareKeys(a.key, b.key); c != 0 {
+		return c
+	}
+	return strings.Compare(a.id, b.id)
 }
 
 // winner is the element whose value a key has: of the highest delta, and of
