@@ -40,13 +40,17 @@ func (s *Service) followLiveness(ctx context.Context) {
 			return
 		}
 		var left []transport.Peer
-		if peers, known := s.env.Wire.Directory().Lookup(hoarderapi.Service); !slices.Equal(peers, listed) {
+		peers, known := s.env.Wire.Directory().Lookup(hoarderapi.Service)
+		if !slices.Equal(peers, listed) {
 			if known {
 				left = slices.DeleteFunc(listed, func(p transport.Peer) bool { return slices.Contains(peers, p) })
 				s.roster.part(left)
 			}
 			listed, agreed = slices.Clone(peers), false
 			s.roster.know(listed)
+		}
+		if known {
+			s.roster.stray(s.env.Loop.Elapsed())
 		}
 		told, err := live.Refresh(ctx)
 		var news []transport.Peer

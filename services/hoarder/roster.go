@@ -1,6 +1,7 @@
 package hoarder
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -126,13 +127,39 @@ func (r *roster) saw(p transport.Peer, lives bool, now time.Duration) bool {
 // order.
 func (r *roster) giveUp(now time.Duration) []transport.Peer {
 	var news []transport.Peer
-	for _, m := range r.all {
+	for _, m := range r.everybody() {
 		if m.missing && !m.given && now-m.at >= r.grace {
 			m.given = true
 			news = append(news, m.peer)
 		}
 	}
 	return news
+}
+
+// everybody lists the members, in canonical order, those that claim copies and offer the service no longer
+// among them.
+func (r *roster) everybody() []*member {
+	if len(r.members) == len(r.all) {
+		return r.all
+	}
+	return slices.SortedFunc(maps.Values(r.members), func(a, b *member) int { return a.peer.Compare(b.peer) })
+}
+
+// stray looks at those who are no hoarders by the directory, which knows of all: they have left while this one was
+// down. Whoever claims copies is missing from now on, the others are forgotten.
+func (r *roster) stray(now time.Duration) {
+	if len(r.members) == len(r.all) {
+		return
+	}
+	for _, m := range r.everybody() {
+		switch {
+		case m.listed || m.peer == r.self:
+		case len(m.claimed) == 0:
+			delete(r.members, m.peer)
+		case !m.missing:
+			m.missing, m.at, m.said = true, now, false
+		}
+	}
 }
 
 // lives reports whether a member is not missing.

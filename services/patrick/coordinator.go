@@ -2,6 +2,8 @@ package patrick
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/taucloud/tau/clock"
@@ -91,6 +93,12 @@ func (r *reach) forget(p transport.Peer) {
 	c := r.known[p]
 	c.until = 0
 	r.known[p] = c
+}
+
+// part forgets those that are no patricks any more, by the directory.
+func (r *reach) part() {
+	peers, _ := r.env.Wire.Directory().Lookup(patrickapi.Service)
+	maps.DeleteFunc(r.known, func(p transport.Peer, c contact) bool { return !c.probing && !slices.Contains(peers, p) })
 }
 
 // errUnknownPatricks is why a patrick does not take itself for a branch's coordinator.

@@ -263,3 +263,21 @@ func TestAPushWaitsUntilOthersAreKnown(t *testing.T) {
 		require.NoError(t, err)
 	})
 }
+
+// What was learned of one that is no patrick any more is forgotten, unless it is being asked.
+func TestPatricksThatHaveLeftAreForgotten(t *testing.T) {
+	amongNeighbours(t, 2, 2, func(self *nodetest.Caller, r *reach, _ string, list []*neighbour) {
+		self.Do(func(context.Context) {
+			for _, p := range list {
+				r.learn(p.Peer(), true)
+			}
+			gone, asked := transport.Peer{1}, transport.Peer{2}
+			r.learn(gone, false)
+			r.known[asked] = contact{probing: true}
+			r.part()
+			require.Len(t, r.known, 3)
+			require.NotContains(t, r.known, gone)
+			require.Contains(t, r.known, asked)
+		})
+	})
+}

@@ -118,6 +118,7 @@ func (s *Service) sweeps(ctx context.Context) {
 	idle := map[cid.Cid]bool{}
 	_ = clock.Every(ctx, s.env.Loop, sweepInterval, func(context.Context) bool {
 		idle = s.sweepContents(idle)
+		s.peers.part()
 		return true
 	}) // ends with the loop
 }

@@ -6,6 +6,7 @@ package ask
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -45,8 +46,7 @@ type Asker struct {
 	ep     *transport.Endpoint
 	policy Policy
 	last   transport.Peer
-	// avoid says until when, in Elapsed, a peer is asked last. It has at most as many
-	// entries as the service has had peers.
+	// avoid says until when, in Elapsed, a peer is asked last. What is over is forgotten with the next question.
 	avoid map[transport.Peer]time.Duration
 }
 
@@ -79,10 +79,10 @@ func (a *Asker) Order(key string) []transport.Peer {
 		}
 	}
 	now := a.ep.Loop().Elapsed()
+	maps.DeleteFunc(a.avoid, func(_ transport.Peer, until time.Duration) bool { return now >= until })
 	var avoided []transport.Peer
 	list = slices.DeleteFunc(list, func(p transport.Peer) bool {
-		until, known := a.avoid[p]
-		if avoid := known && now < until; !avoid {
+		if _, avoid := a.avoid[p]; !avoid {
 			return false
 		}
 		avoided = append(avoided, p)
