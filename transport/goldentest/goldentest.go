@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -179,7 +180,18 @@ func format(list map[string][]byte) []byte {
 	return []byte(strings.Join(lines, ""))
 }
 
-func read(t *testing.T, file string) map[string][]byte {
+// Values are all values of some golden files, each file's in the order of their names: where fuzzing begins.
+func Values(t testing.TB, files ...string) (list [][]byte) {
+	for _, file := range files {
+		values := read(t, file)
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			list = append(list, values[name])
+		}
+	}
+	return list
+}
+
+func read(t testing.TB, file string) map[string][]byte {
 	text, err := os.ReadFile(file)
 	require.NoError(t, err, "run the test with %s=1 to begin it", update)
 	list := map[string][]byte{}

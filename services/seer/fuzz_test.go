@@ -1,0 +1,14 @@
+package seer
+
+import (
+	"testing"
+
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/nodetest"
+)
+
+func FuzzRequests(f *testing.F) {
+	nodetest.FuzzService(f, []string{"testdata/golden/v1.txt", "seerapi/testdata/golden/v1.txt"}, func(_ *nodetest.Cloud) []node.Configured {
+		return []node.Configured{{Spec: DiscoverySpec()}, {Spec: Spec()}, {Spec: BeaconSpec()}}
+	})
+}
