@@ -43,6 +43,8 @@ type Members struct {
 	wanted    map[string]*wantedService
 	version   uint64
 	unsaved   map[storage.Key][]byte // nil values: to be deleted
+	// revoked reports whether a peer's certificates were taken back: it is no member. nil: nobody's were.
+	revoked func(transport.Peer) bool
 
 	changes, wants transport.Watchers
 }
@@ -263,6 +265,11 @@ func (m *Members) learn(t Told) (changed bool) {
 			}
 		}
 	}
+	for _, e := range slices.Clone(m.book.Entries()) {
+		if m.isRevoked(e.Peer) {
+			m.forget(e.Peer)
+		}
+	}
 	for _, service := range slices.Sorted(maps.Keys(m.wanted)) {
 		w, was := m.wanted[service], *m.wanted[service]
 		w.peers = m.book.Offering(service)
@@ -281,8 +288,10 @@ func (m *Members) learn(t Told) (changed bool) {
 	return changed
 }
 
+func (m *Members) isRevoked(p transport.Peer) bool { return m.revoked != nil && m.revoked(p) }
+
 func (m *Members) take(s addressbook.Signed, a *addressbook.Announcement) {
-	if a.Peer == m.own.Peer {
+	if a.Peer == m.own.Peer || m.isRevoked(a.Peer) {
 		return
 	}
 	if _, news, err := m.book.Learn(s); err != nil || !news {

@@ -64,6 +64,23 @@ func TestWhatIsKnown(t *testing.T) {
 	requireKnown(t, m, "monkey", false)
 }
 
+// TestWhoIsRevokedIsNoMember: it is forgotten, also on the disk, and not learned again.
+func TestWhoIsRevokedIsNoMember(t *testing.T) {
+	m := membersOf()
+	requireKnown(t, m, "patrick", false)
+	m.Learn(Told{Members: []addressbook.Signed{saying(1, 0, false, "patrick"), saying(2, 0, false, "patrick")}})
+	requireKnown(t, m, "patrick", false, 1, 2)
+	m.Unsaved()
+	m.revoked = func(p transport.Peer) bool { return p == identity(1).Peer() }
+	before := m.Version()
+	m.Learn(Told{})
+	requireKnown(t, m, "patrick", false, 2)
+	require.Greater(t, m.Version(), before)
+	require.Equal(t, []storage.Entry{{Key: keyOf(identity(1).Peer())}}, m.Unsaved())
+	m.Learn(Told{Members: []addressbook.Signed{saying(1, 9, false, "patrick")}})
+	requireKnown(t, m, "patrick", false, 2)
+}
+
 func TestChangesAreTold(t *testing.T) {
 	m := membersOf()
 	m.Lookup("patrick")

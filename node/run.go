@@ -97,6 +97,9 @@ func (n *Node) directory() transport.Directory {
 		return n.cfg.World.Directory
 	}
 	n.members = newMembers(n.cfg, n.incarnation)
+	if n.authority != nil {
+		n.members.revoked = n.authority.Revoked
+	}
 	return n.members
 }
 

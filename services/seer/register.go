@@ -2,6 +2,7 @@ package seer
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // register is all members that this seer knows, alive or not: who belongs to the cloud, what each offers and
 // where it is. It is the core, without a clock and without a network.
 //
-// A member leaves it by a departure that it announces itself, or by being silent for departAfter: then it is
+// A member leaves it by a departure that it announces itself, by being revoked, or by being silent for departAfter: then it is
 // forgotten, and comes back only by an announcement that is newer, or by itself. A departure is remembered
 // for departAfter more, so that those who have not heard of it do not bring the member back.
 type register struct {
@@ -27,6 +28,8 @@ type register struct {
 	forgotten uint64 // the greatest version of all that were removed, or of what else voids what was told
 	sparse    uint   // a node is acquainted with one member of 1<<sparse
 	unsaved   map[transport.Peer]bool
+	// revoked reports whether a member's certificates were taken back: it has left. nil: nobody's were.
+	revoked func(transport.Peer) bool
 }
 
 // registered is what a register has of a member beside its announcement.
@@ -36,7 +39,7 @@ type registered struct {
 	formerly []string // services that it has offered, and does not
 	// silent is for how long nobody has heard of it, while this seer ran; saved what the disk has of that.
 	silent, saved time.Duration
-	gone          bool // it was silent for too long
+	gone          bool // it was silent for too long, or was revoked
 }
 
 type registeredAt struct {
@@ -54,6 +57,9 @@ func (r *register) learn(s addressbook.Signed, direct bool) error {
 	a, err := s.Open()
 	if err != nil {
 		return err
+	}
+	if r.isRevoked(a.Peer) {
+		return errRevoked
 	}
 	m := r.members[a.Peer]
 	if m != nil {
@@ -105,6 +111,10 @@ func (r *register) unlist(m *registered, service string) {
 	}
 }
 
+var errRevoked = errors.New("seer: the member was revoked")
+
+func (r *register) isRevoked(p transport.Peer) bool { return r.revoked != nil && r.revoked(p) }
+
 // revise records that what the register says of a member has changed.
 func (r *register) revise(m *registered) {
 	r.version++
@@ -137,7 +147,7 @@ func (r *register) pass(d time.Duration, heard func(transport.Peer) bool) {
 		switch {
 		case m.left() && m.silent >= 2*r.departAfter, m.entry.Left && m.silent >= r.departAfter:
 			r.remove(m)
-		case !m.left() && m.silent >= r.departAfter:
+		case !m.left() && (m.silent >= r.departAfter || r.isRevoked(e.Peer)):
 			m.gone = true
 			r.revise(m)
 		}

@@ -61,6 +61,25 @@ func TestALongSilenceIsADeparture(t *testing.T) {
 	require.True(t, r.unsaved[p])
 }
 
+// TestWhoIsRevokedHasLeft, whatever it or others say; whoever follows is told.
+func TestWhoIsRevokedHasLeft(t *testing.T) {
+	r := learned(t, said(1, 1, 0, false, "tns"), said(2, 1, 0, false, "tns"))
+	followed := r.since(seerapi.Cursor{}, inquiry{services: []string{"tns"}})
+	require.Len(t, followed.Members, 2)
+	one := keyOf(1).Peer()
+	r.revoked = func(p transport.Peer) bool { return p == one }
+	r.pass(1, func(transport.Peer) bool { return true })
+	require.Len(t, r.present(), 1)
+	page := r.since(followed.Cursor, inquiry{services: []string{"tns"}})
+	require.Equal(t, []transport.Peer{one}, page.Gone)
+	require.Error(t, r.learn(said(1, 2, 0, false, "tns"), true))
+	require.Len(t, r.present(), 1)
+	r.pass(time.Minute, nobody)
+	r.pass(time.Minute, nobody)
+	require.Error(t, r.learn(said(1, 3, 0, false, "tns"), true), "also when it is forgotten")
+	require.Empty(t, r.present())
+}
+
 func TestADepartureIsRemembered(t *testing.T) {
 	r := learned(t, said(1, 1, 1, true, "tns"), said(1, 1, 0, false, "tns"))
 	require.Empty(t, r.present())

@@ -51,7 +51,7 @@ type Service struct {
 }
 
 func newService(env node.Env, settings Settings) *Service {
-	return &Service{
+	s := &Service{
 		env:      env,
 		settings: settings,
 		table:    newTable(settings.GoneAfter, settings.MembersMax),
@@ -60,6 +60,10 @@ func newService(env node.Env, settings Settings) *Service {
 		register: newRegister(settings.DepartAfter, settings.MembersMax),
 		heardAll: map[transport.Peer]bool{}, heardUpTo: map[transport.Peer]seerapi.Cursor{},
 	}
+	if env.Authority != nil {
+		s.register.revoked = env.Authority.Revoked
+	}
+	return s
 }
 
 // Start implements node.Service.

@@ -22,8 +22,8 @@ type exclusions struct {
 	gone  map[string]bool          // checks were told
 }
 
-// hear notes who is excluded.
-func (x *exclusions) hear(v check.View, f check.Fact) {
+// hear notes who is excluded; unlist is told of it.
+func (x *exclusions) hear(v check.View, f check.Fact, unlist func(node string)) {
 	subject, ok := f.Get("subject").(transport.Peer)
 	if f.Name != check.Excluded || !ok {
 		return
@@ -31,6 +31,7 @@ func (x *exclusions) hear(v check.View, f check.Fact) {
 	for _, n := range v.Nodes() {
 		if _, known := x.since[n.Name]; n.Peer == subject && !known {
 			x.since[n.Name] = f.At
+			unlist(n.Name)
 		}
 	}
 }

@@ -363,7 +363,7 @@ func (r *runner) hear(f check.Fact) {
 	if f.Name == "failpoint" {
 		r.restartAfter(f)
 	}
-	r.excluded.hear(r.view(), f)
+	r.excluded.hear(r.view(), f, r.world.Unlist)
 	if !r.excluded.gone[f.Node] && r.judges.hear(r.view(), f) != nil {
 		r.world.Fail(errViolated)
 	}
