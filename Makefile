@@ -33,7 +33,7 @@ FUZZTIME ?= 10s
 fuzz: ## each fuzz target for FUZZTIME (10s), one after the other; stops at the first that fails, with its input in testdata/fuzz
 	@set -e; grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9]+' . | sort | while IFS=: read -r file _ name; do \
 		echo "$${name#func } in $$(dirname $$file)"; \
-		go test $$(dirname $$file) -run '^$$' -fuzz "^$${name#func }\$$" -fuzztime $(FUZZTIME); \
+		go test $$(dirname $$file) -run '^$$' -fuzz "^$${name#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x; \
 	done
 
 long: build ## scenarios of weeks (a few minutes)
