@@ -58,21 +58,22 @@ func TestBrokenRevocations(t *testing.T) {
 		return check.NodeView{Name: name, Up: true, Services: append(services, "membership"), Service: func(string) node.Service { return knowing(knows) }}
 	}
 	for _, c := range []struct {
+		checker   string
 		auth, far bool // know of it
 		now       int  // when the world is looked at, and something comes
 		name      string
 		want      string
 	}{
-		{true, true, 17, "", ""},
-		{true, true, 17, "auth/renew", ""},
-		{true, true, 13, "tns/current", "far handles tns/current of judas, which was revoked at 10s"},
-		{true, false, 14, "tns/current", ""},
-		{true, false, 17, "", "far does not know that judas was revoked at 10s"},
-		{false, false, 17, "tns/current", ""},
-		{false, true, 39, "", ""},
-		{false, true, 42, "", ""}, // far is no auth, and tells nobody
+		{"revoked-are-out", true, true, 17, "", ""},
+		{"revoked-are-out", true, true, 17, "auth/renew", ""},
+		{"revoked-are-out", true, true, 13, "tns/current", "far handles tns/current of judas, which was revoked at 10s"},
+		{"revoked-are-out", true, false, 14, "tns/current", ""},
+		{"revoked-are-out", true, false, 17, "", "far does not know that judas was revoked at 10s"},
+		{"revoked-are-out", false, false, 17, "tns/current", ""},
+		{"revoked-are-out", false, true, 39, "", ""},
+		{"revoked-are-out", false, true, 42, "", ""}, // far is no auth, and tells nobody
 	} {
-		checker := checkerCalled(t, "revoked-are-out")
+		checker := checkerCalled(t, c.checker)
 		require.NoError(t, checker.(check.OnFact).Fact(check.Fact{
 			At: at(10), Node: "client", Name: "member-revoked", Fields: []node.Field{node.F("node", "judas"), node.F("peer", peerCalled("judas"))},
 		}))
