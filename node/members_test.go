@@ -29,7 +29,7 @@ func peers(list ...int) (p []transport.Peer) {
 }
 
 func membersOf(saved ...storage.Entry) *Members {
-	m := newMembers(Config{Name: "self", Identity: identity(0), Services: []Configured{{Spec: Spec{Name: "tns"}}, {Spec: Spec{Name: "agent", Everywhere: true}}}}, 1)
+	m := newMembers(Config{Name: "self", Identity: identity(0), Services: []Configured{{Spec: Spec{Name: "tns"}}, {Spec: Spec{Name: "agent", Everywhere: true}}, {Spec: Spec{Name: "auth"}}}}, 1)
 	m.Load(saved)
 	return m
 }
@@ -181,6 +181,6 @@ func TestANodeSupersedesWhatItHasForgotten(t *testing.T) {
 	a, err := m.Leave().Open()
 	require.NoError(t, err)
 	require.True(t, a.Left)
-	require.Equal(t, []string{"tns"}, a.Services)
+	require.Equal(t, []string{"auth", "tns"}, a.Services, "in order")
 	requireKnown(t, m, "tns", false)
 }

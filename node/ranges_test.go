@@ -15,20 +15,23 @@ import (
 // A range bounds numbers of every kind, and a range that is none is a bug.
 func TestRangesOfEveryKind(t *testing.T) {
 	type all struct {
-		A int     `range:"1..5"`
-		B int8    `range:"1..5"`
-		C int16   `range:"1..5"`
-		D int32   `range:"1..5"`
-		E int64   `range:"1..5"`
-		F uint    `range:"1..5"`
-		G uint8   `range:"1..5"`
-		H uint16  `range:"1..5"`
-		I uint32  `range:"1..5"`
-		J uint64  `range:"1..5"`
-		K float32 `range:"1..5"`
-		L float64 `range:"1..5"`
+		A int            `range:"1..5"`
+		B int8           `range:"1..5"`
+		C int16          `range:"1..5"`
+		D int32          `range:"1..5"`
+		E int64          `range:"1..5"`
+		F uint           `range:"1..5"`
+		G uint8          `range:"1..5"`
+		H uint16         `range:"1..5"`
+		I uint32         `range:"1..5"`
+		J uint64         `range:"1..5"`
+		K float32        `range:"1..5"`
+		L float64        `range:"1..5"`
+		M string         `range:"1..5"`
+		N []int          `range:"1..5"`
+		O map[string]int `range:"1..5"`
 	}
-	good, bad := all{1, 5, 1, 5, 1, 5, 1, 5, 1, 5, 1, 5}, all{6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0.5}
+	good, bad := all{1, 5, 1, 5, 1, 5, 1, 5, 1, 5, 1, 5, "12345", []int{1}, map[string]int{"a": 1}}, all{6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0.5, "", make([]int, 6), nil}
 	for i := range reflect.TypeFor[all]().NumField() {
 		r, bounded := node.RangeOf(reflect.TypeFor[all]().Field(i))
 		require.True(t, bounded)

@@ -301,28 +301,33 @@ func TestANodeThatLearnsItsDirectory(t *testing.T) {
 
 // A disk that has failed once ends the node, and is reported.
 func TestAFailedDiskEndsTheNode(t *testing.T) {
-	var env node.Env
-	m := &machine{}
-	n, err := m.start(t, node.Spec{Name: "a", Settings: func() any { return nil }, New: func(e node.Env, _ any) (node.Service, error) {
-		env = e
-		return &scripted{}, nil
-	}})
-	require.NoError(t, err)
-	fails := true
-	m.disk.(*memdisk.Disk).SetFaults(memdisk.Faults{Fail: func(op memdisk.Op, _ string) error {
-		if op == memdisk.OpFlush && fails {
-			return errBadDisk
+	synctest.Test(t, func(t *testing.T) {
+		var env node.Env
+		m := &machine{}
+		n, err := m.start(t, node.Spec{Name: "a", Settings: func() any { return nil }, New: func(e node.Env, _ any) (node.Service, error) {
+			env = e
+			return &scripted{}, nil
+		}})
+		require.NoError(t, err)
+		fails := true
+		m.disk.(*memdisk.Disk).SetFaults(memdisk.Faults{Fail: func(op memdisk.Op, _ string) error {
+			if op == memdisk.OpFlush && fails {
+				return errBadDisk
+			}
+			return nil
+		}})
+		sync := func() (err error) {
+			require.NoError(t, clock.Do(context.Background(), env.Loop, func(ctx context.Context) { err = env.Local.Sync(ctx) }))
+			return err
 		}
-		return nil
-	}})
-	sync := func() (err error) {
-		require.NoError(t, clock.Do(context.Background(), env.Loop, func(ctx context.Context) { err = env.Local.Sync(ctx) }))
-		return err
-	}
-	require.ErrorIs(t, sync(), errBadDisk)
-	fails = false
-	require.ErrorIs(t, sync(), errBadDisk, "it is trusted no more")
-	require.NoError(t, clock.Do(context.Background(), m.main, func(ctx context.Context) { _ = n.Stop(ctx) }))
-	require.Equal(t, 1, m.crashed)
-	require.Equal(t, []string{"alone node disk-failed [{error the disk does not answer}]"}, m.facts)
+		require.ErrorIs(t, sync(), errBadDisk)
+		synctest.Wait() // the crash is a task of the node's loop
+		require.Equal(t, 1, m.crashed)
+		fails = false
+		require.ErrorIs(t, sync(), errBadDisk, "it is trusted no more")
+		synctest.Wait()
+		require.Equal(t, 1, m.crashed)
+		require.Equal(t, []string{"alone node disk-failed [{error the disk does not answer}]"}, m.facts)
+		require.NoError(t, clock.Do(context.Background(), m.main, func(ctx context.Context) { _ = n.Stop(ctx) }))
+	})
 }
