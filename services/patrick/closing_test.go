@@ -132,6 +132,7 @@ func TestWhatMayBeRebuilt(t *testing.T) {
 	} {
 		require.Equal(t, c.want, transport.KindOf(rebuildable(State{Status: c.status, Rebuilds: c.rebuilds})), "%v", c)
 	}
+	require.ErrorContains(t, rebuildable(State{Status: patrickapi.Failed, Rebuilds: rebuildsMax}), fmt.Sprintf("begun anew %d times", rebuildsMax))
 }
 
 // The tree of a job that is to be built anew is fetched by a coordinator that has none;

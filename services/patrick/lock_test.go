@@ -2,6 +2,9 @@ package patrick
 
 import (
 	"context"
+	"maps"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -9,6 +12,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/node/nodetest"
+	"github.com/taucloud/tau/node/sometimes"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
@@ -408,5 +412,50 @@ func TestTheNextHomeTakesRenewals(t *testing.T) {
 		require.Empty(t, o.expired())
 		time.Sleep(14 * second)
 		require.Equal(t, []any{"not renewed"}, o.expired())
+	})
+}
+
+// Each record names the patrick that has written it, and each rebuild has a status of its own.
+func TestRecordsSayWhoWroteThem(t *testing.T) {
+	inOffice(t, setup{}, func(o *office) {
+		job := o.push(aPush("c", 1))
+		token := o.monkeys[0].mustClaim(job)
+		o.monkeys[0].holds = false
+		coordinator := o.ranked()[0]
+		coordinator.Vanish()
+		coordinator.Start()
+		for len(o.expired()) == 0 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		for range 100 { // tns is asked whether it was published
+			resp, err := o.cancel(job)
+			require.NoError(t, err)
+			if resp.Status == patrickapi.Cancelled {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		_, err := o.rebuild(job)
+		require.NoError(t, err)
+		o.turn(coordinator, func(ctx context.Context, s *Service) {
+			kinds := map[string]bool{}
+			for _, r := range s.records(job) {
+				v := reflect.Indirect(reflect.ValueOf(r))
+				kinds[v.Type().Name()] = true
+				if by := v.FieldByName("By"); by.IsValid() {
+					require.False(t, by.IsZero(), "%#v", r)
+				}
+			}
+			require.Subset(t, slices.Collect(maps.Keys(kinds)), []string{"spec", "grant", "loss", "cancel", "rebuild"})
+			require.Equal(t, patrickapi.Cancelled, s.statusOf(job, 0))
+			require.Equal(t, patrickapi.Open, s.statusOf(job, 1))
+			require.Equal(t, patrickapi.Open, s.statusOf(job, 2))
+
+			sometimes.Count()
+			token.Attempt += 9
+			_, err := s.renew(ctx, token.Holder, patrickapi.RenewRequest{Job: job, Token: token})
+			requireKind(t, transport.NotFound, err, "no such grant here yet")
+			require.Equal(t, 1, sometimes.Hits()["patrick/grant-not-here-yet"])
+		})
 	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/node/sometimes"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -54,27 +55,34 @@ func TestWhichReportsCount(t *testing.T) {
 		attempt uint64
 		req     patrickapi.FinishRequest
 		want    transport.Kind
+		mark    string
 	}{
-		{"unknown", 2, published, transport.NotFound},
-		{"live", 3, published, transport.NotFound},
-		{"live", 2, failure, 0},
-		{"live", 2, success, 0},
-		{"live", 1, failure, transport.Conflict},
-		{"live", 1, success, transport.Conflict},
-		{"live", 1, published, 0},
-		{"live", 1, patrickapi.FinishRequest{Published: true}, transport.Conflict},
-		{"lost", 2, failure, transport.Conflict},
-		{"lost", 2, success, 0},
-		{"failed", 2, failure, 0},
-		{"failed", 2, success, 0},
-		{"failed", 1, failure, transport.Conflict},
-		{"succeeded", 2, success, 0},
-		{"succeeded", 2, failure, transport.Conflict},
-		{"closed", 2, success, transport.Conflict},
-		{"closed", 2, published, 0},
+		{"unknown", 2, published, transport.NotFound, ""},
+		{"live", 3, published, transport.NotFound, ""},
+		{"live", 2, failure, 0, ""},
+		{"live", 2, success, 0, ""},
+		{"live", 1, failure, transport.Conflict, "stale-report"},
+		{"live", 1, success, transport.Conflict, "stale-report"},
+		{"live", 1, published, 0, "late-success"},
+		{"live", 1, patrickapi.FinishRequest{Published: true}, transport.Conflict, "stale-report"},
+		{"lost", 2, failure, transport.Conflict, "stale-report"},
+		{"lost", 2, success, 0, ""},
+		{"failed", 2, failure, 0, ""},
+		{"failed", 2, success, 0, ""},
+		{"failed", 1, failure, transport.Conflict, "stale-report"},
+		{"succeeded", 2, success, 0, ""},
+		{"succeeded", 2, failure, transport.Conflict, ""},
+		{"closed", 2, success, transport.Conflict, ""},
+		{"closed", 2, published, 0, "late-success"},
 	} {
 		c.req.Token = token(c.attempt)
+		sometimes.Count()
 		require.Equal(t, c.want, transport.KindOf(acceptable(resolve(states[c.state]), c.req)), "%+v", c)
+		want := map[string]int{}
+		if c.mark != "" {
+			want["patrick/"+c.mark] = 1
+		}
+		require.Equal(t, want, sometimes.Hits(), "%+v", c)
 	}
 	long := string(make([]byte, patrickapi.TextLenMax+1))
 	s := &Service{}
