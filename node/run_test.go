@@ -174,6 +174,40 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	}
 }
 
+// refusing is a service that says whether it serves.
+type refusing struct {
+	scripted
+	why error
+}
+
+func (r *refusing) Ready() error { return r.why }
+
+// TestWhoIsNotReady says why, by name, and asks only those that can say.
+func TestWhoIsNotReady(t *testing.T) {
+	why := map[string]error{"a": nil, "b": errors.New("it knows too little")}
+	of := func(name string) node.Spec {
+		return node.Spec{Name: name, Settings: func() any { return nil }, New: func(node.Env, any) (node.Service, error) { return &refusing{why: why[name]}, nil }}
+	}
+	m := &machine{}
+	n, err := m.start(t, of("a"), spec("mute", nil, nil), of("b"))
+	require.NoError(t, err)
+	require.NoError(t, clock.Do(context.Background(), m.main, func(ctx context.Context) {
+		require.Equal(t, []string{"b: it knows too little"}, n.NotReady(ctx))
+		require.NoError(t, n.Stop(ctx))
+		require.Empty(t, n.NotReady(ctx))
+	}))
+}
+
+// TestInStartOrder: what is early, the node's own, and the rest, each as it was given.
+func TestInStartOrder(t *testing.T) {
+	one := func(name string, early bool) node.Spec { return node.Spec{Name: name, Early: early} }
+	var got []string
+	for _, s := range node.InStartOrder([]node.Spec{one("b", false), one("a", false)}, []node.Spec{one("x", false), one("e", true), one("y", false), one("d", true)}) {
+		got = append(got, s.Name)
+	}
+	require.Equal(t, []string{"e", "d", "b", "a", "x", "y"}, got)
+}
+
 // TestTurnsAreShown: a node shows how long the turns of all its loops are.
 func TestTurnsAreShown(t *testing.T) {
 	m := &machine{}

@@ -132,7 +132,11 @@ func printStatus(out io.Writer, st live.Status) {
 		fmt.Fprintf(out, "address   %s\n", a)
 	}
 	for _, warning := range st.Warnings {
-		fmt.Fprintf(out, "warning   %s  %s\n", warning.At.Format(time.DateTime), warning.Text)
+		times := ""
+		if warning.Times > 1 {
+			times = fmt.Sprintf(" (%d times)", warning.Times)
+		}
+		fmt.Fprintf(out, "warning   %s  %s%s\n", warning.At.Format(time.DateTime), warning.Text, times)
 	}
 }
 

@@ -67,7 +67,7 @@ func contactsOf(env node.Env) []string {
 	return list
 }
 
-// peers lists the other members that the node knows, in the order of their names.
+// peers lists the other members that the node knows or a seer has heard of, in the order of their names.
 func (r *running) peers(ctx context.Context, _ nothing) (list []Peer, err error) {
 	list = []Peer{}
 	err = r.on(ctx, func(ctx context.Context, env node.Env) error {
@@ -84,6 +84,12 @@ func (r *running) peers(ctx context.Context, _ nothing) (list []Peer, err error)
 				p.Alive = &is
 			}
 			list = append(list, p)
+		}
+		for _, m := range alive {
+			if m.Peer != env.Self && !slices.ContainsFunc(list, func(p Peer) bool { return p.Peer == m.Peer.String() }) {
+				is := true
+				list = append(list, Peer{Peer: m.Peer.String(), Name: m.Name, Services: m.Services, Addresses: m.Addresses, Alive: &is})
+			}
 		}
 		return nil
 	})
@@ -155,15 +161,18 @@ func (r *running) push(ctx context.Context, req PushRequest) (resp PushResponse,
 	return resp, err
 }
 
+// insistFor is how long it is tried again: then whoever asked is told why it was not done.
+const insistFor = 10 * time.Second
+
 // insist tries again, once a second, what may succeed later.
 func insist(ctx context.Context, env node.Env, try func() error) error {
-	for {
+	for began := env.Loop.Elapsed(); ; {
 		err := try()
 		switch transport.KindOf(err) {
 		case 0, transport.Invalid, transport.Conflict, transport.NotAllowed:
 			return err
 		}
-		if clock.Sleep(ctx, env.Loop, time.Second) != nil {
+		if env.Loop.Elapsed()-began > insistFor || clock.Sleep(ctx, env.Loop, time.Second) != nil {
 			return fmt.Errorf("given up: %w", err)
 		}
 	}

@@ -135,7 +135,7 @@ func (r *running) run(ctx context.Context, cfg node.Config) error {
 		r.mu.Lock()
 		r.node = n
 		r.mu.Unlock()
-		r.cfg.Log.Info("ready", slog.String("node", cfg.Name), slog.String("peer", cfg.Identity.Peer().String()), slog.Duration("after", time.Since(r.began)))
+		r.cfg.Log.Info("ready", slog.String("node", cfg.Name), slog.String("peer", cfg.Identity.Peer().String()), slog.String("after", time.Since(r.began).Round(time.Millisecond).String()))
 		r.cfg.Ready()
 	})
 	var err error

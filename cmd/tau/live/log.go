@@ -34,8 +34,10 @@ func NewLog(w io.Writer, level slog.Level, json bool) *Log {
 
 // Warning is a line of the log.
 type Warning struct {
-	At   time.Time `json:"at"`
+	At   time.Time `json:"at"` // the last time
 	Text string    `json:"text"`
+	// Times is how often it was written in a row.
+	Times int `json:"times"`
 }
 
 type warnings struct {
@@ -46,6 +48,12 @@ type warnings struct {
 func (w *warnings) add(one Warning) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if last := len(w.list) - 1; last >= 0 && w.list[last].Text == one.Text {
+		w.list[last].At = one.At
+		w.list[last].Times++
+		return
+	}
+	one.Times = 1
 	if w.list = append(w.list, one); len(w.list) > warningsMax {
 		w.list = append([]Warning{}, w.list[1:]...)
 	}
@@ -68,7 +76,7 @@ func (k keeper) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
 		text := r.Message + k.about
 		r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
-		k.kept.add(Warning{r.Time, text})
+		k.kept.add(Warning{At: r.Time, Text: text})
 	}
 	return k.Handler.Handle(ctx, r)
 }
