@@ -59,11 +59,11 @@ type wantedService struct {
 
 func newMembers(cfg Config, incarnation uint64) *Members {
 	m := &Members{
-		identity: cfg.Identity, contacts: cfg.Contacts, book: addressbook.New(bookLenMax),
+		identity: cfg.Identity, contacts: cfg.Contacts, book: addressbook.New(cfg.World.cloud(), bookLenMax),
 		wanted: map[string]*wantedService{}, unsaved: map[storage.Key][]byte{},
 	}
 	m.host, _ = cfg.World.Host.(transport.Addressed)
-	m.own = addressbook.Announcement{Peer: cfg.Identity.Peer(), Name: cfg.Name, Incarnation: incarnation}
+	m.own = addressbook.Announcement{Peer: cfg.Identity.Peer(), Name: cfg.Name, Incarnation: incarnation, Cloud: cfg.World.cloud()}
 	for _, c := range cfg.Services {
 		if !c.Spec.Everywhere {
 			m.own.Services = append(m.own.Services, c.Spec.Name)

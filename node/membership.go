@@ -13,12 +13,22 @@ import (
 )
 
 // Membership is what a node knows of its cloud without asking: its name and key, and
-// the certificate that the node was given, if it has one.
+// the certificate that the node was given, or the invitation by which it is to get its first
+// one, if it has either.
 type Membership struct {
 	Cloud       string
 	Key         transport.Peer
 	Certificate *membership.Presented
+	Ticket      *membership.Ticket
 }
+
+// JoinedFact is what the agent reports when the node has come into the cloud by an invitation, with
+// the services that it may offer.
+const JoinedFact = "joined"
+
+// ErrOtherCloud says that the node's disk is that of a member of another cloud: what is on it - jobs,
+// versions, addresses - belongs there. Who moves a machine to another cloud empties its disk.
+var ErrOtherCloud = errors.New("the disk is that of a member of another cloud")
 
 // MembershipService is the name of the agent that keeps what the node has learned since in
 // its part of the disk. The node reads it before anybody can connect.
@@ -35,8 +45,16 @@ func (n *Node) authorize(loop clock.Loop) (options []transport.Option, err error
 	if err != nil {
 		return nil, err
 	}
+	if err := bindDisk(local, m.Cloud); err != nil {
+		return nil, err
+	}
 	if err := loadMembership(local, n.authority, m.Certificate); err != nil {
 		return nil, err
+	}
+	if host, ok := n.cfg.World.Host.(transport.Addressed); ok && m.Ticket != nil {
+		if i, err := membership.OpenInvitation(m.Ticket.Invitation); err == nil {
+			host.SetAddresses(i.AdmittedBy, m.Ticket.Addresses)
+		}
 	}
 	return []transport.Option{transport.AuthorizeBy(n.authority)}, nil
 }
@@ -46,6 +64,23 @@ func (n *Node) authorize(loop clock.Loop) (options []transport.Option, err error
 func certificateKey() storage.Key { return storage.K("certificate") }
 func rotationsKey() storage.Key   { return storage.K("rotations") }
 func revokedKey() storage.Key     { return storage.K("revoked") }
+
+func cloudKey() storage.Key { return storage.K("cloud") }
+
+// bindDisk notes of which cloud a disk is, when that is new. It becomes durable with the next sync of
+// what the agent keeps, and before anything that the node learns is.
+func bindDisk(local storage.Local, cloud string) error {
+	is, err := local.Get(cloudKey())
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return storage.Put(local, cloudKey(), []byte(cloud))
+	case err != nil:
+		return err
+	case string(is) != cloud:
+		return fmt.Errorf("%w: of %q, and this node is to be of %q", ErrOtherCloud, is, cloud)
+	}
+	return nil
+}
 
 // rotations is the value of rotationsKey.
 type rotations struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/taucloud/tau/storage/replicated"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/credentials"
+	"github.com/taucloud/tau/transport/membership"
 )
 
 // Env is everything that a service is given. It must not use anything else: no package variables,
@@ -27,6 +28,8 @@ type Env struct {
 	Identity transport.Identity
 	// Authority is how the node knows who is a member, nil if a directory says that.
 	Authority *credentials.Authority
+	// Ticket is the invitation by which the node is to come into its cloud, nil if there is none.
+	Ticket *membership.Ticket
 	// Loop is the service's own thread of control.
 	Loop clock.Loop
 	// Wire is the network as seen from Loop.
@@ -157,6 +160,9 @@ func (e Env) OpenReplicated(ctx context.Context, namespace string, history stora
 
 // Members is the directory that this node learns, for the agent that fills it; nil if it was given another.
 func (e Env) Members() *Members { return e.members }
+
+// Cloud is the name of the cloud that the node is of, "" if it was set up without one.
+func (e Env) Cloud() string { return e.world.cloud() }
 
 // Presence is whether some member of the cloud offers a service, dead or alive, as far as this node
 // knows. Who does without a service that nobody offers must not do so while it is Unknown.

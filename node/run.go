@@ -14,6 +14,7 @@ import (
 	"github.com/taucloud/tau/storage/localkv"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/credentials"
+	"github.com/taucloud/tau/transport/membership"
 )
 
 // startTimeout bounds the start of one service, which may have to fetch a whole replicated store
@@ -103,6 +104,14 @@ func (n *Node) directory() transport.Directory {
 	return n.members
 }
 
+// ticket is the invitation that the node was given, if any.
+func (n *Node) ticket() *membership.Ticket {
+	if n.cfg.World.Membership == nil {
+		return nil
+	}
+	return n.cfg.World.Membership.Ticket
+}
+
 // countIncarnation reads how often this node has started and writes one more.
 func (n *Node) countIncarnation(ctx context.Context) error {
 	local, err := localkv.Open(n.loop, n.cfg.World.Disk, storage.K("node"))
@@ -148,6 +157,7 @@ func (n *Node) startService(ctx context.Context, c Configured) error {
 		Self:        n.cfg.Identity.Peer(),
 		Identity:    n.cfg.Identity,
 		Authority:   n.authority,
+		Ticket:      n.ticket(),
 		Loop:        loop,
 		Wire:        endpoint,
 		Local:       local,
@@ -233,6 +243,9 @@ func (n *Node) Stop(ctx context.Context) error {
 
 // Served lists what the services of this node serve, and who may use it.
 func (n *Node) Served() []transport.Served { return n.engine.Served() }
+
+// Members is what the node has learned of the others, nil if it was given a directory.
+func (n *Node) Members() *Members { return n.members }
 
 // Service returns a running service, or nil. Only a checker of a simulated world may inspect it,
 // between turns.

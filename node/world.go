@@ -9,6 +9,14 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
+// cloud is the name of the node's cloud, "" if it was told of none.
+func (w *World) cloud() string {
+	if w.Membership == nil {
+		return ""
+	}
+	return w.Membership.Cloud
+}
+
 // World is what a node runs on: real parts, or simulated ones.
 type World struct {
 	// NewLoop makes a loop for one part of the node and the function that

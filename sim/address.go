@@ -52,7 +52,7 @@ func (h *host) SetAddresses(p transport.Peer, addresses []string) { h.told[p] = 
 
 // reaches reports whether the host knows where a node is.
 func (h *host) reaches(target *Node) bool {
-	if h.node.contacts == nil {
+	if h.node.contacts == nil || h.node.hostile { // attackers find out where their victims are
 		return true
 	}
 	at, p := target.address(), target.identity.Peer()

@@ -21,20 +21,28 @@ func (h *host) Handled(from transport.Peer, name string) {
 		return
 	}
 	for _, f := range w.onDelivery {
-		f(check.Delivery{At: w.Now(), To: h.node.name, From: sender.standing, Name: name})
+		f(check.Delivery{At: w.Now(), To: h.node.name, From: sender.standingIn(h.node.cloud), Name: name})
 	}
 }
 
 // standingOf is what a configured node may do: the one place in which the world says so, to checks
 // and to the directory.
 func standingOf(cfg NodeConfig, listed []string) check.Standing {
-	s := check.Standing{Node: cfg.Name, Member: !cfg.Stranger}
+	s := check.Standing{Node: cfg.Name, Member: !cfg.Stranger && !cfg.Invited}
 	if s.Member {
 		s.Grants.Services = slices.Concat(listed, cfg.Granted)
 		slices.Sort(s.Grants.Services)
 		s.Grants.Services = slices.Compact(s.Grants.Services)
 	}
 	return s
+}
+
+// standingIn is what the node may do with a node of a cloud: elsewhere it is a stranger.
+func (n *Node) standingIn(c *cloud) check.Standing {
+	if n.cloud == c {
+		return n.standing
+	}
+	return check.Standing{Node: n.name}
 }
 
 // admit makes the node a member, unless it is a stranger; those that are told of all know it from now on or, if it has to be
@@ -44,7 +52,7 @@ func (n *Node) admit() {
 		return
 	}
 	if n.contacts == nil {
-		n.w.dir.Add(n.identity.Peer(), n.listed...)
+		n.cloud.dir.Add(n.identity.Peer(), n.listed...)
 	}
-	n.w.dir.Grant(n.identity.Peer(), n.standing.Grants.Services...)
+	n.cloud.dir.Grant(n.identity.Peer(), n.standing.Grants.Services...)
 }

@@ -36,7 +36,7 @@ func (w *World) BootBare(name string) *Bare {
 	life.host = w.net.newHost(life)
 	life.disk = newDisk(life)
 	life.main = life.newLoop("node")
-	engine := transport.NewEngine(life.host, life.main, w.dir)
+	engine := transport.NewEngine(life.host, life.main, w.cloud("").dir)
 	return &Bare{Loop: life.main, Host: life.host, Disk: life.disk, Endpoint: engine.Endpoint(life.main), life: life}
 }
 

@@ -3,12 +3,11 @@ package sim
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
-	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/fault"
@@ -32,6 +31,10 @@ type Node struct {
 	hostile  bool
 	// certificate is what the node was given; nil if it is a stranger.
 	certificate *membership.Presented
+	cloud       *cloud
+	astray      bool               // nobody is told of it
+	invited     bool               // it has no certificate, and is to get one by its ticket
+	ticket      *membership.Ticket // nil: not yet
 	disk        *memdisk.Disk
 	faults      diskFaults
 	effects     fault.Effects
@@ -86,6 +89,14 @@ type NodeConfig struct {
 	Granted []string
 	// Issues are the services that it may grant to others.
 	Issues []string
+	// Cloud is the name of the one that it belongs to; "" is FirstCloud. Nodes that are told of all are told of those of their cloud.
+	Cloud string
+	// Certified is what its first certificate says. It is listed for no service that this does not name.
+	Certified Certified
+	// Astray: it belongs to the cloud, but nobody is told of it.
+	Astray bool
+	// Invited: it has no certificate, and is a stranger until it has come by an invitation (World.Invite).
+	Invited bool
 	// Stranger: the node is no member of the cloud, whatever it is listed for or granted.
 	Stranger bool
 	// Hostile: it has a Tap.
@@ -117,6 +128,9 @@ func (w *World) AddNode(cfg NodeConfig) error {
 		contacts: cfg.Contacts,
 		later:    cfg.Later,
 		hostile:  cfg.Hostile,
+		cloud:    w.cloud(cfg.Cloud),
+		invited:  cfg.Invited,
+		astray:   cfg.Astray,
 		disk:     memdisk.New(),
 	}
 	n.look, n.settings = n.service, n.configured
@@ -125,15 +139,23 @@ func (w *World) AddNode(cfg NodeConfig) error {
 			n.listed = append(n.listed, c.Spec.Name)
 		}
 	}
+	if may := cfg.Certified.Services; may != nil {
+		n.listed = slices.DeleteFunc(slices.Clone(n.listed), func(s string) bool { return !slices.Contains(may, s) && n.offers(s) })
+	}
 	w.nodes = append(w.nodes, n)
 	w.byName[n.name] = n
 	w.byPeer[n.identity.Peer()] = n
 	n.standing = standingOf(cfg, n.listed)
 	n.admit()
 	if n.standing.Member {
-		n.certificate = w.cloud.certify(n, cfg.Issues)
+		n.certificate = n.cloud.certify(n, cfg.Issues, cfg.Certified.Lifetime)
 	}
 	return w.net.carrier.addNode(n)
+}
+
+// offers reports whether a service is one that nodes are said to offer, and not on every one.
+func (n *Node) offers(service string) bool {
+	return slices.ContainsFunc(n.services, func(c node.Configured) bool { return c.Spec.Name == service && !c.Spec.Everywhere })
 }
 
 // configured returns the settings of a service, nil if there is none.
@@ -158,8 +180,8 @@ func (n *Node) start() {
 		return
 	}
 	n.lives++
-	if n.lives == 1 && n.standing.Member {
-		n.w.dir.Add(n.identity.Peer(), n.listed...)
+	if n.lives == 1 && (n.standing.Member || n.invited) && !n.astray {
+		n.cloud.dir.Add(n.identity.Peer(), n.listed...)
 	}
 	life := &incarnation{node: n, number: n.lives}
 	n.life, n.since = life, n.w.Now()
@@ -170,71 +192,6 @@ func (n *Node) start() {
 	life.disk = newDisk(life)
 	life.main = life.newLoop("node")
 	life.main.Go("start", life.boot)
-}
-
-func (life *incarnation) boot(ctx context.Context) {
-	n := life.node
-	running, err := node.Start(ctx, life.main, node.Config{
-		Name:     n.name,
-		Identity: n.identity,
-		Services: n.services,
-		Contacts: n.known(),
-		World: node.World{
-			NewLoop: func(name string) (clock.Loop, func()) {
-				l := life.newLoop(name)
-				return l, l.stop
-			},
-			Host:       life.port(),
-			Disk:       life.disk,
-			Directory:  n.directory(),
-			Membership: &node.Membership{Cloud: n.w.cloud.name, Key: n.w.cloud.key.Peer(), Certificate: n.certificate},
-			Rand:       life.rand,
-			Observer:   n.w,
-			Log:        slog.New(&logHandler{w: n.w, node: n.name}),
-			Crash:      life.crashFromWithin,
-		},
-	})
-	if err != nil {
-		n.w.observe(n.name, "node", "start-failed", node.F("error", err.Error()))
-		n.w.After(0, "start of "+n.name+" failed", func() {
-			if n.life == life {
-				n.crash(false)
-				n.supervise(startRetryDelay)
-			}
-		})
-		return
-	}
-	life.running, n.since = running, n.w.Now()
-	n.w.observe(n.name, "node", "started", node.F("incarnation", running.Incarnation()), node.F("peer", n.identity.Peer()))
-}
-
-// port is the node's network: a hostile one's host is tapped.
-func (life *incarnation) port() transport.Host {
-	if life.tap != nil {
-		return life.tap
-	}
-	return life.host
-}
-
-// directory is that of a node which is told of all others, nil for one that learns them.
-func (n *Node) directory() transport.Directory {
-	if n.contacts == nil {
-		return n.w.dir
-	}
-	return nil
-}
-
-// home is where the node was at first, and others are told that it is.
-func (n *Node) home() string { at := *n; at.place = place{}; return at.address() }
-
-// known are the members of the node's configuration.
-func (n *Node) known() (list []node.Contact) {
-	for _, name := range n.contacts {
-		if other := n.w.byName[name]; other != nil {
-			list = append(list, node.Contact{Peer: other.identity.Peer(), Addresses: []string{other.home()}})
-		}
-	}
-	return list
 }
 
 func (life *incarnation) rand(name string) *rand.Rand {

@@ -55,7 +55,7 @@ func (w *World) Leave(name string) bool {
 	n.orders++
 	hit := n.life != nil && !n.life.stopping
 	n.leaving, n.restart = true, false
-	w.dir.Remove(n.identity.Peer())
+	n.cloud.dir.Remove(n.identity.Peer())
 	w.observe(n.name, "node", "leaves", node.F("peer", n.identity.Peer()), node.F("told", hit))
 	n.stop()
 	return hit

@@ -104,11 +104,9 @@ type World struct {
 	nodes  []*Node
 	byName map[string]*Node
 	byPeer map[transport.Peer]*Node
-	// dir says who is there to those nodes that are told of all.
-	dir   *transport.StaticDirectory
-	cloud *cloud
-	net   *network
-	trace *trace
+	clouds map[string]*cloud
+	net    *network
+	trace  *trace
 
 	seq      uint64        // numbers the world's own events
 	fired    atomic.Uint64 // events, with the one whose turn it is: its number
@@ -145,8 +143,7 @@ func Run(cfg Config, body func(w *World) error) (out Outcome, err error) {
 		cfg:    cfg,
 		byName: map[string]*Node{},
 		byPeer: map[transport.Peer]*Node{},
-		dir:    transport.NewStaticDirectory(),
-		cloud:  newCloud("sim", cfg.Seed),
+		clouds: map[string]*cloud{},
 	}
 	w.trace = newTrace(w, cfg.Trace)
 	w.trace.head(cfg.Scenario, cfg.Seed)

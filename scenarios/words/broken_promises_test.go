@@ -104,6 +104,8 @@ func TestBrokenPromisesAboutMembers(t *testing.T) {
 		{"members-are-known", "seer does not know that core-2", believing(true, once, core1, "core-1"), quiet(60)},
 		{"members-are-known", "which has left, offers anything", believing(true, once, core1, "core-1", "core-2", "core-9"), quiet(60)},
 		{"members-are-known", "of core-2 after", believing(true, []uint64{1, 3, 2}, core1, "core-1", "core-2"), quiet(60)},
+		{"clouds-never-mix", "", believing(true, once, core1, "core-1", "core-2"), quiet(2)},
+		{"clouds-never-mix", "takes core-9 for a member", believing(true, once, core1, "core-1", "core-9"), quiet(2)},
 		{"members-are-told", "", bare, strings.Replace(told(member("core-2", "core-2", "3||1000000|-1|0")), "how=lookup", "partial=true how=lookup", 1)},
 		{"members-are-told", "core-1 is missing among 1", bare, told(member("core-2", "core-2", "3||1000000|-1|0"))},
 		{"members-are-told", "is called core-9", bare, told(member("core-2", "core-9", "3||1000000|-1|0"))},

@@ -33,6 +33,11 @@ type fakeWorld struct {
 
 func peerCalled(name string) transport.Peer { return transport.NewIdentity([]byte(name)).Peer() }
 
+// Belongs: only those that are there.
+func (w *fakeWorld) Belongs(p transport.Peer) bool {
+	return slices.ContainsFunc(w.Nodes(), func(n check.NodeView) bool { return n.Peer == p })
+}
+
 func (w *fakeWorld) Now() time.Duration         { return w.now }
 func (w *fakeWorld) Connected(_, _ string) bool { return !w.cut }
 func (w *fakeWorld) Nodes() (list []check.NodeView) {

@@ -7,6 +7,7 @@ var means = map[string]string{
 	"dead-node-leaves":              "a node that is dead is soon in no seer's answers",
 	"live-node-present":             "a node that is up and connected is not missing from a seer's answers",
 	"members-are-known":             "what nodes and seers believe to be members is who is there",
+	"clouds-never-mix":              "nobody takes a node of another cloud for a member of its own",
 	"members-are-told":              "what seers tell users of nodes is true",
 	"seers-agree":                   "in the end all seers name exactly the nodes that are up",
 	"caught-up-before-serving":      "a replica that lost its disk catches up with another one before it serves",

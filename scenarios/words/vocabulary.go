@@ -6,6 +6,7 @@ package words
 import (
 	"slices"
 
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/scenarios/ports"
 	"github.com/taucloud/tau/scenarios/words/attack"
 	"github.com/taucloud/tau/scenarios/words/audit"
@@ -17,6 +18,7 @@ import (
 	"github.com/taucloud/tau/scenarios/words/trust"
 	"github.com/taucloud/tau/scenarios/words/versions"
 	"github.com/taucloud/tau/services"
+	"github.com/taucloud/tau/services/auth"
 	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
@@ -32,6 +34,7 @@ func Vocabulary() scenario.Vocabulary {
 		// who grants locks may; auditors ask hoarders what they ask each other; those who run the cloud
 		// revoke and invite.
 		ClientOffers: []string{authapi.Service, hoarderapi.Service, monkeyapi.Service, patrickapi.Service},
+		ClientRuns:   []node.Spec{auth.AgentSpec()},
 		Issuer:       authapi.Service,
 		Command:      "dreamland",
 		Package:      "github.com/taucloud/tau/scenarios/words",

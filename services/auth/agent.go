@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/clock"
@@ -22,16 +23,19 @@ const (
 	toldMax = 64
 	// renewAgain is the pause after a renewal, or after one that has failed.
 	renewAgain = 10 * time.Second
+	// admitTimeout bounds the answer to an invitation: the auth waits for its disk.
+	admitTimeout = 6 * time.Second
 )
 
-// AgentSpec is the agent that runs on every node: it learns what was revoked, renews what the node
-// shows in time, and keeps both on its disk.
+// AgentSpec is the agent that runs on every node: it comes into the cloud by an invitation if the node
+// has one and nothing else, learns what was revoked, renews what the node shows in time, and keeps both on
+// its disk. It starts early: without a certificate nobody answers the other services.
 func AgentSpec() node.Spec {
 	return node.Spec{
 		Name:       node.MembershipService,
-		Everywhere: true,
-		Doc:        "keeps this node's certificate, and knows what was revoked",
-		Settings:   func() any { return DefaultAgentSettings() },
+		Everywhere: true, Early: true,
+		Doc:      "keeps this node's certificate, and knows what was revoked",
+		Settings: func() any { return DefaultAgentSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
 			return &agent{env: env, settings: *settings.(*AgentSettings)}, nil
 		},
@@ -54,9 +58,12 @@ type agent struct {
 }
 
 // Start implements node.Service.
-func (a *agent) Start(context.Context) error {
+func (a *agent) Start(ctx context.Context) error {
 	if a.env.Authority == nil {
 		return nil // its Directory says who is a member
+	}
+	if err := a.join(ctx); err != nil {
+		return err
 	}
 	a.client = authapi.NewClient(a.env.Wire)
 	a.asker = ask.New(a.env.Wire, ask.Policy{Service: authapi.Service, InTurn: true, AvoidFor: 10 * time.Second})
@@ -65,6 +72,51 @@ func (a *agent) Start(context.Context) error {
 	a.env.Loop.Go("membership", a.run)
 	return nil
 }
+
+// joinAgain is the pause after an invitation was not answered.
+const joinAgain = time.Second
+
+// join comes into the cloud by the node's invitation, unless it has a certificate already, and keeps what
+// it gets before anything else starts. It asks until the one auth that honours it answers; an answer that
+// no other will follow is the error: Conflict if the invitation is used up, withdrawn or over.
+func (a *agent) join(ctx context.Context) error {
+	if _, own := a.env.Authority.Own(); a.env.Ticket == nil || !own.Subject.IsZero() {
+		return nil
+	}
+	for {
+		err := a.joinOnce(ctx)
+		kind := transport.KindOf(err)
+		if err == nil || kind == transport.Conflict || kind == transport.Invalid || clock.Sleep(ctx, a.env.Loop, joinAgain) != nil {
+			return err
+		}
+	}
+}
+
+func (a *agent) joinOnce(ctx context.Context) error {
+	within, cancel := clock.WithTimeout(ctx, a.env.Loop, admitTimeout)
+	defer cancel()
+	services := slices.Sorted(slices.Values(a.env.ServiceNames()))
+	fresh, err := authapi.Join(within, a.env.Wire, *a.env.Ticket, a.env.Node, services)
+	if err != nil {
+		return err
+	}
+	if err := a.env.Authority.SetOwn(fresh); err != nil {
+		return err
+	}
+	if err := node.KeepCertificate(a.env.Local, fresh); err != nil {
+		return err
+	}
+	if err := a.env.Local.Sync(ctx); err != nil {
+		return err
+	}
+	a.env.Observe(node.JoinedFact, node.F("services", strings.Join(services, " ")), node.F("until", a.env.Authority.OwnUntil()))
+	return nil
+}
+
+// Until is the last second at which what this node shows counts, 0 if it does not, and Turned how many
+// replacements of the cloud key it knows. For checks.
+func (a *agent) Until() int64 { return a.env.Authority.OwnUntil() }
+func (a *agent) Turned() int  { return len(a.env.Authority.Rotations()) }
 
 // Stop implements node.Service.
 func (a *agent) Stop(ctx context.Context) error { return a.env.Local.Sync(ctx) }

@@ -47,8 +47,8 @@ type registeredAt struct {
 	member  *registered
 }
 
-func newRegister(departAfter time.Duration, lenMax int) *register {
-	return &register{departAfter: departAfter, book: addressbook.New(lenMax), members: map[transport.Peer]*registered{}, byService: map[string][]*registered{}, unsaved: map[transport.Peer]bool{}}
+func newRegister(cloud string, departAfter time.Duration, lenMax int) *register {
+	return &register{departAfter: departAfter, book: addressbook.New(cloud, lenMax), members: map[transport.Peer]*registered{}, byService: map[string][]*registered{}, unsaved: map[transport.Peer]bool{}}
 }
 
 // learn takes an announcement. direct: from the member itself, now.

@@ -19,17 +19,16 @@ import (
 	"github.com/taucloud/tau/transport/ask"
 )
 
-// actions run the workload on the client: a node outside of the cloud, which
+// actions run the workload on clients: a node outside of each cloud, which
 // runs no service and is not in the directory.
 type actions struct {
-	client  node.Env // of its current incarnation
-	up      bool
-	waiting []scenario.Step // for the client's first start
-	// auditors run all the time; healed: also those of the time after healing.
-	auditors []scenario.Auditing
-	healed   bool
+	clients []*client // in the order of the scenario's clouds
+	// healed: the auditors of the time after healing run, too.
+	healed bool
 	// peerOf is the peer of a node.
 	peerOf func(node string) transport.Peer
+	// custody is that of a cloud.
+	custody func(cloud string) *scenario.Custody
 
 	counts []actionCount  // by name, in the order in which they first began
 	errors map[string]int // by text
@@ -64,54 +63,93 @@ func (a *actions) total() (t actionCount) {
 // errorTextsMax bounds how many different errors of actions are kept.
 const errorTextsMax = 100
 
-// node is the client.
-func (a *actions) node(granted []string) sim.NodeConfig {
+// client is the node of a cloud on which its users act.
+type client struct {
+	actions *actions
+	cloud   string
+	env     node.Env // of its current incarnation
+	up      bool
+	waiting []scenario.Step // for its first start
+	// auditors run all the time.
+	auditors []scenario.Auditing
+}
+
+// add makes the client of a cloud.
+func (a *actions) add(cloud string, auditors []scenario.Auditor) *client {
+	c := &client{actions: a, cloud: cloud}
+	for _, auditor := range auditors {
+		c.auditors = append(c.auditors, auditor.New())
+	}
+	a.clients = append(a.clients, c)
+	return c
+}
+
+// node is that of a client, which may do what is granted; agents run on it.
+func (c *client) node(name string, granted []string, agents []node.Spec) sim.NodeConfig {
 	spec := node.Spec{
 		Name:     scenario.Client,
 		Settings: func() any { return nil },
 		New: func(env node.Env, _ any) (node.Service, error) {
-			return &client{actions: a, env: env}, nil
+			return &clientService{client: c, env: env}, nil
 		},
 	}
-	return sim.NodeConfig{Name: scenario.Client, Services: []node.Configured{{Spec: spec}}, Listed: []string{}, Granted: granted}
+	services := []node.Configured{{Spec: spec}}
+	for _, agent := range agents {
+		services = append(services, node.Configured{Spec: agent})
+	}
+	return sim.NodeConfig{Name: name, Cloud: c.cloud, Services: services, Listed: []string{}, Granted: granted}
 }
 
-// client is the only service of the client; it hands its Env to the actions.
-type client struct {
-	actions *actions
-	env     node.Env
+// clientService is what a client runs; it hands its Env to the actions.
+type clientService struct {
+	client *client
+	env    node.Env
 }
 
 // Start implements node.Service.
-func (c *client) Start(context.Context) error {
-	a := c.actions
-	a.client, a.up = c.env, true
-	a.audit(check.During)
-	if a.healed {
-		a.audit(check.AfterHeal)
+func (s *clientService) Start(context.Context) error {
+	c := s.client
+	c.env, c.up = s.env, true
+	c.audit(check.During)
+	if c.actions.healed {
+		c.audit(check.AfterHeal)
 	}
-	waiting := a.waiting
-	a.waiting = nil
+	waiting := c.waiting
+	c.waiting = nil
 	for _, s := range waiting {
-		a.begin(s)
+		c.begin(s)
 	}
 	return nil
 }
 
 // Stop implements node.Service.
-func (c *client) Stop(context.Context) error { return nil }
+func (s *clientService) Stop(context.Context) error { return nil }
+
+// hear passes a fact of a cloud on to its auditors; of nobody's, to all.
+func (a *actions) hear(f check.Fact, cloud string, known bool) {
+	for _, c := range a.clients {
+		if known && c.cloud != cloud {
+			continue
+		}
+		for _, auditor := range c.auditors {
+			auditor.Hear(f)
+		}
+	}
+}
 
 // heal starts the auditors of the time after healing.
 func (a *actions) heal() {
 	a.healed = true
-	if a.up {
-		a.audit(check.AfterHeal)
+	for _, c := range a.clients {
+		if c.up {
+			c.audit(check.AfterHeal)
+		}
 	}
 }
 
-func (a *actions) audit(part check.Part) {
-	env := a.client
-	for _, auditor := range a.auditors {
+func (c *client) audit(part check.Part) {
+	env := c.env
+	for _, auditor := range c.auditors {
 		env.Loop.Go("audit", func(ctx context.Context) { auditor.Audit(ctx, env, part) })
 	}
 }
@@ -119,16 +157,18 @@ func (a *actions) audit(part check.Part) {
 // run begins one occurrence. It may wait for the client to boot.
 func (a *actions) run(s scenario.Step) {
 	a.count(s.Action.Name).begun++
-	if !a.up {
-		a.waiting = append(a.waiting, s)
+	c := a.clients[slices.IndexFunc(a.clients, func(c *client) bool { return c.cloud == s.Cloud })]
+	if !c.up {
+		c.waiting = append(c.waiting, s)
 		return
 	}
-	a.begin(s)
+	c.begin(s)
 }
 
-func (a *actions) begin(s scenario.Step) {
-	env := a.client
+func (c *client) begin(s scenario.Step) {
+	env, a := c.env, c.actions
 	env.Loop.Go(fmt.Sprintf("%s %d", s.Action.Name, s.N), func(ctx context.Context) {
+		ctx = scenario.WithCustody(ctx, a.custody(c.cloud))
 		if s.To != nil {
 			var peers []transport.Peer
 			for _, name := range s.To {

@@ -20,12 +20,13 @@ type attackers struct {
 	world   *sim.World
 	envs    map[string]map[string]node.Env // by node and by what it pretends to run; of its current incarnation
 	targets []scenario.Target
+	cloudOf map[string]string
 	counts  []report.Attack // in the order in which they first began
 }
 
 // hostileNode is the configuration of a node that attacks.
 func (r *runner) hostileNode(n scenario.Node) sim.NodeConfig {
-	cfg := sim.NodeConfig{Name: n.Name, Stranger: n.Stranger, Hostile: true, Later: n.Later}
+	cfg := sim.NodeConfig{Name: n.Name, Stranger: n.Stranger, Hostile: true, Later: n.Later, Cloud: n.Cloud}
 	pretends := n.Bad
 	if n.Stranger {
 		pretends = []string{scenario.Stranger}
@@ -75,7 +76,7 @@ func (a *attackers) run(s scenario.Step) {
 		}
 		a.count(s.Action.Name)
 		tap := a.world.Tap(name)
-		by := scenario.Attacker{Envs: a.envs[name], Dial: tap.Dial, Targets: a.targets}
+		by := scenario.Attacker{Envs: a.envs[name], Cloud: a.cloudOf[name], Dial: tap.Dial, Targets: a.targets}
 		env := by.Env("")
 		env.Loop.Go(fmt.Sprintf("%s %d", s.Action.Name, s.N), func(ctx context.Context) {
 			err := s.Action.Attack(ctx, by, s.Params, s.N)

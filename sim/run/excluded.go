@@ -50,11 +50,11 @@ func (x *exclusions) due(now time.Duration) (facts []check.Fact) {
 	return facts
 }
 
-// Connected implements check.View.
-func (c cloud) Connected(a, b string) bool {
-	_, without := c.excluded.since[a]
-	_, either := c.excluded.since[b]
-	return (a == b || !without && !either) && c.World.Connected(a, b)
+// connects reports whether none of two nodes is excluded, as far as they are two.
+func (x *exclusions) connects(a, b string) bool {
+	_, without := x.since[a]
+	_, either := x.since[b]
+	return a == b || !without && !either
 }
 
 // exclude tells checks of those that are gone from now on.

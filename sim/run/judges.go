@@ -47,7 +47,7 @@ type judge struct {
 
 // newJudges makes every checker that the scenario names, and those that count
 // something.
-func newJudges(s *scenario.Scenario, words scenario.Vocabulary, starts *everyNodeStarts) *judges {
+func newJudges(s *scenario.Scenario, words scenario.Vocabulary, starts *everyNodeStarts, checker func(scenario.Check) check.Checker) *judges {
 	j := &judges{starts: starts, all: []*judge{newJudge(starts.Name(), starts, true, true)}}
 	names := func(list []scenario.Check, name string) bool {
 		return slices.ContainsFunc(list, func(c scenario.Check) bool { return c.Name == name })
@@ -57,7 +57,7 @@ func newJudges(s *scenario.Scenario, words scenario.Vocabulary, starts *everyNod
 		moments = append(moments, m.All...)
 	}
 	for _, c := range words.Checks {
-		one := newJudge(c.Name, c.New(), names(s.Expect.Always, c.Name), names(s.Expect.AfterHeal, c.Name))
+		one := newJudge(c.Name, checker(c), names(s.Expect.Always, c.Name), names(s.Expect.AfterHeal, c.Name))
 		if slices.Contains(words.Constant, c.Name) && !one.always {
 			one.always, one.constant = true, true
 		}

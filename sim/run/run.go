@@ -19,6 +19,7 @@ import (
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/addressbook"
 )
 
 // Options says how to run a scenario.
@@ -51,18 +52,22 @@ const stallTimeout = time.Minute
 // Run carries out a scenario. Failures in the world are part of the result; there is no other kind
 // of error. Runs share the failpoints of the process, so only one may go on at a time.
 func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Result {
-	r := &runner{scenario: s, words: words, faults: []report.Fault{}, aims: aims{}, late: map[string]bool{}, strangers: map[string]bool{}}
+	r := &runner{scenario: s, words: words, faults: []report.Fault{}, aims: aims{}, late: map[string]bool{}, outside: map[string]bool{}, cloudOf: map[string]string{}}
 	for _, n := range s.Nodes {
-		if n.Stranger {
-			r.strangers[n.Name] = true
+		if n.Stranger || n.Invitation != "" || s.Astray(&n) {
+			r.outside[n.Name] = true
+		}
+		if !n.Stranger {
+			r.cloudOf[n.Name] = n.Cloud
 		}
 	}
 	r.excluded = exclusions{since: map[string]time.Duration{}, gone: map[string]bool{}}
-	r.judges = newJudges(s, words, newEveryNodeStarts(s, func(node string) bool { return r.ledger.DiskBad(node) }))
-	r.state, r.series = newState(r), newSeries(r)
-	for _, a := range words.Auditors {
-		r.actions.auditors = append(r.actions.auditors, a.New())
+	for _, c := range s.Clouds {
+		r.cloudOf[s.ClientOf(c)] = c
+		r.actions.add(c, words.Auditors)
 	}
+	r.judges = newJudges(s, words, newEveryNodeStarts(s, func(node string) bool { return r.ledger.DiskBad(node) }), r.perCloud)
+	r.state, r.series = newState(r), newSeries(r)
 	fail.ResetHits()
 	fail.CountPassed()
 	sometimes.Count()
@@ -149,8 +154,11 @@ type runner struct {
 	measured map[string]float64
 	// late are the bounds with a time that have not come true in it.
 	late map[string]bool
-	// strangers are nodes that are no part of the cloud.
-	strangers map[string]bool
+	// outside are nodes that are no part of a cloud: strangers, those that are to come by an invitation and
+	// have not yet, and those that were told of another cloud's nodes only.
+	outside map[string]bool
+	// cloudOf is the cloud of each node and client.
+	cloudOf map[string]string
 
 	coverage coverage
 	aims     aims
@@ -200,15 +208,15 @@ func (r *runner) body(w *sim.World, seed uint64) error {
 func (r *runner) addNodes() error {
 	w := r.world
 	r.ledger = fault.NewLedger(w)
-	r.attackers = attackers{world: w, envs: map[string]map[string]node.Env{}}
+	r.attackers = attackers{world: w, envs: map[string]map[string]node.Env{}, cloudOf: r.cloudOf}
 	for _, n := range r.scenario.Nodes {
 		cfg := sim.NodeConfig{Name: n.Name, Services: n.Services, Later: n.Later}
 		if n.Hostile() {
 			cfg = r.hostileNode(n)
 		}
-		if !n.Stranger {
-			cfg.Contacts = r.scenario.Bootstrap
-		}
+		cfg.Contacts, cfg.Cloud, cfg.Invited = n.Contacts, n.Cloud, n.Invitation != ""
+		cfg.Astray = r.scenario.Astray(&n)
+		cfg.Certified = sim.Certified{Services: n.Certificate.Services, Lifetime: n.Certificate.Lifetime}
 		if slices.ContainsFunc(cfg.Services, func(c node.Configured) bool { return c.Spec.Name == r.words.Issuer }) {
 			cfg.Issues = r.grantable()
 		}
@@ -220,23 +228,41 @@ func (r *runner) addNodes() error {
 		n, _ := w.Node(name)
 		return n.Peer
 	}
-	if err := w.AddNode(r.actions.node(r.words.ClientOffers)); err != nil {
-		return err
+	r.actions.custody = r.custody
+	for _, c := range r.actions.clients {
+		name := r.scenario.ClientOf(c.cloud)
+		if err := w.AddNode(c.node(name, r.words.ClientOffers, r.clientAgents(c.cloud))); err != nil {
+			return err
+		}
+		r.ledger.Boot(name)
 	}
 	for i, view := range w.Nodes() {
 		if i < len(r.scenario.Nodes) && !r.scenario.Nodes[i].Hostile() {
-			r.attackers.targets = append(r.attackers.targets, scenario.Target{Name: view.Name, Peer: view.Peer, Services: view.Services})
+			r.attackers.targets = append(r.attackers.targets, scenario.Target{
+				Name: view.Name, Peer: view.Peer, Services: view.Services, Cloud: r.scenario.Nodes[i].Cloud,
+				Says: func() (addressbook.Signed, bool) { return w.Says(view.Name) },
+			})
 		}
 	}
-	r.ledger.Boot(scenario.Client)
 	for _, n := range r.scenario.Nodes {
-		if n.StartAt == 0 {
+		if n.StartAt == 0 && n.Invitation == "" {
 			r.ledger.Boot(n.Name)
-			continue
+		} else if n.Invitation == "" {
+			w.At(n.StartAt, "boot "+n.Name, func() { r.ledger.Boot(n.Name) })
 		}
-		w.At(n.StartAt, "boot "+n.Name, func() { r.ledger.Boot(n.Name) })
 	}
 	return nil
+}
+
+// clientAgents are what a client runs beside its users, where certificates are renewed.
+func (r *runner) clientAgents(cloud string) []node.Spec {
+	issues := slices.ContainsFunc(r.scenario.Nodes, func(n scenario.Node) bool {
+		return n.Cloud == cloud && slices.ContainsFunc(n.Services, func(c node.Configured) bool { return c.Spec.Name == r.words.Issuer })
+	})
+	if !issues {
+		return nil
+	}
+	return r.words.ClientRuns
 }
 
 // grantable lists what an issuer may grant: all that nodes of the scenario's words offer.
@@ -352,12 +378,12 @@ func (r *runner) step(s scenario.Step) {
 // hear passes a fact on to the checkers.
 func (r *runner) hear(f check.Fact) {
 	r.coverage.hear(f)
-	if r.world.Traced() {
+	if r.world.Traced() && !r.isClient(f.Node) {
 		r.beliefs.hear(f)
 	}
-	for _, a := range r.actions.auditors {
-		a.Hear(f)
-	}
+	cloud, known := r.cloudOf[f.Node]
+	r.actions.hear(f, cloud, known)
+	r.joined(f)
 	r.state.hear(f)
 	r.series.hear(f)
 	if f.Name == "failpoint" {
@@ -384,36 +410,4 @@ func (r *runner) restartAfter(f check.Fact) {
 		})
 		return
 	}
-}
-
-// view is the world without the client, which is no part of the cloud, and with
-// what the ledger knows.
-func (r *runner) view() check.View { return cloud{r.world, r.ledger, r.strangers, &r.excluded} }
-
-type cloud struct {
-	*sim.World
-	ledger *fault.Ledger
-	// strangers are the nodes that are no part of the cloud either.
-	strangers map[string]bool
-	excluded  *exclusions
-}
-
-// Node implements check.View.
-func (c cloud) Node(name string) (check.NodeView, bool) {
-	n, found := c.World.Node(name)
-	n.ShouldBeUp = found && c.ledger.ShouldBeUp(name)
-	return n, found && name != scenario.Client && !c.strangers[name] && !c.ledger.Left(name) && !c.excluded.gone[name]
-}
-
-// Nodes implements check.View.
-func (c cloud) Nodes() []check.NodeView {
-	all := c.World.Nodes()
-	all = all[:len(all)-1] // the client was added last
-	all = slices.DeleteFunc(all, func(n check.NodeView) bool {
-		return c.strangers[n.Name] || c.ledger.Left(n.Name) || c.excluded.gone[n.Name]
-	})
-	for i := range all {
-		all[i].ShouldBeUp = c.ledger.ShouldBeUp(all[i].Name)
-	}
-	return all
 }

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/taucloud/tau/sim/fault"
@@ -44,7 +45,7 @@ func (b *builder) askedNodes(e *Entry, word entry) entry {
 // asks is an occurrence of an action.
 func (s *Scenario) asks(entry, n int, key string, at time.Duration, draw fault.Draw) Step {
 	e := &s.Timeline[entry]
-	step := Step{At: at, Key: key, Entry: entry, Action: e.action, Params: e.params, By: e.by, N: e.first + n}
+	step := Step{At: at, Key: key, Entry: entry, Action: e.action, Params: e.params, Cloud: e.cloud, By: e.by, N: e.first + n}
 	if e.to == nil {
 		return step
 	}
@@ -70,8 +71,9 @@ func (s *Scenario) asks(entry, n int, key string, at time.Duration, draw fault.D
 // asks is there any more.
 func (f *Fixed) action(s Step) (word string, any bool) {
 	e := &f.of.Timeline[s.Entry]
+	there := s.Action == nil || s.Action.Attack != nil || slices.Contains(f.clients(), f.of.ClientOf(s.Cloud))
 	if s.To == nil {
-		return e.Verb + ": " + e.source.yaml(), true
+		return e.Verb + ": " + e.source.yaml(), there
 	}
 	to := f.there(s.To)
 	rest := e.source.without(toKey)
@@ -79,5 +81,5 @@ func (f *Fixed) action(s Step) (word string, any bool) {
 	for _, one := range rest.entries {
 		parts = append(parts, one.key.yaml()+": "+one.value.yaml())
 	}
-	return e.Verb + ": " + mappingOf(parts), len(to) > 0
+	return e.Verb + ": " + mappingOf(parts), there && len(to) > 0
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/addressbook"
 )
 
 // Stranger is the name of what a node of strangers runs.
@@ -18,6 +19,8 @@ type Attacker struct {
 	Envs map[string]node.Env
 	// Dial opens a conn of the attacker's own, past its node's engine.
 	Dial func(to transport.Peer, class transport.Class, h transport.HostHandler, opened func(transport.Conn, error))
+	// Cloud is the one that the attacker is of, "" of a stranger.
+	Cloud string
 	// Targets are the honest nodes, in the order of the scenario.
 	Targets []Target
 }
@@ -27,6 +30,10 @@ type Target struct {
 	Name     string
 	Peer     transport.Peer
 	Services []string
+	// Cloud is the one that it is of.
+	Cloud string
+	// Says is what it announces of itself, as all members of its cloud have it; not if it is down.
+	Says func() (said addressbook.Signed, up bool)
 }
 
 // Env is that of a service, or of the first that the attacker has.

@@ -94,8 +94,11 @@ func (f *Fixed) Text() []byte {
 	for _, group := range f.groups(false) {
 		line("  - %s", group)
 	}
-	if names := f.there(f.of.Bootstrap); f.of.source.get("bootstrap") != nil && len(names) > 0 {
+	if names := f.there(f.of.told); len(names) > 0 {
 		line("bootstrap: %s", flow(names))
+	}
+	if doc := f.of.source.get("certificates"); doc != nil {
+		line("certificates: %s", doc.yaml())
 	}
 	if strangers := f.groups(true); len(strangers) > 0 {
 		line("strangers:\n  - %s", strings.Join(strangers, "\n  - "))
@@ -158,14 +161,30 @@ func (f *Fixed) groups(strangers bool) (list []string) {
 		}
 		left := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return !slices.Contains(f.Nodes, name) })
 		if len(left) == len(all) {
-			list = append(list, n.source.yaml())
+			list = append(list, f.group(n).yaml())
 			continue
 		}
 		for _, name := range left {
-			list = append(list, n.source.with("name", name).without("count").yaml())
+			list = append(list, f.group(n).with("name", name).without("count").yaml())
 		}
 	}
 	return list
+}
+
+// group is a node's group as the file has it, told of those that are there.
+func (f *Fixed) group(n *Node) *value {
+	if n.source.get("bootstrap") == nil {
+		return n.source
+	}
+	out := n.source.without("bootstrap")
+	if names := f.there(n.Contacts); len(names) > 0 {
+		list := &value{kind: sequence}
+		for _, name := range names {
+			list.items = append(list.items, &value{kind: scalar, text: name})
+		}
+		out.entries = append(out.entries, entry{key: &value{kind: scalar, text: "bootstrap"}, value: list})
+	}
+	return out
 }
 
 func (f *Fixed) network() string {
@@ -207,7 +226,7 @@ func (f *Fixed) network() string {
 // link is a rule about the nodes that are there, "" if it concerns none of them.
 func (f *Fixed) link(rule linkRule) string {
 	some := func(set map[string]bool) []string {
-		return slices.DeleteFunc(append(slices.Clone(f.Nodes), Client), func(n string) bool { return !set[n] })
+		return slices.DeleteFunc(slices.Concat(f.Nodes, f.clients()), func(n string) bool { return !set[n] })
 	}
 	parts, any := f.links(some(rule.from), some(rule.to), rule.twoWay)
 	if !any {

@@ -85,11 +85,23 @@ func (f *Fixed) linkFault(x fault.Fault) (word string, any bool) {
 	panic(fmt.Sprintf("scenario: %T has no word in a timeline", x))
 }
 
-// there are those of the names that are there, as the client always is.
+// there are those of the names that are there, as clients are.
 func (f *Fixed) there(names []string) []string {
+	clients := f.clients()
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
-		return n != Client && !slices.Contains(f.Nodes, n)
+		return !slices.Contains(clients, n) && !slices.Contains(f.Nodes, n)
 	})
+}
+
+// clients are the client, and those of further clouds of which some node is there.
+func (f *Fixed) clients() []string {
+	list := []string{Client}
+	for _, n := range f.of.Nodes {
+		if of := f.of.ClientOf(n.Cloud); !n.Stranger && slices.Contains(f.Nodes, n.Name) && !slices.Contains(list, of) {
+			list = append(list, of)
+		}
+	}
+	return list
 }
 
 // whole reports whether a power cut hits all nodes of its zones that are there, and

@@ -20,6 +20,11 @@ type groupDoc struct {
 	Zone     string        `yaml:"zone" doc:"where the nodes are, a name such as east: see network and {zone: east}; default: nowhere in particular"`
 	StartAt  time.Duration `yaml:"start-at" doc:"when the nodes first boot"`
 	Release  string        `yaml:"release" values:"this later" doc:"this, or later: one more field in all that is sent and stored"`
+	Cloud    string        `yaml:"cloud" doc:"the cloud that the nodes are members of; clouds share the network, and nothing else. Default: that of all groups that name none"`
+	// Bootstrap, Certificate and Join are about how the nodes come into their cloud.
+	Bootstrap   []raw          `yaml:"bootstrap" doc:"nodes or groups that these nodes are told of, in place of what the scenario says; also of another cloud, by mistake"`
+	Certificate certificateDoc `yaml:"certificate" doc:"what the nodes' first certificates say, over what the scenario says"`
+	Join        string         `yaml:"join" doc:"the nodes have no certificate: they boot, at start-at at the earliest, when there is an invitation of this name, and come by it"`
 
 	at       *value
 	stranger bool
@@ -59,6 +64,7 @@ func (b *builder) nodes(root *value, doc *document) {
 	b.checkSettings(doc.Settings.value, nil)
 	b.scenario.roster = &roster{exists: map[string]bool{}, group: map[string][]string{}, services: map[string][]string{}, zones: map[string][]string{}, pretended: map[string][]string{}, catalogue: b.serviceNames()}
 	b.scenario.roster.open = len(doc.Nodes) == 0
+	b.clouds(doc.Nodes)
 	for i := range doc.Nodes {
 		b.group(&doc.Nodes[i], doc.Settings.value)
 	}
@@ -66,6 +72,7 @@ func (b *builder) nodes(root *value, doc *document) {
 		b.strangers(&doc.Strangers[i])
 	}
 	b.bootstrap(root, doc)
+	b.certificates(doc)
 	b.checkSettingsAreUsed(doc.Settings.value)
 	if b.failures == before {
 		for i := range doc.Nodes {
@@ -73,34 +80,6 @@ func (b *builder) nodes(root *value, doc *document) {
 			b.checkConflicts(g, b.specs(g), doc.Settings.value)
 		}
 		b.checkRules(doc)
-	}
-}
-
-// bootstrap chooses the nodes by which the others find the cloud: those that the scenario names or else the
-// first group with the service that tells nodes of each other. Without one all nodes are told of all.
-func (b *builder) bootstrap(root *value, doc *document) {
-	s := b.scenario
-	group := slices.IndexFunc(s.Nodes, func(n Node) bool {
-		return b.words.Finder != "" && !n.Hostile() && slices.ContainsFunc(n.Services, func(c node.Configured) bool { return c.Spec.Name == b.words.Finder })
-	})
-	switch at := root.get("bootstrap"); {
-	case group < 0 && at != nil:
-		b.fail(at, "add it to the services of a group, or remove bootstrap", "bootstrap: nodes find each other by the service %s, and none runs it", quote(b.words.Finder))
-	case group < 0:
-	case at == nil:
-		s.Bootstrap = s.roster.group[s.Nodes[group].Group]
-	case len(doc.Bootstrap) == 0:
-		b.fail(at, "name nodes, or remove it", "bootstrap: expected names of nodes, found nothing")
-	}
-	for i := range doc.Bootstrap {
-		switch name := &doc.Bootstrap[i]; {
-		case s.roster.group[name.text] != nil:
-			s.Bootstrap = append(s.Bootstrap, s.roster.group[name.text]...)
-		case s.roster.exists[name.text]:
-			s.Bootstrap = append(s.Bootstrap, name.text)
-		default:
-			b.unknown(name.value, "node", "in bootstrap", s.roster.names)
-		}
 	}
 }
 
@@ -112,8 +91,8 @@ func (b *builder) checkGroup(g *groupDoc) {
 		b.fail(g.at, "write name: core", "a group of nodes without a name")
 	case !isName(g.Name):
 		b.fail(g.place("name"), "write lower-case words joined by -, such as eu-west", "name: %s is not a name of nodes", quote(g.Name))
-	case g.Name == Client:
-		b.fail(g.place("name"), "choose another name", "%q is the node outside of the cloud on which actions run", Client)
+	case g.Name == Client || slices.Contains(b.scenario.roster.clients, g.Name):
+		b.fail(g.place("name"), "choose another name", "%q is the node outside of the cloud on which actions run", g.Name)
 	case b.scenario.roster.group[g.Name] != nil:
 		b.fail(g.place("name"), "choose another name, or raise the count of the first", "two groups of nodes are called %s", quote(g.Name))
 	}
@@ -125,6 +104,7 @@ func (b *builder) checkGroup(g *groupDoc) {
 	} else if g.Count > NodesMax || len(b.scenario.Nodes)+g.Count > NodesMax {
 		b.fail(g.place("count"), fmt.Sprintf("at most %d nodes in all", NodesMax), "count: too many nodes")
 	}
+	b.checkAdmission(g)
 	if end := b.scenario.Duration; g.StartAt >= end && end > 0 {
 		b.fail(g.place("start-at"), "start earlier, or lengthen duration", "start-at: %s is not before the end of the scenario (%s)", g.StartAt, end)
 	}
@@ -160,7 +140,7 @@ func (b *builder) group(g *groupDoc, common *value) {
 func (b *builder) strangers(g *groupDoc) {
 	g.stranger = true
 	before := b.failures
-	for _, key := range []string{"services", "settings", "bad", "release"} {
+	for _, key := range []string{"services", "settings", "bad", "release", "cloud", "bootstrap", "certificate", "join"} {
 		if at := g.at.get(key); at != nil {
 			b.fail(at, "remove it; for a member that attacks, write a group of nodes with bad: [monkey]", "strangers have no %s: they are no members of the cloud", key)
 		}
@@ -176,7 +156,7 @@ func (b *builder) strangers(g *groupDoc) {
 // what they are called. before is how many mistakes there were before the group.
 func (b *builder) addGroup(g *groupDoc, before int, one func() Node) {
 	r := b.scenario.roster
-	named := nameForm.MatchString(g.Name) && r.group[g.Name] == nil && g.Name != Client
+	named := nameForm.MatchString(g.Name) && r.group[g.Name] == nil && g.Name != Client && !slices.Contains(r.clients, g.Name)
 	b.checkGroup(g)
 	r.open = r.open || !named
 	r.unsure = r.unsure || b.failures > before || g.miscounted()
@@ -220,6 +200,7 @@ func (b *builder) addNodes(g *groupDoc, one func() Node) {
 		}
 		n := one()
 		n.Name, n.Group, n.StartAt, n.Zone, n.source = name, g.Name, g.StartAt, g.Zone, g.at
+		n.Cloud, n.Invitation = g.Cloud, g.Join
 		for _, c := range n.Services {
 			r.services[c.Spec.Name] = append(r.services[c.Spec.Name], name)
 		}

@@ -1,8 +1,10 @@
 package scenario
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -28,10 +30,10 @@ expect: EXPECT
 // requireMistake demands one mistake, and its place: the column is that of the mark ^ in the text,
 // which is left out.
 func requireMistake(t *testing.T, text, want string) {
-	t.Run(want, func(t *testing.T) { oneMistake(t, text, want) })
+	t.Run(want, func(t *testing.T) { oneMistake(t, nonsenseWords(), text, want) })
 }
 
-func oneMistake(t *testing.T, text, want string) {
+func oneMistake(t *testing.T, words Vocabulary, text, want string) {
 	lines := strings.Split(text, "\n")
 	line, col := 0, 0
 	for i := range lines {
@@ -42,7 +44,7 @@ func oneMistake(t *testing.T, text, want string) {
 	}
 	require.Positive(t, line, "no mark in %s", text)
 	text = strings.Join(lines, "\n")
-	_, err := Parse("test.yaml", []byte(text), nonsenseWords())
+	_, err := Parse("test.yaml", []byte(text), words)
 	require.Error(t, err, "accepted: %s", text)
 	var all Errors
 	require.ErrorAs(t, err, &all)
@@ -183,6 +185,81 @@ func TestNonsenseAboutTheCloud(t *testing.T) {
 	} {
 		requireMistake(t, text+"\n", want)
 	}
+}
+
+// TestNonsenseAboutClouds: who is a member of which, and how it comes there.
+func TestNonsenseAboutClouds(t *testing.T) {
+	const north, south = `{name: n, cloud: north, count: 2, services: [seer, patrick]}`, `{name: s, cloud: south, services: [seer]}`
+	file := func(groups string, more string) string { return "duration: 1m\nnodes: [" + groups + "]\n" + more }
+	for text, want := range map[string]string{
+		file(north+", {^name: s, services: [seer]}", ""):                                                                 "some groups of nodes say of which cloud they are, and others do not",
+		file(north+", {name: s, cloud: ^South, services: [seer]}", ""):                                                   `cloud: "South" is not a name of a cloud`,
+		file(north+", {name: ^client-south, cloud: south, services: [seer]}", ""):                                        `"client-south" is the node outside of the cloud`,
+		file(north+", "+south, "timeline: [{at: 1s, push: {project: p, cloud: ^west}}]"):                                 `push: no group of nodes is of the cloud "west"`,
+		file(north+", "+south, "timeline: [{at: 1s, ^push: {project: p, cloud: south}}]"):                                "push: no node of the cloud south runs patrick",
+		file(north+", {name: s, cloud: south, services: [patrick]}", "timeline: [{at: 1s, push: {project: p, to: ^s}}]"): "to: none of these nodes is of the cloud north",
+		file(north+", {name: s, cloud: south, services: [patrick], bootstrap: ^n}", ""):                                  "bootstrap: nodes find each other by the service",
+		file(north+", {name: s, cloud: north, services: [patrick], bootstrap: ^m}", ""):                                  `unknown node "m" in bootstrap`,
+		file(north+", {name: s, cloud: north, services: [patrick], join: ^Me}", ""):                                      `join: "Me" is not a name of an invitation`,
+		file(north+", {name: s, cloud: north, services: [patrick], join: ^a, certificate: {lifetime: 5m}}", ""):          "has a certificate, or joins by an invitation",
+		file(north+", {name: s, cloud: north, bad: [patrick], join: ^a}", ""):                                            "join: bad members have certificates",
+		file(north+", {name: s, cloud: north, services: [patrick], certificate: {services: [^pat]}}", ""):                `unknown service "pat" in certificate`,
+		file(north, "certificates: {lifetime: ^5s}"):                                                                     "lifetime: ",
+		file(north, "certificates: {services: [^seer]}"):                                                                 "certificates: services are named for a group of nodes",
+	} {
+		t.Run(want, func(t *testing.T) { oneMistake(t, cloudWords(), text, want) })
+	}
+}
+
+// cloudWords has nodes find each other by seer, and users ask patricks.
+func cloudWords() Vocabulary {
+	v := nonsenseWords()
+	v.Finder, v.Issuer = "seer", "auth"
+	v.Actions = slices.Clone(v.Actions)
+	v.Actions[0].Service = "patrick"
+	return v
+}
+
+// TestCloudsAreWrittenOut: a scenario of two clouds, with what is theirs, is the same when it is read again.
+func TestCloudsAreWrittenOut(t *testing.T) {
+	text := `duration: 1m
+certificates: {lifetime: 20m}
+bootstrap: [n-2]
+nodes:
+  - {name: n, cloud: north, count: 2, services: [seer, patrick]}
+  - {name: s, cloud: south, count: 2, services: [seer, patrick], certificate: {lifetime: 30m, services: [seer]}}
+  - {name: stray, cloud: north, services: [patrick], bootstrap: [s]}
+  - {name: new, cloud: north, services: [patrick], join: welcome}
+timeline:
+  - {at: 1s, push: {project: p}}
+  - {at: 2s, push: {project: p, cloud: south, to: s-1}}
+  - {at: 3s, cut: [s-1, client-south], for: 5s}
+`
+	s, err := Parse("test.yaml", []byte(text), cloudWords())
+	require.NoError(t, err)
+	require.Equal(t, []string{"north", "south"}, s.Clouds)
+	again, err := Parse("test.yaml", s.Fix(1, Direct, s.Duration, nil).Text(), cloudWords())
+	require.NoError(t, err)
+	for i := range s.Nodes {
+		a, b := s.Nodes[i], again.Nodes[i]
+		require.Equal(t, []any{a.Name, a.Cloud, a.Contacts, a.Certificate, a.Invitation}, []any{b.Name, b.Cloud, b.Contacts, b.Certificate, b.Invitation})
+	}
+	require.Equal(t, []string{"n-2"}, s.Nodes[0].Contacts)
+	require.Equal(t, []string{"s-1", "s-2"}, s.Nodes[2].Contacts)
+	require.Equal(t, []string{"s-1", "s-2"}, s.Nodes[4].Contacts)
+	require.True(t, s.Astray(&s.Nodes[4]))
+	require.Equal(t, []time.Duration{20 * time.Minute, 30 * time.Minute}, []time.Duration{s.Nodes[0].Certificate.Lifetime, s.Nodes[2].Certificate.Lifetime})
+	require.Equal(t, []string{"beacon", "seer"}, s.Nodes[2].Certificate.Services)
+	steps := again.Plan(1)
+	require.Equal(t, []string{"north", "south"}, []string{steps[0].Cloud, steps[1].Cloud})
+	fixed := s.Fix(1, Direct, s.Duration, nil)
+	fixed.Nodes = []string{"n-1", "n-2", "stray"}
+	fixed.Prune()
+	alone, err := Parse("test.yaml", fixed.Text(), cloudWords())
+	require.NoError(t, err, "%s", fixed.Text())
+	require.Equal(t, []string{"north"}, alone.Clouds)
+	require.Len(t, alone.Plan(1), 1)
+	require.Equal(t, []string{"n-2"}, alone.Nodes[2].Contacts)
 }
 
 // TestAllMistakesAtOnce: also when a node key is wrong, in the order of the file, and nothing that

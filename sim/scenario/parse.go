@@ -12,19 +12,20 @@ import (
 
 // document is a scenario file before its words are looked up.
 type document struct {
-	Name      string        `yaml:"name" example:"name: lock-race" doc:"of the scenario; default: the file's name"`
-	About     string        `yaml:"about" example:"about: Forty pushes and a partition - each job has one outcome." doc:"one sentence for people"`
-	Seed      uint64        `yaml:"seed" example:"seed: 42" doc:"draws everything that is left to chance"`
-	Duration  time.Duration `yaml:"duration" example:"duration: 5m" zero:"no" doc:"virtual time under faults; healing comes after it"`
-	Wire      string        `yaml:"wire" example:"wire: direct" values:"mocknet direct" doc:"mocknet (libp2p) or direct (in memory, for size)"`
-	Schedule  Schedule      `yaml:"schedule" example:"schedule: {pct: {depth: 3}}" doc:"how to choose between what happens at the same instant: uniform, {pct: {depth: 3}} or {delay-bounded: {delays: 5}}"`
-	Settings  raw           `yaml:"settings" example:"settings: {seer: {gone-after: 8s}}" doc:"settings of services on all nodes: {service: {key: value}}"`
-	Network   networkDoc    `yaml:"network" example:"network: {latency: 5ms..40ms, links: [{between: [core, monkey], loss: 1%}]}" doc:"what links are like without faults"`
-	Nodes     []groupDoc    `yaml:"nodes" example:"nodes: [{name: core, count: 3, services: [seer, tns, hoarder], zone: east}, {name: monkey, count: 2, services: [monkey]}]" doc:"the cloud: groups of like nodes"`
-	Bootstrap []raw         `yaml:"bootstrap" example:"bootstrap: [core-1]" doc:"nodes or groups that are told to all: a node that is new finds the cloud by them; default: the first group with seer"`
-	Strangers []groupDoc    `yaml:"strangers" example:"strangers: [{name: mallory}]" doc:"groups of nodes that are no members of the cloud, can connect, and attack"`
-	Timeline  []raw         `yaml:"timeline" example:"timeline: [{at: 5s, every: 2s, times: 20, push: {project: hello, branch: main}}, {at: 20s, crash: core-1, for: 10s}]" doc:"what happens, each entry with exactly one verb"`
-	Expect    expectDoc     `yaml:"expect" example:"expect: {always: [no-lost-jobs], after-heal: {within: 60s, all: [every-job-final]}, report: {jobs.succeeded: {min: 20}}}" doc:"what must hold"`
+	Name         string         `yaml:"name" example:"name: lock-race" doc:"of the scenario; default: the file's name"`
+	About        string         `yaml:"about" example:"about: Forty pushes and a partition - each job has one outcome." doc:"one sentence for people"`
+	Seed         uint64         `yaml:"seed" example:"seed: 42" doc:"draws everything that is left to chance"`
+	Duration     time.Duration  `yaml:"duration" example:"duration: 5m" zero:"no" doc:"virtual time under faults; healing comes after it"`
+	Wire         string         `yaml:"wire" example:"wire: direct" values:"mocknet direct" doc:"mocknet (libp2p) or direct (in memory, for size)"`
+	Schedule     Schedule       `yaml:"schedule" example:"schedule: {pct: {depth: 3}}" doc:"how to choose between what happens at the same instant: uniform, {pct: {depth: 3}} or {delay-bounded: {delays: 5}}"`
+	Settings     raw            `yaml:"settings" example:"settings: {seer: {gone-after: 8s}}" doc:"settings of services on all nodes: {service: {key: value}}"`
+	Network      networkDoc     `yaml:"network" example:"network: {latency: 5ms..40ms, links: [{between: [core, monkey], loss: 1%}]}" doc:"what links are like without faults"`
+	Nodes        []groupDoc     `yaml:"nodes" example:"nodes: [{name: core, count: 3, services: [seer, tns, hoarder], zone: east}, {name: monkey, count: 2, services: [monkey]}]" doc:"the cloud: groups of like nodes"`
+	Bootstrap    []raw          `yaml:"bootstrap" example:"bootstrap: [core-1]" doc:"nodes or groups that are told to all: a node that is new finds the cloud by them; default: the first group with seer"`
+	Certificates certificateDoc `yaml:"certificates" example:"certificates: {lifetime: 20m}" doc:"what the first certificates of nodes say that sign for nobody else; later ones are as the settings of auth say"`
+	Strangers    []groupDoc     `yaml:"strangers" example:"strangers: [{name: mallory}]" doc:"groups of nodes that are no members of the cloud, can connect, and attack"`
+	Timeline     []raw          `yaml:"timeline" example:"timeline: [{at: 5s, every: 2s, times: 20, push: {project: hello, branch: main}}, {at: 20s, crash: core-1, for: 10s}]" doc:"what happens, each entry with exactly one verb"`
+	Expect       expectDoc      `yaml:"expect" example:"expect: {always: [no-lost-jobs], after-heal: {within: 60s, all: [every-job-final]}, report: {jobs.succeeded: {min: 20}}}" doc:"what must hold"`
 }
 
 // raw keeps a value for later.

@@ -22,6 +22,8 @@ type Step struct {
 	// Action is carried out At; N counts the occurrences of its entry.
 	Action *Action
 	Params any
+	// Cloud is that of an action's user.
+	Cloud string
 	// To are the only nodes that an action asks; nil for any.
 	To []string
 	// By are the nodes on which an attack runs, none of any other action.

@@ -13,6 +13,8 @@ type roster struct {
 	group    map[string][]string
 	services map[string][]string // service to nodes
 	zones    map[string][]string // zone to nodes
+	// clients are those of further clouds.
+	clients []string
 	// outside are strangers: only their own names select them.
 	outside []string
 	// pretended are bad members by the services that they are trusted to offer.
@@ -33,7 +35,7 @@ type roster struct {
 }
 
 func (r *roster) inOrder(selected map[string]bool) (out []string) {
-	for _, name := range slices.Concat(r.names, r.outside, []string{Client}) {
+	for _, name := range slices.Concat(r.names, r.outside, []string{Client}, r.clients) {
 		if selected[name] {
 			out = append(out, name)
 		}
@@ -52,8 +54,8 @@ func (r *roster) without(names []string) []string {
 // match finds nodes by name, group or glob. A group of one node answers to
 // both forms of its name.
 func (r *roster) match(pattern string) (out []string) {
-	if pattern == Client {
-		return []string{Client}
+	if pattern == Client || slices.Contains(r.clients, pattern) {
+		return []string{pattern}
 	}
 	if !strings.ContainsAny(pattern, `*?[\`) {
 		if r.exists[pattern] {
@@ -82,7 +84,7 @@ func (r *roster) match(pattern string) (out []string) {
 // known lists groups before nodes: a large group's nodes would hide them.
 func (r *roster) known() []string {
 	words := slices.DeleteFunc(sortedKeys(r.group), func(group string) bool { return r.exists[group] })
-	return append(append(words, r.names...), Client)
+	return append(append(append(words, r.names...), Client), r.clients...)
 }
 
 func (r *roster) serviceNames() []string { return sortedKeys(r.services) }

@@ -38,12 +38,14 @@ type Scenario struct {
 	Wire     string
 	Schedule Schedule
 	Nodes    []Node
-	// Bootstrap are the nodes by which the others find the cloud; nil: all nodes are told of all.
-	Bootstrap []string
-	Network   Network
-	Timeline  []Entry
-	Expect    Expect
+	// Clouds are the names of the clouds that nodes are members of, "" for that of nodes which name none; that of the
+	// first group comes first.
+	Clouds   []string
+	Network  Network
+	Timeline []Entry
+	Expect   Expect
 
+	told     []string // whom the scenario names in bootstrap
 	roster   *roster
 	services map[string][]string // by figure that is bounded, those that it is about
 	source   *value              // the file
@@ -70,6 +72,14 @@ type Node struct {
 	// with, and does not run; they are not among Services.
 	Stranger bool
 	Bad      []string
+	// Cloud is one of the scenario's, of a stranger "".
+	Cloud string
+	// Contacts are the nodes by which it finds its cloud; nil: it is told of all.
+	Contacts []string
+	// Certificate is what its first one says. Invitation is the name of the one by which it comes, in
+	// place of a certificate; "" for none.
+	Certificate Certificate
+	Invitation  string
 
 	source *value // of its group
 }
@@ -138,6 +148,7 @@ type Entry struct {
 	params any
 	verb   *verb     // of a fault
 	action *Action   // of workload
+	cloud  string    // of an action's user
 	by     []string  // the nodes on which an attack runs
 	to     *Selector // whom an action asks, nil for any
 	moment *Moment   // of expect

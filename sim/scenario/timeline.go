@@ -124,7 +124,13 @@ func (b *builder) entryVerb(e *Entry, word entry) {
 			e.action = &b.words.Actions[i]
 			before := b.failures
 			stateful := len(b.stateful)
+			if e.action.Attack == nil {
+				word = b.askedCloud(e, word)
+			}
 			word = b.askedNodes(e, word)
+			if e.action.Attack == nil && b.failures == before {
+				b.checkAskedCloud(e, word)
+			}
 			e.late = len(b.stateful) > stateful
 			e.params = b.actionParams(e.action, word)
 			if e.action.Attack != nil && b.failures == before && !b.scenario.roster.unknown() {

@@ -31,6 +31,9 @@ type Vocabulary struct {
 	// ClientOffers are services that the client is trusted to offer, though it offers
 	// none: its users and auditors also call what only nodes with these may.
 	ClientOffers []string
+	// ClientRuns are the agents that clients run in clouds with an Issuer: their certificates
+	// have to be renewed as those of others.
+	ClientRuns []node.Spec
 	// Issuer is the service whose nodes sign certificates of others; "" for none.
 	Issuer string
 	// Rules are what settings of services demand of those of others.

@@ -60,6 +60,9 @@ func Words(v Vocabulary) []Word {
 		if a.Service != "" {
 			w.Keys = append(w.Keys, toDoc(a.Service))
 		}
+		if a.Attack == nil {
+			w.Keys = append(w.Keys, cloudDoc)
+		}
 		out = append(out, w)
 	}
 	for _, verb := range verbs {

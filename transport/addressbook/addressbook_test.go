@@ -88,7 +88,7 @@ func TestOnlyTheMemberAnnouncesItself(t *testing.T) {
 		require.Error(t, err, name)
 		_, err = forged.Open()
 		require.Error(t, err, "%s, once more", name)
-		_, _, err = New(9).Learn(forged)
+		_, _, err = New("", 9).Learn(forged)
 		require.Error(t, err, name)
 	}
 }
@@ -97,7 +97,7 @@ func TestOnlyTheMemberAnnouncesItself(t *testing.T) {
 // that has changed, and is in order and within its bound.
 func TestTheNewestWins(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		book := New(3)
+		book := New("", 3)
 		newest := map[transport.Peer]Announcement{}
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			i := rapid.IntRange(0, 4).Draw(t, "member")

@@ -26,6 +26,8 @@ const (
 	IncarnationMax = 1 << 62
 	// bodyLenMax bounds the encoding, in bytes.
 	bodyLenMax = 16 << 10
+	// cloudLenMax bounds the name of a cloud, in bytes: it is that of a domain.
+	cloudLenMax = 253
 )
 
 // purpose is signed with the body, so that no other statement passes for an announcement.
@@ -36,6 +38,8 @@ var (
 	ErrMalformed = errors.New("addressbook: malformed")
 	// ErrSignature says that an announcement is not signed by whom it is about.
 	ErrSignature = errors.New("addressbook: the signature is wrong")
+	// ErrOtherCloud says that an announcement is that of a member of another cloud.
+	ErrOtherCloud = errors.New("addressbook: of another cloud")
 )
 
 // Announcement is what a member says of itself.
@@ -51,6 +55,9 @@ type Announcement struct {
 	Addresses []string `cbor:"6,keyasint"`
 	// Left: it has left the cloud for ever, unless it announces itself anew.
 	Left bool `cbor:"7,keyasint,omitempty"`
+	// Cloud is the name of the cloud of which it is a member: announcements are for anybody to hear, and
+	// whoever is in two clouds could tell them in the other.
+	Cloud string `cbor:"8,keyasint,omitempty"`
 }
 
 // Stamp orders the announcements of one member.
@@ -123,6 +130,8 @@ func (a *Announcement) check() error {
 		return fmt.Errorf("%w: of nobody", ErrMalformed)
 	case tooLong(a.Name):
 		return fmt.Errorf("%w: a name has 1 to %d bytes", ErrMalformed, NameLenMax)
+	case len(a.Cloud) > cloudLenMax:
+		return fmt.Errorf("%w: the name of a cloud has at most %d bytes", ErrMalformed, cloudLenMax)
 	case a.Incarnation == 0 || a.Incarnation > IncarnationMax || a.Counter > IncarnationMax:
 		return fmt.Errorf("%w: incarnations are 1 to 2^62, and counters no more", ErrMalformed)
 	case len(a.Services) > ServicesMax || slices.ContainsFunc(a.Services, tooLong):

@@ -19,16 +19,19 @@ type Entry struct {
 // Book keeps the newest announcement of each of at most LenMax members, also of those that have left, for
 // as long as its owner does not forget them. It is not safe for concurrent use.
 type Book struct {
+	cloud  string
 	lenMax int
 	byPeer map[transport.Peer]*Entry
 	sorted []*Entry // in canonical order
 }
 
-// New returns an empty book.
-func New(lenMax int) *Book { return &Book{lenMax: lenMax, byPeer: map[transport.Peer]*Entry{}} }
+// New returns an empty book of the members of a cloud.
+func New(cloud string, lenMax int) *Book {
+	return &Book{cloud: cloud, lenMax: lenMax, byPeer: map[transport.Peer]*Entry{}}
+}
 
 // Learn takes an announcement from anybody. news: it is newer than what the book had. Errors are of the
-// announcement, or ErrFull.
+// announcement, ErrOtherCloud, or ErrFull.
 func (b *Book) Learn(s Signed) (e *Entry, news bool, err error) {
 	a, err := s.Open()
 	if err != nil {
@@ -36,6 +39,8 @@ func (b *Book) Learn(s Signed) (e *Entry, news bool, err error) {
 	}
 	known := b.byPeer[a.Peer]
 	switch {
+	case a.Cloud != b.cloud:
+		return nil, false, ErrOtherCloud
 	case known != nil && a.Stamp().Compare(known.Stamp()) <= 0:
 		return known, false, nil
 	case known != nil:

@@ -54,6 +54,7 @@ var kinds = map[string]struct {
 	"renew":        {"renew others' leases, and claim in their names", renew},
 	"ghosts":       {"offer jobs to monkeys that do not exist", ghosts},
 	"delete":       {"join the replicated stores and delete all that is in them", deleteAll},
+	"hearsay":      {"as a seer, name the members of other clouds to whoever asks", hearsay},
 	"claim-copies": {"claim copies of all items, confirm them when asked, and have none", claimCopies},
 }
 

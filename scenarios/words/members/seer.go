@@ -53,6 +53,11 @@ func Checks() []scenario.Check {
 			New:  func() check.Checker { return newMembersAreKnown() },
 		},
 		{
+			Name: "clouds-never-mix",
+			Doc:  "no node and no seer ever takes a node of another cloud, or of none, for a member of its own",
+			New:  func() check.Checker { return &neverMix{} },
+		},
+		{
 			Name: "seers-agree",
 			Doc:  "after healing, all seers name exactly the nodes that are up",
 			New:  func() check.Checker { return &seersAgree{} },
