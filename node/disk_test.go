@@ -6,8 +6,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/storage/localkv"
 	"github.com/taucloud/tau/storage/memdisk"
 )
+
+// TestADiskIsOfOneCloud: whose first member it was.
+func TestADiskIsOfOneCloud(t *testing.T) {
+	local, err := localkv.Open(nil, memdisk.New(), storage.K("local", MembershipService))
+	require.NoError(t, err)
+	require.NoError(t, bindDisk(local, "north"))
+	require.NoError(t, bindDisk(local, "north"))
+	require.ErrorIs(t, bindDisk(local, "south"), ErrOtherCloud)
+	require.ErrorContains(t, bindDisk(local, "south"), `of "north", and this node is to be of "south"`)
+}
 
 // TestAFailedSyncIsTheLastOne: whatever the disk says afterwards.
 func TestAFailedSyncIsTheLastOne(t *testing.T) {
