@@ -47,8 +47,14 @@ type registeredAt struct {
 	member  *registered
 }
 
-func newRegister(cloud string, departAfter time.Duration, lenMax int) *register {
-	return &register{departAfter: departAfter, book: addressbook.New(cloud, lenMax), members: map[transport.Peer]*registered{}, byService: map[string][]*registered{}, unsaved: map[transport.Peer]bool{}}
+func newRegister(departAfter time.Duration, lenMax int) *register {
+	return &register{departAfter: departAfter, book: addressbook.New("", lenMax), members: map[transport.Peer]*registered{}, byService: map[string][]*registered{}, unsaved: map[transport.Peer]bool{}}
+}
+
+// of makes an empty register that of a cloud: members of others are not taken.
+func (r *register) of(cloud string, lenMax int) *register {
+	r.book = addressbook.New(cloud, lenMax)
+	return r
 }
 
 // learn takes an announcement. direct: from the member itself, now.

@@ -25,7 +25,7 @@ func said(i int, incarnation, counter uint64, left bool, services ...string) add
 }
 
 func learned(t require.TestingT, s addressbook.Signed, list ...addressbook.Signed) *register {
-	r := newRegister("", time.Minute, 10)
+	r := newRegister(time.Minute, 10)
 	for _, one := range append(list, s) {
 		require.NoError(t, r.learn(one, false))
 	}
@@ -117,7 +117,7 @@ func TestWhoMustAnnounceItself(t *testing.T) {
 func TestFollowersOfARegister(t *testing.T) {
 	services := []string{"a", "b", "c"}
 	rapid.Check(t, func(t *rapid.T) {
-		r := newRegister("", 10*time.Second, 4)
+		r := newRegister(10*time.Second, 4)
 		asked := rapid.SampledFrom([][]string{{"a"}, {"a", "c"}, {"b"}}).Draw(t, "asked")
 		known := map[transport.Peer]addressbook.Announcement{}
 		var cursor seerapi.Cursor
@@ -168,7 +168,7 @@ func requireListed(t *rapid.T, r *register) {
 
 // What is left out of the revised concerns nobody who asks for the services.
 func TestRevisedLeavesOutWhoIsNotConcerned(t *testing.T) {
-	r := newRegister("", time.Minute, 100)
+	r := newRegister(time.Minute, 100)
 	for i := range 20 {
 		require.NoError(t, r.learn(said(i, 1, 0, false, "many"), false))
 	}
@@ -182,7 +182,7 @@ func TestRevisedLeavesOutWhoIsNotConcerned(t *testing.T) {
 
 // However many services a member has offered one after the other, it is listed for so many of them.
 func TestServicesOfThePastAreBounded(t *testing.T) {
-	r := newRegister("", time.Minute, 10)
+	r := newRegister(time.Minute, 10)
 	for i := range uint64(300) {
 		require.NoError(t, r.learn(said(1, i+1, 0, false, fmt.Sprint("service ", i)), false))
 	}
@@ -211,7 +211,7 @@ func compare(t *rapid.T, r *register, asked []string, known map[transport.Peer]a
 
 // Pages are bounded by bytes and members, and together are the whole.
 func TestPagesOfARegister(t *testing.T) {
-	r := newRegister("", time.Minute, 4000)
+	r := newRegister(time.Minute, 4000)
 	for i := range 1500 {
 		require.NoError(t, r.learn(said(i, 1, 0, false, "a"), false))
 	}

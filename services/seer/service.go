@@ -57,7 +57,7 @@ func newService(env node.Env, settings Settings) *Service {
 		table:    newTable(settings.GoneAfter, settings.MembersMax),
 		pulling:  map[transport.Peer]bool{},
 
-		register: newRegister(env.Cloud(), settings.DepartAfter, settings.MembersMax),
+		register: newRegister(settings.DepartAfter, settings.MembersMax).of(env.Cloud(), settings.MembersMax),
 		heardAll: map[transport.Peer]bool{}, heardUpTo: map[transport.Peer]seerapi.Cursor{},
 	}
 	if env.Authority != nil {
