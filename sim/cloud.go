@@ -127,6 +127,14 @@ func (w *World) Says(name string) (said addressbook.Signed, up bool) {
 	return said, true
 }
 
+// AddressesOf are where a node is, as the people know who run it.
+func (w *World) AddressesOf(p transport.Peer) []string {
+	if n := w.byPeer[p]; n != nil {
+		return []string{n.address()}
+	}
+	return nil
+}
+
 // Joined says that a node has come into its cloud, for what it may do there.
 func (w *World) Joined(name string, services []string) {
 	n := w.node(name)

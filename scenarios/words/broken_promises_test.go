@@ -120,6 +120,60 @@ func TestBrokenPromisesAboutMembers(t *testing.T) {
 	})
 }
 
+// fakeAgent is the agent of a node that shows a certificate.
+type fakeAgent struct {
+	fake
+	until  int64
+	turned int
+}
+
+func (f fakeAgent) Until() int64 { return f.until }
+func (f fakeAgent) Turned() int  { return f.turned }
+
+func TestBrokenPromisesAboutCertificates(t *testing.T) {
+	showing := func(until int64, turned int, settles bool) func() *fakeWorld {
+		return func() *fakeWorld {
+			return &fakeWorld{settles: settles, nodes: []check.NodeView{
+				runs("core-1", map[string]node.Service{"auth": fake{}, node.MembershipService: fakeAgent{until: 9, turned: 1}}),
+				runs("core-2", map[string]node.Service{node.MembershipService: fakeAgent{until: until, turned: turned}}),
+			}}
+		}
+	}
+	bare := showing(9, 1, false)
+	made := "1 core-1 auth invited invitation=i uses=1\n2 client client invitation-made invitation=i name=w uses=1 expires=60000000000\n"
+	comes := func(at int, who, auth string) string {
+		return fmt.Sprintf("%d %s auth admitted subject=%s name=%s invitation=i\n", at, auth, who, who)
+	}
+	replaced := "1 client client key-replaced copies=2\n"
+	judge(t, []broken{
+		{"invitations-are-kept", "", bare, made + comes(3, "a", "core-1") + comes(4, "a", "core-1")},
+		{"invitations-are-kept", "is number 2 by an invitation for 1", bare, made + comes(3, "a", "core-1") + comes(4, "b", "core-1")},
+		{"invitations-are-kept", "that ended at 1m2s", bare, made + comes(64, "a", "core-1")},
+		{"invitations-are-kept", "by an invitation of core-1", bare, made + comes(3, "a", "core-2")},
+		{"invitations-are-kept", "nobody was given", bare, comes(3, "a", "core-1")},
+		{"certificates-are-renewed", "", showing(9, 1, true), replaced + quiet(60)},
+		{"certificates-are-renewed", "and has reached an auth for", showing(0, 1, false), quiet(60)},
+		{"certificates-are-renewed", "core-2 shows a certificate that does not count", showing(0, 1, true), replaced + quiet(2)},
+		{"certificates-are-renewed", "core-2 knows of 0 replacements of the cloud key, of 1", showing(9, 0, true), replaced + quiet(2)},
+	})
+	for _, b := range []struct {
+		check string
+		want  string
+		at    time.Duration
+	}{{"expired-are-out", "", 10 * time.Minute}, {"expired-are-out", "whose certificate has ended at 10m0s", 16 * time.Minute}} {
+		c, at, want := checkerCalled(t, b.check), b.at, b.want
+		until := time.Date(2026, 1, 1, 0, 10, 0, 0, time.UTC).Unix()
+		require.NoError(t, c.(check.OnFact).Fact(check.Fact{Node: "core-2", Name: "certificate-shown", Fields: []node.Field{node.F("until", until)}}))
+		err := c.(check.OnDelivery).Delivered(check.Delivery{At: at, To: "core-1", From: check.Standing{Node: "core-2"}, Name: "patrick/event"})
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, want)
+		require.NoError(t, c.(check.OnDelivery).Delivered(check.Delivery{At: at, To: "core-1", From: check.Standing{Node: "core-2"}, Name: "auth/renew"}))
+	}
+}
+
 // branch makes versions of one branch, newest first.
 func branch(jobs ...string) (list []tnsapi.Version) {
 	for i, job := range jobs {

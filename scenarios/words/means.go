@@ -37,6 +37,9 @@ var means = map[string]string{
 	"items-are-told":                "what hoarders tell users of items and of themselves is true",
 	"rules-are-kept":                "no handler gets anything from who may not call it",
 	"revoked-are-out":               "who was revoked is known to be so within 5 s, and served by nobody",
+	"invitations-are-kept":          "by an invitation come no more nodes than it is for, and none when it has ended",
+	"expired-are-out":               "who shows a certificate that has ended is served by nobody",
+	"certificates-are-renewed":      "a node that reaches an auth shows a certificate that counts",
 	"nothing-uninvited":             "nothing is published, finished or accepted that no user asked for",
 }
 

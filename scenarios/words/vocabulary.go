@@ -48,7 +48,7 @@ func Vocabulary() scenario.Vocabulary {
 		Places:       slices.Concat(jobs.Places(), items.Places()),
 		Auditors:     audit.Auditors(),
 		Series:       slices.Concat(jobs.Series(), versions.Series(), items.Series(), members.Series()),
-		Figures:      slices.Concat(jobs.Figures(), items.Figures(), members.Figures(), replicas.Figures(), attack.Figures()),
+		Figures:      slices.Concat(jobs.Figures(), items.Figures(), members.Figures(), replicas.Figures(), attack.Figures(), trust.Figures()),
 		Measures:     replicas.Measures(),
 		Beliefs:      beliefs.Of,
 		Checks: inOneLine(slices.Concat(

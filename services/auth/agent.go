@@ -69,6 +69,7 @@ func (a *agent) Start(ctx context.Context) error {
 	a.asker = ask.New(a.env.Wire, ask.Policy{Service: authapi.Service, InTurn: true, AvoidFor: 10 * time.Second})
 	a.told = map[transport.Peer][]byte{}
 	a.share = a.env.Rand.Float64() / 2
+	a.env.Observe("certificate-shown", node.F("until", a.env.Authority.OwnUntil()))
 	a.env.Loop.Go("membership", a.run)
 	return nil
 }

@@ -81,7 +81,8 @@ func (r *runner) custody(name string) *scenario.Custody {
 	c := r.world.Custody(name)
 	return &scenario.Custody{
 		Key: c.Key, Successor: c.Successor, First: c.First, Issuers: c.Issuers, Replaced: c.Turned,
-		HandOver: func(invitation string, t membership.Ticket) { r.handOver(name, invitation, t) },
+		Addresses: r.world.AddressesOf,
+		HandOver:  func(invitation string, t membership.Ticket) { r.handOver(name, invitation, t) },
 	}
 }
 

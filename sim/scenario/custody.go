@@ -18,6 +18,8 @@ type Custody struct {
 	Issuers []membership.Certificate
 	// Replaced says that Successor is the cloud key.
 	Replaced func()
+	// Addresses are where a node is.
+	Addresses func(transport.Peer) []string
 	// HandOver gives the nodes that are to join by an invitation of that name a ticket.
 	HandOver func(invitation string, t membership.Ticket)
 }

@@ -65,7 +65,7 @@ type checks interface {
 }
 
 func (b *builder) verbParams(v *verb, word entry) any {
-	before := b.failures
+	before, kept := b.failures, len(b.errors) // what is said twice is kept once
 	params := v.params()
 	keys := keysOf(reflect.TypeOf(params).Elem())
 	at := normal(v, word, keys, append(b.stateKeys(), selectorKeys...))
@@ -77,7 +77,7 @@ func (b *builder) verbParams(v *verb, word entry) any {
 	if c, ok := params.(checks); ok && b.failures == before {
 		c.check(b.decoder, at, b.scenario.roster)
 	}
-	for _, e := range b.errors[before:] {
+	for _, e := range b.errors[kept:] {
 		if e.Hint == "" {
 			e.Hint = "for example " + v.example
 		}

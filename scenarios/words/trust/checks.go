@@ -24,6 +24,14 @@ const (
 	spreadWithin = 30 * time.Second
 )
 
+// Figures describe those of this package's checks.
+func Figures() []scenario.Figure {
+	return []scenario.Figure{
+		{Name: "nodes.joined", Unit: "nodes", Doc: "nodes that have come by an invitation"},
+		{Name: "nodes.turned-away", Unit: "nodes", Doc: "starts of nodes that an auth would not admit by their invitation"},
+	}
+}
+
 // Constant are the checks that are expected in every scenario.
 func Constant() []string { return []string{revokedName} }
 
@@ -34,6 +42,21 @@ func Checks() []scenario.Check {
 		Doc:  "a revocation is on as many auths' disks as its acknowledgement says; a node that was up for 5 s since a revocation was acknowledged, and reached an auth that knew of it, knows of it, and no handler of it gets anything that is for members from whom it is about; an auth knows within 30 s of reaching another one that does; expected in every scenario",
 		Of:   []string{authapi.Service},
 		New:  func() check.Checker { return newRevokedAreOut() },
+	}, {
+		Name: invitationsName,
+		Doc:  "by an invitation come no more nodes than it is for, and none when it has ended; each is made by one auth, which alone honours it",
+		Of:   []string{authapi.Service},
+		New:  func() check.Checker { return newInvitationsAreKept() },
+	}, {
+		Name: expiredName,
+		Doc:  "no handler gets anything that is for members from a node whose certificate has ended, as it was last renewed, by more than 5 m, which clocks may differ, and 32 s, in which all look for ends",
+		Of:   []string{authapi.Service},
+		New:  func() check.Checker { return newExpiredAreOut() },
+	}, {
+		Name: renewedName,
+		Doc:  "a node that has been up, and reached an auth, for 40 s shows a certificate that counts; after healing each does, and knows each replacement of the cloud key",
+		Of:   []string{authapi.Service},
+		New:  func() check.Checker { return newRenewed() },
 	}}
 }
 

@@ -21,7 +21,7 @@ type revokeParams struct {
 
 // Actions are what is asked of auth.
 func Actions() []scenario.Action {
-	return []scenario.Action{{
+	return []scenario.Action{inviteAction(), rotateAction(), {
 		Name: "revoke", Service: authapi.Service, Example: "revoke: {node: monkey-1}",
 		Doc:    "those who run the cloud take a member's certificates back",
 		Params: func() any { return &revokeParams{Node: "monkey-1", RetryFor: time.Minute} },
