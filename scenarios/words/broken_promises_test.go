@@ -306,6 +306,7 @@ func TestEveryCheckIsShownToFail(t *testing.T) {
 		text = append(text, raw...)
 	}
 	for _, c := range Vocabulary().Checks {
-		require.Contains(t, string(text), `{"`+c.Name+`", `, "no table has a world in which %s fails", c.Name)
+		shown := strings.Contains(string(text), `{"`+c.Name+`", `) || strings.Contains(string(text), `checkerCalled(t, "`+c.Name+`")`)
+		require.True(t, shown, "no table has a world in which %s fails", c.Name)
 	}
 }
