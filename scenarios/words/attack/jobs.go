@@ -3,11 +3,14 @@ package attack
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/transport"
 )
 
 // found are the jobs of the branch that some patrick tells the attacker of, and one that does not
@@ -117,8 +120,18 @@ func renew(ctx context.Context, a *one) error {
 	return nil
 }
 
-// ghosts fills monkeys' slots with races for jobs that there are not.
+// stallFor is how long a bad patrick keeps a monkey waiting that claims a ghost.
+const stallFor = time.Minute
+
+// ghosts fills monkeys' slots with races for jobs that there are not. A bad patrick is asked for them, and says nothing.
 func ghosts(_ context.Context, a *one) error {
+	if a.Pretends(patrickapi.Service) && a.n == 0 {
+		env := a.Env(patrickapi.Service)
+		patrickapi.Claim.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ patrickapi.ClaimRequest) (resp patrickapi.Grant, err error) {
+			env.Observe("claim-stalled")
+			return resp, clock.Sleep(ctx, env.Loop, stallFor)
+		})
+	}
 	for i := range a.Count {
 		j := a.ghost(a.n*a.Count + i)
 		offer := patrickapi.Announcement{Jobs: []patrickapi.Offer{{Job: j.ID, Attempt: 1, Round: 9}}}
