@@ -63,7 +63,10 @@ func (w *World) Leave(name string) bool {
 
 // Unlist takes a node out of the directory of those that are told of all, as users are: they hear that it was excluded. The
 // node goes on.
-func (w *World) Unlist(name string) { w.dir.Remove(w.node(name).identity.Peer()) }
+func (w *World) Unlist(name string) {
+	n := w.node(name)
+	n.cloud.dir.Remove(n.identity.Peer())
+}
 
 // Effects implements fault.Target.
 func (w *World) Effects(name string) fault.Effects { return w.node(name).effects }
