@@ -142,3 +142,25 @@ func TestPaceOfOneThatWasNotHeard(t *testing.T) {
 	p.answered(seconds(10), seconds(1), seconds(1))
 	require.Equal(t, pace{}, p, "the message itself comes next")
 }
+
+// A look-up ends where there are more members than anybody keeps.
+func TestALookupIsBounded(t *testing.T) {
+	nodetest.Run(t, func(c *nodetest.Cloud) {
+		n := 0
+		c.Add("s", node.Configured{Spec: nodetest.Part(seerapi.Service, func(env node.Env) {
+			seerapi.Lookup.Serve(env.Wire, func(context.Context, transport.Peer, seerapi.LookupRequest) (resp seerapi.LookupResponse, err error) {
+				for range seerapi.PageLenMax {
+					n++
+					resp.Members = append(resp.Members, seerapi.Member{Peer: transport.Peer{byte(n >> 16), byte(n >> 8), byte(n)}})
+				}
+				resp.More = n < 1<<17
+				return resp, nil
+			})
+		})}).Start()
+		caller := c.Caller("caller")
+		var err error
+		caller.Do(func(ctx context.Context) { _, err = seerapi.NewClient(caller.Env.Wire).Lookup(ctx, "") })
+		require.ErrorContains(t, err, "more members than anybody keeps")
+		require.Equal(t, 65*seerapi.PageLenMax, n)
+	})
+}
