@@ -125,7 +125,7 @@ func (s *standIn) says(incarnation uint64, services ...string) addressbook.Signe
 }
 
 func saysOf(m *nodetest.Machine, incarnation uint64, services ...string) addressbook.Signed {
-	signed, err := addressbook.Sign(m.Identity, addressbook.Announcement{Name: m.Name, Incarnation: incarnation, Services: services, Addresses: []string{m.Address()}})
+	signed, err := addressbook.Sign(m.Identity, addressbook.Announcement{Name: m.Name, Cloud: nodetest.CloudName, Incarnation: incarnation, Services: services, Addresses: []string{m.Address()}})
 	if err != nil {
 		panic(err)
 	}
@@ -134,7 +134,7 @@ func saysOf(m *nodetest.Machine, incarnation uint64, services ...string) address
 
 // other is an announcement of a node that is not there.
 func other(name string, services ...string) addressbook.Signed {
-	signed, err := addressbook.Sign(transport.NewIdentity([]byte(name)), addressbook.Announcement{Name: name, Incarnation: 1, Services: services})
+	signed, err := addressbook.Sign(transport.NewIdentity([]byte(name)), addressbook.Announcement{Name: name, Cloud: nodetest.CloudName, Incarnation: 1, Services: services})
 	if err != nil {
 		panic(err)
 	}

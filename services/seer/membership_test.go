@@ -31,7 +31,7 @@ func TestWhatMembersSayOfThemselves(t *testing.T) {
 		work.Stop()
 		work.Start()
 		say := func(incarnation, counter uint64, left bool, services ...string) addressbook.Signed {
-			signed, err := addressbook.Sign(work.Identity, addressbook.Announcement{Name: "work", Incarnation: incarnation, Counter: counter, Services: services, Left: left})
+			signed, err := addressbook.Sign(work.Identity, addressbook.Announcement{Name: "work", Cloud: nodetest.CloudName, Incarnation: incarnation, Counter: counter, Services: services, Left: left})
 			require.NoError(t, err)
 			return signed
 		}
