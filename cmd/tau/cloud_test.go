@@ -127,7 +127,7 @@ func TestACloudOfThree(t *testing.T) {
 		o.must(ticket, "config", "generate", "--invite", "-", "--p2p-port", "0", "-s", shape, "--name", shape)
 		running[shape] = o.start(shape)
 	}
-	o.ready("one", 2)
+	o.within(time.Minute, "patrick says that there are no jobs", func() bool { return o.ready("one", 2).Jobs != nil })
 	require.ElementsMatch(t, []string{"auth", "seer", "tns", "hoarder", "patrick"}, o.ready("two", 2).Services)
 	o.ready("three", 2)
 	o.within(time.Minute, "one knows the others", func() bool {

@@ -187,9 +187,13 @@ func (g *generateFlags) addresses(s *shape.Shape) error {
 		}
 		ip = ip.Unmap()
 		s.Announce = append(s.Announce, at(ip)...)
-		if ip.Is6() {
+		switch {
+		case ip.IsLoopback() && !listen[ip.Is6()].IsValid():
+			listen[ip.Is6()] = ip // nobody else reaches it there
+		case ip.IsLoopback():
+		case ip.Is6():
 			listen[true] = netip.IPv6Unspecified()
-		} else {
+		default:
 			listen[false] = netip.IPv4Unspecified()
 		}
 	}

@@ -18,10 +18,10 @@ type Status struct {
 	Incarnation uint64    `json:"incarnation"`
 	Up          string    `json:"up"`
 	Until       time.Time `json:"certificate-until"`
-	// Peers counts the other members that the node knows, Jobs those that are listed at most.
+	// Peers counts the other members that the node knows.
 	Peers int `json:"peers"`
-	// Jobs counts the newest jobs of the cloud by their state; absent if no patrick has answered.
-	Jobs     map[string]int `json:"jobs,omitempty"`
+	// Jobs counts the newest jobs of the cloud by their state; null if no patrick has answered.
+	Jobs     map[string]int `json:"jobs"`
 	Warnings []Warning      `json:"warnings"`
 }
 
