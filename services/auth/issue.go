@@ -63,9 +63,16 @@ func (s *Service) certify(ctx context.Context, op string, subject transport.Peer
 }
 
 // renew signs anew what a member has. One that has ended is renewed for some time yet: a node may
-// have been away.
+// have been away. What a replaced cloud key has signed is not, from when that key counts no more.
 func (s *Service) renew(ctx context.Context, from transport.Peer, req authapi.RenewRequest) (resp authapi.CertificateResponse, err error) {
 	op := authapi.Renew.Name
+	if s.env.Authority.Replaced(req.Shown) {
+		// Whoever has stolen a key that was replaced dates back what it signs. What an auth of today has
+		// signed it has signed itself, whoever vouched for it then.
+		if req.Shown.Issuer = s.issuerOfToday(req.Shown.Certificate.By); req.Shown.Issuer == nil {
+			return resp, transport.New(transport.Conflict, op, "the key that vouched for it was replaced, and counts no more: come by an invitation")
+		}
+	}
 	end, err := s.env.Authority.EndOf(req.Shown)
 	if err != nil {
 		return resp, transport.New(transport.Invalid, op, err.Error())
@@ -90,6 +97,16 @@ func (s *Service) renew(ctx context.Context, from transport.Peer, req authapi.Re
 	}
 	s.env.Observe("renewed", node.F("subject", from), node.F("name", m.Name))
 	return resp, nil
+}
+
+// issuerOfToday is what says that a peer is an issuer, by the cloud key that counts now; nil: nothing.
+func (s *Service) issuerOfToday(p transport.Peer) *membership.Signed {
+	var signed membership.Signed
+	raw, err := s.store.Get(issuerKey(p))
+	if err != nil || transport.Decode(raw, &signed) != nil || s.env.Authority.Replaced(membership.Presented{Certificate: signed}) {
+		return nil
+	}
+	return &signed
 }
 
 // admit certifies who comes by an invitation.

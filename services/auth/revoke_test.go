@@ -200,6 +200,39 @@ func issuing(c *membership.Certificate) {
 	c.NotBefore++
 }
 
+// When a replaced cloud key counts no more, a thief of it dates back what it signs. Only what an auth of
+// today has signed itself is renewed then.
+func TestWhatAReplacedKeyHasSignedIsNotRenewed(t *testing.T) {
+	atDesk(t, func(d *desk) {
+		var old, own membership.Presented
+		old.Certificate = d.issue(deskCloud, guest, nil)
+		d.turn(func(ctx context.Context, s *Service) {
+			p, err := s.certify(ctx, "test", guest, "n", []string{"part"})
+			require.NoError(t, err)
+			own = p
+			_, err = s.rotate(ctx, guest, d.rotation(d.issue(deskLater, d.auth.Peer(), issuing)))
+			require.NoError(t, err)
+		})
+		thief := transport.NewIdentity([]byte("thief"))
+		issuer := d.issue(deskCloud, thief.Peer(), issuing)
+		forged := membership.Presented{Certificate: d.issue(thief, guest, nil), Issuer: &issuer}
+		renew := func(p membership.Presented) (kind transport.Kind) {
+			d.turn(func(ctx context.Context, s *Service) {
+				_, err := s.renew(ctx, guest, authapi.RenewRequest{Shown: p})
+				kind = kindOf(err)
+			})
+			return kind
+		}
+		for _, p := range []membership.Presented{old, own, forged} {
+			require.Zero(t, renew(p), "the replaced key still counts")
+		}
+		time.Sleep(time.Hour + membership.SkewMax + 2*time.Second)
+		require.Equal(t, transport.Conflict, renew(old))
+		require.Equal(t, transport.Conflict, renew(forged))
+		require.Zero(t, renew(own), "who was away for as long")
+	})
+}
+
 func TestWhatIsRotated(t *testing.T) {
 	for name, c := range map[string]struct {
 		request func(d *desk) authapi.RotateRequest

@@ -212,6 +212,13 @@ func (a *Authority) EndOf(p membership.Presented) (int64, error) {
 	return a.trust.EndOf(p)
 }
 
+// Replaced reports whether the cloud key on which what is presented rests has been replaced, and counts no more.
+func (a *Authority) Replaced(p membership.Presented) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.trust.Replaced(p, a.loop.Now())
+}
+
 // CheckAdmission is membership.CheckAdmission at this node. used is who has come by the
 // invitation.
 func (a *Authority) CheckAdmission(request membership.Signed, peer transport.Peer, used func(id uint64) []transport.Peer) (membership.Admission, membership.Invitation, error) {

@@ -96,6 +96,17 @@ func (t *Trust) EndOf(p Presented) (end int64, err error) {
 	return end, nil
 }
 
+// Replaced reports whether the cloud key on which what is presented rests was replaced so long
+// ago that nothing counts any more that it has signed, by whichever date.
+func (t *Trust) Replaced(p Presented, now time.Time) bool {
+	by := p.Certificate.By
+	if p.Issuer != nil {
+		by = p.Issuer.By
+	}
+	_, err := t.signs(by, 0, now)
+	return errors.Is(err, ErrExpired)
+}
+
 // issuer checks the certificate of who has signed c, and says until when it counts.
 func (t *Trust) issuer(presented Signed, by transport.Peer, c Certificate, revoked *Revocations, now time.Time) (end int64, err error) {
 	i, err := openCertificate(presented)
