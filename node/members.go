@@ -8,6 +8,7 @@ import (
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/addressbook"
+	"github.com/taucloud/tau/transport/membership"
 )
 
 const (
@@ -59,7 +60,7 @@ type wantedService struct {
 
 func newMembers(cfg Config, incarnation uint64) *Members {
 	m := &Members{
-		identity: cfg.Identity, contacts: cfg.Contacts, book: addressbook.New(cfg.World.cloud(), bookLenMax),
+		identity: cfg.Identity, contacts: contactsOf(cfg), book: addressbook.New(cfg.World.cloud(), bookLenMax),
 		wanted: map[string]*wantedService{}, unsaved: map[storage.Key][]byte{},
 	}
 	m.host, _ = cfg.World.Host.(transport.Addressed)
@@ -72,12 +73,26 @@ func newMembers(cfg Config, incarnation uint64) *Members {
 	slices.Sort(m.own.Services)
 	if m.host != nil {
 		m.own.Addresses = addressesOf(m.host)
-		for _, c := range cfg.Contacts {
+		for _, c := range m.contacts {
 			m.host.SetAddresses(c.Peer, c.Addresses)
 		}
 	}
 	m.announce()
 	return m
+}
+
+// contactsOf are those of the configuration, and the auth whose invitation the node has: when all others are
+// gone, that one knows the way.
+func contactsOf(cfg Config) []Contact {
+	m := cfg.World.Membership
+	if m == nil || m.Ticket == nil {
+		return cfg.Contacts
+	}
+	i, err := membership.OpenInvitation(m.Ticket.Invitation)
+	if err != nil || slices.ContainsFunc(cfg.Contacts, func(c Contact) bool { return c.Peer == i.AdmittedBy }) {
+		return cfg.Contacts
+	}
+	return append(slices.Clone(cfg.Contacts), Contact{Peer: i.AdmittedBy, Addresses: m.Ticket.Addresses})
 }
 
 // addressesOf are a host's addresses, as many as may be announced.

@@ -106,6 +106,29 @@ func TestBrokenRevocations(t *testing.T) {
 	require.NoError(t, checker.(check.OnPoll).Poll(&fakeWorld{now: at(43), nodes: nodes}))
 }
 
+// Who knew of a revocation still does when it has started anew, unless it has lost its disk, or had just learned it.
+func TestRevocationsAreNotForgotten(t *testing.T) {
+	at := func(s int) time.Duration { return time.Duration(s) * time.Second }
+	for _, c := range []struct {
+		crashedAt, lookedAt int
+		lost                string
+		forgets             bool
+	}{{20, 24, "false", true}, {20, 24, "true", false}, {13, 17, "false", false}, {20, 21, "false", false}} {
+		checker := checkerCalled(t, "revoked-are-out")
+		hear := func(f check.Fact) { require.NoError(t, checker.(check.OnFact).Fact(f)) }
+		hear(check.Fact{At: at(10), Node: "client", Name: "member-revoked", Fields: []node.Field{node.F("node", "judas"), node.F("peer", peerCalled("judas"))}})
+		far := check.NodeView{Name: "far", Up: true, Services: []string{"membership"}, Service: func(string) node.Service { return knowing(true) }}
+		for now := 11; now < c.crashedAt; now++ {
+			require.NoError(t, checker.(check.OnPoll).Poll(&fakeWorld{now: at(now), nodes: []check.NodeView{far}}))
+		}
+		hear(check.Fact{At: at(c.crashedAt), Node: "far", Service: "node", Name: "crashed", Fields: []node.Field{node.F("disk-lost", c.lost)}})
+		far.Since = at(c.crashedAt + 1)
+		far.Service = func(string) node.Service { return knowing(false) }
+		err := checker.(check.OnPoll).Poll(&fakeWorld{now: at(c.lookedAt), nodes: []check.NodeView{far}})
+		require.Equal(t, c.forgets, err != nil, "%+v: %v", c, err)
+	}
+}
+
 func TestBrokenInvitations(t *testing.T) {
 	j1, j2 := jobCalled("b", 1, "e1"), jobCalled("b", 2, "e2")
 	pushed := fmt.Sprintf("1 client client push-sent job=%s\n2 core-1 patrick job-accepted job=%[1]s\n3 core-1 patrick job-granted job=%[1]s attempt=2 holder=monkey-1\n", j1)

@@ -66,7 +66,7 @@ func (a *agent) Start(ctx context.Context) error {
 		return err
 	}
 	a.client = authapi.NewClient(a.env.Wire)
-	a.asker = ask.New(a.env.Wire, ask.Policy{Service: authapi.Service, InTurn: true, AvoidFor: 10 * time.Second})
+	a.asker = ask.New(a.env.Wire, ask.Policy{Service: authapi.Service, InTurn: true, AvoidFor: 2 * time.Second})
 	a.told = map[transport.Peer][]byte{}
 	a.share = a.env.Rand.Float64() / 2
 	a.env.Observe("certificate-shown", node.F("until", a.env.Authority.OwnUntil()))

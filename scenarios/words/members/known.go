@@ -35,7 +35,9 @@ type membersAreKnown struct {
 	check.Tally
 	calmSince time.Duration // negative: it is not calm
 	// missing are those that left without a word: they are remembered for depart-after.
-	missing     map[transport.Peer]time.Duration
+	missing map[transport.Peer]time.Duration
+	// leaving are the peers of those that have left or are about to, by node.
+	leaving     map[string]transport.Peer
 	departAfter time.Duration
 	// newest is what a node, in one of its lives, believes of a peer.
 	newest map[belief]addressbook.Stamp
@@ -49,18 +51,21 @@ type belief struct {
 }
 
 func newMembersAreKnown() *membersAreKnown {
-	return &membersAreKnown{calmSince: -1, missing: map[transport.Peer]time.Duration{}, newest: map[belief]addressbook.Stamp{}}
+	return &membersAreKnown{calmSince: -1, missing: map[transport.Peer]time.Duration{}, leaving: map[string]transport.Peer{}, newest: map[belief]addressbook.Stamp{}}
 }
 
 func (*membersAreKnown) Name() string { return "members-are-known" }
 
 // Fact notes who leaves, and disturbances between two looks.
 func (c *membersAreKnown) Fact(f check.Fact) error {
+	if p, leaves := c.leaving[f.Node]; leaves && f.Name == "left" && f.Int("told") > 0 {
+		delete(c.missing, p) // a seer has heard of it
+	}
 	if f.Service != "node" {
 		return nil
 	}
-	if p, ok := f.Get("peer").(transport.Peer); ok && f.Name == "leaves" && f.Text("told") != "true" {
-		c.missing[p] = f.At
+	if p, ok := f.Get("peer").(transport.Peer); ok && f.Name == "leaves" {
+		c.leaving[f.Node], c.missing[p] = p, f.At
 	}
 	c.calmSince = -1 // somebody starts, ends, moves or leaves
 	return nil
@@ -138,6 +143,11 @@ func (c *membersAreKnown) remember(n check.NodeView, seer bool, book []addressbo
 // compare demands that everybody believes what is so.
 func (c *membersAreKnown) compare(v check.View, nodes []check.NodeView) error {
 	for _, n := range nodes {
+		if set, ok := n.Configured(seerapi.Service).(*seer.Settings); ok {
+			c.departAfter = max(c.departAfter, set.DepartAfter)
+		}
+	}
+	for _, n := range nodes {
 		d, ok := n.Service(seer.DiscoveryName).(directory)
 		if !ok || d.Book() == nil {
 			continue // it is told of all
@@ -152,9 +162,6 @@ func (c *membersAreKnown) compare(v check.View, nodes []check.NodeView) error {
 			}
 		}
 		if s, ok := n.Service(seerapi.Service).(register); ok {
-			if set, ok := n.Configured(seerapi.Service).(*seer.Settings); ok {
-				c.departAfter = max(c.departAfter, set.DepartAfter)
-			}
 			var peers []transport.Peer
 			for _, a := range s.Present() {
 				peers = append(peers, a.Peer)

@@ -39,7 +39,7 @@ func Constant() []string { return []string{revokedName} }
 func Checks() []scenario.Check {
 	return []scenario.Check{{
 		Name: revokedName,
-		Doc:  "a revocation is on as many auths' disks as its acknowledgement says; a node that was up for 5 s since a revocation was acknowledged, and reached an auth that knew of it, knows of it, and no handler of it gets anything that is for members from whom it is about; an auth knows within 30 s of reaching another one that does; expected in every scenario",
+		Doc:  "a revocation is on as many auths' disks as its acknowledgement says; a node that was up for 5 s since a revocation was acknowledged, and reached an auth that knew of it (for 12 s, if it had been cut off), knows of it, also when it has started anew with the same disk, and no handler of it gets anything that is for members from whom it is about; an auth knows within 30 s of reaching another one that does; expected in every scenario",
 		Of:   []string{authapi.Service},
 		New:  func() check.Checker { return newRevokedAreOut() },
 	}, {
@@ -70,12 +70,17 @@ type revokedAreOut struct {
 	alone map[[2]string]time.Duration
 	// knew is since when a node that runs has been seen to know, by the same.
 	knew map[[2]string]time.Duration
+	// cut is when a node was last cut off from all auths that know.
+	cut map[[2]string]time.Duration
+	// kept is since when a node has been seen to know, in this life or an earlier one with the same disk.
+	kept map[[2]string]time.Duration
 	// diskLost is when a disk was last lost; 0: never.
 	diskLost time.Duration
 }
 
 func newRevokedAreOut() *revokedAreOut {
-	return &revokedAreOut{revoked: map[string]time.Duration{}, peers: map[string]transport.Peer{}, alone: map[[2]string]time.Duration{}, knew: map[[2]string]time.Duration{}}
+	return &revokedAreOut{revoked: map[string]time.Duration{}, peers: map[string]transport.Peer{}, alone: map[[2]string]time.Duration{}, knew: map[[2]string]time.Duration{},
+		cut: map[[2]string]time.Duration{}, kept: map[[2]string]time.Duration{}}
 }
 
 func (*revokedAreOut) Name() string { return revokedName }
@@ -103,9 +108,24 @@ func (c *revokedAreOut) Fact(f check.Fact) error {
 		for of := range c.revoked {
 			c.alone[[2]string{f.Node, of}] = f.At
 			delete(c.knew, [2]string{f.Node, of})
+			c.mayForget(f, [2]string{f.Node, of})
+		}
+	case "disk-rotted":
+		for of := range c.revoked {
+			delete(c.kept, [2]string{f.Node, of})
 		}
 	}
 	return nil
+}
+
+// keptWithin is within what time what a node knows is on its disk, if that does what it is told.
+const keptWithin = 5 * time.Second
+
+// mayForget: with its disk a node loses what it knew, and in a power cut what it has just learned.
+func (c *revokedAreOut) mayForget(f check.Fact, pair [2]string) {
+	if f.Name == "crashed" && (f.Text("disk-lost") == "true" || f.At-c.kept[pair] < keptWithin) {
+		delete(c.kept, pair)
+	}
 }
 
 // Witness implements check.OnWitness: at the moment of an acknowledgement the revocation is on the disks of as
@@ -161,15 +181,31 @@ func (c *revokedAreOut) judge(v check.View, n check.NodeView, nodes []check.Node
 		return auth.Up && !auth.Paused && slices.Contains(auth.Services, authapi.Service) && knows(auth) && v.Connected(n.Name, auth.Name)
 	}
 	pair := [2]string{n.Name, of}
-	if !n.Up || n.Paused || !slices.ContainsFunc(nodes, tells) {
+	switch {
+	case !n.Up, n.Paused:
 		c.alone[pair] = v.Now()
+	case !slices.ContainsFunc(nodes, tells):
+		c.alone[pair], c.cut[pair] = v.Now(), v.Now()
 	}
-	if _, known := c.knew[pair]; !n.Up || !knows(n) {
+	_, known := c.knew[pair]
+	switch _, kept := c.kept[pair]; {
+	case n.DiskBad:
+		delete(c.kept, pair)
+	case n.Up && knows(n) && !kept:
+		c.kept[pair] = v.Now()
+	case n.Up && !knows(n) && kept && v.Now()-n.Since > check.PollInterval:
+		return fmt.Errorf("%s knew that %s was revoked, and has forgotten it since it started anew", n.Name, of)
+	}
+	if !n.Up || !knows(n) {
 		delete(c.knew, pair)
 	} else if !known {
 		c.knew[pair] = v.Now()
 	}
-	if v.Now()-max(c.revoked[of], c.alone[pair]) <= within(n.Services) {
+	allowed := within(n.Services)
+	if c.cut[pair] > 0 && c.cut[pair] == c.alone[pair] {
+		allowed += afterCut
+	}
+	if v.Now()-max(c.revoked[of], c.alone[pair]) <= allowed {
 		return nil
 	}
 	c.Evaluated()
@@ -178,6 +214,10 @@ func (c *revokedAreOut) judge(v check.View, n check.NodeView, nodes []check.Node
 	}
 	return nil
 }
+
+// afterCut is what it takes longer after a cut: a dial that hangs in it takes 5 s to end, and who has not answered is
+// asked again 2 s later.
+const afterCut = 7 * time.Second
 
 // within is how long a node with some services may take, with what passes between two looks.
 func within(services []string) time.Duration {
