@@ -62,12 +62,10 @@ func TestSeersThatAllRestartStillAnswer(t *testing.T) {
 func TestSeersThatNeverMet(t *testing.T) {
 	inCloud(t, func(c *nodetest.Cloud) {
 		a, b := seerNode(c, "a"), seerNode(c, "b")
-		a.Contacts, b.Contacts = []*nodetest.Machine{b}, []*nodetest.Machine{a}
-		b.Move() // what they are told of each other is wrong: nobody is there
-		a.Start()
-		b.Start()
+		a.Contacts = []*nodetest.Machine{b}
+		a.Start() // what it is told of b is wrong soon, before anybody is there
 		b.Move()
-		a.Move()
+		b.Start()
 		v := plainNode(c, "v", "work", nil, a).Start()
 		w := plainNode(c, "w", "play", []string{"work"}, b).Start()
 		time.Sleep(20 * time.Second)
