@@ -14,6 +14,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -72,9 +73,23 @@ func request(client *http.Client, path string, post, get any) (*http.Response, e
 func table(out io.Writer, lines ...[]string) {
 	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, line := range lines {
-		fmt.Fprintln(t, strings.Join(line, "\t"))
+		for i, cell := range line { // some of which others chose
+			if i > 0 {
+				fmt.Fprint(t, "\t")
+			}
+			fmt.Fprint(t, strings.Map(printable, cell))
+		}
+		fmt.Fprintln(t)
 	}
 	_ = t.Flush()
+}
+
+// printable keeps what others chose from moving the cursor.
+func printable(r rune) rune {
+	if !unicode.IsPrint(r) {
+		return unicode.ReplacementChar
+	}
+	return r
 }
 
 func statusCommand() *cobra.Command {

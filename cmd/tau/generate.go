@@ -243,6 +243,9 @@ func begin(s *shape.Shape, paths shape.Paths) error {
 	}
 	cloud := transport.NewIdentity(raw)
 	s.CloudKey = cloud.Peer().String()
+	if _, err := shape.Read(paths.Config, s.YAML()); err != nil { // before there is a key
+		return fmt.Errorf("what was asked for is no configuration: %w", err)
+	}
 	begins := time.Now().Add(-membership.SkewMax)
 	all := slices.Sorted(slices.Values(shape.ServiceNames()))
 	signed, err := membership.Issue(cloud, membership.Certificate{

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -59,7 +60,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 type where struct{ root, shape string }
 
 func (w *where) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&w.shape, "shape", "s", "main", "the shape: one node's configuration below the root")
+	w.shape = "main"
+	cmd.Flags().VarP(&shapeFlag{&w.shape}, "shape", "s", "the shape: one node's configuration below the root")
 	cmd.Flags().StringVar(&w.root, "root", "/tb", "the directory of configurations, keys and data")
 	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if known := aliases[name]; known != "" {
@@ -67,6 +69,21 @@ func (w *where) flags(cmd *cobra.Command) {
 		}
 		return pflag.NormalizedName(name)
 	})
+}
+
+// shapeFlag is the name of a shape, which is part of names of files.
+type shapeFlag struct{ name *string }
+
+var shapeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$`)
+
+func (f *shapeFlag) String() string { return *f.name }
+func (f *shapeFlag) Type() string   { return "name" }
+func (f *shapeFlag) Set(text string) error {
+	if !shapeName.MatchString(text) {
+		return errors.New("expected up to 32 letters, digits, - and _")
+	}
+	*f.name = text
+	return nil
 }
 
 // aliases are the other names that operators know.

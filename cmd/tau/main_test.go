@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 )
 
 func TestMain(m *testing.M) {
@@ -40,4 +41,11 @@ func fileMode(ts *testscript.TestScript, _ bool, args []string) {
 	if got := strings.TrimPrefix(info.Mode().Perm().String(), "-"); got != args[0] {
 		ts.Fatalf("%s: %s, expected %s", args[1], got, args[0])
 	}
+}
+
+// What others have named cannot move the cursor of who reads it.
+func TestTablesArePlain(t *testing.T) {
+	var out strings.Builder
+	table(&out, []string{"a\x1b[31m", "b\nc"})
+	require.Equal(t, "a\uFFFD[31m  b\uFFFDc\n", out.String())
 }
