@@ -231,6 +231,34 @@ func TestWhoIntroducesItself(t *testing.T) {
 	})
 }
 
+// Who reaches a seer has no need of an introduction; a seer asks those whom it was told of and has not met. One that
+// has no other is known by all there are.
+func TestWhoAsksToBeIntroduced(t *testing.T) {
+	inCloud(t, func(c *nodetest.Cloud) {
+		x := newIntroducer(c, "x")
+		x.names = func() ([]addressbook.Signed, error) { return nil, transport.New(transport.Refused, "test", "no") }
+		alone := seerNode(c, "alone").Start()
+		a := seerNode(c, "a", alone, x.Machine).Start()
+		p := plainNode(c, "p", "work", nil, a, x.Machine).Start()
+		asks := func(m *nodetest.Machine) (list []transport.Peer, lonely int) {
+			turn(c, a, func(*Service) {
+				d := m.Service(DiscoveryName).(*discovery)
+				list, lonely = d.introducers(), d.alone
+			})
+			return list, lonely
+		}
+		time.Sleep(30 * time.Second)
+		list, _ := asks(p)
+		require.Empty(t, list)
+		list, _ = asks(a)
+		require.Equal(t, []transport.Peer{x.Peer()}, list)
+		single := seerNode(c, "single").Start()
+		time.Sleep(30 * time.Second)
+		_, lonely := asks(single)
+		require.Zero(t, lonely)
+	})
+}
+
 func TestHowManyAreToldAtATime(t *testing.T) {
 	d := &discovery{announced: map[transport.Peer]bool{{1}: true}}
 	list := make([]transport.Peer, 70)

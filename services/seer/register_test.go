@@ -178,6 +178,16 @@ func TestRevisedLeavesOutWhoIsNotConcerned(t *testing.T) {
 	require.Len(t, r.revised(0, inquiry{services: []string{"few", "other"}}), 2)
 	require.Len(t, r.revised(22, inquiry{services: []string{"few"}}), 1)
 	require.Len(t, r.revised(0, inquiry{services: []string{allServices}}), 23)
+	require.Len(t, r.revised(20, inquiry{services: []string{"many"}}), 3, "more are concerned than there is news: nobody is looked for")
+}
+
+// Who says the same again is listed once.
+func TestAMemberIsListedOnce(t *testing.T) {
+	r := newRegister(time.Minute, 100)
+	for i := range uint64(3) {
+		require.NoError(t, r.learn(said(1, i+1, 0, false, "work"), false))
+	}
+	require.Len(t, r.byService["work"], 1)
 }
 
 // However many services a member has offered one after the other, it is listed for so many of them.
