@@ -57,11 +57,14 @@ func TestATaskWaitsForADirectory(t *testing.T) {
 			require.Error(t, transport.AwaitDirectory(ctx, loop, dir, known))
 		})
 		time.Sleep(time.Second)
+		synctest.Wait()
 		dir.Add(peerNamed("p"), "tns") // not enough
 		time.Sleep(time.Second)
+		synctest.Wait()
 		require.Equal(t, 2, asked)
 		dir.SetPartial(false)
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		require.Equal(t, 2*time.Second, ended)
 	})
 }

@@ -77,6 +77,7 @@ func (b *bubble) script(f func(ctx context.Context, conn *transport.ByteStream))
 // do runs a task of the client.
 func (b *bubble) do(f func(ctx context.Context)) {
 	require.NoError(b.t, clock.Do(context.Background(), b.client.Loop(), f))
+	synctest.Wait() // what the test reads now the other end has written before
 }
 
 // ask sends the parts of a request, each a minute after the one before, and returns all that the

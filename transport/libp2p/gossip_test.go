@@ -35,6 +35,7 @@ func gossips(t *testing.T, names []string, f func(dir *transport.StaticDirectory
 		}
 		require.NoError(t, net.Close())
 		time.Sleep(time.Minute) // until all goroutines of libp2p have noticed
+		synctest.Wait()
 	})
 }
 
@@ -69,6 +70,7 @@ func TestWhomAPublicationWaitsFor(t *testing.T) {
 		require.Equal(t, []transport.Peer{dead}, a.missing("s/news", topic))
 		require.Zero(t, settle(), "it has waited lately")
 		time.Sleep(settleInterval)
+		synctest.Wait()
 		require.Equal(t, settleTimeout, settle(), "and no longer")
 		require.Zero(t, settle())
 	})
@@ -84,9 +86,11 @@ func TestWhatGossipDelivers(t *testing.T) {
 		all[0].Publish("s/news", message)
 		message[0] = 'x'
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		stop()
 		all[0].Publish("s/news", []byte("2"))
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		of := all[0].host.ID().String()
 		require.Empty(t, *own)
 		require.Equal(t, []string{of + " 1"}, *first)

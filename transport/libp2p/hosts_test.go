@@ -70,6 +70,7 @@ func twoHosts(t *testing.T, f func(net mocknet.Mocknet, a, b *Host, atA, atB *ea
 		}
 		require.NoError(t, net.Close())
 		time.Sleep(time.Minute)
+		synctest.Wait()
 	})
 }
 
@@ -90,6 +91,7 @@ func TestWhatHostsReport(t *testing.T) {
 			}
 			require.NoError(t, atB.conns[0].Send([]byte("3")))
 			time.Sleep(time.Second)
+			synctest.Wait()
 			require.Equal(t, []string{"accepted", "frame 1", "frame 2"}, atB.list)
 			require.Equal(t, []string{"opened", "frame 3"}, atA.list)
 			b.Open(a.ID(), class, atB.opened)
@@ -97,12 +99,14 @@ func TestWhatHostsReport(t *testing.T) {
 			require.EqualValues(t, 2, atA.conns[1].(*conn).number)
 			atA.conns[0].Close()
 			time.Sleep(time.Second)
+			synctest.Wait()
 			require.Equal(t, []string{"opened", "frame 3", "accepted", "closed true"}, atA.list)
 			require.Equal(t, []string{"accepted", "frame 1", "frame 2", "opened", "closed true"}, atB.list)
 			require.Len(t, a.conns, 1)
 			require.Error(t, atA.conns[0].Send([]byte("x")))
 			require.NoError(t, atA.conns[1].Send([]byte("4")), "the other one goes on")
 			time.Sleep(time.Second)
+			synctest.Wait()
 			require.Equal(t, "frame 4", atB.list[5])
 		})
 	}
@@ -118,11 +122,13 @@ func TestAClosedHost(t *testing.T) {
 		require.NoError(t, a.Close())
 		require.NoError(t, a.Close())
 		time.Sleep(time.Second)
+		synctest.Wait()
 		require.Len(t, atA.list, said)
 		require.Equal(t, []string{"closed true", "closed true"}, atB.list[len(atB.list)-2:])
 		a.Open(b.ID(), transport.Control, atA.opened)
 		b.Open(a.ID(), transport.Control, atB.opened)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		require.Len(t, atA.list, said)
 		require.Equal(t, "not opened: unreachable", atB.list[len(atB.list)-1])
 		require.Empty(t, b.conns)

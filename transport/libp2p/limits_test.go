@@ -3,6 +3,7 @@ package libp2p
 import (
 	"fmt"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,16 +152,27 @@ func TestStrangersOfOneAddress(t *testing.T) {
 // is not sent away, neither for them nor in time; until its membership ends.
 func TestWhoProvesIsNoStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		members := map[peer.ID]bool{}
-		l := limiterThatKnows(t, func(p peer.ID) (is, provable bool) { return members[p], true })
+		l := limiterThatKnows(t, func(p peer.ID) (is, provable bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			return members[p], true
+		})
+		is := func(p peer.ID, member bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			members[p] = member
+		}
 		var newcomers []*inboundScope
 		for i := range 5 * strangersMax {
 			p := peerID("newcomer", i)
 			newcomers = append(newcomers, comes(t, l, addr(t, fmt.Sprintf("203.0.113.%d", i%5), i), p))
-			members[p] = true
+			is(p, true)
 		}
 		idle := comes(t, l, addr(t, "203.0.113.9", 1), peerID("idle", 1))
 		time.Sleep(strangerTime - time.Second)
+		synctest.Wait()
 		require.False(t, idle.isAway())
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
@@ -170,7 +182,7 @@ func TestWhoProvesIsNoStranger(t *testing.T) {
 			require.False(t, s.isAway(), i)
 			require.Nil(t, s.at, i)
 		}
-		delete(members, peerID("newcomer", 7))
+		is(peerID("newcomer", 7), false)
 		time.Sleep(2 * strangerTime)
 		synctest.Wait()
 		for i, s := range newcomers {
@@ -224,24 +236,26 @@ func TestStreamsOfStrangersAreCounted(t *testing.T) {
 
 // TestOftenIsBounded: how often one address, and how often all together may connect.
 func TestOftenIsBounded(t *testing.T) {
-	l, err := newLimiter(defaultLimits, func(peer.ID) (is, provable bool) { return true, true })
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	n := 0
-	for i := range 10 * perAddressBurst {
-		if s, err := open(l, addr(t, "203.0.113.7", i%1000), peerID("member", i)); err == nil {
-			s.Done()
-			n++
+	synctest.Test(t, func(t *testing.T) { // no time passes
+		l, err := newLimiter(defaultLimits, func(peer.ID) (is, provable bool) { return true, true })
+		require.NoError(t, err)
+		defer func() { require.NoError(t, l.Close()) }()
+		n := 0
+		for i := range 10 * perAddressBurst {
+			if s, err := open(l, addr(t, "203.0.113.7", i%1000), peerID("member", i)); err == nil {
+				s.Done()
+				n++
+			}
 		}
-	}
-	require.InDelta(t, perAddressBurst, n, 3*perAddressRate)
-	for i := range 10 * allBurst {
-		if s, err := open(l, addr(t, fmt.Sprintf("203.0.113.%d", i%200), i%1000), peerID("member", i)); err == nil {
-			s.Done()
-			n++
+		require.InDelta(t, perAddressBurst, n, 3*perAddressRate)
+		for i := range 10 * allBurst {
+			if s, err := open(l, addr(t, fmt.Sprintf("203.0.113.%d", i%200), i%1000), peerID("member", i)); err == nil {
+				s.Done()
+				n++
+			}
 		}
-	}
-	require.InDelta(t, allBurst, n, 3*allRate)
+		require.InDelta(t, allBurst, n, 3*allRate)
+	})
 }
 
 // TestOnePeerIsBounded: in connections, and in streams of our protocol.
