@@ -8,7 +8,6 @@ import (
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/addressbook"
-	"github.com/taucloud/tau/transport/membership"
 )
 
 const (
@@ -84,15 +83,11 @@ func newMembers(cfg Config, incarnation uint64) *Members {
 // contactsOf are those of the configuration, and the auth whose invitation the node has: when all others are
 // gone, that one knows the way.
 func contactsOf(cfg Config) []Contact {
-	m := cfg.World.Membership
-	if m == nil || m.Ticket == nil {
+	inviter, invited := cfg.World.Membership.inviter()
+	if !invited || slices.ContainsFunc(cfg.Contacts, func(c Contact) bool { return c.Peer == inviter.Peer }) {
 		return cfg.Contacts
 	}
-	i, err := membership.OpenInvitation(m.Ticket.Invitation)
-	if err != nil || slices.ContainsFunc(cfg.Contacts, func(c Contact) bool { return c.Peer == i.AdmittedBy }) {
-		return cfg.Contacts
-	}
-	return append(slices.Clone(cfg.Contacts), Contact{Peer: i.AdmittedBy, Addresses: m.Ticket.Addresses})
+	return append(slices.Clone(cfg.Contacts), inviter)
 }
 
 // addressesOf are a host's addresses, as many as may be announced.

@@ -22,6 +22,15 @@ type Membership struct {
 	Ticket      *membership.Ticket
 }
 
+// inviter is the auth whose invitation the node has, if it has one that can be read.
+func (m *Membership) inviter() (c Contact, invited bool) {
+	if m == nil || m.Ticket == nil {
+		return c, false
+	}
+	i, err := membership.OpenInvitation(m.Ticket.Invitation)
+	return Contact{Peer: i.AdmittedBy, Addresses: m.Ticket.Addresses}, err == nil
+}
+
 // JoinedFact is what the agent reports when the node has come into the cloud by an invitation, with
 // the services that it may offer.
 const JoinedFact = "joined"
@@ -51,9 +60,9 @@ func (n *Node) authorize(loop clock.Loop) (options []transport.Option, err error
 	if err := loadMembership(local, n.authority, m.Certificate); err != nil {
 		return nil, err
 	}
-	if host, ok := n.cfg.World.Host.(transport.Addressed); ok && m.Ticket != nil {
-		if i, err := membership.OpenInvitation(m.Ticket.Invitation); err == nil {
-			host.SetAddresses(i.AdmittedBy, m.Ticket.Addresses)
+	if host, ok := n.cfg.World.Host.(transport.Addressed); ok {
+		if inviter, invited := m.inviter(); invited {
+			host.SetAddresses(inviter.Peer, inviter.Addresses)
 		}
 	}
 	return []transport.Option{transport.AuthorizeBy(n.authority)}, nil
