@@ -236,7 +236,7 @@ func (s *Story) text(r *tracefile.Line) string {
 		if f.Value == s.Object || f.Value == "" || f.Name == "took" || r.Kind != tracefile.KindFact {
 			continue
 		}
-		value := f.Value
+		value := f.Shown()
 		if r.Name != "started" {
 			value = s.trace.named(value)
 		}

@@ -189,7 +189,7 @@ func (c *collected) fieldsText(fields []tracefile.Field) string {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
-		value := f.Value
+		value := f.Shown()
 		if name := c.peers[value]; name != "" && f.Text {
 			value = name
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -45,6 +46,21 @@ type Line struct {
 type Field struct {
 	Name, Value string
 	Text        bool
+}
+
+// durations are the fields that hold one by convention, in nanoseconds as all do in a trace.
+var durations = []string{"for", "took"}
+
+// Shown is the value for people: a duration with its units, 24h0m0s.
+func (f Field) Shown() string {
+	if f.Text || !slices.Contains(durations, f.Name) {
+		return f.Value
+	}
+	nanos, err := strconv.ParseInt(f.Value, 10, 64)
+	if err != nil {
+		return f.Value
+	}
+	return time.Duration(nanos).String()
 }
 
 // Get is the value of a field, "" if there is none.

@@ -115,7 +115,7 @@ func (e Event) Says() string {
 func (l *Line) fieldsText() string {
 	var out strings.Builder
 	for _, f := range l.Fields {
-		value := Printable(f.Value)
+		value := Printable(f.Shown())
 		if value == "" || strings.ContainsRune(value, ' ') {
 			value = fmt.Sprintf("%q", value)
 		}

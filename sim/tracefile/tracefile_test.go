@@ -173,3 +173,15 @@ func TestHistory(t *testing.T) {
 	_, found := h.Event(6)
 	require.False(t, found)
 }
+
+func TestDurationsAreShownWithUnits(t *testing.T) {
+	for want, f := range map[string]Field{
+		"24h0m0s":        {Name: "for", Value: "86400000000000"},
+		"1.5ms":          {Name: "took", Value: "1500000"},
+		"2h":             {Name: "for", Value: "2h", Text: true},
+		"86400000000000": {Name: "size", Value: "86400000000000"},
+		"true":           {Name: "took", Value: "true"},
+	} {
+		require.Equal(t, want, f.Shown())
+	}
+}
