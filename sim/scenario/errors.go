@@ -1,29 +1,12 @@
 package scenario
 
-import (
-	"fmt"
-	"strings"
-)
+import "github.com/taucloud/tau/yamltree"
 
 // Error is one error in a scenario file, with a hint.
-type Error struct {
-	File      string
-	Line, Col int // from 1
-	What      string
-	Hint      string
-}
-
-// Error is "file:line:col: what", and the hint on a line of its own.
-func (e *Error) Error() string {
-	text := fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Col, e.What)
-	if e.Hint != "" {
-		text += "\n    hint: " + e.Hint
-	}
-	return text
-}
+type Error = yamltree.Error
 
 // Errors are all errors that Parse found, in the order of the file.
-type Errors []*Error
+type Errors = yamltree.Errors
 
 const (
 	// errorsMax is how many errors of one file are reported: the first ones.
@@ -32,31 +15,26 @@ const (
 	errorsKept = 10_000
 )
 
-func (e Errors) Error() string {
-	lines := make([]string, len(e))
-	for i, one := range e {
-		lines[i] = one.Error()
-	}
-	return strings.Join(lines, "\n")
+// Suggest is a hint for a word that is none of known: the closest one, if one is
+// close, else all of them.
+func Suggest(word string, known []string) string { return yamltree.Suggest(word, known) }
+
+// SuggestFew is Suggest that spells out at most so many words.
+func SuggestFew(word string, known []string, most int) string {
+	return yamltree.SuggestFew(word, known, most)
 }
 
-// Unwrap gives each error to errors.As.
-func (e Errors) Unwrap() []error {
-	out := make([]error, len(e))
-	for i, one := range e {
-		out[i] = one
-	}
-	return out
+func suggest(word string, known []string) string { return yamltree.Suggest(word, known) }
+
+func list(words []string) string { return yamltree.List(words) }
+
+func closest(word string, known []string) (best string, close bool) {
+	return yamltree.Closest(word, known)
 }
 
-// textMax bounds the text that a message quotes from the file.
-const textMax = 60
+func misspelt(word string, known []string) (best string, is bool) {
+	return yamltree.Misspelt(word, known)
+}
 
 // quote makes any text of a file printable in a message.
-func quote(s string) string {
-	runes := []rune(s)
-	if len(runes) > textMax {
-		s = string(runes[:textMax]) + "..."
-	}
-	return fmt.Sprintf("%q", s)
-}
+func quote(s string) string { return yamltree.Quote(s) }

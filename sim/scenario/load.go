@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/taucloud/tau/yamltree"
 )
 
 // Load reads a scenario file and parses it. Errors of the contents are of type [Errors]; a file
@@ -32,14 +34,7 @@ func Load(path string, words Vocabulary) (*Scenario, error) {
 		return nil, err
 	}
 	if len(data) > FileLenMax {
-		return nil, tooLarge(path, max(info.Size(), int64(len(data))))
+		return nil, yamltree.TooLarge(path, max(info.Size(), int64(len(data))), dialect)
 	}
 	return Parse(path, data, words)
-}
-
-func tooLarge(path string, size int64) Errors {
-	d := &decoder{file: path}
-	d.failAt(1, 1, "a scenario is text that a person can read; large inputs belong into fixtures",
-		"the file has %d bytes, expected at most %d", size, FileLenMax)
-	return d.errors
 }

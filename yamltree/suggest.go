@@ -1,4 +1,4 @@
-package scenario
+package yamltree
 
 import (
 	"fmt"
@@ -8,33 +8,29 @@ import (
 // listMax is how many known words a hint spells out.
 const listMax = 30
 
-// Suggest is a hint for a word that is none of known: the closest one, if one is
-// close, else all of them.
-func Suggest(word string, known []string) string { return suggest(word, known) }
-
 // SuggestFew is Suggest that spells out at most so many words.
 func SuggestFew(word string, known []string, most int) string {
-	if _, close := closest(word, known); close || len(known) <= most {
-		return suggest(word, known)
+	if _, close := Closest(word, known); close || len(known) <= most {
+		return Suggest(word, known)
 	}
 	return "known: " + listOf(known, most)
 }
 
-// suggest is a hint for a word that is none of known: the closest one, if one
+// Suggest is a hint for a word that is none of known: the closest one, if one
 // is close, else all of them.
-func suggest(word string, known []string) string {
+func Suggest(word string, known []string) string {
 	if len(known) == 0 {
 		return "there are none"
 	}
-	if best, close := closest(word, known); close {
-		return didYouMean(best)
+	if best, close := Closest(word, known); close {
+		return DidYouMean(best)
 	}
-	return "known: " + list(known)
+	return "known: " + List(known)
 }
 
-// closest is the known word that was probably meant, if one is close.
-func closest(word string, known []string) (best string, close bool) {
-	if best, close = misspelt(word, known); close {
+// Closest is the known word that was probably meant, if one is close.
+func Closest(word string, known []string) (best string, close bool) {
+	if best, close = Misspelt(word, known); close {
 		return best, true
 	}
 	for _, k := range known {
@@ -48,9 +44,9 @@ func closest(word string, known []string) (best string, close bool) {
 // wordLenMax is how long a word may be for others to be compared with it, in bytes.
 const wordLenMax = 64
 
-// misspelt is the known word of which a word is a misspelling, if there is one: what is
+// Misspelt is the known word of which a word is a misspelling, if there is one: what is
 // only a part of a known word is none.
-func misspelt(word string, known []string) (best string, is bool) {
+func Misspelt(word string, known []string) (best string, is bool) {
 	if len(word) > wordLenMax {
 		return "", false
 	}
@@ -63,9 +59,11 @@ func misspelt(word string, known []string) (best string, is bool) {
 	return best, best != ""
 }
 
-func didYouMean(word string) string { return fmt.Sprintf("did you mean %q?", word) }
+// DidYouMean is the hint that names one word.
+func DidYouMean(word string) string { return fmt.Sprintf("did you mean %q?", word) }
 
-func list(words []string) string { return listOf(words, listMax) }
+// List spells words out, at most listMax of them.
+func List(words []string) string { return listOf(words, listMax) }
 
 func listOf(words []string, most int) string {
 	if n := len(words); n > most {

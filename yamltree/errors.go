@@ -1,0 +1,71 @@
+package yamltree
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Error is one error in a file, with a hint.
+type Error struct {
+	File      string
+	Line, Col int // from 1
+	What      string
+	Hint      string
+	// Source is the line of the file, "" if it is not to be shown.
+	Source string
+}
+
+// Error is "file:line:col: what", then the line with a caret below the column if there is one, and the
+// hint on a line of its own.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Col, e.What)
+	if e.Source != "" {
+		text += "\n" + excerpt(e.Source, e.Col)
+	}
+	if e.Hint != "" {
+		text += "\n    hint: " + e.Hint
+	}
+	return text
+}
+
+// Of a line as much is shown as fits: excerptMax runes, the column among them, excerptBefore before it if there is
+// more than that.
+const excerptMax, excerptBefore = 100, 60
+
+// excerpt is a line and below it a caret at a column, both indented.
+func excerpt(line string, col int) string {
+	runes, col := []rune(strings.TrimRight(line, "\r\n")), col-1
+	col = min(max(col, 0), len(runes))
+	start := 0
+	if len(runes) > excerptMax {
+		start = max(0, col-excerptBefore)
+	}
+	runes, col = runes[start:min(len(runes), start+excerptMax)], col-start
+	shown := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, string(runes))
+	return "    | " + shown + "\n    | " + strings.Repeat(" ", col) + "^"
+}
+
+// Errors are all errors of a file, or of several, in order.
+type Errors []*Error
+
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, one := range e {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives each error to errors.As.
+func (e Errors) Unwrap() []error {
+	out := make([]error, len(e))
+	for i, one := range e {
+		out[i] = one
+	}
+	return out
+}
