@@ -1,15 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
-	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -20,53 +16,54 @@ import (
 
 	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
+	"github.com/taucloud/tau/sim/scenario"
 )
 
-// ask puts a question to the node of a shape that runs on this machine: nil asks for reading, anything else is
-// posted.
-func (w *where) ask(path string, post, get, into any) error {
-	socket := shape.PathsOf(w.root, w.shape).Socket
-	client := http.Client{Timeout: 3 * time.Minute, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		},
-	}}
-	resp, err := request(&client, path, post, get)
-	if err != nil {
-		return failure{fmt.Errorf("no node of shape %s runs below %s (%s does not answer): tau start -s %s --root %s", w.shape, w.root, socket, w.shape, w.root)}
+// waitFor is how long a command waits for a node that is starting, and patience how long it waits for an answer
+// before it says that it does.
+const (
+	waitFor  = 10 * time.Second
+	patience = 2 * time.Second
+)
+
+// ask puts a question to the node of a shape that runs on this machine, see [live.Client.Ask]. It waits for a node
+// that is starting, and says so.
+func (w *where) ask(cmd *cobra.Command, path string, post, get, into any) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Minute)
+	defer cancel()
+	slow := time.AfterFunc(patience, func() {
+		fmt.Fprintln(cmd.ErrOrStderr(), "tau: waiting for the answer; a member that is down is given up after 5 s, and another one asked")
+	})
+	defer slow.Stop()
+	client, told := live.NewClient(shape.PathsOf(w.root, w.shape).Socket), false
+	for end := time.Now().Add(w.wait); ; time.Sleep(100 * time.Millisecond) {
+		err := client.Ask(ctx, path, post, get, into)
+		var f *live.Failure
+		starting := errors.As(err, &f) && f.Starting
+		switch {
+		case err == nil:
+			return nil
+		case (starting || errors.Is(err, live.ErrNotRunning) && w.exists()) && time.Now().Before(end):
+			if slow.Stop(); !told {
+				fmt.Fprintf(cmd.ErrOrStderr(), "tau: no node of shape %s has started yet below %s: waiting for it, at most %s (--wait)\n", w.shape, w.root, w.wait)
+				told = true
+			}
+		case errors.Is(err, live.ErrNotRunning):
+			return failure{fmt.Errorf("no node of shape %s runs below %s (%w): tau start -s %s --root %s", w.shape, w.root, err, w.shape, w.root)}
+		case errors.Is(err, live.ErrNotAllowed):
+			return failure{fmt.Errorf("permission denied: %w: ask as the user that runs it, such as sudo -u USER tau %s", err, cmd.Name())}
+		case f != nil && f.Bad:
+			return err
+		default:
+			return failure{err}
+		}
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusOK {
-		return json.NewDecoder(resp.Body).Decode(into)
-	}
-	var f live.Failure
-	if err := json.NewDecoder(resp.Body).Decode(&f); err != nil {
-		return failure{fmt.Errorf("the node answers %s: is it of another release?", resp.Status)}
-	}
-	if f.Bad {
-		return errors.New(f.Error)
-	}
-	return failure{errors.New(f.Error)}
 }
 
-func request(client *http.Client, path string, post, get any) (*http.Response, error) {
-	address := "http://node/v1/" + path
-	if post == nil {
-		if get != nil {
-			q, err := json.Marshal(get)
-			if err != nil {
-				return nil, err
-			}
-			address += "?q=" + url.QueryEscape(string(q))
-		}
-		return client.Get(address)
-	}
-	body, err := json.Marshal(post)
-	if err != nil {
-		return nil, err
-	}
-	return client.Post(address, "application/json", bytes.NewReader(body))
+// exists reports whether the shape has a configuration: it may be starting.
+func (w *where) exists() bool {
+	_, err := os.Stat(shape.PathsOf(w.root, w.shape).Config)
+	return err == nil
 }
 
 // table writes lines of columns.
@@ -95,11 +92,11 @@ func printable(r rune) rune {
 func statusCommand() *cobra.Command {
 	var w where
 	cmd := &cobra.Command{Use: "status", Args: cobra.NoArgs, Short: "How a node is; exit status 1 if it is not ready"}
-	w.flags(cmd)
+	w.asking(cmd, 0)
 	inJSON := asJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var st live.Status
-		if err := w.ask("status", nil, nil, &st); err != nil {
+		if err := w.ask(cmd, "status", nil, nil, &st); err != nil {
 			return err
 		}
 		if *inJSON {
@@ -135,12 +132,23 @@ func printStatus(out io.Writer, st live.Status) {
 			jobs = "none"
 		}
 	}
+	run, until := "has not started yet", "no certificate yet"
+	if st.Incarnation > 0 {
+		run = fmt.Sprintf("start %d, up %s", st.Incarnation, st.Up)
+	}
+	if st.Until.Unix() > 0 {
+		until = "certificate until " + st.Until.Format(time.DateOnly)
+	}
+	peers := fmt.Sprintf("%d alive, %d known", st.Peers, st.Known)
+	if st.Unsure {
+		peers = fmt.Sprintf("%d known; no seer has said who is alive", st.Known)
+	}
 	table(out,
 		[]string{"node", st.Node, ready},
 		[]string{"cloud", st.Cloud, "key " + st.CloudKey},
-		[]string{"peer", st.Peer, fmt.Sprintf("start %d, up %s", st.Incarnation, st.Up)},
-		[]string{"services", strings.Join(st.Services, ", "), "certificate until " + st.Until.Format(time.DateOnly)},
-		[]string{"peers", fmt.Sprint(st.Peers), ""},
+		[]string{"peer", st.Peer, run},
+		[]string{"services", strings.Join(st.Services, ", "), until},
+		[]string{"peers", peers, ""},
 		[]string{"jobs", jobs, ""},
 	)
 	for _, a := range st.Addresses {
@@ -158,25 +166,30 @@ func printStatus(out io.Writer, st live.Status) {
 func peersCommand() *cobra.Command {
 	var w where
 	cmd := &cobra.Command{Use: "peers", Args: cobra.NoArgs, Short: "The other members that a node knows"}
-	w.flags(cmd)
+	w.asking(cmd, waitFor)
 	inJSON := asJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var list []live.Peer
-		if err := w.ask("peers", nil, nil, &list); err != nil {
+		if err := w.ask(cmd, "peers", nil, nil, &list); err != nil {
 			return err
 		}
 		if *inJSON {
 			return printJSON(cmd.OutOrStdout(), list)
 		}
-		lines := [][]string{{"NAME", "ALIVE", "SERVICES", "PEER"}}
+		lines, unsure := [][]string{{"NAME", "ALIVE", "SERVICES", "PEER"}}, false
 		for _, p := range list {
 			alive := "?"
-			if p.Alive != nil {
+			if p.Alive == nil {
+				unsure = true
+			} else {
 				alive = map[bool]string{true: "yes", false: "no"}[*p.Alive]
 			}
 			lines = append(lines, []string{p.Name, alive, strings.Join(p.Services, ","), p.Peer})
 		}
 		table(cmd.OutOrStdout(), lines...)
+		if unsure {
+			fmt.Fprintln(cmd.ErrOrStderr(), "tau: ?: no seer has said within 2 s who is alive: none runs, or those that do have just started")
+		}
 		return nil
 	}
 	return cmd
@@ -191,33 +204,44 @@ func inviteCommand() *cobra.Command {
 		Use: "invite", Args: cobra.NoArgs, Short: "Print an invitation, by which another node joins the cloud; it is a secret",
 		Example: "  tau invite -s compute --services monkey,hoarder --expires 24h > invitation",
 	}
-	w.flags(cmd)
+	w.asking(cmd, waitFor)
 	inJSON := asJSON(cmd)
 	cmd.Flags().StringSliceVar(&services, "services", nil, `what the other node may run, "all" for everything`)
 	cmd.Flags().DurationVar(&expires, "expires", 24*time.Hour, "how long it counts")
 	cmd.Flags().Uint32Var(&uses, "uses", 1, "how many nodes may join by it")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		known := shape.ServiceNames()
-		if slices.Equal(services, []string{"all"}) {
-			services = known
-		}
 		if len(services) == 0 {
-			return errors.New(`--services: expected what the other node may run: "all", or some of ` + strings.Join(known, ","))
+			return errors.New(`--services: expected what the other node may run: "all", or some of ` + strings.Join(shape.ServiceNames(), ","))
 		}
-		for _, name := range services {
-			if !slices.Contains(known, name) {
-				return fmt.Errorf("--services: there is no service %q: known are %s", name, strings.Join(known, ", "))
-			}
+		services, err := chosen(services, shape.ServiceNames())
+		if err != nil {
+			return err
 		}
 		var resp live.InviteResponse
-		if err := w.ask("invite", live.InviteRequest{Services: services, For: expires, Uses: uses}, nil, &resp); err != nil {
+		if err := w.ask(cmd, "invite", live.InviteRequest{Services: services, For: expires, Uses: uses}, nil, &resp); err != nil {
 			return err
 		}
 		if *inJSON {
 			return printJSON(cmd.OutOrStdout(), resp)
 		}
-		_, err := fmt.Fprintln(cmd.OutOrStdout(), resp.Invitation)
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), resp.Invitation)
 		return err
 	}
 	return cmd
+}
+
+// chosen are the services that people have named, among those that there are or are allowed.
+func chosen(services, allowed []string) ([]string, error) {
+	if slices.Equal(services, []string{"all"}) {
+		return allowed, nil
+	}
+	for _, name := range services {
+		switch {
+		case name == "all":
+			return nil, errors.New(`--services: "all" is everything: leave the others out, or it`)
+		case !slices.Contains(allowed, name):
+			return nil, fmt.Errorf("--services: %q is not among what the node may run: %s", name, scenario.Suggest(name, allowed))
+		}
+	}
+	return services, nil
 }

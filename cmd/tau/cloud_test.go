@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taucloud/tau/cmd/tau/live"
+	"github.com/taucloud/tau/cmd/tau/shape"
 )
 
 // operator types commands of tau about nodes below one root.
@@ -114,13 +116,29 @@ func (o *operator) job(shape, id string) (live.Job, bool) {
 	return list[0], true
 }
 
+// reported reads all facts of a node, for one about a job.
+func reported(t *testing.T, root, name, fact, job string) bool {
+	client, req := live.NewClient(shape.PathsOf(root, name).Socket), live.FactsRequest{Limit: 50}
+	for {
+		var page live.FactsResponse
+		require.NoError(t, client.Ask(t.Context(), "facts", nil, req, &page))
+		for _, f := range page.Facts {
+			if f.Fact == fact && slices.Contains(f.Fields, live.FactField{Name: "job", Value: job}) {
+				return true
+			}
+		}
+		if req.Run, req.After = page.Run, page.Next; len(page.Facts) == 0 {
+			return false
+		}
+	}
+}
+
 // TestACloudOfThree comes out of one tau config generate and two invitations. What it has acknowledged is there
 // when the node that took it was killed and is back, and is built; and each node ends in order when it is told to.
 func TestACloudOfThree(t *testing.T) {
 	o := &operator{t, t.TempDir()}
 	o.must("", "config", "generate", "-n", "cloud.example.com", "--protos", "auth,seer,tns,hoarder,patrick", "--p2p-port", "0", "-s", "one", "--name", "one")
 	one := o.start("one")
-	o.ready("one", 0)
 	running := map[string]*process{}
 	for shape, services := range map[string]string{"two": "auth,seer,tns,hoarder,patrick", "three": "monkey,hoarder"} {
 		ticket := o.must("", "invite", "-s", "one", "--services", services)
@@ -140,6 +158,7 @@ func TestACloudOfThree(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(site, "index.html"), []byte("<h1>hello</h1>"), 0o644))
 	id := strings.TrimSpace(o.must("", "push", site, "--project", "site", "-s", "one"))
 
+	require.True(t, reported(t, o.root, "one", "job-acked", id), "who asks hears of it as a fact")
 	require.NoError(t, one.cmd.Process.Kill())
 	_ = one.cmd.Wait()
 	one = o.start("one")

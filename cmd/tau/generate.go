@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/taucloud/tau/cmd/tau/shape"
-	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/membership"
 )
@@ -119,16 +118,14 @@ func (g *generateFlags) shapeOf(stdin io.Reader) (*shape.Shape, error) {
 	switch {
 	case s.Network == "":
 		return nil, errors.New("--network: expected the cloud's domain name, such as -n cloud.example.com; or --invite")
-	case slices.Equal(g.services, []string{"all"}), len(g.services) == 0 && g.invite != "":
+	case len(g.services) == 0 && g.invite != "":
 		s.Services = allowed
 	case len(g.services) == 0:
 		return nil, errors.New(`--services: expected what the node runs: "all", or some of ` + strings.Join(allowed, ","))
 	default:
-		s.Services = g.services
-	}
-	for _, name := range s.Services {
-		if !slices.Contains(allowed, name) {
-			return nil, fmt.Errorf("--services: %q is not among what this node may run: %s", name, scenario.Suggest(name, allowed))
+		var err error
+		if s.Services, err = chosen(g.services, allowed); err != nil {
+			return nil, err
 		}
 	}
 	if g.invite == "" && !slices.Contains(s.Services, "auth") {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -57,7 +58,16 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 // where is the node that a command is about.
-type where struct{ root, shape string }
+type where struct {
+	root, shape string
+	wait        time.Duration // for a node that is starting
+}
+
+// asking are the flags of a command that asks the node.
+func (w *where) asking(cmd *cobra.Command, wait time.Duration) {
+	w.flags(cmd)
+	cmd.Flags().DurationVar(&w.wait, "wait", wait, "how long to wait for a node that is starting")
+}
 
 func (w *where) flags(cmd *cobra.Command) {
 	w.shape = "main"

@@ -24,7 +24,7 @@ func pushCommand() *cobra.Command {
 		Long:    "Pushes the files of a directory (but for .git) as one commit. When the job is printed it survives: it is durable on two patricks, if there are two.",
 		Example: "  tau push -s compute --project site ./site",
 	}
-	w.flags(cmd)
+	w.asking(cmd, waitFor)
 	inJSON := asJSON(cmd)
 	cmd.Flags().StringVar(&project, "project", "", "the project")
 	cmd.Flags().StringVar(&branch, "branch", "main", "the branch")
@@ -39,7 +39,7 @@ func pushCommand() *cobra.Command {
 		sum := sha256.Sum256(tree)
 		req := live.PushRequest{Project: project, Repository: project, Branch: branch, Commit: hex.EncodeToString(sum[:20]), Tree: tree}
 		var resp live.PushResponse
-		if err := w.ask("push", req, nil, &resp); err != nil {
+		if err := w.ask(cmd, "push", req, nil, &resp); err != nil {
 			return err
 		}
 		if *inJSON {
@@ -53,6 +53,12 @@ func pushCommand() *cobra.Command {
 
 // treeOf reads the files of a directory.
 func treeOf(dir string) ([]byte, error) {
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no %s: expected the directory to push", dir)
+	case err == nil && !info.IsDir():
+		return nil, fmt.Errorf("%s is a file: expected a directory, all of which is pushed, such as %s", dir, filepath.Dir(dir))
+	}
 	var t patrickapi.Tree
 	size := 0
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -92,7 +98,7 @@ func jobsCommand() *cobra.Command {
 	var w where
 	var project string
 	cmd := &cobra.Command{Use: "jobs [JOB]", Args: cobra.MaximumNArgs(1), Short: "The newest jobs, or one of them"}
-	w.flags(cmd)
+	w.asking(cmd, waitFor)
 	inJSON := asJSON(cmd)
 	cmd.Flags().StringVar(&project, "project", "", "of one project")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -103,7 +109,7 @@ func jobsCommand() *cobra.Command {
 			}
 		}
 		var list []live.Job
-		if err := w.ask("jobs", nil, req, &list); err != nil {
+		if err := w.ask(cmd, "jobs", nil, req, &list); err != nil {
 			return err
 		}
 		if *inJSON {

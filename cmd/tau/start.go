@@ -3,15 +3,19 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
+	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/sim/scenario"
 )
 
 func startCommand() *cobra.Command {
@@ -25,11 +29,12 @@ sync. A second signal ends it at once, as a power cut would: what it had acknowl
 	}
 	w.flags(cmd)
 	inJSON := cmd.Flags().Bool("log-json", false, "write the log as JSON, as it is where it is no terminal")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return start(w, *inJSON) }
+	failpoints := cmd.Flags().Bool("failpoints", false, "let GO_FAILPOINTS and the admin socket make the node fail on purpose: for tests")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return start(w, *inJSON, *failpoints) }
 	return cmd
 }
 
-func start(w where, inJSON bool) error {
+func start(w where, inJSON, failpoints bool) error {
 	paths := shape.PathsOf(w.root, w.shape)
 	s, err := shape.Load(paths.Config)
 	if err != nil {
@@ -39,6 +44,9 @@ func start(w where, inJSON bool) error {
 		return fmt.Errorf("%s holds the node's key and others may read it: chmod 600 %s", paths.Config, paths.Config)
 	}
 	log := live.NewLog(os.Stderr, s.Level(), inJSON || !terminal(os.Stderr))
+	if err := environment(log, failpoints); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 2)
@@ -52,10 +60,28 @@ func start(w where, inJSON bool) error {
 	err = live.Run(ctx, live.Config{
 		Shape: s, Paths: paths, Log: log,
 		Crash: func() { os.Exit(exitFailed) },
-		Ready: notifyReady,
+		Ready: notifyReady, Failpoints: failpoints,
 	})
 	if err != nil {
 		return failure{err}
+	}
+	return nil
+}
+
+// environment looks at GO_FAILPOINTS, which counts where a flag allows it.
+func environment(log *live.Log, allowed bool) error {
+	set := fail.FromEnvironment()
+	for _, name := range set {
+		if !allowed {
+			break
+		}
+		if known := live.PointNames(); !slices.Contains(known, name) {
+			return fmt.Errorf("GO_FAILPOINTS: there is no failpoint %q: %s", name, scenario.Suggest(name, known))
+		}
+	}
+	if !allowed && len(set) > 0 {
+		fail.IgnoreEnvironment()
+		log.Warn("GO_FAILPOINTS is ignored: it counts for tau start --failpoints only", slog.Int("points", len(set)))
 	}
 	return nil
 }

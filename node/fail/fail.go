@@ -130,6 +130,17 @@ var fromEnvironment = func() bool {
 	return true
 }()
 
+// FromEnvironment are the points that GO_FAILPOINTS has turned on, before any rule was enabled.
+func FromEnvironment() []string { return failpoint.List() }
+
+// IgnoreEnvironment turns them off: a program that was not told to let faults be injected calls it before anything
+// is hit.
+func IgnoreEnvironment() {
+	for _, name := range failpoint.List() {
+		_ = failpoint.Disable(name) // it is enabled
+	}
+}
+
 // Register names a point. It panics on a duplicate: that is a bug.
 func Register(name, doc string) *Point {
 	registry.mu.Lock()

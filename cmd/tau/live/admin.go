@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -18,8 +17,6 @@ import (
 )
 
 const (
-	// socketPathMax is how long the path of a unix socket may be.
-	socketPathMax = 100
 	// askTimeout bounds what people ask for, pushTimeout a push, which waits for two disks.
 	askTimeout  = 15 * time.Second
 	pushTimeout = 2 * time.Minute
@@ -54,29 +51,34 @@ func (idle) Stop(context.Context) error  { return nil }
 
 // socket is where people ask.
 type socket struct {
-	server *http.Server
-	ended  chan struct{}
+	server  *http.Server
+	release func()
+	ended   chan struct{}
 }
 
 // listen opens the socket, for this user alone. The disk is locked: what is there is of a process that is gone.
 func listen(paths shape.Paths, r *running) (*socket, error) {
-	if len(paths.Socket) > socketPathMax {
-		return nil, fmt.Errorf("the path of the socket, %s, has more than %d bytes: choose a shorter --root", paths.Socket, socketPathMax)
-	}
 	if err := os.MkdirAll(paths.Run, 0o700); err != nil {
 		return nil, err
 	}
 	if err := os.Remove(paths.Socket); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	l, err := net.Listen("unix", paths.Socket)
+	path, release, err := shortPath(paths.Socket)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(paths.Socket, 0o600); err != nil {
-		return nil, errors.Join(err, l.Close())
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		release()
+		return nil, err
 	}
-	s := &socket{server: &http.Server{Handler: r.routes(), ReadHeaderTimeout: 5 * time.Second}, ended: make(chan struct{})}
+	if err := os.Chmod(paths.Socket, 0o600); err != nil {
+		err = errors.Join(err, l.Close())
+		release()
+		return nil, err
+	}
+	s := &socket{server: &http.Server{Handler: r.routes(), ReadHeaderTimeout: 5 * time.Second}, release: release, ended: make(chan struct{})}
 	go func() {
 		defer close(s.ended)
 		_ = s.server.Serve(l)
@@ -87,6 +89,7 @@ func listen(paths shape.Paths, r *running) (*socket, error) {
 func (s *socket) close() {
 	_ = s.server.Close()
 	<-s.ended
+	s.release()
 }
 
 func (r *running) routes() http.Handler {
@@ -96,6 +99,9 @@ func (r *running) routes() http.Handler {
 	serve(mux, "POST /v1/invite", askTimeout, r.invite)
 	serve(mux, "POST /v1/push", pushTimeout, r.push)
 	serve(mux, "GET /v1/jobs", askTimeout, r.jobs)
+	serve(mux, "GET /v1/facts", askTimeout, r.facts)
+	serve(mux, "GET /v1/failpoints", askTimeout, r.failpoints)
+	serve(mux, "POST /v1/failpoint", askTimeout, r.setFailpoint)
 	return mux
 }
 
@@ -122,7 +128,7 @@ func serve[Req, Resp any](mux *http.ServeMux, pattern string, limit time.Duratio
 		if err != nil {
 			kind := transport.KindOf(err)
 			w.WriteHeader(http.StatusBadGateway)
-			resp = Failure{Error: err.Error(), Bad: kind == transport.Invalid || kind == transport.NotFound}
+			resp = Failure{Text: err.Error(), Bad: kind == transport.Invalid || kind == transport.NotFound, Starting: errors.Is(err, errStarting)}
 		}
 		_ = json.NewEncoder(w).Encode(resp)
 	})

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"encoding/hex"
@@ -24,7 +25,7 @@ type nothing struct{}
 func (r *running) status(ctx context.Context, _ nothing) (Status, error) {
 	s := r.cfg.Shape
 	st := Status{Node: s.Name, Peer: s.Identity().Peer().String(), Cloud: s.Network, CloudKey: s.CloudKey, Services: s.Services,
-		NotReady: []string{}, Addresses: []string{}, Up: time.Since(r.began).Round(time.Second).String(), Warnings: r.cfg.Log.kept.all()}
+		NotReady: []string{}, Gauges: map[string]int64{}, Addresses: []string{}, Up: time.Since(r.began).Round(time.Second).String(), Warnings: r.cfg.Log.kept.all()}
 	n := r.started()
 	if n == nil {
 		st.NotReady = append(st.NotReady, "the node is starting")
@@ -35,8 +36,11 @@ func (r *running) status(ctx context.Context, _ nothing) (Status, error) {
 	err := r.on(ctx, func(ctx context.Context, env node.Env) error {
 		st.Incarnation, st.Until = env.Incarnation, time.Unix(env.Authority.OwnUntil(), 0).UTC()
 		st.Addresses = contactsOf(env)
-		for _, m := range env.Members().List() {
-			if m.Peer != env.Self && !m.Left {
+		st.Gauges = env.Gauges()
+		list, err := r.listPeers(ctx, env)
+		st.Known, st.Unsure = len(list), err != nil
+		for _, p := range list {
+			if p.Alive == nil || *p.Alive {
 				st.Peers++
 			}
 		}
@@ -69,42 +73,38 @@ func contactsOf(env node.Env) []string {
 
 // peers lists the other members that the node knows or a seer has heard of, in the order of their names.
 func (r *running) peers(ctx context.Context, _ nothing) (list []Peer, err error) {
-	list = []Peer{}
 	err = r.on(ctx, func(ctx context.Context, env node.Env) error {
-		within, cancel := clock.WithTimeout(ctx, env.Loop, 2*time.Second)
-		defer cancel()
-		alive, asked := seerapi.NewClient(env.Wire).Lookup(within, "")
-		for _, m := range env.Members().List() {
-			if m.Peer == env.Self || m.Left {
-				continue
-			}
-			p := Peer{Peer: m.Peer.String(), Name: m.Name, Services: m.Services, Addresses: m.Addresses}
-			if asked == nil {
-				is := slices.ContainsFunc(alive, func(a seerapi.Member) bool { return a.Peer == m.Peer })
-				p.Alive = &is
-			}
-			list = append(list, p)
-		}
-		for _, m := range alive {
-			if m.Peer != env.Self && !slices.ContainsFunc(list, func(p Peer) bool { return p.Peer == m.Peer.String() }) {
-				is := true
-				list = append(list, Peer{Peer: m.Peer.String(), Name: m.Name, Services: m.Services, Addresses: m.Addresses, Alive: &is})
-			}
-		}
+		list, _ = r.listPeers(ctx, env) // without a seer it is not known who is alive
 		return nil
 	})
-	slices.SortFunc(list, func(a, b Peer) int { return compare(a.Name+"/"+a.Peer, b.Name+"/"+b.Peer) })
 	return list, err
 }
 
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
+// listPeers does so within 2 s. The error says why no seer has answered.
+func (r *running) listPeers(ctx context.Context, env node.Env) (list []Peer, unsure error) {
+	list = []Peer{}
+	within, cancel := clock.WithTimeout(ctx, env.Loop, 2*time.Second)
+	defer cancel()
+	alive, unsure := seerapi.NewClient(env.Wire).Lookup(within, "")
+	for _, m := range env.Members().List() {
+		if m.Peer == env.Self || m.Left {
+			continue
+		}
+		p := Peer{Peer: m.Peer.String(), Name: m.Name, Services: m.Services, Addresses: m.Addresses}
+		if unsure == nil {
+			is := slices.ContainsFunc(alive, func(a seerapi.Member) bool { return a.Peer == m.Peer })
+			p.Alive = &is
+		}
+		list = append(list, p)
 	}
-	return 0
+	for _, m := range alive {
+		if m.Peer != env.Self && !slices.ContainsFunc(list, func(p Peer) bool { return p.Peer == m.Peer.String() }) {
+			is := true
+			list = append(list, Peer{Peer: m.Peer.String(), Name: m.Name, Services: m.Services, Addresses: m.Addresses, Alive: &is})
+		}
+	}
+	slices.SortFunc(list, func(a, b Peer) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Peer, b.Peer)) })
+	return list, unsure
 }
 
 // invite makes an invitation that this node honours.

@@ -37,6 +37,8 @@ type Config struct {
 	Crash func()
 	// Ready is called once, when the node has started.
 	Ready func()
+	// Failpoints lets people on this machine make the node fail on purpose.
+	Failpoints bool
 }
 
 // Run starts a node and returns when ctx has ended and the node is down, or with the reason why it could not
@@ -74,6 +76,8 @@ type running struct {
 	cfg   Config
 	began time.Time
 	main  *clock.Live
+
+	faults faults
 
 	mu    sync.Mutex
 	loops []*clock.Live

@@ -13,10 +13,11 @@ import (
 // warningsMax is how many warnings are kept for tau status.
 const warningsMax = 20
 
-// Log is a node's log. It keeps the last warnings.
+// Log is a node's log. It keeps the last warnings, and the last facts.
 type Log struct {
 	*slog.Logger
-	kept *warnings
+	kept  *warnings
+	facts *facts
 }
 
 // NewLog writes lines from a level on: for people, or as JSON.
@@ -29,7 +30,7 @@ func NewLog(w io.Writer, level slog.Level, json bool) *Log {
 		h = slog.NewTextHandler(w, options)
 	}
 	kept := &warnings{}
-	return &Log{slog.New(keeper{h, kept, ""}), kept}
+	return &Log{slog.New(keeper{h, kept, ""}), kept, newFacts(time.Now())}
 }
 
 // Warning is a line of the log.
@@ -93,11 +94,12 @@ func (k keeper) WithGroup(name string) slog.Handler {
 	return keeper{k.Handler.WithGroup(name), k.kept, k.about}
 }
 
-// observer writes facts to the log, for whoever wants all of it.
+// observer keeps facts for who asks, and writes them to the log, for whoever wants all of it.
 type observer struct{ log *Log }
 
 // Observe implements node.Observer.
 func (o observer) Observe(_, service, fact string, fields []node.Field) {
+	o.log.facts.add(service, fact, fields)
 	if !o.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}

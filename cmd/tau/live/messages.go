@@ -18,11 +18,16 @@ type Status struct {
 	Incarnation uint64    `json:"incarnation"`
 	Up          string    `json:"up"`
 	Until       time.Time `json:"certificate-until"`
-	// Peers counts the other members that the node knows.
-	Peers int `json:"peers"`
+	// Peers counts the other members that are alive, Known all that the node knows. Seers say who is alive; while
+	// none has answered, Peers is Known and Unsure is true.
+	Peers  int  `json:"peers"`
+	Known  int  `json:"peers-known"`
+	Unsure bool `json:"peers-unsure,omitempty"`
 	// Jobs counts the newest jobs of the cloud by their state; null if no patrick has answered.
-	Jobs     map[string]int `json:"jobs"`
-	Warnings []Warning      `json:"warnings"`
+	Jobs map[string]int `json:"jobs"`
+	// Gauges are what the node's services announce of themselves: "hoarder.bytes-used".
+	Gauges   map[string]int64 `json:"gauges"`
+	Warnings []Warning        `json:"warnings"`
 }
 
 // Peer is a member that the node knows.
@@ -72,8 +77,12 @@ type Job struct {
 	Error    string    `json:"error,omitempty"`
 }
 
-// Failure is the answer to what was not done. Bad: the request is at fault.
+// Failure is the answer to what was not done. Bad: the request is at fault. Starting: the node has not
+// started yet, and may answer soon.
 type Failure struct {
-	Error string `json:"error"`
-	Bad   bool   `json:"bad"`
+	Text     string `json:"error"`
+	Bad      bool   `json:"bad"`
+	Starting bool   `json:"starting,omitempty"`
 }
+
+func (f *Failure) Error() string { return f.Text }
