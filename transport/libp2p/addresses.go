@@ -23,8 +23,8 @@ func (h *Host) Addresses() (addrs []string) {
 
 // SetAddresses implements transport.Addressed, for multiaddrs, also such as "/dnsaddr/cloud.example", which
 // are resolved with each dial. What libp2p finds out itself over a connection comes beside them. If none can
-// be read, what was known stays. Unlike Learn it reserves no room: that somebody is told of is no proof that
-// it is a member.
+// be read, what was known stays. Unlike Learn it reserves no room, since that somebody is told of is no proof that
+// it is a member; only how often connections may come from there is bounded apart from strangers (see visits).
 func (h *Host) SetAddresses(p transport.Peer, addresses []string) {
 	var list []multiaddr.Multiaddr
 	for _, text := range addresses {
@@ -34,6 +34,9 @@ func (h *Host) SetAddresses(p transport.Peer, addresses []string) {
 	}
 	if len(list) == 0 {
 		return
+	}
+	if h.limiter != nil {
+		h.limiter.areMembers(list)
 	}
 	store := h.host.Peerstore()
 	store.ClearAddrs(PeerID(p))

@@ -79,11 +79,13 @@ func (h *Host) dispatch(s network.Stream) {
 	handle(id, s)
 }
 
-// letGo closes the libp2p connection of a bulk conn, if no other conn uses it.
+// letGo closes the libp2p connection of a bulk conn, and that of a stranger, if no other conn uses it. A
+// stranger whose conn was ended for what it said does not go on with the next stream at no price.
 func (h *Host) letGo(c *conn) {
-	h.mu.Lock()
 	under := c.stream.Conn()
-	used := h.closed || h.bulk == nil || !c.bulk
+	goes := c.bulk || h.ofStranger(under)
+	h.mu.Lock()
+	used := h.closed || h.bulk == nil && c.bulk || !goes
 	for other := range h.conns {
 		used = used || other.stream.Conn() == under
 	}
@@ -91,4 +93,13 @@ func (h *Host) letGo(c *conn) {
 	if !used {
 		go func() { _ = under.Close() }()
 	}
+}
+
+// ofStranger reports whether a connection was opened by one who could have proven to be a member.
+func (h *Host) ofStranger(c network.Conn) bool {
+	if h.limiter == nil || c.Stat().Direction != network.DirInbound {
+		return false
+	}
+	is, provable := h.member(c.RemotePeer())
+	return provable && !is
 }

@@ -7,8 +7,13 @@ func (h *Host) SetFrameTimeout(d time.Duration) { h.frameTimeout = d }
 
 // Strangers lets in so many, each for a while.
 func Strangers(n int, d time.Duration) Option {
-	return func(h *Host) { h.limits = hostLimits{n, n, d, rateLimits} }
+	return func(h *Host) {
+		h.limits.strangers, h.limits.strangersPerAddress, h.limits.strangerTime = n, n, d
+	}
 }
+
+// LimitLoopback bounds how often loopback connects, too.
+func LimitLoopback() Option { return func(h *Host) { h.limits.loopback = true } }
 
 // StrangersNow is how many connections of strangers there are.
 func (h *Host) StrangersNow() int {

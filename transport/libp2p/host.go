@@ -7,6 +7,13 @@
 // bulk.go), carrying frames with a uvarint of their length before them. libp2p
 // authenticates the peer; only ed25519 identities are let in. Each conn has one
 // goroutine that reads and one that writes; a frame is one Write.
+//
+// What strangers may do before they are members is bounded in limits.go, and what a flood of them costs a node measures
+//
+//	go test -run X -bench Flood -benchtime 1x ./transport/libp2p
+//
+// (2026-11-27, two cores shared with others: at most 0.23 processors for any of the floods, from one address or from a
+// hundred, while up to 99 a second were let in and 2,800 a second came.)
 package libp2p
 
 import (

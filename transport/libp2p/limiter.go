@@ -17,6 +17,7 @@ import (
 var (
 	errHandshakes = errors.New("too many handshakes are under way")
 	errSentAway   = errors.New("the connection gave way to another one, or has lasted too long")
+	errOften      = errors.New("too many connections have come lately")
 	errStreams    = errors.New("too many streams of a stranger")
 )
 
@@ -37,10 +38,11 @@ type limiter struct {
 	handshakes door
 	quic       door // handshakes, too
 	strangers  door
+	visits     *visits
 }
 
 func newLimiter(limits hostLimits, member func(peer.ID) (is, provable bool)) (*limiter, error) {
-	m, err := newManager(filesMax(), limits.rates())
+	m, err := newManager(filesMax())
 	if err != nil {
 		return nil, err
 	}
@@ -49,16 +51,24 @@ func newLimiter(limits hostLimits, member func(peer.ID) (is, provable bool)) (*l
 		handshakes: newDoor(handshakesMax, handshakesPerAddressMax),
 		quic:       newDoor(quicHandshakesMax, quicHandshakesPerAddressMax),
 		strangers:  newDoor(limits.strangers, limits.strangersPerAddress),
+		visits:     newVisits(limits.membersRates, limits.rates),
 	}, nil
 }
 
 // OpenConnection implements network.ResourceManager. Over TCP, usesFile is true.
 func (l *limiter) OpenConnection(dir network.Direction, usesFile bool, remote multiaddr.Multiaddr) (network.ConnManagementScope, error) {
-	scope, err := l.ResourceManager.OpenConnection(dir, usesFile, remote)
-	if err != nil || dir == network.DirOutbound {
-		return scope, err
+	if dir == network.DirOutbound {
+		return l.ResourceManager.OpenConnection(dir, usesFile, remote)
 	}
-	s := &inboundScope{ConnManagementScope: scope, limiter: l, address: addressOf(remote)}
+	address := addressOf(remote)
+	if !l.mayCome(address, remote) {
+		return nil, errOften
+	}
+	scope, err := l.ResourceManager.OpenConnection(dir, usesFile, remote)
+	if err != nil {
+		return nil, err
+	}
+	s := &inboundScope{ConnManagementScope: scope, limiter: l, address: address}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if usesFile {
@@ -71,6 +81,27 @@ func (l *limiter) OpenConnection(dir network.Direction, usesFile bool, remote mu
 	}
 	l.quic.enter(s)
 	return s, nil
+}
+
+// mayCome counts a connection that comes from an address, before anything is spent on it.
+func (l *limiter) mayCome(address string, remote multiaddr.Multiaddr) bool {
+	if !l.limits.loopback && manet.IsIPLoopback(remote) {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.visits.allow(address, time.Now())
+}
+
+// areMembers says that members are at addresses.
+func (l *limiter) areMembers(at []multiaddr.Multiaddr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range at {
+		if _, err := manet.ToIP(a); err == nil {
+			l.visits.ofMember(addressOf(a), time.Now())
+		}
+	}
 }
 
 // VerifySourceAddress implements network.ResourceManager, for QUIC.
@@ -170,7 +201,9 @@ func (s *inboundScope) authenticated(p peer.ID) error {
 	}
 	s.at.leave(s)
 	s.peer = p
-	if is, _ := l.member(p); !is {
+	if is, _ := l.member(p); is {
+		l.visits.ofMember(s.address, time.Now())
+	} else {
 		l.stranger(s)
 	}
 	s.look = time.AfterFunc(l.limits.strangerTime, s.lookAgain)
@@ -190,6 +223,7 @@ func (s *inboundScope) lookAgain() {
 	switch {
 	case is && s.at != nil:
 		l.strangers.leave(s)
+		l.visits.ofMember(s.address, time.Now())
 	case !is && s.at == nil:
 		s.streams = 0
 		l.stranger(s)

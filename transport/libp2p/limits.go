@@ -3,7 +3,6 @@ package libp2p
 import (
 	"fmt"
 	"math"
-	"net/netip"
 	"syscall"
 	"time"
 
@@ -41,18 +40,26 @@ const (
 	// most once more, after its membership has ended.
 	strangerTime = 30 * time.Second
 	// strangerStreamsMax is how many streams a stranger may open on such a connection in all:
-	// identify needs two, and a conn one.
-	strangerStreamsMax = 16
+	// identify needs two, and a conn one. When its last conn ends, so does the connection.
+	strangerStreamsMax = 8
 	// perAddressMax bounds connections from and to one address, or one IPv6 site
 	// (/56): a whole cloud may be behind one.
 	perAddressMax = 1024
-	// perAddressRate and perAddressBurst bound how often one address may connect: a
-	// handshake costs us about a millisecond.
-	perAddressRate  = 32 // a second
-	perAddressBurst = 256
-	// allRate and allBurst bound the same for all addresses together: half of a processor.
-	allRate  = 512 // a second
-	allBurst = 1024
+	// perAddressRate and perAddressBurst bound how often one address may connect, and allRate and allBurst how
+	// often all together, before anything but the TCP handshake is spent on them. A connection that does its worst before
+	// it is sent away costs 2 to 4 ms of a processor, so strangers have a fifth of one, steadily (BenchmarkFlood).
+	perAddressRate  = 16 // a second
+	perAddressBurst = 64
+	allRate         = 64 // a second
+	allBurst        = 256
+	// membersPerAddressRate and those below it are the same for addresses of members (see visits.go): a whole cloud
+	// may be behind one, and come back at once.
+	membersPerAddressRate  = 32 // a second
+	membersPerAddressBurst = 256
+	membersRate            = 512 // a second
+	membersBurst           = 1024
+	// visitorsMax bounds the addresses of each kind that are remembered for that, at some 200 bytes.
+	visitorsMax = 4096
 	// peerConnsMax bounds the connections of one peer. Those of before a restart may
 	// take a while to be noticed.
 	peerConnsMax = 32
@@ -73,18 +80,30 @@ const (
 type hostLimits struct {
 	strangers, strangersPerAddress int
 	strangerTime                   time.Duration
-	rates                          func() *rate.Limiter
+	rates                          rates
+	membersRates                   rates
+	// loopback: it may not come more often than others.
+	loopback bool
 }
 
-var defaultLimits = hostLimits{strangersMax, strangersPerAddressMax, strangerTime, rateLimits}
+var defaultLimits = hostLimits{
+	strangers: strangersMax, strangersPerAddress: strangersPerAddressMax, strangerTime: strangerTime,
+	rates: rates{
+		perAddress: bucketSize{perAddressRate, perAddressBurst}, all: bucketSize{allRate, allBurst},
+	},
+	membersRates: rates{
+		perAddress: bucketSize{membersPerAddressRate, membersPerAddressBurst}, all: bucketSize{membersRate, membersBurst},
+	},
+}
 
-func newManager(files int, rates *rate.Limiter) (network.ResourceManager, error) {
+func newManager(files int) (network.ResourceManager, error) {
 	m, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(concreteLimits(files)),
 		rcmgr.WithMetricsDisabled(),
 		rcmgr.WithLimitPerSubnet(
 			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: perAddressMax}},
 			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: perAddressMax}}),
-		rcmgr.WithConnRateLimiters(rates),
+		// libp2p's would count the connections that we open, too, so that a flood kept us from dialing.
+		rcmgr.WithConnRateLimiters(&rate.Limiter{}),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("libp2p: limits: %w", err)
@@ -123,22 +142,6 @@ func concreteLimits(files int) rcmgr.ConcreteLimitConfig {
 		PeerDefault:         onePeer,
 		Conn:                unlimited, Stream: unlimited,
 	}.Build(rcmgr.InfiniteLimits)
-}
-
-// rateLimits are for addresses beyond loopback.
-func rateLimits() *rate.Limiter {
-	limit := rate.Limit{RPS: perAddressRate, Burst: perAddressBurst}
-	return &rate.Limiter{
-		NetworkPrefixLimits: []rate.PrefixLimit{
-			{Prefix: netip.MustParsePrefix("127.0.0.0/8")}, {Prefix: netip.MustParsePrefix("::1/128")},
-		},
-		GlobalLimit: rate.Limit{RPS: allRate, Burst: allBurst},
-		SubnetRateLimiter: rate.SubnetLimiter{
-			IPv4SubnetLimits: []rate.SubnetLimit{{PrefixLength: 32, Limit: limit}},
-			IPv6SubnetLimits: []rate.SubnetLimit{{PrefixLength: 56, Limit: limit}},
-			GracePeriod:      time.Minute,
-		},
-	}
 }
 
 // filesMax is how many sockets the process may have.

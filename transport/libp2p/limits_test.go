@@ -2,7 +2,9 @@ package libp2p
 
 import (
 	"fmt"
+	"math"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -10,7 +12,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/x/rate"
 	"github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 
@@ -44,7 +45,8 @@ func newTestLimiter(t *testing.T) *limiter {
 // limiterThatKnows does not limit how often somebody comes.
 func limiterThatKnows(t *testing.T, member func(peer.ID) (is, provable bool)) *limiter {
 	limits := defaultLimits
-	limits.rates = func() *rate.Limiter { return &rate.Limiter{} }
+	often := bucketSize{burst: math.Inf(1)}
+	limits.rates, limits.membersRates = rates{often, often}, rates{often, often}
 	l, err := newLimiter(limits, member)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
@@ -234,28 +236,59 @@ func TestStreamsOfStrangersAreCounted(t *testing.T) {
 	require.NoError(t, err, "what we open ourselves")
 }
 
-// TestOftenIsBounded: how often one address, and how often all together may connect.
+// come is how many of n connections from addresses are let in.
+func come(t *testing.T, l *limiter, kind, address string, n int) (in int) {
+	for i := range n {
+		at := address
+		if strings.Contains(at, "%") {
+			at = fmt.Sprintf(address, i%200)
+		}
+		if s, err := open(l, addr(t, at, i%1000), peerID(kind, i%1000)); err == nil {
+			s.Done()
+			in++
+		}
+	}
+	return in
+}
+
+// TestOftenIsBounded: how often one address, and how often all together may connect; members' addresses apart from others,
+// and what we open ourselves not at all.
 func TestOftenIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // no time passes
-		l, err := newLimiter(defaultLimits, func(peer.ID) (is, provable bool) { return true, true })
+	synctest.Test(t, func(t *testing.T) { // no time passes but where it says so
+		l, err := newLimiter(defaultLimits, newTestLimiter(t).member)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, l.Close()) }()
-		n := 0
-		for i := range 10 * perAddressBurst {
-			if s, err := open(l, addr(t, "203.0.113.7", i%1000), peerID("member", i)); err == nil {
-				s.Done()
-				n++
-			}
-		}
-		require.InDelta(t, perAddressBurst, n, 3*perAddressRate)
-		for i := range 10 * allBurst {
-			if s, err := open(l, addr(t, fmt.Sprintf("203.0.113.%d", i%200), i%1000), peerID("member", i)); err == nil {
-				s.Done()
-				n++
-			}
-		}
-		require.InDelta(t, allBurst, n, 3*allRate)
+		require.Equal(t, perAddressBurst, come(t, l, "stranger", "203.0.113.7", 3*perAddressBurst))
+		time.Sleep(time.Second)
+		require.Equal(t, perAddressRate, come(t, l, "stranger", "203.0.113.7", 3*perAddressBurst))
+		require.Equal(t, allBurst-perAddressRate, come(t, l, "stranger", "203.0.113.%d", 3*allBurst), "who is refused takes nothing from others")
+		require.Zero(t, come(t, l, "member", "198.51.100.1", 1), "nobody knows that a member is there")
+
+		l.areMembers([]multiaddr.Multiaddr{addr(t, "198.51.100.1", 1), multiaddr.StringCast("/dnsaddr/example.com")})
+		require.Equal(t, membersPerAddressBurst, come(t, l, "member", "198.51.100.1", 2*membersPerAddressBurst))
+		time.Sleep(time.Second)
+		require.Equal(t, perAddressRate, come(t, l, "member", "203.0.113.8", 1)+come(t, l, "stranger", "203.0.113.7", 2*perAddressRate)-1)
+		require.Equal(t, membersPerAddressRate, come(t, l, "member", "203.0.113.8", membersPerAddressRate), "a member has come from there")
+		_, err = l.OpenConnection(network.DirOutbound, true, addr(t, "203.0.113.7", 1))
+		require.NoError(t, err)
+		require.Equal(t, 1000, come(t, l, "stranger", "127.0.0.1", 1000))
 	})
+}
+
+// TestVisitorsAreBounded: whoever has come lately is remembered.
+func TestVisitorsAreBounded(t *testing.T) {
+	v, now := newVisits(defaultLimits.membersRates, defaultLimits.rates), time.Unix(1, 0)
+	for i := range 3 * visitorsMax {
+		v.allow("often", now)
+		v.allow(fmt.Sprint(i), now)
+		v.ofMember(fmt.Sprint("member", i), now)
+	}
+	for _, c := range []crowd{v.members, v.others} {
+		require.Len(t, c.addresses, visitorsMax)
+		require.Equal(t, visitorsMax, c.recent.Len())
+	}
+	require.False(t, v.allow("often", now))
+	require.False(t, v.allow("often", now.Add(-time.Hour)), "a clock that is set back gives nothing")
 }
 
 // TestOnePeerIsBounded: in connections, and in streams of our protocol.

@@ -122,3 +122,17 @@ func TestDeadNodeIsNotWaitedFor(t *testing.T) {
 		require.Less(t, time.Since(began), libp2p.OpenTimeout/2)
 	}
 }
+
+// TestAStrangersConnectionEndsWithItsConn: what a stranger says wrongly costs it the connection, not only a stream of it.
+func TestAStrangersConnectionEndsWithItsConn(t *testing.T) {
+	t.Parallel()
+	server := newCitizen(t, "server", tcp).with(cloudKey, nil)
+	s := strangers(t, 1)[0]
+	f, err := newFlood(context.Background(), server.host.Addrs()[0])
+	require.NoError(t, err)
+	out, err := f.stream(s)
+	require.NoError(t, err)
+	_, err = out.Write([]byte{1, 0})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(server.host.LibP2P().Network().Conns()) == 0 }, 10*time.Second, time.Millisecond)
+}
