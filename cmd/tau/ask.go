@@ -91,13 +91,20 @@ func printable(r rune) rune {
 
 func statusCommand() *cobra.Command {
 	var w where
-	cmd := &cobra.Command{Use: "status", Args: cobra.NoArgs, Short: "How a node is; exit status 1 if it is not ready"}
+	cmd := &cobra.Command{Use: "status", Args: cobra.NoArgs, Short: "How a node is; exit status 1 if it is not ready",
+		Example: "  tau status -s compute --wait 30s    # until it is ready, for scripts"}
 	w.asking(cmd, 0)
+	cmd.Flags().Lookup("wait").Usage = "how long to wait until the node is ready"
 	inJSON := asJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var st live.Status
-		if err := w.ask(cmd, "status", nil, nil, &st); err != nil {
-			return err
+		for end := time.Now().Add(w.wait); ; time.Sleep(200 * time.Millisecond) {
+			if err := w.ask(cmd, "status", nil, nil, &st); err != nil {
+				return err
+			}
+			if st.Ready || time.Now().After(end) {
+				break
+			}
 		}
 		if *inJSON {
 			if err := printJSON(cmd.OutOrStdout(), st); err != nil {

@@ -47,7 +47,7 @@ func (o *operator) must(stdin string, args ...string) string {
 // ask runs a command that reads, for its JSON; false if it fails.
 func ask[T any](o *operator, args ...string) (answer T, ok bool) {
 	out, err := exec.Command("tau", append(args, "--json", "--root", o.root)...).Output()
-	return answer, err == nil && json.Unmarshal(out, &answer) == nil
+	return answer, json.Unmarshal(out, &answer) == nil && err == nil
 }
 
 // process is a node that runs.

@@ -30,11 +30,12 @@ sync. A second signal ends it at once, as a power cut would: what it had acknowl
 	w.flags(cmd)
 	inJSON := cmd.Flags().Bool("log-json", false, "write the log as JSON, as it is where it is no terminal")
 	failpoints := cmd.Flags().Bool("failpoints", false, "let GO_FAILPOINTS and the admin socket make the node fail on purpose: for tests")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return start(w, *inJSON, *failpoints) }
+	acceptEmpty := cmd.Flags().Bool("accept-empty-disk", false, "start without what the node had on its disk, which is lost")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return start(w, *inJSON, *failpoints, *acceptEmpty) }
 	return cmd
 }
 
-func start(w where, inJSON, failpoints bool) error {
+func start(w where, inJSON, failpoints, acceptEmpty bool) error {
 	paths := shape.PathsOf(w.root, w.shape)
 	s, err := shape.Load(paths.Config)
 	if err != nil {
@@ -60,7 +61,7 @@ func start(w where, inJSON, failpoints bool) error {
 	err = live.Run(ctx, live.Config{
 		Shape: s, Paths: paths, Log: log,
 		Crash: func() { os.Exit(exitFailed) },
-		Ready: notifyReady, Failpoints: failpoints,
+		Ready: notifyReady, Failpoints: failpoints, AcceptEmptyDisk: acceptEmpty,
 	})
 	if err != nil {
 		return failure{err}

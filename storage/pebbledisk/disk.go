@@ -60,6 +60,7 @@ type Disk struct {
 	db     *pebble.DB
 	room   *room
 	unlock func() error
+	log    *slog.Logger
 
 	// mu is held for reading by whoever is within pebble, and for writing while the disk is closed:
 	// pebble panics when it is used afterwards.
@@ -71,10 +72,12 @@ type Disk struct {
 
 	flushes flushes
 	failure atomic.Pointer[error] // after which nothing is written any more
+	told    atomic.Bool           // that something is damaged
 }
 
 // Open opens the disk in a directory, which it makes if there is none. ErrLocked: another process has
-// it. ErrFormat: another release has written it.
+// it. ErrFormat: another release has written it. ErrDamaged: files are missing, or not what was written.
+// storage.ErrFull: there is no room to open it; try again when there is.
 func Open(dir string, o Options) (*Disk, error) {
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -86,8 +89,11 @@ func Open(dir string, o Options) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Disk{queries: map[*rows]bool{}, unlock: lock.Close}
+	d := &Disk{queries: map[*rows]bool{}, unlock: lock.Close, log: o.Log}
 	d.room = newRoom(o, dir)
+	if err := errors.Join(checkClean(o.FS, dir), d.room.open()); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	d.db, err = pebble.Open(dir, d.options(o, lock))
 	if err == nil {
 		err = d.failed()
@@ -96,7 +102,7 @@ func Open(dir string, o Options) (*Disk, error) {
 		if d.db != nil {
 			_ = d.db.Close()
 		}
-		return nil, fmt.Errorf("storage: open the disk in %s: %w", dir, errors.Join(err, lock.Close()))
+		return nil, errors.Join(explain(dir, err), lock.Close())
 	}
 	d.room.start()
 	return d, nil
@@ -104,7 +110,7 @@ func Open(dir string, o Options) (*Disk, error) {
 
 func (d *Disk) options(o Options, lock *pebble.Lock) *pebble.Options {
 	opts := &pebble.Options{
-		FS:                          vfs.OnDiskFull(o.FS, d.room.exhausted),
+		FS:                          pacedFS{vfs.OnDiskFull(o.FS, d.room.exhausted), d.room},
 		Lock:                        lock,
 		Logger:                      &logger{disk: d, log: o.Log},
 		FormatMajorVersion:          pebble.FormatValueSeparation,
@@ -155,10 +161,15 @@ func (d *Disk) Get(_ context.Context, key datastore.Key) ([]byte, error) {
 		return nil, datastore.ErrNotFound
 	}
 	if err != nil {
+		d.damaged(err)
 		return nil, fmt.Errorf("storage: get %s: %w", key, err)
 	}
-	defer closer.Close()
-	return append([]byte{}, value...), nil
+	value = append([]byte{}, value...)
+	if err := closer.Close(); err != nil { // what is wrong with a value beside the tree, pebble says only here
+		d.damaged(err)
+		return nil, fmt.Errorf("storage: get %s: %w", key, err)
+	}
+	return value, nil
 }
 
 // Has implements datastore.Read.
@@ -240,5 +251,9 @@ func (d *Disk) Close() error {
 	if errs[0] == nil {
 		errs = append(errs, d.db.LogData(nil, pebble.Sync), d.failed())
 	}
-	return errors.Join(append(errs, d.db.Close(), d.unlock())...)
+	errs = append(errs, d.db.Close())
+	if errors.Join(errs...) == nil {
+		errs = append(errs, writeClean(d.room.fs, d.room.dir))
+	}
+	return errors.Join(append(errs, d.unlock())...)
 }

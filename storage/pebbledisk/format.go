@@ -1,6 +1,7 @@
 package pebbledisk
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -25,8 +26,22 @@ const (
 	format       = 1
 	formatName   = "FORMAT"
 	formatPrefix = "tau disk "
-	formatLenMax = 64
+	formatLenMax = 128
 )
+
+// ID is that of the disk in a directory, drawn when it was made: two disks differ. "" if there is none. ErrFormat: what
+// is there has none.
+func ID(dir string) (string, error) {
+	text, err := readAll(vfs.Default, vfs.Default.PathJoin(dir, formatName), formatLenMax)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	_, id, _ := strings.Cut(text, "\n")
+	if id = strings.TrimSpace(id); err == nil && id == "" {
+		err = fmt.Errorf("%w: %s names no disk", ErrFormat, dir)
+	}
+	return id, err
+}
 
 // prepare takes a directory, and makes sure that it is one of ours.
 func prepare(fs vfs.FS, dir string) (*pebble.Lock, error) {
@@ -49,7 +64,7 @@ func prepare(fs vfs.FS, dir string) (*pebble.Lock, error) {
 // checkFormat reads the format of a directory, and writes it into an empty one.
 func checkFormat(fs vfs.FS, dir string) error {
 	path := fs.PathJoin(dir, formatName)
-	text, err := readAll(fs, path)
+	text, err := readAll(fs, path, formatLenMax)
 	if errors.Is(err, os.ErrNotExist) {
 		names, err := fs.List(dir)
 		if err != nil {
@@ -60,12 +75,13 @@ func checkFormat(fs vfs.FS, dir string) error {
 				return fmt.Errorf("%w: %s has no file %s but has %s: give the disk a directory of its own, or bring the file back from a backup", ErrFormat, dir, formatName, name)
 			}
 		}
-		return writeFormat(fs, dir, path)
+		return writeFormat(fs, dir)
 	}
 	if err != nil {
 		return fmt.Errorf("storage: read %s: %w", path, err)
 	}
-	number, ours := strings.CutPrefix(strings.TrimSpace(text), formatPrefix)
+	first, _, _ := strings.Cut(text, "\n")
+	number, ours := strings.CutPrefix(strings.TrimSpace(first), formatPrefix)
 	version, err := strconv.Atoi(number)
 	switch {
 	case !ours || err != nil || version < 1:
@@ -76,22 +92,30 @@ func checkFormat(fs vfs.FS, dir string) error {
 	return nil
 }
 
-func readAll(fs vfs.FS, path string) (string, error) {
+func readAll(fs vfs.FS, path string, lenMax int64) (string, error) {
 	f, err := fs.Open(path)
 	if err != nil {
 		return "", err
 	}
-	raw, err := io.ReadAll(io.LimitReader(f, formatLenMax))
+	raw, err := io.ReadAll(io.LimitReader(f, lenMax))
 	return string(raw), errors.Join(err, f.Close())
 }
 
 // writeFormat makes the file durable before anything else is in the directory.
-func writeFormat(fs vfs.FS, dir, path string) error {
+func writeFormat(fs vfs.FS, dir string) error {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id)
+	return writeWhole(fs, dir, formatName, fmt.Sprintf("%s%d\n%x\n", formatPrefix, format, id))
+}
+
+// writeWhole writes a file whole or not at all, and makes it durable.
+func writeWhole(fs vfs.FS, dir, name, text string) error {
+	path := fs.PathJoin(dir, name)
 	f, err := fs.Create(path+".new", vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return fmt.Errorf("storage: write %s: %w", path, err)
 	}
-	_, err = fmt.Fprintf(f, "%s%d\n", formatPrefix, format)
+	_, err = io.WriteString(f, text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = fs.Rename(path+".new", path)
 	}

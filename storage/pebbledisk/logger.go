@@ -3,12 +3,21 @@ package pebbledisk
 import (
 	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 )
+
+// complainEvery is how often a complaint of pebble's is passed on at most: it may try again without a pause.
+const complainEvery = 10 * time.Second
 
 // logger is what pebble tells.
 type logger struct {
 	disk *Disk
 	log  *slog.Logger
+
+	mu     sync.Mutex
+	told   time.Time
+	untold int // complaints since
 }
 
 // Infof implements pebble.Logger: of no interest.
@@ -16,7 +25,13 @@ func (l *logger) Infof(string, ...any) {}
 
 // Errorf implements pebble.Logger: what pebble tries again.
 func (l *logger) Errorf(format string, args ...any) {
-	l.log.Warn("disk", slog.String("pebble", fmt.Sprintf(format, args...)))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.untold++; time.Since(l.told) < complainEvery {
+		return
+	}
+	l.log.Warn("the disk complains, and tries again", slog.String("pebble", fmt.Sprintf(format, args...)), slog.Int("times", l.untold))
+	l.told, l.untold = time.Now(), 0
 }
 
 // Fatalf implements pebble.Logger. It does not end the process: from here on nothing is written any more
@@ -30,6 +45,7 @@ func (l *logger) Fatalf(format string, args ...any) {
 		}
 	}
 	err := error(fatal)
+	l.disk.damaged(err)
 	if l.disk.failure.CompareAndSwap(nil, &err) {
 		l.log.Error("the disk has failed: nothing is written any more", slog.String("error", err.Error()))
 	}

@@ -63,6 +63,7 @@ func (r *rows) next() (query.Result, bool) {
 	if !found {
 		r.ended = true
 		err := r.it.Error()
+		r.disk.damaged(err)
 		return query.Result{Error: err}, err != nil
 	}
 	lazy := r.it.LazyValue()
@@ -71,6 +72,7 @@ func (r *rows) next() (query.Result, bool) {
 		value, err := r.it.ValueAndErr()
 		if err != nil {
 			r.ended = true
+			r.disk.damaged(err)
 			return query.Result{Error: fmt.Errorf("storage: read %s: %w", e.Key, err)}, true
 		}
 		e.Value = append([]byte{}, value...)

@@ -3,6 +3,7 @@ package pebbledisk
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,10 @@ const (
 	// smallMax is the size of what is still written in the upper half of the reserve: that a node
 	// counts its starts, renews its certificate and says how a job has ended.
 	smallMax = 4 << 10
+	// openingMax is how much a disk that was full when it was opened takes of what is small, whatever is in reserve: a
+	// node that starts on it counts its start, or it could not serve what it has. openingMin is what must be left then.
+	openingMax = 256 << 10
+	openingMin = 1 << 20
 	// ballastPart is the part of the reserve that is a file, BALLAST.
 	ballastPart = 4
 )
@@ -45,7 +50,9 @@ type room struct {
 	written  uint64 // since free was measured
 	looked   time.Time
 	full     bool
-	ballast  bool // the file is there
+	ballast  bool      // the file is there
+	opening  int       // bytes of what is small that are still taken
+	hit      time.Time // when the file system was full last
 }
 
 func newRoom(o Options, dir string) *room {
@@ -56,13 +63,52 @@ func newRoom(o Options, dir string) *room {
 	return r
 }
 
+// open makes room for opening the disk, which writes its logs out once more: if need be of the file that was kept
+// for that. ErrFull: that is not enough.
+func (r *room) open() error {
+	need := uint64(openingMin)
+	names, err := r.fs.List(r.dir)
+	if err != nil {
+		return fmt.Errorf("storage: list %s: %w", r.dir, err)
+	}
+	for _, name := range names {
+		if info, err := r.fs.Stat(r.fs.PathJoin(r.dir, name)); err == nil && strings.HasSuffix(name, ".log") {
+			need += 2 * uint64(info.Size())
+		}
+	}
+	usage, err := r.fs.GetDiskUsage(r.dir)
+	if err != nil || usage.AvailBytes >= need {
+		return nil
+	}
+	if r.fs.Remove(r.ballastPath()) == nil {
+		usage, err = r.fs.GetDiskUsage(r.dir)
+	}
+	if err != nil || usage.AvailBytes >= need {
+		return nil
+	}
+	return fmt.Errorf("%w: %d KiB are free for %s and opening it takes %d: make room, or give the node a larger disk; what is on it is not harmed",
+		storage.ErrFull, usage.AvailBytes>>10, r.dir, need>>10)
+}
+
+// pause waits for a moment if the file system was full just now.
+func (r *room) pause() {
+	r.mu.Lock()
+	recent := !r.hit.IsZero() && time.Since(r.hit) < pauseWhenFull
+	r.mu.Unlock()
+	if recent {
+		time.Sleep(pauseWhenFull)
+	}
+}
+
 // start looks at what there is, once the directory is open.
 func (r *room) start() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_, err := r.fs.Stat(r.ballastPath())
 	r.ballast = err == nil
-	r.look(time.Now())
+	if r.look(time.Now()); r.full {
+		r.opening = openingMax
+	}
 }
 
 func (r *room) ballastPath() string { return r.fs.PathJoin(r.dir, "BALLAST") }
@@ -77,6 +123,10 @@ func (r *room) admit(size int, puts bool) error {
 		r.look(now)
 	}
 	if !puts || !r.full || size <= smallMax && r.left() >= r.reserve/2 {
+		return nil
+	}
+	if size <= smallMax && size <= r.opening && r.left() >= openingMin/2 {
+		r.opening -= size
 		return nil
 	}
 	return fmt.Errorf("%w: %d MiB are free for %s and %d MiB are kept in reserve: make room, or give the node a larger disk",
@@ -129,6 +179,7 @@ func (r *room) fillBallast() bool {
 func (r *room) exhausted() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.hit = time.Now()
 	if !r.full {
 		r.full = true
 		r.log.Warn("the file system is full: what is new is refused until there is room", slog.String("dir", r.dir))

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,6 +21,9 @@ type quota struct {
 	vfs.FS
 	mu    sync.Mutex
 	limit int64
+	// noTables: there is no room for tables; tables counts how many were begun all the same
+	noTables atomic.Bool
+	tables   atomic.Int64
 }
 
 func (q *quota) used() (sum int64) {
@@ -54,6 +58,10 @@ func (q *quota) GetDiskUsage(string) (vfs.DiskUsage, error) {
 }
 
 func (q *quota) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasSuffix(name, ".sst") && q.noTables.Load() {
+		q.tables.Add(1)
+		return nil, syscall.ENOSPC
+	}
 	f, err := q.FS.Create(name, c)
 	return &quotaFile{f, q, name}, err
 }

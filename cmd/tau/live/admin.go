@@ -56,7 +56,7 @@ type socket struct {
 	ended   chan struct{}
 }
 
-// listen opens the socket, for this user alone. The disk is locked: what is there is of a process that is gone.
+// listen opens the socket, for this user alone. The node is locked: what is there is of a process that is gone.
 func listen(paths shape.Paths, r *running) (*socket, error) {
 	if err := os.MkdirAll(paths.Run, 0o700); err != nil {
 		return nil, err

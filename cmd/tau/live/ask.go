@@ -28,7 +28,9 @@ func (r *running) status(ctx context.Context, _ nothing) (Status, error) {
 		NotReady: []string{}, Gauges: map[string]int64{}, Addresses: []string{}, Up: time.Since(r.began).Round(time.Second).String(), Warnings: r.cfg.Log.kept.all()}
 	n := r.started()
 	if n == nil {
-		st.NotReady = append(st.NotReady, "the node is starting")
+		r.mu.Lock()
+		st.NotReady = append(st.NotReady, r.doing)
+		r.mu.Unlock()
 	} else if err := clock.Do(ctx, r.main, func(ctx context.Context) { st.NotReady = append(st.NotReady, n.NotReady(ctx)...) }); err != nil {
 		return st, err
 	}

@@ -68,6 +68,7 @@ func (r *running) certificate(ctx context.Context) (*membership.Presented, error
 		case transport.Conflict, transport.Invalid:
 			return nil, fmt.Errorf("the invitation is not accepted, ask for another: %w", err)
 		}
+		r.setDoing("joining the cloud: who made the invitation does not answer yet: " + err.Error())
 		r.cfg.Log.Warn("the cloud is not reached yet: it is tried again; is the node up that made the invitation?", slog.String("error", err.Error()))
 		select {
 		case <-ctx.Done():

@@ -16,7 +16,6 @@ import (
 	"github.com/taucloud/tau/cmd/tau/shape"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services"
-	"github.com/taucloud/tau/storage/pebbledisk"
 	"github.com/taucloud/tau/transport/libp2p"
 	"github.com/taucloud/tau/transport/membership"
 )
@@ -39,26 +38,29 @@ type Config struct {
 	Ready func()
 	// Failpoints lets people on this machine make the node fail on purpose.
 	Failpoints bool
+	// AcceptEmptyDisk lets a node start without what it had on its disk: others have it, or it is lost.
+	AcceptEmptyDisk bool
 }
 
 // Run starts a node and returns when ctx has ended and the node is down, or with the reason why it could not
 // start or stop.
 func Run(ctx context.Context, cfg Config) (err error) {
-	reserve, err := shape.ParseSize(cfg.Shape.DiskReserve)
+	lock, err := lockRun(cfg.Paths)
 	if err != nil {
 		return err
 	}
-	disk, err := pebbledisk.Open(cfg.Paths.Data, pebbledisk.Options{Reserve: reserve, Log: cfg.Log.Logger})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, disk.Close()) }()
-	r := &running{cfg: cfg, began: time.Now()}
+	defer lock.Close()
+	r := &running{cfg: cfg, began: time.Now(), doing: "the node is starting"}
 	admin, err := listen(cfg.Paths, r)
 	if err != nil {
 		return err
 	}
 	defer admin.close()
+	disk, err := r.openDisk(ctx)
+	if err != nil || disk == nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, disk.Close()) }()
 	certificate, err := r.certificate(ctx)
 	if err != nil || ctx.Err() != nil {
 		return err
@@ -80,6 +82,7 @@ type running struct {
 	faults faults
 
 	mu    sync.Mutex
+	doing string // why it is not ready before it has started
 	loops []*clock.Live
 	node  *node.Node // nil until it has started
 	env   *node.Env  // of the agent that speaks for people; nil until it is there

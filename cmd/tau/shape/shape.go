@@ -85,7 +85,7 @@ func (s *Shape) Identity() transport.Identity {
 
 // Paths are where a node of one shape has what below a root directory.
 type Paths struct {
-	Config, Keys, Certificate, CloudKey, Data, Run, Socket string
+	Config, Keys, Certificate, CloudKey, Disk, Data, Run, Socket string
 }
 
 // PathsOf are those of a shape.
@@ -93,6 +93,7 @@ func PathsOf(root, shape string) Paths {
 	keys, run := filepath.Join(root, "keys"), filepath.Join(root, "run")
 	return Paths{
 		Config: filepath.Join(root, "config", shape+".yaml"), Keys: keys, Certificate: filepath.Join(keys, shape+".cert"), CloudKey: filepath.Join(keys, "cloud.key"),
+		Disk: filepath.Join(keys, shape+".disk"),
 		Data: filepath.Join(root, "data", shape), Run: run, Socket: filepath.Join(run, shape+".sock"),
 	}
 }
