@@ -52,7 +52,7 @@ type Entry struct {
 
 // Budget bounds a tree. What is zero allows nothing.
 type Budget struct {
-	// Entries bounds files, links and submodules.
+	// Entries bounds files, links and submodules, and the directories that they are in.
 	Entries int
 	// Depth bounds the names of a path: a/b/c has three.
 	Depth int
@@ -81,7 +81,6 @@ type Checker struct {
 	// names are the folded paths that are taken: true for a directory, with the spelling that has been seen first.
 	names   map[string]name
 	leftOut []string
-	count   int
 	total   int64
 }
 
@@ -116,11 +115,8 @@ func (c *Checker) Add(e Entry) error {
 
 // bounds holds an entry against the budget, before anything of it is kept.
 func (c *Checker) bounds(e Entry) error {
-	c.count++
 	b := c.budget
 	switch {
-	case c.count > b.Entries:
-		return problem(e.Path, "the tree has more than %d files", b.Entries)
 	case len(e.Path) > b.PathLen:
 		return problem(e.Path, "a path of more than %d bytes", b.PathLen)
 	case strings.Count(e.Path, "/") >= b.Depth:
@@ -153,6 +149,8 @@ func (c *Checker) take(path string) error {
 		}
 		key := fold(spelt)
 		switch seen, taken := c.names[key]; {
+		case !taken && len(c.names) == c.budget.Entries:
+			return problem(path, "the tree has more than %d files and directories", c.budget.Entries)
 		case !taken:
 			c.names[key] = name{spelt, dir}
 		case seen.spelt != spelt:

@@ -82,8 +82,10 @@ func TestBounds(t *testing.T) {
 		want    string
 	}{
 		"entries":       {[]Entry{file("a"), file("b"), file("c")}, ""},
-		"too many":      {[]Entry{file("a"), file("b"), file("c"), file("d")}, "d: the tree has more than 3 files"},
-		"modules too":   {[]Entry{file("a"), file("b"), file("c"), {Path: "d", Mode: Submodule}}, "d: the tree has more than 3 files"},
+		"too many":      {[]Entry{file("a"), file("b"), file("c"), file("d")}, "d: the tree has more than 3 files and directories"},
+		"modules too":   {[]Entry{file("a"), file("b"), file("c"), {Path: "d", Mode: Submodule}}, "d: the tree has more than 3 files and directories"},
+		"directories":   {[]Entry{file("a/b"), file("a/c")}, ""},
+		"too many too":  {[]Entry{file("a/b"), file("c/d")}, "c/d: the tree has more than 3 files and directories"},
 		"depth":         {[]Entry{file("a/b/c")}, ""},
 		"too deep":      {[]Entry{file("a/b/c/d")}, "a/b/c/d: more than 2 directories deep"},
 		"length":        {[]Entry{file("0123456789")}, ""},
@@ -140,7 +142,7 @@ func TestNoOrderMatters(t *testing.T) {
 				Size: rapid.Int64Range(0, 60).Draw(t, "size"),
 			}
 		}), 0, 6).Draw(t, "entries")
-		b := Budget{Entries: 5, Depth: 3, PathLen: 20, FileLen: 50, TotalLen: 100}
+		b := Budget{Entries: 9, Depth: 3, PathLen: 20, FileLen: 50, TotalLen: 100}
 		c, err := check(b, entries...)
 		shuffled := slices.Clone(entries)
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))

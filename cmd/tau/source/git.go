@@ -1,0 +1,235 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/taucloud/tau/project/tree"
+)
+
+// Git fetches with the system's git, 2.39 or later.
+type Git struct {
+	// Program is git's path, Prlimit that of util-linux' prlimit; "" for that means no limits on memory and files.
+	Program, Prlimit string
+	// Scratch is a directory for bare repositories and keys, which are deleted when a fetch ends.
+	Scratch string
+	Budget  tree.Budget
+	// PackLen bounds what is fetched, as packed, in bytes.
+	PackLen int64
+	// Within bounds a fetch in time.
+	Within time.Duration
+	// Files allows file:// addresses: paths of this machine.
+	Files bool
+}
+
+// FindGit looks for the programs. The error says what to install.
+func FindGit(scratch string) (*Git, error) {
+	program, err := exec.LookPath("git")
+	if err != nil {
+		return nil, errors.New("there is no git on this machine: install it, apt-get install git")
+	}
+	prlimit, _ := exec.LookPath("prlimit")
+	return &Git{
+		Program: program, Prlimit: prlimit, Scratch: scratch, Budget: tree.DefaultBudget,
+		PackLen: 512 << 20, Within: 5 * time.Minute,
+	}, nil
+}
+
+// Fetch implements [Fetcher].
+func (g *Git) Fetch(ctx context.Context, r Request, into *os.Root) (got Got, err error) {
+	if err := r.check(); err != nil {
+		return got, err
+	}
+	if strings.HasPrefix(r.URL, "file:") && !g.Files {
+		return got, &Error{Bad, "file:// addresses are not allowed here"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.Within)
+	defer cancel()
+	job, err := g.open(r)
+	if err != nil {
+		return got, &Error{Failed, err.Error()}
+	}
+	defer func() { _ = os.RemoveAll(job.dir) }()
+	if err := job.fetch(ctx, r); err != nil {
+		return got, err
+	}
+	checker := tree.NewChecker(g.Budget)
+	if err := job.list(ctx, r.Commit, checker); err != nil {
+		return got, err
+	}
+	return job.write(ctx, checker, into)
+}
+
+// job is one fetch.
+type job struct {
+	*Git
+	dir  string // of everything
+	bare string
+	env  []string
+}
+
+func (g *Git) open(r Request) (*job, error) {
+	dir, err := os.MkdirTemp(g.Scratch, "fetch-")
+	if err != nil {
+		return nil, err
+	}
+	j := &job{Git: g, dir: dir, bare: filepath.Join(dir, "bare")}
+	j.env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
+		"GIT_LFS_SKIP_SMUDGE=1", "GIT_NO_REPLACE_OBJECTS=1", "GIT_ALLOW_PROTOCOL=" + strings.Join(schemes, ":"),
+	}
+	if len(r.Key) > 0 {
+		if err := errors.Join(j.keep("key", r.Key), j.keep("known_hosts", r.KnownHosts)); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+		j.env = append(j.env, "GIT_SSH_VARIANT=ssh", "GIT_SSH_COMMAND="+j.ssh())
+	}
+	return j, nil
+}
+
+func (j *job) keep(name string, content []byte) error {
+	return os.WriteFile(filepath.Join(j.dir, name), content, 0o600)
+}
+
+// ssh is a command for a shell that reads no configuration and believes nobody else. ConnectTimeout is in seconds.
+func (j *job) ssh() string {
+	quoted := func(name string) string {
+		return "'" + strings.ReplaceAll(filepath.Join(j.dir, name), "'", `'\''`) + "'"
+	}
+	return "ssh -F /dev/null -i " + quoted("key") + " -o IdentitiesOnly=yes -o IdentityAgent=none -o UserKnownHostsFile=" + quoted("known_hosts") +
+		" -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o BatchMode=yes -o ConnectTimeout=15"
+}
+
+// fetch gets the commit: by its name, or else by the branch.
+func (j *job) fetch(ctx context.Context, r Request) error {
+	if out, err := j.run(ctx, "init", "--quiet", "--bare", "--template=", j.bare); err != nil {
+		return j.failure(ctx, out, err)
+	}
+	fetch := []string{
+		"-C", j.bare, "-c", "core.hooksPath=/dev/null", "-c", "fetch.unpackLimit=1", "-c", "core.bigFileThreshold=1m", "-c", "fetch.fsckObjects=true",
+		"-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "http.lowSpeedLimit=1024", "-c", "http.lowSpeedTime=30",
+		"fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head",
+	}
+	out, err := j.run(ctx, append(fetch, "--depth=1", "--", r.URL, r.Commit+":refs/heads/job")...)
+	if err == nil {
+		return nil
+	}
+	failure := j.failure(ctx, out, err)
+	if failure.Kind != Missing || r.Branch == "" {
+		return failure
+	}
+	if out, err := j.run(ctx, append(fetch, "--", r.URL, "+refs/heads/"+r.Branch+":refs/heads/branch")...); err != nil {
+		return j.failure(ctx, out, err)
+	}
+	if _, err := j.run(ctx, "-C", j.bare, "cat-file", "-e", r.Commit+"^{commit}"); err != nil {
+		return &Error{Missing, "the repository has no commit " + r.Commit}
+	}
+	return nil
+}
+
+// command is git as a child in limits, which ends with all that it has started when ctx does.
+func (j *job) command(ctx context.Context, args ...string) *exec.Cmd {
+	words := append([]string{j.Program}, args...)
+	if j.Prlimit != "" {
+		words = append([]string{
+			j.Prlimit, "--core=0", "--nofile=256", fmt.Sprintf("--data=%d", dataMax), fmt.Sprintf("--fsize=%d", j.PackLen), "--",
+		}, words...)
+	}
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd.Env, cmd.Dir = j.env, j.dir
+	ownGroup(cmd)
+	cmd.WaitDelay = 2 * time.Second
+	return cmd
+}
+
+const (
+	// dataMax bounds the memory of git, in bytes.
+	dataMax = 512 << 20
+	// outputMax bounds what is kept of what git says.
+	outputMax = 8 << 10
+)
+
+// run lets git do something and returns what it has said, at most outputMax of it.
+func (j *job) run(ctx context.Context, args ...string) (string, error) {
+	cmd := j.command(ctx, args...)
+	var out beginning
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	return out.String(), err
+}
+
+// beginning keeps the beginning of what is written to it.
+type beginning struct{ bytes.Buffer }
+
+func (b *beginning) Write(p []byte) (int, error) {
+	if room := outputMax - b.Len(); room > 0 {
+		b.Buffer.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}
+
+// signs are words of git's and ssh's messages, which are in English by LC_ALL; the first that is there counts.
+var signs = []struct {
+	text string
+	kind Kind
+}{
+	{"error: object ", Bad}, // found by fetch.fsckObjects
+	{"Host key verification failed", Denied}, {"Permission denied", Denied}, {"Authentication failed", Denied}, {"could not read Username", Denied},
+	{"terminal prompts disabled", Denied},
+	{"not our ref", Missing}, {"unadvertised object", Missing}, {"couldn't find remote ref", Missing}, {"Server does not allow request", Missing},
+	{"File too large", TooLarge}, {"Out of memory", TooLarge}, {"out of memory", TooLarge}, {"unable to allocate", TooLarge}, {"mmap failed", TooLarge},
+	{"transport", Failed},
+}
+
+// failure is what git has said, as an error.
+func (j *job) failure(ctx context.Context, out string, err error) *Error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &Error{Failed, "the fetch took too long"}
+	case ctx.Err() != nil:
+		return &Error{Failed, "the fetch was ended"}
+	}
+	kind := Failed
+	for _, s := range signs {
+		if strings.Contains(out, s.text) {
+			kind = s.kind
+			break
+		}
+	}
+	if kind == Failed && j.full() {
+		return &Error{TooLarge, fmt.Sprintf("the commit has more than %d bytes, as Git packs it", j.PackLen)}
+	}
+	return &Error{kind, j.said(out, err)}
+}
+
+// full reports whether a pack has reached its bound: the signal that then ends a child of git's is nothing that git
+// tells of.
+func (j *job) full() (reached bool) {
+	_ = filepath.WalkDir(j.bare, func(_ string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			info, err := d.Info()
+			reached = reached || err == nil && info.Size() >= j.PackLen
+		}
+		return nil
+	})
+	return reached
+}
+
+// said is the last line with something in it, in which the scratch directory means nothing to whoever reads it.
+func (j *job) said(out string, err error) string {
+	text := err.Error()
+	for _, line := range strings.Split(strings.ReplaceAll(out, j.dir, "."), "\n") {
+		if strings.HasPrefix(line, "fatal:") || strings.HasPrefix(line, "error:") {
+			text = line
+			break
+		}
+	}
+	return tree.Shown(text)
+}
