@@ -64,10 +64,10 @@ func packageOf(function string) string {
 
 // look gives the run up if a service has started a goroutine that has not ended. It is
 // called between two events of a run that is perturbed, where it looks when there are
-// more goroutines than ever, and at the end of each run.
+// clearly more goroutines than ever, and at the end of each run.
 func (g *goroutineGuard) look(w *World) {
 	n := runtime.NumGoroutine()
-	if n <= g.most || g.looks >= guardLooksMax {
+	if n <= g.most+g.most/32 || g.looks >= guardLooksMax {
 		return
 	}
 	g.most = n

@@ -20,6 +20,7 @@ import (
 type perturbation struct {
 	state atomic.Uint64
 	spun  atomic.Uint64
+	calls atomic.Uint64 // of disturb
 	world uint64        // the goroutine of the world's thread
 	owner atomic.Uint64 // the goroutine that has the turn, if it is a task's
 
@@ -42,9 +43,13 @@ func (p *perturbation) draw() uint64 { return mix(p.state.Add(0x9e3779b97f4a7c15
 // The bounds of delays, in turns of spin, each about a nanosecond. A goroutine
 // switch takes a few hundred.
 const (
-	spinMax     = 20_000
-	distractMax = 200_000
+	spinMax     = 10_000
+	distractMax = 50_000
 )
+
+// distractEach is how many calls of disturb a distraction takes at least: on a busy
+// machine, where the world gets on slowly, it would otherwise have most of the time.
+const distractEach = 64
 
 // disturb is called where the order of goroutines must not matter.
 func (w *World) disturb() {
@@ -54,6 +59,7 @@ func (w *World) disturb() {
 }
 
 func (p *perturbation) disturb() {
+	p.calls.Add(1)
 	d := p.draw()
 	switch d % 8 {
 	case 0:
@@ -77,14 +83,18 @@ func (p *perturbation) spin(turns uint64) {
 // distract occupies a processor at random times until done is closed. It must
 // be started outside of the bubble.
 func (p *perturbation) distract(done <-chan struct{}) {
-	for {
+	for last := uint64(0); ; {
 		select {
 		case <-done:
 			return
 		case <-time.After(time.Duration(p.draw() % uint64(500*time.Microsecond))):
 		}
+		if p.calls.Load()-last < distractEach {
+			continue
+		}
+		last = p.calls.Load()
 		p.spin(p.draw() % distractMax)
-		if p.draw()%2000 == 0 {
+		if p.draw()%1000 == 0 {
 			runtime.GC() // stops the world, and lets others go first after it
 		}
 	}

@@ -363,7 +363,15 @@ func (w *World) watch() (stop func()) {
 	return func() { close(done) }
 }
 
+// stacksLenMax bounds the traces of all goroutines together.
+const stacksLenMax = 16 << 20
+
+// allStacks returns the stack traces of all goroutines.
 func allStacks() []byte {
-	buf := make([]byte, 16<<20)
-	return buf[:runtime.Stack(buf, true)]
+	for size := 64 << 10; ; size *= 4 {
+		buf := make([]byte, size)
+		if n := runtime.Stack(buf, true); n < size || size >= stacksLenMax {
+			return buf[:n]
+		}
+	}
 }
