@@ -166,11 +166,13 @@ func (p *Project) sound(o Options) error {
 // of the project's identity, either ours or, as in existing projects, the last eight characters of the id before a number.
 func foreign(fqdn string, p *Project, o Options) bool {
 	name, below := strings.CutSuffix(fqdn, "."+o.Generated)
-	if !below {
+	switch {
+	case !below:
 		return fqdn == o.Generated
-	}
-	if label, more, _ := strings.Cut(name, "."); more != "" || strings.HasSuffix(label, "-"+identity(o.Project)) || label == identity(o.Project) {
-		return more != ""
+	case strings.Contains(name, "."):
+		return true
+	case name == identity(o.Project), strings.HasSuffix(name, "-"+identity(o.Project)):
+		return false
 	}
 	id := strings.ToLower(p.ID)
 	return len(id) < 8 || !strings.HasPrefix(name, id[len(id)-8:])
@@ -194,7 +196,7 @@ func label(text string, lenMax int) string {
 	return strings.Trim(out[:min(len(out), lenMax)], "-")
 }
 
-// Host is where a domain of the project is served, or, for "", the project itself.
+// host is where a domain of the project is served, or, for "", the project itself.
 func (o Options) host(p *Project, fqdn string) string {
 	if fqdn != "" && o.Preview == "" {
 		return fqdn

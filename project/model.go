@@ -8,12 +8,12 @@ package project
 // Project is what a repository says, with all defaults filled in. Its lists are sorted by name, lists of words as well
 // but for paths, which keep their order.
 type Project struct {
-	ID          string            `json:"id,omitempty"`
-	Name        string            `json:"name"`
-	Description string            `json:"description,omitempty"`
-	Tags        []string          `json:"tags,omitempty"`
-	Email       string            `json:"email,omitempty"`
-	Clouds      map[string]Cloud  `json:"clouds,omitempty"` // by domain name of a cloud
+	ID          string           `json:"id,omitempty"`
+	Name        string           `json:"name"`
+	Description string           `json:"description,omitempty"`
+	Tags        []string         `json:"tags,omitempty"`
+	Email       string           `json:"email,omitempty"`
+	Clouds      map[string]Cloud `json:"clouds,omitempty"` // by domain name of a cloud
 	Scope
 	Applications []Application `json:"applications,omitempty"`
 }

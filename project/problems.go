@@ -53,6 +53,9 @@ func (p *problems) problem(file string, at *yamltree.Value, hint, what string) *
 // line is a line of a file.
 func (p *problems) line(file string, n int) string {
 	rest := bytes.TrimPrefix(p.contents[file], []byte("\uFEFF"))
+	if bytes.ContainsRune(rest, '\r') { // which ends a line, too
+		rest = bytes.ReplaceAll(bytes.ReplaceAll(rest, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
+	}
 	for ; n > 1 && len(rest) > 0; n-- {
 		_, rest, _ = bytes.Cut(rest, []byte("\n"))
 	}

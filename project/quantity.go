@@ -13,7 +13,7 @@ import (
 type Size uint64
 
 // sizePattern is what sizes look like: "32MB", "64MB10KB", "1GiB".
-const sizePattern = `^([0-9]{1,12}([KMGT]i?)?B)+$`
+const sizePattern = `^([0-9]{1,20}([KMGT]i?)?B)+$`
 
 var (
 	sizeForm = regexp.MustCompile(sizePattern)

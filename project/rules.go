@@ -39,7 +39,7 @@ var (
 	symbolRule   = rule{want: "the name of an exported function", pattern: `^[^\s]{1,128}$`}
 	branchRule   = rule{want: "a branch", pattern: `^[^\s~^:?*\[\\]{1,250}$`}
 	// folderRule is of folders within a repository.
-	folderRule = rule{want: "a folder of the repository, such as ./site", pattern: `^[^\\\x00]{1,256}$`, check: checkFolder, norm: cleanFolder}
+	folderRule = rule{want: "a folder of the repository, such as ./site", pattern: `^[^\s\\]([^\\]{0,254}[^\s\\])?$`, check: checkFolder, norm: cleanFolder}
 	sourceRule = rule{want: `".", a folder such as ./code/ping, or libraries/NAME`, pattern: `^(\.|\./[^\\]{1,250}|libraries/[A-Za-z_][A-Za-z0-9_-]{0,63})$`,
 		check: func(text string) string {
 			if !strings.HasPrefix(text, "./") {

@@ -162,7 +162,7 @@ func TestMoreSpecificComesFirst(t *testing.T) {
 				return
 			}
 		}
-		if len(inA) < len(inB) && a.Compare(b) >= 0 {
+		if len(inA) > 0 && len(inA) < len(inB) && a.Compare(b) >= 0 {
 			t.Fatalf("%s matches less than %s and comes after it", a, b)
 		}
 	})
