@@ -1,15 +1,16 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"net"
+	"io"
 	"os"
 
-	"github.com/multiformats/go-multiaddr"
-	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/spf13/cobra"
 
+	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
 	"github.com/taucloud/tau/sim/scenario"
 )
@@ -37,63 +38,80 @@ func validateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "validate", Aliases: []string{"check", "ok", "valid"}, Args: cobra.NoArgs,
 		Short: "Say all that is wrong with a configuration, with file, line and column; try its addresses",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			file := w.fileOf(path)
-			s, err := shape.Load(file)
-			if err != nil {
-				return err
-			}
-			if err := tryAddresses(file, s); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid\n", file)
-			return nil
-		},
 	}
 	w.flags(cmd)
+	inJSON := asJSON(cmd)
 	cmd.Flags().StringVarP(&path, "path", "p", "", "the file, in place of a shape")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		file := w.fileOf(path)
+		s, places, err := shape.LoadPlaced(file)
+		note := ""
+		switch {
+		case err != nil:
+		case path == "" && w.runs():
+			note = "; its node runs, so its addresses were not tried"
+		default:
+			err = tryAddresses(file, s, places)
+		}
+		if *inJSON {
+			return validatedAsJSON(cmd.OutOrStdout(), file, err)
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s is valid%s\n", file, note)
+		return nil
+	}
 	return cmd
 }
 
-// tryAddresses listens where the node will.
-func tryAddresses(file string, s *shape.Shape) error {
+// problem is what is wrong at one place of a file; 0 is no place.
+type problem struct {
+	File string `json:"file"`
+	Line int    `json:"line,omitempty"`
+	Col  int    `json:"col,omitempty"`
+	What string `json:"what"`
+	Hint string `json:"hint,omitempty"`
+}
+
+// validatedAsJSON prints what came of it; the exit status is the same as without.
+func validatedAsJSON(out io.Writer, file string, err error) error {
+	problems := []problem{}
 	var wrong scenario.Errors
-	for _, text := range s.Listen {
-		if err := tryAddress(text); err != nil {
-			wrong = append(wrong, &scenario.Error{
-				File: file, Line: 1, Col: 1, What: fmt.Sprintf("p2p-listen: %s cannot be listened on: %v", text, err),
-				Hint: "stop what has the port (a node that runs with this configuration has it, too), or take another",
-			})
+	if errors.As(err, &wrong) {
+		for _, e := range wrong {
+			problems = append(problems, problem{e.File, e.Line, e.Col, e.What, e.Hint})
 		}
+	} else if err != nil {
+		problems = append(problems, problem{File: file, What: err.Error()})
 	}
-	if len(wrong) > 0 {
-		return wrong
+	if failed := printJSON(out, map[string]any{"file": file, "valid": err == nil, "problems": problems}); failed != nil {
+		return failed
+	}
+	if err != nil {
+		return errTold
 	}
 	return nil
 }
 
-func tryAddress(text string) error {
-	a, err := multiaddr.NewMultiaddr(text)
-	if err != nil {
-		return err
-	}
-	network, address, err := manet.DialArgs(a)
-	if err != nil {
-		return nil // nothing that a socket is: libp2p says what is wrong with it
-	}
-	switch network {
-	case "tcp", "tcp4", "tcp6":
-		l, err := net.Listen(network, address)
-		if err != nil {
-			return err
+// runs reports whether the node of a shape runs, or starts.
+func (w *where) runs() bool {
+	var page live.FactsResponse
+	client := live.NewClient(shape.PathsOf(w.root, w.shape).Socket)
+	return client.Ask(context.Background(), "facts", nil, live.FactsRequest{Limit: 1}, &page) == nil
+}
+
+// tryAddresses listens where the node will.
+func tryAddresses(file string, s *shape.Shape, places shape.Places) error {
+	var wrong scenario.Errors
+	for i, text := range s.Listen {
+		if what, hint := live.TryListen(text); what != "" {
+			at := places["p2p-listen"][i]
+			wrong = append(wrong, &scenario.Error{File: file, Line: at.Line, Col: at.Col, What: "p2p-listen: " + what, Hint: hint})
 		}
-		return l.Close()
-	case "udp", "udp4", "udp6":
-		l, err := net.ListenPacket(network, address)
-		if err != nil {
-			return err
-		}
-		return l.Close()
+	}
+	if len(wrong) > 0 {
+		return wrong
 	}
 	return nil
 }

@@ -31,8 +31,8 @@ type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
 
-// errNotReady was told by what was printed.
-var errNotReady = errors.New("")
+// errNotReady and errTold were told by what was printed.
+var errNotReady, errTold = errors.New(""), errors.New("")
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := rootCommand()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -31,6 +32,9 @@ func pushCommand() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if project == "" {
 			return errors.New("--project: expected the name of a project")
+		}
+		if err := cmp.Or(patrickapi.CheckProject(project), patrickapi.CheckName("branch", branch)); err != nil {
+			return err
 		}
 		tree, err := treeOf(args[0])
 		if err != nil {

@@ -3,6 +3,7 @@ package patrick
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -212,7 +213,7 @@ func TestAnEventIsNewerThanAllThatIsKnown(t *testing.T) {
 }
 
 func TestWhatIsWrongWithAPush(t *testing.T) {
-	long := string(make([]byte, patrickapi.NameLenMax+1))
+	long := strings.Repeat("x", patrickapi.NameLenMax+1)
 	for name, c := range map[string]struct {
 		change func(r *patrickapi.PushRequest)
 		want   string
@@ -221,12 +222,15 @@ func TestWhatIsWrongWithAPush(t *testing.T) {
 		"longest name":        {func(r *patrickapi.PushRequest) { r.Commit = long[1:] }, ""},
 		"largest tree":        {func(r *patrickapi.PushRequest) { r.Tree = make([]byte, patrickapi.TreeLenMax) }, ""},
 		"greatest order":      {func(r *patrickapi.PushRequest) { r.Event.Order = patrickapi.OrderMax }, ""},
-		"no project":          {func(r *patrickapi.PushRequest) { r.Project = "" }, "must have"},
-		"no repository":       {func(r *patrickapi.PushRequest) { r.Repository = "" }, "must have"},
-		"no branch":           {func(r *patrickapi.PushRequest) { r.Branch = "" }, "must have"},
-		"no commit":           {func(r *patrickapi.PushRequest) { r.Commit = "" }, "must have"},
+		"no project":          {func(r *patrickapi.PushRequest) { r.Project = "" }, "1 to 256 bytes"},
+		"no repository":       {func(r *patrickapi.PushRequest) { r.Repository = "" }, "1 to 256 bytes"},
+		"no branch":           {func(r *patrickapi.PushRequest) { r.Branch = "" }, "1 to 256 bytes"},
+		"no commit":           {func(r *patrickapi.PushRequest) { r.Commit = "" }, "1 to 256 bytes"},
 		"no event":            {func(r *patrickapi.PushRequest) { r.Event.ID = "" }, "must have"},
-		"long commit":         {func(r *patrickapi.PushRequest) { r.Commit = long }, "must have"},
+		"long commit":         {func(r *patrickapi.PushRequest) { r.Commit = long }, "1 to 256 bytes"},
+		"a project elsewhere": {func(r *patrickapi.PushRequest) { r.Project = "../x" }, "name of a project"},
+		"a branch elsewhere":  {func(r *patrickapi.PushRequest) { r.Branch = "../x" }, "name of a branch"},
+		"an escape":           {func(r *patrickapi.PushRequest) { r.Repository = "a\x1b[2J" }, "printable"},
 		"no order":            {func(r *patrickapi.PushRequest) { r.Event.Order = 0 }, "order"},
 		"order out of bounds": {func(r *patrickapi.PushRequest) { r.Event.Order = patrickapi.OrderMax + 1 }, "order"},
 		"large tree":          {func(r *patrickapi.PushRequest) { r.Tree = make([]byte, patrickapi.TreeLenMax+1) }, "tree"},

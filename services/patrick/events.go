@@ -21,8 +21,8 @@ const (
 // disks, the next push must still be newer than the live version.
 func (s *Service) newEvent(ctx context.Context, _ transport.Peer, req patrickapi.EventRequest) (patrickapi.EventResponse, error) {
 	var none patrickapi.EventResponse
-	if !areNames(req.Project, req.Repository, req.Branch) {
-		return none, transport.New(transport.Invalid, "patrick/event", "project, repository and branch must have 1 to 256 bytes")
+	if err := areNames(req.Project, req.Repository, req.Branch); err != nil {
+		return none, transport.New(transport.Invalid, "patrick/event", textOf(err))
 	}
 	if s.env.Presence(tnsapi.Service) == transport.Unknown {
 		return none, transport.New(transport.Refused, "patrick/event", "it is not known yet whether there is a tns")

@@ -1,7 +1,9 @@
 package patrick
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -69,8 +71,11 @@ func (s *Service) push(ctx context.Context, _ transport.Peer, req patrickapi.Pus
 }
 
 func whatIsWrong(req patrickapi.PushRequest) string {
-	if !areNames(req.Project, req.Repository, req.Branch, req.Commit, req.Event.ID) {
-		return "project, repository, branch, commit and the event's id must have 1 to 256 bytes"
+	if err := cmp.Or(areNames(req.Project, req.Repository, req.Branch), patrickapi.CheckName("commit", req.Commit)); err != nil {
+		return textOf(err)
+	}
+	if req.Event.ID == "" || len(req.Event.ID) > patrickapi.NameLenMax {
+		return "the event's id must have 1 to 256 bytes"
 	}
 	if req.Event.Order == 0 || req.Event.Order > patrickapi.OrderMax {
 		return "the event's order is not one that a patrick has given"
@@ -81,13 +86,17 @@ func whatIsWrong(req patrickapi.PushRequest) string {
 	return ""
 }
 
-func areNames(names ...string) bool {
-	for _, name := range names {
-		if name == "" || len(name) > patrickapi.NameLenMax {
-			return false
-		}
+func areNames(project, repository, branch string) error {
+	return cmp.Or(patrickapi.CheckProject(project), patrickapi.CheckName("repository", repository), patrickapi.CheckName("branch", branch))
+}
+
+// textOf is what an error of the api says.
+func textOf(err error) string {
+	var e *transport.Error
+	if errors.As(err, &e) {
+		return e.Text
 	}
-	return true
+	return err.Error()
 }
 
 // isPast answers a push whose job has ended and is forgotten. It returns a Conflict if that is

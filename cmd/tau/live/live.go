@@ -106,9 +106,14 @@ func (r *running) configure(certificate *membership.Presented) (node.Config, err
 	if err != nil {
 		return node.Config{}, err
 	}
+	for _, text := range s.Listen { // libp2p is content if it can listen on one of them
+		if what, hint := TryListen(text); what != "" {
+			return node.Config{}, fmt.Errorf("p2p-listen: %s (%s)", what, hint)
+		}
+	}
 	host, err := libp2p.New(s.Identity(), s.Listen, nil, libp2p.Announce(s.Announce))
 	if err != nil {
-		return node.Config{}, fmt.Errorf("listen on %v: %w", s.Listen, err)
+		return node.Config{}, whyNoHost(s.Listen, err)
 	}
 	cfg := node.Config{Name: s.Name, Identity: s.Identity(), Contacts: contacts, World: node.World{
 		NewLoop:    r.newLoop,

@@ -24,19 +24,37 @@ const (
 
 // Load reads a file. Of a file that is wrong it tells all mistakes, with their places ([scenario.Errors]).
 func Load(path string) (*Shape, error) {
+	s, _, err := LoadPlaced(path)
+	return s, err
+}
+
+// LoadPlaced is Load that says where entries of lists are.
+func LoadPlaced(path string) (*Shape, Places, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("there is no %s: tau config generate makes one; --root says where", path)
+		return nil, nil, fmt.Errorf("there is no %s: tau config generate makes one; --root says where", path)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return Read(path, raw)
+	return ReadPlaced(path, raw)
 }
 
 // Read reads the content of a file.
 func Read(path string, raw []byte) (*Shape, error) {
-	r := &reader{file: path, shape: Defaults(), seen: map[string]*token.Position{}}
+	s, _, err := ReadPlaced(path, raw)
+	return s, err
+}
+
+// Place is where something is in a file, from 1.
+type Place struct{ Line, Col int }
+
+// Places are those of the entries of lists, by key, in the order of the list.
+type Places map[string][]Place
+
+// ReadPlaced is Read that says where entries of lists are.
+func ReadPlaced(path string, raw []byte) (*Shape, Places, error) {
+	r := &reader{file: path, shape: Defaults(), seen: map[string]*token.Position{}, places: Places{}}
 	if root := r.parse(raw); root != nil {
 		r.fields(root)
 		r.whole(root.GetToken().Position)
@@ -45,15 +63,16 @@ func Read(path string, raw []byte) (*Shape, error) {
 		slices.SortStableFunc(r.errors, func(a, b *scenario.Error) int {
 			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 		})
-		return nil, r.errors
+		return nil, nil, r.errors
 	}
-	return r.shape, nil
+	return r.shape, r.places, nil
 }
 
 type reader struct {
 	file   string
 	shape  *Shape
 	seen   map[string]*token.Position // keys
+	places Places
 	errors scenario.Errors
 }
 
@@ -155,6 +174,8 @@ func (r *reader) field(f *field, v ast.Node) {
 		}
 		if ok {
 			list = append(list, text)
+			at := item.GetToken().Position
+			r.places[f.key] = append(r.places[f.key], Place{at.Line, at.Column})
 		}
 	}
 	*f.list(r.shape) = list
