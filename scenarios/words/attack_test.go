@@ -1,10 +1,14 @@
 package words
 
 import (
+	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/sim/report"
+	"github.com/taucloud/tau/sim/run"
 	"github.com/taucloud/tau/sim/scenario"
 )
 
@@ -42,4 +46,44 @@ timeline: [{at: 1s, attack: {by: mallory, do: knock}}]
 	quiet := strings.NewReplacer("strangers: [{name: mallory}]\n", "", ", {name: judas, count: 2, bad: [monkey]}", "").Replace(whole)
 	_, err := scenario.Parse("x.yaml", []byte(quiet), Vocabulary())
 	require.ErrorContains(t, err, "nobody here attacks")
+}
+
+// TestAttacksOverlap: each attack three times at once, by strangers and by members, on whom is down too, by one who is
+// restarted meanwhile, and in the last moment of a story. None is an accident of its own.
+func TestAttacksOverlap(t *testing.T) {
+	kinds := strings.Split(regexp.MustCompile(`there are (.*)`).FindStringSubmatch(whatAttacksAre(t))[1], ", ")
+	require.Len(t, kinds, 14)
+	var attacks strings.Builder
+	for _, kind := range kinds {
+		fmt.Fprintf(&attacks, "  - {at: 4s, every: 500ms, times: 3, attack: {by: \"*s\", do: %[1]s, count: 3}}\n"+
+			"  - {at: 4s, every: 500ms, times: 3, attack: {by: mallory, do: %[1]s, count: 3}}\n"+
+			"  - {at: 9s, every: 1s, times: 2, attack: {by: judas, do: %[1]s, count: 3}}\n"+
+			"  - {at: 13999ms, attack: {by: judas, do: %[1]s, count: 3}}\n"+
+			"  - {at: 13999ms, attack: {by: mallory, do: %[1]s, count: 3}}\n", kind)
+	}
+	s, err := scenario.Parse("overlap.yaml", []byte(`name: overlap
+duration: 14s
+nodes:
+  - {name: core, count: 2, services: [seer, tns, patrick, hoarder]}
+  - {name: monkey, services: [monkey]}
+  - {name: judas, bad: [monkey, hoarder]}
+  - {name: brutus, bad: [patrick, seer]}
+strangers: [{name: mallory}]
+timeline:
+  - {at: 3s, crash: core-2, for: 5s}
+  - {at: 5s, crash: judas, for: 1s}
+`+strings.ReplaceAll(attacks.String(), "*s", "brutus")+strings.ReplaceAll(attacks.String(), "*s", "judas")+`
+`), Vocabulary())
+	require.NoError(t, err)
+	o := run.Of(s)
+	o.Wire = scenario.Direct
+	result := run.Run(s, Vocabulary(), o)
+	require.Equal(t, report.Held, result.Verdict, "%+v", result.Expectations)
+}
+
+// whatAttacksAre is the message that lists them.
+func whatAttacksAre(t *testing.T) string {
+	_, err := scenario.Parse("x.yaml", []byte("name: x\nduration: 1s\nnodes: [{name: a, services: [seer]}]\nstrangers: [{name: m}]\ntimeline: [{at: 0s, attack: {by: m, do: nothing}}]\n"), Vocabulary())
+	require.Error(t, err)
+	return err.Error()
 }

@@ -18,10 +18,17 @@ import (
 // nothing is expected of it, and its errors are nobody's.
 type attackers struct {
 	world   *sim.World
-	envs    map[string]map[string]node.Env // by node and by what it pretends to run; of its current incarnation
+	lives   map[string]*hostileLife // by node: the current ones
 	targets []scenario.Target
 	cloudOf map[string]string
 	counts  []report.Attack // in the order in which they first began
+}
+
+// hostileLife is one incarnation of a hostile node.
+type hostileLife struct {
+	incarnation uint64
+	envs        map[string]node.Env // by what it pretends to run
+	memory      map[string]any
 }
 
 // hostileNode is the configuration of a node that attacks.
@@ -57,11 +64,11 @@ type hostile struct {
 
 // Start implements node.Service.
 func (h *hostile) Start(context.Context) error {
-	all := h.attackers.envs
-	if all[h.env.Node] == nil {
-		all[h.env.Node] = map[string]node.Env{}
+	lives := h.attackers.lives
+	if lives[h.env.Node] == nil || lives[h.env.Node].incarnation != h.env.Incarnation {
+		lives[h.env.Node] = &hostileLife{h.env.Incarnation, map[string]node.Env{}, map[string]any{}}
 	}
-	all[h.env.Node][h.service] = h.env
+	lives[h.env.Node].envs[h.service] = h.env
 	return nil
 }
 
@@ -71,12 +78,13 @@ func (h *hostile) Stop(context.Context) error { return nil }
 // run begins one occurrence of an attack on each of its nodes that is up.
 func (a *attackers) run(s scenario.Step) {
 	for _, name := range s.By {
-		if view, _ := a.world.Node(name); !view.Up || len(a.envs[name]) == 0 {
+		life := a.lives[name]
+		if view, _ := a.world.Node(name); !view.Up || life == nil {
 			continue
 		}
 		a.count(s.Action.Name)
 		tap := a.world.Tap(name)
-		by := scenario.Attacker{Envs: a.envs[name], Cloud: a.cloudOf[name], Dial: tap.Dial, Targets: a.targets}
+		by := scenario.Attacker{Envs: life.envs, Memory: life.memory, Cloud: a.cloudOf[name], Dial: tap.Dial, Targets: a.targets}
 		env := by.Env("")
 		env.Loop.Go(fmt.Sprintf("%s %d", s.Action.Name, s.N), func(ctx context.Context) {
 			err := s.Action.Attack(ctx, by, s.Params, s.N)

@@ -208,7 +208,7 @@ func (r *runner) body(w *sim.World, seed uint64) error {
 func (r *runner) addNodes() error {
 	w := r.world
 	r.ledger = fault.NewLedger(w)
-	r.attackers = attackers{world: w, envs: map[string]map[string]node.Env{}, cloudOf: r.cloudOf}
+	r.attackers = attackers{world: w, lives: map[string]*hostileLife{}, cloudOf: r.cloudOf}
 	for _, n := range r.scenario.Nodes {
 		cfg := sim.NodeConfig{Name: n.Name, Services: n.Services, Later: n.Later}
 		if n.Hostile() {

@@ -17,6 +17,8 @@ const Stranger = "stranger"
 type Attacker struct {
 	// Envs are those of what the node pretends to run, by service; a stranger has one.
 	Envs map[string]node.Env
+	// Memory is what the attacks of this life of the node share: the next one may begin before this one has ended.
+	Memory map[string]any
 	// Dial opens a conn of the attacker's own, past its node's engine.
 	Dial func(to transport.Peer, class transport.Class, h transport.HostHandler, opened func(transport.Conn, error))
 	// Cloud is the one that the attacker is of, "" of a stranger.

@@ -112,6 +112,15 @@ func (a *one) standing() (member bool, grants transport.Grants) {
 	return member, grants
 }
 
+// once reports whether something is to be done that a node does once in its life, as to register a method.
+func (a *one) once(what string) bool {
+	_, done := a.Memory[what]
+	if !done {
+		a.Memory[what] = true
+	}
+	return !done
+}
+
 // tryFor bounds one call of an attack.
 const tryFor = 2 * time.Second
 

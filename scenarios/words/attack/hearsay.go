@@ -33,7 +33,7 @@ func hearsay(ctx context.Context, a *one) error {
 		}
 		return list
 	}
-	if a.n == 0 {
+	if a.once("serves seer") {
 		transport.Method[anything, followed]{Name: "seer/follow", Rule: transport.Member}.Serve(env.Wire,
 			func(context.Context, transport.Peer, anything) (followed, error) {
 				return followed{Members: foreign(), Known: true}, nil

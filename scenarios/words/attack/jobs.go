@@ -125,7 +125,7 @@ const stallFor = time.Minute
 
 // ghosts fills monkeys' slots with races for jobs that there are not. A bad patrick is asked for them, and says nothing.
 func ghosts(_ context.Context, a *one) error {
-	if a.Pretends(patrickapi.Service) && a.n == 0 {
+	if a.Pretends(patrickapi.Service) && a.once("serves patrick") {
 		env := a.Env(patrickapi.Service)
 		patrickapi.Claim.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, _ patrickapi.ClaimRequest) (resp patrickapi.Grant, err error) {
 			env.Observe("claim-stalled")

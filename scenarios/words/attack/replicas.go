@@ -18,8 +18,11 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// joinFor bounds how long an attacker tries to become a replica.
-const joinFor = 20 * time.Second
+const (
+	// joinFor bounds an attack on a replicated store, joinPoll how soon it notices that it is a replica.
+	joinFor  = 20 * time.Second
+	joinPoll = 100 * time.Millisecond
+)
 
 // deleteAll becomes a replica of each store that is not the attacker's to write to, and deletes
 // what is in it. What may not be read is written to all the same: a job, a version, a pin.
@@ -39,13 +42,14 @@ func deleteAll(_ context.Context, a *one) error {
 
 func (a *one) deleteFrom(ctx context.Context, service string) {
 	env := a.env()
-	store, err := replicated.Open(ctx, replicated.Config{
-		Loop: env.Loop, Endpoint: env.Wire, Disk: memdisk.New(), Rand: rand.New(rand.NewPCG(env.Rand.Uint64(), env.Rand.Uint64())), Service: service, Namespace: "main",
+	store := a.replica(ctx, service, func(ctx context.Context) (storage.Replicated, error) {
+		return replicated.Open(ctx, replicated.Config{
+			Loop: env.Loop, Endpoint: env.Wire, Disk: memdisk.New(), Rand: rand.New(rand.NewPCG(env.Rand.Uint64(), env.Rand.Uint64())), Service: service, Namespace: "main",
+		})
 	})
-	if err != nil {
+	if store == nil {
 		return
 	}
-	defer store.Close()
 	for ctx.Err() == nil {
 		var b storage.Batch
 		for _, part := range []string{"jobs", "past", "versions", "entries", "fences", "pins", "claims", "withdrawn"} {
@@ -60,6 +64,27 @@ func (a *one) deleteFrom(ctx context.Context, service string) {
 	}
 }
 
+// replica is the attacker's own of a service's store, nil if ctx ends before it is one. A node opens it once in a life,
+// so attacks that overlap have it in common, and it stays.
+func (a *one) replica(ctx context.Context, service string, open func(ctx context.Context) (storage.Replicated, error)) storage.Replicated {
+	name := "the replica of " + service
+	if a.once(name) {
+		a.apart(func(ctx context.Context) {
+			if store, err := open(ctx); err == nil {
+				a.Memory[name] = store
+			}
+		})
+	}
+	for {
+		if store, is := a.Memory[name].(storage.Replicated); is {
+			return store
+		}
+		if clock.Sleep(ctx, a.env().Loop, joinPoll) != nil {
+			return nil
+		}
+	}
+}
+
 // claimFor is how long false claims are kept up.
 const claimFor = time.Minute
 
@@ -70,7 +95,7 @@ func claimCopies(ctx context.Context, a *one) error {
 		return nil
 	}
 	env := a.Env(hoarderapi.Service)
-	if a.n == 0 {
+	if a.once("serves hoarder") {
 		hoarderapi.Have.Serve(env.Wire, func(context.Context, transport.Peer, hoarderapi.HaveRequest) (hoarderapi.HaveResponse, error) {
 			return hoarderapi.HaveResponse{Has: true, Promise: time.Hour, Proof: madeUp(env)}, nil
 		})
@@ -79,11 +104,12 @@ func claimCopies(ctx context.Context, a *one) error {
 				return hoarderapi.PinResponse{Holder: env.Self, Bytes: req.Size, Copies: 1, Records: 1, Proof: madeUp(env)}, nil
 			})
 	}
-	store, err := env.OpenReplicated(ctx, "main", storage.DefaultHistory())
-	if err != nil {
-		return err
+	store := a.replica(ctx, hoarderapi.Service, func(ctx context.Context) (storage.Replicated, error) {
+		return env.OpenReplicated(ctx, "main", storage.DefaultHistory())
+	})
+	if store == nil {
+		return nil
 	}
-	defer store.Close()
 	for until := env.Loop.Elapsed() + claimFor; env.Loop.Elapsed() < until; {
 		if err := store.Apply(falseClaims(store, env.Self)); err != nil {
 			return err
