@@ -73,7 +73,7 @@ func newMembers(cfg Config, incarnation uint64) *Members {
 	if m.host != nil {
 		m.own.Addresses = addressesOf(m.host)
 		for _, c := range m.contacts {
-			m.host.SetAddresses(c.Peer, c.Addresses)
+			m.tellHost(c.Peer, nil)
 		}
 	}
 	m.announce()
@@ -309,8 +309,22 @@ func (m *Members) take(s addressbook.Signed, a *addressbook.Announcement) {
 	}
 	m.unsaved[keyOf(a.Peer)] = transport.Encode(s)
 	if m.host != nil && !a.Left {
-		m.host.SetAddresses(a.Peer, a.Addresses)
+		m.tellHost(a.Peer, a.Addresses)
 	}
+}
+
+// tellHost says where a member is: where it has announced itself, and where the configuration says that it is. Either may be
+// the newer one: an operator writes down where a contact is now because nobody finds it any more.
+func (m *Members) tellHost(p transport.Peer, announced []string) {
+	all := slices.Clone(announced)
+	for _, c := range m.contacts {
+		for _, a := range c.Addresses {
+			if c.Peer == p && !slices.Contains(all, a) {
+				all = append(all, a)
+			}
+		}
+	}
+	m.host.SetAddresses(p, all)
 }
 
 func (m *Members) forget(p transport.Peer) {

@@ -184,3 +184,30 @@ func TestANodeSupersedesWhatItHasForgotten(t *testing.T) {
 	require.Equal(t, []string{"auth", "tns"}, a.Services, "in order")
 	requireKnown(t, m, "tns", false)
 }
+
+// atlas is a host that is told where others are.
+type atlas struct {
+	transport.Host
+	at map[transport.Peer][]string
+}
+
+func (atlas) Addresses() []string                                 { return []string{"here"} }
+func (a atlas) SetAddresses(p transport.Peer, addresses []string) { a.at[p] = addresses }
+
+// TestAConfiguredAddressIsNotShadowed: a node that is told where a contact is goes there, whatever it remembers of it or hears.
+func TestAConfiguredAddressIsNotShadowed(t *testing.T) {
+	contact := identity(1)
+	at := func(counter uint64, addresses ...string) addressbook.Signed {
+		s, err := addressbook.Sign(contact, addressbook.Announcement{Name: "n", Incarnation: 1, Counter: counter, Addresses: addresses})
+		require.NoError(t, err)
+		return s
+	}
+	host := atlas{at: map[transport.Peer][]string{}}
+	m := newMembers(Config{Name: "self", Identity: identity(0), World: World{Host: host}, Contacts: []Contact{{contact.Peer(), []string{"new"}}}}, 1)
+	require.Equal(t, []string{"new"}, host.at[contact.Peer()])
+	m.Load([]storage.Entry{{Key: keyOf(contact.Peer()), Value: transport.Encode(at(1, "old"))}})
+	require.Equal(t, []string{"old", "new"}, host.at[contact.Peer()])
+	m.Learn(Told{Members: []addressbook.Signed{at(2, "new", "newer"), saying(2, 0, false)}})
+	require.Equal(t, []string{"new", "newer"}, host.at[contact.Peer()])
+	require.Empty(t, host.at[identity(2).Peer()])
+}

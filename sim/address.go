@@ -44,6 +44,18 @@ func (w *World) Move(name string, portOnly bool) bool {
 	return true
 }
 
+// Configure implements fault.Target.
+func (w *World) Configure(name string) bool {
+	n := w.node(name)
+	n.contactsAt = map[string]string{}
+	for _, c := range n.contacts {
+		if other := w.byName[c]; other != nil {
+			n.contactsAt[c] = other.address()
+		}
+	}
+	return len(n.contactsAt) > 0
+}
+
 // Addresses implements transport.Addressed.
 func (h *host) Addresses() []string { return []string{h.node.address()} }
 

@@ -86,7 +86,11 @@ func (n *Node) home() string { at := *n; at.place = place{}; return at.address()
 func (n *Node) known() (list []node.Contact) {
 	for _, name := range n.contacts {
 		if other := n.w.byName[name]; other != nil {
-			list = append(list, node.Contact{Peer: other.identity.Peer(), Addresses: []string{other.home()}})
+			at, told := n.contactsAt[name]
+			if !told {
+				at = other.home()
+			}
+			list = append(list, node.Contact{Peer: other.identity.Peer(), Addresses: []string{at}})
 		}
 	}
 	return list

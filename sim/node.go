@@ -35,16 +35,18 @@ type Node struct {
 	astray      bool               // nobody is told of it
 	invited     bool               // it has no certificate, and is to get one by its ticket
 	ticket      *membership.Ticket // nil: not yet
-	disk        *memdisk.Disk
-	faults      diskFaults
-	effects     fault.Effects
-	lies        fault.Lies
-	later       bool
-	answers     uint64 // while it lied, for draws
-	clocks      clocks
-	life        *incarnation // nil while down
-	lives       int
-	paused      bool
+	// contactsAt is where its contacts are by its configuration, if that was changed (Configure).
+	contactsAt map[string]string
+	disk       *memdisk.Disk
+	faults     diskFaults
+	effects    fault.Effects
+	lies       fault.Lies
+	later      bool
+	answers    uint64 // while it lied, for draws
+	clocks     clocks
+	life       *incarnation // nil while down
+	lives      int
+	paused     bool
 	// suspended: as paused, and the clocks stand still.
 	suspended bool
 	deferred  []*event // events that were due while it was frozen

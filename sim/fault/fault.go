@@ -107,6 +107,19 @@ func (m Move) String() string {
 	return "move " + names(m.Nodes)
 }
 
+// Configure tells nodes, for their next start, where those of their configuration are now. It stays.
+type Configure struct{ Nodes []string }
+
+// Begin implements Fault.
+func (c Configure) Begin(l *Ledger) func() {
+	for _, node := range c.Nodes {
+		l.affect(l.target.Configure(node))
+	}
+	return nil
+}
+
+func (c Configure) String() string { return "configure " + names(c.Nodes) }
+
 // Leave makes nodes leave the cloud for ever: those that are up say so. They are no part of the cloud any
 // more, and no healing brings them back.
 type Leave struct{ Nodes []string }

@@ -62,6 +62,8 @@ func (m *machines) Start(n string) bool {
 	return !was
 }
 func (m *machines) Move(string, bool) bool { return true }
+
+func (m *machines) Configure(string) bool  { return true }
 func (m *machines) Leave(node string) bool { return m.Stop(node) }
 func (m *machines) SetPaused(n string, paused bool) {
 	set(m.paused, n, paused && m.up[n])

@@ -16,6 +16,8 @@ func Smaller(f Fault) (list []Fault) {
 		return with(f.Nodes, func(n []string) Fault { return Restart{n} })
 	case Move:
 		return with(f.Nodes, func(n []string) Fault { f.Nodes = n; return f })
+	case Configure:
+		return with(f.Nodes, func(n []string) Fault { return Configure{n} })
 	case Leave:
 		return with(f.Nodes, func(n []string) Fault { return Leave{n} })
 	case Pause:
@@ -95,6 +97,8 @@ func Nodes(f Fault) []string {
 	case Restart:
 		return f.Nodes
 	case Move:
+		return f.Nodes
+	case Configure:
 		return f.Nodes
 	case Leave:
 		return f.Nodes

@@ -37,6 +37,9 @@ type Processes interface {
 	// Move gives a node another address, or only another port of the same, also while it is down. Its conns
 	// break. It reports whether it has.
 	Move(node string, portOnly bool) bool
+	// Configure writes into a node's configuration where its contacts are now, for its next start. It reports whether it
+	// has any.
+	Configure(node string) bool
 	// Leave makes a node that is up announce that it leaves for ever, and then ends it in order; one that is
 	// down is gone without a word. It never starts again. It reports whether it was there.
 	Leave(node string) bool

@@ -27,6 +27,8 @@ func (f *Fixed) fault(x fault.Fault) (word string, any bool) {
 		return f.on("restart", x.Nodes)
 	case fault.Move:
 		return f.on("move", x.Nodes, optional(x.PortOnly, "port-only: true"))
+	case fault.Configure:
+		return f.on("configure", x.Nodes)
 	case fault.Leave:
 		return f.on("leave", x.Nodes)
 	case fault.Pause:
