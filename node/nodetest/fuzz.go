@@ -41,12 +41,12 @@ func FuzzService(f *testing.F, golden []string, services func(c *Cloud) []node.C
 			}
 			m := c.Add("fuzzed", list...).Start()
 			caller := c.Caller("caller", grants...)
-			time.Sleep(15 * time.Second) // it may wait for others
+			Sleep(15 * time.Second) // it may wait for others
 			served := slices.DeleteFunc(m.Served(), func(s transport.Served) bool { return s.Name == "" })
 			for _, s := range stepsOf(input, served) {
 				caller.Do(func(ctx context.Context) { caller.send(ctx, m, s.to, s.body) })
 			}
-			time.Sleep(time.Minute)
+			Sleep(time.Minute)
 			require.True(t, m.Up())
 		})
 	})

@@ -1,6 +1,6 @@
 // Package nodetest runs nodes for the tests of one service: real loops, real storage and the real
 // protocol, in a bubble of virtual time and on a network without latency. A test moves time with
-// time.Sleep. Such a test covers few interleavings; scenarios do that.
+// [Sleep]. Such a test covers few interleavings; scenarios do that.
 package nodetest
 
 import (
@@ -37,10 +37,10 @@ type Cloud struct {
 	// Key: nobody else says who is a member.
 	Learned  bool
 	net      *transporttest.PipeNet
-	machines []*Machine
 
-	mu    sync.Mutex
-	facts []Fact
+	mu       sync.Mutex
+	machines []*Machine
+	facts    []Fact
 }
 
 // Fact is what a service reported.
@@ -89,6 +89,8 @@ func (c *Cloud) Add(name string, services ...node.Configured) *Machine {
 		c.Directory.Add(m.Peer(), s.Spec.Name)
 	}
 	m.Membership = c.membership(m)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.machines = append(c.machines, m)
 	return m
 }
@@ -209,23 +211,6 @@ func (c *Cloud) Observe(of, _, fact string, fields []node.Field) {
 	defer c.mu.Unlock()
 	c.facts = append(c.facts, f)
 }
-
-// loop is a live loop whose clock begins with the bubble.
-type loop struct {
-	*clock.Live
-	began time.Time
-}
-
-func newLoop() *loop { return &loop{clock.NewLive(), bubbleBegan} }
-
-// bubbleBegan is the instant at which every bubble begins.
-var bubbleBegan = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(-time.Hour)
-
-// Elapsed implements clock.Clock.
-func (l *loop) Elapsed() time.Duration { return time.Since(l.began) }
-
-// Branch implements clock.Loop.
-func (l *loop) Branch() clock.Loop { return &loop{l.Live.Branch().(*clock.Live), l.began} }
 
 // errorsFail is a log in which errors fail the test.
 type errorsFail struct{ t *testing.T }

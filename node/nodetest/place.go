@@ -79,6 +79,8 @@ func (p *place) meet(peer transport.Peer, at string) {
 }
 
 func (c *Cloud) machineOf(p transport.Peer) *Machine {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, m := range c.machines {
 		if m.Peer() == p {
 			return m

@@ -140,7 +140,7 @@ func (w *asked) turn(f func(ctx context.Context)) {
 func TestHowOftenAnAgentAsks(t *testing.T) {
 	withAgent(t, time.Minute, func(w *asked) {
 		began := time.Now()
-		time.Sleep(10 * time.Minute)
+		nodetest.Sleep(10 * time.Minute)
 		require.Len(t, w.at, 10)
 		require.Less(t, w.at[0].Sub(began), time.Minute)
 		for n, at := range w.at[1:] {
@@ -151,7 +151,7 @@ func TestHowOftenAnAgentAsks(t *testing.T) {
 		w.member.Stop()
 		w.auth.Stop()
 		w.start()
-		time.Sleep(10 * time.Minute)
+		nodetest.Sleep(10 * time.Minute)
 		require.Len(t, w.at, 10)
 	})
 	for seed := range uint64(20) { // of shares up to 1/2: the last third of the time is for those that fail at first
@@ -198,7 +198,7 @@ func TestHowRevocationsArePulled(t *testing.T) {
 					if len(w.revocations) >= len(c.want) {
 						break
 					}
-					time.Sleep(time.Second)
+					nodetest.Sleep(time.Second)
 				}
 				require.Equal(t, c.want, w.revocations)
 				var known []byte
@@ -215,24 +215,27 @@ func TestHowRevocationsArePulled(t *testing.T) {
 // Another auth is not asked for what the first one's digest says.
 func TestAnotherAuthIsAskedForAll(t *testing.T) {
 	withAgent(t, time.Second, func(w *asked) {
-		time.Sleep(2 * time.Second)
+		nodetest.Sleep(2 * time.Second)
 		first := len(w.revocations)
 		require.Equal(t, []byte("d"), w.revocations[first-1].Known)
 		other := w.Add("other", node.Configured{Spec: nodetest.Part(authapi.Service, w.serve)})
 		other.Start()
 		w.auth.Stop()
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Greater(t, len(w.revocations), first)
 		require.Nil(t, w.revocations[first].Known)
 		w.Directory.Add(w.auth.Peer())
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		require.Equal(t, []byte("d"), w.revocations[len(w.revocations)-1].Known)
 	})
 }
 
 // A renewal that fails is tried again after a pause; one that succeeds is shown, and told.
 func TestRenewals(t *testing.T) {
-	byHand := func(w *asked) { w.agent.settings.CheckEvery = 10_000 * time.Hour } // after its first round
+	byHand := func(w *asked) {
+		nodetest.Sleep(0) // it waits for its first round, within a second
+		w.turn(func(context.Context) { w.agent.settings.CheckEvery = 10_000 * time.Hour })
+	}
 	withAgent(t, time.Second, func(w *asked) {
 		byHand(w)
 		fails := 3
@@ -248,10 +251,10 @@ func TestRenewals(t *testing.T) {
 		}
 		w.turn(w.agent.renew)
 		require.Empty(t, w.renewals, "it is not time yet")
-		time.Sleep(20 * time.Hour)
+		nodetest.Sleep(20 * time.Hour)
 		for range 100 {
 			w.turn(w.agent.renew)
-			time.Sleep(time.Second)
+			nodetest.Sleep(time.Second)
 		}
 		require.Len(t, w.renewals, 4)
 		for n, at := range w.renewals[1:] {
@@ -271,7 +274,7 @@ func TestRenewals(t *testing.T) {
 			p.Certificate, err = membership.Issue(deskCloud, membership.Certificate{Cloud: nodetest.CloudName, Subject: guest, Name: "g", NotAfter: time.Now().Unix() + 9, NotBefore: time.Now().Unix()})
 			return p, err
 		}
-		time.Sleep(21 * time.Hour)
+		nodetest.Sleep(21 * time.Hour)
 		w.turn(w.agent.renew)
 		require.Len(t, w.renewals, 1)
 		require.Empty(t, w.Facts("certificate-renewed"))

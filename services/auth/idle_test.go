@@ -27,9 +27,9 @@ func TestAnAgentWithoutAnAuthIsIdle(t *testing.T) {
 		}
 		m := w.Add("a", node.Configured{Spec: nodetest.Part("part", func(node.Env) {})}, node.Configured{Spec: spec}).Start()
 		turns := func() uint64 { return env.Loop.(interface{ Turns() clock.TurnStats }).Turns().Count() }
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		before := turns()
-		time.Sleep(time.Hour)
+		nodetest.Sleep(time.Hour)
 		require.Equal(t, before, turns(), "nothing to do")
 
 		later := transport.NewIdentity([]byte("a later cloud key"))
@@ -42,7 +42,7 @@ func TestAnAgentWithoutAnAuthIsIdle(t *testing.T) {
 		})
 		<-done
 		require.NoError(t, err)
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		m.Vanish()
 		m.Start()
 		require.Len(t, env.Authority.Rotations(), 1, "it was kept")

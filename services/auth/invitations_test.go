@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/localkv"
@@ -213,7 +214,7 @@ func TestHowManyInvitationsAreOpen(t *testing.T) {
 			_, err = s.invite(ctx, guest, anInvite())
 			require.Equal(t, transport.Refused, kindOf(err))
 		})
-		time.Sleep(time.Until(time.Unix(i.NotAfter, 0)))
+		nodetest.Sleep(time.Until(time.Unix(i.NotAfter, 0)))
 		open := func() (n int) {
 			d.turn(func(ctx context.Context, s *Service) {
 				resp, err := s.invitations(ctx, guest, authapi.InvitationsRequest{})
@@ -223,7 +224,7 @@ func TestHowManyInvitationsAreOpen(t *testing.T) {
 			return n
 		}
 		require.Equal(t, authapi.InvitationsMax, open(), "it is its last second")
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Zero(t, open())
 		fresh, _ := d.mustInvite(1)
 		d.vanish()

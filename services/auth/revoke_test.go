@@ -226,7 +226,7 @@ func TestWhatAReplacedKeyHasSignedIsNotRenewed(t *testing.T) {
 		for _, p := range []membership.Presented{old, own, forged} {
 			require.Zero(t, renew(p), "the replaced key still counts")
 		}
-		time.Sleep(time.Hour + membership.SkewMax + 2*time.Second)
+		nodetest.Sleep(time.Hour + membership.SkewMax + 2*time.Second)
 		require.Equal(t, transport.Conflict, renew(old))
 		require.Equal(t, transport.Conflict, renew(forged))
 		require.Zero(t, renew(own), "who was away for as long")
@@ -367,7 +367,7 @@ func TestWhatIsLearned(t *testing.T) {
 					if found == "at a start" {
 						d.vanish()
 					}
-					time.Sleep(time.Millisecond)
+					nodetest.Sleep(time.Millisecond)
 					d.turn(func(_ context.Context, s *Service) {
 						require.Equal(t, c.revoked, s.env.Authority.Revoked(guest), found)
 						require.Equal(t, c.rotated, len(s.env.Authority.Rotations()) > 0, found)
@@ -400,7 +400,7 @@ func TestRotationsInAnyOrder(t *testing.T) {
 					require.NoError(t, storage.Put(s.store, all[n].Key, all[n].Value))
 					require.NoError(t, s.store.Sync(ctx))
 				})
-				time.Sleep(time.Millisecond)
+				nodetest.Sleep(time.Millisecond)
 			}
 			for _, found := range []string{"when they are heard", "at a start"} {
 				if found == "at a start" {

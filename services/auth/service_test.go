@@ -95,7 +95,7 @@ func (w *town) revoke(by, subject *nodetest.Machine) (copies int) {
 func TestARevocationReachesEverybody(t *testing.T) {
 	inTown(t, 2, func(w *town) {
 		a, b, bad := w.member("a").Start(), w.member("b").Start(), w.member("bad").Start()
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		for _, m := range []*nodetest.Machine{a, b} {
 			require.NoError(t, w.greet(bad, m))
 		}
@@ -103,13 +103,13 @@ func TestARevocationReachesEverybody(t *testing.T) {
 		b.Stop()
 		fresh := b.Disk
 		require.Equal(t, 2, w.revoke(w.auths[0], bad))
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		for _, m := range []*nodetest.Machine{a, w.auths[0], w.auths[1]} {
 			require.Equal(t, transport.NotAllowed, transport.KindOf(w.greet(bad, m)), m.Name)
 		}
 		b.Disk = fresh
 		b.Start()
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		require.Equal(t, transport.NotAllowed, transport.KindOf(w.greet(bad, b)), "it was away")
 		for _, m := range w.auths {
 			m.Stop()
@@ -123,12 +123,12 @@ func TestARevocationReachesEverybody(t *testing.T) {
 		b.Stop()
 		b.Disk = old
 		b.Start()
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		require.Equal(t, transport.NotAllowed, transport.KindOf(w.greet(bad, b)), "its disk is that of before")
 		bad.Stop()
 		bad.Disk = memdisk.New()
 		bad.Start()
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		require.Equal(t, transport.NotAllowed, transport.KindOf(w.greet(bad, a)), "it gets no other certificate")
 	})
 }
@@ -139,7 +139,7 @@ func TestRenewal(t *testing.T) {
 		a, b := w.member("a").Start(), w.member("b").Start()
 		require.NoError(t, w.greet(a, b))
 		for range 40 {
-			time.Sleep(time.Hour)
+			nodetest.Sleep(time.Hour)
 			if len(w.Facts("certificate-renewed")) == 2 {
 				break
 			}
@@ -150,17 +150,17 @@ func TestRenewal(t *testing.T) {
 		_, c := w.envs["a"].Authority.Own()
 		require.Less(t, c.NotAfter-c.NotBefore, int64(7200+301), "as long as the auth's setting says")
 		a.Stop()
-		time.Sleep(3 * time.Hour)
+		nodetest.Sleep(3 * time.Hour)
 		a.Start()
 		_, kept := w.envs["a"].Authority.Own()
 		require.Equal(t, c, kept, "it is on the disk")
 		require.Equal(t, transport.NotAllowed, transport.KindOf(w.greet(a, b)))
-		time.Sleep(2 * time.Minute)
+		nodetest.Sleep(2 * time.Minute)
 		require.NoError(t, w.greet(a, b), "within the grace")
 		a.Stop()
-		time.Sleep(8 * time.Hour)
+		nodetest.Sleep(8 * time.Hour)
 		a.Start()
-		time.Sleep(2 * time.Minute)
+		nodetest.Sleep(2 * time.Minute)
 		require.Equal(t, transport.NotAllowed, transport.KindOf(w.greet(a, b)), "after the grace")
 	})
 }
@@ -200,7 +200,7 @@ func TestOldCertificatesAreNotRenewed(t *testing.T) {
 func TestAnAuthIsRevokedByTheCloudKeyOnly(t *testing.T) {
 	inTown(t, 3, func(w *town) {
 		a := w.member("a").Start()
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		by, bad := w.auths[0], w.auths[1]
 		revoke := func(of *nodetest.Machine, statement *membership.Revoking) (err error) {
 			w.do(by, func(ctx context.Context, env node.Env) {
@@ -215,7 +215,7 @@ func TestAnAuthIsRevokedByTheCloudKeyOnly(t *testing.T) {
 		require.NoError(t, w.greet(bad, a))
 		signed := membership.Revoking{Revocation: membership.Revoke(cloudKey, membership.Revocation{Cloud: nodetest.CloudName, Subject: bad.Peer(), Before: time.Now().Unix()})}
 		require.NoError(t, revoke(bad, &signed))
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		require.Equal(t, transport.NotAllowed, transport.KindOf(w.greet(bad, a)))
 		require.Equal(t, transport.NotAllowed, transport.KindOf(w.greet(a, bad)), "nor is it asked")
 	})
@@ -225,11 +225,11 @@ func TestAnAuthIsRevokedByTheCloudKeyOnly(t *testing.T) {
 func TestWhatIsAcknowledgedIsDurable(t *testing.T) {
 	inTown(t, 1, func(w *town) {
 		a, bad, one := w.auths[0], w.member("bad").Start(), w.newcomer("one")
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		lose := func() {
 			a.Vanish()
 			a.Start()
-			time.Sleep(time.Second)
+			nodetest.Sleep(time.Second)
 		}
 		require.Equal(t, 1, w.revoke(a, bad))
 		lose()
@@ -328,10 +328,10 @@ func TestInvitations(t *testing.T) {
 		})
 		require.Equal(t, transport.Conflict, transport.KindOf(w.join(three, another, "part")), "withdrawn")
 		late := w.ticket(a, 1, "part")
-		time.Sleep(2 * time.Hour)
+		nodetest.Sleep(2 * time.Hour)
 		require.Equal(t, transport.Conflict, transport.KindOf(w.join(three, late, "part")), "over")
 		w.revoke(a, one)
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		again := w.ticket(a, 1, "part")
 		require.Equal(t, transport.Conflict, transport.KindOf(w.join(one, again, "part")), "a revoked key does not come back")
 	})
@@ -341,7 +341,7 @@ func TestInvitations(t *testing.T) {
 func TestRotation(t *testing.T) {
 	inTown(t, 2, func(w *town) {
 		a, away := w.member("a").Start(), w.member("away").Start()
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		require.NoError(t, w.greet(a, away))
 		away.Stop()
 		now := time.Now()
@@ -354,7 +354,7 @@ func TestRotation(t *testing.T) {
 			require.NoError(t, err)
 			rotate.Issuers = append(rotate.Issuers, signed)
 		}
-		time.Sleep(2 * time.Second)
+		nodetest.Sleep(2 * time.Second)
 		w.do(w.auths[0], func(ctx context.Context, env node.Env) {
 			copies, err := authapi.NewClient(env.Wire).Rotate(ctx, rotate)
 			require.NoError(t, err)
@@ -364,13 +364,13 @@ func TestRotation(t *testing.T) {
 			_, err = authapi.NewClient(env.Wire).Rotate(ctx, evil)
 			require.Equal(t, transport.Invalid, transport.KindOf(err), "the old key has a successor already")
 		})
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		require.Len(t, w.envs["a"].Authority.Rotations(), 1, "whoever is connected hears of it")
-		time.Sleep(time.Hour)
+		nodetest.Sleep(time.Hour)
 		away.Start()
-		time.Sleep(30 * time.Second)
+		nodetest.Sleep(30 * time.Second)
 		require.NoError(t, w.greet(away, a), "it hears of the new key when it connects, and renews")
-		time.Sleep(2 * time.Hour)
+		nodetest.Sleep(2 * time.Hour)
 		require.NoError(t, w.greet(a, w.auths[1]), "it has renewed by the new key")
 		require.NoError(t, w.greet(away, a))
 		a.Vanish()
@@ -384,11 +384,11 @@ func TestRotation(t *testing.T) {
 func TestARevocationBehindAPartition(t *testing.T) {
 	inTown(t, 2, func(w *town) {
 		bad := w.member("bad").Start()
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		w.auths[1].Stop()
 		require.Equal(t, 1, w.revoke(w.auths[0], bad))
 		w.auths[0].Stop()
-		time.Sleep(time.Hour)
+		nodetest.Sleep(time.Hour)
 		w.auths[1].Start()
 		var fresh membership.Presented
 		w.do(bad, func(ctx context.Context, env node.Env) {
@@ -400,7 +400,7 @@ func TestARevocationBehindAPartition(t *testing.T) {
 		})
 		require.NoError(t, w.greet(bad, w.auths[1]))
 		w.auths[0].Start()
-		time.Sleep(30 * time.Second)
+		nodetest.Sleep(30 * time.Second)
 		for _, m := range w.auths {
 			require.Equal(t, transport.NotAllowed, transport.KindOf(w.greet(bad, m)), m.Name)
 		}

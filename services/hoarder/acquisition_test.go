@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/rendezvous"
@@ -167,7 +168,7 @@ func TestRoomThatComesIsUsed(t *testing.T) {
 
 func TestACompetitorTriesAgain(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		req := asset(w.store(500, 1), "me")
 		req.Target = 1
 		_, err := w.pin(req)
@@ -188,7 +189,7 @@ func TestACompetitorTriesAgain(t *testing.T) {
 			s.put(t, wantedBy(req.Root, "b", 2))
 			s.evaluate(req.Root)
 		})
-		time.Sleep(40 * time.Second)
+		nodetest.Sleep(40 * time.Second)
 		w.turn(w.hoarders[lacks], func(_ context.Context, s *Service) {
 			c := s.acquisitions[req.Root]
 			require.NotNil(t, c)
@@ -199,7 +200,7 @@ func TestACompetitorTriesAgain(t *testing.T) {
 			require.False(t, s.acquiring[req.Root])
 		})
 		w.hoarders[has].Start()
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Len(t, w.holders(req.Root), 2)
 		w.turn(w.hoarders[lacks], func(_ context.Context, s *Service) { require.Empty(t, s.acquisitions) })
 		// A copy that was competed for is on record, too.

@@ -210,7 +210,7 @@ func TestHowLongOthersAreWaitedFor(t *testing.T) {
 // more; what cannot be had is an error.
 func TestWhatHasRottedIsFetchedOnceMore(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		m, root := w.hoarders[0], w.store(500, 1)
 		from := []transport.Peer{w.user.Peer()}
 		w.turn(m, func(ctx context.Context, s *Service) {

@@ -129,13 +129,13 @@ func TestWhatCannotBeWrittenHasNotHappened(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inTown(t, 1, nil, func(w *town) {
-				time.Sleep(time.Minute)
+				nodetest.Sleep(time.Minute)
 				m := w.hoarders[0]
 				req := asset(w.store(500, 1), "me")
 				req.Target, req.Seq = 1, 1
 				_, err := w.pin(req)
 				require.NoError(t, err)
-				time.Sleep(30 * time.Second)
+				nodetest.Sleep(30 * time.Second)
 				w.turn(m, func(ctx context.Context, s *Service) {
 					it := s.index.get(req.Root)
 					if c.given != nil {
@@ -187,7 +187,7 @@ func TestATransferThatFailsLeavesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inTown(t, 1, nil, func(w *town) {
-				time.Sleep(time.Minute)
+				nodetest.Sleep(time.Minute)
 				m, root := w.hoarders[0], w.store(500, 1)
 				w.turn(m, func(ctx context.Context, s *Service) {
 					end := given(m)
@@ -213,7 +213,7 @@ func TestATransferThatFailsLeavesNothing(t *testing.T) {
 		})
 	}
 	inTown(t, 1, nil, func(w *town) { // bounds, and whose time is over
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		root := w.store(5000, 1)
 		w.turn(w.hoarders[0], func(ctx context.Context, s *Service) {
 			from := []transport.Peer{w.user.Peer()}
@@ -240,7 +240,7 @@ func TestATransferThatFailsLeavesNothing(t *testing.T) {
 // anybody was told.
 func TestFaultsAtTheLastMoment(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		req := asset(w.store(500, 1), "me")
 		req.Target = 1
 		disable, err := fail.Enable(fail.Rule{Point: "hoarder/before-mark-ack", Do: fail.Action{Do: fail.Error}})
@@ -287,7 +287,7 @@ func TestRemovalsAreSyncedInTheEnd(t *testing.T) {
 // does.
 func TestAStartFromADiskThatErrs(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		req := asset(w.store(500, 1), "me")
 		req.Target = 1
 		_, err := w.pin(req)
@@ -323,7 +323,7 @@ func TestAStartFromADiskThatErrs(t *testing.T) {
 // What was written when a hoarder stops is on its disk then, demand included.
 func TestAStopWritesEverything(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		m, root := w.hoarders[0], w.store(500, 1)
 		w.turn(m, func(_ context.Context, s *Service) {
 			require.NoError(t, s.write(wantedBy(root, "me", 1)))

@@ -33,7 +33,7 @@ func (w *town) ranked(root string) (list []*nodetest.Machine) {
 // question makes no sense.
 func TestAClientAsksTheNext(t *testing.T) {
 	inTown(t, 3, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		req := asset(w.store(100, 1), "me")
 		req.Target = 1
 		order := w.ranked(req.Root)
@@ -59,7 +59,7 @@ func TestAClientAsksTheNext(t *testing.T) {
 // TestTwoWhoWantTheSame at once make one transfer.
 func TestTwoWhoWantTheSame(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		root := w.store(5000, 1)
 		m := w.hoarders[0]
 		errs := make([]error, 3)
@@ -128,7 +128,7 @@ func TestWhatIsNotHeldCannotBeDropped(t *testing.T) {
 func TestSeersTellOfRoom(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
 		w.free = 700
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		w.turn(w.hoarders[0], func(_ context.Context, s *Service) {
 			m := s.roster.member(w.hoarders[1].Peer())
 			require.True(t, m.said)

@@ -31,7 +31,7 @@ func TestClaimsOfOneThatHasLeft(t *testing.T) {
 		for _, m := range w.hoarders {
 			m.Start()
 		}
-		time.Sleep(40 * time.Second)
+		nodetest.Sleep(40 * time.Second)
 		require.Len(t, w.holders(root), 3)
 		for _, m := range w.hoarders {
 			w.turn(m, func(_ context.Context, s *Service) {
@@ -55,7 +55,7 @@ func TestIgnoranceIsNoDeparture(t *testing.T) {
 		}
 		first := w.hoarders[0]
 		first.Start()
-		time.Sleep(5 * time.Minute)
+		nodetest.Sleep(5 * time.Minute)
 		w.turn(first, func(_ context.Context, s *Service) {
 			for _, c := range s.index.items[root].claims {
 				require.True(t, c.by.counts())

@@ -45,7 +45,7 @@ func TestWhatWasAnsweredSurvives(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inTown(t, 2, nil, func(w *town) {
-				time.Sleep(5 * time.Second)
+				nodetest.Sleep(5 * time.Second)
 				req := asset(w.store(3000, 1), "me")
 				req.Target = 2
 				m := w.hoarders[0]
@@ -79,7 +79,7 @@ func TestWhatWasAnsweredSurvives(t *testing.T) {
 // TestWhatIsMendedSurvives, too: what was said to be mended was synced.
 func TestWhatIsMendedSurvives(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		req := asset(w.store(3000, 1), "me")
 		req.Target = 2
 		_, err := w.pin(req)
@@ -87,7 +87,7 @@ func TestWhatIsMendedSurvives(t *testing.T) {
 		m := w.hoarders[0]
 		w.rot(m, req.Root)
 		for len(w.Facts("copy-mended")) == 0 {
-			time.Sleep(10 * time.Millisecond)
+			nodetest.Sleep(10 * time.Millisecond)
 		}
 		m.Vanish()
 		w.hoarders[1].Stop()

@@ -24,7 +24,7 @@ import (
 // pinned has one hoarder hold one item, and runs f in a turn of it.
 func pinned(t *testing.T, f func(ctx context.Context, w *town, s *Service, root string)) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		req := asset(w.store(500, 1), "me")
 		req.Target, req.Seq = 1, 1
 		_, err := w.pin(req)
@@ -153,7 +153,7 @@ func TestOnesDemandIsBounded(t *testing.T) {
 // Without a seer a few hoarders are probed at a time, all in turn.
 func TestProbesGoRound(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		var mu sync.Mutex // the others have loops of their own
 		asked := map[transport.Peer]int{}
 		var others []transport.Peer
@@ -214,20 +214,20 @@ func TestASeerThatIsBackPutsProbesRight(t *testing.T) {
 			w.turn(self, func(_ context.Context, s *Service) { yes = s.roster.member(silent.Peer()).lives() })
 			return yes
 		}
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.True(t, lives())
 		asked = 0
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.InDelta(t, 30, asked, 10)
 		blind = true
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.False(t, lives(), "it answers no probe")
 		blind = false
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		require.True(t, lives(), "the seer says so, and it has never changed")
 		// Nor has one that was never there, of which only the directory tells.
 		never := c.Add("never", node.Configured{Spec: nodetest.Part(hoarderapi.Service, func(node.Env) {})})
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		w.turn(self, func(_ context.Context, s *Service) {
 			require.True(t, s.roster.listed(never.Peer()))
 			require.False(t, s.roster.member(never.Peer()).lives())
@@ -333,7 +333,7 @@ func TestAScrubLeavesPauses(t *testing.T) {
 			}
 			return nil
 		}})
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		heal(w.hoarders[0])
 		require.InDelta(t, 100, reads, 10)
 	})
@@ -372,7 +372,7 @@ func TestAnEndedPinIsNotLookedAtAgain(t *testing.T) {
 // Who is refused for want of room is told, and so are those who count.
 func TestARefusalIsAFact(t *testing.T) {
 	inTown(t, 1, func(s *Settings) { s.Capacity = 2000 }, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		req := asset(w.store(5000, 1), "me")
 		req.Size = 5000
 		_, err := w.pin(req)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -17,7 +18,7 @@ import (
 // after its clock began.
 func lone(t *testing.T, change func(s *Settings), f func(ctx context.Context, s *Service)) {
 	inTown(t, 1, change, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		w.turn(w.hoarders[0], f)
 	})
 }
@@ -197,7 +198,7 @@ func TestAnItemInWorkIsNotForgotten(t *testing.T) {
 
 func TestALossIsReportedByTheBestAlone(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		w.turn(w.hoarders[0], func(_ context.Context, s *Service) {
 			now := s.env.Loop.Elapsed()
 			s.put(t, wantedBy("r", "a", 1))

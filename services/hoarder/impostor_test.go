@@ -37,7 +37,7 @@ func TestWhoMayNotHoardIsNotAsked(t *testing.T) {
 		honest.Start()
 		evil.Start()
 		user := c.Caller("user")
-		time.Sleep(8 * time.Second)
+		nodetest.Sleep(8 * time.Second)
 		user.Do(func(ctx context.Context) {
 			id, err := user.Env.Blocks.Add(ctx, make([]byte, 5000))
 			require.NoError(t, err)

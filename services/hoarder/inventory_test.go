@@ -33,7 +33,7 @@ func spoil(t *testing.T, m *nodetest.Machine, part string) {
 // TestAStartFindsOutWhatIsThere, whatever has become of records and blocks.
 func TestAStartFindsOutWhatIsThere(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		m := w.hoarders[0]
 		pin := func(of byte, size int) string {
 			req := asset(w.store(size, of), "me")
@@ -121,7 +121,7 @@ func TestScrubGoesRound(t *testing.T) {
 
 func TestARottenRecordIsWrittenAgain(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		req := asset(w.store(100, 1), "me")
 		_, err := w.pin(req)
 		require.NoError(t, err)
@@ -161,7 +161,7 @@ func TestARottenRecordIsWrittenAgain(t *testing.T) {
 // stays until others hold the item.
 func TestACopyThatCannotBeMendedIsGivenUp(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		req := asset(w.store(100, 1), "me")
 		req.Target = 1
 		_, err := w.pin(req)
@@ -169,7 +169,7 @@ func TestACopyThatCannotBeMendedIsGivenUp(t *testing.T) {
 		w.user.Stop()
 		m := w.hoarders[0]
 		w.rot(m, req.Root)
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Len(t, w.Facts("item-corrupted"), 1)
 		require.Empty(t, w.Facts("copy-mended"))
 		w.turn(m, func(_ context.Context, s *Service) {
@@ -230,7 +230,7 @@ func TestRoom(t *testing.T) {
 // TestWithoutSeersHoarders ask each other, a few at a time, all in turn.
 func TestWithoutSeersHoardersAskEachOther(t *testing.T) {
 	inTown(t, 7, nil, func(w *town) {
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		w.blind = true
 		for _, m := range w.hoarders[1:3] {
 			m.Stop()
@@ -241,13 +241,13 @@ func TestWithoutSeersHoardersAskEachOther(t *testing.T) {
 			return n
 		}
 		require.Equal(t, 7, live())
-		time.Sleep(15 * time.Second)
+		nodetest.Sleep(15 * time.Second)
 		require.Equal(t, 5, live())
 		w.turn(m, func(_ context.Context, s *Service) {
 			require.False(t, s.roster.member(w.hoarders[1].Peer()).lives() || s.roster.member(w.hoarders[2].Peer()).lives())
 		})
 		w.hoarders[1].Start()
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		require.Equal(t, 6, live())
 		w.turn(m, func(ctx context.Context, s *Service) {
 			seen := map[int]int{}
@@ -259,7 +259,7 @@ func TestWithoutSeersHoardersAskEachOther(t *testing.T) {
 		})
 		w.blind = false
 		w.hoarders[2].Start()
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		require.Equal(t, 7, live())
 	})
 }
@@ -267,11 +267,11 @@ func TestWithoutSeersHoardersAskEachOther(t *testing.T) {
 // TestSeerIsBelieved about those who offer the service.
 func TestSeerIsBelieved(t *testing.T) {
 	inTown(t, 3, nil, func(w *town) {
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		req := asset(w.store(100, 1), "me")
 		_, err := w.pin(req)
 		require.NoError(t, err)
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		require.Len(t, w.holders(req.Root), 3)
 		m := w.hoarders[0]
 		gone := w.hoarders[1].Peer()
@@ -283,11 +283,11 @@ func TestSeerIsBelieved(t *testing.T) {
 			})
 			return lives, counts
 		}
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		lives, counts := state()
 		require.False(t, lives)
 		require.True(t, counts, "for the time of grace")
-		time.Sleep(12 * time.Second)
+		nodetest.Sleep(12 * time.Second)
 		_, counts = state()
 		require.False(t, counts)
 		w.turn(m, func(_ context.Context, s *Service) {
@@ -295,7 +295,7 @@ func TestSeerIsBelieved(t *testing.T) {
 			require.Len(t, s.roster.peers(), 3, "it exists yet")
 		})
 		w.hoarders[1].Start()
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		lives, counts = state()
 		require.True(t, lives && counts)
 		w.turn(m, func(_ context.Context, s *Service) { require.False(t, s.index.get(req.Root).short.on()) })

@@ -37,17 +37,17 @@ func (w *town) entries(m *nodetest.Machine, root string) (n int) {
 // goes with everything else.
 func TestWhatNobodyWantsIsForgotten(t *testing.T) {
 	inTown(t, 3, func(s *Settings) { s.ForgetAfter = 2 * time.Minute }, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		root := w.store(300, 1)
 		req := asset(root, "me")
 		req.Target = 2
 		_, err := w.pin(req)
 		require.NoError(t, err)
 		w.unpin(root, "me", 0)
-		time.Sleep(100 * time.Second)
+		nodetest.Sleep(100 * time.Second)
 		require.Empty(t, w.holders(root))
 		require.Equal(t, 1, w.entries(w.hoarders[0], root), "the withdrawal")
-		time.Sleep(3 * time.Minute)
+		nodetest.Sleep(3 * time.Minute)
 		for _, m := range w.hoarders {
 			require.Zero(t, w.entries(m, root))
 			w.turn(m, func(_ context.Context, s *Service) {
@@ -61,16 +61,16 @@ func TestWhatNobodyWantsIsForgotten(t *testing.T) {
 // TestOldWithdrawalsAreForgotten also of an item that others want.
 func TestOldWithdrawalsAreForgotten(t *testing.T) {
 	inTown(t, 2, func(s *Settings) { s.ForgetAfter = 2 * time.Minute }, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		root := w.store(300, 1)
 		for _, owner := range []string{"one", "two"} {
 			_, err := w.pin(asset(root, owner))
 			require.NoError(t, err)
 		}
 		w.unpin(root, "one", 0)
-		time.Sleep(100 * time.Second)
+		nodetest.Sleep(100 * time.Second)
 		require.Equal(t, 2, w.entries(w.hoarders[0], root))
-		time.Sleep(3 * time.Minute)
+		nodetest.Sleep(3 * time.Minute)
 		require.Equal(t, 1, w.entries(w.hoarders[0], root), "the pin of the other")
 		require.Len(t, w.holders(root), 2)
 	})
@@ -78,14 +78,14 @@ func TestOldWithdrawalsAreForgotten(t *testing.T) {
 
 func TestAPinReplacesTheOwnersLastOne(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		req := asset(w.store(300, 1), "me")
 		for seq := range uint64(3) {
 			req.Seq, req.Target, req.Demand = seq, 2+int(seq), 3
 			_, err := w.pin(req)
 			require.NoError(t, err)
 		}
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		for _, m := range w.hoarders {
 			require.Equal(t, 1, w.entries(m, req.Root))
 			w.turn(m, func(_ context.Context, s *Service) {
@@ -108,7 +108,7 @@ func TestAPinReplacesTheOwnersLastOne(t *testing.T) {
 
 func TestOwnersComeInPages(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		root := w.store(30, 1)
 		const owners = hoarderapi.OwnedPage + 3
 		for i := range owners {
@@ -148,7 +148,7 @@ func TestOwnersComeInPages(t *testing.T) {
 
 func TestOwnedGoesThroughRoots(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		var roots []string
 		for i := range 4 {
 			roots = append(roots, w.store(30, byte(i)))
@@ -168,7 +168,7 @@ func TestOwnedGoesThroughRoots(t *testing.T) {
 
 func TestTooManyPinsAtOnce(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		m, req := w.hoarders[0], asset(w.store(300, 1), "me")
 		w.turn(m, func(_ context.Context, s *Service) { s.pinning = pinsMax })
 		_, err := w.pin(req)
@@ -185,7 +185,7 @@ func TestTooManyPinsAtOnce(t *testing.T) {
 // TestScrubFindsWhatNobodyReads within the time of a round.
 func TestScrubFindsWhatNobodyReads(t *testing.T) {
 	inTown(t, 2, func(s *Settings) { s.ScrubInterval = 16 * time.Minute }, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		var roots []string
 		for i := range 3 {
 			roots = append(roots, w.store(1000, byte(i)))
@@ -197,7 +197,7 @@ func TestScrubFindsWhatNobodyReads(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, s.env.Blocks.Remove(c))
 		})
-		time.Sleep(4 * time.Minute)
+		nodetest.Sleep(4 * time.Minute)
 		found := w.Facts("item-corrupted")
 		require.Len(t, found, 1)
 		require.Equal(t, roots[1], found[0].Fields["root"])
@@ -209,12 +209,12 @@ func TestScrubFindsWhatNobodyReads(t *testing.T) {
 // TestALossIsReportedOnce, by one of those that live, after a minute.
 func TestALossIsReportedOnce(t *testing.T) {
 	inTown(t, 4, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		req := asset(w.store(1000, 1), "me")
 		req.Target = 1
 		_, err := w.pin(req)
 		require.NoError(t, err)
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		w.user.Stop()
 		holder := w.holders(req.Root)[0]
 		for _, m := range w.hoarders {
@@ -227,9 +227,9 @@ func TestALossIsReportedOnce(t *testing.T) {
 				})
 			}
 		}
-		time.Sleep(55 * time.Second)
+		nodetest.Sleep(55 * time.Second)
 		require.Empty(t, w.Facts("item-lost"))
-		time.Sleep(2 * time.Minute)
+		nodetest.Sleep(2 * time.Minute)
 		require.Len(t, w.Facts("item-lost"), 1)
 	})
 }
@@ -250,7 +250,7 @@ func TestOthersOf(t *testing.T) {
 
 func TestLargeContentIsIntact(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		var large string
 		w.user.Do(func(ctx context.Context) {
 			text := make([]byte, intactReadMax+5)
@@ -277,11 +277,11 @@ func TestLargeContentIsIntact(t *testing.T) {
 // deletes them.
 func TestWithdrawnPinsGo(t *testing.T) {
 	inTown(t, 3, func(s *Settings) { s.ForgetAfter = 2 * time.Minute }, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		root := w.store(300, 1)
 		_, err := w.pin(asset(root, "me"))
 		require.NoError(t, err)
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		var m *pin
 		w.turn(w.hoarders[1], func(_ context.Context, s *Service) { m = s.index.get(root).says(ownerID("me", "")) })
 		w.turn(w.hoarders[0], func(_ context.Context, s *Service) {
@@ -290,9 +290,9 @@ func TestWithdrawnPinsGo(t *testing.T) {
 		w.turn(w.hoarders[1], func(_ context.Context, s *Service) {
 			require.NoError(t, s.write(storage.Entry{Key: m.key(root), Value: transport.Encode(m.pinRecord)}))
 		})
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Equal(t, 2, w.entries(w.hoarders[2], root), "what is written at the same time wins")
-		time.Sleep(30 * time.Second)
+		nodetest.Sleep(30 * time.Second)
 		for _, m := range w.hoarders {
 			require.Equal(t, 1, w.entries(m, root), "the withdrawal")
 		}
@@ -303,7 +303,7 @@ func TestWithdrawnPinsGo(t *testing.T) {
 // who take part knows of the withdrawal.
 func TestWithdrawnPinsAreRefused(t *testing.T) {
 	inTown(t, 3, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		for i := range 16 {
 			req := asset(w.store(300, byte(i)), "me")
 			_, err := w.pin(req)
@@ -318,7 +318,7 @@ func TestWithdrawnPinsAreRefused(t *testing.T) {
 // TestLargerThanSaid is refused, wherever that is found out.
 func TestLargerThanSaid(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		for i, size := range []int{20_000, 3 << 20} {
 			req := asset(w.store(size, byte(i)), "me")
 			req.Size = 1000
@@ -333,7 +333,7 @@ func TestLargerThanSaid(t *testing.T) {
 // never of what is needed.
 func TestAFullHoarderMakesRoom(t *testing.T) {
 	inTown(t, 2, func(s *Settings) { s.Capacity, s.ItemSizeMax, s.SurplusGrace = 32_000, 20_000, time.Hour }, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		add := func(of byte, target int) string {
 			req := asset(w.store(9000, of), "me")
 			req.Target, req.Size = target, 9000
@@ -343,7 +343,7 @@ func TestAFullHoarderMakesRoom(t *testing.T) {
 		}
 		needed, unwanted, other := add(1, 2), add(2, 2), add(3, 2)
 		w.unpin(unwanted, "me", 0)
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Len(t, w.holders(unwanted), 2, "there is no hurry")
 		last := add(4, 2)
 		require.Empty(t, w.holders(unwanted))
@@ -359,7 +359,7 @@ func TestAFullHoarderMakesRoom(t *testing.T) {
 func TestTheRoomThatIsSaidIsTrue(t *testing.T) {
 	const capacity = 64 << 10
 	inTown(t, 2, func(s *Settings) { s.Capacity = capacity }, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		gauges := func(m *nodetest.Machine) (used, free int64) {
 			w.turn(m, func(_ context.Context, s *Service) {
 				g := s.env.Gauges()
@@ -398,12 +398,12 @@ func TestTheRoomThatIsSaidIsTrue(t *testing.T) {
 // may be gone by then.
 func TestTheEndOfAPinIsLookedAtAgain(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		req := asset(w.store(1000, 1), "me")
 		req.For = time.Minute
 		_, err := w.pin(req)
 		require.NoError(t, err)
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		best := rendezvous.Rank(req.Root, []transport.Peer{w.hoarders[0].Peer(), w.hoarders[1].Peer()})[0]
 		gone, left := w.hoarders[0], w.hoarders[1]
 		if best == left.Peer() {
@@ -416,7 +416,7 @@ func TestTheEndOfAPinIsLookedAtAgain(t *testing.T) {
 			require.Empty(t, w.Facts("pin-withdrawn"), "that is for the best-ranked")
 		})
 		gone.Vanish()
-		time.Sleep(2 * time.Minute)
+		nodetest.Sleep(2 * time.Minute)
 		require.Len(t, w.Facts("pin-withdrawn"), 1)
 	})
 }

@@ -55,7 +55,7 @@ func TestAPinThatDidNotLastIsNotAcknowledged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inTown(t, 2, nil, func(w *town) {
-				time.Sleep(5 * time.Second)
+				nodetest.Sleep(5 * time.Second)
 				req := asset(w.store(500, 1), "me")
 				req.Seq, req.Target = 4, 1
 				disable, err := fail.Enable(fail.Rule{Point: "hoarder/before-mark-ack", Do: fail.Action{Do: fail.Delay, Delay: time.Second}, Times: 1})
@@ -66,7 +66,7 @@ func TestAPinThatDidNotLastIsNotAcknowledged(t *testing.T) {
 					_, err := hoarderapi.Pin.Call(ctx, w.user.Env.Wire, w.hoarders[0].Peer(), req)
 					answered <- err
 				})
-				time.Sleep(time.Second / 2)
+				nodetest.Sleep(time.Second / 2)
 				require.Len(t, w.Facts("failpoint"), 1)
 				c.meanwhile(w, req)
 				require.Empty(t, answered)
@@ -91,7 +91,7 @@ func TestConfirmationsAgeFromTheQuestion(t *testing.T) {
 	}{{0, true}, {lease/2 - time.Millisecond, true}, {lease / 2, false}, {lease - time.Millisecond, false}} {
 		t.Run(c.after.String(), func(t *testing.T) {
 			inTown(t, 1, func(s *Settings) { s.PromiseLease, s.SurplusMax, s.SurplusGrace = lease, 9, time.Hour }, func(w *town) {
-				time.Sleep(5 * time.Second)
+				nodetest.Sleep(5 * time.Second)
 				self, asked, stored := w.hoarders[0], 0, byte(0)
 				other := w.Add("holder", node.Configured{Spec: nodetest.Part("holder", func(env node.Env) {
 					hoarderapi.Have.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req hoarderapi.HaveRequest) (hoarderapi.HaveResponse, error) {

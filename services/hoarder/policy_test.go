@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -101,7 +102,7 @@ func TestWhichPinsAreEqual(t *testing.T) {
 // if it is there.
 func TestContentIsAsLargeAsWasSaid(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		root := w.store(500, 1)
 		w.turn(w.hoarders[0], func(ctx context.Context, s *Service) {
 			from := []transport.Peer{w.user.Peer()}
@@ -147,7 +148,7 @@ func TestATurnIsSetAnew(t *testing.T) {
 // not acknowledged. And nonsense is withdrawn by nobody.
 func TestAWithdrawalThatTheSecondKnows(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		req := asset(w.store(500, 1), "me")
 		req.Seq, req.Target = 4, 2
 		w.turn(w.hoarders[1], func(_ context.Context, s *Service) { s.put(t, withdrawEntry(req.Root, "me", "", 4)) })

@@ -82,7 +82,7 @@ func TestWhatIsNotProvedDoesNotCount(t *testing.T) {
 						return hoarderapi.PinResponse{Holder: env.Self, Copies: 1, Records: 1, Proof: c.proof(ctx, env, content, req.Nonce)}, nil
 					})
 				})}).Start().Peer()
-				time.Sleep(5 * time.Second)
+				nodetest.Sleep(5 * time.Second)
 				root := w.store(len(content), 1)
 				req := asset(root, "me")
 				req.Target = 2

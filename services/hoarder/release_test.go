@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/fail"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
@@ -139,17 +140,17 @@ func TestWhatMakesRoomFirst(t *testing.T) {
 // confirming is a hoarder with a surplus copy, and others that hold it.
 func confirming(t *testing.T, f func(w *town, root string, last int)) {
 	inTown(t, 4, func(s *Settings) { s.SurplusMax, s.SurplusGrace = 9, time.Hour }, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		req := asset(w.store(500, 1), "me")
 		req.Target = 4
 		_, err := w.pin(req)
 		require.NoError(t, err)
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Len(t, w.holders(req.Root), 4)
 		req.Target, req.Seq = 2, 1
 		_, err = w.pin(req)
 		require.NoError(t, err)
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		var peers []transport.Peer
 		for _, m := range w.hoarders {
 			peers = append(peers, m.Peer())
@@ -175,7 +176,7 @@ func TestASurplusCopyGoes(t *testing.T) {
 			require.False(t, s.holdings.releasing[root])
 			require.False(t, s.release(ctx, root, mayYield), "it is gone")
 		})
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Len(t, w.holders(root), 3)
 		f := w.Facts("item-released")
 		require.Len(t, f, 1)

@@ -93,11 +93,11 @@ func (w *town) pin(req hoarderapi.PinRequest) (resp hoarderapi.PinResponse, err 
 
 // threeHold stores an item, and waits until three hoarders hold it and its owner has gone.
 func (w *town) threeHold(t *testing.T) (root string, holders []string) {
-	time.Sleep(5 * time.Second)
+	nodetest.Sleep(5 * time.Second)
 	root = w.store(3000, 1)
 	_, err := w.pin(asset(root, "me"))
 	require.NoError(t, err)
-	time.Sleep(20 * time.Second)
+	nodetest.Sleep(20 * time.Second)
 	w.user.Stop()
 	holders = w.holders(root)
 	require.Len(t, holders, 3)
@@ -134,7 +134,7 @@ func asset(root, owner string) hoarderapi.PinRequest {
 
 func TestPinIsOnTwoDisks(t *testing.T) {
 	inTown(t, 5, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		root := w.store(5000, 1)
 		resp, err := w.pin(asset(root, "me"))
 		require.NoError(t, err)
@@ -157,7 +157,7 @@ func TestPinIsOnTwoDisks(t *testing.T) {
 		require.GreaterOrEqual(t, resp.Bytes, int64(5000))
 		require.Less(t, resp.Bytes, int64(5500))
 
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		require.Len(t, w.holders(root), hoarderapi.TargetDefault, "the others compete for the third copy")
 		var located []transport.Peer
 		w.user.Do(func(ctx context.Context) {
@@ -172,7 +172,7 @@ func TestPinIsOnTwoDisks(t *testing.T) {
 		again, err := w.pin(asset(root, "me"))
 		require.NoError(t, err)
 		require.Equal(t, resp.Bytes, again.Bytes)
-		time.Sleep(2 * time.Minute)
+		nodetest.Sleep(2 * time.Minute)
 		require.LessOrEqual(t, len(w.holders(root)), hoarderapi.TargetDefault+1)
 	})
 }
@@ -185,7 +185,7 @@ func (w *town) store1(ctx context.Context, of byte) string {
 
 func TestOneCopyIfOneIsWanted(t *testing.T) {
 	inTown(t, 3, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		root := w.store(100, 1)
 		req := asset(root, "me")
 		req.Target = 1
@@ -193,7 +193,7 @@ func TestOneCopyIfOneIsWanted(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1, resp.Copies)
 		require.Equal(t, 2, resp.Records, "the pin itself is on two")
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Len(t, w.holders(root), 1)
 		req.Target, req.Seq = 2, 1
 		resp, err = w.pin(req)
@@ -210,10 +210,10 @@ func TestLostCopiesAreRestored(t *testing.T) {
 				m.Vanish()
 			}
 		}
-		time.Sleep(8 * time.Second)
+		nodetest.Sleep(8 * time.Second)
 		require.Len(t, w.holders(root), 1, "they may come back")
 		require.Empty(t, w.Facts("item-repaired"))
-		time.Sleep(40 * time.Second)
+		nodetest.Sleep(40 * time.Second)
 		require.Len(t, w.holders(root), 3)
 		require.NotEmpty(t, w.Facts("item-repaired"))
 		for _, m := range w.hoarders {
@@ -222,7 +222,7 @@ func TestLostCopiesAreRestored(t *testing.T) {
 			}
 		}
 		require.Len(t, w.holders(root), 5)
-		time.Sleep(2 * time.Minute)
+		nodetest.Sleep(2 * time.Minute)
 		require.Len(t, w.holders(root), 4, "one above the target may stay, the others go")
 		require.Len(t, w.Facts("item-released"), 1)
 	})
@@ -230,7 +230,7 @@ func TestLostCopiesAreRestored(t *testing.T) {
 
 func TestUnpinLetsGo(t *testing.T) {
 	inTown(t, 3, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		root := w.store(300, 1)
 		for _, owner := range []string{"one", "two"} {
 			req := asset(root, owner)
@@ -265,12 +265,12 @@ func TestUnpinLetsGo(t *testing.T) {
 		req.Seq = 4
 		_, err := w.pin(req)
 		require.Equal(t, transport.Conflict, transport.KindOf(err))
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Len(t, w.holders(root), 2, "somebody wants it")
 		unpin("two", hoarderapi.Forever)
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		require.Len(t, w.holders(root), 2, "for a while")
-		time.Sleep(30 * time.Second)
+		nodetest.Sleep(30 * time.Second)
 		require.Empty(t, w.holders(root))
 		for _, m := range w.hoarders {
 			w.turn(m, func(_ context.Context, s *Service) {
@@ -286,12 +286,12 @@ func TestUnpinLetsGo(t *testing.T) {
 
 func TestCapacityIsKept(t *testing.T) {
 	inTown(t, 3, func(s *Settings) { s.Capacity, s.ItemSizeMax = 20_000, 15_000 }, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		req := asset(w.store(9000, 1), "me")
 		req.Size = 9000
 		_, err := w.pin(req)
 		require.NoError(t, err)
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Len(t, w.holders(req.Root), 3)
 		second := asset(w.store(12_000, 2), "me")
 		second.Size = 12_000
@@ -321,7 +321,7 @@ func TestCapacityIsKept(t *testing.T) {
 
 func TestHaveReadsWhatItConfirms(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		root := w.store(3000, 1)
 		_, err := w.pin(asset(root, "me"))
 		require.NoError(t, err)
@@ -358,7 +358,7 @@ func TestHaveReadsWhatItConfirms(t *testing.T) {
 			require.Equal(t, hoarderapi.HaveResponse{}, ask(s, ctx, b, true), "it is not there")
 		})
 		require.Len(t, w.Facts("item-corrupted"), 1)
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		require.Len(t, w.Facts("copy-mended"), 1)
 		require.Len(t, w.holders(root), 2)
 	})
@@ -366,7 +366,7 @@ func TestHaveReadsWhatItConfirms(t *testing.T) {
 
 func TestARestartCountsItsDisk(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		kept, gone := w.store(3000, 1), w.store(2000, 2)
 		for _, root := range []string{kept, gone} {
 			_, err := w.pin(asset(root, "me"))
@@ -390,14 +390,14 @@ func TestARestartCountsItsDisk(t *testing.T) {
 			require.False(t, s.index.get(gone).claimed(m.Peer()), "what it has not it does not claim")
 		})
 		require.Len(t, w.Facts("copy-missing"), 1)
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Len(t, w.holders(gone), 2, "it fetches it again")
 	})
 }
 
 func TestDatabasesNewestSnapshotCounts(t *testing.T) {
 	inTown(t, 3, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		snapshot := func(version uint64) string {
 			req := hoarderapi.PinRequest{Root: w.store(1000, byte(version)), Kind: hoarderapi.Database, Owner: "me", Name: "db", Version: version, Target: 2}
 			_, err := w.pin(req)
@@ -405,7 +405,7 @@ func TestDatabasesNewestSnapshotCounts(t *testing.T) {
 			return req.Root
 		}
 		old, newest := snapshot(1), snapshot(2)
-		time.Sleep(time.Second) // claims are told a moment later
+		nodetest.Sleep(time.Second) // claims are told a moment later
 		w.user.Do(func(ctx context.Context) {
 			db, err := w.client.Database(ctx, "me", "db")
 			require.NoError(t, err)
@@ -415,7 +415,7 @@ func TestDatabasesNewestSnapshotCounts(t *testing.T) {
 			_, err = w.client.Database(ctx, "me", "other")
 			require.Equal(t, transport.NotFound, transport.KindOf(err))
 		})
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Empty(t, w.holders(old))
 		require.Len(t, w.holders(newest), 2)
 	})
@@ -423,15 +423,15 @@ func TestDatabasesNewestSnapshotCounts(t *testing.T) {
 
 func TestAPinWithATimeEnds(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		req := asset(w.store(1000, 1), "me")
 		req.For = time.Minute
 		_, err := w.pin(req)
 		require.NoError(t, err)
-		time.Sleep(59 * time.Second)
+		nodetest.Sleep(59 * time.Second)
 		require.Empty(t, w.Facts("pin-withdrawn"))
 		require.Len(t, w.holders(req.Root), 2)
-		time.Sleep(50 * time.Second)
+		nodetest.Sleep(50 * time.Second)
 		ended := w.Facts("pin-withdrawn")
 		require.Len(t, ended, 1, "one of them says so")
 		require.Equal(t, "ended", ended[0].Fields["why"])
@@ -441,7 +441,7 @@ func TestAPinWithATimeEnds(t *testing.T) {
 
 func TestDemandIsCounted(t *testing.T) {
 	inTown(t, 2, nil, func(w *town) {
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		root := w.store(1000, 1)
 		_, err := w.pin(asset(root, "me"))
 		require.NoError(t, err)
@@ -457,7 +457,7 @@ func TestDemandIsCounted(t *testing.T) {
 		require.Equal(t, transport.Invalid, transport.KindOf(report(root, hoarderapi.DemandMax+1)))
 		require.NoError(t, report(root, 1))
 		require.NoError(t, report(root, 5))
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		for _, h := range w.hoarders {
 			w.turn(h, func(_ context.Context, s *Service) {
 				require.Equal(t, uint64(6), s.index.get(root).demandBy(m.Peer()))
@@ -466,7 +466,7 @@ func TestDemandIsCounted(t *testing.T) {
 			})
 		}
 		require.NoError(t, report(root, 2))
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		w.turn(m, func(_ context.Context, s *Service) {
 			require.Equal(t, uint64(8), s.index.get(root).demandBy(m.Peer()), "what was written before counts on")
 		})
@@ -516,12 +516,12 @@ func TestWhoHasLeftIsNotWaitedFor(t *testing.T) {
 				gone = append(gone, m)
 			}
 		}
-		time.Sleep(30 * time.Second)
+		nodetest.Sleep(30 * time.Second)
 		require.Len(t, w.holders(root), 1, "they may come back")
 		for _, m := range gone {
 			w.Directory.Remove(m.Peer())
 		}
-		time.Sleep(30 * time.Second)
+		nodetest.Sleep(30 * time.Second)
 		require.Len(t, w.holders(root), 3)
 		for _, m := range w.hoarders {
 			if m.Up() {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipfs/go-cid"
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/memdisk"
@@ -49,12 +50,12 @@ func TestWhenACandidateActs(t *testing.T) {
 // soon, what could not be mended.
 func TestWhatALookLeaves(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		req := asset(w.store(500, 1), "me")
 		req.Target = 1
 		_, err := w.pin(req)
 		require.NoError(t, err)
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		m := w.hoarders[0]
 		w.turn(m, func(_ context.Context, s *Service) {
 			it := s.index.get(req.Root)
@@ -80,7 +81,7 @@ func TestWhatALookLeaves(t *testing.T) {
 // is to be synced; tidy does that, so that a power cut brings nothing back.
 func TestWhatIsGivenUpStaysSo(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		req := asset(w.store(500, 1), "me")
 		req.Target = 1
 		_, err := w.pin(req)
@@ -246,7 +247,7 @@ func TestDemandIsBounded(t *testing.T) {
 // Only so many pins are served at once; the number is right again after each.
 func TestPinsAtOnceAreBounded(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		req := asset(w.store(500, 1), "me")
 		req.Target = 1
 		w.turn(w.hoarders[0], func(ctx context.Context, s *Service) {
@@ -279,7 +280,7 @@ func TestPinsAtOnceAreBounded(t *testing.T) {
 // that cannot be given up on the disk is held yet.
 func TestWhatALookAtACopyFinds(t *testing.T) {
 	inTown(t, 1, nil, func(w *town) {
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		req := asset(w.store(500, 1), "me")
 		req.Target = 1
 		_, err := w.pin(req)

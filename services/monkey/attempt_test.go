@@ -10,6 +10,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node/fail"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage/memdisk"
@@ -22,7 +23,7 @@ func TestPhases(t *testing.T) {
 		y.fences.after, y.pins.after, y.publishes.after, y.finishes.after = 2*time.Second, 2*time.Second, 2*time.Second, 2*time.Second
 		y.offer(job(1))
 		token := fencing.Token{Attempt: 3, Holder: y.monkey.Peer()}
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		for i, phase := range []string{"fetch", "build", "pin", "publish", "finish"} {
 			var status monkeyapi.StatusResponse
 			y.turn(func(s *Service) {
@@ -33,7 +34,7 @@ func TestPhases(t *testing.T) {
 			}}, status)
 			held := y.holding()
 			require.Equal(t, []Held{{Job: job(1), Token: token, Renewed: held[0].Renewed}}, held)
-			time.Sleep(2 * time.Second)
+			nodetest.Sleep(2 * time.Second)
 		}
 		require.Empty(t, y.holding())
 		require.Equal(t, uint64(3), y.requests[0].Attempt)
@@ -61,7 +62,7 @@ func TestWhenALockIsRenewed(t *testing.T) {
 				y.offer(job(1))
 				var began time.Duration
 				y.turn(func(s *Service) { began = s.env.Loop.Elapsed() })
-				time.Sleep(lease + 4*time.Second)
+				nodetest.Sleep(lease + 4*time.Second)
 				var at []time.Duration
 				for _, r := range y.renewed {
 					at = append(at, (r.at-began)/unit)
@@ -92,7 +93,7 @@ func TestWhatALostLockEnds(t *testing.T) {
 			inYard(t, without{}, nil, func(y *yard) {
 				c.given(y)
 				y.offer(job(1))
-				time.Sleep(lease + 5*time.Second)
+				nodetest.Sleep(lease + 5*time.Second)
 				lines := y.allLogged()
 				require.Equal(t, c.log, lines[len(lines)-1])
 				require.Equal(t, c.builds, y.builds)
@@ -125,7 +126,7 @@ func TestWhereAnAttemptGoesWrong(t *testing.T) {
 			defer disable()
 			inYard(t, without{}, nil, func(y *yard) {
 				y.offer(job(1))
-				time.Sleep(4 * time.Second)
+				nodetest.Sleep(4 * time.Second)
 				require.Equal(t, []int{c.fenced, c.builds, c.pinned, c.published}, []int{len(y.fenced), y.builds, len(y.pinned), len(y.published)})
 				require.Len(t, y.finished, 1)
 				require.Equal(t, c.success, y.finished[0].Success)
@@ -152,7 +153,7 @@ func TestADiskThatTakesNothing(t *testing.T) {
 			return Result{Artifact: []byte("artifact")}, nil
 		}
 		y.offer(job(1))
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		y.monkey.Disk.SetFaults(memdisk.Faults{})
 		require.Len(t, y.finished, 1)
 		require.Contains(t, y.finished[0].Error, "full")
@@ -167,13 +168,13 @@ func TestARefusedPublicationIsAFact(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.publishes.err = failing(transport.Conflict)
 		y.offer(job(1))
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		require.Len(t, y.Facts("publish-refused"), 1)
 	})
 	inYard(t, without{}, nil, func(y *yard) { // no room: a try each second
 		y.pins.err = failing(transport.Refused)
 		y.offer(job(1))
-		time.Sleep(lease + refusedRetryMax)
+		nodetest.Sleep(lease + refusedRetryMax)
 		require.Len(t, y.pinned, int(refusedRetryMax/retryWait)+1)
 		require.Empty(t, y.Facts("publish-refused"))
 	})
@@ -184,13 +185,13 @@ func TestAStopIsShort(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.build, y.finishes.after = forever, time.Hour
 		y.offer(job(1))
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		began, stopped := time.Now(), make(chan time.Duration, 1)
 		go func() {
 			y.monkey.Stop()
 			stopped <- time.Since(began)
 		}()
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		y.offer(job(2))
 		require.Equal(t, stopTimeout, <-stopped)
 		require.Len(t, y.claimed, 1)
@@ -203,7 +204,7 @@ func TestWhatFailedIsNotKept(t *testing.T) {
 	inYard(t, without{hoarder: true}, nil, func(y *yard) {
 		y.publishes.err = failing(transport.Invalid)
 		y.offer(job(1))
-		time.Sleep(4 * time.Second)
+		nodetest.Sleep(4 * time.Second)
 		require.Len(t, y.finished, 1)
 		require.False(t, y.finished[0].Success)
 		require.Zero(t, y.stored())
@@ -213,7 +214,7 @@ func TestWhatFailedIsNotKept(t *testing.T) {
 			return Result{Artifact: []byte("late")}, clock.Sleep(context.Background(), loop, time.Minute+time.Second)
 		}
 		y.offer(job(1))
-		time.Sleep(time.Minute + 3*time.Second)
+		nodetest.Sleep(time.Minute + 3*time.Second)
 		require.Len(t, y.finished, 1)
 		require.True(t, y.finished[0].Success)
 	})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -38,11 +39,11 @@ func TestNothingIsTriedAgainAfterTheLease(t *testing.T) {
 				c.given(y)
 				y.renews.after = time.Hour // renewals are under way from 3s to 6s, and from 6.9s to 9.9s
 				y.offer(job(1))
-				time.Sleep(lease - retryWait/2)
+				nodetest.Sleep(lease - retryWait/2)
 				require.Empty(t, y.reasons())
 				before := c.tries(y)
 				require.Equal(t, int((lease-c.built)/retryWait), before, "each second")
-				time.Sleep(time.Minute)
+				nodetest.Sleep(time.Minute)
 				require.Equal(t, before, c.tries(y))
 				require.Equal(t, []any{"the lease has ended"}, y.reasons())
 				require.Empty(t, y.holding())

@@ -45,7 +45,7 @@ func TestOnlyWhatWasAskedForIsALock(t *testing.T) {
 			inYard(t, without{}, nil, func(y *yard) {
 				y.build, y.grant, y.claims = forever, c.grant, c.given
 				y.offer(job(1))
-				time.Sleep(3 * time.Second)
+				nodetest.Sleep(3 * time.Second)
 				require.Len(t, y.claimed, 1)
 				require.Equal(t, c.held, len(y.Facts("lock-taken")) == 1)
 				require.Equal(t, c.held, y.builds == 1)
@@ -68,7 +68,7 @@ func TestARaceTakesASlot(t *testing.T) {
 		})
 		y.claims.after = time.Second
 		y.offer(job(1))
-		time.Sleep(500 * time.Millisecond)
+		nodetest.Sleep(500 * time.Millisecond)
 		y.turn(func(s *Service) {
 			require.Equal(t, map[string]int64{"monkey.slots": 2, "monkey.slots-free": 1}, s.env.Gauges())
 			resp, err := s.holds(context.Background(), y.patrick.Peer(), monkeyapi.HoldsRequest{Job: job(1)})
@@ -76,7 +76,7 @@ func TestARaceTakesASlot(t *testing.T) {
 			require.True(t, resp.Holds)
 		})
 		y.claims.err = failing(transport.Conflict)
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		y.turn(func(s *Service) {
 			require.Equal(t, map[string]int64{"monkey.slots": 2, "monkey.slots-free": 2}, s.env.Gauges())
 		})
@@ -105,10 +105,10 @@ func TestAClaimWaitsForItsPlace(t *testing.T) {
 		slices.SortFunc(jobs, func(a, b string) int { return int(delays[a] - delays[b]) })
 		y.build = forever
 		y.offer(jobs...)
-		time.Sleep(delays[jobs[0]] + time.Millisecond)
+		nodetest.Sleep(delays[jobs[0]] + time.Millisecond)
 		require.Len(t, y.claimed, 1)
 		require.Equal(t, jobs[0], y.claimed[0].Job)
-		time.Sleep(delays[jobs[1]] - delays[jobs[0]] + time.Millisecond)
+		nodetest.Sleep(delays[jobs[1]] - delays[jobs[0]] + time.Millisecond)
 		require.Len(t, y.claimed, 2)
 	})
 }
@@ -121,7 +121,7 @@ func TestAnnouncementsAreHeard(t *testing.T) {
 		y.atCoordinator(func(context.Context) {
 			monkeyapi.Jobs.Publish(y.coordinator.Wire, patrickapi.Announcement{Jobs: []patrickapi.Offer{{Job: job(1), Attempt: 3}}})
 		})
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Len(t, y.holding(), 1)
 		var many patrickapi.Announcement
 		for i := range patrickapi.AnnounceLenMax + 1 {
@@ -158,7 +158,7 @@ func TestWhatComesAfterAJob(t *testing.T) {
 					}
 					s.next(ctx, c.done)
 				})
-				time.Sleep(time.Second)
+				nodetest.Sleep(time.Second)
 				require.Equal(t, c.asked, y.asked)
 				require.Len(t, y.claimed, c.claimed)
 			})
@@ -171,7 +171,7 @@ func TestWhatComesAfterAJob(t *testing.T) {
 				y.claims.err = failing(kind)
 			}
 			y.offer(job(1))
-			time.Sleep(5 * time.Second)
+			nodetest.Sleep(5 * time.Second)
 			require.Equal(t, kind == 0, y.asked == 1)
 		})
 	}
@@ -203,7 +203,7 @@ func TestPolls(t *testing.T) {
 		poll(1)
 		require.Equal(t, 2, y.asked)
 		require.True(t, busy())
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Len(t, y.holding(), 2)
 		poll(1)
 		require.Equal(t, 2, y.asked, "there is no room")
@@ -227,7 +227,7 @@ func TestPollsAreSpread(t *testing.T) {
 		var gaps []time.Duration
 		last, asked := time.Now(), 0
 		for len(gaps) < 60 {
-			time.Sleep(50 * time.Millisecond)
+			nodetest.Sleep(50 * time.Millisecond)
 			if y.asked > asked {
 				gaps = append(gaps, time.Since(last))
 				last, asked = time.Now(), y.asked
@@ -255,7 +255,7 @@ func TestSilentPatricksAreNotWaitedForLong(t *testing.T) {
 		y.do(func(ctx context.Context, s *Service) { s.poll(ctx) })
 		require.Equal(t, claimTimeout, time.Since(began))
 		y.offer(job(1))
-		time.Sleep(claimTimeout + 100*time.Millisecond)
+		nodetest.Sleep(claimTimeout + 100*time.Millisecond)
 		y.turn(func(s *Service) { require.Equal(t, 2, s.free()) })
 	})
 }
@@ -304,10 +304,10 @@ func TestAMonkeyDoesNotTakeIgnoranceForAbsence(t *testing.T) {
 			inYard(t, lacks, nil, func(y *yard) {
 				y.Directory.SetPartial(true)
 				y.offer(job(1))
-				time.Sleep(20 * time.Second)
+				nodetest.Sleep(20 * time.Second)
 				require.Empty(t, y.finished)
 				y.Directory.SetPartial(false)
-				time.Sleep(10 * time.Second)
+				nodetest.Sleep(10 * time.Second)
 				require.Len(t, y.finished, 1)
 				require.True(t, y.finished[0].Success)
 			})
@@ -340,14 +340,14 @@ func TestWhatIsReleased(t *testing.T) {
 func TestArtifactsAreHandedOver(t *testing.T) {
 	inYard(t, without{hoarder: true}, nil, func(y *yard) {
 		y.offer(job(1))
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		y.turn(func(s *Service) {
 			s.handOver()
 			require.Len(t, s.kept, 1, "there is nobody yet")
 		})
 		require.Equal(t, 1, y.stored())
 		y.Add("hoarder", node.Configured{Spec: nodetest.Part(hoarderapi.Service, y.startHoarder)}).Start()
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		y.turn(func(s *Service) { require.Empty(t, s.kept) })
 		require.Zero(t, y.stored())
 	})

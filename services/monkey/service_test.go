@@ -217,14 +217,14 @@ func failing(kind transport.Kind) error { return transport.New(kind, "test", "as
 func TestAJobFromOfferToReport(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.offer(job(1))
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Equal(t, []patrickapi.ClaimRequest{{Job: job(1), Holder: y.monkey.Peer(), Incarnation: y.incarnation()}}, y.claimed)
 		token := fencing.Token{Attempt: 3, Holder: y.monkey.Peer()}
 		require.Equal(t, []tnsapi.FenceRequest{{Project: "p", Branch: "b", Job: job(1), Token: token}}, y.fenced, "before it builds")
 		require.Equal(t, 1, y.builds)
 		require.Len(t, y.holding(), 1)
 		require.Empty(t, y.pinned)
-		time.Sleep(2 * time.Second)
+		nodetest.Sleep(2 * time.Second)
 		artifact := y.published[0].Artifact
 		require.Equal(t, []hoarderapi.PinRequest{{
 			Root: artifact, Kind: hoarderapi.Asset, Size: int64(len("artifact")), Holders: []transport.Peer{y.monkey.Peer()},
@@ -257,10 +257,10 @@ func TestALeaseIsCountedFromTheRequest(t *testing.T) {
 		y.build = forever
 		y.claims.after = 2 * time.Second
 		y.offer(job(1))
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Empty(t, y.holding())
 		for len(y.holding()) == 0 {
-			time.Sleep(time.Millisecond)
+			nodetest.Sleep(time.Millisecond)
 		}
 		require.GreaterOrEqual(t, y.holding()[0].Renewed, 2*time.Second, "when it has just got it")
 		y.renews.after = 2 * time.Second
@@ -268,7 +268,7 @@ func TestALeaseIsCountedFromTheRequest(t *testing.T) {
 		for range 8 { // renewals, 5 seconds each: a build may take a minute
 			for y.holding()[0].Renewed >= last {
 				last = y.holding()[0].Renewed
-				time.Sleep(time.Millisecond)
+				nodetest.Sleep(time.Millisecond)
 			}
 			last = y.holding()[0].Renewed
 			require.GreaterOrEqual(t, last, 2*time.Second)
@@ -278,7 +278,7 @@ func TestALeaseIsCountedFromTheRequest(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) { // an answer that takes longer than the lease is worth nothing
 		y.claims.after = 4900 * time.Millisecond
 		y.offer(job(1))
-		time.Sleep(6 * time.Second)
+		nodetest.Sleep(6 * time.Second)
 		require.Len(t, y.Facts("lock-taken"), 1)
 		lost := &lock{lease: lease, renewedAt: 0}
 		require.True(t, lost.valid(lease-1))
@@ -293,17 +293,17 @@ func TestAHolderStopsWhenItsLeaseEnds(t *testing.T) {
 			return Result{}, clock.Sleep(ctx, loop, 40*time.Second)
 		}
 		y.offer(job(1))
-		time.Sleep(30 * time.Second)
+		nodetest.Sleep(30 * time.Second)
 		require.Len(t, y.holding(), 1, "it is renewed")
 		require.LessOrEqual(t, y.holding()[0].Renewed, lease/3+time.Millisecond)
 		y.renews.err = failing(transport.Internal)
-		time.Sleep(lease - lease/3 - time.Second)
+		nodetest.Sleep(lease - lease/3 - time.Second)
 		require.Len(t, y.holding(), 1)
 		for len(y.holding()) > 0 {
 			require.Less(t, y.holding()[0].Renewed, lease)
-			time.Sleep(100 * time.Millisecond)
+			nodetest.Sleep(100 * time.Millisecond)
 		}
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Equal(t, []any{"the lease has ended"}, y.reasons())
 		require.Empty(t, y.published)
 		require.Equal(t, patrickapi.FinishRequest{Job: job(1), Token: y.finished[0].Token, Abandoned: true}, y.finished[0])
@@ -322,7 +322,7 @@ func TestARefusedRenewalEndsTheLock(t *testing.T) {
 			y.build = forever
 			y.renews.err = failing(kind)
 			y.offer(job(1))
-			time.Sleep(lease/3 + time.Second)
+			nodetest.Sleep(lease/3 + time.Second)
 			require.Equal(t, ends, len(y.holding()) == 0, kind)
 		})
 	}
@@ -367,7 +367,7 @@ func TestHowAnAttemptIsReported(t *testing.T) {
 			inYard(t, without{}, nil, func(y *yard) {
 				c.given(y)
 				y.offer(job(1))
-				time.Sleep(c.wait)
+				nodetest.Sleep(c.wait)
 				require.Len(t, y.finished, 1)
 				got := y.finished[0]
 				require.NotEmpty(t, got.Log)
@@ -415,7 +415,7 @@ func TestTheLogOfAFailure(t *testing.T) {
 		y.fails(errors.New("out of luck"))
 		y.finishes.after = time.Second
 		y.offer(job(1))
-		time.Sleep(500 * time.Millisecond)
+		nodetest.Sleep(500 * time.Millisecond)
 		root, err := cid.Decode(y.finished[0].Log)
 		require.NoError(t, err)
 		y.atCoordinator(func(ctx context.Context) {
@@ -434,12 +434,12 @@ func TestReportsAreRepeated(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.finishes.err = failing(transport.Internal)
 		y.offer(job(1))
-		time.Sleep(10*time.Second + retryWait/2) // between two reports
+		nodetest.Sleep(10*time.Second + retryWait/2) // between two reports
 		require.Greater(t, len(y.finished), 5)
 		y.renews.err = failing(transport.Internal)
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		y.finished, y.finishes.err = nil, nil
-		time.Sleep(2 * time.Second)
+		nodetest.Sleep(2 * time.Second)
 		require.Len(t, y.finished, 1, "long after the lease")
 		require.True(t, y.finished[0].Published)
 		require.Len(t, y.Facts("outcome-reported"), 1)
@@ -447,18 +447,18 @@ func TestReportsAreRepeated(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.logCopies = 0
 		y.offer(job(1))
-		time.Sleep(2500*time.Millisecond + logFor/2)
+		nodetest.Sleep(2500*time.Millisecond + logFor/2)
 		require.Greater(t, len(y.finished), 5, "nobody has the log")
 		require.Positive(t, y.stored())
 		y.logCopies, y.finished = 1, nil
-		time.Sleep(2 * time.Second)
+		nodetest.Sleep(2 * time.Second)
 		require.Len(t, y.finished, 1)
 		require.Zero(t, y.stored())
 	})
 	inYard(t, without{}, nil, func(y *yard) {
 		y.logCopies = 0
 		y.offer(job(1))
-		time.Sleep(5*time.Second + logFor)
+		nodetest.Sleep(5*time.Second + logFor)
 		require.Len(t, y.Facts("outcome-reported"), 1, "it does not wait for ever")
 		require.Len(t, y.finished, int(logFor/retryWait)+1)
 	})
@@ -466,19 +466,19 @@ func TestReportsAreRepeated(t *testing.T) {
 		y.fails(errors.New("out of luck"))
 		y.finishes.err, y.renews.err = failing(transport.Internal), failing(transport.Internal)
 		y.offer(job(1))
-		time.Sleep(lease + 3*time.Second)
+		nodetest.Sleep(lease + 3*time.Second)
 		require.Equal(t, []any{"the lease has ended"}, y.reasons())
 		last := y.finished[len(y.finished)-1]
 		require.True(t, last.Abandoned)
 		told := len(y.finished)
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Len(t, y.finished, told)
 	})
 	for _, kind := range []transport.Kind{transport.Conflict, transport.Invalid} {
 		inYard(t, without{}, nil, func(y *yard) { // a refusal is the last word
 			y.finishes.err = failing(kind)
 			y.offer(job(1))
-			time.Sleep(time.Minute)
+			nodetest.Sleep(time.Minute)
 			require.Len(t, y.finished, 1)
 			require.Len(t, y.reasons(), 1)
 		})
@@ -486,7 +486,7 @@ func TestReportsAreRepeated(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) { // a publication, each second, until ten minutes after the lease that it had
 		y.finishes.err = failing(transport.Internal)
 		y.offer(job(1))
-		time.Sleep(15 * time.Minute)
+		nodetest.Sleep(15 * time.Minute)
 		require.Len(t, y.finished, int((lease+reportFor-2*time.Second)/retryWait))
 		require.Zero(t, y.stored())
 	})
@@ -501,7 +501,7 @@ func TestSlotsAreKept(t *testing.T) {
 		}
 		y.offer(job(1), job(2), job(3), job(1), "no job")
 		y.offer(job(1), job(3), job(4))
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Len(t, y.claimed, 2)
 		var status monkeyapi.StatusResponse
 		y.atCoordinator(func(ctx context.Context) {
@@ -525,9 +525,9 @@ func TestSlotsAreKept(t *testing.T) {
 			require.Zero(t, s.free())
 			require.Len(t, s.backlog, 2)
 		})
-		time.Sleep(6 * time.Second)
+		nodetest.Sleep(6 * time.Second)
 		require.Len(t, y.claimed, 4)
-		time.Sleep(6 * time.Second)
+		nodetest.Sleep(6 * time.Second)
 		require.Len(t, y.Facts("outcome-reported"), 4)
 		y.turn(func(s *Service) { require.Equal(t, 2, s.free()) })
 	})
@@ -537,11 +537,11 @@ func TestTheBacklogIsBounded(t *testing.T) {
 	inYard(t, without{}, func(s *Settings) { s.Slots = 1 }, func(y *yard) {
 		y.build = forever
 		y.offer(job(1))
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		for i := range 2 * backlogLenMax {
 			y.offer(job(i + 2))
 		}
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		y.turn(func(s *Service) {
 			require.Len(t, s.backlog, backlogLenMax)
 			require.True(t, s.busyLately)
@@ -554,7 +554,7 @@ func TestAMonkeyThatStopsAbandons(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.build = forever
 		y.offer(job(1), job(2))
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Len(t, y.holding(), 2)
 		y.monkey.Stop()
 		told := map[string]bool{}
@@ -575,9 +575,9 @@ func TestAMonkeyAsksForJobs(t *testing.T) {
 		for i := range 6 {
 			y.open = append(y.open, patrickapi.Offer{Job: job(i + 1), Attempt: 1})
 		}
-		time.Sleep(7 * time.Second)
+		nodetest.Sleep(7 * time.Second)
 		require.Empty(t, y.claimed)
-		time.Sleep(6 * time.Second)
+		nodetest.Sleep(6 * time.Second)
 		require.Len(t, y.claimed, raceTriesMax)
 		y.turn(func(s *Service) { require.Equal(t, 10*time.Second, s.pollInterval()) })
 	})
@@ -588,7 +588,7 @@ func TestAMonkeyAsksForJobs(t *testing.T) {
 func TestACloudWithoutTheOthers(t *testing.T) {
 	inYard(t, without{tns: true}, nil, func(y *yard) {
 		y.offer(job(1))
-		time.Sleep(4 * time.Second)
+		nodetest.Sleep(4 * time.Second)
 		require.Len(t, y.finished, 1)
 		require.True(t, y.finished[0].Success)
 		require.False(t, y.finished[0].Published)
@@ -602,7 +602,7 @@ func TestACloudWithoutTheOthers(t *testing.T) {
 		}
 		for i := range artifactsMax + 2 {
 			y.offer(job(i + 1))
-			time.Sleep(time.Second)
+			nodetest.Sleep(time.Second)
 			require.Len(t, y.finished, i+1)
 			require.Equal(t, min(i+1, artifactsMax), y.stored())
 		}
@@ -611,7 +611,7 @@ func TestACloudWithoutTheOthers(t *testing.T) {
 		require.Equal(t, artifactsMax, y.stored(), "also after a restart")
 		y.finished = nil
 		y.offer(job(1))
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Len(t, y.finished, 1)
 		require.Equal(t, artifactsMax, y.stored(), "those of an earlier life count")
 		y.turn(func(s *Service) {
@@ -630,7 +630,7 @@ func TestARestartedMonkeyHasNothing(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.build = forever
 		y.offer(job(1))
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Equal(t, 1, y.stored(), "the tree")
 		require.NoError(t, clock.Do(context.Background(), y.loop, func(ctx context.Context) {
 			require.NoError(t, y.monkey.Service("monkey").(*Service).env.Blocks.Sync(ctx))
@@ -652,15 +652,18 @@ func TestTreesThatCannotBeBuilt(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, monkeyapi.Offer.Tell(y.coordinator.Wire, y.monkey.Peer(), patrickapi.Announcement{Jobs: []patrickapi.Offer{{Job: job(1)}}}))
 		})
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Len(t, y.finished, 1)
 		require.True(t, y.finished[0].Permanent)
 		require.Zero(t, y.builds)
 	})
 	inYard(t, without{}, nil, func(y *yard) {
-		y.offer(job(1))
-		y.atCoordinator(func(ctx context.Context) { require.NoError(t, y.coordinator.Blocks.Remove(y.tree)) })
-		time.Sleep(retryMax + 15*time.Second)
+		y.offer()
+		y.atCoordinator(func(ctx context.Context) {
+			require.NoError(t, y.coordinator.Blocks.Remove(y.tree))
+			require.NoError(t, monkeyapi.Offer.Tell(y.coordinator.Wire, y.monkey.Peer(), patrickapi.Announcement{Jobs: []patrickapi.Offer{{Job: job(1)}}}))
+		})
+		nodetest.Sleep(retryMax + 15*time.Second)
 		require.Len(t, y.finished, 1)
 		require.False(t, y.finished[0].Permanent)
 		require.False(t, y.finished[0].Success)
@@ -677,7 +680,7 @@ func TestTreesThatCannotBeBuilt(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, monkeyapi.Offer.Tell(y.coordinator.Wire, y.monkey.Peer(), patrickapi.Announcement{Jobs: []patrickapi.Offer{{Job: job(1)}}}))
 		})
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		require.Len(t, y.finished, 1)
 		require.False(t, y.finished[0].Permanent, "no patrick has accepted that one: it was not pushed")
 		require.Zero(t, y.builds)
@@ -719,14 +722,14 @@ func TestLogbooksAreBounded(t *testing.T) {
 			full.line("")
 			require.Len(t, full.lines, logLenMax/(patrickapi.LogLineLenMax+1)+1)
 		})
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		y.logged = nil
 		y.turn(func(s *Service) {
 			b := s.newLogbook(&lock{job: patrickapi.Job{ID: job(1)}})
 			b.lines = make([]string, 2*patrickapi.LogLinesMax+2)
 			b.flush()
 		})
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Len(t, y.allLogged(), 2*patrickapi.LogLinesMax+2)
 		require.Len(t, y.logged[0].Lines, patrickapi.LogLinesMax)
 	})
@@ -768,10 +771,10 @@ func TestWhatIsHeldIsNotClaimedAgain(t *testing.T) {
 	inYard(t, without{}, func(s *Settings) { s.Slots = 3 }, func(y *yard) {
 		y.build = forever
 		y.offer(job(1))
-		time.Sleep(2 * time.Second)
+		nodetest.Sleep(2 * time.Second)
 		y.offer(job(1))
 		y.offer(job(1))
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		require.Len(t, y.claimed, 1)
 		require.Equal(t, 1, y.builds)
 	})

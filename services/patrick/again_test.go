@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage/memdisk"
 	"github.com/taucloud/tau/transport"
@@ -74,7 +75,7 @@ func TestARebuildGoesOnWithTheNextAttempt(t *testing.T) {
 			require.Equal(t, n, token.Attempt)
 			_, err := o.monkeys[0].finish(patrickapi.FinishRequest{Job: job, Token: token, Error: "e", Permanent: true})
 			require.NoError(t, err)
-			time.Sleep(5 * time.Second) // tns is asked whether it was published
+			nodetest.Sleep(5 * time.Second) // tns is asked whether it was published
 			_, err = o.rebuild(job)
 			require.NoError(t, err)
 			o.turn(o.ranked()[0], func(_ context.Context, s *Service) { require.Equal(t, n+1, s.read(job).nextAttempt()) })

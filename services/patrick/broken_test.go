@@ -228,12 +228,12 @@ func TestWhatTheDiskRefusesIsTriedAgainSoon(t *testing.T) {
 		job := o.push(aPush("c", 1))
 		o.monkeys[0].mustClaim(job)
 		coordinator := o.ranked()[0]
-		time.Sleep(5 * second)
+		nodetest.Sleep(5 * second)
 		o.refuseRecords(coordinator)
-		time.Sleep(10 * second)
+		nodetest.Sleep(10 * second)
 		require.Empty(t, o.expired())
 		coordinator.Disk.SetFaults(memdisk.Faults{})
-		time.Sleep(reconcileRetry + time.Millisecond)
+		nodetest.Sleep(reconcileRetry + time.Millisecond)
 		require.Equal(t, []any{"not renewed"}, o.expired())
 	})
 }

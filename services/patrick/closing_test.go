@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
@@ -22,12 +23,12 @@ func TestALostJobIsClosedWhenTNSHasBeenAsked(t *testing.T) {
 		lost := o.push(aPush("lost", 1))
 		o.monkeys[0].mustClaim(lost)
 		o.registry.silent = true
-		time.Sleep(20 * second)
+		nodetest.Sleep(20 * second)
 		require.Equal(t, patrickapi.Open, o.job(lost).Status, "tns says nothing")
 		_, err := o.monkeys[1].claim(lost)
 		requireKind(t, transport.Conflict, err, "about to be closed")
 		o.registry.silent = false
-		time.Sleep(tnsRetry + second)
+		nodetest.Sleep(tnsRetry + second)
 		require.Equal(t, patrickapi.Failed, o.job(lost).Status)
 		require.Equal(t, "1 attempts were lost", o.job(lost).Error)
 		require.Equal(t, fencing.Token{Attempt: 2}, o.registry.fences[lost])
@@ -35,7 +36,7 @@ func TestALostJobIsClosedWhenTNSHasBeenAsked(t *testing.T) {
 		published := o.push(aPush("published", 2))
 		token := o.monkeys[0].mustClaim(published)
 		o.registry.publish(published, token, 2)
-		time.Sleep(20 * second)
+		nodetest.Sleep(20 * second)
 		require.Equal(t, patrickapi.Success, o.job(published).Status)
 		require.Equal(t, "artifact", o.job(published).Artifact)
 		require.Len(t, o.Facts("job-settled"), 1)
@@ -49,9 +50,9 @@ func TestAttemptsThatNobodyTellsOfAreGoneBeyond(t *testing.T) {
 		job := o.push(aPush("c", 1))
 		o.monkeys[0].mustClaim(job)
 		o.registry.fences[job] = fencing.Token{Attempt: 3, Holder: transport.Peer{1}}
-		time.Sleep(10*second + fenceConflictsMax*tnsRetry - second)
+		nodetest.Sleep(10*second + fenceConflictsMax*tnsRetry - second)
 		require.Equal(t, patrickapi.Open, o.job(job).Status)
-		time.Sleep(2*fenceConflictsMax*tnsRetry + 10*second)
+		nodetest.Sleep(2*fenceConflictsMax*tnsRetry + 10*second)
 		require.Equal(t, patrickapi.Failed, o.job(job).Status)
 		require.EqualValues(t, 4, o.registry.fences[job].Attempt)
 	})
@@ -64,12 +65,12 @@ func TestAnAuditFindsWhatWasPublished(t *testing.T) {
 		inOffice(t, setup{change: onlyOneLoss}, func(o *office) {
 			job := o.push(aPush("c", 1))
 			token := o.monkeys[0].mustClaim(job)
-			time.Sleep(15 * second)
+			nodetest.Sleep(15 * second)
 			require.Equal(t, patrickapi.Failed, o.job(job).Status)
-			time.Sleep(after)
+			nodetest.Sleep(after)
 			require.Equal(t, patrickapi.Failed, o.job(job).Status)
 			o.registry.publish(job, token, 1)
-			time.Sleep(5*time.Minute + 10*second)
+			nodetest.Sleep(5*time.Minute + 10*second)
 			require.Equal(t, patrickapi.Success, o.job(job).Status, after)
 		})
 	}
@@ -90,7 +91,7 @@ func TestRebuildBeginsAnewWhatHasEnded(t *testing.T) {
 		token := m.mustClaim(job)
 		_, err = m.finish(patrickapi.FinishRequest{Job: job, Token: token, Error: "broken"})
 		require.NoError(t, err)
-		time.Sleep(second)
+		nodetest.Sleep(second)
 		require.Equal(t, patrickapi.Failed, o.job(job).Status)
 		m.heard()
 		for range 2 { // impatient people
@@ -145,7 +146,7 @@ func TestARebuildNeedsTheTree(t *testing.T) {
 		require.NoError(t, err)
 		o.ranked()[0].Vanish()
 		second, third := o.ranked()[1], o.ranked()[2]
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		o.turn(second, func(_ context.Context, s *Service) {
 			for _, root := range s.env.Blocks.Roots() {
 				require.NoError(t, s.env.Blocks.Remove(root))
@@ -155,7 +156,7 @@ func TestARebuildNeedsTheTree(t *testing.T) {
 		require.Error(t, err)
 		require.Equal(t, 0, o.job(job).Rebuilds)
 		o.ranked()[0].Start()
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		_, err = o.rebuild(job)
 		require.NoError(t, err)
 		require.Equal(t, 3, o.disksWith(job, func(s State) bool { return s.Spec.Commit == "c" }))
@@ -194,10 +195,10 @@ func TestAnEventIsNewerThanAllThatIsKnown(t *testing.T) {
 		require.Equal(t, 1, o.registry.asked)
 		require.EqualValues(t, 45, next(0))
 		require.Equal(t, 1, o.registry.asked, "it is not asked again at once")
-		time.Sleep(liveDoubtFor)
+		nodetest.Sleep(liveDoubtFor)
 		next(0)
 		require.Equal(t, 2, o.registry.asked)
-		time.Sleep(liveDoubtFor)
+		nodetest.Sleep(liveDoubtFor)
 		o.registry.silent = false
 		o.registry.versions = nil
 		next(0)
@@ -260,7 +261,7 @@ func TestOldFinishedJobsAreForgotten(t *testing.T) {
 	inOffice(t, setup{change: func(s *Settings) { s.KeepFinished = 2 }}, func(o *office) {
 		var jobs []string
 		for i := range 5 {
-			time.Sleep(10 * time.Millisecond)
+			nodetest.Sleep(10 * time.Millisecond)
 			jobs = append(jobs, o.push(aPush(fmt.Sprint("c", i), uint64(i+1))))
 		}
 		open := jobs[0]
@@ -268,7 +269,7 @@ func TestOldFinishedJobsAreForgotten(t *testing.T) {
 			_, err := o.cancel(job)
 			require.NoError(t, err)
 		}
-		time.Sleep(5 * second)
+		nodetest.Sleep(5 * second)
 		for _, m := range o.patricks {
 			o.turn(m, func(_ context.Context, s *Service) {
 				require.Equal(t, []string{open, jobs[3], jobs[4]}, s.IDs())
@@ -313,9 +314,9 @@ func TestContentsGoWithTheirJobs(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, patrickapi.FinishResponse{Status: patrickapi.Success, LogCopies: 2}, resp)
 		require.Equal(t, []int{2, 2}, stored())
-		time.Sleep(59 * second)
+		nodetest.Sleep(59 * second)
 		require.Equal(t, []int{2, 2}, stored())
-		time.Sleep(2*sweepInterval + second)
+		nodetest.Sleep(2*sweepInterval + second)
 		require.Equal(t, []int{1, 1}, stored(), "a success is not built again")
 		_, err = o.logs(first)
 		require.NoError(t, err)
@@ -323,7 +324,7 @@ func TestContentsGoWithTheirJobs(t *testing.T) {
 		failed := o.push(aPush("second", 2))
 		_, err = m.finish(patrickapi.FinishRequest{Job: failed, Token: m.mustClaim(failed), Permanent: true, Error: "e", Log: m.store("failed\n")})
 		require.NoError(t, err)
-		time.Sleep(2*sweepInterval + second)
+		nodetest.Sleep(2*sweepInterval + second)
 		require.Equal(t, []int{2, 2}, stored(), "tree and log of what may be rebuilt; the first is forgotten")
 	})
 }

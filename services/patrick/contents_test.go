@@ -93,7 +93,7 @@ func TestWhoseLinesCount(t *testing.T) {
 		for _, p := range o.patricks { // a monkey tells them all
 			require.NoError(t, patrickapi.Log.Tell(o.monkeys[0].env.Wire, p.Peer(), patrickapi.LogNote{Job: job, Token: token, Lines: []string{"over the wire"}}))
 		}
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		for _, p := range o.patricks {
 			o.turn(p, func(_ context.Context, s *Service) {
 				require.NotNil(t, s.logs.tails[job])
@@ -204,7 +204,7 @@ func TestWhatIsLookedFor(t *testing.T) {
 		m := o.monkeys[0]
 		young, old := o.push(aPush("young", 2)), o.push(aPush("old", 1))
 		here := m.store("here")
-		time.Sleep(second) // what the pushes have begun to look for is found
+		nodetest.Sleep(second) // what the pushes have begun to look for is found
 		o.turn(o.ranked()[1], func(ctx context.Context, s *Service) {
 			s.repairing = true // and nothing else does it
 			clear(s.wants)
@@ -261,7 +261,7 @@ func TestWhatIsLookedFor(t *testing.T) {
 func TestMissingContentIsLookedForEachTime(t *testing.T) {
 	inOffice(t, setup{}, func(o *office) {
 		job := o.push(aPush("c", 1))
-		time.Sleep(5 * second)
+		nodetest.Sleep(5 * second)
 		for range 2 {
 			o.turn(o.patricks[0], func(_ context.Context, s *Service) {
 				require.False(t, s.repairing)
@@ -270,14 +270,14 @@ func TestMissingContentIsLookedForEachTime(t *testing.T) {
 				require.True(t, s.repairing)
 				require.False(t, s.HasTree(job))
 			})
-			time.Sleep(repairInterval - 1)
+			nodetest.Sleep(repairInterval - 1)
 			o.turn(o.patricks[0], func(_ context.Context, s *Service) { require.False(t, s.HasTree(job), "it may be on its way") })
-			time.Sleep(second)
+			nodetest.Sleep(second)
 			o.turn(o.patricks[0], func(_ context.Context, s *Service) {
 				require.True(t, s.HasTree(job))
 				require.Empty(t, s.wants)
 			})
-			time.Sleep(2 * second)
+			nodetest.Sleep(2 * second)
 		}
 	})
 }

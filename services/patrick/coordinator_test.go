@@ -96,9 +96,9 @@ func TestAnAnswerIsBelievedForItsTime(t *testing.T) {
 				require.Equal(t, pings, p.pings)
 			}
 			ask(1)
-			time.Sleep(c.long - 1)
+			nodetest.Sleep(c.long - 1)
 			ask(1)
-			time.Sleep(time.Nanosecond)
+			nodetest.Sleep(time.Nanosecond)
 			ask(2)
 			self.Do(func(context.Context) { r.forget(p.Peer()) })
 			ask(3)

@@ -2,10 +2,10 @@ package patrick
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
@@ -57,7 +57,7 @@ func TestWhatIsReported(t *testing.T) {
 		given, token := push("given back", 2)
 		_, err = m.finish(patrickapi.FinishRequest{Job: given, Token: token, Abandoned: true})
 		require.NoError(t, err)
-		time.Sleep(2 * second)
+		nodetest.Sleep(2 * second)
 		released = append(released, of(given, token, fields{"success": false, "abandoned": true}))
 		finished = append(finished, of(given, token, fields{"status": "failed", "artifact": "", "rebuilds": 0}))
 		require.Equal(t, released, o.told("job-released"))
@@ -77,7 +77,7 @@ func TestWhatIsReported(t *testing.T) {
 
 		lost, token := push("lost", 3)
 		o.registry.publish(lost, token, 3)
-		time.Sleep(12 * second)
+		nodetest.Sleep(12 * second)
 		expired = append(expired, of(lost, token, fields{"reason": "not renewed"}))
 		finished = append(finished, of(lost, token, fields{"status": "success", "artifact": "artifact", "rebuilds": 0}))
 		require.Equal(t, expired, o.told("job-expired"))

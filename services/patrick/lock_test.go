@@ -71,7 +71,7 @@ func TestAMonkeySpeaksForItself(t *testing.T) {
 			})
 		}
 		require.Equal(t, patrickapi.Locked, o.job(job).Status)
-		time.Sleep(11 * second)
+		nodetest.Sleep(11 * second)
 		require.Equal(t, []any{"not renewed"}, o.expired(), "and nobody else has renewed it")
 	})
 }
@@ -141,7 +141,7 @@ func TestOnlyWhatWasGrantedIsReported(t *testing.T) {
 		} {
 			require.Equal(t, transport.NotFound, transport.KindOf(granted(change)), "another "+what)
 		}
-		time.Sleep(11 * second) // the lease is over, and it was granted all the same
+		nodetest.Sleep(11 * second) // the lease is over, and it was granted all the same
 		require.Equal(t, []any{"not renewed"}, o.expired())
 		require.NoError(t, granted(func(*patrickapi.GrantedRequest) {}))
 		o.patricks[0].Vanish() // the other one knows it as well; of what it does not know, this one may have
@@ -162,15 +162,15 @@ func TestALeaseEndsIfItIsNotRenewed(t *testing.T) {
 		require.Equal(t, 10*time.Minute, g.BuildMax)
 		token := g.Token
 		for range 4 {
-			time.Sleep(9 * second)
+			nodetest.Sleep(9 * second)
 			require.NoError(t, first.renew(job, token))
 		}
-		time.Sleep(6 * second)
+		nodetest.Sleep(6 * second)
 		require.Equal(t, token, first.mustClaim(job), "asking again renews as well")
-		time.Sleep(10*second - 2*time.Millisecond)
+		nodetest.Sleep(10*second - 2*time.Millisecond)
 		require.Empty(t, o.expired())
 		other.heard()
-		time.Sleep(2 * time.Millisecond)
+		nodetest.Sleep(2 * time.Millisecond)
 		require.Equal(t, []any{"not renewed"}, o.expired())
 		require.Equal(t, []patrickapi.Offer{{Job: job, Attempt: 2}}, other.heard())
 		requireKind(t, transport.Conflict, first.renew(job, token), "has ended")
@@ -201,11 +201,11 @@ func TestAnAttemptEndsInAnyCase(t *testing.T) {
 		token := o.monkeys[0].mustClaim(job)
 		limit := 20*second + attemptSlack
 		for d := 5 * second; d < limit; d += 5 * second {
-			time.Sleep(5 * second)
+			nodetest.Sleep(5 * second)
 			require.NoError(t, o.monkeys[0].renew(job, token), d)
 		}
 		require.Empty(t, o.expired())
-		time.Sleep(5*second + time.Millisecond)
+		nodetest.Sleep(5*second + time.Millisecond)
 		require.Equal(t, []any{"took too long"}, o.expired())
 		requireKind(t, transport.Conflict, o.monkeys[0].renew(job, token), "has ended")
 		o.turn(o.ranked()[0], func(_ context.Context, s *Service) {
@@ -221,7 +221,7 @@ func TestARebuildWaitsForTheHolderThatWasStopped(t *testing.T) {
 	inOffice(t, setup{}, func(o *office) {
 		job := o.push(aPush("c", 1))
 		token := o.monkeys[0].mustClaim(job)
-		time.Sleep(second)
+		nodetest.Sleep(second)
 		resp, err := o.cancel(job)
 		require.NoError(t, err)
 		require.Equal(t, patrickapi.CancelResponse{Status: patrickapi.Cancelled}, resp)
@@ -240,12 +240,12 @@ func TestARebuildWaitsForTheHolderThatWasStopped(t *testing.T) {
 		require.False(t, o.job(job).Cancelling)
 		_, err = o.monkeys[1].claim(job)
 		requireKind(t, transport.Conflict, err, "it waits")
-		time.Sleep(10*second - 2*time.Millisecond)
+		nodetest.Sleep(10*second - 2*time.Millisecond)
 		_, err = o.monkeys[1].claim(job)
 		requireKind(t, transport.Conflict, err, "it waits")
 		requireKind(t, transport.Conflict, o.monkeys[0].renew(job, token), "has ended")
 		o.monkeys[1].heard()
-		time.Sleep(2 * time.Millisecond)
+		nodetest.Sleep(2 * time.Millisecond)
 		require.Len(t, o.monkeys[1].heard(), 1, "it is offered when the time has come")
 		next := o.monkeys[1].mustClaim(job)
 		require.Positive(t, next.Compare(token))
@@ -303,7 +303,7 @@ func TestCancelAsksTNSWhatWasPublished(t *testing.T) {
 		require.True(t, o.job(job).Cancelling)
 		requireKind(t, transport.Conflict, o.monkeys[0].renew(job, token), "cancelled on request")
 		o.registry.silent = false
-		time.Sleep(tnsRetry + second)
+		nodetest.Sleep(tnsRetry + second)
 		require.Equal(t, patrickapi.Cancelled, o.job(job).Status)
 	})
 }
@@ -317,7 +317,7 @@ func TestNewerPushesSupersede(t *testing.T) {
 		job := o.push(newest)
 		require.Equal(t, patrickapi.Cancelled, o.job(waits).Status)
 		requireKind(t, transport.Conflict, o.monkeys[0].renew(held, token), "") // superseded, or cancelled already
-		time.Sleep(second)
+		nodetest.Sleep(second)
 		require.Equal(t, patrickapi.Cancelled, o.job(held).Status)
 		require.Equal(t, patrickapi.Open, o.job(job).Status)
 		late := o.push(aPush("late", 2)) // older, though it comes later
@@ -343,17 +343,17 @@ func TestWhatFailsIsTriedAgainAfterAPause(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, patrickapi.Open, resp.Status)
 			}
-			time.Sleep(pause - 2*time.Millisecond)
+			nodetest.Sleep(pause - 2*time.Millisecond)
 			_, err = m.claim(job)
 			requireKind(t, transport.Conflict, err, "it waits")
 			require.Empty(t, m.heard(), "failure %d", i+1)
-			time.Sleep(pause/4 + 2*time.Millisecond)
+			nodetest.Sleep(pause/4 + 2*time.Millisecond)
 			require.NotEmpty(t, m.heard())
 		}
 		token = m.mustClaim(job)
 		resp, err = m.finish(patrickapi.FinishRequest{Job: job, Token: token, Error: "broken"})
 		require.NoError(t, err)
-		time.Sleep(second)
+		nodetest.Sleep(second)
 		require.Equal(t, patrickapi.Failed, o.job(job).Status)
 		require.Equal(t, "4 attempts failed, the last one with: broken", o.job(job).Error)
 		require.Len(t, o.Facts("job-released"), 5)
@@ -381,7 +381,7 @@ func TestARestartedHomeAsksTheHolder(t *testing.T) {
 			coordinator.Start()
 			began := o.user.Env.Loop.Elapsed()
 			for len(o.expired()) == 0 {
-				time.Sleep(100 * time.Millisecond)
+				nodetest.Sleep(100 * time.Millisecond)
 			}
 			waited := o.user.Env.Loop.Elapsed() - began
 			require.Contains(t, o.monkeys[0].asked, monkeyapi.HoldsRequest{Job: job, Token: token})
@@ -406,11 +406,11 @@ func TestTheNextHomeTakesRenewals(t *testing.T) {
 		o.monkeys[0].holds = true
 		o.ranked()[0].Vanish()
 		for range 10 {
-			time.Sleep(5 * second)
+			nodetest.Sleep(5 * second)
 			require.NoError(t, o.monkeys[0].renew(job, token))
 		}
 		require.Empty(t, o.expired())
-		time.Sleep(14 * second)
+		nodetest.Sleep(14 * second)
 		require.Equal(t, []any{"not renewed"}, o.expired())
 	})
 }
@@ -425,7 +425,7 @@ func TestRecordsSayWhoWroteThem(t *testing.T) {
 		coordinator.Vanish()
 		coordinator.Start()
 		for len(o.expired()) == 0 {
-			time.Sleep(100 * time.Millisecond)
+			nodetest.Sleep(100 * time.Millisecond)
 		}
 		for range 100 { // tns is asked whether it was published
 			resp, err := o.cancel(job)
@@ -433,7 +433,7 @@ func TestRecordsSayWhoWroteThem(t *testing.T) {
 			if resp.Status == patrickapi.Cancelled {
 				break
 			}
-			time.Sleep(100 * time.Millisecond)
+			nodetest.Sleep(100 * time.Millisecond)
 		}
 		_, err := o.rebuild(job)
 		require.NoError(t, err)

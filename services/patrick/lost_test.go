@@ -2,11 +2,11 @@ package patrick
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/fail"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
@@ -46,7 +46,7 @@ func TestAGrantThatIsLostWhileItBecomesDurableIsNotHandedOut(t *testing.T) {
 					_, err := o.monkeys[0].claim(job)
 					answered <- err
 				}()
-				time.Sleep(second / 2)
+				nodetest.Sleep(second / 2)
 				require.Len(t, o.Facts("job-granted"), 1)
 				c.meanwhile(o, job, fencing.Token{Attempt: 1, Holder: o.monkeys[0].Peer()})
 				select {

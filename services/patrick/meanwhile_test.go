@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
@@ -13,7 +14,7 @@ import (
 func TestOnlyTheCoordinatorOffers(t *testing.T) {
 	inOffice(t, setup{}, func(o *office) {
 		job := o.push(aPush("c", 1))
-		time.Sleep(2 * time.Second)
+		nodetest.Sleep(2 * time.Second)
 		for place, m := range o.ranked() {
 			o.turn(m, func(ctx context.Context, s *Service) {
 				for _, w := range o.monkeys {
@@ -25,7 +26,7 @@ func TestOnlyTheCoordinatorOffers(t *testing.T) {
 				require.True(t, s.sweep(ctx), "it is open yet")
 				require.Equal(t, place == 0, j.mine)
 			})
-			time.Sleep(time.Millisecond)
+			nodetest.Sleep(time.Millisecond)
 			offers := 0
 			for _, w := range o.monkeys {
 				offers += len(w.offers)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/ipfs/go-cid"
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
@@ -22,20 +22,20 @@ func TestTheNextHomeWaitsAWholeLease(t *testing.T) {
 			job := o.push(aPush("c", 1))
 			token := holder.mustClaim(job)
 			for range 6 {
-				time.Sleep(5 * second)
+				nodetest.Sleep(5 * second)
 				require.NoError(t, holder.renew(job, token))
 			}
 			o.ranked()[0].Vanish()
 			if !answers {
 				holder.Vanish()
 			}
-			time.Sleep(9 * second)
+			nodetest.Sleep(9 * second)
 			require.Empty(t, o.expired(), "it may have been renewed until the coordinator died")
 			if answers {
 				require.NoError(t, holder.renew(job, token))
 				return
 			}
-			time.Sleep(6 * second)
+			nodetest.Sleep(6 * second)
 			require.Equal(t, []any{"not renewed"}, o.expired())
 		})
 	}
@@ -47,7 +47,7 @@ func TestOneCopyIsNotTakenForTwo(t *testing.T) {
 	inOffice(t, setup{}, func(o *office) {
 		coordinator, other := o.ranked()[0], o.ranked()[1]
 		other.Vanish()
-		time.Sleep(20 * second)
+		nodetest.Sleep(20 * second)
 		job := o.push(aPush("c", 1))
 		other.Start()
 		_, err := o.deliver(aPush("c", 1))
@@ -79,7 +79,7 @@ func TestTheTreeOfAnActiveJobIsLookedForAlways(t *testing.T) {
 		open, ended := o.push(aPush("open", 1)), o.push(aPush("ended", 2))
 		_, err := o.cancel(ended)
 		require.NoError(t, err)
-		time.Sleep(second) // all hear of it
+		nodetest.Sleep(second) // all hear of it
 		o.turn(o.patricks[0], func(ctx context.Context, s *Service) {
 			for _, job := range []string{open, ended} {
 				root := s.board.briefs[job].source
@@ -109,7 +109,7 @@ func TestForgottenOrdersCount(t *testing.T) {
 		for i := range 3 {
 			_, err := o.cancel(o.push(aPush(fmt.Sprint("c", i), uint64(3-i))))
 			require.NoError(t, err)
-			time.Sleep(5 * second)
+			nodetest.Sleep(5 * second)
 		}
 		require.Len(t, o.Facts("job-forgotten"), 2)
 		for _, m := range o.patricks {
@@ -135,7 +135,7 @@ func TestEachRoundGoesToMore(t *testing.T) {
 			o.Directory.Add(transport.NewIdentity([]byte(fmt.Sprint("dead ", i))).Peer(), "monkey")
 		}
 		job := o.push(aPush("c", 1))
-		time.Sleep(4 * 5 * second)
+		nodetest.Sleep(4 * 5 * second)
 		for _, w := range o.monkeys {
 			offers := w.heard()
 			require.NotEmpty(t, offers)

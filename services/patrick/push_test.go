@@ -197,7 +197,7 @@ func TestHowAJobIsSecured(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inOffice(t, setup{change: func(s *Settings) { s.Copies = c.copies }}, func(o *office) {
 				job := o.push(aPush("c", 1))
-				time.Sleep(5 * second)
+				nodetest.Sleep(5 * second)
 				o.turn(o.ranked()[0], func(ctx context.Context, s *Service) {
 					j := s.board.active[job]
 					j.secured = false
@@ -273,7 +273,7 @@ func TestAClaimSeesANewerPush(t *testing.T) {
 			_, err := s.store.Replicate(ctx, 2)
 			require.NoError(t, err)
 		})
-		time.Sleep(time.Millisecond)
+		nodetest.Sleep(time.Millisecond)
 		o.turn(o.ranked()[0], func(context.Context, *Service) {})
 		_, err := o.monkeys[0].claim(job)
 		requireKind(t, transport.Conflict, err, "it is over")
@@ -378,17 +378,17 @@ func TestLateRecordsOfAForgottenJobGo(t *testing.T) {
 			ids = append(ids, o.push(aPush(fmt.Sprint(i), uint64(i+1))))
 			_, err := o.cancel(ids[i])
 			require.NoError(t, err)
-			time.Sleep(10 * time.Millisecond)
+			nodetest.Sleep(10 * time.Millisecond)
 		}
-		time.Sleep(3 * second)
+		nodetest.Sleep(3 * second)
 		require.Len(t, o.Facts("job-forgotten"), 1)
 		for _, m := range o.ranked() {
 			o.turn(m, func(_ context.Context, s *Service) {
 				require.NoError(t, s.store.Apply(batchOf(ids[0], spec{Project: "p", Repository: "r", Branch: "b", Order: 1, By: s.env.Self})))
 			})
-			time.Sleep(time.Millisecond)
+			nodetest.Sleep(time.Millisecond)
 			o.turn(m, func(_ context.Context, s *Service) { require.Equal(t, patrickapi.Unknown, s.Status(ids[0])) })
-			time.Sleep(3 * second)
+			nodetest.Sleep(3 * second)
 			for _, p := range o.patricks {
 				o.turn(p, func(_ context.Context, s *Service) {
 					require.Empty(t, s.store.Entries(jobKey(ids[0])))

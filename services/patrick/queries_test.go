@@ -28,7 +28,7 @@ func TestWhatAPatrickLists(t *testing.T) {
 			ids = append(ids, o.push(aPush(fmt.Sprint("c", i), uint64(i+1))))
 		}
 		o.monkeys[0].mustClaim(ids[1])
-		time.Sleep(time.Second) // both patricks have heard of all
+		nodetest.Sleep(time.Second) // both patricks have heard of all
 		o.user.Do(func(ctx context.Context) {
 			open := func(limit int) (list []string) {
 				a, err := o.client.Open(ctx, "key", patrickapi.OpenRequest{Limit: limit})
@@ -128,7 +128,7 @@ func TestFaultsOnTheWay(t *testing.T) {
 				if err == nil {
 					require.Empty(t, o.monkeys[0].heard(), "it is offered by the next sweep")
 					require.Len(t, o.Facts("failpoint"), 1)
-					time.Sleep(5 * time.Second)
+					nodetest.Sleep(5 * time.Second)
 					require.Len(t, o.monkeys[0].heard(), 1)
 					return
 				}
@@ -161,20 +161,20 @@ func TestOpenJobsAreOfferedAgain(t *testing.T) {
 		job := o.push(aPush("c", 1))
 		for round := range 3 {
 			require.Equal(t, []patrickapi.Offer{{Job: job, Attempt: 1, Round: round}}, o.monkeys[0].heard())
-			time.Sleep(DefaultSettings().AnnounceInterval)
+			nodetest.Sleep(DefaultSettings().AnnounceInterval)
 		}
 		o.monkeys[0].heard()
 		token := o.monkeys[0].mustClaim(job)
-		time.Sleep(8 * time.Second)
+		nodetest.Sleep(8 * time.Second)
 		require.Empty(t, o.monkeys[0].heard(), "it is held")
 		_, err := o.monkeys[0].finish(patrickapi.FinishRequest{Job: job, Token: token, Abandoned: true})
 		require.NoError(t, err)
 		require.Equal(t, []patrickapi.Offer{{Job: job, Attempt: 2}}, o.monkeys[0].heard(), "at once, from the first round")
-		time.Sleep(DefaultSettings().AnnounceInterval)
+		nodetest.Sleep(DefaultSettings().AnnounceInterval)
 		require.Equal(t, []patrickapi.Offer{{Job: job, Attempt: 2, Round: 1}}, o.monkeys[0].heard())
 		_, err = o.cancel(job)
 		require.NoError(t, err)
-		time.Sleep(DefaultSettings().AnnounceInterval * 2)
+		nodetest.Sleep(DefaultSettings().AnnounceInterval * 2)
 		require.Empty(t, o.monkeys[0].heard())
 		for _, m := range o.patricks {
 			o.turn(m, func(_ context.Context, s *Service) { require.False(t, s.sweeping) })
@@ -219,7 +219,7 @@ func TestARestartForgetsNothing(t *testing.T) {
 			_, err := o.cancel(ids[i])
 			require.NoError(t, err)
 		}
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		require.Len(t, o.Facts("job-forgotten"), 2)
 		for _, f := range o.Facts("job-forgotten") {
 			require.Equal(t, "cancelled", f.Fields["status"])
@@ -266,7 +266,7 @@ func TestADiskThatTakesNothing(t *testing.T) {
 			m.Disk.SetFaults(memdisk.Faults{})
 			require.Zero(t, stateOnDisk(m.Disk, open).Grants)
 		}
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		o.push(aPush("d", 3))
 		require.Equal(t, uint64(1), o.monkeys[0].mustClaim(open).Attempt)
 	})

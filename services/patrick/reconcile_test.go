@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
@@ -163,7 +164,7 @@ func TestWhatALookAtAJobDoes(t *testing.T) {
 				if c.held {
 					o.monkeys[0].mustClaim(job)
 				}
-				time.Sleep(second)
+				nodetest.Sleep(second)
 				o.monkeys[1].heard()
 				at := o.ranked()[0]
 				if c.elsewhere {

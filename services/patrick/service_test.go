@@ -190,7 +190,7 @@ func (w *worker) finish(req patrickapi.FinishRequest) (resp patrickapi.FinishRes
 
 // heard are the offers that have come since it was asked last.
 func (w *worker) heard() (offers []patrickapi.Offer) {
-	time.Sleep(time.Millisecond) // what is on its way arrives
+	nodetest.Sleep(time.Millisecond) // what is on its way arrives
 	w.do(func(context.Context) { offers, w.offers = w.offers, nil })
 	return offers
 }
@@ -390,7 +390,7 @@ func TestAPushIsAcknowledgedWithOneCopyOnlyIfNobodyElseIsThere(t *testing.T) {
 		acked := o.Facts("job-acked")
 		require.Equal(t, 1, acked[len(acked)-1].Fields["copies"])
 		o.patricks[1].Start()
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		job := o.push(aPush("together", 2))
 		acked = o.Facts("job-acked")
 		require.Equal(t, 2, acked[len(acked)-1].Fields["copies"])
@@ -405,14 +405,14 @@ func TestADeliveryBringsTheTreeToWhoHasNone(t *testing.T) {
 		req := aPush("c", 1)
 		job := o.push(req)
 		third := o.ranked()[2]
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		o.turn(third, func(_ context.Context, s *Service) {
 			require.Equal(t, patrickapi.Open, s.Status(job))
 			require.False(t, s.HasTree(job), "two keep it")
 		})
 		o.ranked()[0].Vanish()
 		o.ranked()[1].Vanish()
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		resp, err := o.deliver(req)
 		require.NoError(t, err)
 		require.True(t, resp.Duplicate)
@@ -437,12 +437,12 @@ func TestWhoKeepsAJobFetchesWhatItMissed(t *testing.T) {
 		require.Equal(t, 1, resp.LogCopies)
 		second := o.push(aPush("d", 2))
 		away.Start()
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		require.Equal(t, 2, o.disksHolding(log))
 		require.Equal(t, 2, o.disksHolding(stateOnDisk(away.Disk, second).Spec.Source))
 		o.ranked()[0].Vanish()
 		o.monkeys[0].Vanish()
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		told, err := o.logs(job)
 		require.NoError(t, err)
 		require.Equal(t, patrickapi.LogsResponse{Lines: []string{"line"}, Full: true}, told)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
@@ -31,13 +32,13 @@ func TestTasksOfAPatrick(t *testing.T) {
 			require.Nil(t, j.timer, "it is being looked at")
 			j.notBefore = 0
 		})
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		o.monkeys[0].mustClaim(job)
-		time.Sleep(15 * time.Second)
+		nodetest.Sleep(15 * time.Second)
 		require.Equal(t, patrickapi.Failed, o.job(job).Status)
 		key := patrickapi.BranchOf(job)
 		o.turn(first, func(_ context.Context, s *Service) { require.NotNil(t, s.audits[key]) })
-		time.Sleep(10 * time.Minute)
+		nodetest.Sleep(10 * time.Minute)
 		o.turn(first, func(_ context.Context, s *Service) {
 			require.Empty(t, s.audits)
 			s.wantAudit(job, s.read(job))

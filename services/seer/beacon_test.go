@@ -54,7 +54,7 @@ func TestBeaconsOfALife(t *testing.T) {
 		})
 		n := c.Add("n", node.Configured{Spec: worker}, node.Configured{Spec: BeaconSpec()})
 		n.Start()
-		time.Sleep(60 * time.Second)
+		nodetest.Sleep(60 * time.Second)
 		require.InDelta(t, 61, len(l.beacons), 1, "one a second")
 		require.Zero(t, l.beacons[0].at, "the first at once")
 		require.Less(t, l.beacons[1].at, time.Second, "the second out of step")
@@ -77,7 +77,7 @@ func TestBeaconsOfALife(t *testing.T) {
 
 		work.SetGauge("jobs", 2)
 		l.beacons = nil
-		time.Sleep(2 * time.Second)
+		nodetest.Sleep(2 * time.Second)
 		require.Equal(t, uint64(2), l.beacons[0].Revision)
 		require.Equal(t, map[string]int64{"jobs": 2}, l.beacons[0].Announcement.Usage)
 		require.Nil(t, l.beacons[1].Announcement, "told once")
@@ -85,7 +85,7 @@ func TestBeaconsOfALife(t *testing.T) {
 		question := askMessage{Seer: 5, At: 6}
 		caller := c.Caller("caller")
 		caller.Do(func(context.Context) { require.NoError(t, ask.Tell(l.env.Wire, n.Peer(), question)) })
-		time.Sleep(time.Millisecond)
+		nodetest.Sleep(time.Millisecond)
 		require.Len(t, l.answers, 1)
 		a := l.answers[0]
 		require.Equal(t, question, a.Ask)
@@ -95,12 +95,12 @@ func TestBeaconsOfALife(t *testing.T) {
 		require.Equal(t, "n", a.Announcement.Name)
 
 		n.Stop()
-		time.Sleep(time.Millisecond)
+		nodetest.Sleep(time.Millisecond)
 		require.Equal(t, []uint64{l.beacons[0].Life}, l.left)
 		life := l.beacons[0].Life
 		l.beacons = nil
 		n.Start()
-		time.Sleep(time.Millisecond)
+		nodetest.Sleep(time.Millisecond)
 		require.NotEqual(t, life, l.beacons[0].Life, "another life")
 		require.Equal(t, uint64(2), l.beacons[0].Announcement.Incarnation)
 	})
@@ -129,7 +129,7 @@ func TestWhoHearsABeacon(t *testing.T) {
 				all = append(all, listen(c, fmt.Sprintf("seer-%d", i)))
 			}
 			c.Add("n", node.Configured{Spec: BeaconSpec()}).Start()
-			time.Sleep(20 * time.Second)
+			nodetest.Sleep(20 * time.Second)
 			var always, sometimes, sum int
 			most := 0
 			for _, l := range all {

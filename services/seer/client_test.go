@@ -36,7 +36,7 @@ func TestClientAsksOneSeerAfterTheOther(t *testing.T) {
 		all := seers(c, 3)
 		_, err = lookUp(caller, client, "")
 		require.Equal(t, transport.Refused, transport.KindOf(err), "they have just started")
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		for _, m := range all {
 			turn(c, m, func(s *Service) { s.table.pageMax = 2 })
 		}
@@ -48,7 +48,7 @@ func TestClientAsksOneSeerAfterTheOther(t *testing.T) {
 		require.Empty(t, names)
 		all[0].Vanish()
 		all[1].Vanish()
-		time.Sleep(6 * time.Second)
+		nodetest.Sleep(6 * time.Second)
 		for range 3 {
 			names, err = lookUp(caller, client, seerapi.Service)
 			require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestASlowSeerIsAskedOnceAtATime(t *testing.T) {
 			})
 		})}).Start()
 		seers(c, 1)
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		require.Equal(t, 1, most)
 	})
 }

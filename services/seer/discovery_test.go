@@ -21,7 +21,7 @@ func TestNodesFindEachOtherByOneContact(t *testing.T) {
 		b := seerNode(c, "b", a).Start()
 		w := plainNode(c, "w", "work", []string{"play", "sleep"}, b).Start()
 		p := plainNode(c, "p", "play", []string{"work"}, w).Start() // its contact is no seer
-		time.Sleep(15 * time.Second)
+		nodetest.Sleep(15 * time.Second)
 		for _, m := range []*nodetest.Machine{a, b, w, p} {
 			names, all := knows(c, m, seerapi.Service)
 			require.Equal(t, []string{"a", "b"}, names, m.Name)
@@ -53,13 +53,13 @@ func TestALeaverIsForgotten(t *testing.T) {
 		b := seerNode(c, "b", a).Start()
 		w := plainNode(c, "w", "work", nil, a).Start()
 		p := plainNode(c, "p", "play", []string{"work"}, a).Start()
-		time.Sleep(15 * time.Second)
+		nodetest.Sleep(15 * time.Second)
 		agentOf(c, w, func(ctx context.Context, d *discovery) { require.NoError(t, d.Leave(ctx)) })
 		w.Stop()
 		left := c.Facts("left")
 		require.Len(t, left, 1)
 		require.Positive(t, left[0].Fields["told"])
-		time.Sleep(8 * time.Second)
+		nodetest.Sleep(8 * time.Second)
 		names, all := knows(c, p, "work")
 		require.Empty(t, names)
 		require.True(t, all)
@@ -84,7 +84,7 @@ func TestLeavingIsToldToWhoeverHears(t *testing.T) {
 			}
 		}
 		w := plainNode(c, "w", "work", nil, seers[0].Machine).Start()
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		agentOf(c, w, func(ctx context.Context, d *discovery) {
 			order := d.seers()
 			require.Len(t, order, 5)
@@ -122,15 +122,15 @@ func TestAnAddressBookFindsTheCloudAgain(t *testing.T) {
 		b := seerNode(c, "b", a).Start()
 		w := plainNode(c, "w", "work", []string{"play"}, a).Start()
 		plainNode(c, "p", "play", nil, b).Start()
-		time.Sleep(15 * time.Second)
+		nodetest.Sleep(15 * time.Second)
 		w.Vanish()
 		a.Vanish()
 		w.Start()
-		time.Sleep(100 * time.Millisecond)
+		nodetest.Sleep(100 * time.Millisecond)
 		names, all := knows(c, w, "play")
 		require.Equal(t, []string{"p"}, names, "from its disk")
 		require.True(t, all)
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		turn(c, b, func(s *Service) {
 			for _, m := range s.Present() {
 				require.Equal(t, map[string]uint64{"a": 1, "b": 1, "p": 1, "w": 2}[m.Name], m.Incarnation, m.Name)
@@ -144,16 +144,16 @@ func TestALostDiskIsNoObstacle(t *testing.T) {
 	inCloud(t, func(c *nodetest.Cloud) {
 		a := seerNode(c, "a").Start()
 		w := plainNode(c, "w", "work", nil, a).Start()
-		time.Sleep(12 * time.Second)
+		nodetest.Sleep(12 * time.Second)
 		for range 3 {
 			w.Stop()
 			w.Start()
 		}
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		w.Stop()
 		w.Disk = nodetestDisk()
 		w.Start()
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		turn(c, a, func(s *Service) {
 			e := s.register.book.Get(w.Peer())
 			require.Greater(t, e.Incarnation, uint64(4))
@@ -168,11 +168,11 @@ func TestMoversAreFound(t *testing.T) {
 		b := seerNode(c, "b", a).Start()
 		w := plainNode(c, "w", "work", []string{"play"}, a).Start()
 		p := plainNode(c, "p", "play", []string{"work"}, b).Start()
-		time.Sleep(15 * time.Second)
+		nodetest.Sleep(15 * time.Second)
 		all := []*nodetest.Machine{a, b, w, p}
 		for _, m := range all {
 			m.Move()
-			time.Sleep(20 * time.Second)
+			nodetest.Sleep(20 * time.Second)
 			for _, other := range all {
 				agentOf(c, other, func(_ context.Context, d *discovery) {
 					if known := d.members.Known(m.Peer()); known != nil {

@@ -30,7 +30,7 @@ func TestWhenANodeAsks(t *testing.T) {
 			return followResponse{Full: req.Cursor.Version == 0, Known: known, Cursor: seerapi.Cursor{Run: 9, Version: 7}, Members: []addressbook.Signed{s.says(1, seerapi.Service)}}, nil
 		}
 		w := follower(c, s).Start()
-		time.Sleep(4 * time.Second)
+		nodetest.Sleep(4 * time.Second)
 		require.InDelta(t, 16, len(s.followed), 4)
 		for _, f := range s.followed[2:] {
 			require.Equal(t, []string{"play", "seer"}, f.Services)
@@ -42,11 +42,11 @@ func TestWhenANodeAsks(t *testing.T) {
 		require.Len(t, s.announced, 1, "it is told once what the node says")
 
 		known = true
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		_, all = knows(c, w, "play")
 		require.True(t, all)
 		s.followed = nil
-		time.Sleep(60 * time.Second)
+		nodetest.Sleep(60 * time.Second)
 		require.InDelta(t, 12, len(s.followed), 3)
 		for i, f := range s.followed {
 			require.Equal(t, seerapi.Cursor{Run: 9, Version: 7}, f.Cursor)
@@ -62,7 +62,7 @@ func TestWhenANodeAsks(t *testing.T) {
 		s.followed = nil
 		_, all = knows(c, w, "sleep")
 		require.False(t, all)
-		time.Sleep(10 * time.Millisecond)
+		nodetest.Sleep(10 * time.Millisecond)
 		require.Len(t, s.followed, 1, "what is wanted is asked for at once")
 		require.Equal(t, []string{"play", "seer", "sleep"}, s.followed[0].Services)
 		require.Zero(t, s.followed[0].Cursor, "from the beginning")
@@ -90,11 +90,11 @@ func TestPagesOfAnAnswer(t *testing.T) {
 			return followResponse{}, transport.New(transport.Internal, "test", "broken off")
 		}
 		w := follower(c, s).Start()
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		names, all := knows(c, w, "play")
 		require.Equal(t, []string{"p", "r"}, names)
 		require.True(t, all)
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		names, all = knows(c, w, "play")
 		require.Equal(t, []string{"p", "r"}, names, "half an answer is none")
 		require.True(t, all)
@@ -110,7 +110,7 @@ func TestAnAnswerEnds(t *testing.T) {
 			return followResponse{Cursor: seerapi.Cursor{Version: req.Cursor.Version + 1}, More: true}, nil
 		}
 		w := follower(c, s).Start()
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		most := uint64(0)
 		for _, f := range s.followed {
 			most = max(most, f.Cursor.Version)
@@ -136,21 +136,21 @@ func TestWhatASeerLacksIsTold(t *testing.T) {
 			return resp, err
 		}
 		w := follower(c, s).Start()
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		require.Len(t, s.announced, 1)
 		announce = true
-		time.Sleep(12 * time.Second)
+		nodetest.Sleep(12 * time.Second)
 		require.Len(t, s.announced, 2)
 		heard := len(s.announced)
 		signed := saysOf(w, 5, "work")
 		newer = &signed
-		time.Sleep(7 * time.Second)
+		nodetest.Sleep(7 * time.Second)
 		newer = nil
 		require.Greater(t, len(s.announced), heard)
 		require.Equal(t, uint64(6), s.announced[len(s.announced)-1].Incarnation)
 		require.Equal(t, []string{w.Address()}, s.announced[len(s.announced)-1].Addresses)
 		heard = len(s.announced)
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		require.Len(t, s.announced, heard)
 
 		signed = saysOf(w, 9, "work")
@@ -162,7 +162,7 @@ func TestWhatASeerLacksIsTold(t *testing.T) {
 			return announceResponse{}, nil
 		}
 		w.Move()
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		last := s.announced[len(s.announced)-1]
 		require.Equal(t, uint64(10), last.Incarnation, "the answer to an announcement says so, too")
 		require.Equal(t, []string{w.Address()}, last.Addresses)
@@ -192,7 +192,7 @@ func TestHowManySeersAreTold(t *testing.T) {
 			}
 		}
 		w := follower(c, all[0]).Start()
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		heard := func() (n int) {
 			for _, s := range all {
 				n += len(s.announced)
@@ -202,12 +202,12 @@ func TestHowManySeersAreTold(t *testing.T) {
 		}
 		require.Greater(t, heard(), 20, "soon again while nobody hears it")
 		refuse = false
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		heard()
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Zero(t, heard())
 		w.Move()
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		require.Equal(t, 3, heard())
 		require.Len(t, slices.DeleteFunc(all, func(s *standIn) bool { return len(s.followed) < 5 }), 1, "one is asked as long as it answers")
 	})

@@ -22,7 +22,7 @@ func TestAllHaveMovedButOne(t *testing.T) {
 			inCloud(t, func(c *nodetest.Cloud) {
 				a := seerNode(c, "a").Start()
 				all := []*nodetest.Machine{a, seerNode(c, "b", a).Start(), seerNode(c, "c", a).Start(), plainNode(c, "w", "work", nil, a).Start(), plainNode(c, "p", "play", nil, a).Start()}
-				time.Sleep(20 * time.Second)
+				nodetest.Sleep(20 * time.Second)
 				for _, m := range all {
 					m.Vanish()
 				}
@@ -33,7 +33,7 @@ func TestAllHaveMovedButOne(t *testing.T) {
 					m.Contacts = nil
 					m.Start()
 				}
-				time.Sleep(30 * time.Second)
+				nodetest.Sleep(30 * time.Second)
 				for _, m := range all {
 					names, known := knows(c, m, seerapi.Service)
 					require.Equal(t, []string{"a", "b", "c"}, names, m.Name)
@@ -63,10 +63,10 @@ func TestTheOnlySeerMoves(t *testing.T) {
 		a := seerNode(c, "a").Start()
 		w := plainNode(c, "w", "work", nil, a).Start()
 		p := plainNode(c, "p", "play", nil, a).Start()
-		time.Sleep(15 * time.Second)
+		nodetest.Sleep(15 * time.Second)
 		a.Move()
 		w.Move()
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		for _, m := range []*nodetest.Machine{w, p} {
 			require.Equal(t, []string{a.Address()}, addressesOf(c, m, a))
 		}
@@ -102,16 +102,16 @@ func TestWhoReachesNoSeerAsksOthers(t *testing.T) {
 			return followResponse{Full: true, Known: true, Cursor: seerapi.Cursor{Run: 1, Version: 1}, Members: []addressbook.Signed{s.says(1, seerapi.Service), saysOf(x.Machine, 1, "play")}}, nil
 		}
 		follower(c, s).Start()
-		time.Sleep(30 * time.Second)
+		nodetest.Sleep(30 * time.Second)
 		require.Empty(t, x.asked)
 		require.Empty(t, next.followed)
 		s.Stop()
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		require.NotEmpty(t, x.asked)
 		require.NotEmpty(t, next.followed)
 		require.NotEmpty(t, next.announced)
 		n := len(x.asked)
-		time.Sleep(30 * time.Second)
+		nodetest.Sleep(30 * time.Second)
 		require.Len(t, x.asked, n, "now one answers")
 	})
 }
@@ -126,7 +126,7 @@ func TestIntroducersTakeTurns(t *testing.T) {
 			all, contacts = append(all, x), append(contacts, x.Machine)
 		}
 		w := plainNode(c, "w", "work", nil, contacts...).Start()
-		time.Sleep(50 * time.Millisecond)
+		nodetest.Sleep(50 * time.Millisecond)
 		count := func() (n int) {
 			for _, x := range all {
 				n += len(x.asked)
@@ -134,7 +134,7 @@ func TestIntroducersTakeTurns(t *testing.T) {
 			return n
 		}
 		require.Equal(t, 4, count())
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		n := count()
 		require.InDelta(t, 160, n, 20, "four times a second")
 		for _, x := range all {
@@ -150,14 +150,14 @@ func TestIntroducersTakeTurns(t *testing.T) {
 			}
 			return list, nil
 		}
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		names, _ := knows(c, w, seerapi.Service)
 		require.Empty(t, names, "more than anybody names")
 		all[4].names = func() ([]addressbook.Signed, error) {
 			list, _ := all[3].names()
 			return list[:introducedMax], nil
 		}
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		names, _ = knows(c, w, seerapi.Service)
 		require.Len(t, names, introducedMax)
 	})
@@ -175,19 +175,19 @@ func TestASeerMeetsItsContacts(t *testing.T) {
 			return nil, nil
 		}
 		a := seerNode(c, "a", x.Machine).Start()
-		time.Sleep(12 * time.Second)
+		nodetest.Sleep(12 * time.Second)
 		n := len(x.asked)
 		require.InDelta(t, 40, n, 8, "it may be that there are others")
-		time.Sleep(60 * time.Second)
+		nodetest.Sleep(60 * time.Second)
 		n = len(x.asked) - n
 		require.InDelta(t, 12, n, 3, "a seer that has decided that it is alone can wait")
 		refuse = false
-		time.Sleep(12 * time.Second)
+		nodetest.Sleep(12 * time.Second)
 		n = len(x.asked)
 		b := seerNode(c, "b", x.Machine) // they know the same member only, and it names who asks
 		x.names = func() ([]addressbook.Signed, error) { return []addressbook.Signed{saysOf(a, 1, seerapi.Service)}, nil }
 		b.Start()
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		for _, m := range []*nodetest.Machine{a, b} {
 			names, known := knows(c, m, seerapi.Service)
 			require.Equal(t, []string{"a", "b"}, names)
@@ -247,13 +247,13 @@ func TestWhoAsksToBeIntroduced(t *testing.T) {
 			})
 			return list, lonely
 		}
-		time.Sleep(30 * time.Second)
+		nodetest.Sleep(30 * time.Second)
 		list, _ := asks(p)
 		require.Empty(t, list)
 		list, _ = asks(a)
 		require.Equal(t, []transport.Peer{x.Peer()}, list)
 		single := seerNode(c, "single").Start()
-		time.Sleep(30 * time.Second)
+		nodetest.Sleep(30 * time.Second)
 		_, lonely := asks(single)
 		require.Zero(t, lonely)
 	})

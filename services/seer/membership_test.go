@@ -77,7 +77,7 @@ func TestARegisterOnDisk(t *testing.T) {
 		s := seerNode(c, "s").Start()
 		w := plainNode(c, "w", "work", nil, s).Start()
 		l := plainNode(c, "l", "lazy", nil, s).Start()
-		time.Sleep(15 * time.Second)
+		nodetest.Sleep(15 * time.Second)
 		l.Vanish()
 		agentOf(c, w, func(ctx context.Context, d *discovery) { require.NoError(t, d.Leave(ctx)) })
 		w.Stop()
@@ -98,17 +98,17 @@ func TestARegisterOnDisk(t *testing.T) {
 			})
 			return list
 		}
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		before := saved()
 		require.Len(t, before, 3)
 		eighth := DefaultSettings().DepartAfter / 8
 		turn(c, s, func(s *Service) { s.register.members[l.Peer()].silent = eighth - time.Second })
 		require.Zero(t, saved()[l.Peer()].Silent)
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		require.InDelta(t, eighth, saved()[l.Peer()].Silent, float64(2*time.Second), "written eight times until it counts as gone")
 		require.False(t, saved()[l.Peer()].Gone)
 		turn(c, s, func(s *Service) { s.register.members[l.Peer()].silent = DefaultSettings().DepartAfter })
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		kept := saved()
 		require.True(t, kept[l.Peer()].Gone)
 
@@ -132,7 +132,7 @@ func TestARegisterThatCannotBeRead(t *testing.T) {
 	inCloud(t, func(c *nodetest.Cloud) {
 		s := seerNode(c, "s").Start()
 		w := plainNode(c, "w", "work", nil, s).Start()
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		turn(c, s, func(s *Service) {
 			forged := saysOf(w, 9, "work")
 			forged.Signature[0] ^= 1
@@ -152,7 +152,7 @@ func TestServicesThatWereNotGranted(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		s := seers(c, 1)[0]
 		c.Directory.Grant(bob, "monkey")
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		turn(c, s, func(s *Service) {
 			a := &announcement{Name: "bob", Services: []string{"monkey", "tns"}}
 			s.take(bob, beaconMessage{Life: 7, At: 1, Revision: 1, Announcement: a}, 0)
@@ -187,9 +187,9 @@ func TestWhenASeerKnowsAll(t *testing.T) {
 					s.Contacts = []*nodetest.Machine{contact}
 				}
 				s.Start()
-				time.Sleep(c.after - time.Millisecond)
+				nodetest.Sleep(c.after - time.Millisecond)
 				require.False(t, all(cloud, s))
-				time.Sleep(time.Millisecond)
+				nodetest.Sleep(time.Millisecond)
 				require.True(t, all(cloud, s))
 			})
 		})
@@ -200,7 +200,7 @@ func TestFollowersSayWhatTheyWant(t *testing.T) {
 	inCloud(t, func(c *nodetest.Cloud) {
 		s := seerNode(c, "s").Start()
 		w := plainNode(c, "w", "work", nil, s).Start()
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		ask := func(cursor seerapi.Cursor, services ...string) (resp followResponse, err error) {
 			agentOf(c, w, func(ctx context.Context, d *discovery) {
 				resp, err = follow.Call(ctx, d.env.Wire, s.Peer(), followRequest{Cursor: cursor, Services: services, Says: d.says})

@@ -21,13 +21,13 @@ func TestSeersThatHaveMetLookForNobody(t *testing.T) {
 		x := newIntroducer(c, "x")
 		a := seerNode(c, "a").Start()
 		b := seerNode(c, "b", a).Start()
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		for _, m := range []*nodetest.Machine{a, b} {
 			agentOf(c, m, func(_ context.Context, d *discovery) {
 				d.members.Learn(node.Told{Members: []addressbook.Signed{saysOf(x.Machine, 1, "play")}})
 			})
 		}
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Empty(t, x.asked)
 		for _, m := range []*nodetest.Machine{a, b} {
 			agentOf(c, m, func(_ context.Context, d *discovery) {
@@ -83,7 +83,7 @@ func TestASlowColleagueIsAskedOnceAtATime(t *testing.T) {
 		s := c.Add("s", node.Configured{Spec: DiscoverySpec()}, node.Configured{Spec: Spec()})
 		s.Contacts = []*nodetest.Machine{slow}
 		s.Start()
-		time.Sleep(1200 * time.Millisecond)
+		nodetest.Sleep(1200 * time.Millisecond)
 		require.LessOrEqual(t, most, 2, "by the seer, and by the agent")
 	})
 }
@@ -95,11 +95,11 @@ func TestASeerAsksWhomItDoesNotKnow(t *testing.T) {
 		caller := c.Caller("caller")
 		var asked []askMessage
 		ask.Serve(caller.Env.Wire, func(_ context.Context, _ transport.Peer, m askMessage) { asked = append(asked, m) })
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		caller.Do(func(context.Context) {
 			require.NoError(t, beaconNote.Tell(caller.Env.Wire, s.Peer(), short(7, 5).encode()))
 		})
-		time.Sleep(10 * time.Millisecond)
+		nodetest.Sleep(10 * time.Millisecond)
 		require.Len(t, asked, 1)
 		turn(c, s, func(s *Service) {
 			require.Equal(t, s.life, asked[0].Seer)

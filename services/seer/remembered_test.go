@@ -32,9 +32,9 @@ func TestSeersThatAllRestartStillAnswer(t *testing.T) {
 		d := seerNode(c, "d", a).Start()
 		w := plainNode(c, "w", "work", nil, a).Start()
 		l := plainNode(c, "l", "play", nil, b).Start()
-		time.Sleep(15 * time.Second)
+		nodetest.Sleep(15 * time.Second)
 		agentOf(c, l, func(ctx context.Context, agent *discovery) { require.NoError(t, agent.Leave(ctx)) })
-		time.Sleep(5 * time.Second)
+		nodetest.Sleep(5 * time.Second)
 		for _, m := range []*nodetest.Machine{w, l, a, b, d} {
 			m.Vanish()
 		}
@@ -42,7 +42,7 @@ func TestSeersThatAllRestartStillAnswer(t *testing.T) {
 		for _, m := range []*nodetest.Machine{a, b, d} {
 			m.Start()
 		}
-		time.Sleep(15 * time.Second)
+		nodetest.Sleep(15 * time.Second)
 		for _, m := range []*nodetest.Machine{a, b, d} {
 			names, all := present(c, m)
 			require.ElementsMatch(t, []string{"a", "b", "d", "w"}, names, m.Name)
@@ -68,7 +68,7 @@ func TestSeersThatNeverMet(t *testing.T) {
 		b.Start()
 		v := plainNode(c, "v", "work", nil, a).Start()
 		w := plainNode(c, "w", "play", []string{"work"}, b).Start()
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		names, all := present(c, b)
 		require.ElementsMatch(t, []string{"b", "w"}, names)
 		require.True(t, all, "for all that it could find out")
@@ -78,7 +78,7 @@ func TestSeersThatNeverMet(t *testing.T) {
 
 		a.Vanish()
 		a.Start() // it is told the address of b, and b none of its own
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		for _, m := range []*nodetest.Machine{a, b} {
 			names, all := present(c, m)
 			require.ElementsMatch(t, []string{"a", "b", "v", "w"}, names, m.Name)

@@ -42,10 +42,10 @@ func TestSeersKnowEachOther(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		all := seers(c, 3)
 		caller := c.Caller("caller", seerapi.Service)
-		time.Sleep(1900 * time.Millisecond)
+		nodetest.Sleep(1900 * time.Millisecond)
 		_, err := told(caller, all[0], "")
 		require.Equal(t, transport.Refused, transport.KindOf(err), "it does not know yet")
-		time.Sleep(200 * time.Millisecond)
+		nodetest.Sleep(200 * time.Millisecond)
 		for _, s := range all {
 			names, err := told(caller, s, "")
 			require.NoError(t, err)
@@ -61,10 +61,10 @@ func TestSeersKnowEachOther(t *testing.T) {
 		require.NoError(t, err)
 		require.ElementsMatch(t, []string{"seer-1", "seer-3"}, names, "it said that it leaves")
 		all[2].Vanish()
-		time.Sleep(3900 * time.Millisecond)
+		nodetest.Sleep(3900 * time.Millisecond)
 		names, _ = told(caller, all[0], "seer")
 		require.ElementsMatch(t, []string{"seer-1", "seer-3"}, names)
-		time.Sleep(1200 * time.Millisecond)
+		nodetest.Sleep(1200 * time.Millisecond)
 		names, _ = told(caller, all[0], "seer")
 		require.Equal(t, []string{"seer-1"}, names)
 	})
@@ -85,7 +85,7 @@ func TestFarNodesAreKnownByHearsay(t *testing.T) {
 		for i := range 5 {
 			c.Add(fmt.Sprint("n", i), node.Configured{Spec: BeaconSpec()}).Start()
 		}
-		time.Sleep(4 * time.Second)
+		nodetest.Sleep(4 * time.Second)
 		for _, m := range all {
 			turn(c, m, func(s *Service) {
 				require.True(t, s.Settled())
@@ -113,7 +113,7 @@ func TestAllPagesAreHeard(t *testing.T) {
 				s.table.hear(s.now(), transport.Peer{byte(i >> 8), byte(i), 1}, full(7, 0, 1), 0)
 			}
 		})
-		time.Sleep(2500 * time.Millisecond)
+		nodetest.Sleep(2500 * time.Millisecond)
 		for _, m := range all {
 			turn(c, m, func(s *Service) { require.Len(t, s.Live(), n+len(all)) })
 		}
@@ -179,7 +179,7 @@ func TestHearsayIsOlderThanItSays(t *testing.T) {
 		self = s.Peer()
 		slow.Start()
 		s.Start()
-		time.Sleep(2500 * time.Millisecond)
+		nodetest.Sleep(2500 * time.Millisecond)
 		ages := func() map[string]time.Duration {
 			all := map[string]time.Duration{}
 			turn(c, s, func(s *Service) {
@@ -195,7 +195,7 @@ func TestHearsayIsOlderThanItSays(t *testing.T) {
 		require.Contains(t, got, "seer")
 		require.GreaterOrEqual(t, got["alice"], 2*time.Second, "the time of the answer counts")
 		require.LessOrEqual(t, got["alice"], 3500*time.Millisecond)
-		time.Sleep(3500 * time.Millisecond)
+		nodetest.Sleep(3500 * time.Millisecond)
 		require.Len(t, ages(), 1, "nobody said more of alice")
 	})
 }
@@ -215,7 +215,7 @@ func TestARepeatedPageEndsAPull(t *testing.T) {
 			})
 		})}).Start()
 		seers(c, 1)
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		require.Positive(t, asked)
 		require.LessOrEqual(t, asked, 22, "two pages a second")
 	})
@@ -228,7 +228,7 @@ func TestAStalledSeerDoesNotAnswer(t *testing.T) {
 		s := seers(c, 1)[0]
 		other := c.Add("n", node.Configured{Spec: BeaconSpec()}).Start()
 		caller := c.Caller("caller", seerapi.Service)
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		hold := func(d time.Duration) { turn(c, s, func(s *Service) { s.lastTurn = s.env.Loop.Elapsed() - d }) }
 		hold(2500*time.Millisecond - 1)
 		names, err := told(caller, s, "")
@@ -240,13 +240,13 @@ func TestAStalledSeerDoesNotAnswer(t *testing.T) {
 		require.Equal(t, transport.Refused, transport.KindOf(err))
 		turn(c, s, func(s *Service) { require.False(t, s.Settled()) })
 		require.Empty(t, c.Facts("member-gone"))
-		time.Sleep(2100 * time.Millisecond)
+		nodetest.Sleep(2100 * time.Millisecond)
 		names, err = told(caller, s, "")
 		require.NoError(t, err)
 		require.Len(t, names, 2)
 
 		other.Vanish()
-		time.Sleep(7 * time.Second)
+		nodetest.Sleep(7 * time.Second)
 		gone := c.Facts("member-gone")
 		require.Len(t, gone, 1, "told without being asked")
 		require.Equal(t, map[string]any{"peer": other.Peer(), "name": "n", "why": whySilent}, gone[0].Fields)
@@ -257,7 +257,7 @@ func TestWhatASeerDoesNotBelieve(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		s := seers(c, 1)[0]
 		caller := c.Caller("caller", seerapi.Service)
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		known := func() (m *member) {
 			turn(c, s, func(s *Service) { m = s.table.members[alice] })
 			return m
@@ -314,7 +314,7 @@ func TestChangesOfAnotherRun(t *testing.T) {
 		}
 		_, err := ask(seerapi.Cursor{})
 		require.Equal(t, transport.Refused, transport.KindOf(err), "not settled")
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		page, err := ask(seerapi.Cursor{})
 		require.NoError(t, err)
 		require.True(t, page.Full)
@@ -338,7 +338,7 @@ func TestChangesOfAnotherRun(t *testing.T) {
 func TestChangesLookFirst(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		s := seers(c, 1)[0]
-		time.Sleep(3 * time.Second)
+		nodetest.Sleep(3 * time.Second)
 		turn(c, s, func(s *Service) {
 			now := s.now()
 			s.table.hear(now-testGone, alice, full(7, 0, 1), 0)

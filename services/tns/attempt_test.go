@@ -169,7 +169,7 @@ func TestQuestionsAreBounded(t *testing.T) {
 		err := h.tryFence(h.user, "j", fencing.Token{Attempt: 1, Holder: h.user.Peer()})
 		require.Equal(t, transport.Refused, transport.KindOf(err), "%v", err)
 		h.turn(h.replicas[0], func(_ context.Context, s *Service) { s.grants.asks = 0 })
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		_ = h.tryFence(h.user, "j", fencing.Token{Attempt: 1, Holder: h.user.Peer()})
 		h.turn(h.replicas[0], func(_ context.Context, s *Service) { require.Zero(t, s.grants.asks) })
 		require.Equal(t, 1, l.asked)

@@ -67,7 +67,7 @@ func TestChoresAreDoneByOneTask(t *testing.T) {
 					s.startChores()
 				})
 			}
-			time.Sleep(time.Minute)
+			nodetest.Sleep(time.Minute)
 		})
 		require.Len(t, at, 5, "each artifact once")
 		h.turn(h.replicas[0], func(_ context.Context, s *Service) { require.False(t, s.doing) })
@@ -79,7 +79,7 @@ func TestChoresAreDoneByOneTask(t *testing.T) {
 		var tries []time.Duration
 		h.store.onLocate = func() { tries = append(tries, h.user.Env.Loop.Elapsed()-began) }
 		h.mustPublish(v)
-		time.Sleep(4 * artifactStep)
+		nodetest.Sleep(4 * artifactStep)
 		h.store.onLocate = nil
 		rounds := 0
 		for i, at := range tries { // the client asks a hoarder more than once in a round

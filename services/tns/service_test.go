@@ -171,7 +171,7 @@ func TestWhatIsAnsweredIsOnTwoDisks(t *testing.T) {
 			require.GreaterOrEqual(t, h.disksWith(resp.Version), 2)
 		}
 		h.mustPublish(aVersion("two", 2, 1))
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		for i := range 2 {
 			resp, err := h.rollbackAt(h.replicas[0], "id", "c-one")
 			require.NoError(t, err)
@@ -198,7 +198,7 @@ func TestAPublishAloneIsOnOneDisk(t *testing.T) {
 		require.LessOrEqual(t, h.user.Env.Loop.Elapsed()-began, DefaultSettings().ReplicateTimeout+2*time.Second)
 		require.Equal(t, 1, h.disksWith(resp.Version))
 		h.replicas[1].Start()
-		time.Sleep(10 * time.Second)
+		nodetest.Sleep(10 * time.Second)
 		h.turn(h.replicas[1], func(_ context.Context, s *Service) {
 			v, err := s.Current("p", "b")
 			require.NoError(t, err)
@@ -216,7 +216,7 @@ func TestStaleTokensAreRefusedEverywhere(t *testing.T) {
 			return err
 		}
 		require.NoError(t, fence(h.replicas[0], 2))
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		for _, m := range h.replicas {
 			require.Equal(t, transport.Conflict, transport.KindOf(fence(m, 1)))
 		}
@@ -228,7 +228,7 @@ func TestStaleTokensAreRefusedEverywhere(t *testing.T) {
 		_, err = h.current()
 		require.Equal(t, transport.NotFound, transport.KindOf(err))
 		h.mustPublish(aVersion("one", 1, 2))
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Equal(t, transport.Conflict, transport.KindOf(fence(h.replicas[1], 1)))
 
 		_, err = h.publish(aVersion("", 1, 2))
@@ -243,7 +243,7 @@ func TestStaleTokensAreRefusedEverywhere(t *testing.T) {
 func TestEachRollbackIsNewerThanWhatItReplaces(t *testing.T) {
 	inHall(t, 2, nil, func(h *hall) {
 		h.mustPublish(aVersion("one", 1, 1), aVersion("two", 2, 3))
-		time.Sleep(time.Second) // until both have them
+		nodetest.Sleep(time.Second) // until both have them
 		for i, commit := range []string{"c-one", "c-two", "c-one", "c-two", "c-two"} {
 			m := h.replicas[i%2]
 			resp, err := h.rollbackAt(m, fmt.Sprint("id-", i), commit)
@@ -253,7 +253,7 @@ func TestEachRollbackIsNewerThanWhatItReplaces(t *testing.T) {
 			require.EqualValues(t, i+1, resp.Version.Rollback)
 			require.Equal(t, fencing.Token{Attempt: 1, Holder: h.user.Peer()}, resp.Version.Token)
 			for _, m := range h.replicas {
-				time.Sleep(10 * time.Millisecond)
+				nodetest.Sleep(10 * time.Millisecond)
 				h.turn(m, func(_ context.Context, s *Service) {
 					v, err := s.Current("p", "b")
 					require.NoError(t, err)
@@ -266,7 +266,7 @@ func TestEachRollbackIsNewerThanWhatItReplaces(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, someEntries(commit[2:], 3), list)
 		}
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		again, err := h.rollbackAt(h.replicas[0], "id-0", "c-one")
 		require.NoError(t, err)
 		require.True(t, again.Duplicate, "a repetition changes nothing")
@@ -296,7 +296,7 @@ func TestARollbackKeepsItsArtifactFirst(t *testing.T) {
 		one, two := aVersion("one", 1, 1), aVersion("two", 2, 1)
 		one.Artifact, two.Artifact = "a-one", "a-two"
 		h.mustPublish(one, two)
-		time.Sleep(2 * time.Second)
+		nodetest.Sleep(2 * time.Second)
 		h.store.pins = nil
 		h.store.onPin = func() {
 			h.turn(h.replicas[0], func(_ context.Context, s *Service) {
@@ -337,22 +337,22 @@ func TestHoarders(t *testing.T) {
 			return v
 		}
 		h.mustPublish(version(1), version(2))
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		require.ElementsMatch(t, []string{"job/job-1 a-1", "job/job-2 a-2"}, slices.Compact(slices.Sorted(slices.Values(h.store.owners()))))
 		require.Empty(t, h.store.gone)
 		h.mustPublish(version(3))
-		time.Sleep(artifactGrace - 2*time.Second)
+		nodetest.Sleep(artifactGrace - 2*time.Second)
 		require.Empty(t, h.store.gone, "a grace")
-		time.Sleep(artifactStep + 5*time.Second)
+		nodetest.Sleep(artifactStep + 5*time.Second)
 		require.Equal(t, []hoarderapi.UnpinRequest{{Root: "a-1", Owner: "job/job-1", Seq: hoarderapi.Forever}}, h.store.gone)
 		require.Len(t, h.Facts("artifact-let-go"), 1)
 
 		h.store.fails = transport.New(transport.Unreachable, "hoarder", "silent")
 		h.mustPublish(version(4))
-		time.Sleep(2 * time.Minute)
+		nodetest.Sleep(2 * time.Minute)
 		require.Len(t, h.store.gone, 1)
 		h.store.fails = nil
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Len(t, h.store.gone, 2)
 		for _, m := range h.replicas {
 			h.turn(m, func(_ context.Context, s *Service) {
@@ -365,12 +365,12 @@ func TestHoarders(t *testing.T) {
 
 		h.store.fails = transport.New(transport.Conflict, "hoarder", "withdrawn")
 		h.mustPublish(version(5))
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		h.turn(h.replicas[0], func(_ context.Context, s *Service) { require.False(t, s.doing, "a conflict is an answer") })
 		h.store.fails = nil
 		h.replicas[0].Vanish()
 		h.mustPublish(version(6))
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Len(t, h.store.gone, 3, "any one replica does it, also alone: %v", h.store.gone)
 	})
 }
@@ -411,7 +411,7 @@ func TestHoarderChoresSurviveARestart(t *testing.T) {
 		for _, m := range h.replicas {
 			m.Start()
 		}
-		time.Sleep(time.Minute)
+		nodetest.Sleep(time.Minute)
 		require.Contains(t, h.store.owners(), "job/job-1 a-1")
 	})
 }

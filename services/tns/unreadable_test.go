@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/storage/memdisk"
@@ -113,7 +114,7 @@ func TestAPinThatIsRefusedIsTriedAgain(t *testing.T) {
 		v := aVersion("one", 1, 1)
 		v.Artifact = "a-one"
 		h.mustPublish(v)
-		time.Sleep(2 * artifactStep)
+		nodetest.Sleep(2 * artifactStep)
 		h.turn(h.replicas[0], func(_ context.Context, s *Service) {
 			list, err := s.registry.chores()
 			require.NoError(t, err)
@@ -122,7 +123,7 @@ func TestAPinThatIsRefusedIsTriedAgain(t *testing.T) {
 		_, err := h.rollbackAt(h.replicas[0], "id", "c-one")
 		require.Equal(t, transport.Refused, transport.KindOf(err))
 		h.store.pinFails = nil
-		time.Sleep(2 * artifactStep)
+		nodetest.Sleep(2 * artifactStep)
 		require.True(t, slices.Contains(h.store.owners(), "job/one a-one"))
 	})
 }
@@ -153,7 +154,7 @@ func TestAWatchThatHasEnded(t *testing.T) {
 		w, stop := h.watchAt(h.replicas[0], "b")
 		require.Equal(t, []string{""}, h.take(w))
 		stop()
-		time.Sleep(100 * time.Millisecond)
+		nodetest.Sleep(100 * time.Millisecond)
 		h.turn(h.replicas[0], func(context.Context, *Service) {})
 		h.mustPublish(aVersion("one", 1, 1))
 		require.Empty(t, h.take(w))

@@ -45,7 +45,7 @@ func (h *hall) watchAt(m *nodetest.Machine, branch string) (t *told, stop func()
 
 // take are the commits that were told since it was asked last.
 func (h *hall) take(t *told) (commits []string) {
-	time.Sleep(time.Millisecond)
+	nodetest.Sleep(time.Millisecond)
 	h.user.Do(func(context.Context) { commits, t.commits = t.commits, nil })
 	return commits
 }
@@ -67,13 +67,13 @@ func TestAWatchIsToldAtOnce(t *testing.T) {
 			}
 		}
 		require.Empty(t, h.take(other))
-		time.Sleep(tnsapi.WatchKeepAlive - 100*time.Millisecond)
+		nodetest.Sleep(tnsapi.WatchKeepAlive - 100*time.Millisecond)
 		require.Empty(t, h.take(first))
-		time.Sleep(100 * time.Millisecond)
+		nodetest.Sleep(100 * time.Millisecond)
 		require.Equal(t, []string{"c-three"}, h.take(first))
 		require.Equal(t, []string{""}, h.take(other))
 		stop()
-		time.Sleep(2 * tnsapi.WatchKeepAlive)
+		nodetest.Sleep(2 * tnsapi.WatchKeepAlive)
 		h.turn(h.replicas[0], func(_ context.Context, s *Service) { require.Len(t, s.watchers, 1, "who is gone is forgotten") })
 	})
 }
@@ -86,7 +86,7 @@ func TestWatchersAreBounded(t *testing.T) {
 		require.Empty(t, h.take(second))
 		require.True(t, second.ended)
 		stop()
-		time.Sleep(2 * tnsapi.WatchKeepAlive)
+		nodetest.Sleep(2 * tnsapi.WatchKeepAlive)
 		third, _ := h.watchAt(h.replicas[0], "b")
 		require.Equal(t, []string{""}, h.take(third))
 	})
@@ -103,25 +103,25 @@ func TestTheClientFollowsABranch(t *testing.T) {
 		h.user.Env.Loop.Go("follow", func(context.Context) {
 			ended = tnsapi.NewClient(h.user.Env.Wire).Watch(ctx, "p", "b", func(v tnsapi.Version) { seen = append(seen, v.Commit) })
 		})
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		h.mustPublish(aVersion("one", 1, 1))
-		time.Sleep(20 * time.Second)
+		nodetest.Sleep(20 * time.Second)
 		require.Equal(t, []string{"c-one"}, seen)
 		for _, m := range h.replicas {
 			m.Vanish()
-			time.Sleep(3 * tnsapi.WatchKeepAlive)
+			nodetest.Sleep(3 * tnsapi.WatchKeepAlive)
 			m.Start()
-			time.Sleep(3 * tnsapi.WatchKeepAlive)
+			nodetest.Sleep(3 * tnsapi.WatchKeepAlive)
 			h.mustPublish(aVersion("at-"+m.Name, uint64(len(seen)+1), 1))
-			time.Sleep(time.Second)
+			nodetest.Sleep(time.Second)
 		}
 		require.Equal(t, []string{"c-one", "c-at-tns-1", "c-at-tns-2"}, seen)
 		_, err := h.rollbackAt(h.replicas[0], "id", "c-one")
 		require.NoError(t, err)
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.Equal(t, "c-one", seen[len(seen)-1])
 		h.user.Do(func(context.Context) { cancel() })
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		require.ErrorIs(t, ended, context.Canceled)
 	})
 }
@@ -157,7 +157,7 @@ func TestLookup(t *testing.T) {
 			})
 			return resp, err
 		}
-		time.Sleep(time.Second) // until it is at that replica
+		nodetest.Sleep(time.Second) // until it is at that replica
 		page, err := call(tnsapi.LookupRequest{Project: "p", Branch: "b"})
 		require.NoError(t, err)
 		require.True(t, page.More)
@@ -187,7 +187,7 @@ func TestLookup(t *testing.T) {
 func TestTheClientAsksOnUntilOneAnswers(t *testing.T) {
 	inHall(t, 3, nil, func(h *hall) {
 		h.mustPublish(aVersion("one", 1, 1))
-		time.Sleep(time.Second)
+		nodetest.Sleep(time.Second)
 		h.replicas[1].Vanish()
 		h.replicas[2].Vanish()
 		for range 5 {

@@ -54,9 +54,9 @@ func TestAClientAsksOnUntilOneAnswers(t *testing.T) {
 		ask(0, ranked[0], ranked[1])
 		ask(0, ranked[1])
 		fails[ranked[0]] = nil
-		time.Sleep(5*time.Second - time.Millisecond)
+		nodetest.Sleep(5*time.Second - time.Millisecond)
 		ask(0, ranked[1])
-		time.Sleep(time.Millisecond)
+		nodetest.Sleep(time.Millisecond)
 		ask(0, ranked[0])
 		for _, kind := range []transport.Kind{transport.NotFound, transport.Conflict, transport.Invalid} {
 			fails[ranked[0]] = transport.New(kind, "t", "as it is")
