@@ -35,8 +35,8 @@ type Cloud struct {
 	Grantable []string
 	// Learned lets the machines that are added learn of each other, each from its Contacts. It needs a
 	// Key: nobody else says who is a member.
-	Learned  bool
-	net      *transporttest.PipeNet
+	Learned bool
+	net     *transporttest.PipeNet
 
 	mu       sync.Mutex
 	machines []*Machine
