@@ -222,3 +222,22 @@ func hostsFor(application string, names []string, fqdns map[Ref]string) []string
 	}
 	return hosts
 }
+
+// Each calls f for each resource, in the order of applications, kinds and names; r is a pointer to a type of this
+// package, such as *Function.
+func (p *Project) Each(f func(ref Ref, r any)) {
+	p.each(func(ref Ref, r resource) { f(ref, r) })
+}
+
+// Count is how many resources of each kind there are, by the kind's folder, and of applications.
+func (p *Project) Count() map[string]int {
+	count := map[string]int{}
+	if n := len(p.Applications); n > 0 {
+		count["applications"] = n
+	}
+	p.each(func(ref Ref, _ resource) { count[ref.Kind]++ })
+	return count
+}
+
+// Kinds are the folders of resources, in the order of the reference, and that of applications.
+func Kinds() []string { return append(kindNames(), "applications") }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/taucloud/tau/cmd/tau/projects"
 	"github.com/taucloud/tau/sim/scenario"
 )
 
@@ -116,7 +117,7 @@ func rootCommand() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(configCommand(), startCommand(), statusCommand(), peersCommand(), inviteCommand(), pushCommand(), jobsCommand())
+	root.AddCommand(configCommand(), startCommand(), statusCommand(), peersCommand(), inviteCommand(), pushCommand(), jobsCommand(), projects.Command())
 	return root
 }
 

@@ -71,7 +71,10 @@ func Parse(text string) (Pattern, error) {
 }
 
 func parseSegment(text string, last bool) (segment, error) {
-	m := parameterForm.FindStringSubmatch(text)
+	var m []string
+	if strings.HasPrefix(text, "{") {
+		m = parameterForm.FindStringSubmatch(text)
+	}
 	switch {
 	case text == "*" && last:
 		return segment{kind: wildcard}, nil

@@ -1,0 +1,104 @@
+package projects
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+//go:embed all:templates
+var embedded embed.FS
+
+// templates are the names of what projects can be made of.
+func templates() []string {
+	entries, err := fs.ReadDir(embedded, "templates")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// templateFiles are the files of a project that is made of a template, by path. Files of code have names that end in
+// .txt here, so that the Go command leaves them alone.
+func templateFiles(template, name string) map[string]string {
+	root := path.Join("templates", template)
+	files := map[string]string{}
+	err := fs.WalkDir(embedded, root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := embedded.ReadFile(p)
+		files[strings.TrimSuffix(strings.TrimPrefix(p, root+"/"), ".txt")] = strings.ReplaceAll(string(data), "PROJECT", name)
+		return err
+	})
+	if err != nil {
+		panic(err)
+	}
+	return files
+}
+
+// Names of new projects are parts of domain names, too.
+var newName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
+
+// nameFor is a project's name, by the folder that it is made in if none was given.
+func nameFor(dir, name string) (string, error) {
+	if name == "" {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return "", err
+		}
+		name = strings.ToLower(filepath.Base(abs))
+	}
+	if !newName.MatchString(name) {
+		return "", fmt.Errorf("%q is no name for a project: lower-case letters, digits and -, a letter first, at most 40; say one with --name", name)
+	}
+	return name, nil
+}
+
+// write makes files below a folder, of which none may be there yet: either all are made or, if one is there, none. What
+// is in the folder beside them stays.
+func write(dir string, files map[string]string) (written []string, err error) {
+	for name := range files {
+		written = append(written, name)
+	}
+	slices.Sort(written)
+	// A tau.yaml is what makes a folder a project: it comes last.
+	if i := slices.Index(written, "tau.yaml"); i >= 0 {
+		written = append(slices.Delete(written, i, i+1), "tau.yaml")
+	}
+	for _, name := range append([]string{"config.yaml"}, written...) {
+		_, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name)))
+		if err == nil {
+			return nil, fmt.Errorf("%s is there already, and is never overwritten: choose another folder", filepath.Join(dir, filepath.FromSlash(name)))
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	for _, name := range written {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return nil, err
+		}
+		f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		_, err = f.WriteString(files[name])
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return written, nil
+}
