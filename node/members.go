@@ -42,6 +42,7 @@ type Members struct {
 	ownSigned addressbook.Signed
 	wanted    map[string]*wantedService
 	version   uint64
+	offered   uint64                 // the changes of the book that wanted is of
 	unsaved   map[storage.Key][]byte // nil values: to be deleted
 	// revoked reports whether a peer's certificates were taken back: it is no member. nil: nobody's were.
 	revoked func(transport.Peer) bool
@@ -258,7 +259,8 @@ func (m *Members) Learn(t Told) {
 func (m *Members) learn(t Told) (changed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	listed := map[transport.Peer]bool{m.own.Peer: true}
+	listed := make(map[transport.Peer]bool, len(t.Members)+1)
+	listed[m.own.Peer] = true
 	for _, s := range t.Members {
 		if a, err := s.Open(); err == nil {
 			listed[a.Peer] = true
@@ -280,9 +282,13 @@ func (m *Members) learn(t Told) (changed bool) {
 			m.forget(e.Peer)
 		}
 	}
+	news := m.offered != m.book.Changes()
+	m.offered = m.book.Changes()
 	for _, service := range slices.Sorted(maps.Keys(m.wanted)) {
 		w, was := m.wanted[service], *m.wanted[service]
-		w.peers = m.book.Offering(service)
+		if news {
+			w.peers = m.book.Offering(service)
+		}
 		if t.Known && slices.Contains(t.Services, service) {
 			w.told = true
 			if !w.remembered {

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,9 +22,9 @@ import (
 	"github.com/taucloud/tau/sim/tracefile"
 )
 
-// load parses all scenario files of this folder.
+// load parses all scenario files of this folder; in a worker, the one that it is there for.
 func load(t testing.TB) []*scenario.Scenario {
-	files, err := filepath.Glob("*.yaml")
+	files, err := filepath.Glob(cmp.Or(workersStory(), "*") + ".yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	var all []*scenario.Scenario
@@ -37,25 +38,44 @@ func load(t testing.TB) []*scenario.Scenario {
 	return all
 }
 
-// smallMax is how many events a scenario may have to be run by the tests as
-// often as can be. A larger one is run once on each wire, not perturbed, and
-// with one other seed; `make determinism` and `make sweep` have no such bound.
+// smallMax is how many events a scenario may have to be perturbed by the tests, which takes
+// three times as long as a run. A larger one is run once on each wire; `make determinism`
+// and `make sweep` have no such bound.
 const smallMax = 40_000
 
-// tinyMax is how many it may have to be run once more, on two threads, and with a
-// second other seed.
+// tinyMax is how many it may have to be run as often as can be, and with a second other seed.
 const tinyMax = 12_000
 
-// TestScenarios runs every small scenario on both wires, most of them twice each,
-// on 1, 2 and 4 threads, the last time perturbed, and every larger one on both wires:
-// everything that it expects holds, and all runs have one digest.
+// oneRun is how TestScenarios runs a scenario once.
+type oneRun struct {
+	wire    string
+	threads int
+	perturb uint64
+}
+
+// furtherRuns are those that come to the first one, which is on the direct wire, on one thread.
+// A perturbed run is one on mocknet and on several threads, too.
+func furtherRuns(events uint64) []oneRun {
+	switch {
+	case events > smallMax:
+		return []oneRun{{scenario.Mocknet, 4, 0}}
+	case events > tinyMax:
+		return []oneRun{{scenario.Mocknet, 4, 1}}
+	default:
+		return []oneRun{{scenario.Mocknet, 4, 0}, {scenario.Direct, 2, 0}, {scenario.Mocknet, 1, 1}}
+	}
+}
+
+// TestScenarios runs every scenario on both wires, on one thread and on several, small ones
+// perturbed, and tiny ones twice on each wire: everything that it expects holds, and all runs
+// have one digest.
 func TestScenarios(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	used := newHits()
 	all, ran := load(t), 0
 	t.Cleanup(func() { // after the last of them
-		if t.Failed() || ran < len(all) { // -run chose some
+		if t.Failed() || ran < len(all) || workersStory() != "" { // -run chose some
 			return
 		}
 		for _, p := range fail.Points() {
@@ -77,26 +97,17 @@ func runWires(t *testing.T, s *scenario.Scenario, readme string) {
 	defer runtime.GOMAXPROCS(1)
 	require.Equal(t, s.Name+".yaml", s.File, "a scenario is named as its file")
 	used := newHits()
-	var first report.Result
-	for i, wire := range []string{scenario.Direct, scenario.Mocknet, scenario.Direct, scenario.Mocknet} {
-		if i >= 2 && first.Events > smallMax {
-			break
-		}
-		if i == 2 && first.Events > tinyMax {
-			continue
-		}
-		runtime.GOMAXPROCS([]int{1, 4, 2, 1}[i])
-		o := run.Options{Seed: s.Seed, Wire: wire, Strict: true}
-		if i == 3 {
-			o.Perturb = 1
-		}
-		r := run.Run(s, words.Vocabulary(), o)
+	once := func(o oneRun) report.Result {
+		runtime.GOMAXPROCS(o.threads)
+		r := run.Run(s, words.Vocabulary(), run.Options{Seed: s.Seed, Wire: o.wire, Perturb: o.perturb, Strict: true})
 		used.add(fail.Hits())
 		require.Empty(t, r.Broken(), "%s", r.Replay)
-		if i == 0 {
-			first = r
-		}
-		require.Equal(t, first.Digest, r.Digest, "run %d, on %s; compare with: dreamland determinism scenarios/%s", i, wire, s.File)
+		return r
+	}
+	first := once(oneRun{scenario.Direct, 1, 0})
+	for _, o := range furtherRuns(first.Events) {
+		r := once(o)
+		require.Equal(t, first.Digest, r.Digest, "%+v; compare with: dreamland determinism scenarios/%s", o, s.File)
 		require.Equal(t, first.Events, r.Events)
 	}
 	used.print()

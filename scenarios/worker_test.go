@@ -12,8 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// workerEnv is set in the process that runs one subtest.
+// workerEnv names, in the process that runs one subtest, that test.
 const workerEnv = "SCENARIOS_WORKER"
+
+// workersStory is the story that this process runs as a worker, by which its test is named; "" if it is none.
+func workersStory() string {
+	_, story, _ := strings.Cut(os.Getenv(workerEnv), "/")
+	return story
+}
 
 // inWorker reports whether this process is the one that runs the subtest t. If
 // not, it runs t in a process of its own, beside others: worlds share the
@@ -25,7 +31,7 @@ func inWorker(t *testing.T, used *hits) bool {
 	}
 	t.Parallel()
 	c := exec.Command(os.Args[0], "-test.v", "-test.timeout=20m", "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
-	c.Env = append(os.Environ(), workerEnv+"=1")
+	c.Env = append(os.Environ(), workerEnv+"="+t.Name())
 	out, err := c.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Contains(t, string(out), "--- PASS: "+t.Name()+" ", "the worker ran it")

@@ -23,6 +23,8 @@ type Book struct {
 	lenMax int
 	byPeer map[transport.Peer]*Entry
 	sorted []*Entry // in canonical order
+	// changes counts them.
+	changes uint64
 }
 
 // New returns an empty book of the members of a cloud.
@@ -45,6 +47,7 @@ func (b *Book) Learn(s Signed) (e *Entry, news bool, err error) {
 		return known, false, nil
 	case known != nil:
 		known.Announcement, known.Signed = a, s
+		b.changes++
 		return known, true, nil
 	case len(b.sorted) >= b.lenMax:
 		return nil, false, ErrFull
@@ -53,6 +56,7 @@ func (b *Book) Learn(s Signed) (e *Entry, news bool, err error) {
 	b.byPeer[a.Peer] = e
 	i, _ := b.at(a.Peer)
 	b.sorted = slices.Insert(b.sorted, i, e)
+	b.changes++
 	return e, true, nil
 }
 
@@ -64,7 +68,11 @@ func (b *Book) Forget(p transport.Peer) {
 	delete(b.byPeer, p)
 	i, _ := b.at(p)
 	b.sorted = slices.Delete(b.sorted, i, i+1)
+	b.changes++
 }
+
+// Changes is how often the book has changed.
+func (b *Book) Changes() uint64 { return b.changes }
 
 // Get is what the book has of a peer, nil if nothing.
 func (b *Book) Get(p transport.Peer) *Entry { return b.byPeer[p] }
