@@ -172,10 +172,12 @@ func (e *Engine) trySend(c *call, a *actions) {
 // requestFlow: small requests of a name are sent in order, big ones share.
 func requestFlow(c *call) flowKey {
 	if len(c.frame) > smallLenMax {
-		return flowKey{lane: laneRequest, id: c.id}
+		return bigRequest(c.id)
 	}
 	return flowKey{lane: laneNamed, name: c.name}
 }
+
+func bigRequest(id uint64) flowKey { return flowKey{lane: laneRequest, id: id} }
 
 // await sends a call and parks until it is done or ctx ends.
 func (e *Engine) await(ctx context.Context, c *call) *Error {
@@ -215,7 +217,7 @@ func (e *Engine) abandon(c *call, cause *Error, a *actions) {
 	if !sent || s == nil || s.over {
 		return
 	}
-	if wasSent := e.takeBack(s, flowKey{lane: laneRequest, id: c.id}, a); !wasSent {
+	if wasSent := e.takeBack(s, bigRequest(c.id), a); !wasSent {
 		return
 	}
 	typ := frameCancel

@@ -306,6 +306,8 @@ func TestCallsThatWaitForRoom(t *testing.T) {
 // moment.
 func TestDialsAreBounded(t *testing.T) {
 	withScript(t, func(_ context.Context, s *script) {
+		require.NoError(t, s.tell())
+		s.host.handler.Closed(s.dial(nil), errors.New("cut")) // what waited for an earlier dial is not counted
 		sizes := []int{3_000_000, 3_000_000, 8<<20 - 6_000_000}
 		for _, size := range sizes {
 			require.NoError(t, s.Tell(s.peer, "n", make([]byte, size-3)))
@@ -323,4 +325,54 @@ func TestDialsAreBounded(t *testing.T) {
 		s.accept()
 		require.True(t, dialed.closed)
 	})
+}
+
+// TestWhatIsTakenBack: a big request that was given up before it was sent, a big answer that nobody waits
+// for any more; and never the other one, though it has the same number.
+func TestWhatIsTakenBack(t *testing.T) {
+	const typeRequest = 1
+	for name, row := range map[string]struct {
+		cancels, declines bool
+		arrive            []byte
+	}{
+		"nothing":     {false, false, []byte{typeRequest, typeResponse}},
+		"the request": {true, false, []byte{typeResponse}},
+		"the answer":  {false, true, []byte{typeRequest}},
+		"both":        {true, true, []byte{}},
+	} {
+		onStage(t, func(ctx context.Context, s *stage) {
+			s.Handle("t/big", transport.Anyone, func(context.Context, transport.Peer, []byte) ([]byte, error) {
+				return make([]byte, 500_000), nil
+			})
+			c := s.accept(s.peer)
+			require.NoError(t, s.Tell(s.peer, "n", make([]byte, 1<<20)), "which fills the link")
+			calling, cancel := context.WithCancel(transport.Patient(ctx, time.Hour))
+			s.loop.Go("call", func(context.Context) { _, _ = s.Call(calling, s.peer, "t/call", make([]byte, 500_000)) })
+			s.host.handler.Frame(c, request(1, 60_000, "t/big", nil))
+			s.sleep(ctx, time.Second)
+			if row.cancels {
+				cancel()
+			}
+			if row.declines {
+				s.host.handler.Frame(c, withID(declineType, 1))
+			}
+			for range 100 {
+				s.sleep(ctx, time.Second/10)
+				s.answer(c)
+			}
+			arrive := []byte{}
+			for _, f := range s.whole(c) {
+				if len(f) == 1<<20+3 {
+					continue
+				}
+				require.True(t, len(f) < 10 || len(f) > 500_000, name)
+				if len(f) > 500_000 {
+					require.Equal(t, byte(1), f[map[byte]int{typeRequest: 5, typeResponse: 1}[f[0]]], "%s: its number", name)
+					arrive = append(arrive, f[0])
+				}
+			}
+			require.ElementsMatch(t, row.arrive, arrive, name)
+			cancel()
+		})
+	}
 }

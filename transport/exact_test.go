@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -204,5 +205,30 @@ func TestWhatIsIdle(t *testing.T) {
 		*r = remote{peer: r.peer}
 		e.forgetIdle(r)
 		require.Empty(t, e.remotes, name)
+	}
+}
+
+// TestFieldsAreFoundByTheirKeys: by name, by number, and with letters of either case, as the decoder does.
+func TestFieldsAreFoundByTheirKeys(t *testing.T) {
+	type inner struct {
+		Deep int16 `cbor:"deep"`
+	}
+	f := fieldsOf(reflect.TypeFor[struct {
+		inner
+		List   []int64 `cbor:"list"`
+		Third  int32   `cbor:"3,keyasint"`
+		Minus  uint8   `cbor:"-2,keyasint"`
+		Plain  string
+		Hidden uint64 `cbor:"-"`
+	}]())
+	for _, x := range []struct {
+		key  any
+		want reflect.Type
+	}{
+		{"list", reflect.TypeFor[[]int64]()}, {"LIST", reflect.TypeFor[[]int64]()}, {"lis", nil}, {"lists", nil},
+		{3, reflect.TypeFor[int32]()}, {4, nil}, {-2, reflect.TypeFor[uint8]()}, {-3, nil}, {2, nil},
+		{"Plain", reflect.TypeFor[string]()}, {"plain", reflect.TypeFor[string]()}, {"Hidden", nil}, {"-", nil}, {"", nil},
+	} {
+		require.Equal(t, x.want, f.named(Encode(x.key)), "%v", x.key)
 	}
 }

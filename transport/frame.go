@@ -256,16 +256,17 @@ func appendBytes[T string | []byte](b []byte, s T) []byte {
 
 func encodeRequest(id uint64, left time.Duration, method string, message []byte) []byte {
 	b := newFrame(frameRequest, 4+2*binary.MaxVarintLen64+len(method)+len(message))
-	b = append(b, 0, 0, 0, 0)
-	setLeft(b, left)
-	b = binary.AppendUvarint(b, id)
+	b = binary.AppendUvarint(binary.BigEndian.AppendUint32(b, milliseconds(left)), id)
 	return append(appendBytes(b, method), message...)
 }
 
 // setLeft writes the time left into a request, rounded down but never to zero.
 func setLeft(request []byte, left time.Duration) {
-	ms := min(max(left.Milliseconds(), 1), math.MaxUint32)
-	binary.BigEndian.PutUint32(request[leftOffset:], uint32(ms))
+	binary.BigEndian.PutUint32(request[leftOffset:], milliseconds(left))
+}
+
+func milliseconds(left time.Duration) uint32 {
+	return uint32(min(max(left.Milliseconds(), 1), math.MaxUint32))
 }
 
 // encodeMessage makes a response, data or part frame.

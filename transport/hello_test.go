@@ -97,7 +97,10 @@ func TestNothingPrecedesTheHello(t *testing.T) {
 		c := &scriptConn{remote: s.peer}
 		s.host.dials[0](c, nil)
 		require.Equal(t, [][]byte{helloFrame(ours)}, c.sent, "the note waits")
-		s.host.handler.Frame(c, []byte{99, 1, 2}) // of a later release
+		for _, typ := range []byte{firstUnknownType, 99, 127} { // of a later release
+			s.host.handler.Frame(c, []byte{typ, 1, 2})
+			require.False(t, c.closed, "%d", typ)
+		}
 		require.Len(t, c.sent, 1)
 		s.host.handler.Frame(c, helloFrame(ours))
 		require.Equal(t, 1, c.notes())

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -167,23 +168,23 @@ func (e *Engine) watchParts(a *actions) {
 func (e *Engine) dropStalled() {
 	e.do(func(a *actions) {
 		now := e.loop.Elapsed()
-		next := time.Duration(-1)
+		next := time.Duration(math.MaxInt64) // never
 		for _, s := range e.sessionsInOrder() {
 			if left, timed, why := s.timeLeft(now); timed && left <= 0 {
 				e.drop(s, unreachable(why), a)
-			} else if timed && (next < 0 || left < next) {
-				next = left
+			} else if timed {
+				next = min(next, left)
 			}
 			for _, p := range s.in.open {
 				if left := p.moved + FrameTimeout - now; left <= 0 {
 					e.drop(s, unreachable(fmt.Sprintf("no part of a message for %s", FrameTimeout)), a)
 					break
-				} else if next < 0 || left < next {
-					next = left
+				} else {
+					next = min(next, left)
 				}
 			}
 		}
-		e.watching = next >= 0
+		e.watching = next < math.MaxInt64
 		if e.watching {
 			a.add(func() { e.loop.AfterFunc(next, e.dropStalled) })
 		}

@@ -66,6 +66,8 @@ func TestFramesInParts(t *testing.T) {
 		s.host.handler.Frame(c, begin(3, len(a), a[:10]...))
 		s.host.handler.Frame(c, []byte{typeDrop, 3})
 		s.host.handler.Frame(c, []byte{typeDrop, 3})
+		s.host.handler.Frame(c, begin(4, 3, firstUnknownType))
+		s.host.handler.Frame(c, part(4, 1, 2))
 		require.False(t, c.closed)
 	})
 }

@@ -129,9 +129,6 @@ func (e *Engine) shownAgain(s *session, f frame, a *actions) {
 // membershipChanged shows what this node has now, and looks at who is still a member.
 func (e *Engine) membershipChanged(own bool) {
 	e.do(func(a *actions) {
-		if e.closed {
-			return
-		}
 		shown := e.shown()
 		for _, s := range e.sessionsInOrder() {
 			if own && s.greeted && s.remote.peer != e.self {

@@ -40,7 +40,11 @@ func (h *scriptHost) open(t require.TestingT, c *scriptConn, class transport.Cla
 	h.handler.Frame(c, helloFrame(transport.Hello{VersionMin: 1, VersionMax: 1, Class: class}))
 }
 
-const helloType = 18
+const (
+	helloType = 18
+	// firstUnknownType is the lowest one that no frame of this release has.
+	firstUnknownType = 21
+)
 
 func helloFrame(h transport.Hello) []byte {
 	return append([]byte{helloType}, transport.Encode(h)...)

@@ -163,7 +163,6 @@ func (e *Engine) complete(sv *serving, answer []byte, a *actions) {
 	if sv.over {
 		return
 	}
-	sv.over = true
 	s := sv.session
 	if s.serving[sv.id] == sv { // and not the first of two deliveries
 		delete(s.serving, sv.id)

@@ -116,6 +116,8 @@ func TestStrangersMayDoLittle(t *testing.T) {
 		for i := range 9 {
 			s.host.handler.Frame(c, requestFrame(byte(2+i), "t/any"))
 		}
+		for runs < 4 && clock.Sleep(ctx, s.loop, time.Millisecond) == nil {
+		}
 		require.NoError(t, clock.Sleep(ctx, s.loop, time.Millisecond))
 		require.Equal(t, 4, runs)
 		require.False(t, c.closed)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -144,8 +145,10 @@ func callHasADeadlineAnyway(s *suite) {
 
 func cancelCrossesTheWire(s *suite) {
 	var ended error
+	var began atomic.Bool
 	server := s.Endpoint(1)
 	server.Handle("t/wait", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+		began.Store(true)
 		ended = clock.Sleep(ctx, server.Loop(), time.Hour)
 		return nil, ended
 	})
@@ -153,7 +156,10 @@ func cancelCrossesTheWire(s *suite) {
 		long, stop := clock.WithTimeout(ctx, s.loop(0), time.Hour)
 		defer stop()
 		cancelled, cancel := context.WithCancel(long)
-		s.loop(0).AfterFunc(300*time.Millisecond, cancel)
+		s.loop(0).Go("cancel", func(ctx context.Context) {
+			assert.True(s, eventually(ctx, s.loop(0), began.Load), "the handler does not begin")
+			cancel()
+		})
 		_, err := s.Endpoint(0).Call(cancelled, s.peer(1), "t/wait", nil)
 		assert.Equal(s, transport.Stopped, transport.KindOf(err), "%v", err)
 		assert.ErrorIs(s, err, context.Canceled)
