@@ -102,6 +102,26 @@ func TestWhatGossipDelivers(t *testing.T) {
 	})
 }
 
+// Who has cancelled a subscription hears nothing more, whatever has come already.
+func TestWhoCancelsHearsNoMore(t *testing.T) {
+	gossips(t, []string{"a", "b"}, func(_ *transport.StaticDirectory, all []*Gossip) {
+		for n := range 16 { // what is ready first is chance
+			topic, heard := fmt.Sprintf("s/%d", n), 0
+			var cancel func()
+			cancel = all[1].Subscribe(topic, func(transport.Peer, []byte) {
+				heard++
+				time.Sleep(time.Second) // while others come
+				cancel()
+			})
+			all[0].Publish(topic, []byte("1"))
+			all[0].Publish(topic, []byte("2"))
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			require.Equal(t, 1, heard)
+		}
+	})
+}
+
 // Who publishes does not wait: beyond a bound, publications are lost.
 func TestPublishNeverWaits(t *testing.T) {
 	g := &Gossip{queue: make(chan publication, 2)}

@@ -24,12 +24,11 @@ func PeerID(p transport.Peer) peer.ID {
 // FromPeerID is the inverse of PeerID. It refuses IDs that are not an ed25519
 // key.
 func FromPeerID(id peer.ID) (p transport.Peer, err error) {
-	key, err := id.ExtractPublicKey()
-	if err != nil || key.Type() != crypto.Ed25519 {
-		return p, fmt.Errorf("libp2p: peer %s is not an ed25519 key", id)
+	var raw []byte
+	if key, err := id.ExtractPublicKey(); err == nil && key.Type() == crypto.Ed25519 {
+		raw, _ = key.Raw()
 	}
-	raw, err := key.Raw()
-	if err != nil || len(raw) != len(p) {
+	if len(raw) != len(p) {
 		return p, fmt.Errorf("libp2p: peer %s is not an ed25519 key", id)
 	}
 	copy(p[:], raw)

@@ -111,44 +111,36 @@ func newManager(files int) (network.ResourceManager, error) {
 	return m, nil
 }
 
-// concreteLimits are for a process that may have so many files open.
+// concreteLimits are for a process that may have so many files open. What is not named has no limit; libp2p's own
+// allowlist, which is by address, stays empty.
 func concreteLimits(files int) rcmgr.ConcreteLimitConfig {
-	unlimited := rcmgr.ResourceLimits{
-		Streams: rcmgr.Unlimited, StreamsInbound: rcmgr.Unlimited, StreamsOutbound: rcmgr.Unlimited,
-		Conns: rcmgr.Unlimited, ConnsInbound: rcmgr.Unlimited, ConnsOutbound: rcmgr.Unlimited,
-		FD: rcmgr.Unlimited, Memory: rcmgr.Unlimited64,
-	}
-	system := unlimited
+	var system, transient, onePeer, tau rcmgr.ResourceLimits
 	system.Conns, system.ConnsInbound, system.ConnsOutbound = connsMax, connsMax, connsMax
 	system.FD, system.Memory = rcmgr.LimitVal(min(connsMax, files)), memoryMax
-	transient := unlimited
 	// The doors are narrower (see door.go): who was sent away there needs a moment to be gone.
 	transient.ConnsInbound, transient.Conns = 2*handshakesMax, 4*handshakesMax
 	transient.Memory = memoryMax / 8
-	onePeer := unlimited
 	onePeer.Conns, onePeer.ConnsInbound, onePeer.ConnsOutbound = peerConnsMax, peerConnsMax, peerConnsMax
 	onePeer.Streams, onePeer.StreamsInbound, onePeer.StreamsOutbound = peerStreamsMax, peerStreamsMax, peerStreamsMax
 	onePeer.Memory = peerMemoryMax
-	tau := unlimited
 	tau.StreamsInbound = peerTauMax
 	return rcmgr.PartialLimitConfig{
-		System:    system,
-		Transient: transient,
-		// libp2p's own allowlist, which is by address, stays empty.
-		AllowlistedSystem: unlimited, AllowlistedTransient: unlimited,
-		ServiceDefault: unlimited, ServicePeerDefault: unlimited, ProtocolDefault: unlimited,
-		ProtocolPeerDefault: unlimited,
-		ProtocolPeer:        map[protocol.ID]rcmgr.ResourceLimits{Protocol: tau},
-		PeerDefault:         onePeer,
-		Conn:                unlimited, Stream: unlimited,
+		System: system, Transient: transient, PeerDefault: onePeer,
+		ProtocolPeer: map[protocol.ID]rcmgr.ResourceLimits{Protocol: tau},
 	}.Build(rcmgr.InfiniteLimits)
 }
 
 // filesMax is how many sockets the process may have.
 func filesMax() int {
-	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || limit.Cur > math.MaxInt32 {
-		return connsMax
+	limit := syscall.Rlimit{Cur: math.MaxUint64}
+	_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
+	return socketsOf(limit.Cur)
+}
+
+// socketsOf is how many of so many files may be sockets.
+func socketsOf(files uint64) int {
+	if files > math.MaxInt32 {
+		return connsMax // it is no limit
 	}
-	return int(fileShare * float64(limit.Cur))
+	return int(fileShare * float64(files))
 }
