@@ -260,6 +260,9 @@ func (w *walker) text(f *field, dst any, v *yamltree.Value) {
 		*dst = n
 	case *Size:
 		n, ok := ParseSize(text)
+		if n == 0 && ok && w.unlimited(f, v) {
+			n, ok = ParseSize(f.initial)
+		}
 		if !ok || n == 0 || n > 1<<60 {
 			wrong("", "expected a size of at least 1B and at most 1 EiB, found %s", v)
 			return
@@ -267,6 +270,9 @@ func (w *walker) text(f *field, dst any, v *yamltree.Value) {
 		*dst = n
 	case *Duration:
 		n, ok := ParseDuration(text)
+		if n == 0 && ok && w.unlimited(f, v) {
+			n, ok = ParseDuration(f.initial)
+		}
 		if !ok || n == 0 {
 			wrong("", "expected more than no time, found %s", v)
 			return
@@ -275,6 +281,16 @@ func (w *walker) text(f *field, dst any, v *yamltree.Value) {
 	default:
 		panic(fmt.Sprintf("project: %s is of a type that files cannot have: %T", f.mono, dst))
 	}
+}
+
+// unlimited reports whether nought stands for no limit, as it does in configuration repositories: here there is always
+// one.
+func (w *walker) unlimited(f *field, v *yamltree.Value) bool {
+	if w.origin.form != Repository || f.initial == "" {
+		return false
+	}
+	w.warn(w.origin.file, v, "write what it may have", "%s: there is no unlimited one: it is %s", f.name(w.origin.form), f.initial)
+	return true
 }
 
 // list reads a list, or one item for a list of one. What is there twice is once.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/tools/txtar"
+	"pgregory.net/rapid"
 
 	"github.com/taucloud/tau/yamltree"
 )
@@ -73,6 +74,29 @@ func FuzzRepository(f *testing.F) {
 	})
 }
 
+// FuzzCompile: whatever project is made, it compiles to what leads somewhere, or is refused.
+func FuzzCompile(f *testing.F) {
+	f.Add([]byte{})
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
+		p := projects(Repository).Draw(t, "project")
+		p.scopes(func(_ string, s *Scope) {
+			for i := range s.Functions {
+				if fun := &s.Functions[i]; rapid.Bool().Draw(t, "odd") {
+					fun.Paths = rapid.SliceOfN(rapid.StringMatching(`/?[a-c{}.*/]{0,6}`), 0, 3).Draw(t, "paths")
+					fun.Domains = rapid.SliceOfN(rapid.SampledFrom([]string{"dom0", "dom1", "no"}), 0, 3).Draw(t, "domains")
+					fun.Source = rapid.SampledFrom([]string{".", "libraries/lib0", "libraries/no", ""}).Draw(t, "source")
+				}
+			}
+		})
+		c, err := Compile(p, Options{Preview: rapid.StringN(0, 9, 20).Draw(t, "preview")})
+		if err != nil {
+			require.IsType(t, yamltree.Errors{}, err)
+			return
+		}
+		whole(t, c)
+	}))
+}
+
 // placed: an error about contents has places within them.
 func placed(t *testing.T, err error, lines int) {
 	var all yamltree.Errors
@@ -93,6 +117,11 @@ func compiles(t *testing.T, p *Project) {
 		require.ErrorContains(t, err, "hosts are given by the cloud")
 		return
 	}
+	whole(t, c)
+}
+
+// whole: what is compiled leads to entries, each of which is there once, at a path that can be published.
+func whole(t require.TestingT, c *Compiled) {
 	paths := map[string]bool{}
 	for _, e := range c.Entries {
 		require.False(t, paths[e.Path], e.Path)

@@ -271,6 +271,17 @@ func TestHowTextIsWritten(t *testing.T) {
 	}
 }
 
+// TestNoughtIsNoLimit in existing files: here there is always one, and it is said.
+func TestNoughtIsNoLimit(t *testing.T) {
+	p, err := Load(fstest.MapFS{"config.yaml": {Data: []byte("name: a")}, "functions/f.yaml": {Data: []byte("trigger: {type: pubsub, channel: c}\nexecution: {timeout: 0s, memory: 0MB}")}})
+	require.NoError(t, err)
+	require.Equal(t, Duration(10*time.Second), p.Functions[0].Timeout)
+	require.Equal(t, Size(64e6), p.Functions[0].Memory)
+	require.Len(t, p.Warnings, 2)
+	_, err = Parse("x", []byte("name: a\nfunctions: {f: {channel: c, timeout: 0s}}"))
+	require.ErrorContains(t, err, "expected more than no time")
+}
+
 func TestQuantities(t *testing.T) {
 	for text, want := range map[string]Size{"1B": 1, "32MB": 32e6, "64MB10KB": 64_010_000, "1KiB": 1024, "2GiB": 2 << 30, "1TB": 1e12} {
 		got, ok := ParseSize(text)
