@@ -112,6 +112,7 @@ are simulated, so that a seed fixes everything that happens.`,
 	if len(swarms) > 0 {
 		root.AddCommand(swarmCommand(swarms[0]))
 	}
+	addExtras(root)
 	root.SetVersionTemplate("{{.Version}}\n")
 	plainMistakes(root)
 	return root

@@ -189,7 +189,7 @@ func (n *Node) start() {
 	n.life, n.since = life, n.w.Now()
 	life.host = n.w.net.newHost(life)
 	if n.hostile {
-		life.tap = newTap(life.host)
+		life.tap = NewTap(life.host)
 	}
 	life.disk = newDisk(life)
 	life.main = life.newLoop("node")

@@ -24,7 +24,8 @@ func (t *Tap) SetAddresses(p transport.Peer, addresses []string) {
 	t.Host.(transport.Addressed).SetAddresses(p, addresses)
 }
 
-func newTap(h transport.Host) *Tap {
+// NewTap is the host of a hostile node, over one of any world.
+func NewTap(h transport.Host) *Tap {
 	return &Tap{Host: h, own: map[transport.Conn]transport.HostHandler{}}
 }
 

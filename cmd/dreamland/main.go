@@ -1,11 +1,15 @@
 // Command dreamland is the tool of testers and developers of the cloud: it runs
-// scenarios in the simulated world.
+// scenarios in the simulated world, and on processes of the real one.
 package main
 
 import (
+	"github.com/taucloud/tau/cmd/dreamland/live"
 	"github.com/taucloud/tau/dreamland"
 	"github.com/taucloud/tau/scenarios/swarm"
 	"github.com/taucloud/tau/scenarios/words"
 )
 
-func main() { dreamland.Main(words.Vocabulary(), swarm.Swarm{}) }
+func main() {
+	dreamland.With(live.Command)
+	dreamland.Main(words.Vocabulary(), swarm.Swarm{})
+}

@@ -31,11 +31,15 @@ sync. A second signal ends it at once, as a power cut would: what it had acknowl
 	inJSON := cmd.Flags().Bool("log-json", false, "write the log as JSON, as it is where it is no terminal")
 	failpoints := cmd.Flags().Bool("failpoints", false, "let GO_FAILPOINTS and the admin socket make the node fail on purpose: for tests")
 	acceptEmpty := cmd.Flags().Bool("accept-empty-disk", false, "start without what the node had on its disk, which is lost")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return start(w, *inJSON, *failpoints, *acceptEmpty) }
+	rehearsal := cmd.Flags().String("rehearsal", "", "take part in a rehearsal, as the file says: dreamland live gives it")
+	_ = cmd.Flags().MarkHidden("rehearsal")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return start(w, live.Config{Failpoints: *failpoints, AcceptEmptyDisk: *acceptEmpty}, *inJSON, *rehearsal)
+	}
 	return cmd
 }
 
-func start(w where, inJSON, failpoints, acceptEmpty bool) error {
+func start(w where, cfg live.Config, inJSON bool, rehearsal string) (err error) {
 	paths := shape.PathsOf(w.root, w.shape)
 	s, err := shape.Load(paths.Config)
 	if err != nil {
@@ -45,7 +49,7 @@ func start(w where, inJSON, failpoints, acceptEmpty bool) error {
 		return fmt.Errorf("%s holds the node's key and others may read it: chmod 600 %s", paths.Config, paths.Config)
 	}
 	log := live.NewLog(os.Stderr, s.Level(), inJSON || !terminal(os.Stderr))
-	if err := environment(log, failpoints); err != nil {
+	if err := environment(log, cfg.Failpoints); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -58,12 +62,14 @@ func start(w where, inJSON, failpoints, acceptEmpty bool) error {
 		<-signals
 		os.Exit(exitFailed)
 	}()
-	err = live.Run(ctx, live.Config{
-		Shape: s, Paths: paths, Log: log,
-		Crash: func() { os.Exit(exitFailed) },
-		Ready: notifyReady, Failpoints: failpoints, AcceptEmptyDisk: acceptEmpty,
-	})
-	if err != nil {
+	if rehearsal != "" {
+		if cfg.Rehearse, err = live.NewRehearse(rehearsal, func() { os.Exit(exitFailed) }); err != nil {
+			return err
+		}
+	}
+	cfg.Shape, cfg.Paths, cfg.Log, cfg.Ready = s, paths, log, notifyReady
+	cfg.Crash = func() { os.Exit(exitFailed) }
+	if err := live.Run(ctx, cfg); err != nil {
 		return failure{err}
 	}
 	return nil

@@ -51,11 +51,12 @@ func Vocabulary() scenario.Vocabulary {
 		Figures:      slices.Concat(jobs.Figures(), items.Figures(), members.Figures(), replicas.Figures(), attack.Figures(), trust.Figures()),
 		Measures:     replicas.Measures(),
 		Beliefs:      beliefs.Of,
-		Checks: inOneLine(slices.Concat(
+		Remotes:      remotes(),
+		Checks: observed(inOneLine(slices.Concat(
 			about(members.Checks(), "seer"), about(replicas.Checks(), replicas.Services...), about(versions.Checks(), "tns"),
 			about(jobs.PatrickChecks(), "patrick"), about(jobs.MonkeyChecks(), "monkey"), about(items.Checks(), "hoarder"),
 			attack.Checks(), trust.Checks(),
-		)),
+		))),
 	}
 }
 

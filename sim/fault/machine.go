@@ -170,6 +170,11 @@ func (f Failpoint) On(node string) bool { return f.Nodes == nil || slices.Contai
 
 // Begin implements Fault. An unknown point is a bug: scenarios are validated.
 func (f Failpoint) Begin(l *Ledger) func() {
+	if t, ok := l.target.(Failpoints); ok {
+		end, used := t.SetFailpoint(f)
+		l.watch(used)
+		return end
+	}
 	rule := fail.Rule{Point: f.Point, Do: f.Do, Times: f.Times, Nodes: f.On}
 	disable, used, err := fail.EnableCounted(rule)
 	if err != nil {

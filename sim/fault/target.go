@@ -69,6 +69,12 @@ type Links interface {
 	Reset(match func(a, b string) bool) int
 }
 
+// Failpoints is implemented by a Target whose nodes are other processes: failpoints are those of each of
+// them. end takes the failpoint back; used reports whether it has acted.
+type Failpoints interface {
+	SetFailpoint(f Failpoint) (end func(), used func() bool)
+}
+
 // LinkPart is a kind of effect of faults on a link.
 type LinkPart uint8
 

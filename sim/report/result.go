@@ -9,6 +9,9 @@ const (
 	Failed = "failed"
 )
 
+// Live is the wire of a run of real processes, which has no digest.
+const Live = "live"
+
 // Result is the result of one run of a scenario.
 type Result struct {
 	Scenario string `json:"scenario"`
@@ -40,8 +43,16 @@ type Result struct {
 	Strict bool `json:"strict,omitempty"`
 	// Breakdown is set if the world could not go on.
 	Breakdown *Breakdown `json:"breakdown,omitempty"`
+	// NotObserved is what a run of real processes does not judge, cause or show of what the scenario asks.
+	NotObserved []NotObserved `json:"not_observed,omitempty"`
 	// Notes are remarks that are no verdict, such as errors of actions.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// NotObserved is one thing that is not to be had of real processes.
+type NotObserved struct {
+	What string `json:"what"`
+	Why  string `json:"why"`
 }
 
 // Longest is one object that something took long for.

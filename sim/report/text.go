@@ -17,7 +17,11 @@ const faultsShown = 12
 // Write prints the page for people.
 func (r *Result) Write(out io.Writer) {
 	p := &page{out: out}
-	p.line("%s  (seed %d, %s wire)", r.Scenario, r.Seed, r.Wire)
+	if r.Wire == Live {
+		p.line("%s  (live: real processes; what is drawn, from seed %d)", r.Scenario, r.Seed)
+	} else {
+		p.line("%s  (seed %d, %s wire)", r.Scenario, r.Seed, r.Wire)
+	}
 	if r.About != "" {
 		p.line("%s", strings.TrimSpace(r.About))
 	}
@@ -31,6 +35,7 @@ func (r *Result) Write(out io.Writer) {
 	r.writeFaults(p)
 	r.writeFigures(p)
 	r.writeLongest(p)
+	r.writeNotObserved(p)
 	for _, note := range r.Notes {
 		p.line("note: %s", note)
 	}
@@ -38,6 +43,11 @@ func (r *Result) Write(out io.Writer) {
 		p.line("")
 	}
 	r.writeVerdict(p)
+	if r.Wire == Live {
+		p.line("run      %s of real time, %d facts", milliseconds(r.VirtualMS), r.Events)
+		p.line("again    %s", r.replay())
+		return
+	}
 	p.line("run      %s of virtual time, %d events in %s (%s)", milliseconds(r.VirtualMS), r.Events, milliseconds(r.WallMS), r.speed())
 	p.line("digest   %s", r.Digest)
 	p.line("replay   %s", r.replay())
@@ -157,6 +167,10 @@ func (r *Result) WriteFailures(out io.Writer) {
 			}
 		}
 	}
+	if r.Wire == Live {
+		p.line("  again: %s", r.replay())
+		return
+	}
 	p.line("  replay: %s", r.replay())
 }
 
@@ -274,6 +288,16 @@ func (r *Result) writeLongest(p *page) {
 	}
 	p.table(rows)
 	p.line("")
+}
+
+// writeNotObserved names what is not to be had of real processes.
+func (r *Result) writeNotObserved(p *page) {
+	for _, n := range r.NotObserved {
+		p.line("not observed live: %s because %s", n.What, n.Why)
+	}
+	if len(r.NotObserved) > 0 {
+		p.line("")
+	}
 }
 
 func (r *Result) speed() string {

@@ -27,6 +27,8 @@ type actions struct {
 	healed bool
 	// peerOf is the peer of a node.
 	peerOf func(node string) transport.Peer
+	// world is where they act.
+	world World
 	// custody is that of a cloud.
 	custody func(cloud string) *scenario.Custody
 
@@ -66,6 +68,7 @@ const errorTextsMax = 100
 // client is the node of a cloud on which its users act.
 type client struct {
 	actions *actions
+	name    string
 	cloud   string
 	env     node.Env // of its current incarnation
 	up      bool
@@ -75,8 +78,8 @@ type client struct {
 }
 
 // add makes the client of a cloud.
-func (a *actions) add(cloud string, auditors []scenario.Auditor) *client {
-	c := &client{actions: a, cloud: cloud}
+func (a *actions) add(name, cloud string, auditors []scenario.Auditor) *client {
+	c := &client{actions: a, name: name, cloud: cloud}
 	for _, auditor := range auditors {
 		c.auditors = append(c.auditors, auditor.New())
 	}
@@ -85,7 +88,7 @@ func (a *actions) add(cloud string, auditors []scenario.Auditor) *client {
 }
 
 // node is that of a client, which may do what is granted; agents run on it.
-func (c *client) node(name string, granted []string, agents []node.Spec) sim.NodeConfig {
+func (c *client) node(granted []string, agents []node.Spec) sim.NodeConfig {
 	spec := node.Spec{
 		Name:     scenario.Client,
 		Settings: func() any { return nil },
@@ -97,7 +100,7 @@ func (c *client) node(name string, granted []string, agents []node.Spec) sim.Nod
 	for _, agent := range agents {
 		services = append(services, node.Configured{Spec: agent})
 	}
-	return sim.NodeConfig{Name: name, Cloud: c.cloud, Services: services, Listed: []string{}, Granted: granted}
+	return sim.NodeConfig{Name: c.name, Cloud: c.cloud, Services: services, Listed: []string{}, Granted: granted}
 }
 
 // clientService is what a client runs; it hands its Env to the actions.
@@ -131,8 +134,12 @@ func (a *actions) hear(f check.Fact, cloud string, known bool) {
 		if known && c.cloud != cloud {
 			continue
 		}
-		for _, auditor := range c.auditors {
-			auditor.Hear(f)
+		if len(c.auditors) > 0 {
+			a.world.Inside(c.name, func() {
+				for _, auditor := range c.auditors {
+					auditor.Hear(f)
+				}
+			})
 		}
 	}
 }
@@ -177,16 +184,21 @@ func (c *client) begin(s scenario.Step) {
 			ctx = ask.Only(ctx, peers)
 		}
 		err := s.Action.Run(ctx, env, s.Params, s.N)
-		switch {
-		case err == nil:
-			a.count(s.Action.Name).done++
-		case errors.Is(err, clock.ErrStopped) && ctx.Err() != nil:
-			// the run is over, or the client crashed: unfinished
-		default:
-			a.count(s.Action.Name).failed++
-			a.note(s.Action.Name + ": " + err.Error())
+		if errors.Is(err, clock.ErrStopped) && ctx.Err() != nil {
+			return // the run is over, or the client crashed: unfinished
 		}
+		a.world.Between(func() { a.ended(s.Action.Name, err) })
 	})
+}
+
+// ended notes what came of an action.
+func (a *actions) ended(name string, err error) {
+	if err == nil {
+		a.count(name).done++
+		return
+	}
+	a.count(name).failed++
+	a.note(name + ": " + err.Error())
 }
 
 func (a *actions) note(text string) {
@@ -212,7 +224,7 @@ func (a *actions) notes() (out []string) {
 
 // exercised lists what happened in the run.
 func (r *runner) exercised() report.Exercised {
-	out := report.Exercised{Failpoints: fail.Hits(), Passed: fail.Passed(), Marks: sometimes.Hits(), Moments: r.coverage.moments, Attacks: r.attackers.counts}
+	out := report.Exercised{Failpoints: r.failpoints(), Passed: fail.Passed(), Marks: sometimes.Hits(), Moments: r.coverage.moments, Attacks: r.attackers.counts}
 	for _, c := range r.actions.counts {
 		out.Actions = append(out.Actions, report.Action{Name: c.name, Done: c.done, Failed: c.failed, Unfinished: c.begun - c.done - c.failed})
 	}

@@ -17,7 +17,7 @@ import (
 // attackers carry out attacks, on the hostile nodes of the scenario. What they do is no workload:
 // nothing is expected of it, and its errors are nobody's.
 type attackers struct {
-	world   *sim.World
+	world   World
 	lives   map[string]*hostileLife // by node: the current ones
 	targets []scenario.Target
 	cloudOf map[string]string

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/taucloud/tau/node"
-	"github.com/taucloud/tau/sim"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/fault"
 	"github.com/taucloud/tau/sim/scenario"
@@ -18,7 +17,7 @@ func (r *runner) view() check.View { return cloud{World: r.world, runner: r} }
 
 // cloud is a view of a world as those see it that judge: of all its clouds, or of one.
 type cloud struct {
-	*sim.World
+	World
 	runner *runner
 	// name is the one that it is of; of all if alone is not set.
 	name  string

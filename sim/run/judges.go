@@ -20,6 +20,8 @@ type judges struct {
 	all []*judge
 	// starts is always one of them.
 	starts *everyNodeStarts
+	// unseen are checks that the scenario names and that cannot be judged in this world.
+	unseen map[string]bool
 	// violated is the first whose expectation failed while the faults went on.
 	violated *judge
 	now      time.Duration
@@ -47,8 +49,8 @@ type judge struct {
 
 // newJudges makes every checker that the scenario names, and those that count
 // something.
-func newJudges(s *scenario.Scenario, words scenario.Vocabulary, starts *everyNodeStarts, checker func(scenario.Check) check.Checker) *judges {
-	j := &judges{starts: starts, all: []*judge{newJudge(starts.Name(), starts, true, true)}}
+func newJudges(s *scenario.Scenario, words scenario.Vocabulary, starts *everyNodeStarts, live bool, checker func(scenario.Check) check.Checker) *judges {
+	j := &judges{starts: starts, all: []*judge{newJudge(starts.Name(), starts, true, true)}, unseen: map[string]bool{}}
 	names := func(list []scenario.Check, name string) bool {
 		return slices.ContainsFunc(list, func(c scenario.Check) bool { return c.Name == name })
 	}
@@ -57,11 +59,18 @@ func newJudges(s *scenario.Scenario, words scenario.Vocabulary, starts *everyNod
 		moments = append(moments, m.All...)
 	}
 	for _, c := range words.Checks {
+		if live && !c.Live.Any() {
+			j.unseen[c.Name] = true
+			continue
+		}
 		one := newJudge(c.Name, checker(c), names(s.Expect.Always, c.Name), names(s.Expect.AfterHeal, c.Name))
 		if slices.Contains(words.Constant, c.Name) && !one.always {
 			one.always, one.constant = true, true
 		}
 		one.moment = names(moments, c.Name)
+		if live {
+			one.only(c.Live)
+		}
 		if _, counts := one.checker.(check.Figures); counts || one.always || one.afterHeal || one.moment {
 			j.all = append(j.all, one)
 		}
@@ -77,6 +86,23 @@ func newJudge(name string, c check.Checker, always, afterHeal bool) *judge {
 	one.looker, _ = c.(check.OnPoll)
 	one.counts, _ = c.(check.Counts)
 	return one
+}
+
+// only leaves of a judge what can be observed of real processes.
+func (one *judge) only(o scenario.Observed) {
+	one.delivery = nil
+	if !o.Witnesses {
+		one.witness = nil
+	}
+	if !o.Facts {
+		one.fact = nil
+	}
+	if !o.Polls {
+		one.looker = nil
+	}
+	one.always = one.always && (o.Facts || o.Polls || o.Witnesses)
+	one.afterHeal = one.afterHeal && o.Settled
+	one.moment = one.moment && o.Settled
 }
 
 // hear passes a fact on to all; the error is errViolated if it violates an expectation of always.
@@ -180,14 +206,21 @@ func (r *runner) expectations(failure error) []report.Expectation {
 	}
 	out = append(out, r.aimless()...)
 	for _, c := range r.scenario.Expect.Always {
-		out = append(out, r.judges.named(c.Name).alwaysVerdict())
+		if one := r.judges.named(c.Name); one != nil && one.always {
+			out = append(out, one.alwaysVerdict())
+		}
 	}
 	for _, c := range r.scenario.Expect.AfterHeal {
-		out = append(out, r.afterHealVerdict(r.judges.named(c.Name), r.judges.violated != nil))
+		if one := r.judges.named(c.Name); one != nil && one.afterHeal {
+			out = append(out, r.afterHealVerdict(one, r.judges.violated != nil))
+		}
 	}
 	out = append(out, r.moments.verdicts(r.unwatched)...)
 	figures := r.figures()
 	for _, b := range r.scenario.Expect.Report {
+		if r.live && r.unmeasured(b.Figure) {
+			continue
+		}
 		e := figureVerdict(b, figures)
 		if value, known := figures[b.Label()]; r.early(failure) && !e.Held && !(known && b.Max != nil && value > *b.Max) {
 			e.NotAsked = true // more may have been to come
@@ -251,8 +284,12 @@ func (r *runner) early(failure error) bool {
 	return failure != nil && !errors.Is(failure, errViolated) || r.judges.violated != nil || r.healedAt == 0
 }
 
+// named is the judge of a check, nil if it cannot be judged in this world.
 func (j *judges) named(name string) *judge {
 	i := slices.IndexFunc(j.all, func(one *judge) bool { return one.name == name })
+	if i < 0 {
+		return nil
+	}
 	return j.all[i]
 }
 
@@ -315,7 +352,7 @@ func (r *runner) afterHealVerdict(one *judge, endedEarly bool) report.Expectatio
 	default:
 		e.Held = true
 		if r.settledAt > 0 {
-			e.Detail = fmt.Sprintf("all held %s after healing", r.settledAt-r.healedAt)
+			e.Detail = fmt.Sprintf("all held %s after healing", (r.settledAt - r.healedAt).Round(time.Millisecond))
 		}
 	}
 	return one.counted(e, check.AfterHeal)

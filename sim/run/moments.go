@@ -60,6 +60,9 @@ func (m *moments) plan(steps []scenario.Step, j *judges) map[*scenario.Step]*mom
 func rowsOf(s *scenario.Step, j *judges) (rows []*momentRow) {
 	when := "at " + s.At.Round(time.Millisecond).String()
 	for _, c := range s.Moment.All {
+		if one := j.named(c.Name); one == nil || !one.moment {
+			continue
+		}
 		rows = append(rows, &momentRow{name: c.Name, when: when, judge: j.named(c.Name)})
 	}
 	for i := range s.Moment.Report {

@@ -39,6 +39,8 @@ type Options struct {
 	// Stuck is called with the result of a run after which the process cannot go on, and must end
 	// it (see sim.Config). nil prints all goroutines.
 	Stuck func(report.Result)
+	// Refuse says why a fault or an action cannot be had in a world of real processes, "" if it can: what is refused is left out.
+	Refuse func(s scenario.Step) string
 	// Perturb, if not 0, disturbs goroutines in real time (see sim.Config).
 	Perturb uint64
 }
@@ -52,26 +54,7 @@ const stallTimeout = time.Minute
 // Run carries out a scenario. Failures in the world are part of the result; there is no other kind
 // of error. Runs share the failpoints of the process, so only one may go on at a time.
 func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Result {
-	r := &runner{scenario: s, words: words, faults: []report.Fault{}, aims: aims{}, late: map[string]bool{}, outside: map[string]bool{}, cloudOf: map[string]string{}}
-	for _, n := range s.Nodes {
-		if n.Stranger || n.Invitation != "" || s.Astray(&n) {
-			r.outside[n.Name] = true
-		}
-		if !n.Stranger {
-			r.cloudOf[n.Name] = n.Cloud
-		}
-	}
-	r.excluded = exclusions{since: map[string]time.Duration{}, gone: map[string]bool{}}
-	for _, c := range s.Clouds {
-		r.cloudOf[s.ClientOf(c)] = c
-		r.actions.add(c, words.Auditors)
-	}
-	r.judges = newJudges(s, words, newEveryNodeStarts(s, func(node string) bool { return r.ledger.DiskBad(node) }), r.perCloud)
-	r.state, r.series = newState(r), newSeries(r)
-	fail.ResetHits()
-	fail.CountPassed()
-	sometimes.Count()
-	r.began, r.options = time.Now(), o
+	r := newRunner(s, words, o, false)
 	outcome, err := sim.Run(sim.Config{
 		Seed:     o.Seed,
 		Wire:     sim.WireKind(o.Wire),
@@ -84,8 +67,32 @@ func Run(s *scenario.Scenario, words scenario.Vocabulary, o Options) report.Resu
 		// a machine that is busy otherwise is no reason to give up
 		StallTimeout: cmp.Or(o.StallTimeout, stallTimeout),
 		Stuck:        r.stuck(),
-	}, func(w *sim.World) error { return r.body(w, o.Seed) })
+	}, func(w *sim.World) error { return r.body(simulated{w}, o.Seed) })
 	return r.result(outcome, err)
+}
+
+func newRunner(s *scenario.Scenario, words scenario.Vocabulary, o Options, live bool) *runner {
+	r := &runner{scenario: s, words: words, live: live, acted: map[string]int{}, faults: []report.Fault{}, aims: aims{}, late: map[string]bool{}, outside: map[string]bool{}, cloudOf: map[string]string{}}
+	for _, n := range s.Nodes {
+		if n.Stranger || n.Invitation != "" || s.Astray(&n) {
+			r.outside[n.Name] = true
+		}
+		if !n.Stranger {
+			r.cloudOf[n.Name] = n.Cloud
+		}
+	}
+	r.excluded = exclusions{since: map[string]time.Duration{}, gone: map[string]bool{}}
+	for _, c := range s.Clouds {
+		r.cloudOf[s.ClientOf(c)] = c
+		r.actions.add(s.ClientOf(c), c, words.Auditors)
+	}
+	r.judges = newJudges(s, words, newEveryNodeStarts(s, func(node string) bool { return r.ledger.DiskBad(node) }), live, r.perCloud)
+	r.state, r.series = newState(r), newSeries(r)
+	fail.ResetHits()
+	fail.CountPassed()
+	sometimes.Count()
+	r.began, r.options = time.Now(), o
+	return r
 }
 
 // stuck makes a result of a run that the process cannot leave.
@@ -136,7 +143,7 @@ type runner struct {
 	scenario  *scenario.Scenario
 	options   Options
 	began     time.Time
-	world     *sim.World
+	world     World
 	ledger    *fault.Ledger
 	judges    *judges
 	actions   actions
@@ -150,6 +157,10 @@ type runner struct {
 	beliefs beliefs
 	series  series
 	words   scenario.Vocabulary
+	// live: the world is one of real processes, of which less can be observed.
+	live bool
+	// acted counts failpoints by the facts that nodes report.
+	acted map[string]int
 	// measured is the figures measured at the end.
 	measured map[string]float64
 	// late are the bounds with a time that have not come true in it.
@@ -171,7 +182,7 @@ type runner struct {
 // errViolated ends a run early; what was violated is with the judges.
 var errViolated = errors.New("run: an expectation failed")
 
-func (r *runner) body(w *sim.World, seed uint64) error {
+func (r *runner) body(w World, seed uint64) error {
 	r.world = w
 	if err := r.addNodes(); err != nil {
 		return err
@@ -228,13 +239,12 @@ func (r *runner) addNodes() error {
 		n, _ := w.Node(name)
 		return n.Peer
 	}
-	r.actions.custody = r.custody
+	r.actions.world, r.actions.custody = w, r.custody
 	for _, c := range r.actions.clients {
-		name := r.scenario.ClientOf(c.cloud)
-		if err := w.AddNode(c.node(name, r.words.ClientOffers, r.clientAgents(c.cloud))); err != nil {
+		if err := w.AddNode(c.node(r.words.ClientOffers, r.clientAgents(c.cloud))); err != nil {
 			return err
 		}
-		r.ledger.Boot(name)
+		r.ledger.Boot(c.name)
 	}
 	for i, view := range w.Nodes() {
 		if i < len(r.scenario.Nodes) && !r.scenario.Nodes[i].Hostile() {
@@ -351,6 +361,9 @@ func (r *runner) step(s scenario.Step) {
 		r.selectNow(s)
 		return
 	}
+	if r.options.Refuse != nil && r.options.Refuse(s) != "" {
+		return
+	}
 	if s.Action != nil && s.Action.Attack != nil {
 		r.attackers.run(s)
 		return
@@ -387,27 +400,11 @@ func (r *runner) hear(f check.Fact) {
 	r.state.hear(f)
 	r.series.hear(f)
 	if f.Name == "failpoint" {
+		r.acted[f.Text("point")]++
 		r.restartAfter(f)
 	}
 	r.excluded.hear(r.view(), f, r.world.Unlist)
 	if !r.excluded.gone[f.Node] && r.judges.hear(r.view(), f) != nil {
 		r.world.Fail(errViolated)
-	}
-}
-
-// restartAfter keeps a node down that a failpoint is about to crash, for the failpoint's
-// restart-after.
-func (r *runner) restartAfter(f check.Fact) {
-	for _, active := range r.ledger.Active() {
-		p, ok := active.(fault.Failpoint)
-		if !ok || p.Point != f.Text("point") || p.RestartAfter == 0 || !p.On(f.Node) {
-			continue
-		}
-		// a moment later it has crashed
-		r.world.After(1, "keep down "+f.Node, func() {
-			end := r.ledger.Begin(fault.Crash{Nodes: []string{f.Node}})
-			r.world.After(p.RestartAfter, "restart "+f.Node, end)
-		})
-		return
 	}
 }

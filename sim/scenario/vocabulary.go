@@ -8,6 +8,7 @@ import (
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/sim/check"
+	"github.com/taucloud/tau/transport"
 )
 
 // Vocabulary is the words of scenarios beside those of faults. Package scenarios/words holds the
@@ -54,6 +55,8 @@ type Vocabulary struct {
 	Figures []Figure
 	// Measures are figures that need only a look at the world.
 	Measures []Measure
+	// Remotes are what checks see of services that run in other processes; of others they see nothing.
+	Remotes []Remote
 	// Auditors run in every scenario and ask what users could ask: the answers become facts, which
 	// checks judge.
 	Auditors []Auditor
@@ -126,6 +129,42 @@ type Check struct {
 	Of []string
 	// New makes a checker for one run.
 	New func() check.Checker
+	// Live is how much of it can be judged of real processes.
+	Live Observed
+}
+
+// Observed is how much of a check can be judged of a world of real processes: of their facts as they come, by looking at
+// them now and then, when all has settled. Nobody sees the disks and messages of one, nor several of them at the same moment.
+type Observed struct {
+	Facts, Polls, Settled bool
+	// Witnesses: of facts, with a look at who there is.
+	Witnesses bool
+	// Missing says what is not judged, and why; "": nothing. A check of which nothing is observed must say so.
+	Missing string
+}
+
+// Any reports whether anything is observed.
+func (o Observed) Any() bool { return o.Facts || o.Polls || o.Settled || o.Witnesses }
+
+// Remote is what checks see of a service that runs in another process.
+type Remote struct {
+	// Service is its name.
+	Service string
+	// Facts are the names of those that Look is told.
+	Facts []string
+	// Look asks the service, as a task of a client. What it returns takes the place of the running instance
+	// in a [check.View], and does not change any more. An error means that it cannot be asked now.
+	Look func(ctx context.Context, client node.Env, at Seen) (node.Service, error)
+}
+
+// Seen is what is known of the node of a remote service.
+type Seen struct {
+	Node string
+	Peer transport.Peer
+	// Settings are the service's.
+	Settings any
+	// Facts are those that Remote.Facts names, of all nodes and users.
+	Facts []check.Fact
 }
 
 // Figure describes a figure that a check counts.

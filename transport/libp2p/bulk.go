@@ -47,7 +47,7 @@ func (h *Host) dialer(class transport.Class, to peer.ID) (dialer, error) {
 }
 
 func (h *Host) startBulk() error {
-	bulk := dialer{dials: &dials{open: map[peer.ID]*dial{}}}
+	bulk := dialer{dials: &dials{open: map[peer.ID]*dial{}, through: h.through}}
 	options := h.options(bulk.dials, sharedLimits{h.limiter})
 	var err error
 	if bulk.host, err = libp2p.New(append(options, libp2p.NoListenAddrs)...); err != nil {

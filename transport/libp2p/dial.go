@@ -51,6 +51,8 @@ func hasProtocol(a multiaddr.Multiaddr, code int) bool {
 type dials struct {
 	mu   sync.Mutex
 	open map[peer.ID]*dial
+	// through dials TCP in place of the system; nil: nothing does.
+	through ContextDialer
 }
 
 // dial tracks the failures of its TCP addresses.
@@ -100,7 +102,11 @@ func (d *dials) newTCP(upgrader libp2ptransport.Upgrader, m network.ResourceMana
 	// Dialing from the listening port is for punching holes; two nodes that dial
 	// each other at once would meet in a TCP simultaneous open, which the handshake
 	// does not survive.
-	t, err := tcp.NewTCPTransport(upgrader, m, nil, tcp.DisableReuseport())
+	options := []tcp.Option{tcp.DisableReuseport()}
+	if d.through != nil {
+		options = append(options, tcp.WithDialerForAddr(func(multiaddr.Multiaddr) (tcp.ContextDialer, error) { return d.through, nil }))
+	}
+	t, err := tcp.NewTCPTransport(upgrader, m, nil, options...)
 	return &watchedTCP{t, d, upgrader, m}, err
 }
 

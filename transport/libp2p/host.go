@@ -52,6 +52,7 @@ type Host struct {
 	limits       hostLimits
 	dials        *dials
 	announced    []string // in place of what it listens on
+	through      ContextDialer
 
 	mu      sync.Mutex
 	closed  bool

@@ -58,7 +58,7 @@ func (r *running) openDisk(ctx context.Context) (*pebbledisk.Disk, error) {
 	for {
 		done := make(chan opened, 1)
 		go func() {
-			d, err := pebbledisk.Open(r.cfg.Paths.Data, pebbledisk.Options{Reserve: reserve, Log: r.cfg.Log.Logger})
+			d, err := pebbledisk.Open(r.cfg.Paths.Data, pebbledisk.Options{Reserve: reserve, Log: r.cfg.Log.Logger, FS: r.cfg.Rehearse.files()})
 			done <- opened{d, err}
 		}()
 		select {

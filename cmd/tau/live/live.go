@@ -40,6 +40,8 @@ type Config struct {
 	Failpoints bool
 	// AcceptEmptyDisk lets a node start without what it had on its disk: others have it, or it is lost.
 	AcceptEmptyDisk bool
+	// Rehearse is set if the node takes part in a rehearsal.
+	Rehearse *Rehearse
 }
 
 // Run starts a node and returns when ctx has ended and the node is down, or with the reason why it could not
@@ -111,7 +113,8 @@ func (r *running) configure(certificate *membership.Presented) (node.Config, err
 			return node.Config{}, fmt.Errorf("p2p-listen: %s (%s)", what, hint)
 		}
 	}
-	host, err := libp2p.New(s.Identity(), s.Listen, nil, libp2p.Announce(s.Announce))
+	rehearse := r.cfg.Rehearse
+	host, err := libp2p.New(s.Identity(), s.Listen, nil, libp2p.Announce(s.Announce), rehearse.dialing(s.Name))
 	if err != nil {
 		return node.Config{}, whyNoHost(s.Listen, err)
 	}
@@ -120,15 +123,19 @@ func (r *running) configure(certificate *membership.Presented) (node.Config, err
 		Host:       host,
 		Membership: &node.Membership{Cloud: s.Network, Key: key, Certificate: certificate},
 		Rand:       func(string) *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) },
-		Observer:   observer{r.cfg.Log},
+		Observer:   rehearse.observing(observer{r.cfg.Log}),
 		Log:        r.cfg.Log.Logger,
 		Crash: func() {
 			r.cfg.Log.Error("the node ends as in a power cut: what it had acknowledged is on its disk")
 			r.cfg.Crash()
 		},
 	}}
-	for _, spec := range node.InStartOrder(append(s.Specs(ports()), r.speaker()), services.Always()) {
-		cfg.Services = append(cfg.Services, node.Configured{Spec: spec})
+	for _, spec := range node.InStartOrder(append(s.Specs(rehearse.ports()), r.speaker()), services.Always()) {
+		one, err := rehearse.configured(spec)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Services = append(cfg.Services, one)
 	}
 	return cfg, nil
 }
@@ -140,6 +147,7 @@ func (r *running) run(ctx context.Context, cfg node.Config) error {
 	failed := make(chan error, 1)
 	r.main.Go("start", func(ctx context.Context) {
 		n, err := node.Start(ctx, r.main, cfg)
+		r.cfg.Rehearse.started(n, cfg.Identity.Peer(), err)
 		if err != nil {
 			failed <- err
 			return

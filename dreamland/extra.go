@@ -1,0 +1,59 @@
+package dreamland
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taucloud/tau/sim/report"
+	"github.com/taucloud/tau/sim/scenario"
+)
+
+// Tools are what a command of a program's own shares with those of this package.
+type Tools struct {
+	Words scenario.Vocabulary
+	// Failed is the error of a command of which an expectation failed, and which has said so; Interrupted that of one that was
+	// interrupted before.
+	Failed, Interrupted error
+}
+
+// Load reads scenario files, and says what is wrong with all of them.
+func (Tools) Load(files []string) ([]*scenario.Scenario, error) { return load(files) }
+
+// Simulate makes one simulated run of a scenario, in a worker.
+func (Tools) Simulate(s *scenario.Scenario, seed uint64, strict bool) (report.Result, error) {
+	return supervised(job{scenario: s, seed: seed, wire: scenario.Direct, strict: strict}, nil)
+}
+
+// TempDir makes a directory that is gone when remove is called, the process is asked to end, or the next one begins.
+func (Tools) TempDir(kind string) (dir string, remove func(), err error) { return tempDir(kind) }
+
+// Interruptible returns a context that is cancelled when the process is asked to end, until done is called.
+func (Tools) Interruptible() (ctx context.Context, done func()) { return interruptible() }
+
+// JSON writes one line.
+func (Tools) JSON(out io.Writer, v any) error { return writeJSON(out, v) }
+
+// Completion completes names of scenario files.
+func (Tools) Completion(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	return yamlFiles(cmd, args, toComplete)
+}
+
+// Progress shows on standard error how far something is that takes so long, where people look.
+func (Tools) Progress(stderr io.Writer, quiet bool, of time.Duration) (at func(time.Duration, uint64), done func()) {
+	return newProgress(stderr, quiet).watch(of)
+}
+
+// extras are commands of the program's own.
+var extras []func(Tools) *cobra.Command
+
+// With adds commands to those of Main, before it is called.
+func With(commands ...func(Tools) *cobra.Command) { extras = append(extras, commands...) }
+
+func addExtras(root *cobra.Command) {
+	for _, make := range extras {
+		root.AddCommand(make(Tools{Words: words.all, Failed: errFailed, Interrupted: errInterrupted}))
+	}
+}
