@@ -47,11 +47,11 @@ type machine struct {
 	leaving  bool
 	paused   bool
 	full     bool
-	emptied  bool // it has lost a disk
+	emptied  bool      // it has lost a disk
+	pausedAt time.Time // or went on
 	since    time.Duration
 	effects  fault.Effects
 	seen     map[string]node.Service // what checks see of its services
-	asked    map[string]bool         // services that are being asked
 	wanted   map[string]time.Time    // when somebody has last wanted to see a service
 	mayCrash bool                    // a failpoint has just said that it ends the node
 }
@@ -66,7 +66,7 @@ func (w *World) newMachine(cfg sim.NodeConfig) (*machine, error) {
 	secret := secretOf(w.cfg.Seed, cfg.Name)
 	m := &machine{
 		w: w, name: cfg.Name, cfg: cfg, identity: transport.NewIdentity(secret), cloud: w.cloud(cfg.Cloud), services: cfg.Listed,
-		root: filepath.Join(w.cfg.Dir, cfg.Name), seen: map[string]node.Service{}, asked: map[string]bool{}, wanted: map[string]time.Time{},
+		root: filepath.Join(w.cfg.Dir, cfg.Name), seen: map[string]node.Service{}, wanted: map[string]time.Time{},
 	}
 	if cfg.Listed == nil {
 		for _, c := range cfg.Services {
@@ -285,7 +285,7 @@ func (m *machine) pause(paused bool) {
 		return
 	}
 	m.paused = paused
-	if paused {
+	if m.pausedAt = time.Now(); paused {
 		m.proc.signal(syscall.SIGSTOP)
 	} else {
 		m.effects.Deferred++

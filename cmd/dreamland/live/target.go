@@ -152,7 +152,17 @@ func (w *World) CorruptValues(string, int) int { return 0 }
 func (w *World) SetLies(string, fault.Lies) {}
 
 // Effects implements fault.Target.
-func (w *World) Effects(name string) fault.Effects { return w.node(name).effects }
+func (w *World) Effects(name string) fault.Effects {
+	m := w.node(name)
+	e := m.effects
+	if m.paused && time.Since(m.pausedAt) >= noticedAfter {
+		e.Deferred++ // something was due
+	}
+	return e
+}
+
+// noticedAfter is how long a node is paused that has had something to do meanwhile: beacons are as frequent.
+const noticedAfter = 500 * time.Millisecond
 
 // Refuses says why a fault cannot be had of real processes, "" if it can.
 func Refuses(f fault.Fault) string {

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// lookTimeout bounds the question to a service what it knows.
-	lookTimeout = 5 * time.Second
+	// lookWithin bounds the wait for what services know: of those that have not answered by then nothing is seen.
+	lookWithin = 1500 * time.Millisecond
 	// promptly is the largest delay by faults at which two nodes still count as connected, lossPromptly what may be lost, as in the
 	// simulator.
 	promptly = time.Second
@@ -92,14 +92,19 @@ func (w *World) remember(f check.Fact) {
 	}
 }
 
-// look has the users of each cloud ask its services what checks want to see of them. The answers are seen with later looks.
+// look has the users of each cloud ask its services what checks want to see of them.
 func (w *World) look() {
+	w.freeze(true)
+	w.looks = 0
+	w.round++
 	for _, m := range w.nodes {
-		if !m.up || m.paused || m.local != nil || m.name == m.cloud.finder {
+		clear(m.seen)
+		client := w.clientOf(m)
+		if !m.up || m.paused || m.local != nil || client == nil {
 			continue
 		}
 		for _, r := range w.cfg.Words.Remotes {
-			if client := w.clientOf(m); client != nil && !m.asked[r.Service] && time.Since(m.wanted[r.Service]) < wantedFor {
+			if at, is := m.wanted[r.Service]; is && time.Since(at) < wantedFor {
 				m.ask(client, r)
 			}
 		}
@@ -116,20 +121,22 @@ func (w *World) clientOf(m *machine) *local {
 	return nil
 }
 
+// ask puts the question to a service, as a task of users.
 func (m *machine) ask(client *local, r scenario.Remote) {
-	p, at := m.proc, scenario.Seen{Node: m.name, Peer: m.identity.Peer(), Settings: m.configured(r.Service), Facts: m.w.heard[r.Service]}
-	m.asked[r.Service] = true
+	w, round, p := m.w, m.w.round, m.proc
+	w.looks++
+	at := scenario.Seen{Node: m.name, Peer: m.identity.Peer(), Settings: m.configured(r.Service), Facts: w.heard[r.Service]}
 	env := client.env
 	env.Loop.Go("look", func(ctx context.Context) {
-		ctx, cancel := clock.WithTimeout(ctx, env.Loop, lookTimeout)
+		ctx, cancel := clock.WithTimeout(ctx, env.Loop, lookWithin)
 		defer cancel()
 		s, err := r.Look(ctx, env, at)
-		m.w.Between(func() {
-			m.asked[r.Service] = false
-			if err != nil {
-				s = nil
+		w.Between(func() {
+			if round != w.round {
+				return
 			}
-			if m.proc == p {
+			w.looks--
+			if err == nil && m.up && m.proc == p {
 				m.seen[r.Service] = s
 			}
 		})

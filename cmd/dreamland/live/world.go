@@ -58,6 +58,10 @@ type World struct {
 	heard      map[string][]check.Fact // by service, what remotes are told
 	began      time.Time               // zero: time has not begun
 	failed     error
+	// looks are those under way, of a round; facts wait for them, so that what is seen is not older than what was heard.
+	looks  int
+	round  int
+	frozen bool // guarded by mu, as what next looks at
 
 	mu     sync.Mutex
 	timed  timetable
@@ -191,6 +195,7 @@ func (w *World) RunUntil(end time.Duration) error {
 			return err
 		}
 	}
+	looking := false
 	for {
 		for f := w.next(); f != nil; f = w.next() {
 			f()
@@ -199,11 +204,17 @@ func (w *World) RunUntil(end time.Duration) error {
 			}
 		}
 		now := w.Now()
-		if now >= end {
-			w.look()
+		switch {
+		case now < end:
+		case looking && (w.looks == 0 || now >= end+lookWithin):
+			w.freeze(false)
 			return w.failed
+		case !looking:
+			looking = true
+			w.look()
+			continue
 		}
-		timer := time.NewTimer(min(end-now, w.pause(now)))
+		timer := time.NewTimer(w.pause(now, end))
 		select {
 		case <-w.wake:
 		case <-timer.C:
@@ -222,7 +233,7 @@ func (w *World) next() func() {
 		f := w.posted[0]
 		w.posted = w.posted[1:]
 		return f
-	case len(w.facts) > 0 && now.UnixNano()-int64(w.facts[0].at) >= int64(holdBack):
+	case len(w.facts) > 0 && !w.frozen && now.UnixNano()-int64(w.facts[0].at) >= int64(holdBack):
 		one := heap.Pop(&w.facts).(moment)
 		one.fact.At = max(0, time.Duration(int64(one.at)-w.began.UnixNano()))
 		return func() {
@@ -237,15 +248,24 @@ func (w *World) next() func() {
 	return nil
 }
 
-// pause is how long nothing is to be done, as far as is known.
-func (w *World) pause(now time.Duration) time.Duration {
+func (w *World) freeze(on bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	pause := time.Second
+	w.frozen = on
+}
+
+// pause is how long nothing is to be done, as far as is known.
+func (w *World) pause(now, end time.Duration) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	pause := end - now
+	if pause <= 0 { // it waits for looks
+		pause = end + lookWithin - now
+	}
 	if len(w.timed) > 0 {
 		pause = min(pause, w.timed[0].at-now)
 	}
-	if len(w.facts) > 0 {
+	if len(w.facts) > 0 && !w.frozen {
 		pause = min(pause, holdBack-time.Duration(time.Now().UnixNano()-int64(w.facts[0].at)))
 	}
 	return max(pause, time.Millisecond)
