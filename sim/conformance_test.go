@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/taucloud/tau/sim"
@@ -57,7 +58,7 @@ func TestTransportConforms(t *testing.T) {
 	for _, wire := range wires {
 		t.Run(string(wire), func(t *testing.T) {
 			transporttest.Run(t, func(t *testing.T, nodes int, body func(transporttest.World)) {
-				_, err := sim.Run(sim.Config{Seed: 3, Wire: wire}, func(w *sim.World) error {
+				_, err := sim.Run(sim.Config{Seed: 3, Wire: wire, StallTimeout: time.Minute}, func(w *sim.World) error {
 					tw := &transportWorld{t: t, w: w}
 					for i := range nodes {
 						services := []string{"all"}

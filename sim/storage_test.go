@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/taucloud/tau/sim"
@@ -60,7 +61,7 @@ func TestStorageConforms(t *testing.T) {
 	for _, wire := range wires {
 		t.Run(string(wire), func(t *testing.T) {
 			maker := func(t *testing.T, nodes int, body func(storagetest.World)) {
-				_, err := sim.Run(sim.Config{Seed: 3, Wire: wire}, func(w *sim.World) error {
+				_, err := sim.Run(sim.Config{Seed: 3, Wire: wire, StallTimeout: time.Minute}, func(w *sim.World) error {
 					sw := &storageWorld{t: t, w: w}
 					for i := range nodes {
 						b, err := w.AddBare(nodeName(i), storagetest.Service)

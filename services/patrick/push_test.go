@@ -241,6 +241,25 @@ func TestOneCopyCanBeEnough(t *testing.T) {
 	})
 }
 
+// Nobody gets an order while it is not known whether there is a tns: a live version may have a higher one.
+func TestNoOrderWhileTNSMayBeThere(t *testing.T) {
+	inOffice(t, setup{noTNS: true}, func(o *office) {
+		ask := func() (resp patrickapi.EventResponse, err error) {
+			o.turn(o.ranked()[0], func(ctx context.Context, s *Service) {
+				resp, err = s.newEvent(ctx, transport.Peer{}, patrickapi.EventRequest{Project: "p", Repository: "r", Branch: "b"})
+			})
+			return resp, err
+		}
+		o.Directory.SetPartial(true)
+		_, err := ask()
+		requireKind(t, transport.Refused, err, "not known yet whether there is a tns")
+		o.Directory.SetPartial(false)
+		resp, err := ask()
+		require.NoError(t, err)
+		require.EqualValues(t, 1, resp.Order)
+	})
+}
+
 // Orders end at OrderMax.
 func TestOrdersEnd(t *testing.T) {
 	inOffice(t, setup{noTNS: true}, func(o *office) {

@@ -78,7 +78,7 @@ type registry struct {
 	noHistory, silentHistory bool
 	versions                 []tnsapi.Version
 	fences                   map[string]fencing.Token
-	asked                    int // for the current version
+	asked, histories         int // for the current version, and for all of a branch
 	noFences                 bool
 }
 
@@ -102,8 +102,11 @@ func (r *registry) start(env node.Env) {
 		}
 		return tnsapi.FenceResponse{}, down()
 	})
-	tnsapi.History.Serve(env.Wire, func(context.Context, transport.Peer, tnsapi.BranchRequest) (tnsapi.HistoryResponse, error) {
+	tnsapi.History.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req tnsapi.BranchRequest) (tnsapi.HistoryResponse, error) {
+		r.histories++
 		switch {
+		case req.Project != "p" || req.Branch == "":
+			return tnsapi.HistoryResponse{}, transport.New(transport.Invalid, "tns", "of what?")
 		case r.noHistory:
 			return tnsapi.HistoryResponse{}, transport.New(transport.NotFound, "tns", "nothing")
 		case r.silentHistory:
