@@ -90,7 +90,7 @@ func TestWhoseLinesCount(t *testing.T) {
 			}
 			s.logs = newLogs()
 		})
-		nodetest.Sleep(time.Second) // until all know of the grant
+		nodetest.Sleep(time.Second)    // until all know of the grant
 		for _, p := range o.patricks { // a monkey tells them all
 			require.NoError(t, patrickapi.Log.Tell(o.monkeys[0].env.Wire, p.Peer(), patrickapi.LogNote{Job: job, Token: token, Lines: []string{"over the wire"}}))
 		}

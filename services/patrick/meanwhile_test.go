@@ -6,8 +6,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport"
 )
 
 // Only the coordinator of a branch offers its open jobs, and measures their leases.
@@ -71,6 +74,45 @@ func TestAHolderThatAnswersTooLate(t *testing.T) {
 			require.Equal(t, patrickapi.Open, s.read(job).Status)
 		})
 	})
+}
+
+// A grant that has ended while it became durable is not told to whoever claimed: it would build for nothing.
+func TestAGrantThatEndsMeanwhile(t *testing.T) {
+	for name, end := range map[string]func(s *Service, job string, token fencing.Token){
+		"nothing happened": nil,
+		"it was given up": func(s *Service, job string, token fencing.Token) {
+			_ = s.addRecords(job, result{Token: token, Error: "given up"})
+		},
+		"it was read anew": func(s *Service, job string, _ fencing.Token) {
+			other := *s.board.active[job]
+			s.board.active[job] = &other
+		},
+	} {
+		inOffice(t, setup{}, func(o *office) {
+			job, holder := o.push(aPush("c", 1)), o.monkeys[0].Peer()
+			first, second := o.ranked()[0], o.ranked()[1]
+			second.Vanish()
+			o.Directory.Remove(second.Peer())
+			o.Directory.SetPartial(true)
+			o.turn(first, func(ctx context.Context, s *Service) {
+				over := false
+				s.env.Loop.Go("meanwhile", func(ctx context.Context) {
+					if clock.Sleep(ctx, s.env.Loop, grantTimeout/2) == nil && end != nil {
+						end(s, job, fencing.Token{Attempt: 1, Holder: holder})
+					}
+					over = true
+					o.Directory.SetPartial(false) // there is nobody else to make a copy
+				})
+				_, err := s.claim(ctx, transport.Peer{}, patrickapi.ClaimRequest{Job: job, Holder: holder, Incarnation: 1})
+				require.True(t, over, "%s: it waits for a second copy", name)
+				if end == nil {
+					require.NoError(t, err)
+				} else {
+					requireKind(t, transport.Conflict, err, "lost while it became durable")
+				}
+			})
+		})
+	}
 }
 
 // What is forgotten is so in the same turn, and what was asked for once more is not
