@@ -81,6 +81,18 @@ func TestWhatIsKnownDecides(t *testing.T) {
 	require.NoError(t, k.fence("b", version("b", 1, 1).Token))
 }
 
+// A page begins after a path, whether or not that is one of an entry.
+func TestWherePagesBegin(t *testing.T) {
+	list := []tnsapi.Entry{{Path: "b"}, {Path: "d"}, {Path: "f"}}
+	for after, want := range map[string][]tnsapi.Entry{
+		"": list, "a": list, "b": list[1:], "c": list[1:], "d": list[2:], "e": list[2:], "f": {}, "g": {},
+	} {
+		part, more := page(list, after)
+		require.Equal(t, want, part, "after %q", after)
+		require.False(t, more)
+	}
+}
+
 // A page is full to the last byte, and holds one entry however long that is.
 func TestPagesAreFull(t *testing.T) {
 	exact := []tnsapi.Entry{{Path: "a", Value: make([]byte, pageLenMax-3)}, {Path: "b", Value: make([]byte, 1)}}
