@@ -163,7 +163,7 @@ func (p *Project) sound(o Options) error {
 }
 
 // foreign reports whether a domain name is one that the cloud gives, and not to this project: such names end in a part
-// of the project's identity, either ours or, as in existing projects, the last eight characters of the id before a number.
+// of the project's identity, either ours or, as in existing projects, the last eight characters of the id and a number.
 func foreign(fqdn string, p *Project, o Options) bool {
 	name, below := strings.CutSuffix(fqdn, "."+o.Generated)
 	switch {
@@ -174,8 +174,8 @@ func foreign(fqdn string, p *Project, o Options) bool {
 	case name == identity(o.Project), strings.HasSuffix(name, "-"+identity(o.Project)):
 		return false
 	}
-	id := strings.ToLower(p.ID)
-	return len(id) < 8 || !strings.HasPrefix(name, id[len(id)-8:])
+	id, last := strings.ToLower(p.ID), name[strings.LastIndexByte(name, '-')+1:]
+	return len(id) < 8 || !strings.HasPrefix(last, id[len(id)-8:])
 }
 
 // identity is a part of a host that is one project's only.

@@ -3,6 +3,7 @@ package project
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +102,33 @@ func published[T any](t require.TestingT, c *Compiled, below string) (all []T) {
 	return all
 }
 
+// TestCompiledEntries are what they were: whoever reads published versions relies on it. UPDATE=1 writes them.
+func TestCompiledEntries(t *testing.T) {
+	var got strings.Builder
+	for _, name := range []string{"mono-full", "repository-tea"} {
+		for _, f := range fixtures(t, "valid") {
+			if !strings.HasSuffix(f.name, name+".txtar") {
+				continue
+			}
+			p, err := Load(f.files)
+			require.NoError(t, err)
+			c, err := Compile(p.Project, Options{Project: "p"})
+			require.NoError(t, err)
+			for _, e := range c.Entries {
+				text, err := cbor.Diagnose(e.Value)
+				require.NoError(t, err)
+				fmt.Fprintf(&got, "%s %s\n", e.Path, text)
+			}
+		}
+	}
+	if os.Getenv("UPDATE") != "" {
+		require.NoError(t, os.WriteFile("testdata/entries.golden", []byte(got.String()), 0o644))
+	}
+	want, err := os.ReadFile("testdata/entries.golden")
+	require.NoError(t, err)
+	require.Equal(t, string(want), got.String())
+}
+
 // TestARenameRenames: a function with another name compiles to the same, under its other name.
 func TestARenameRenames(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -182,7 +210,7 @@ func TestHosts(t *testing.T) {
 
 	own := hosts(Options{Generated: "g.example.net"})[0]
 	for fqdn, allowed := range map[string]bool{
-		own: true, "efghijkl0.g.example.net": true, "shop.example.com": true, "g.example.net": false, "other.g.example.net": false,
+		own: true, "efghijkl0.g.example.net": true, "test-efghijkl12.g.example.net": true, "efghijkl0-x.g.example.net": false, "shop.example.com": true, "g.example.net": false, "other.g.example.net": false,
 		"x." + own: false, "a.efghijkl0.g.example.net": false, "my-shop-000000000000.g.example.net": false, "notg.example.net": true,
 	} {
 		p.Domains[0].FQDN = fqdn
@@ -326,15 +354,49 @@ func many(n int) *Project {
 	return p
 }
 
-// TestTenThousandFunctions take less than a second, with room for a slow machine.
-func TestTenThousandFunctions(t *testing.T) {
-	p := many(10_000)
-	start := time.Now()
-	c, err := Compile(p, Options{})
+// TestPartsOfLongLists: what is too long for one entry is in several, of which none is large, in order.
+func TestPartsOfLongLists(t *testing.T) {
+	c, err := Compile(many(2000), Options{})
 	require.NoError(t, err)
-	require.Less(t, time.Since(start), 5*time.Second)
-	require.Len(t, c.Claims, 10_000)
-	require.ErrorContains(t, c.Fits(), "split it")
+	require.Len(t, c.Claims, 2000)
+	require.Equal(t, c.Claims, published[route.Claim](t, c, "routes/many.example.com/"))
+	parts := 0
+	for _, e := range c.Entries {
+		if strings.HasPrefix(e.Path, "routes/") {
+			parts++
+			require.LessOrEqual(t, len(e.Value), partLenMax+1024)
+		}
+	}
+	require.Equal(t, 8, parts)
+	require.ErrorContains(t, c.Fits(), "a version takes at most 524288: split it")
+}
+
+// TestAnApplicationsOwnComeFirst: its domain and its library, before those of the project that are called the same.
+func TestAnApplicationsOwnComeFirst(t *testing.T) {
+	p, err := Parse("x", []byte(`name: a
+domains: {d: outer.example.com, e: e.example.com}
+libraries: {l: {path: ./l}, m: {path: ./m}}
+applications:
+  app:
+    domains: {d: inner.example.com}
+    libraries: {l: {path: ./inner}}
+    functions:
+      f: {paths: [/f], domains: [d, e], source: libraries/l}
+      g: {channel: c, source: libraries/m}
+`))
+	require.NoError(t, err)
+	c, err := Compile(p.Project, Options{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"e.example.com", "inner.example.com"}, []string{c.Claims[0].Host, c.Claims[1].Host})
+	sources := map[string]string{}
+	for _, e := range c.Entries {
+		var f Function
+		if strings.Contains(e.Path, "/functions/") {
+			require.NoError(t, cbor.Unmarshal(e.Value, &f))
+			sources[f.Name] = f.Source
+		}
+	}
+	require.Equal(t, map[string]string{"f": "applications/app/libraries/l", "g": "libraries/m"}, sources)
 }
 
 func BenchmarkCompile(b *testing.B) {
