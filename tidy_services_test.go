@@ -22,6 +22,21 @@ var (
 	apiFiles     = []string{"methods.go", "messages.go"}
 )
 
+// In a test of a service, time moves with everything that is due by then; with time.Sleep it would be chance what of
+// one instant comes first, and the race detector could not tell whether that is in order.
+func TestServicesTestsMoveTimeInOrder(t *testing.T) {
+	for _, pattern := range []string{"services/*/*_test.go", "services/*/*/*_test.go"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.NotContains(t, string(text), "time.Sleep(", "%s: use nodetest.Sleep", file)
+		}
+	}
+}
+
 // serviceNames lists the folders of services/.
 func serviceNames(t *testing.T) (names []string) {
 	dirs, err := os.ReadDir("services")
