@@ -35,3 +35,14 @@ func (n *Node) NotReady(ctx context.Context) (why []string) {
 	}
 	return why
 }
+
+// ServicesReady says of each service of this node whether it serves. It must be called by a task of the node's loop, and
+// waits for a turn of those that may refuse to.
+func (n *Node) ServicesReady(ctx context.Context) map[string]bool {
+	ready := map[string]bool{}
+	for _, in := range n.running {
+		r, ok := in.service.(Readier)
+		ready[in.name] = !ok || n.on(ctx, in, "ready", stopTimeout, func(context.Context) error { return r.Ready() }) == nil
+	}
+	return ready
+}

@@ -76,6 +76,12 @@ func (l *lockedBuffer) String() string {
 func (o *operator) start(shape string) *process {
 	p := &process{cmd: exec.Command("tau", "start", "-s", shape, "--root", o.root), log: &lockedBuffer{}}
 	p.cmd.Stderr = p.log
+	o.run(p, shape)
+	return p
+}
+
+// run starts a process that ends with the test.
+func (o *operator) run(p *process, shape string) {
 	require.NoError(o.t, p.cmd.Start())
 	o.t.Cleanup(func() {
 		if p.cmd.ProcessState == nil {
@@ -86,7 +92,6 @@ func (o *operator) start(shape string) *process {
 			o.t.Logf("log of %s:\n%s", shape, p.log)
 		}
 	})
-	return p
 }
 
 // within waits for a condition.

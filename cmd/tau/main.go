@@ -117,7 +117,7 @@ func rootCommand() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(configCommand(), startCommand(), statusCommand(), peersCommand(), inviteCommand(), pushCommand(), jobsCommand(), projects.Command())
+	root.AddCommand(configCommand(), startCommand(), statusCommand(), peersCommand(), inviteCommand(), pushCommand(), jobsCommand(), logLevelCommand(), projects.Command())
 	return root
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"slices"
@@ -24,7 +23,8 @@ func startCommand() *cobra.Command {
 		Use: "start", Args: cobra.NoArgs,
 		Short: "Run the node of a shape until it is told to stop",
 		Long: `Runs the node until SIGTERM or SIGINT, after which it drains: within 30 s its services tell others that they end, and
-sync. A second signal ends it at once, as a power cut would: what it had acknowledged is on its disk.`,
+sync. A second signal ends it at once, as a power cut would: what it had acknowledged is on its disk. SIGHUP reads the
+configuration again: log-level and disk-reserve count at once, the rest at the next start.`,
 		Example: "  tau start -s compute --root /tb",
 	}
 	w.flags(cmd)
@@ -54,6 +54,13 @@ func start(w where, cfg live.Config, inJSON bool, rehearsal string) (err error) 
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	reload, hangups := make(chan struct{}), make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			reload <- struct{}{}
+		}
+	}()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	go func() {
@@ -67,8 +74,10 @@ func start(w where, cfg live.Config, inJSON bool, rehearsal string) (err error) 
 			return err
 		}
 	}
-	cfg.Shape, cfg.Paths, cfg.Log, cfg.Ready = s, paths, log, notifyReady
+	cfg.Shape, cfg.Paths, cfg.Log, cfg.Release, cfg.Reload = s, paths, log, version(), reload
 	cfg.Crash = func() { os.Exit(exitFailed) }
+	cfg.Ready, cfg.Stopping = func() { notify("READY=1\nSTATUS=ready") }, func() { notify("STOPPING=1\nSTATUS=draining") }
+	cfg.Reloading, cfg.Reloaded = notifyReloading, cfg.Ready
 	if err := live.Run(ctx, cfg); err != nil {
 		return failure{err}
 	}
@@ -96,16 +105,4 @@ func environment(log *live.Log, allowed bool) error {
 func terminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// notifyReady tells systemd, if it has started this process (sd_notify(3)).
-func notifyReady() {
-	name := os.Getenv("NOTIFY_SOCKET")
-	if name == "" {
-		return
-	}
-	if conn, err := net.Dial("unixgram", name); err == nil {
-		_, _ = conn.Write([]byte("READY=1"))
-		_ = conn.Close()
-	}
 }

@@ -96,6 +96,8 @@ func (c *conn) read() error {
 			return err
 		}
 		received += int64(len(frame))
+		c.host.traffic.framesIn.Add(1)
+		c.host.traffic.bytesIn.Add(uint64(len(frame)))
 		c.host.handler.Frame(c, frame)
 	}
 }
@@ -117,6 +119,8 @@ func (c *conn) write() {
 				return
 			}
 			c.written(len(frame))
+			c.host.traffic.framesOut.Add(1)
+			c.host.traffic.bytesOut.Add(uint64(len(frame)))
 			if cap(buffer) > bufferKeptMax {
 				buffer = nil
 			}

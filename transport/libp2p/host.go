@@ -53,6 +53,7 @@ type Host struct {
 	dials        *dials
 	announced    []string // in place of what it listens on
 	through      ContextDialer
+	traffic      traffic
 
 	mu      sync.Mutex
 	closed  bool

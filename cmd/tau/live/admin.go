@@ -100,6 +100,8 @@ func (r *running) routes() http.Handler {
 	serve(mux, "POST /v1/push", pushTimeout, r.push)
 	serve(mux, "GET /v1/jobs", askTimeout, r.jobs)
 	serve(mux, "GET /v1/facts", askTimeout, r.facts)
+	serve(mux, "POST /v1/log-level", askTimeout, r.setLevel)
+	r.outside(mux, true)
 	serve(mux, "GET /v1/failpoints", askTimeout, r.failpoints)
 	serve(mux, "POST /v1/failpoint", askTimeout, r.setFailpoint)
 	return mux

@@ -16,6 +16,7 @@ import (
 	"github.com/taucloud/tau/cmd/tau/shape"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services"
+	"github.com/taucloud/tau/storage/pebbledisk"
 	"github.com/taucloud/tau/transport/libp2p"
 	"github.com/taucloud/tau/transport/membership"
 )
@@ -38,6 +39,14 @@ type Config struct {
 	Ready func()
 	// Failpoints lets people on this machine make the node fail on purpose.
 	Failpoints bool
+	// Release names the program, for metrics.
+	Release string
+	// Reload is told when the configuration is to be read again; nil: never.
+	Reload <-chan struct{}
+	// Reloading and Reloaded are called around that.
+	Reloading, Reloaded func()
+	// Stopping is called once, when the node begins to end.
+	Stopping func()
 	// AcceptEmptyDisk lets a node start without what it had on its disk: others have it, or it is lost.
 	AcceptEmptyDisk bool
 	// Rehearse is set if the node takes part in a rehearsal.
@@ -63,6 +72,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, disk.Close()) }()
+	r.keep(func() { r.disk = disk })
+	stopReloading := r.reloads()
+	defer stopReloading()
+	defer r.openOutside(cfg.Shape.MetricsListen)()
 	certificate, err := r.certificate(ctx)
 	if err != nil || ctx.Err() != nil {
 		return err
@@ -85,9 +98,18 @@ type running struct {
 
 	mu    sync.Mutex
 	doing string // why it is not ready before it has started
+	disk  *pebbledisk.Disk
+	host  *libp2p.Host
 	loops []*clock.Live
 	node  *node.Node // nil until it has started
 	env   *node.Env  // of the agent that speaks for people; nil until it is there
+}
+
+// keep changes what others read.
+func (r *running) keep(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f()
 }
 
 func (r *running) newLoop(name string) (clock.Loop, func()) {
@@ -118,6 +140,7 @@ func (r *running) configure(certificate *membership.Presented) (node.Config, err
 	if err != nil {
 		return node.Config{}, whyNoHost(s.Listen, err)
 	}
+	r.keep(func() { r.host = host })
 	cfg := node.Config{Name: s.Name, Identity: s.Identity(), Contacts: contacts, World: node.World{
 		NewLoop:    r.newLoop,
 		Host:       host,
@@ -163,6 +186,9 @@ func (r *running) run(ctx context.Context, cfg node.Config) error {
 	case err = <-failed:
 	case <-ctx.Done():
 		r.cfg.Log.Info("stopping")
+		if r.cfg.Stopping != nil {
+			r.cfg.Stopping()
+		}
 		err = r.stop(cfg)
 	}
 	for _, l := range r.loops {

@@ -18,19 +18,25 @@ type Log struct {
 	*slog.Logger
 	kept  *warnings
 	facts *facts
+	level *slog.LevelVar
 }
+
+// SetLevel changes from which level on lines are written.
+func (l *Log) SetLevel(level slog.Level) { l.level.Set(level) }
 
 // NewLog writes lines from a level on: for people, or as JSON.
 func NewLog(w io.Writer, level slog.Level, json bool) *Log {
 	var h slog.Handler
-	options := &slog.HandlerOptions{Level: level}
+	from := &slog.LevelVar{}
+	from.Set(level)
+	options := &slog.HandlerOptions{Level: from}
 	if json {
 		h = slog.NewJSONHandler(w, options)
 	} else {
 		h = slog.NewTextHandler(w, options)
 	}
 	kept := &warnings{}
-	return &Log{slog.New(keeper{h, kept, ""}), kept, newFacts(time.Now())}
+	return &Log{slog.New(keeper{h, kept, ""}), kept, newFacts(time.Now()), from}
 }
 
 // Warning is a line of the log.
@@ -42,13 +48,25 @@ type Warning struct {
 }
 
 type warnings struct {
-	mu   sync.Mutex
-	list []Warning
+	mu     sync.Mutex
+	list   []Warning
+	warned uint64
+	failed uint64 // of them those at level Error
 }
 
-func (w *warnings) add(one Warning) {
+// counts is how many there were, and how many errors.
+func (w *warnings) counts() (warned, failed uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.warned - w.failed, w.failed
+}
+
+func (w *warnings) add(one Warning, failed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.warned++; failed {
+		w.failed++
+	}
 	if last := len(w.list) - 1; last >= 0 && w.list[last].Text == one.Text {
 		w.list[last].At = one.At
 		w.list[last].Times++
@@ -77,7 +95,7 @@ func (k keeper) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
 		text := r.Message + k.about
 		r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
-		k.kept.add(Warning{At: r.Time, Text: text})
+		k.kept.add(Warning{At: r.Time, Text: text}, r.Level >= slog.LevelError)
 	}
 	return k.Handler.Handle(ctx, r)
 }

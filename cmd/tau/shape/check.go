@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -141,6 +142,17 @@ func ParseSize(text string) (uint64, error) {
 		}
 	}
 	return 0, fmt.Errorf("%q has no unit", text)
+}
+
+func checkHostPort(text string) (what, hint string) {
+	a, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return fmt.Sprintf("%q is no address and port", text), "such as 127.0.0.1:9464"
+	}
+	if a.Port() == 0 {
+		return "port 0 is none that anybody finds", "such as 127.0.0.1:9464"
+	}
+	return "", ""
 }
 
 func levelNames() []string { return []string{"debug", "info", "warn", "error"} }

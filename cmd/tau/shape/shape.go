@@ -4,6 +4,7 @@ package shape
 
 import (
 	"path/filepath"
+	"slices"
 
 	"github.com/taucloud/tau/transport"
 )
@@ -25,6 +26,8 @@ type Shape struct {
 	Invitation  string
 	DiskReserve string
 	LogLevel    string
+	// MetricsListen is where /metrics, /healthz and /readyz are served, "" for nowhere but the socket.
+	MetricsListen string
 }
 
 // Defaults returns a shape of default settings.
@@ -63,6 +66,8 @@ var fields = []field{
 		text: func(s *Shape) *string { return &s.Invitation }, check: checkInvitation},
 	{key: "disk-reserve", doc: "So much of the file system stays free: below that, what is new is refused.",
 		text: func(s *Shape) *string { return &s.DiskReserve }, check: checkSize},
+	{key: "metrics-listen", doc: "Where /metrics, /healthz and /readyz are served, such as 127.0.0.1:9464. Nobody proves anything there: stay on loopback. Left out: only on the node's socket.",
+		text: func(s *Shape) *string { return &s.MetricsListen }, check: checkHostPort},
 	{key: "log-level", doc: "debug, info, warn or error.",
 		text: func(s *Shape) *string { return &s.LogLevel }, check: checkLevel, enum: levelNames},
 }
@@ -76,6 +81,16 @@ func (f *field) values(s *Shape) []string {
 		return []string{text}
 	}
 	return nil
+}
+
+// Differ are the keys in which two shapes differ, but for those that a running node takes over.
+func Differ(a, b *Shape) (keys []string) {
+	for _, f := range fields {
+		if f.key != "log-level" && f.key != "disk-reserve" && !slices.Equal(f.values(a), f.values(b)) {
+			keys = append(keys, f.key)
+		}
+	}
+	return keys
 }
 
 // Identity is the node's key pair.

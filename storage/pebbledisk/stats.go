@@ -1,0 +1,48 @@
+package pebbledisk
+
+// Stats are figures about a disk. Sizes are in bytes; counts are since it was opened.
+type Stats struct {
+	// Free is what the file system has left, the ballast included, as far as is known; Reserve is kept of it.
+	Free, Reserve uint64
+	// Full: what is new is refused.
+	Full bool
+	// Failed: nothing is written any more.
+	Failed bool
+	// Used is all that the disk's files take, Log the part of it that is the log.
+	Used, Log uint64
+	// LogWritten is what was written to the log, Flushed and Compacted what was written to tables, first and again.
+	LogWritten, Flushed, Compacted uint64
+	Compactions                    uint64
+}
+
+// Stats returns them; the zero Stats of a disk that is closed.
+func (d *Disk) Stats() (s Stats) {
+	if d.enter() != nil {
+		return s
+	}
+	defer d.mu.RUnlock()
+	m := d.db.Metrics()
+	total := m.Total()
+	s = Stats{
+		Failed: d.failed() != nil, Used: m.DiskSpaceUsage(), Log: m.WAL.Size, LogWritten: m.WAL.BytesWritten,
+		Flushed: total.TableBytesFlushed + total.BlobBytesFlushed, Compacted: total.TableBytesCompacted + total.BlobBytesCompacted, Compactions: uint64(m.Compact.Count),
+	}
+	d.room.mu.Lock()
+	defer d.room.mu.Unlock()
+	s.Free, s.Reserve, s.Full = d.room.left(), d.room.reserve, d.room.full
+	return s
+}
+
+// SetReserve changes how much stays free.
+func (d *Disk) SetReserve(bytes uint64) {
+	d.room.mu.Lock()
+	defer d.room.mu.Unlock()
+	if d.room.reserve == bytes {
+		return
+	}
+	if d.room.ballast && d.room.fs.Remove(d.room.ballastPath()) == nil {
+		d.room.ballast = false // made anew, of the size that fits
+	}
+	d.room.reserve = bytes
+	d.room.looked = d.room.looked.Add(-lookEvery)
+}
