@@ -20,7 +20,7 @@ func configCommand() *cobra.Command {
 		Use: "config", Aliases: []string{"conf", "cnf"}, Short: "Make, check and show the configuration of a node", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(generateCommand(), validateCommand(), showCommand(), schemaCommand())
+	cmd.AddCommand(generateCommand(), validateCommand(), showCommand(), schemaCommand(), systemdCommand(), exportCommand(), importCommand())
 	return cmd
 }
 

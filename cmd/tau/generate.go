@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -246,12 +245,7 @@ func begin(s *shape.Shape, paths shape.Paths) error {
 	if _, err := shape.Read(paths.Config, s.YAML()); err != nil { // before there is a key
 		return fmt.Errorf("what was asked for is no configuration: %w", err)
 	}
-	begins := time.Now().Add(-membership.SkewMax)
-	all := slices.Sorted(slices.Values(shape.ServiceNames()))
-	signed, err := membership.Issue(cloud, membership.Certificate{
-		Cloud: s.Network, Serial: 1, Subject: s.Identity().Peer(), Name: s.Name, Services: slices.Sorted(slices.Values(s.Services)), Issues: all,
-		NotBefore: begins.Unix(), NotAfter: begins.Add(membership.ValidityMax).Unix(),
-	})
+	signed, err := issue(cloud, s.Network, s.Identity().Peer(), s.Name, s.Services)
 	if err != nil {
 		return err
 	}

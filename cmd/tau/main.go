@@ -117,7 +117,9 @@ func rootCommand() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(configCommand(), startCommand(), statusCommand(), peersCommand(), inviteCommand(), pushCommand(), jobsCommand(), logLevelCommand(), projects.Command())
+	root.AddCommand(configCommand(), startCommand(), statusCommand(), peersCommand(), inviteCommand(), pushCommand(), jobsCommand(), logsCommand(),
+		versionsCommand(), rollbackCommand(), leaveCommand(), revokeCommand(), certifyCommand(), doctorCommand(), debugCommand(), logLevelCommand(),
+		manCommand(), versionCommand(), projects.Command())
 	return root
 }
 

@@ -74,7 +74,7 @@ func checkClean(fs vfs.FS, dir string) error {
 		return err
 	}
 	if logs != left {
-		return fmt.Errorf("%w: %s: its logs are not as they were when the node ended in order: %s", ErrDamaged, dir, remedy)
+		return fmt.Errorf("%w: %s: its logs are not as they were when the node ended in order: %s", ErrDamaged, dir, Remedy)
 	}
 	if err := fs.Remove(path); err != nil {
 		return fmt.Errorf("storage: remove %s: %w", path, err)

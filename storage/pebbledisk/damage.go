@@ -13,14 +13,14 @@ import (
 // ErrDamaged says that files of a disk are missing, or not what was written.
 var ErrDamaged = errors.New("storage: the disk is damaged")
 
-// remedy is what helps against that.
-const remedy = "what other members hold too comes back by itself: stop the node, move the directory away (it may help to find out what happened) " +
+// Remedy is what helps against that.
+const Remedy = "what other members hold too comes back by itself: stop the node, move the directory away (it may help to find out what happened) " +
 	"and start with --accept-empty-disk, or put a backup of the directory in its place; then look after the hardware"
 
 // explain says what an error of pebble's means for whoever runs the node.
 func explain(dir string, err error) error {
 	if isDamage(err) || errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%w: %s: %w: %s", ErrDamaged, dir, err, remedy)
+		return fmt.Errorf("%w: %s: %w: %s", ErrDamaged, dir, err, Remedy)
 	}
 	return fmt.Errorf("storage: open the disk in %s: %w", dir, err)
 }
@@ -43,6 +43,6 @@ func isDamage(err error) bool {
 func (d *Disk) damaged(err error) {
 	if err != nil && pebble.IsCorruptionError(err) && d.told.CompareAndSwap(false, true) {
 		d.log.Error("the disk is damaged: some of it is not what was written; tau doctor --deep says how much of it",
-			slog.String("dir", d.room.dir), slog.String("error", err.Error()), slog.String("remedy", remedy))
+			slog.String("dir", d.room.dir), slog.String("error", err.Error()), slog.String("remedy", Remedy))
 	}
 }

@@ -37,7 +37,7 @@ func (r *running) status(ctx context.Context, _ nothing) (Status, error) {
 	st.Ready = len(st.NotReady) == 0
 	err := r.on(ctx, func(ctx context.Context, env node.Env) error {
 		st.Incarnation, st.Until = env.Incarnation, time.Unix(env.Authority.OwnUntil(), 0).UTC()
-		st.Addresses = contactsOf(env)
+		st.Addresses, st.Issuer = contactsOf(env), env.Authority.Issuer() != nil
 		st.Gauges = env.Gauges()
 		list, err := r.listPeers(ctx, env)
 		st.Known, st.Unsure = len(list), err != nil
@@ -109,11 +109,21 @@ func (r *running) listPeers(ctx context.Context, env node.Env) (list []Peer, uns
 	return list, unsure
 }
 
+// auth runs f, which asks the auth of this node.
+func (r *running) auth(ctx context.Context, what string, f func(ctx context.Context, env node.Env) error) error {
+	if !slices.Contains(r.cfg.Shape.Services, authapi.Service) {
+		return transport.New(transport.Invalid, what, "this node runs no auth: ask on one that does")
+	}
+	return r.on(ctx, func(ctx context.Context, env node.Env) error {
+		if env.Authority.Issuer() == nil {
+			return transport.New(transport.Invalid, what, "the certificate of this node does not let it sign others: tau certify gives it one that does, with the cloud's key")
+		}
+		return f(ctx, env)
+	})
+}
+
 // invite makes an invitation that this node honours.
 func (r *running) invite(ctx context.Context, req InviteRequest) (resp InviteResponse, err error) {
-	if !slices.Contains(r.cfg.Shape.Services, authapi.Service) {
-		return resp, transport.New(transport.Invalid, "invite", "this node runs no auth: ask on one that does")
-	}
 	secret := make([]byte, 32)
 	_, _ = crand.Read(secret)
 	services := slices.Compact(slices.Sorted(slices.Values(req.Services)))
@@ -121,7 +131,7 @@ func (r *running) invite(ctx context.Context, req InviteRequest) (resp InviteRes
 	if err != nil {
 		return resp, err
 	}
-	err = r.on(ctx, func(ctx context.Context, env node.Env) error {
+	err = r.auth(ctx, "invite", func(ctx context.Context, env node.Env) error {
 		made, err := authapi.Invite.Call(ctx, env.Wire, env.Self, authapi.InviteRequest{
 			Key: transport.NewIdentity(secret).Peer(), Services: services, For: req.For, Uses: req.Uses,
 		})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -91,4 +92,18 @@ func request(ctx context.Context, path string, post, get any) (*http.Request, er
 		req.Header.Set("Content-Type", "application/json")
 	}
 	return req, err
+}
+
+// Page reads one of the pages for monitoring, such as /metrics, up to lenMax bytes of it.
+func (c *Client) Page(ctx context.Context, path string, lenMax int64) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.HTTP.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return io.ReadAll(io.LimitReader(resp.Body, lenMax))
 }

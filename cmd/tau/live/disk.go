@@ -133,5 +133,5 @@ func (r *running) markDisk() error {
 	if was, err := os.ReadFile(r.cfg.Paths.Disk); err == nil && strings.TrimSpace(string(was)) == id {
 		return nil
 	}
-	return writeFile(r.cfg.Paths.Disk, []byte(id+"\n"))
+	return WriteFile(r.cfg.Paths.Disk, []byte(id+"\n"))
 }

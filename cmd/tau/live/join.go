@@ -45,13 +45,9 @@ func (r *running) told() (key transport.Peer, contacts []node.Contact, err error
 // ctx ends. What the node has learned since is on its disk.
 func (r *running) certificate(ctx context.Context) (*membership.Presented, error) {
 	path := r.cfg.Paths.Certificate
-	raw, err := os.ReadFile(path)
+	kept, err := readCertificate(path)
 	if err == nil {
-		var p membership.Presented
-		if err := transport.Decode(raw, &p); err != nil {
-			return nil, fmt.Errorf("%s is damaged: bring it back from a backup, or remove it and set an invitation: %w", path, err)
-		}
-		return &p, nil
+		return &kept, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -64,7 +60,7 @@ func (r *running) certificate(ctx context.Context) (*membership.Presented, error
 		switch transport.KindOf(err) {
 		case 0:
 			r.cfg.Log.Info("joined the cloud", slog.String("cloud", r.cfg.Shape.Network))
-			return &p, writeFile(path, transport.Encode(p))
+			return &p, WriteFile(path, transport.Encode(p))
 		case transport.Conflict, transport.Invalid:
 			return nil, fmt.Errorf("the invitation is not accepted, ask for another: %w", err)
 		}
@@ -76,6 +72,18 @@ func (r *running) certificate(ctx context.Context) (*membership.Presented, error
 		case <-time.After(joinAgain):
 		}
 	}
+}
+
+// readCertificate reads the one that is beside the node's keys.
+func readCertificate(path string) (p membership.Presented, err error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return p, err
+	}
+	if err := transport.Decode(raw, &p); err != nil {
+		return p, fmt.Errorf("%s is damaged: bring it back from a backup, or remove it and set an invitation: %w", path, err)
+	}
+	return p, nil
 }
 
 // join asks the auth that made the invitation, over a host that nobody needs to reach.

@@ -61,7 +61,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer lock.Close()
-	r := &running{cfg: cfg, began: time.Now(), doing: "the node is starting"}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	r := &running{cfg: cfg, began: time.Now(), end: end, doing: "the node is starting"}
 	admin, err := listen(cfg.Paths, r)
 	if err != nil {
 		return err
@@ -93,16 +95,18 @@ type running struct {
 	cfg   Config
 	began time.Time
 	main  *clock.Live
+	end   func() // ends the node in order
 
 	faults faults
 
-	mu    sync.Mutex
-	doing string // why it is not ready before it has started
-	disk  *pebbledisk.Disk
-	host  *libp2p.Host
-	loops []*clock.Live
-	node  *node.Node // nil until it has started
-	env   *node.Env  // of the agent that speaks for people; nil until it is there
+	mu      sync.Mutex
+	doing   string // why it is not ready before it has started
+	leaving bool   // the node says that it leaves when it ends
+	disk    *pebbledisk.Disk
+	host    *libp2p.Host
+	loops   []*clock.Live
+	node    *node.Node // nil until it has started
+	env     *node.Env  // of the agent that speaks for people; nil until it is there
 }
 
 // keep changes what others read.
@@ -210,7 +214,13 @@ func (r *running) stop(cfg node.Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	var stopped error
-	if err := clock.Do(ctx, r.main, func(ctx context.Context) { stopped = n.Stop(ctx) }); err != nil {
+	r.mu.Lock()
+	stop := n.Stop
+	if r.leaving {
+		stop = n.Leave
+	}
+	r.mu.Unlock()
+	if err := clock.Do(ctx, r.main, func(ctx context.Context) { stopped = stop(ctx) }); err != nil {
 		return fmt.Errorf("stop: not within %s: %w", stopTimeout, err)
 	}
 	return stopped
@@ -222,8 +232,8 @@ func (r *running) started() *node.Node {
 	return r.node
 }
 
-// writeFile writes a file of secrets whole or not at all, and makes it durable.
-func writeFile(path string, content []byte) error {
+// WriteFile writes a file of secrets whole or not at all, and makes it durable.
+func WriteFile(path string, content []byte) error {
 	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err

@@ -18,6 +18,8 @@ type Status struct {
 	Incarnation uint64    `json:"incarnation"`
 	Up          string    `json:"up"`
 	Until       time.Time `json:"certificate-until"`
+	// Issuer: the certificate lets this node sign those of others, and only the cloud's key renews it.
+	Issuer bool `json:"issuer"`
 	// Peers counts the other members that are alive, Known all that the node knows. Seers say who is alive; while
 	// none has answered, Peers is Known and Unsure is true.
 	Peers  int  `json:"peers"`

@@ -1,0 +1,332 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/taucloud/tau/cmd/tau/live"
+	"github.com/taucloud/tau/cmd/tau/shape"
+	"github.com/taucloud/tau/storage/blocks"
+	"github.com/taucloud/tau/storage/pebbledisk"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/membership"
+)
+
+const (
+	// filesWanted is how many files a node should be allowed to have open: a connection is one.
+	filesWanted = 8192
+	// certificateSoon is how long before its end an auth's certificate is complained of: nothing renews it by itself.
+	certificateSoon = 60 * 24 * time.Hour
+	dialTimeout     = 3 * time.Second
+)
+
+// finding is what the doctor has to say of one thing.
+type finding struct {
+	Check string `json:"check"`
+	// State is "ok", "warning" or "bad".
+	State  string `json:"state"`
+	What   string `json:"what"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// doctor looks at one node from the machine that it runs on.
+type doctor struct {
+	where
+	cmd      *cobra.Command
+	paths    shape.Paths
+	running  bool
+	findings []finding
+}
+
+func (d *doctor) ok(check, format string, args ...any) {
+	d.findings = append(d.findings, finding{check, "ok", fmt.Sprintf(format, args...), ""})
+}
+
+func (d *doctor) warn(check, remedy, format string, args ...any) {
+	d.findings = append(d.findings, finding{check, "warning", fmt.Sprintf(format, args...), remedy})
+}
+
+func (d *doctor) bad(check, remedy, format string, args ...any) {
+	d.findings = append(d.findings, finding{check, "bad", fmt.Sprintf(format, args...), remedy})
+}
+
+func doctorCommand() *cobra.Command {
+	var d doctor
+	cmd := &cobra.Command{
+		Use: "doctor", Args: cobra.NoArgs, Short: "Look for what is wrong with a node and its machine, and say what to do about it",
+		Long:    "Looks at the configuration, clock, limits, ports, disk and certificate, and, of a node that runs, at who it reaches. Exit status 1 if something is bad.",
+		Example: "  tau doctor -s compute --deep",
+	}
+	d.flags(cmd)
+	inJSON := asJSON(cmd)
+	deep := cmd.Flags().Bool("deep", false, "read all that is on the disk and verify it; that takes as long as the disk takes")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		d.cmd, d.paths, d.findings = cmd, shape.PathsOf(d.root, d.shape), []finding{}
+		d.running = d.runs()
+		if s := d.configuration(); s != nil {
+			d.machine()
+			d.ports(s)
+			d.disk(s)
+			d.certificate(s)
+			d.members(s)
+			if *deep {
+				d.deep()
+			}
+		}
+		return d.report(*inJSON)
+	}
+	return cmd
+}
+
+func (d *doctor) report(inJSON bool) error {
+	out, bad := d.cmd.OutOrStdout(), false
+	for _, f := range d.findings {
+		bad = bad || f.State == "bad"
+		if !inJSON {
+			fmt.Fprintf(out, "%-8s %-13s %s\n", f.State, f.Check, f.What)
+		}
+		if !inJSON && f.Remedy != "" {
+			fmt.Fprintf(out, "%-8s %-13s -> %s\n", "", "", f.Remedy)
+		}
+	}
+	if inJSON {
+		if err := printJSON(out, d.findings); err != nil {
+			return err
+		}
+	}
+	if bad {
+		return failure{errTold}
+	}
+	return nil
+}
+
+func (d *doctor) configuration() *shape.Shape {
+	s, err := shape.Load(d.paths.Config)
+	if err != nil {
+		d.bad("configuration", "tau config validate says all that is wrong with it", "%v", err)
+		return nil
+	}
+	d.ok("configuration", "%s", d.paths.Config)
+	for _, path := range []string{d.paths.Config, d.paths.Certificate} {
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+			d.bad("configuration", "chmod 600 "+path, "others may read %s", path)
+		}
+	}
+	if _, err := os.Stat(d.paths.CloudKey); err == nil {
+		d.warn("configuration", "move it to a safe place: no node needs it", "the cloud's key is on this machine, in %s", d.paths.CloudKey)
+	}
+	return s
+}
+
+// machine is the clock and what the process may use.
+func (d *doctor) machine() {
+	var timex unix.Timex
+	state, err := unix.Adjtimex(&timex)
+	switch {
+	case err != nil:
+		d.warn("clock", "look whether it is right: members' clocks may differ by 5 minutes", "it is not known whether it is synchronized: %v", err)
+	case state == unix.TIME_ERROR || timex.Status&unix.STA_UNSYNC != 0:
+		d.warn("clock", "run chrony, ntpd or systemd-timesyncd: from 5 minutes on, certificates do not count", "nothing synchronizes it")
+	default:
+		d.ok("clock", "it is synchronized")
+	}
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil && files.Cur < filesWanted {
+		d.warn("limits", fmt.Sprintf("ulimit -n %d, or LimitNOFILE in the unit (tau config systemd has it)", filesWanted), "a process started here may open %d files; a large cloud takes %d", files.Cur, filesWanted)
+	} else if err == nil {
+		d.ok("limits", "%d files", files.Cur)
+	}
+}
+
+func (d *doctor) ports(s *shape.Shape) {
+	if d.running {
+		d.ok("ports", "the node has them")
+	}
+	for _, text := range s.Listen {
+		if d.running {
+			break
+		}
+		if what, hint := live.TryListen(text); what != "" {
+			d.bad("ports", hint, "%s", what)
+		} else {
+			d.ok("ports", "%s is free", text)
+		}
+	}
+	for _, text := range s.Announce {
+		if why := dial(text); d.running && why != nil {
+			d.warn("ports", "look at firewalls, and at the router's port forwarding; some routers only keep this machine itself from it", "%s, which others are told of, is not reached from here: %v", text, why)
+		}
+	}
+}
+
+// dial connects over TCP; what is no TCP address is not tried.
+func dial(text string) error {
+	a, err := multiaddr.NewMultiaddr(text)
+	if err != nil {
+		return err
+	}
+	network, address, err := manet.DialArgs(a)
+	if err != nil || network[:3] != "tcp" {
+		return nil
+	}
+	conn, err := net.DialTimeout(network, address, dialTimeout)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+func (d *doctor) disk(s *shape.Shape) {
+	reserve, err := shape.ParseSize(s.DiskReserve)
+	if err != nil {
+		return // Load has checked it
+	}
+	dir := d.paths.Data
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) { // the first that is there
+		if _, err := os.Stat(dir); err == nil {
+			break
+		}
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		d.bad("disk", "look whether it is mounted", "%s: %v", dir, err)
+		return
+	}
+	free := fs.Bavail * uint64(fs.Bsize)
+	switch {
+	case unix.Access(dir, unix.W_OK) != nil:
+		d.bad("disk", "give the directory to the user that runs the node: chown -R USER "+dir, "this user may not write to %s", dir)
+	case free < reserve:
+		d.bad("disk", "make room, or give the node a larger disk", "%d MiB are free in %s, less than the reserve of %s: what is new is refused", free>>20, dir, s.DiskReserve)
+	case free < 4*reserve:
+		d.warn("disk", "make room before it is full", "%d MiB are free in %s, and %s of them are kept in reserve", free>>20, dir, s.DiskReserve)
+	default:
+		d.ok("disk", "%d GiB are free in %s", free>>30, dir)
+	}
+}
+
+func (d *doctor) certificate(s *shape.Shape) {
+	remedy := "tau certify gives it one by the cloud's key; or remove the certificate and set an invitation (tau invite)"
+	if d.running {
+		var st live.Status
+		if err := d.ask(d.cmd, "status", nil, nil, &st); err != nil {
+			d.bad("node", "its log says what it does", "it runs and does not answer: %v", err)
+			return
+		}
+		if !st.Ready {
+			d.bad("node", "its log says more", "it is not ready: %v", st.NotReady)
+		} else {
+			d.ok("node", "it is ready, up %s", st.Up)
+		}
+		d.until(st.Until, st.Issuer, remedy)
+		return
+	}
+	d.warn("node", fmt.Sprintf("tau start -s %s --root %s", d.shape, d.root), "it does not run")
+	raw, err := os.ReadFile(d.paths.Certificate)
+	if err != nil && s.Invitation != "" {
+		d.ok("certificate", "none yet: the node joins by its invitation")
+		return
+	}
+	var p membership.Presented
+	if err == nil {
+		err = transport.Decode(raw, &p)
+	}
+	says, opened := p.Says()
+	if err = errors.Join(err, opened); err != nil {
+		d.bad("certificate", remedy, "there is none that can be read: %v", err)
+		return
+	}
+	d.until(time.Unix(says.NotAfter, 0), len(says.Issues) > 0, remedy)
+}
+
+func (d *doctor) until(end time.Time, issuer bool, remedy string) {
+	left, day := time.Until(end), end.UTC().Format(time.DateOnly)
+	switch {
+	case end.Unix() <= 0 || left < 0:
+		d.bad("certificate", remedy, "the node has none that counts")
+	case issuer && left < certificateSoon:
+		d.warn("certificate", remedy, "it ends on %s, and only the cloud's key renews that of an auth", day)
+	default:
+		d.ok("certificate", "it counts until %s", day)
+	}
+}
+
+// members are those that the node knows, and that it reaches.
+func (d *doctor) members(s *shape.Shape) {
+	if !d.running {
+		return
+	}
+	var list []live.Peer
+	if err := d.ask(d.cmd, "peers", nil, nil, &list); err != nil {
+		d.bad("members", "its log says what it does", "the node does not say whom it knows: %v", err)
+		return
+	}
+	if len(list) == 0 && len(s.Peers) > 0 {
+		d.bad("members", "look at the addresses in peers, and at firewalls in between", "it knows nobody, and was told of %d members", len(s.Peers))
+		return
+	}
+	if len(list) == 0 {
+		d.warn("members", "invite others: what is on one disk is lost with it", "it is alone")
+		return
+	}
+	for _, p := range list {
+		if p.Alive != nil && !*p.Alive {
+			d.warn("members", "start it; if it never comes back, tau revoke "+p.Peer, "%s is not alive", p.Name)
+		} else if why := dialAny(p.Addresses); why != nil {
+			d.warn("members", "look at firewalls in between, and at its p2p-announce", "%s is not reached from here over TCP: %v", p.Name, why)
+		} else {
+			d.ok("members", "%s is reached", p.Name)
+		}
+	}
+}
+
+// dialAny is nil if one of several addresses answers.
+func dialAny(addresses []string) (why error) {
+	for _, a := range addresses {
+		if why = dial(a); why == nil {
+			return nil
+		}
+	}
+	return why
+}
+
+// deep reads the whole disk: the node does it if it runs.
+func (d *doctor) deep() {
+	var a blocks.Audit
+	err := error(nil)
+	if d.running {
+		err = live.NewClient(d.paths.Socket).Ask(context.Background(), "audit", nil, nil, &a)
+	} else if id, _ := pebbledisk.ID(d.paths.Data); id == "" {
+		d.ok("contents", "there is no disk yet in %s", d.paths.Data)
+		return
+	} else {
+		a, err = d.auditClosed()
+	}
+	switch {
+	case err != nil:
+		d.bad("contents", "if it is damaged: "+pebbledisk.Remedy, "%v", err)
+	case a.Damaged > 0:
+		d.bad("contents", pebbledisk.Remedy, "%d of %d values are damaged, such as %v", a.Damaged, a.Keys, a.Examples)
+	default:
+		d.ok("contents", "%d values, %d blocks of them, %d MiB: all as they were written", a.Keys, a.Blocks, a.Bytes>>20)
+	}
+}
+
+func (d *doctor) auditClosed() (a blocks.Audit, err error) {
+	disk, err := pebbledisk.Open(d.paths.Data, pebbledisk.Options{})
+	if err != nil {
+		return a, err
+	}
+	a, err = blocks.AuditDisk(context.Background(), disk)
+	return a, errors.Join(err, disk.Close())
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taucloud/tau/cmd/tau/live"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/membership"
+)
+
+// followEvery is how often a log is asked for that is followed.
+const followEvery = time.Second
+
+func logsCommand() *cobra.Command {
+	var w where
+	cmd := &cobra.Command{
+		Use: "logs JOB", Args: cobra.ExactArgs(1), Short: "The log of a job: whole when it has ended, else what is known of it so far",
+		Example: "  tau logs -s compute -f 4c64711b5e446552-0000000000000001-9f932fa374fdf3cbbcd6b613",
+	}
+	w.asking(cmd, waitFor)
+	inJSON := asJSON(cmd)
+	follow := cmd.Flags().BoolP("follow", "f", false, "go on until the job has ended; exit status 1 if it did without success")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !patrickapi.IsJobID(args[0]) {
+			return fmt.Errorf("%q is no job: tau push and tau jobs print them", args[0])
+		}
+		var told []string
+		for {
+			var log live.LogResponse
+			if err := w.ask(cmd, "log", nil, live.LogRequest{Job: args[0]}, &log); err != nil {
+				return err
+			}
+			if *inJSON && (!*follow || log.Final) {
+				return printJSON(cmd.OutOrStdout(), log)
+			}
+			if !*inJSON {
+				printLines(cmd.OutOrStdout(), unheard(told, log.Lines))
+				told = log.Lines
+			}
+			switch {
+			case log.Final && (log.Full || len(log.Lines) == 0) && *follow && log.Status != patrickapi.Success.String():
+				return failure{errors.New("the job has " + log.Status)}
+			case !*follow, log.Final && (log.Full || len(log.Lines) == 0):
+				return nil
+			}
+			time.Sleep(followEvery)
+		}
+	}
+	return cmd
+}
+
+func printLines(out io.Writer, lines []string) {
+	for _, line := range lines {
+		fmt.Fprintln(out, strings.Map(printable, line)) // builds say what they like
+	}
+}
+
+// unheard are the lines of a log that come after those that were told: told is how it ended before, and now may begin
+// anywhere, and have more at its end.
+func unheard(told, now []string) []string {
+	for n := min(len(told), len(now)); n > 0; n-- {
+		tail := told[len(told)-n:]
+		for at := len(now) - n; at >= 0; at-- {
+			if slices.Equal(now[at:at+n], tail) {
+				return now[at+n:]
+			}
+		}
+	}
+	return now
+}
+
+func versionsCommand() *cobra.Command {
+	var w where
+	req := live.BranchRequest{}
+	cmd := &cobra.Command{
+		Use: "versions PROJECT", Args: cobra.ExactArgs(1), Short: "The versions of a branch that are kept, the live one first",
+		Example: "  tau versions site -s compute",
+	}
+	w.asking(cmd, waitFor)
+	inJSON := asJSON(cmd)
+	cmd.Flags().StringVar(&req.Branch, "branch", "main", "the branch")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		req.Project = args[0]
+		var list []live.Version
+		if err := w.ask(cmd, "versions", nil, req, &list); err != nil {
+			return err
+		}
+		if *inJSON {
+			return printJSON(cmd.OutOrStdout(), list)
+		}
+		lines := [][]string{{"", "COMMIT", "ORDER", "ENTRIES", "JOB"}}
+		for _, v := range list {
+			live := ""
+			if v.Live {
+				live = "live"
+			}
+			lines = append(lines, []string{live, v.Commit, fmt.Sprintf("%d.%d", v.Order, v.Rollback), fmt.Sprint(v.Entries), v.Job})
+		}
+		table(cmd.OutOrStdout(), lines...)
+		return nil
+	}
+	return cmd
+}
+
+func rollbackCommand() *cobra.Command {
+	var w where
+	req := live.BranchRequest{}
+	cmd := &cobra.Command{
+		Use: "rollback PROJECT COMMIT", Args: cobra.ExactArgs(2), Short: "Make an older version of a branch live again, until the next push",
+		Long:    "Publishes what a kept commit has (tau versions) once more, right after the live version. The next push is newer than it.",
+		Example: "  tau rollback site 9f932fa374fdf3cbbcd6b613 -s compute",
+	}
+	w.asking(cmd, waitFor)
+	inJSON := asJSON(cmd)
+	cmd.Flags().StringVar(&req.Branch, "branch", "main", "the branch")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		req.Project, req.Commit = args[0], args[1]
+		var v live.Version
+		if err := w.ask(cmd, "rollback", req, nil, &v); err != nil {
+			return err
+		}
+		if *inJSON {
+			return printJSON(cmd.OutOrStdout(), v)
+		}
+		table(cmd.OutOrStdout(), []string{"live", v.Commit, fmt.Sprintf("%d.%d", v.Order, v.Rollback)})
+		return nil
+	}
+	return cmd
+}
+
+// sure is the flag of what cannot be undone.
+func sure(cmd *cobra.Command) *bool { return cmd.Flags().Bool("yes", false, "do it: nothing asks") }
+
+func leaveCommand() *cobra.Command {
+	var w where
+	cmd := &cobra.Command{
+		Use: "leave", Args: cobra.NoArgs, Short: "Take a node out of its cloud: it tells the others, and ends",
+		Long: `The node says that it leaves for ever, drains and ends. Others make copies of what it held; wait until tau status of them shows
+it before the disk is thrown away. It is no revocation: whoever starts it again is back, as long as its certificate counts (tau revoke).`,
+		Example: "  tau leave -s compute --yes",
+	}
+	w.asking(cmd, 0)
+	yes := sure(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !*yes {
+			return errors.New("--yes: expected, since the node ends, and others stop counting on it")
+		}
+		if err := w.ask(cmd, "leave", struct{}{}, nil, &struct{}{}); err != nil {
+			return err
+		}
+		for end := time.Now().Add(time.Minute); w.runs(); time.Sleep(100 * time.Millisecond) {
+			if time.Now().After(end) {
+				return failure{errors.New("the node has not ended within a minute: its log says what it waits for")}
+			}
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), "the node has left and ended")
+		return nil
+	}
+	return cmd
+}
+
+func revokeCommand() *cobra.Command {
+	var w where
+	var cloudKey string
+	cmd := &cobra.Command{
+		Use: "revoke PEER", Args: cobra.ExactArgs(1), Short: "Take all certificates of a member back: it is a stranger from then on",
+		Long: `Asks the auth of this node to take the certificates of a member back, by its peer (tau peers). Every node that reaches an auth knows of it
+within seconds. A member that is an auth itself is revoked with the cloud's key only (--cloud-key).`,
+		Example: "  tau revoke 12D3KooW... -s compute --yes",
+	}
+	w.asking(cmd, waitFor)
+	inJSON := asJSON(cmd)
+	yes := sure(cmd)
+	cmd.Flags().StringVar(&cloudKey, "cloud-key", "", "the file of the cloud's key, to revoke an auth")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		peer, err := transport.ParsePeer(args[0])
+		if err != nil {
+			return fmt.Errorf("%q is no peer: tau peers shows them", args[0])
+		}
+		if !*yes {
+			return errors.New("--yes: expected, since a revoked key never comes back")
+		}
+		req := live.RevokeRequest{Peer: args[0]}
+		if cloudKey != "" {
+			key, err := readCloudKey(cloudKey)
+			if err != nil {
+				return err
+			}
+			s, err := w.load()
+			if err != nil {
+				return err
+			}
+			signed := membership.Revoke(key, membership.Revocation{Cloud: s.Network, Subject: peer, Before: time.Now().Unix()})
+			req.Statement = transport.Encode(membership.Revoking{Revocation: signed})
+		}
+		var resp live.RevokeResponse
+		if err := w.ask(cmd, "revoke", req, nil, &resp); err != nil {
+			return err
+		}
+		if *inJSON {
+			return printJSON(cmd.OutOrStdout(), resp)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "revoked; that is durable on %d auths\n", resp.Copies)
+		return nil
+	}
+	return cmd
+}

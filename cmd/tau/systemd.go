@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+)
+
+// unit is that of one node: what it needs, and nothing else of the machine.
+const unit = `[Unit]
+Description=tau node %[1]s
+Documentation=man:tau(1)
+Wants=network-online.target
+After=network-online.target time-sync.target
+
+[Service]
+Type=notify-reload
+ExecStart=%[2]s start -s %[1]s --root %[3]s
+User=%[4]s
+Restart=always
+RestartSec=2
+TimeoutStartSec=infinity
+TimeoutStopSec=45
+LimitNOFILE=65536
+UMask=0077
+
+ReadWritePaths=%[3]s
+ProtectSystem=strict
+ProtectHome=true
+PrivateTmp=true
+PrivateDevices=true
+ProtectClock=true
+ProtectHostname=true
+ProtectKernelLogs=true
+ProtectKernelModules=true
+ProtectKernelTunables=true
+ProtectControlGroups=true
+ProtectProc=invisible
+NoNewPrivileges=true
+CapabilityBoundingSet=
+AmbientCapabilities=
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=true
+RestrictRealtime=true
+RestrictSUIDSGID=true
+LockPersonality=true
+MemoryDenyWriteExecute=true
+RemoveIPC=true
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+`
+
+func systemdCommand() *cobra.Command {
+	var w where
+	var user string
+	cmd := &cobra.Command{
+		Use: "systemd", Args: cobra.NoArgs, Short: "Print a unit for systemd that runs the node with as few rights as it needs",
+		Example: "  tau config systemd -s compute --root /tb --user tau > /etc/systemd/system/tau-compute.service",
+	}
+	w.flags(cmd)
+	cmd.Flags().StringVar(&user, "user", "tau", "the user that runs it, who owns the root directory")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		root, err := filepath.Abs(w.root)
+		if err != nil {
+			return err
+		}
+		self, err := os.Executable()
+		if err != nil {
+			return failure{err}
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), unit, w.shape, self, root, user)
+		return err
+	}
+	return cmd
+}
