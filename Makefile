@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench long sweep swarm fuzz mutants mutation determinism clean
+.PHONY: help build sim test vet race bench long sweep swarm fuzz mutants mutation determinism live torture clean
 
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -46,6 +46,14 @@ sweep: build ## SEEDS seeds (200) of every scenario on the direct wire; fails as
 SWARM ?= 1..200
 swarm: build ## scenarios made by chance, SWARM=FIRST..LAST (1..200); failing ones are kept in bin/swarm-failed
 	bin/dreamland swarm $(SWARM) --keep bin/swarm-failed
+
+LIVE ?= scenarios/monkey-crashes.yaml scenarios/renewed-elsewhere.yaml scenarios/data-centre-loses-power.yaml scenarios/dead-holder.yaml scenarios/everybody-moves.yaml scenarios/monkey-paused.yaml
+live: build ## the scenarios LIVE (six) on processes of the real world, in real time (20 minutes)
+	bin/dreamland live $(LIVE) --quiet
+
+TORTURE ?= 10m
+torture: build ## a cloud of processes killed, frozen, wiped and knocked at for TORTURE (10m), then audited; TORTURE_SEED draws the order
+	bin/dreamland torture --for $(TORTURE) --seed $(or $(TORTURE_SEED),1)
 
 RUNS ?= 20
 JOBS ?= 2

@@ -10,6 +10,6 @@ import (
 )
 
 func main() {
-	dreamland.With(live.Command)
+	dreamland.With(live.Command, live.TortureCommand)
 	dreamland.Main(words.Vocabulary(), swarm.Swarm{})
 }

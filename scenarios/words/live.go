@@ -12,7 +12,6 @@ import (
 const (
 	noDisks    = "nobody reads the disk of a process beside it"
 	noMessages = "what passes between processes is encrypted"
-	noMoment   = "nobody sees several processes at the same moment"
 	noInside   = "what a process has in memory is not told to anybody"
 )
 
@@ -42,7 +41,7 @@ var live = map[string]scenario.Observed{
 	"slots-are-kept":                {Facts: true, Polls: true},
 	"artifacts-are-kept":            unseen(noDisks),
 	"incarnations-rise":             byFacts,
-	"one-holder-per-job":            {Facts: true, Polls: true, Missing: "what monkeys believe cannot be compared: " + noMoment},
+	"one-holder-per-job":            {Facts: true, Polls: true, Missing: "when a monkey has last renewed a lock, nobody else can tell"},
 	"whole-versions-only":           but(byFacts, noInside+": stored versions are not looked through"),
 	"versions-are-true":             but(bySettling, noDisks+": that what is durable is on disks, tns alone says"),
 	"newest-success-is-live":        bySettling,

@@ -28,10 +28,16 @@ func Carry(ctx context.Context, s *scenario.Scenario, cfg Config, strict bool) (
 			return r, err
 		}
 	}
+	if cfg.Hear != nil {
+		w.OnFact(cfg.Hear)
+	}
 	stop := w.failWith(ctx)
 	defer stop()
 	r = run.On(w, s, cfg.Words, run.Options{Seed: cfg.Seed, Strict: strict, Refuse: RefusesStep}, Refused(s, cfg.Words, cfg.Seed))
 	r.Figures[scenario.FigureDisk] = float64(w.DiskBytes())
+	if cfg.Settled != nil && w.failed == nil {
+		cfg.Settled(w, &r)
+	}
 	return r, nil
 }
 

@@ -206,6 +206,9 @@ func (m *machine) wrong(line string) {
 
 // down forgets the run that has ended.
 func (m *machine) down() {
+	if m.paused {
+		m.effects.Deferred++
+	}
 	m.proc, m.up, m.stopping, m.paused, m.since = nil, false, false, false, m.w.Now()
 	clear(m.seen)
 }

@@ -29,6 +29,7 @@ const (
 type process struct {
 	cmd    *exec.Cmd
 	orders *os.File
+	facts  drain
 	ended  chan struct{} // closed when it has ended, and all that it said was read
 	status error         // how, then
 
@@ -66,7 +67,13 @@ func start(s *starter, program string, args []string, logFile string, h hears) (
 		return nil, errors.Join(err, facts.Close(), log.Close(), orders.Close())
 	}
 	var reading sync.WaitGroup
-	reading.Go(func() { _ = taulive.ReadFacts(facts, h.fact); _, _ = io.Copy(io.Discard, facts); _ = facts.Close() })
+	p.facts.pipe = facts
+	reading.Go(func() {
+		_ = taulive.ReadFacts(&p.facts, h.fact)
+		_, _ = io.Copy(io.Discard, facts)
+		p.facts.over.Store(true)
+		_ = facts.Close()
+	})
 	reading.Go(func() { p.readLog(log, logFile, h.wrong); _ = log.Close() })
 	go func() {
 		p.status = p.cmd.Wait()

@@ -18,6 +18,7 @@ import (
 	"github.com/taucloud/tau/sim"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/fault"
+	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/transport"
 )
@@ -39,6 +40,9 @@ type Config struct {
 	Seed    uint64
 	Network func(from, to string) fault.Shape
 	Words   scenario.Vocabulary
+	// Settled is called when the story is over and its nodes still run; Hear with each fact. nil: nobody wants to know.
+	Settled func(w *World, r *report.Result)
+	Hear    func(check.Fact)
 }
 
 // World is a cloud, or several, of processes. All its methods but those that say otherwise are called by one goroutine: that which runs
@@ -226,6 +230,7 @@ func (w *World) RunUntil(end time.Duration) error {
 // next is what is to be done now: what was posted, the facts that have waited long enough, what is due; nil for nothing.
 func (w *World) next() func() {
 	now := time.Now()
+	read := w.allRead()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
@@ -233,7 +238,7 @@ func (w *World) next() func() {
 		f := w.posted[0]
 		w.posted = w.posted[1:]
 		return f
-	case len(w.facts) > 0 && !w.frozen && now.UnixNano()-int64(w.facts[0].at) >= int64(holdBack):
+	case read && len(w.facts) > 0 && !w.frozen && now.UnixNano()-int64(w.facts[0].at) >= int64(holdBack):
 		one := heap.Pop(&w.facts).(moment)
 		one.fact.At = max(0, time.Duration(int64(one.at)-w.began.UnixNano()))
 		return func() {
@@ -246,6 +251,11 @@ func (w *World) next() func() {
 		return heap.Pop(&w.timed).(moment).f
 	}
 	return nil
+}
+
+// allRead reports whether all facts are read that nodes had written when it was called.
+func (w *World) allRead() bool {
+	return !slices.ContainsFunc(w.nodes, func(m *machine) bool { return m.proc != nil && !m.proc.facts.empty() })
 }
 
 func (w *World) freeze(on bool) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -47,7 +48,7 @@ func (d Dialer) DialContext(ctx context.Context, _, address string) (net.Conn, e
 func awaitAnswer(conn net.Conn) error {
 	one := make([]byte, 1)
 	switch _, err := io.ReadFull(conn, one); {
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return errRefused
 	case err != nil:
 		return err

@@ -5,14 +5,20 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/monkey"
+	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/sim/scenario"
 )
 
-// Remotes are what is seen of patricks that run elsewhere: what they tell whoever lists their jobs.
+// Remotes are what is seen of patricks and monkeys that run elsewhere: what they tell whoever lists their jobs, and asks what
+// they are at.
 func Remotes() []scenario.Remote {
-	return []scenario.Remote{{Service: patrickapi.Service, Facts: []string{"job-forgotten"}, Look: lookAtPatrick}}
+	return []scenario.Remote{
+		{Service: patrickapi.Service, Facts: []string{"job-forgotten"}, Look: lookAtPatrick},
+		{Service: monkeyapi.Service, Look: lookAtMonkey},
+	}
 }
 
 // pagesMax bounds the pages that are read of a patrick: all jobs that it keeps by its default settings, and more.
@@ -92,3 +98,34 @@ func (p *farPatrick) Stored() int { return 0 }
 
 // Lease implements Patrick.
 func (p *farPatrick) Lease() time.Duration { return p.lease }
+
+// farMonkey is a monkey as it was asked. It implements Monkey; when it has last renewed a lock, nobody can tell from outside.
+type farMonkey struct{ holding []monkey.Held }
+
+var _ Monkey = (*farMonkey)(nil)
+
+func lookAtMonkey(ctx context.Context, client node.Env, at scenario.Seen) (node.Service, error) {
+	resp, err := monkeyapi.Status.Call(ctx, client.Wire, at.Peer, monkeyapi.StatusRequest{})
+	if err != nil {
+		return nil, err
+	}
+	m := &farMonkey{}
+	for _, w := range resp.Work {
+		if w.Token.Attempt > 0 { // else it competes for it
+			m.holding = append(m.holding, monkey.Held{Job: w.Job, Token: w.Token})
+		}
+	}
+	return m, nil
+}
+
+// Start implements node.Service.
+func (*farMonkey) Start(context.Context) error { return nil }
+
+// Stop implements node.Service.
+func (*farMonkey) Stop(context.Context) error { return nil }
+
+// Holding implements Monkey.
+func (m *farMonkey) Holding() []monkey.Held { return m.holding }
+
+// Stored implements Monkey: nobody can tell.
+func (*farMonkey) Stored() int { return 0 }
