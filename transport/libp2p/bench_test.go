@@ -15,7 +15,7 @@ import (
 // BenchmarkCall is a round trip between two real hosts, of a hundred bytes and
 // of a megabyte.
 func BenchmarkCall(b *testing.B) {
-	for name, listen := range map[string]string{"tcp": tcp, "quic": quic} {
+	for name, listen := range map[string]string{"tcp": tcp, "quic": quic, "ws": ws} {
 		for size, bytes := range map[string]int{"100B": 100, "1MiB": 1 << 20} {
 			b.Run(name+"/"+size, func(b *testing.B) { benchmarkCall(b, listen, bytes) })
 		}

@@ -28,7 +28,7 @@ func openOn(t *testing.T, from, to *libp2p.Host, class transport.Class) transpor
 // TestBulkHasAConnectionOfItsOwn between real hosts, which goes with its last conn.
 func TestBulkHasAConnectionOfItsOwn(t *testing.T) {
 	t.Parallel()
-	for name, listen := range map[string]string{"tcp": tcp, "quic": quic} {
+	for name, listen := range map[string]string{"tcp": tcp, "quic": quic, "ws": ws} {
 		b, err := libp2p.New(transport.NewIdentity([]byte("b")), []string{listen}, nil)
 		require.NoError(t, err)
 		a, err := libp2p.New(transport.NewIdentity([]byte("a")), []string{listen}, b.Addrs())

@@ -18,7 +18,7 @@ import (
 // clock of who looks at it.
 func TestCertificates(t *testing.T) {
 	t.Parallel()
-	for name, listen := range map[string]string{"tcp": tcp, "quic": quic} {
+	for name, listen := range map[string]string{"tcp": tcp, "quic": quic, "ws": ws} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			testCertificates(t, listen)
@@ -78,7 +78,7 @@ func testCertificates(t *testing.T, listen string) {
 // there is.
 func TestMembershipEndsOverRealConns(t *testing.T) {
 	t.Parallel()
-	for name, listen := range map[string]string{"tcp": tcp, "quic": quic} {
+	for name, listen := range map[string]string{"tcp": tcp, "quic": quic, "ws": ws} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := newCitizen(t, "server", listen).with(cloudKey, func(c *membership.Certificate) { c.NotAfter += 4 * 3600 })
@@ -146,7 +146,7 @@ func streamsOf(server, peer *citizen) (ids []string) {
 // has only heard of it from them.
 func TestTheCloudKeyIsReplaced(t *testing.T) {
 	t.Parallel()
-	for name, listen := range map[string]string{"tcp": tcp, "quic": quic} {
+	for name, listen := range map[string]string{"tcp": tcp, "quic": quic, "ws": ws} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			long := func(c *membership.Certificate) { c.NotAfter += 4 * 3600 }

@@ -22,17 +22,23 @@ const (
 	// tcpDelay is the head start of QUIC: a peer that answers within it over QUIC is not dialed
 	// over TCP.
 	tcpDelay = 30 * time.Millisecond
+	// wsDelay is the head start of all others before WebSocket, which is for networks that let nothing else out.
+	wsDelay = 300 * time.Millisecond
 )
 
-// rank dials all addresses of a peer in parallel.
+// rank dials all addresses of a peer in parallel, those over TCP and WebSocket a moment later.
 func rank(addrs []multiaddr.Multiaddr) (delays []network.AddrDelay) {
-	quicFirst := false
+	quicFirst, wsLast := false, false
 	for _, a := range addrs {
 		quicFirst = quicFirst || isQUIC(a)
+		wsLast = wsLast || !isWS(a)
 	}
 	for _, a := range addrs {
 		d := network.AddrDelay{Addr: a}
-		if quicFirst && !isQUIC(a) {
+		switch {
+		case isWS(a) && wsLast:
+			d.Delay = wsDelay
+		case quicFirst && !isQUIC(a):
 			d.Delay = tcpDelay
 		}
 		delays = append(delays, d)
@@ -41,6 +47,8 @@ func rank(addrs []multiaddr.Multiaddr) (delays []network.AddrDelay) {
 }
 
 func isQUIC(a multiaddr.Multiaddr) bool { return hasProtocol(a, multiaddr.P_QUIC_V1) }
+
+func isWS(a multiaddr.Multiaddr) bool { return hasProtocol(a, multiaddr.P_WS) }
 
 func hasProtocol(a multiaddr.Multiaddr, code int) bool {
 	_, err := a.ValueForProtocol(code)

@@ -12,6 +12,9 @@ func Strangers(n int, d time.Duration) Option {
 	}
 }
 
+// HandshakesPerAddressMax is for tests outside.
+const HandshakesPerAddressMax = handshakesPerAddressMax
+
 // LimitLoopback bounds how often loopback connects, too.
 func LimitLoopback() Option { return func(h *Host) { h.limits.loopback = true } }
 

@@ -45,6 +45,7 @@ func (l *loopback) start(i int) *libp2p.Host {
 const (
 	tcp  = "/ip4/127.0.0.1/tcp/0"
 	quic = "/ip4/127.0.0.1/udp/0/quic-v1"
+	ws   = "/ip4/127.0.0.1/tcp/0/ws"
 )
 
 func run(t *testing.T, listen string) {
@@ -57,6 +58,7 @@ func run(t *testing.T, listen string) {
 
 func TestTCP(t *testing.T)  { run(t, tcp) }
 func TestQUIC(t *testing.T) { run(t, quic) }
+func TestWS(t *testing.T)   { run(t, ws) }
 
 // gossiping is a host whose publications travel by gossip.
 type gossiping struct {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +104,28 @@ func TestRealStrangersGiveWay(t *testing.T) {
 		require.Zero(t, h.StrangersNow())
 	}
 	require.Equal(t, member.Peer().String(), h.LibP2P().Network().Peers()[0].String())
+}
+
+// TestHandshakesOfWebSocketGiveWay: connections on which not even HTTP's handshake begins.
+func TestHandshakesOfWebSocketGiveWay(t *testing.T) {
+	t.Parallel()
+	server := newCitizen(t, "server", ws).with(cloudKey, nil)
+	f, err := newFlood(context.Background(), server.host.Addrs()[0])
+	require.NoError(t, err)
+	at := strings.TrimPrefix(f.at, "ws://")
+	first, err := net.Dial("tcp", at)
+	require.NoError(t, err)
+	for range libp2p.HandshakesPerAddressMax {
+		c, err := net.Dial("tcp", at)
+		require.NoError(t, err)
+		defer c.Close()
+	}
+	require.NoError(t, first.SetReadDeadline(time.Now().Add(3*time.Second)), "less than a handshake may take")
+	_, err = first.Read(make([]byte, 1))
+	require.Error(t, err)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+	member := newCitizen(t, "member", tcp).with(cloudKey, nil)
+	require.NoError(t, member.call(server, "t/monkey"))
 }
 
 // TestDeadNodeIsNotWaitedFor: a node with TCP and QUIC addresses that is gone is

@@ -21,7 +21,7 @@ var DefaultListen = []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-
 
 // New starts a real host that listens on multiaddrs (DefaultListen if there are none) and knows
 // where other nodes are ("/ip4/.../tcp/.../p2p/12D3..."). It speaks TCP with TLS 1.3 or noise and
-// yamux, and QUIC. It does not relay, map ports or probe its own reachability: the operator of a
+// yamux, the same over WebSocket ("/ip4/.../tcp/.../ws"), and QUIC. It does not relay, map ports or probe its own reachability: the operator of a
 // node knows its addresses.
 //
 // Members have room that strangers do not get: see limits.go. Who is one, the engine says (see
@@ -66,6 +66,7 @@ func options(id transport.Identity, d *dials, limits network.ResourceManager) []
 	return []libp2p.Option{
 		libp2p.Identity(PrivateKey(id)),
 		libp2p.Transport(d.newTCP),
+		libp2p.Transport(d.newWS),
 		quic,
 		libp2p.SwarmOpts(swarmOptions()...),
 		// A few dead peers do not make us believe that UDP or IPv6 do not work.

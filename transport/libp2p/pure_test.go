@@ -18,16 +18,19 @@ import (
 
 // Over QUIC and TCP, a peer is dialed by QUIC first, and over TCP a little later; otherwise all at once.
 func TestTheOrderOfDials(t *testing.T) {
-	const tcp, tcp6, quic = "/ip4/10.0.0.1/tcp/1", "/ip6/::1/tcp/1", "/ip4/10.0.0.1/udp/1/quic-v1"
+	const tcp, tcp6, quic, ws = "/ip4/10.0.0.1/tcp/1", "/ip6/::1/tcp/1", "/ip4/10.0.0.1/udp/1/quic-v1", "/ip4/10.0.0.1/tcp/80/ws"
 	for name, c := range map[string]struct {
 		addrs  []string
 		delays []time.Duration
 	}{
-		"none":           {nil, nil},
-		"TCP alone":      {[]string{tcp, tcp6}, []time.Duration{0, 0}},
-		"QUIC alone":     {[]string{quic}, []time.Duration{0}},
-		"TCP, then QUIC": {[]string{tcp, quic, tcp6}, []time.Duration{tcpDelay, 0, tcpDelay}},
-		"QUIC, then TCP": {[]string{quic, tcp}, []time.Duration{0, tcpDelay}},
+		"none":            {nil, nil},
+		"TCP alone":       {[]string{tcp, tcp6}, []time.Duration{0, 0}},
+		"QUIC alone":      {[]string{quic}, []time.Duration{0}},
+		"TCP, then QUIC":  {[]string{tcp, quic, tcp6}, []time.Duration{tcpDelay, 0, tcpDelay}},
+		"WebSocket alone": {[]string{ws}, []time.Duration{0}},
+		"WebSocket last":  {[]string{ws, tcp, quic}, []time.Duration{wsDelay, tcpDelay, 0}},
+		"no QUIC":         {[]string{ws, tcp}, []time.Duration{wsDelay, 0}},
+		"QUIC, then TCP":  {[]string{quic, tcp}, []time.Duration{0, tcpDelay}},
 	} {
 		var addrs []multiaddr.Multiaddr
 		for _, a := range c.addrs {

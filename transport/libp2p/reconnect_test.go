@@ -25,7 +25,7 @@ func openFiles() int {
 // there are as many goroutines and descriptors as after 10. It runs alone: it
 // counts those of the whole process.
 func TestReconnectsLeaveNothing(t *testing.T) {
-	for name, listen := range map[string]string{"tcp": tcp, "quic": quic} {
+	for name, listen := range map[string]string{"tcp": tcp, "quic": quic, "ws": ws} {
 		t.Run(name, func(t *testing.T) {
 			b, err := libp2p.New(transport.NewIdentity([]byte("b")), []string{listen}, nil)
 			require.NoError(t, err)

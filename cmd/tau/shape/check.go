@@ -89,12 +89,15 @@ func checkService(text string) (what, hint string) {
 }
 
 func checkAddress(text string) (what, hint string) {
-	const good = "such as /ip4/203.0.113.7/tcp/4242 or /ip4/0.0.0.0/udp/4242/quic-v1"
+	const good = "such as /ip4/203.0.113.7/tcp/4242, /ip4/0.0.0.0/udp/4242/quic-v1 or /ip4/0.0.0.0/tcp/8080/ws"
 	if strings.Contains(text, "/p2p/") {
 		return fmt.Sprintf("%q names a peer", text), "leave /p2p/... out: " + good
 	}
 	if _, err := multiaddr.NewMultiaddr(text); err != nil {
 		return fmt.Sprintf("%q is no multiaddr", text), good
+	}
+	if strings.HasSuffix(text, "/wss") || strings.Contains(text, "/tls/") {
+		return fmt.Sprintf("%q needs a certificate of the web, and a node has none", text), "/ws: what is said over it is secured by the nodes' own keys"
 	}
 	return "", ""
 }
