@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -209,6 +210,9 @@ func (a *agent) renew(ctx context.Context) {
 	a.renewAt = a.env.Loop.Elapsed() + renewAgain
 	own, _ := a.env.Authority.Own()
 	fresh, err := a.client.Renew(ctx, own)
+	if err == nil && !a.lastsAsLong(fresh) {
+		err = errShorter
+	}
 	if err != nil {
 		a.env.Observe("renewal-failed", node.F("error", err.Error()))
 		return
@@ -216,6 +220,17 @@ func (a *agent) renew(ctx context.Context) {
 	if err := a.env.Authority.SetOwn(fresh); err == nil {
 		a.env.Observe("certificate-renewed", node.F("until", a.env.Authority.OwnUntil()))
 	}
+}
+
+var errShorter = errors.New("it ends before what is shown")
+
+// lastsAsLong reports whether a certificate ends no sooner than what the node shows: an auth whose clock is behind, or whose own
+// certificate ends soon, may give one that does.
+func (a *agent) lastsAsLong(fresh membership.Presented) bool {
+	own, _ := a.env.Authority.Own() // another one may have come meanwhile
+	until, err := a.env.Authority.EndOf(own)
+	ends, wrong := a.env.Authority.EndOf(fresh)
+	return wrong == nil && (err != nil || ends >= until)
 }
 
 // keep writes what the node shows, and the rotations that it knows, if they are not on the disk.

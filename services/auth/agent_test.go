@@ -281,6 +281,31 @@ func TestRenewals(t *testing.T) {
 	})
 }
 
+// A certificate that ends before what is shown does not take its place.
+func TestAShorterCertificateIsNotShown(t *testing.T) {
+	withAgent(t, time.Second, func(w *asked) {
+		w.agent.settings.CheckEvery = 10_000 * time.Hour
+		_, before := w.agent.env.Authority.Own()
+		for i, end := range []int64{before.NotAfter - 1, before.NotAfter - 9999, before.NotAfter + 1} {
+			w.certificate = func() (p membership.Presented, err error) {
+				now := time.Now().Unix()
+				p.Certificate, err = membership.Issue(deskCloud, membership.Certificate{Cloud: nodetest.CloudName, Subject: w.member.Peer(), Name: "member", NotBefore: now, NotAfter: end})
+				return p, err
+			}
+			if i == 0 {
+				time.Sleep(21 * time.Hour)
+			}
+			time.Sleep(renewAgain)
+			w.turn(w.agent.renew)
+			require.Len(t, w.renewals, i+1)
+			_, shown := w.agent.env.Authority.Own()
+			require.Equal(t, max(before.NotAfter, end), shown.NotAfter)
+		}
+		require.Len(t, w.Facts("renewal-failed"), 2)
+		require.Len(t, w.Facts("certificate-renewed"), 1)
+	})
+}
+
 // What a node shows and knows is on its disk; what has not changed, or cannot be written, is tried no more or again.
 func TestWhatIsKept(t *testing.T) {
 	change := map[string]func(w *asked){

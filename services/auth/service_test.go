@@ -136,7 +136,17 @@ func TestARevocationReachesEverybody(t *testing.T) {
 // TestRenewal in time, without another conn, and after an end that was not noticed.
 func TestRenewal(t *testing.T) {
 	inTownOf(t, 1, &auth.AgentSettings{CheckEvery: time.Minute}, func(w *town) {
-		a, b := w.member("a").Start(), w.member("b").Start()
+		six := func(name string) *nodetest.Machine { // hours, so that what is renewed ends no sooner
+			m := w.member(name)
+			signed, err := membership.Issue(cloudKey, membership.Certificate{
+				Cloud: nodetest.CloudName, Serial: 9, Subject: m.Peer(), Name: m.Name, Services: []string{node.MembershipService, "part"},
+				NotBefore: time.Now().Unix(), NotAfter: time.Now().Add(6 * time.Hour).Unix(),
+			})
+			require.NoError(t, err)
+			m.Membership.Certificate = &membership.Presented{Certificate: signed}
+			return m.Start()
+		}
+		a, b := six("a"), six("b")
 		require.NoError(t, w.greet(a, b))
 		for range 40 {
 			nodetest.Sleep(time.Hour)
