@@ -56,7 +56,7 @@ var fields = []field{
 		text: func(s *Shape) *string { return &s.PrivateKey }, check: checkKey},
 	{key: "services", doc: "What this node runs. Its certificate must allow it.", required: true,
 		list: func(s *Shape) *[]string { return &s.Services }, check: checkService, enum: ServiceNames},
-	{key: "p2p-listen", doc: "Where it listens, over TCP, QUIC and, for networks that let only HTTP out, WebSocket (/ip4/0.0.0.0/tcp/8080/ws). 127.0.0.1: only this machine reaches it.", required: true,
+	{key: "p2p-listen", doc: "Where it listens, over TCP, QUIC and, for networks that let only HTTP out, WebSocket (/ip4/203.0.113.7/tcp/8080/ws). 127.0.0.1: only this machine reaches it.", required: true,
 		list: func(s *Shape) *[]string { return &s.Listen }, check: checkAddress},
 	{key: "p2p-announce", doc: "Where others reach it. Left out: where it listens.",
 		list: func(s *Shape) *[]string { return &s.Announce }, check: checkAddress},

@@ -73,6 +73,7 @@ p2p-listen: /ip4/0.0.0.0/tcp/4242
 p2p-announce:
   - /ip4/300.0.0.1/tcp/4242
   - /ip4/1.2.3.4/tcp/1/p2p/12D3
+  - /ip4/1.2.3.4/tcp/443/wss
 peers: [{a: b}, /ip4/1.2.3.4/tcp/1]
 disk-reserve: 1MiB
 log-level: inf
@@ -97,12 +98,13 @@ invitation:
 		`x.yaml:7:13: p2p-listen: expected a list`,
 		`x.yaml:9:5: p2p-announce: "/ip4/300.0.0.1/tcp/4242" is no multiaddr`,
 		`x.yaml:10:5: p2p-announce: "/ip4/1.2.3.4/tcp/1/p2p/12D3" names a peer`,
-		`x.yaml:11:9: peers: expected a text`,
-		`x.yaml:11:17: peers: "/ip4/1.2.3.4/tcp/1" is no member's address`,
-		`x.yaml:12:15: disk-reserve: "1MiB" is no size`,
-		`x.yaml:13:12: log-level: there is no level "inf"`,
-		`x.yaml:14:1: name is there twice`,
-		`x.yaml:15:13: invitation has no value`,
+		`x.yaml:11:5: p2p-announce: "/ip4/1.2.3.4/tcp/443/wss" needs a certificate of the web, and a node has none`,
+		`x.yaml:12:9: peers: expected a text`,
+		`x.yaml:12:17: peers: "/ip4/1.2.3.4/tcp/1" is no member's address`,
+		`x.yaml:13:15: disk-reserve: "1MiB" is no size`,
+		`x.yaml:14:12: log-level: there is no level "inf"`,
+		`x.yaml:15:1: name is there twice`,
+		`x.yaml:16:13: invitation has no value`,
 	}, got)
 	require.ErrorContains(t, err, `did you mean "services"?`)
 	require.NotContains(t, err.Error(), "short", "a secret that is wrong may be nearly right")
