@@ -59,15 +59,14 @@ func New(id transport.Identity, listen, known []string, changes ...Option) (*Hos
 
 // options are those of all hosts of a node.
 func options(id transport.Identity, d *dials, limits network.ResourceManager) []libp2p.Option {
-	quic := libp2p.Transport(libp2pquic.NewTransport)
+	others := libp2p.ChainOptions(libp2p.Transport(d.newWS), libp2p.Transport(libp2pquic.NewTransport))
 	if d.through != nil { // what dials in its place knows TCP only
-		quic = libp2p.ChainOptions()
+		others = libp2p.ChainOptions()
 	}
 	return []libp2p.Option{
 		libp2p.Identity(PrivateKey(id)),
 		libp2p.Transport(d.newTCP),
-		libp2p.Transport(d.newWS),
-		quic,
+		others,
 		libp2p.SwarmOpts(swarmOptions()...),
 		// A few dead peers do not make us believe that UDP or IPv6 do not work.
 		libp2p.UDPBlackHoleSuccessCounter(nil), libp2p.IPv6BlackHoleSuccessCounter(nil),
