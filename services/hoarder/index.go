@@ -62,20 +62,20 @@ func (x *index) inOrder() []*item {
 	return x.sorted
 }
 
-// apply applies one entry; a nil value is a deletion. It returns the entry's root.
+// apply applies one entry; an empty value is a deletion. It returns the entry's root.
 func (x *index) apply(k storage.Key, value []byte, now time.Duration) (root string, err error) {
 	e, err := entries.Of(k, value)
 	if err != nil {
 		return "", err
 	}
+	deleted := len(value) == 0 // as readEntry reads it: a bad hoarder may write a pin of nothing
 	it := x.items[e.root]
 	if it == nil {
-		if value == nil {
+		if deleted {
 			return e.root, nil
 		}
 		it = x.get(e.root)
 	}
-	deleted := value == nil
 	switch e.part {
 	case claimsPart:
 		x.setClaim(it, e, deleted)
