@@ -284,7 +284,8 @@ func TestRenewals(t *testing.T) {
 // A certificate that ends before what is shown does not take its place.
 func TestAShorterCertificateIsNotShown(t *testing.T) {
 	withAgent(t, time.Second, func(w *asked) {
-		w.agent.settings.CheckEvery = 10_000 * time.Hour
+		nodetest.Sleep(0)
+		w.turn(func(context.Context) { w.agent.settings.CheckEvery = 10_000 * time.Hour })
 		_, before := w.agent.env.Authority.Own()
 		for i, end := range []int64{before.NotAfter - 1, before.NotAfter - 9999, before.NotAfter + 1} {
 			w.certificate = func() (p membership.Presented, err error) {
@@ -293,9 +294,9 @@ func TestAShorterCertificateIsNotShown(t *testing.T) {
 				return p, err
 			}
 			if i == 0 {
-				time.Sleep(21 * time.Hour)
+				nodetest.Sleep(21 * time.Hour)
 			}
-			time.Sleep(renewAgain)
+			nodetest.Sleep(renewAgain)
 			w.turn(w.agent.renew)
 			require.Len(t, w.renewals, i+1)
 			_, shown := w.agent.env.Authority.Own()
