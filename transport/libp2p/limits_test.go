@@ -236,6 +236,22 @@ func TestStreamsOfStrangersAreCounted(t *testing.T) {
 	require.NoError(t, err, "what we open ourselves")
 }
 
+// TestStreamsOfAStrangerThatCameTwice: each of its connections may have as many, whichever they are opened on.
+func TestStreamsOfAStrangerThatCameTwice(t *testing.T) {
+	l := newTestLimiter(t)
+	stranger := peerID("stranger", 1)
+	both := []*inboundScope{comes(t, l, addr(t, "203.0.113.7", 1), stranger), comes(t, l, addr(t, "203.0.113.7", 2), stranger)}
+	for range 2 * strangerStreamsMax {
+		stream, err := l.OpenStream(stranger, network.DirInbound)
+		require.NoError(t, err)
+		stream.Done()
+	}
+	require.False(t, both[0].isAway() || both[1].isAway())
+	_, err := l.OpenStream(stranger, network.DirInbound)
+	require.ErrorIs(t, err, errStreams)
+	require.NotEqual(t, both[0].isAway(), both[1].isAway(), "one of them goes")
+}
+
 // come is how many of n connections from addresses are let in.
 func come(t *testing.T, l *limiter, kind, address string, n int) (in int) {
 	for i := range n {
