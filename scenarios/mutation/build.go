@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // rooms are the packages that mutants are made of. Suites that other tests call
@@ -162,7 +164,7 @@ func write(file string, text []byte) error {
 }
 
 // binary builds a program or the tests of a package, unless it is there.
-func (b *build) binary(folder string, test bool) (string, error) {
+func (b *build) binary(ctx context.Context, folder string, test bool) (string, error) {
 	args := []string{"build", "-buildvcs=false", "-overlay", b.overlay()}
 	out := filepath.Join(b.dir, "bin", strings.ReplaceAll(folder, "/", "-"))
 	if test {
@@ -174,10 +176,11 @@ func (b *build) binary(folder string, test bool) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", append(args, "-o", out, "./"+folder)...)
-	cmd.Dir = b.root
+	made := out + ".part" // what was interrupted is no binary
+	cmd := exec.CommandContext(ctx, "go", append(args, "-o", made, "./"+folder)...)
+	cmd.Dir, cmd.WaitDelay = b.root, 5*time.Second // which what it has started may take to end
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the mutants of %s: %w\n%s", folder, err, text)
+		return "", fmt.Errorf("build the mutants of %s: %w\n%s", folder, firstOf(ctx.Err(), err), text)
 	}
-	return out, nil
+	return out, os.Rename(made, out)
 }

@@ -115,7 +115,7 @@ func (c *court) byScenarios(ctx context.Context, m *mutation, f *finding) error 
 
 // stories are the scenarios and the tests that run worlds.
 func (c *court) stories(ctx context.Context) ([]*trial, error) {
-	files, err := c.scenarios()
+	files, err := c.scenarios(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (c *court) cheapFirst(m *mutation, stories []*trial) []*trial {
 }
 
 func (c *court) bySwarm(ctx context.Context, m *mutation, f *finding) error {
-	seeds, err := once(c, c.units, "swarm of scenarios", func() ([]*trial, error) { return c.swarm(c.swarmSeeds) })
+	seeds, err := once(c, c.units, "swarm of scenarios", func() ([]*trial, error) { return c.swarm(ctx, c.swarmSeeds) })
 	if err != nil {
 		return err
 	}

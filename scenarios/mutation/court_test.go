@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -35,4 +38,16 @@ func TestFailed(t *testing.T) {
 	require.Equal(t, round[1:2], failed(round, "TestAB"))
 	require.Equal(t, round[0:1], failed(round, "TestA/some_part"))
 	require.Equal(t, round, failed(round, "panic: no name"))
+}
+
+// What was interrupted while it was built is not taken for a binary by the run that goes on.
+func TestAnInterruptedBuildIsNone(t *testing.T) {
+	b := &build{root: "../..", dir: t.TempDir()}
+	require.NoError(t, os.WriteFile(b.overlay(), []byte("{}"), 0o644))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := b.binary(ctx, "transport/libp2p", true)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, err = os.Stat(filepath.Join(b.dir, "bin", "transport-libp2p.test"))
+	require.ErrorIs(t, err, os.ErrNotExist)
 }

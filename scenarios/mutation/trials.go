@@ -127,7 +127,7 @@ var elsewhere = map[string]bool{"TestScenarios": true, "TestOtherSeeds": true, "
 
 // tests lists the tests of a package as trials.
 func (b *build) tests(ctx context.Context, folder string) ([]*trial, error) {
-	binary, err := b.binary(folder, true)
+	binary, err := b.binary(ctx, folder, true)
 	if err != nil {
 		return nil, err
 	}
@@ -156,8 +156,8 @@ func chosen(pattern string) []string {
 
 // scenarios lists the stories as trials, cheap ones first as far as one can tell
 // without running them.
-func (b *build) scenarios() ([]*trial, error) {
-	binary, err := b.binary("cmd/dreamland", false)
+func (b *build) scenarios(ctx context.Context) ([]*trial, error) {
+	binary, err := b.binary(ctx, "cmd/dreamland", false)
 	if err != nil {
 		return nil, err
 	}
@@ -174,9 +174,9 @@ func (b *build) scenarios() ([]*trial, error) {
 }
 
 // swarm lists the first scenarios that nobody wrote as trials.
-func (b *build) swarm(seeds int) ([]*trial, error) {
+func (b *build) swarm(ctx context.Context, seeds int) ([]*trial, error) {
 	const folder = "scenarios/swarm"
-	binary, err := b.binary(folder, true)
+	binary, err := b.binary(ctx, folder, true)
 	if err != nil {
 		return nil, err
 	}

@@ -490,6 +490,15 @@ func TestReportsAreRepeated(t *testing.T) {
 		require.Len(t, y.finished, int((lease+reportFor-2*time.Second)/retryWait))
 		require.Zero(t, y.stored())
 	})
+	inYard(t, without{}, nil, func(y *yard) { // the lease as it was renewed last, every third of it
+		y.build = func(ctx context.Context, loop clock.Loop, _ Request) (Result, error) {
+			return Result{Artifact: []byte("x")}, clock.Sleep(ctx, loop, 31*time.Second)
+		}
+		y.finishes.err = failing(transport.Internal)
+		y.offer(job(1))
+		nodetest.Sleep(15 * time.Minute)
+		require.InDelta(t, int((lease+reportFor)/retryWait), len(y.finished), 3)
+	})
 }
 
 // No more jobs are held than there are slots; what was offered meanwhile is raced for
