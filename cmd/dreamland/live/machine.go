@@ -166,9 +166,10 @@ func (m *machine) start() {
 		args = append(args, "--accept-empty-disk")
 	}
 	p, err := start(m.w.starter, m.w.cfg.Tau, args, filepath.Join(m.root, "log.jsonl"), hears{
-		fact:  m.hear,
-		wrong: func(line string) { m.w.Between(func() { m.wrong(line) }) },
-		over:  func(p *process) { m.w.Between(func() { m.ended(p) }) },
+		fact:       m.hear,
+		wrong:      func(line string) { m.w.Between(func() { m.wrong(line) }) },
+		unreadable: func(err error) { m.w.Between(func() { m.unreadable(err) }) },
+		over:       func(p *process) { m.w.Between(func() { m.ended(p) }) },
 	})
 	if err != nil {
 		m.w.Fail(fmt.Errorf("%s: %w", m.name, err))
@@ -201,6 +202,17 @@ const powerCut = "ends as in a power cut"
 func (m *machine) wrong(line string) {
 	if !strings.Contains(line, powerCut) {
 		m.w.Fail(fmt.Errorf("%s logs an error: %s", m.name, line))
+	}
+}
+
+// unreadable fails the run if the process goes on: what it reports from now on is not known.
+func (m *machine) unreadable(err error) {
+	if p := m.proc; p != nil {
+		m.w.After(time.Second, "a process whose facts cannot be read", func() {
+			if m.proc == p && p.alive() {
+				m.w.Fail(fmt.Errorf("%s reports what cannot be read: %w", m.name, err))
+			}
+		})
 	}
 }
 

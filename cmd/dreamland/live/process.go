@@ -41,7 +41,9 @@ type process struct {
 type hears struct {
 	fact  func(taulive.Fact)
 	wrong func(line string) // an error of the log
-	over  func(p *process)  // it has ended; nothing more is told
+	// unreadable: a fact cannot be read, as the last one of a process that was killed may be; further ones are not told.
+	unreadable func(err error)
+	over       func(p *process) // it has ended; nothing more is told
 }
 
 // start starts a node. Its log is appended to logFile.
@@ -69,8 +71,10 @@ func start(s *starter, program string, args []string, logFile string, h hears) (
 	var reading sync.WaitGroup
 	p.facts.pipe = facts
 	reading.Go(func() {
-		_ = taulive.ReadFacts(&p.facts, h.fact)
-		_, _ = io.Copy(io.Discard, facts)
+		if err := taulive.ReadFacts(&p.facts, h.fact); err != nil {
+			h.unreadable(err)
+		}
+		_, _ = io.Copy(io.Discard, &p.facts)
 		p.facts.over.Store(true)
 		_ = facts.Close()
 	})

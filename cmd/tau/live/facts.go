@@ -82,7 +82,10 @@ func (f *FactField) UnmarshalJSON(raw []byte) error {
 	case "peer":
 		return decodeAs[transport.Peer](in.Value, &f.Value)
 	case "number":
-		return decodeAs[int64](in.Value, &f.Value)
+		if decodeAs[int64](in.Value, &f.Value) == nil {
+			return nil
+		}
+		return decodeAs[uint64](in.Value, &f.Value)
 	}
 	return decodeAs[string](in.Value, &f.Value)
 }

@@ -2,6 +2,7 @@ package live
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -130,10 +131,11 @@ func ReadFacts(from io.Reader, f func(Fact)) error {
 	return rehearsal.ReadLines(from, func(line []byte) error {
 		var one Fact
 		err := json.Unmarshal(line, &one)
-		if err == nil {
-			f(one)
+		if err != nil {
+			return fmt.Errorf("%.300s: %w", line, err)
 		}
-		return err
+		f(one)
+		return nil
 	})
 }
 
