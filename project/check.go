@@ -39,20 +39,6 @@ func (p *Project) each(f func(ref Ref, r resource)) {
 	})
 }
 
-// find is the resource that a name means within an application: one of its own, else one of the project.
-func (p *Project) find(application, kind, name string) (Ref, bool) {
-	t := kindNamed(kind)
-	for _, app := range []string{application, ""} {
-		if s := p.scope(app); s != nil {
-			list := t.list(s)
-			if i, found := slices.BinarySearchFunc(list, name, func(r resource, name string) int { return strings.Compare(r.base().Name, name) }); found {
-				return Ref{app, kind, list[i].base().Name}, true
-			}
-		}
-	}
-	return Ref{}, false
-}
-
 func (p *Project) scope(application string) *Scope {
 	if application == "" {
 		return &p.Scope

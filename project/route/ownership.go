@@ -49,7 +49,7 @@ func boolCompare(a, b bool) int {
 	return -1
 }
 
-// Decide says which claims count, by project, and which do not. No two projects own one host and path (a key, whatever
+// Decide says which claims count, by project, and which do not, of claimants each of which is there once. No two projects own one host and path (a key, whatever
 // the methods). A host that somebody has proved to own is shared by those alone who have, each path going to who came
 // first; a host of which nobody has is the first comer's as a whole, so that nobody can put a path of their own into
 // another's site.
