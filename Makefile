@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench long sweep swarm fuzz mutants mutation determinism live torture clean
+.PHONY: help build sim test vet race bench long big sweep swarm fuzz mutants mutation determinism live torture clean
 
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +38,9 @@ fuzz: ## each fuzz target for FUZZTIME (10s), one after the other; stops at the 
 
 long: build ## scenarios of weeks (a few minutes)
 	bin/dreamland sim --wire direct --quiet scenarios/long/*.yaml
+
+big: build ## a thousand nodes and ten thousand items on the direct wire, with its processor time (no less than ten minutes)
+	time bin/dreamland sim --wire direct scenarios/big/*.yaml
 
 SEEDS ?= 200
 sweep: build ## SEEDS seeds (200) of every scenario on the direct wire; fails as well if a mark in the code was never hit

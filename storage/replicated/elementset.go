@@ -24,6 +24,11 @@ func newElementSet() *elementSet {
 
 // Insert adds e, in the place of one that equals it by compareElements.
 func (s *elementSet) Insert(e *element) {
+	if h := xxhash.Sum64String(e.key); s.one[h] == nil { // mostly
+		s.Set.Insert(e)
+		s.one[h] = e
+		return
+	}
 	s.unhash(e)
 	s.Set.Insert(e)
 	s.hash(e)

@@ -16,7 +16,7 @@ import (
 const outcomesMax = 4
 
 // outcome is the result of merging a delta: for each key that it touches, the elements before and
-// after. It never changes.
+// after, in the order of keys. It never changes.
 type outcome []*merged
 
 type merged struct {
@@ -52,6 +52,7 @@ func (d *delta) remember(op *operation) {
 	for key, c := range op.cells {
 		list = append(list, &merged{key: key, before: c.before, after: c.list})
 	}
+	slices.SortFunc(list, func(a, b *merged) int { return storage.CompareKeys(a.key, b.key) })
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.outcomes) < outcomesMax {
@@ -64,6 +65,52 @@ func (d *delta) recalled() []outcome {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.outcomes
+}
+
+// recallAlone does the whole operation of one delta with a remembered outcome of it, and reports whether
+// there was one. It is what recall and finish come to, in their order, without anything staged: most replicas
+// of a world do nothing else.
+func (o *stagedIndex) recallAlone(d *delta) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, out := range d.recalled() {
+		if !o.hasBefore(out) {
+			continue
+		}
+		for _, m := range out {
+			if !slices.Equal(m.before, m.after) {
+				o.setRecord(m.key, m.before, m.after, m)
+			}
+		}
+		o.replaceHeads(d)
+		o.include(d)
+		return true
+	}
+	return false
+}
+
+// hasBefore reports whether the elements between two operations are those of before.
+func (o *stagedIndex) hasBefore(out outcome) bool {
+	for _, m := range out {
+		if !slices.Equal(o.record(m.key), m.before) {
+			return false
+		}
+	}
+	return true
+}
+
+// replaceHeads makes a delta a head, instead of those that it links to, in the order of ids.
+func (o *stagedIndex) replaceHeads(d *delta) {
+	var short [8]string
+	ids := append(append(short[:0], d.linkIDs...), d.id)
+	slices.Sort(ids)
+	for _, id := range ids {
+		if id == d.id {
+			o.setHead(d.head)
+		} else {
+			o.dropHead(id)
+		}
+	}
 }
 
 // recall does an operation with the remembered outcomes of its sorted deltas. It reports whether

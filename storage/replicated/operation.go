@@ -195,11 +195,16 @@ func (o *stagedIndex) finish() error {
 		}
 	}
 	for _, d := range op.deltas {
-		o.vector.add(d.dot)
-		o.tail.add(d.stub)
-		o.unsaved = append(o.unsaved, d.saved.of(o.at, "", func() diskWrite { return diskWrite{key: diskDeltas + d.id, value: d.raw} }))
+		o.include(d)
 	}
 	return nil
+}
+
+// include makes a delta, of which all else is done, part of the context and the tail.
+func (o *stagedIndex) include(d *delta) {
+	o.vector.add(d.dot)
+	o.tail.add(d.stub)
+	o.unsaved = append(o.unsaved, d.saved.of(o.at, "", func() diskWrite { return diskWrite{key: diskDeltas + d.id, value: d.raw} }))
 }
 
 func (op *operation) check() error {

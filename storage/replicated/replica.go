@@ -151,10 +151,11 @@ func (r *replica) ingest(raws [][]byte) error {
 // include exactly them.
 func (r *replica) check(sorted []*delta) error {
 	var among map[dot]*stub // nil will do for one
+	var last map[uint64]*stub
 	if len(sorted) > 1 {
-		among = make(map[dot]*stub, len(sorted))
+		among, last = make(map[dot]*stub, len(sorted)), make(map[uint64]*stub, 1)
 	}
-	last := make(map[uint64]*stub, 1)
+	writers := len(r.index.vector.last)
 	for _, d := range sorted {
 		before := dot{d.dot.writer, d.dot.seq - 1}
 		previous := last[before.writer]
@@ -170,13 +171,10 @@ func (r *replica) check(sorted []*delta) error {
 		if err := r.checkHeight(d, among); err != nil {
 			return err
 		}
-		if last[before.writer] = d.stub; among != nil {
-			among[d.dot] = d.stub
+		if among != nil {
+			among[d.dot], last[before.writer] = d.stub, d.stub
 		}
-	}
-	writers := len(r.index.vector.last)
-	for w := range last {
-		if !r.has(dot{w, 1}) {
+		if before.seq == 0 { // the first of a writer, which is not here yet
 			writers++
 		}
 	}
@@ -243,10 +241,17 @@ func (r *replica) process(sorted []*delta) error {
 	if r.closed {
 		return clock.ErrStopped
 	}
-	r.index.begin()
-	if r.index.recall(sorted) {
-		r.stop() // the running go-ds-crdt does not know the new heads
-		return r.finish(nil)
+	if len(sorted) == 1 && r.index.recallAlone(sorted[0]) {
+		r.stop()     // the running go-ds-crdt does not know the new heads
+		_ = r.save() // as finish
+		return nil
+	}
+	if len(sorted) > 1 {
+		r.index.begin()
+		if r.index.recall(sorted) {
+			r.stop()
+			return r.finish(nil)
+		}
 	}
 	r.index.begin()
 	if err := r.merge(sorted); err != nil {

@@ -251,6 +251,9 @@ func (c *lastCopyKept) acknowledged(v check.View, f check.Fact) error {
 	}
 	if copies < said || records < saidRecords { // usually who holds it is who has the mark
 		for _, n := range v.Nodes() {
+			if copies >= said && records >= saidRecords {
+				break
+			}
 			if slices.Contains(n.Services, hoarderapi.Service) && !it.holders[n.Name] {
 				look(n)
 			}
