@@ -90,7 +90,7 @@ func TestANodeOnAFullDisk(t *testing.T) {
 	o.within(time.Minute, "it says what it waits for", waiting)
 	o.ends(one, 5*time.Second)
 	require.Less(t, strings.Count(one.log.String(), "\n"), 40)
-	one = o.start("one")
+	o.start("one")
 	o.within(time.Minute, "it waits once more", waiting)
 	require.NoError(t, os.Remove(full))
 	o.ready("one", 0)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -33,7 +32,10 @@ func pushCommand() *cobra.Command {
 		if project == "" {
 			return errors.New("--project: expected the name of a project")
 		}
-		if err := cmp.Or(patrickapi.CheckProject(project), patrickapi.CheckName("branch", branch)); err != nil {
+		if err := patrickapi.CheckProject(project); err != nil {
+			return err
+		}
+		if err := patrickapi.CheckName("branch", branch); err != nil {
 			return err
 		}
 		tree, err := treeOf(args[0])

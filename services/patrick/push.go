@@ -71,7 +71,11 @@ func (s *Service) push(ctx context.Context, _ transport.Peer, req patrickapi.Pus
 }
 
 func whatIsWrong(req patrickapi.PushRequest) string {
-	if err := cmp.Or(areNames(req.Project, req.Repository, req.Branch), patrickapi.CheckName("commit", req.Commit)); err != nil {
+	err := areNames(req.Project, req.Repository, req.Branch)
+	if err == nil {
+		err = patrickapi.CheckName("commit", req.Commit)
+	}
+	if err != nil {
 		return textOf(err)
 	}
 	if req.Event.ID == "" || len(req.Event.ID) > patrickapi.NameLenMax {

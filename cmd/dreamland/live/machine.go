@@ -44,7 +44,6 @@ type machine struct {
 	up       bool     // it has started, and was not told to end
 	stopping bool
 	again    bool // it is to start when it has stopped
-	leaving  bool
 	paused   bool
 	full     bool
 	emptied  bool      // it has lost a disk

@@ -3,7 +3,6 @@ package live
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"testing"
 	"time"
 
@@ -71,6 +70,6 @@ func TestFactsAreWaitedFor(t *testing.T) {
 		resp, _ := r.facts(context.Background(), FactsRequest{Wait: factsWaitMax})
 		done <- resp
 	}()
-	r.cfg.Log.facts.add("s", fmt.Sprint("f"), nil)
+	r.cfg.Log.facts.add("s", "f", nil)
 	require.Len(t, (<-done).Facts, 1)
 }
