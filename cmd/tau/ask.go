@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -19,25 +21,42 @@ import (
 	"github.com/taucloud/tau/sim/scenario"
 )
 
-// waitFor is how long a command waits for a node that is starting, and patience how long it waits for an answer
-// before it says that it does.
 const (
-	waitFor  = 10 * time.Second
+	// waitFor is how long a command waits for a node that is starting.
+	waitFor = 10 * time.Second
+	// patience is how long it waits for an answer before it says that it does, and why.
 	patience = 2 * time.Second
+	// probeFor is how long a node may take to answer what asks nobody and no disk.
+	probeFor = 3 * time.Second
 )
 
+// bounds are how long commands wait for an answer of a node that runs: it bounds by less what it does itself, so no
+// answer means that the node hangs.
+type bounds struct{ ask, push, audit time.Duration }
+
+var within = bounds{ask: 20 * time.Second, push: 2*time.Minute + 10*time.Second, audit: time.Hour + time.Minute}
+
+func (b bounds) of(path string) time.Duration {
+	switch path {
+	case "push":
+		return b.push
+	case "audit":
+		return b.audit
+	}
+	return b.ask
+}
+
+// errHangs says that something holds the node's socket and does not answer on it.
+var errHangs = errors.New("this node does not answer")
+
 // ask puts a question to the node of a shape that runs on this machine, see [live.Client.Ask]. It waits for a node
-// that is starting, and says so.
+// that is starting, and says so; and it says what it waits for when an answer takes long.
 func (w *where) ask(cmd *cobra.Command, path string, post, get, into any) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Minute)
-	defer cancel()
-	slow := time.AfterFunc(patience, func() {
-		fmt.Fprintln(cmd.ErrOrStderr(), "tau: waiting for the answer; a member that is down is given up after 5 s, and another one asked")
-	})
+	slow := time.AfterFunc(patience, func() { w.tellSlow(cmd.ErrOrStderr()) })
 	defer slow.Stop()
-	client, told := live.NewClient(shape.PathsOf(w.root, w.shape).Socket), false
+	client, told := w.client(), false
 	for end := time.Now().Add(w.wait); ; time.Sleep(100 * time.Millisecond) {
-		err := client.Ask(ctx, path, post, get, into)
+		err := w.askOnce(cmd.Context(), client, path, post, get, into)
 		var f *live.Failure
 		starting := errors.As(err, &f) && f.Starting
 		switch {
@@ -49,7 +68,7 @@ func (w *where) ask(cmd *cobra.Command, path string, post, get, into any) error 
 				told = true
 			}
 		case errors.Is(err, live.ErrNotRunning):
-			return failure{fmt.Errorf("no node of shape %s runs below %s (%w): tau start -s %s --root %s", w.shape, w.root, err, w.shape, w.root)}
+			return failure{w.notRunning(err)}
 		case errors.Is(err, live.ErrNotAllowed):
 			return failure{fmt.Errorf("permission denied: %w: ask as the user that runs it, such as sudo -u USER tau %s", err, cmd.Name())}
 		case f != nil && f.Bad:
@@ -60,10 +79,60 @@ func (w *where) ask(cmd *cobra.Command, path string, post, get, into any) error 
 	}
 }
 
-// exists reports whether the shape has a configuration: it may be starting.
+// askOnce is within the bounds of the question.
+func (w *where) askOnce(ctx context.Context, client *live.Client, path string, post, get, into any) error {
+	limit := within.of(path)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := client.Ask(ctx, path, post, get, into)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+		return fmt.Errorf("%w within %s: the process that holds %s hangs or is stopped (kill -STOP, a debugger), or this machine is overloaded; its log says what it did last",
+			errHangs, limit, client.Socket)
+	}
+	return err
+}
+
+func (w *where) client() *live.Client { return live.NewClient(shape.PathsOf(w.root, w.shape).Socket) }
+
+// tellSlow says whether it is this node that does not answer, or whom that asks.
+func (w *where) tellSlow(out io.Writer) {
+	if w.hangs() {
+		fmt.Fprintf(out, "tau: this node itself does not answer yet; it is given up after %s\n", within.ask)
+		return
+	}
+	fmt.Fprintln(out, "tau: waiting for the answer: this node is there; it may be asking members, of which one that is down is given up after 5 s, and another one asked")
+}
+
+// hangs reports whether something holds the node's socket and does not answer.
+func (w *where) hangs() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), min(probeFor, within.ask))
+	defer cancel()
+	_, err := w.client().Page(ctx, "/v1/facts", 1)
+	return errors.Is(err, context.DeadlineExceeded)
+}
+
+// notRunning says what to do about a node that does not run, which is something else if there is no such shape.
+func (w *where) notRunning(err error) error {
+	if w.exists() {
+		return fmt.Errorf("no node of shape %s runs below %s (%w): tau start -s %s --root %s", w.shape, w.root, err, w.shape, w.root)
+	}
+	config := shape.PathsOf(w.root, w.shape).Config
+	var known []string
+	files, _ := filepath.Glob(filepath.Join(filepath.Dir(config), "*.yaml"))
+	for _, file := range files {
+		known = append(known, strings.TrimSuffix(filepath.Base(file), ".yaml"))
+	}
+	hint := "tau config generate makes one; --root says where else to look"
+	if len(known) > 0 {
+		hint = scenario.SuggestFew(w.shape, known, 8)
+	}
+	return fmt.Errorf("there is no shape %s below %s (no %s); %s", w.shape, w.root, config, hint)
+}
+
+// exists reports whether the shape has a configuration: it may be starting. One that cannot be looked for may be there.
 func (w *where) exists() bool {
 	_, err := os.Stat(shape.PathsOf(w.root, w.shape).Config)
-	return err == nil
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // table writes lines of columns.

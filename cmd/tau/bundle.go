@@ -38,6 +38,9 @@ without secrets. Names of projects, members and their addresses are in it.`,
 	}
 	w.flags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !w.exists() {
+			return failure{w.notRunning(nil)}
+		}
 		f, err := os.OpenFile(args[0], os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
@@ -89,12 +92,23 @@ func (w *where) writeBundle(cmd *cobra.Command, out io.Writer) error {
 	if err := put("doctor.json", findings, err); err != nil {
 		return err
 	}
+	if !d.running {
+		fmt.Fprintf(cmd.ErrOrStderr(), "tau: no node of shape %s runs below %s: what only a node that runs can tell is left out\n", w.shape, w.root)
+	}
 	client := live.NewClient(d.paths.Socket)
+	page := func(path string) ([]byte, error) {
+		if d.hung {
+			return nil, errHangs
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), within.ask)
+		defer cancel()
+		return client.Page(ctx, path, pageLenMax)
+	}
 	for name, path := range map[string]string{
 		"status.json": "/v1/status", "peers.json": "/v1/peers", "jobs.json": "/v1/jobs", "facts.json": "/v1/facts", "metrics.txt": "/metrics",
 		"readyz.txt": "/readyz", "goroutines.txt": "/debug/pprof/goroutine?debug=2", "heap.pprof": "/debug/pprof/heap",
 	} {
-		content, err := client.Page(context.Background(), path, pageLenMax)
+		content, err := page(path)
 		if err := put(name, content, err); err != nil {
 			return err
 		}

@@ -94,11 +94,13 @@ func validatedAsJSON(out io.Writer, file string, err error) error {
 	return nil
 }
 
-// runs reports whether the node of a shape runs, or starts.
+// runs reports whether the node of a shape runs, or starts, or hangs.
 func (w *where) runs() bool {
 	var page live.FactsResponse
-	client := live.NewClient(shape.PathsOf(w.root, w.shape).Socket)
-	return client.Ask(context.Background(), "facts", nil, live.FactsRequest{Limit: 1}, &page) == nil
+	ctx, cancel := context.WithTimeout(context.Background(), min(probeFor, within.ask))
+	defer cancel()
+	err := w.client().Ask(ctx, "facts", nil, live.FactsRequest{Limit: 1}, &page)
+	return err == nil || errors.Is(err, context.DeadlineExceeded)
 }
 
 // tryAddresses listens where the node will.

@@ -45,6 +45,7 @@ type doctor struct {
 	cmd      *cobra.Command
 	paths    shape.Paths
 	running  bool
+	hung     bool // it runs, and does not answer
 	findings []finding
 }
 
@@ -79,7 +80,7 @@ func doctorCommand() *cobra.Command {
 			d.disk(s)
 			d.certificate(s)
 			d.members(s)
-			if *deep {
+			if *deep && !d.hung {
 				d.deep()
 			}
 		}
@@ -220,6 +221,7 @@ func (d *doctor) certificate(s *shape.Shape) {
 	if d.running {
 		var st live.Status
 		if err := d.ask(d.cmd, "status", nil, nil, &st); err != nil {
+			d.hung = errors.Is(err, errHangs)
 			d.bad("node", "its log says what it does", "it runs and does not answer: %v", err)
 			return
 		}
@@ -263,7 +265,7 @@ func (d *doctor) until(end time.Time, issuer bool, remedy string) {
 
 // members are those that the node knows, and that it reaches.
 func (d *doctor) members(s *shape.Shape) {
-	if !d.running {
+	if !d.running || d.hung {
 		return
 	}
 	var list []live.Peer
@@ -305,7 +307,7 @@ func (d *doctor) deep() {
 	var a blocks.Audit
 	err := error(nil)
 	if d.running {
-		err = live.NewClient(d.paths.Socket).Ask(context.Background(), "audit", nil, nil, &a)
+		err = d.ask(d.cmd, "audit", nil, nil, &a)
 	} else if id, _ := pebbledisk.ID(d.paths.Data); id == "" {
 		d.ok("contents", "there is no disk yet in %s", d.paths.Data)
 		return

@@ -39,9 +39,17 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := rootCommand()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	out := &checkedWriter{out: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
-	err := root.Execute()
+	plainMistakes(root)
+	err := unknownCommand(root, args)
+	if err == nil {
+		err = root.Execute()
+	}
+	if out.err != nil {
+		err = failure{fmt.Errorf("the output is incomplete: %w", out.err)}
+	}
 	var bad scenario.Errors
 	var failed failure
 	switch {

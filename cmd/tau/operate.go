@@ -51,6 +51,9 @@ func logsCommand() *cobra.Command {
 			case !*follow, log.Final && (log.Full || len(log.Lines) == 0):
 				return nil
 			}
+			if err := lost(cmd.OutOrStdout()); err != nil {
+				return failure{err}
+			}
 			time.Sleep(followEvery)
 		}
 	}
@@ -208,7 +211,7 @@ within seconds. A member that is an auth itself is revoked with the cloud's key 
 		if *inJSON {
 			return printJSON(cmd.OutOrStdout(), resp)
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "revoked; that is durable on %d auths\n", resp.Copies)
+		fmt.Fprintf(cmd.OutOrStdout(), "revoked; that is durable on %s\n", counted(resp.Copies, "auth"))
 		return nil
 	}
 	return cmd
