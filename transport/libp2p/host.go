@@ -163,7 +163,7 @@ func (h *Host) newStream(id peer.ID, class transport.Class) (network.Stream, err
 	defer d.dials.end(id, watched)
 	results := make(chan result, 1)
 	go func() {
-		s, err := d.stream(ctx, id)
+		s, err := d.host.NewStream(ctx, id, Protocol)
 		results <- result{s, err}
 	}()
 	select {
@@ -193,29 +193,6 @@ func (h *Host) newStream(id peer.ID, class transport.Class) (network.Stream, err
 		}
 	}()
 	return nil, fmt.Errorf("no conn after %s", OpenTimeout)
-}
-
-// stream opens a stream, on a connection that there is or on a new one. The other end may be about to close the
-// former, that of a stranger whose last conn has ended, say: then it is tried on a new one.
-func (d dialer) stream(ctx context.Context, id peer.ID) (network.Stream, error) {
-	before := d.host.Network().ConnsToPeer(id)
-	s, err := d.host.NewStream(ctx, id, Protocol)
-	if err == nil || len(before) == 0 || !allClose(ctx, before) {
-		return s, err
-	}
-	return d.host.NewStream(ctx, id, Protocol)
-}
-
-// closeGrace is how long a connection on which no stream could be opened may take to be known as closed.
-const closeGrace = 100 * time.Millisecond
-
-// allClose waits until all the connections are closed, and reports whether they are.
-func allClose(ctx context.Context, conns []network.Conn) bool {
-	open := func() bool { return slices.ContainsFunc(conns, func(c network.Conn) bool { return !c.IsClosed() }) }
-	for end := time.Now().Add(closeGrace); open() && time.Now().Before(end) && ctx.Err() == nil; {
-		time.Sleep(closeGrace / 50)
-	}
-	return !open() && ctx.Err() == nil
 }
 
 // tcpAddrs is how many TCP addresses of a peer we know.
