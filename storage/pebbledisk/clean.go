@@ -17,6 +17,9 @@ import (
 // file that says how all logs end.
 const cleanName = "CLEAN"
 
+// asideSuffix is that of the file while the disk is being opened.
+const asideSuffix = ".aside"
+
 // cleanLenMax bounds that file, in bytes.
 const cleanLenMax = 64 << 10
 
@@ -58,26 +61,41 @@ func writeClean(fs vfs.FS, dir string) error {
 	return nil
 }
 
-// checkClean compares the logs with what an orderly end has left, if the last one was, and removes that: from here on
-// they change.
-func checkClean(fs vfs.FS, dir string) error {
+// checkClean compares the logs with what an orderly end has left, and reports whether the last one was. It changes nothing.
+func checkClean(fs vfs.FS, dir string) (clean bool, err error) {
 	path := fs.PathJoin(dir, cleanName)
 	left, err := readAll(fs, path, cleanLenMax)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("storage: read %s: %w", path, err)
+		return false, fmt.Errorf("storage: read %s: %w", path, err)
 	}
 	logs, err := logsOf(fs, dir)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if logs != left {
-		return fmt.Errorf("%w: %s: its logs are not as they were when the node ended in order: %s", ErrDamaged, dir, Remedy)
+		return false, fmt.Errorf("%w: %s: its logs are not as they were when the node ended in order: %s", ErrDamaged, dir, Remedy)
 	}
-	if err := fs.Remove(path); err != nil {
-		return fmt.Errorf("storage: remove %s: %w", path, err)
+	return true, nil
+}
+
+// setCleanAside takes the file away before pebble, which changes the logs, opens the directory. It is kept under another
+// name, which means nothing to the next start, so that keepClean needs no room.
+func setCleanAside(fs vfs.FS, dir string) error {
+	path := fs.PathJoin(dir, cleanName)
+	if err := fs.Rename(path, path+asideSuffix); err != nil {
+		return fmt.Errorf("storage: rename %s: %w", path, err)
 	}
 	return syncDir(fs, dir)
+}
+
+// keepClean brings it back after pebble has not opened the directory, if the logs are still as it says.
+func keepClean(fs vfs.FS, dir string) {
+	path := fs.PathJoin(dir, cleanName)
+	left, err := readAll(fs, path+asideSuffix, cleanLenMax)
+	if logs, unread := logsOf(fs, dir); err == nil && unread == nil && logs == left && fs.Rename(path+asideSuffix, path) == nil {
+		_ = syncDir(fs, dir)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -109,6 +110,47 @@ func TestDamageIsTold(t *testing.T) {
 			_ = d.Close() // it says so, too, if that has failed
 		}
 	})
+}
+
+// fullFS is a file system without room; brokenFS one on which pebble cannot read its manifest.
+type (
+	fullFS   struct{ vfs.FS }
+	brokenFS struct{ vfs.FS }
+)
+
+func (fullFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: 10}, nil
+}
+
+func (b brokenFS) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
+	if strings.Contains(name, "MANIFEST") {
+		return nil, syscall.EIO
+	}
+	return b.FS.Open(name, o...)
+}
+
+// TestDamageIsToldAfterAStartThatFailed: a start that met a full or a broken file system does not make the next one believe
+// that a log was cut short by a power cut.
+func TestDamageIsToldAfterAStartThatFailed(t *testing.T) {
+	for name, fs := range map[string]vfs.FS{"full": fullFS{vfs.Default}, "broken": brokenFS{vfs.Default}} {
+		t.Run(name, func(t *testing.T) {
+			dir, value := t.TempDir(), []byte("a value that was acknowledged")
+			d, err := Open(dir, Options{Reserve: 1 << 20})
+			require.NoError(t, err)
+			require.NoError(t, d.Put(ctx, key(1), value))
+			require.NoError(t, flush(d))
+			require.NoError(t, d.Close())
+			for range 2 {
+				_, err = Open(dir, Options{Reserve: 1 << 20, FS: fs})
+				require.Error(t, err)
+				require.FileExists(t, filepath.Join(dir, cleanName))
+			}
+			flip(t, theFile(t, dir, "*.log"), value)
+			_, err = Open(dir, Options{Reserve: 1 << 20})
+			require.ErrorIs(t, err, ErrDamaged)
+			require.ErrorContains(t, err, "ended in order")
+		})
+	}
 }
 
 // TestADiskIsOpenedWhenItIsFull: by what was kept for that; below the reserve it takes what is small, to begin with,

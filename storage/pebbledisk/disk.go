@@ -91,7 +91,11 @@ func Open(dir string, o Options) (*Disk, error) {
 	}
 	d := &Disk{queries: map[*rows]bool{}, unlock: lock.Close, log: o.Log}
 	d.room = newRoom(o, dir)
-	if err := errors.Join(checkClean(o.FS, dir), d.room.open()); err != nil {
+	clean, err := checkClean(o.FS, dir)
+	if err = errors.Join(err, d.room.open()); err == nil && clean { // a start that ends here leaves what tells damage
+		err = setCleanAside(o.FS, dir)
+	}
+	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	d.db, err = pebble.Open(dir, d.options(o, lock))
@@ -102,7 +106,13 @@ func Open(dir string, o Options) (*Disk, error) {
 		if d.db != nil {
 			_ = d.db.Close()
 		}
+		if clean {
+			keepClean(o.FS, dir)
+		}
 		return nil, errors.Join(explain(dir, err), lock.Close())
+	}
+	if clean {
+		_ = o.FS.Remove(o.FS.PathJoin(dir, cleanName+asideSuffix))
 	}
 	d.room.start()
 	return d, nil
