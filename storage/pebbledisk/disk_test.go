@@ -222,3 +222,31 @@ func TestSizesAreKnownWithoutReading(t *testing.T) {
 	require.NoError(t, err)
 	require.Positive(t, read, "they lie beside the tree")
 }
+
+// TestADiskWithoutAnIDIsGivenOne: earlier releases have made such. What it holds stays, and so does the id.
+func TestADiskWithoutAnIDIsGivenOne(t *testing.T) {
+	dir := t.TempDir()
+	d, err := Open(dir, Options{Reserve: 1 << 20})
+	require.NoError(t, err)
+	require.NoError(t, d.Put(ctx, key(1), []byte("kept")))
+	require.NoError(t, d.Close())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, formatName), []byte("tau disk 1\n"), 0o600))
+	_, err = ID(dir)
+	require.ErrorIs(t, err, ErrFormat)
+	first := ""
+	for range 2 {
+		d, err = Open(dir, Options{Reserve: 1 << 20})
+		require.NoError(t, err)
+		got, err := d.Get(ctx, key(1))
+		require.NoError(t, err)
+		require.Equal(t, "kept", string(got))
+		require.NoError(t, d.Close())
+		id, err := ID(dir)
+		require.NoError(t, err)
+		require.Len(t, id, 32)
+		if first == "" {
+			first = id
+		}
+		require.Equal(t, first, id)
+	}
+}

@@ -61,7 +61,7 @@ func prepare(fs vfs.FS, dir string) (*pebble.Lock, error) {
 	return lock, nil
 }
 
-// checkFormat reads the format of a directory, and writes it into an empty one.
+// checkFormat reads the format of a directory, and writes it into an empty one. A disk without an id is given one.
 func checkFormat(fs vfs.FS, dir string) error {
 	path := fs.PathJoin(dir, formatName)
 	text, err := readAll(fs, path, formatLenMax)
@@ -80,7 +80,7 @@ func checkFormat(fs vfs.FS, dir string) error {
 	if err != nil {
 		return fmt.Errorf("storage: read %s: %w", path, err)
 	}
-	first, _, _ := strings.Cut(text, "\n")
+	first, rest, _ := strings.Cut(text, "\n")
 	number, ours := strings.CutPrefix(strings.TrimSpace(first), formatPrefix)
 	version, err := strconv.Atoi(number)
 	switch {
@@ -88,6 +88,8 @@ func checkFormat(fs vfs.FS, dir string) error {
 		return fmt.Errorf("%w: %s does not say %q: it is damaged, or %s is no disk", ErrFormat, path, formatPrefix+"1", dir)
 	case version > format:
 		return fmt.Errorf("%w: %s is in format %d, this release knows %d: start the release that wrote it, or a later one; nothing was changed", ErrFormat, dir, version, format)
+	case strings.TrimSpace(rest) == "": // an earlier release has made it
+		return writeFormat(fs, dir)
 	}
 	return nil
 }
