@@ -109,6 +109,9 @@ func Prefix(text string) (Pattern, error) {
 		p.segments = p.segments[:last]
 	}
 	p.segments = append(p.segments, segment{kind: wildcard})
+	if _, err := Parse(p.String()); err != nil { // what matches all below it is longer
+		return Pattern{}, fmt.Errorf("a website's path has at most %d bytes and %d segments, without a / at its end", LenMax-len("/*"), segmentsMax-1)
+	}
 	return p, nil
 }
 

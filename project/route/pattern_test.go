@@ -41,6 +41,26 @@ func TestPrefixes(t *testing.T) {
 	}
 }
 
+// TestTheLongestPrefixes are served; what is longer is refused, since its pattern could not be read again.
+func TestTheLongestPrefixes(t *testing.T) {
+	for text, fits := range map[string]bool{
+		"/" + strings.Repeat("a", LenMax-3): true, "/" + strings.Repeat("a", LenMax-2): false, "/" + strings.Repeat("a", LenMax-1): false,
+		strings.Repeat("/a", segmentsMax-1): true, strings.Repeat("/a", segmentsMax-1) + "/": true, strings.Repeat("/a", segmentsMax): false,
+	} {
+		_, err := Parse(text)
+		require.NoError(t, err)
+		p, err := Prefix(text)
+		if !fits {
+			require.ErrorContains(t, err, "a website's path has at most 254 bytes and 31 segments", text)
+			continue
+		}
+		require.NoError(t, err, text)
+		claim := Claim{Host: "h", Path: p.String(), Key: p.Key(), Methods: []string{"GET"}, Target: "websites/w"}
+		_, _, ok := Best([]Claim{claim}, "h", "GET", text)
+		require.True(t, ok, text)
+	}
+}
+
 func TestMatching(t *testing.T) {
 	for _, c := range []struct {
 		pattern, path string
