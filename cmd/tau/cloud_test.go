@@ -17,6 +17,7 @@ import (
 
 	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
+	"github.com/taucloud/tau/transport"
 )
 
 // operator types commands of tau about nodes below one root.
@@ -182,6 +183,8 @@ func TestACloudOfThree(t *testing.T) {
 	_, err = o.tau("", "invite", "-s", "three", "--services", "monkey")
 	require.Error(t, err, "three runs no auth")
 
+	revokedSaysSo(o, running["three"])
+	delete(running, "three")
 	running["one"] = one
 	for shape, p := range running {
 		began := time.Now()
@@ -189,4 +192,28 @@ func TestACloudOfThree(t *testing.T) {
 		require.NoError(t, p.cmd.Wait(), "%s ends in order", shape)
 		require.Less(t, time.Since(began), 30*time.Second)
 	}
+}
+
+// revokedSaysSo revokes three, after what may be typed wrong was refused: it says of itself that it is no member.
+func revokedSaysSo(o *operator, p *process) {
+	t, three := o.t, o.ready("three", 2)
+	complaint := func(peer string) string {
+		out, err := exec.Command("tau", "revoke", peer, "--yes", "-s", "one", "--root", o.root).CombinedOutput()
+		require.Error(t, err, "%s", out)
+		return string(out)
+	}
+	require.Contains(t, complaint(three.CloudKey), "this is the cloud's own key")
+	other := transport.NewIdentity([]byte("nobody")).Peer().String()
+	require.Contains(t, complaint(other), "no member is known by this peer: the most like it is 12D3KooW")
+	o.must("", "revoke", three.Peer, "-s", "one", "--yes")
+	o.within(time.Minute, "three says that it was revoked", func() bool {
+		out, err := exec.Command("tau", "status", "-s", "three", "--root", o.root).CombinedOutput()
+		return err != nil && strings.Contains(string(out), "membership: revoked") && strings.Contains(string(out), "not ready")
+	})
+	out, err := exec.Command("tau", "doctor", "-s", "three", "--root", o.root).CombinedOutput()
+	require.Error(t, err)
+	require.Regexp(t, `bad +membership +others do not take this node for a member: .*revoked`, string(out))
+	require.Contains(t, p.log.String(), "this node is no member of its cloud")
+	require.NoError(t, p.cmd.Process.Kill())
+	_ = p.cmd.Wait()
 }

@@ -225,6 +225,11 @@ func (d *doctor) certificate(s *shape.Shape) {
 			d.bad("node", "its log says what it does", "it runs and does not answer: %v", err)
 			return
 		}
+		if st.Stranger != "" {
+			d.bad("membership", live.StrangerRemedy, "others do not take this node for a member: %s", st.Stranger)
+		} else {
+			d.ok("membership", "others take it for a member, as far as it knows")
+		}
 		if !st.Ready {
 			d.bad("node", "its log says more", "it is not ready: %v", st.NotReady)
 		} else {

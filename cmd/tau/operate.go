@@ -173,16 +173,20 @@ it before the disk is thrown away. It is no revocation: whoever starts it again 
 func revokeCommand() *cobra.Command {
 	var w where
 	var cloudKey string
+	var unknown bool
 	cmd := &cobra.Command{
 		Use: "revoke PEER", Args: cobra.ExactArgs(1), Short: "Take all certificates of a member back: it is a stranger from then on",
 		Long: `Asks the auth of this node to take the certificates of a member back, by its peer (tau peers). Every node that reaches an auth knows of it
-within seconds. A member that is an auth itself is revoked with the cloud's key only (--cloud-key).`,
+within seconds. An auth whose certificate the cloud's key has signed, which lets it sign those of others (tau status --json there: issuer),
+is revoked with the cloud's key only (--cloud-key): the first node is one, and each that tau certify has made one. An auth that came by an
+invitation and was not certified since is revoked like any other member. A peer that this node does not know is refused (--unknown).`,
 		Example: "  tau revoke 12D3KooW... -s compute --yes",
 	}
 	w.asking(cmd, waitFor)
 	inJSON := asJSON(cmd)
 	yes := sure(cmd)
-	cmd.Flags().StringVar(&cloudKey, "cloud-key", "", "the file of the cloud's key, to revoke an auth")
+	cmd.Flags().StringVar(&cloudKey, "cloud-key", "", "the file of the cloud's key, to revoke an auth that it has certified")
+	cmd.Flags().BoolVar(&unknown, "unknown", false, "also if this node knows no such member")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		peer, err := transport.ParsePeer(args[0])
 		if err != nil {
@@ -191,7 +195,7 @@ within seconds. A member that is an auth itself is revoked with the cloud's key 
 		if !*yes {
 			return errors.New("--yes: expected, since a revoked key never comes back")
 		}
-		req := live.RevokeRequest{Peer: args[0]}
+		req := live.RevokeRequest{Peer: peer.String(), Unknown: unknown}
 		if cloudKey != "" {
 			key, err := readCloudKey(cloudKey)
 			if err != nil {
@@ -200,6 +204,9 @@ within seconds. A member that is an auth itself is revoked with the cloud's key 
 			s, err := w.load()
 			if err != nil {
 				return err
+			}
+			if key.Peer().String() != s.CloudKey {
+				return fmt.Errorf("--cloud-key: %s is not the key of %s", cloudKey, s.Network)
 			}
 			signed := membership.Revoke(key, membership.Revocation{Cloud: s.Network, Subject: peer, Before: time.Now().Unix()})
 			req.Statement = transport.Encode(membership.Revoking{Revocation: signed})

@@ -34,6 +34,7 @@ func (r *running) status(ctx context.Context, _ nothing) (Status, error) {
 	} else if err := clock.Do(ctx, r.main, func(ctx context.Context) { st.NotReady = append(st.NotReady, n.NotReady(ctx)...) }); err != nil {
 		return st, err
 	}
+	st.NotReady, st.Stranger = append(st.NotReady, r.estranged()...), r.stranger()
 	st.Ready = len(st.NotReady) == 0
 	err := r.on(ctx, func(ctx context.Context, env node.Env) error {
 		st.Incarnation, st.Until = env.Incarnation, time.Unix(env.Authority.OwnUntil(), 0).UTC()

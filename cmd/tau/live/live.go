@@ -87,6 +87,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	config.World.Disk = disk
+	defer r.watchStanding(ctx)()
 	return r.run(ctx, config)
 }
 
@@ -97,7 +98,8 @@ type running struct {
 	main  *clock.Live
 	end   func() // ends the node in order
 
-	faults faults
+	faults   faults
+	standing standing // turn is the loop's of env, why is guarded by mu
 
 	mu      sync.Mutex
 	doing   string // why it is not ready before it has started

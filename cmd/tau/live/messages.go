@@ -20,6 +20,8 @@ type Status struct {
 	Until       time.Time `json:"certificate-until"`
 	// Issuer: the certificate lets this node sign those of others, and only the cloud's key renews it.
 	Issuer bool `json:"issuer"`
+	// Stranger is why others do not take the node for a member: it was revoked, or its certificate has ended.
+	Stranger string `json:"stranger,omitempty"`
 	// Peers counts the other members that are alive, Known all that the node knows. Seers say who is alive; while
 	// none has answered, Peers is Known and Unsure is true.
 	Peers  int  `json:"peers"`

@@ -27,7 +27,7 @@ const (
 // Metrics are all of them, but for those of the Go runtime (go_*) and the process (process_*).
 var Metrics = []Metric{
 	{"tau_node_info", "1; its labels name the node, its cloud and its release.", []string{"node", "cloud", "release"}, gauge},
-	{"tau_node_ready", "1 while the node has started and all its services serve.", nil, gauge},
+	{"tau_node_ready", "1 while the node has started, all its services serve and others take it for a member.", nil, gauge},
 	{"tau_service_ready", "1 while a service of the node serves, 0 while it refuses to.", []string{"service"}, gauge},
 	{"tau_node_incarnation", "How often the node has started on its disk.", nil, gauge},
 	{"tau_certificate_expiry_timestamp_seconds", "When the node's certificate ends, in seconds since 1970; 0 if it has none that counts.", nil, gauge},
@@ -167,7 +167,7 @@ func (c *collector) collectNode(ctx context.Context, s sample) {
 			}
 		})
 	}
-	all := n != nil
+	all := n != nil && c.r.stranger() == ""
 	for _, name := range c.r.cfg.Shape.Services {
 		all = all && ready[name]
 		s.yes("tau_service_ready", ready[name], name)

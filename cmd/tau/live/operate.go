@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/node"
@@ -100,7 +101,9 @@ func (r *running) rollback(ctx context.Context, req BranchRequest) (v Version, e
 // RevokeRequest takes the certificates of a member back; Statement is the encoded revocation that the cloud key has signed,
 // which it takes for a member that is an auth.
 type RevokeRequest struct {
-	Peer      string `json:"peer"`
+	Peer string `json:"peer"`
+	// Unknown: also if this node knows no such member.
+	Unknown   bool   `json:"unknown,omitempty"`
 	Statement []byte `json:"statement,omitempty"`
 }
 
@@ -114,6 +117,9 @@ func (r *running) revoke(ctx context.Context, req RevokeRequest) (resp RevokeRes
 	if err != nil {
 		return resp, transport.New(transport.Invalid, "revoke", "this is no peer: tau peers shows them")
 	}
+	if req.Peer == r.cfg.Shape.CloudKey {
+		return resp, transport.New(transport.Invalid, "revoke", "this is the cloud's own key, by which all others count: it is replaced, not revoked")
+	}
 	ask := authapi.RevokeRequest{Subject: peer}
 	if len(req.Statement) > 0 {
 		ask.Statement = &membership.Revoking{}
@@ -122,11 +128,47 @@ func (r *running) revoke(ctx context.Context, req RevokeRequest) (resp RevokeRes
 		}
 	}
 	err = r.auth(ctx, "revoke", func(ctx context.Context, env node.Env) error {
+		if err := r.isMember(ctx, env, peer); err != nil && !req.Unknown {
+			return err
+		}
 		done, err := authapi.Revoke.Call(ctx, env.Wire, env.Self, ask)
 		resp.Copies = done.Copies
 		return err
 	})
 	return resp, err
+}
+
+// isMember says of a peer that this node has never heard of which one may have been meant.
+func (r *running) isMember(ctx context.Context, env node.Env, peer transport.Peer) error {
+	if peer == env.Self || env.Members().Known(peer) != nil {
+		return nil
+	}
+	list, _ := r.listPeers(ctx, env)
+	nearest := ""
+	for _, p := range list {
+		if p.Peer == peer.String() {
+			return nil
+		}
+		if differs(p.Peer, peer.String()) < differs(nearest, peer.String()) {
+			nearest = p.Peer + " (" + p.Name + ")"
+		}
+	}
+	hint := "this node knows no other"
+	if nearest != "" {
+		hint = "the most like it is " + nearest
+	}
+	return transport.New(transport.Invalid, "revoke", "no member is known by this peer: "+hint+"; --unknown revokes it all the same, as one that is gone for long or was never seen from here")
+}
+
+// differs is in how many places two names of peers differ.
+func differs(a, b string) (n int) {
+	a, _, _ = strings.Cut(a, " ")
+	for i := range max(len(a), len(b)) {
+		if i >= len(a) || i >= len(b) || a[i] != b[i] {
+			n++
+		}
+	}
+	return n
 }
 
 // takeCertificate takes a certificate over that was written beside the node's keys.

@@ -78,7 +78,7 @@ func (r *running) unready(ctx context.Context) []string {
 	if err := clock.Do(ctx, r.main, func(ctx context.Context) { why = n.NotReady(ctx) }); err != nil {
 		why = append(why, "node: its loop has had no turn: "+err.Error())
 	}
-	return why
+	return append(why, r.estranged()...)
 }
 
 // openOutside serves those pages at an address for as long as the node runs. A node whose port for that is taken does its
