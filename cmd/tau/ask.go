@@ -70,7 +70,7 @@ func (w *where) ask(cmd *cobra.Command, path string, post, get, into any) error 
 		case errors.Is(err, live.ErrNotRunning):
 			return failure{w.notRunning(err)}
 		case errors.Is(err, live.ErrNotAllowed):
-			return failure{fmt.Errorf("permission denied: %w: ask as the user that runs it, such as sudo -u USER tau %s", err, cmd.Name())}
+			return failure{fmt.Errorf("permission denied: %w: ask as the user that runs it, such as sudo -u USER %s %s", err, cmd.CommandPath(), shape.PathsOf(w.root, w.shape).Flags())}
 		case f != nil && f.Bad:
 			return err
 		default:

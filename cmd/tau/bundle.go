@@ -85,6 +85,7 @@ func (w *where) writeBundle(cmd *cobra.Command, out io.Writer) error {
 		d.machine()
 		d.ports(s)
 		d.disk(s)
+		d.expected()
 		d.certificate(s)
 		d.members(s)
 	}

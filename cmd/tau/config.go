@@ -48,6 +48,8 @@ func validateCommand() *cobra.Command {
 		note := ""
 		switch {
 		case err != nil:
+		case othersMayRead(file):
+			err = scenario.Errors{{File: file, Line: 1, Col: 1, What: "others may read this file, which holds the node's key", Hint: "chmod 600 " + file}}
 		case path == "" && w.runs():
 			note = "; its node runs, so its addresses were not tried"
 		default:

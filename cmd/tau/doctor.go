@@ -78,6 +78,7 @@ func doctorCommand() *cobra.Command {
 			d.machine()
 			d.ports(s)
 			d.disk(s)
+			d.expected()
 			d.certificate(s)
 			d.members(s)
 			if *deep && !d.hung {
@@ -114,12 +115,12 @@ func (d *doctor) report(inJSON bool) error {
 func (d *doctor) configuration() *shape.Shape {
 	s, err := shape.Load(d.paths.Config)
 	if err != nil {
-		d.bad("configuration", "tau config validate says all that is wrong with it", "%v", err)
+		d.bad("configuration", "tau config validate "+d.paths.Flags()+" says all that is wrong with it", "%v", err)
 		return nil
 	}
 	d.ok("configuration", "%s", d.paths.Config)
 	for _, path := range []string{d.paths.Config, d.paths.Certificate} {
-		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		if othersMayRead(path) {
 			d.bad("configuration", "chmod 600 "+path, "others may read %s", path)
 		}
 	}
@@ -217,7 +218,7 @@ func (d *doctor) disk(s *shape.Shape) {
 }
 
 func (d *doctor) certificate(s *shape.Shape) {
-	remedy := "tau certify gives it one by the cloud's key; or remove the certificate and set an invitation (tau invite)"
+	remedy := "tau certify " + d.paths.Flags() + " --cloud-key FILE gives it one; or remove the certificate and set an invitation (tau invite)"
 	if d.running {
 		var st live.Status
 		if err := d.ask(d.cmd, "status", nil, nil, &st); err != nil {
@@ -241,7 +242,7 @@ func (d *doctor) certificate(s *shape.Shape) {
 	d.warn("node", fmt.Sprintf("tau start -s %s --root %s", d.shape, d.root), "it does not run")
 	raw, err := os.ReadFile(d.paths.Certificate)
 	if err != nil && s.Invitation != "" {
-		d.ok("certificate", "none yet: the node joins by its invitation")
+		d.invitation(s)
 		return
 	}
 	var p membership.Presented
@@ -253,7 +254,44 @@ func (d *doctor) certificate(s *shape.Shape) {
 		d.bad("certificate", remedy, "there is none that can be read: %v", err)
 		return
 	}
+	if own := s.Identity().Peer(); says.Subject != own || says.Cloud != s.Network {
+		d.bad("certificate", "bring the privatekey or the certificate back that belong together; or "+remedy,
+			"%s is of %s in %s, and the privatekey in %s is that of %s in %s: the node does not start", d.paths.Certificate, says.Subject, says.Cloud, d.paths.Config, own, s.Network)
+		return
+	}
 	d.until(time.Unix(says.NotAfter, 0), len(says.Issues) > 0, remedy)
+}
+
+// invitation is by what a node without a certificate joins. Whether it was used up knows the auth alone that made it.
+func (d *doctor) invitation(s *shape.Shape) {
+	another := "ask for another (tau invite), and set invitation in " + d.paths.Config
+	ticket, err := membership.ParseTicket(s.Invitation)
+	if err != nil {
+		d.bad("invitation", another, "%v", err)
+		return
+	}
+	i, err := membership.OpenInvitation(ticket.Invitation)
+	end := time.Unix(i.NotAfter, 0).UTC().Format(time.DateTime)
+	switch {
+	case err != nil:
+		d.bad("invitation", another, "%v", err)
+	case time.Now().Unix() > i.NotAfter:
+		d.bad("invitation", another, "it has ended at %s UTC: the node has no certificate, and does not come into the cloud", end)
+	case dialAny(ticket.Addresses) != nil:
+		d.warn("invitation", "look whether the node is up that made it, and at firewalls in between", "it counts until %s UTC, and the auth that made it is not reached: %v", end, dialAny(ticket.Addresses))
+	default:
+		d.ok("invitation", "the node joins by it, which counts until %s UTC for %s; only the auth that made it knows whether they have come", end, counted(int(i.Uses), "node"))
+	}
+}
+
+// expected is whether the disk is the one that the node had: another, or none, keeps it from starting.
+func (d *doctor) expected() {
+	if d.running {
+		return
+	}
+	if err := live.ExpectDisk(d.paths, false); err != nil {
+		d.bad("disk", "mount the disk that the node had; what else can be done is said before", "the node does not start: %v", err)
+	}
 }
 
 func (d *doctor) until(end time.Time, issuer bool, remedy string) {
@@ -288,7 +326,7 @@ func (d *doctor) members(s *shape.Shape) {
 	}
 	for _, p := range list {
 		if p.Alive != nil && !*p.Alive {
-			d.warn("members", "start it; if it never comes back, tau revoke "+p.Peer, "%s is not alive", p.Name)
+			d.warn("members", "start it; if it never comes back, on a node that runs auth: tau revoke "+p.Peer+" -s SHAPE --yes", "%s is not alive", p.Name)
 		} else if why := dialAny(p.Addresses); why != nil {
 			d.warn("members", "look at firewalls in between, and at its p2p-announce", "%s is not reached from here over TCP: %v", p.Name, why)
 		} else {

@@ -30,7 +30,7 @@ func logsCommand() *cobra.Command {
 	follow := cmd.Flags().BoolP("follow", "f", false, "go on until the job has ended; exit status 1 if it did without success")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !patrickapi.IsJobID(args[0]) {
-			return fmt.Errorf("%q is no job: tau push and tau jobs print them", args[0])
+			return noJob(args[0])
 		}
 		var told []string
 		for {
@@ -58,6 +58,15 @@ func logsCommand() *cobra.Command {
 		}
 	}
 	return cmd
+}
+
+// noJob says why something is not the name of a job.
+func noJob(text string) error {
+	if strings.HasPrefix(text, "rollback-") {
+		return fmt.Errorf("%q is no job: by this name tau rollback has published a version anew, which builds nothing and has no log; "+
+			"the job that has built it is, in tau versions, the other one of the same commit", text)
+	}
+	return fmt.Errorf("%q is no job: tau push and tau jobs print them", text)
 }
 
 func printLines(out io.Writer, lines []string) {

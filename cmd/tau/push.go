@@ -111,7 +111,7 @@ func jobsCommand() *cobra.Command {
 		req := live.JobsRequest{Project: project}
 		if len(args) > 0 {
 			if req.Job = args[0]; !patrickapi.IsJobID(req.Job) {
-				return fmt.Errorf("%q is no job: tau push and tau jobs print them", req.Job)
+				return noJob(req.Job)
 			}
 		}
 		var list []live.Job

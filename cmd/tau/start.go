@@ -45,7 +45,7 @@ func start(w where, cfg live.Config, inJSON bool, rehearsal string) (err error) 
 	if err != nil {
 		return err
 	}
-	if info, err := os.Stat(paths.Config); err == nil && info.Mode().Perm()&0o077 != 0 {
+	if othersMayRead(paths.Config) {
 		return fmt.Errorf("%s holds the node's key and others may read it: chmod 600 %s", paths.Config, paths.Config)
 	}
 	log := live.NewLog(os.Stderr, s.Level(), inJSON || !terminal(os.Stderr))
@@ -82,6 +82,12 @@ func start(w where, cfg live.Config, inJSON bool, rehearsal string) (err error) 
 		return failure{err}
 	}
 	return nil
+}
+
+// othersMayRead reports whether a file of secrets is there, and not for its user alone.
+func othersMayRead(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().Perm()&0o077 != 0
 }
 
 // environment looks at GO_FAILPOINTS, which counts where a flag allows it.

@@ -48,7 +48,7 @@ func (r *running) openDisk(ctx context.Context) (*pebbledisk.Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.expectDisk(); err != nil {
+	if err := ExpectDisk(r.cfg.Paths, r.cfg.AcceptEmptyDisk); err != nil {
 		return nil, err
 	}
 	type opened struct {
@@ -89,31 +89,31 @@ func (r *running) setDoing(what string) {
 	r.doing = what
 }
 
-// expectDisk compares the disk with the one that the node had when it ran before, which is noted beside its keys: a file
+// ExpectDisk compares the disk with the one that the node had when it ran before, which is noted beside its keys: a file
 // system that is not mounted looks like an empty disk, and nobody should lose what he has by a typing error.
-func (r *running) expectDisk() error {
-	raw, err := os.ReadFile(r.cfg.Paths.Disk)
+func ExpectDisk(paths shape.Paths, acceptEmpty bool) error {
+	raw, err := os.ReadFile(paths.Disk)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	is, err := pebbledisk.ID(r.cfg.Paths.Data)
+	is, err := pebbledisk.ID(paths.Data)
 	if errors.Is(err, pebbledisk.ErrFormat) {
 		return nil // who opens it says what is wrong
 	}
 	if err != nil {
 		return err
 	}
-	if was := strings.TrimSpace(string(raw)); is == was || r.cfg.AcceptEmptyDisk && is == "" {
+	if was := strings.TrimSpace(string(raw)); is == was || acceptEmpty && is == "" {
 		return nil
 	}
 	if is == "" {
 		return fmt.Errorf("the disk of this node is gone: %s is empty or not there, and the node has run with another one: mount it, or bring it back from a backup; "+
-			"or, if it is lost, tau start --accept-empty-disk: then the node gets what other members hold too, and what only it had is lost", r.cfg.Paths.Data)
+			"or, if it is lost, tau start --accept-empty-disk %s: then the node gets what other members hold too, and what only it had is lost", paths.Data, paths.Flags())
 	}
-	return fmt.Errorf("the disk in %s is not the one that this node has run with: mount that; or, if it is right, remove %s", r.cfg.Paths.Data, r.cfg.Paths.Disk)
+	return fmt.Errorf("the disk in %s is not the one that this node has run with: mount that; or, if it is right, remove %s", paths.Data, paths.Disk)
 }
 
 // marked closes a disk that cannot be noted.

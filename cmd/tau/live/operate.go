@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -91,11 +92,28 @@ func (r *running) versions(ctx context.Context, req BranchRequest) (list []Versi
 
 func (r *running) rollback(ctx context.Context, req BranchRequest) (v Version, err error) {
 	err = r.on(ctx, func(ctx context.Context, env node.Env) error {
-		done, err := tnsapi.NewClient(env.Wire).Rollback(ctx, req.Project, req.Branch, req.Commit)
+		client := tnsapi.NewClient(env.Wire)
+		done, err := client.Rollback(ctx, req.Project, req.Branch, req.Commit)
+		if transport.KindOf(err) == transport.NotFound {
+			kept, _ := client.History(ctx, req.Project, req.Branch)
+			return whichCommit(req, kept)
+		}
 		v = versionOf(done, true)
 		return err
 	})
 	return v, err
+}
+
+// whichCommit says of a commit that is none of those that are kept which one may have been meant.
+func whichCommit(req BranchRequest, kept []tnsapi.Version) error {
+	text := fmt.Sprintf("no version of commit %q is kept of branch %s of %s: tau versions %[3]s --branch %[2]s shows those that are", req.Commit, req.Branch, req.Project)
+	for _, v := range kept {
+		if req.Commit != "" && strings.HasPrefix(v.Commit, req.Commit) {
+			text = fmt.Sprintf("%q is the beginning of a commit, and the whole of it is expected: %s", req.Commit, v.Commit)
+			break
+		}
+	}
+	return transport.New(transport.NotFound, "rollback", text)
 }
 
 // RevokeRequest takes the certificates of a member back; Statement is the encoded revocation that the cloud key has signed,

@@ -5,6 +5,7 @@ package shape
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/taucloud/tau/transport"
 )
@@ -111,4 +112,9 @@ func PathsOf(root, shape string) Paths {
 		Disk: filepath.Join(keys, shape+".disk"),
 		Data: filepath.Join(root, "data", shape), Run: run, Socket: filepath.Join(run, shape+".sock"),
 	}
+}
+
+// Flags are those by which a command is about this node, for remedies that can be typed as they stand.
+func (p Paths) Flags() string {
+	return "-s " + strings.TrimSuffix(filepath.Base(p.Config), ".yaml") + " --root " + filepath.Dir(p.Run)
 }

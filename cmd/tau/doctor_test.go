@@ -1,0 +1,43 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taucloud/tau/cmd/tau/shape"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/membership"
+)
+
+// TestTheDoctorKnowsAnInvitationThatHasEnded: the node waits for the cloud for ever, or is refused.
+func TestTheDoctorKnowsAnInvitationThatHasEnded(t *testing.T) {
+	cloud, secret := transport.NewIdentity([]byte("cloud")), []byte("secret")
+	for state, ends := range map[string]time.Duration{"bad": -time.Hour, "warning": time.Hour} { // nobody is there to be reached
+		i, err := membership.Invite(cloud, membership.Invitation{Cloud: "cloud.example.com", Key: transport.NewIdentity(secret).Peer(),
+			Services: []string{"monkey"}, Uses: 1, AdmittedBy: cloud.Peer(), NotAfter: time.Now().Add(ends).Unix()})
+		require.NoError(t, err)
+		ticket := membership.Ticket{Invitation: i, Secret: secret, CloudKey: cloud.Peer(), Addresses: []string{"/ip4/127.0.0.1/tcp/1"}}
+		d := doctor{paths: shape.PathsOf(t.TempDir(), "main")}
+		d.invitation(&shape.Shape{Invitation: ticket.Text()})
+		require.Len(t, d.findings, 1)
+		require.Equal(t, state, d.findings[0].State, d.findings[0].What)
+		require.NotEmpty(t, d.findings[0].Remedy)
+	}
+}
+
+// TestRemediesCanBeTyped: a command that is printed for what is wrong is one that there is, with flags that it has.
+func TestRemediesCanBeTyped(t *testing.T) {
+	var out, complaint bytes.Buffer
+	require.Equal(t, exitFailed, run([]string{"doctor", "--root", t.TempDir()}, strings.NewReader(""), &out, &complaint))
+	_, typed, found := strings.Cut(out.String(), "-> tau ")
+	require.True(t, found, out.String())
+	typed, _, _ = strings.Cut(typed, " says")
+	out.Reset()
+	run(strings.Fields(typed), strings.NewReader(""), &out, &complaint)
+	require.Contains(t, complaint.String(), "tau config generate makes one", "it is read, and says what is wrong: %s", typed)
+	require.NotContains(t, complaint.String(), "unknown")
+}
