@@ -29,6 +29,7 @@ type flags struct {
 	beside bool
 	json   bool
 	quiet  bool
+	people io.Writer // where progress is shown, if it is a terminal
 }
 
 // Command is dreamland live.
@@ -50,6 +51,7 @@ Exit status: 0 all expectations held, 1 an expectation failed, 2 bad input, 130 
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			f.seeded = cmd.Flags().Changed("seed")
+			f.people = cmd.ErrOrStderr()
 			return f.run(files, cmd.OutOrStdout())
 		},
 		ValidArgsFunction: tools.Completion,
@@ -89,10 +91,13 @@ func (f *flags) run(files []string, out io.Writer) error {
 			remove()
 			return err
 		}
-		r, err := Carry(ctx, s, Config{Tau: tau, Dir: dir, Seed: f.seedOf(s), Words: f.tools.Words}, f.strict)
+		seen := f.see(s)
+		r, err := Carry(ctx, s, Config{Tau: tau, Dir: dir, Seed: f.seedOf(s), Words: f.tools.Words, Hear: seen.hear}, f.strict)
+		seen.stop()
 		remove()
 		switch {
 		case ctx.Err() != nil:
+			seen.tellInterrupted(f.aside(out))
 			return f.tools.Interrupted
 		case err != nil:
 			return err

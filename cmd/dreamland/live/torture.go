@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/taucloud/tau/dreamland"
+	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/report"
 	"github.com/taucloud/tau/sim/scenario"
 )
@@ -36,6 +37,7 @@ same. What it came to in figures is printed. In which order faults come is drawn
 			if length < tortureMin || length > tortureMax {
 				return fmt.Errorf("--for %s: expected %s to %s", length, tortureMin, tortureMax)
 			}
+			f.people = cmd.ErrOrStderr()
 			return f.torture(length, cmd.OutOrStdout())
 		},
 	}
@@ -104,8 +106,12 @@ func (f *flags) torture(length time.Duration, out io.Writer) error {
 		return err
 	}
 	m := newMeter()
-	r, err := Carry(ctx, s, Config{Tau: tau, Dir: dir, Seed: f.seed, Words: f.tools.Words, Hear: m.hear, Settled: m.settled}, false)
+	seen := f.see(s)
+	hear := func(fact check.Fact) { m.hear(fact); seen.hear(fact) }
+	r, err := Carry(ctx, s, Config{Tau: tau, Dir: dir, Seed: f.seed, Words: f.tools.Words, Hear: hear, Settled: m.settled}, false)
+	seen.stop()
 	if ctx.Err() != nil {
+		seen.tellInterrupted(f.aside(out))
 		return f.tools.Interrupted
 	}
 	if err != nil {
