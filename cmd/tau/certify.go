@@ -40,7 +40,8 @@ func certifyCommand() *cobra.Command {
 		Use: "certify", Args: cobra.NoArgs, Short: "Give a node a certificate that the cloud's key signs: renew that of an auth, or let it sign others",
 		Long: `A certificate that the cloud's key has signed counts for 400 days and, if the node may run auth, lets it invite and renew others. The
 first node has one; auths that came by an invitation get theirs so. Where the cloud's key is and the node is not, name the node: the
-certificate is printed, and installed there with --install. A node that runs takes it over at once.`,
+certificate is printed, and installed there with --install. A node that runs takes it over at once. It does not undo a revocation: a revoked
+key never comes back.`,
 		Example: `  tau certify -s one --cloud-key /safe/cloud.key
   tau certify -s one --cloud-key /safe/cloud.key --peer 12D3KooW... --name two --services auth,seer | ssh two tau certify -s main --install -`,
 	}
@@ -85,6 +86,7 @@ func (c *certifyFlags) run(cmd *cobra.Command) error {
 		if err != nil {
 			return err
 		}
+		c.warnRevoked(cmd, peer)
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), certificatePrefix+base58.Encode(transport.Encode(p)))
 		return err
 	}
@@ -135,6 +137,7 @@ func (c *certifyFlags) put(cmd *cobra.Command, s *shape.Shape, p membership.Pres
 			return fmt.Errorf("the certificate does not let this node run %s: it allows %s", service, strings.Join(says.Services, ", "))
 		}
 	}
+	c.warnRevoked(cmd, says.Subject)
 	paths := shape.PathsOf(c.root, c.shape)
 	if err := live.WriteFile(paths.Certificate, transport.Encode(p)); err != nil {
 		return failure{err}
@@ -148,6 +151,14 @@ func (c *certifyFlags) put(cmd *cobra.Command, s *shape.Shape, p membership.Pres
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "wrote %s, which counts until %s: %s\n", paths.Certificate, time.Unix(says.NotAfter, 0).UTC().Format(time.DateOnly), took)
 	return nil
+}
+
+// warnRevoked warns if the node that runs here knows that a member was revoked: no certificate undoes that.
+func (c *certifyFlags) warnRevoked(cmd *cobra.Command, peer transport.Peer) {
+	var resp live.RevokedResponse
+	if c.askOnce(cmd.Context(), c.client(), "revoked", nil, live.RevokedRequest{Peer: peer.String()}, &resp) == nil && resp.Revoked {
+		fmt.Fprintf(cmd.ErrOrStderr(), "tau: warning: %s was revoked, which this certificate does not undo: %s\n", peer, live.StrangerRemedy)
+	}
 }
 
 func readInstalled(path string, stdin io.Reader) (p membership.Presented, err error) {

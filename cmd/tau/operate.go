@@ -155,8 +155,9 @@ func leaveCommand() *cobra.Command {
 	var w where
 	cmd := &cobra.Command{
 		Use: "leave", Args: cobra.NoArgs, Short: "Take a node out of its cloud: it tells the others, and ends",
-		Long: `The node says that it leaves for ever, drains and ends. Others make copies of what it held; wait until tau status of them shows
-it before the disk is thrown away. It is no revocation: whoever starts it again is back, as long as its certificate counts (tau revoke).`,
+		Long: `The node says that it leaves for ever, drains and ends. Others make copies of what it held. No command says that they have all
+of it: what each hoarder holds grows (hoarder.bytes-used in tau status --json there) until it has, and then stands still. Keep the disk
+until then. It is no revocation: whoever starts it again is back, as long as its certificate counts (tau revoke).`,
 		Example: "  tau leave -s compute --yes",
 	}
 	w.asking(cmd, 0)

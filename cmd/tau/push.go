@@ -21,7 +21,7 @@ func pushCommand() *cobra.Command {
 	var project, branch string
 	cmd := &cobra.Command{
 		Use: "push DIR", Args: cobra.ExactArgs(1), Short: "Push a local tree of a project, and print the job that builds it",
-		Long:    "Pushes the files of a directory (but for .git) as one commit. When the job is printed it survives: it is durable on two patricks, if there are two.",
+		Long:    "Pushes the files of a directory (but for .git) as one commit; symbolic links below it are refused. When the job is printed it survives: it is durable on two patricks, if there are two.",
 		Example: "  tau push -s compute --project site ./site",
 	}
 	w.asking(cmd, waitFor)
@@ -65,9 +65,13 @@ func treeOf(dir string) ([]byte, error) {
 	case err == nil && !info.IsDir():
 		return nil, fmt.Errorf("%s is a file: expected a directory, all of which is pushed, such as %s", dir, filepath.Dir(dir))
 	}
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, err
+	}
 	var t patrickapi.Tree
 	size := 0
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -75,6 +79,8 @@ func treeOf(dir string) ([]byte, error) {
 			return filepath.SkipDir
 		case d.IsDir():
 			return nil
+		case d.Type()&fs.ModeSymlink != 0:
+			return fmt.Errorf("%s is a symbolic link, which is not followed: put a copy of what it leads to in its place", path)
 		case !d.Type().IsRegular():
 			return fmt.Errorf("%s is no regular file", path)
 		}

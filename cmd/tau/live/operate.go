@@ -189,6 +189,29 @@ func differs(a, b string) (n int) {
 	return n
 }
 
+// RevokedRequest asks whether a member's certificates were taken back, as far as this node knows.
+type RevokedRequest struct {
+	Peer string `json:"peer"`
+}
+
+// RevokedResponse says so.
+type RevokedResponse struct {
+	Revoked bool `json:"revoked"`
+}
+
+func (r *running) revoked(ctx context.Context, req RevokedRequest) (resp RevokedResponse, err error) {
+	peer, err := transport.ParsePeer(req.Peer)
+	if err != nil {
+		return resp, transport.New(transport.Invalid, "revoked", "this is no peer: tau peers shows them")
+	}
+	err = r.on(ctx, func(_ context.Context, env node.Env) error {
+		heard := peer == env.Self && strings.Contains(r.stranger(), membership.ErrRevoked.Error()) // of itself it is told by others
+		resp.Revoked = heard || env.Authority.Revoked(peer)
+		return nil
+	})
+	return resp, err
+}
+
 // takeCertificate takes a certificate over that was written beside the node's keys.
 func (r *running) takeCertificate(ctx context.Context, _ nothing) (done nothing, err error) {
 	p, err := readCertificate(r.cfg.Paths.Certificate)
