@@ -69,6 +69,9 @@ func (c *certifyFlags) run(cmd *cobra.Command) error {
 		if err != nil {
 			return err
 		}
+		if err := vouched(s, p, time.Now()); err != nil {
+			return fmt.Errorf("--install: %w", err)
+		}
 		return c.put(cmd, s, p)
 	case c.peer != "":
 		peer, err := transport.ParsePeer(c.peer)
@@ -95,6 +98,23 @@ func (c *certifyFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	return c.put(cmd, s, p)
+}
+
+// vouched says why others would not believe a certificate of this node: it is another's, the cloud's key that the
+// configuration names is not behind it, or it does not count now.
+func vouched(s *shape.Shape, p membership.Presented, now time.Time) error {
+	key, err := transport.ParsePeer(s.CloudKey)
+	if err != nil {
+		return fmt.Errorf("cloud-key of the configuration: %w", err)
+	}
+	trust := membership.NewTrust(s.Network, key)
+	for _, rotation := range p.Rotations {
+		_ = trust.Apply(rotation) // one that does not count changes nothing
+	}
+	if _, err := membership.Verify(p, s.Identity().Peer(), trust, nil, now); err != nil {
+		return fmt.Errorf("the certificate does not count for this node, %s in %s, whose cloud's key is %s: %w", s.Identity().Peer(), s.Network, s.CloudKey, err)
+	}
+	return nil
 }
 
 // sign makes a certificate by the cloud's key.
