@@ -75,12 +75,13 @@ func printLines(out io.Writer, lines []string) {
 	}
 }
 
-// unheard are the lines of a log that come after those that were told: told is how it ended before, and now may begin
-// anywhere, and have more at its end.
+// unheard are the lines of a log that come after those that were told. A log grows at its end, so they come after what it
+// had before. If its beginning is not kept any more, or was not known before, they come after the longest end of what was
+// told, where that is first: rather a line twice than none.
 func unheard(told, now []string) []string {
 	for n := min(len(told), len(now)); n > 0; n-- {
 		tail := told[len(told)-n:]
-		for at := len(now) - n; at >= 0; at-- {
+		for at := 0; at+n <= len(now); at++ {
 			if slices.Equal(now[at:at+n], tail) {
 				return now[at+n:]
 			}

@@ -105,3 +105,13 @@ tau logs -f $job -s one --root /tb
 	require.NoError(t, err, "%s", out)
 	require.Contains(t, string(out), "all as they were written")
 }
+
+// TestRepeatedLinesAreTold, each, when a log is followed.
+func TestRepeatedLinesAreTold(t *testing.T) {
+	for _, c := range []struct{ told, now, want string }{
+		{"", "a b", "a b"}, {"a b", "a b", ""}, {"a b", "a b c", "c"}, {".", ". .", "."}, {"start . .", "start . . .", "."}, {"ok - ok -", "ok - ok - ok -", "ok -"},
+		{"a b c", "b c d", "d"}, {"c d", "a b c d e", "e"}, {"a x b", "a y x b c", "c"}, {"a b", "c d", "c d"},
+	} {
+		require.Equal(t, strings.Fields(c.want), append([]string{}, unheard(strings.Fields(c.told), strings.Fields(c.now))...), "%q %q", c.told, c.now)
+	}
+}
