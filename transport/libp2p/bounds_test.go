@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"syscall"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,11 +161,11 @@ func (noAddrs) Addrs(peer.ID) []multiaddr.Multiaddr { return nil }
 
 type lateStream struct {
 	network.Stream
-	resets int
+	resets atomic.Int32
 }
 
 func (s *lateStream) Reset() error {
-	s.resets++
+	s.resets.Add(1)
 	return nil
 }
 
@@ -190,10 +191,10 @@ func TestDialsThatDoNotEnd(t *testing.T) {
 			require.Equal(t, OpenTimeout, time.Since(began))
 			synctest.Wait()
 			require.Equal(t, []peer.ID{peerID("peer", 0)}, stub.network.closed)
-			require.Zero(t, late.resets)
+			require.Zero(t, late.resets.Load())
 			time.Sleep(2 * OpenTimeout)
 			synctest.Wait()
-			require.Equal(t, map[bool]int{true: 1, false: 0}[comes], late.resets)
+			require.Equal(t, map[bool]int32{true: 1, false: 0}[comes], late.resets.Load())
 			require.Empty(t, h.dials.open)
 		})
 	}

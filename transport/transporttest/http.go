@@ -305,10 +305,9 @@ func brokenResponsesAreNoticed(s *suite) {
 	s.Do(0, func(ctx context.Context) {
 		for _, path := range []string{"/short", "/abort"} {
 			response, err := s.get(ctx, "GET", path, nil)
-			if !assert.NoError(s, err) {
-				return
+			if err == nil { // a reset may overtake the header
+				_, err = io.Copy(io.Discard, response.Body)
 			}
-			_, err = io.Copy(io.Discard, response.Body)
 			assert.Error(s, err, path)
 		}
 		r, _ := http.NewRequest("GET", "http://node/", nil)
