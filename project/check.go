@@ -71,8 +71,8 @@ func (p *Project) known(application, kind string) (names []string) {
 // reporter is told what is wrong with a field of a resource; item is of a list, or -1.
 type reporter func(ref Ref, mono string, item int, hint, what string)
 
-// check finds what is wrong between resources. said says where one is, for messages.
-func (p *Project) check(report reporter, said func(ref Ref, mono string, item int) string) {
+// check finds what is wrong between resources; own is the project's own host. said says where one is, for messages.
+func (p *Project) check(own string, report reporter, said func(ref Ref, mono string, item int) string) {
 	names := p.names()
 	ids := map[string]Ref{}
 	p.each(func(ref Ref, r resource) {
@@ -101,7 +101,7 @@ func (p *Project) check(report reporter, said func(ref Ref, mono string, item in
 			}
 		}
 	})
-	p.overlaps(report, said)
+	p.overlaps(own, report, said)
 }
 
 func hintFor(name string, known []string, kind string) string {
@@ -126,7 +126,7 @@ func (n nameSet) has(application, kind, name string) bool {
 
 // overlaps finds requests that two functions or websites would answer. Hosts are told apart by their domain names, and
 // what has no domain is at the project's own host.
-func (p *Project) overlaps(report reporter, said func(ref Ref, mono string, item int) string) {
+func (p *Project) overlaps(own string, report reporter, said func(ref Ref, mono string, item int) string) {
 	type place struct{ host, key, method string }
 	type claimed struct {
 		ref  Ref
@@ -141,7 +141,7 @@ func (p *Project) overlaps(report reporter, said func(ref Ref, mono string, item
 			if err != nil {
 				continue
 			}
-			for _, host := range hostsFor(ref.Application, names, fqdns) {
+			for _, host := range hostsFor(ref.Application, names, fqdns, own) {
 				for _, method := range methods {
 					at := place{host, pattern.Key(), method}
 					first, taken := seen[at]
@@ -191,8 +191,9 @@ func (p *Project) fqdns() map[Ref]string {
 	return out
 }
 
-// hostsFor are the domain names that names mean within an application, each once; "" is the project's own host.
-func hostsFor(application string, names []string, fqdns map[Ref]string) []string {
+// hostsFor are the domain names that names mean within an application, each once; "" is the project's own host, also where a
+// domain names it.
+func hostsFor(application string, names []string, fqdns map[Ref]string, ownHost string) []string {
 	if len(names) == 0 {
 		return []string{""}
 	}
@@ -202,8 +203,12 @@ func hostsFor(application string, names []string, fqdns map[Ref]string) []string
 		if !own {
 			fqdn = fqdns[Ref{"", "domains", name}]
 		}
-		if fqdn != "" && !slices.Contains(hosts, fqdn) {
-			hosts = append(hosts, fqdn)
+		host := fqdn
+		if fqdn == ownHost {
+			host = ""
+		}
+		if fqdn != "" && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
 		}
 	}
 	return hosts

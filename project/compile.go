@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -88,12 +89,12 @@ func encode(v any) []byte {
 // byte. An error of type [yamltree.Errors] says what is wrong with a project that was not read but made, by the paths of
 // its entries.
 func Compile(p *Project, o Options) (*Compiled, error) {
-	o.Project = cmp.Or(o.Project, p.ID, p.Name)
-	o.Generated = cmp.Or(o.Generated, DefaultGenerated)
-	if err := p.sound(o); err != nil {
+	known := o.Project != ""
+	o = o.of(p)
+	if err := p.sound(o, known); err != nil {
 		return nil, err
 	}
-	c := compiler{project: p, options: o, fqdns: p.fqdns(), names: p.names(), triggers: map[string][]Trigger{}}
+	c := compiler{project: p, options: o, own: o.own(p), fqdns: p.fqdns(), names: p.names(), triggers: map[string][]Trigger{}}
 	c.add("project", header{p.ID, p.Name, p.Description, p.Tags})
 	for i := range p.Applications {
 		c.add("applications/"+p.Applications[i].Name, p.Applications[i].Base)
@@ -109,6 +110,13 @@ func Compile(p *Project, o Options) (*Compiled, error) {
 		out.Claims = append(out.Claims, claim.Claim)
 	}
 	return out, nil
+}
+
+// of fills in what options of a project leave out.
+func (o Options) of(p *Project) Options {
+	o.Project = cmp.Or(o.Project, p.ID, p.Name)
+	o.Generated = cmp.Or(o.Generated, DefaultGenerated)
+	return o
 }
 
 // header is the entry of the project itself.
@@ -138,15 +146,15 @@ func (c *Compiled) Fits() error {
 }
 
 // sound checks what reading has checked, for projects that were made otherwise, and hosts, which only options tell.
-func (p *Project) sound(o Options) error {
+func (p *Project) sound(o Options, known bool) error {
 	var list yamltree.Errors
 	report := func(ref Ref, _ string, _ int, hint, what string) {
 		list = append(list, &yamltree.Error{File: ref.String(), Line: 1, Col: 1, What: what, Hint: hint})
 	}
-	p.check(report, func(ref Ref, _ string, _ int) string { return ref.String() })
+	p.check(o.own(p), report, func(ref Ref, _ string, _ int) string { return ref.String() })
 	p.each(func(ref Ref, r resource) {
 		d, is := r.(*Domain)
-		if is && foreign(d.FQDN, p, o) {
+		if is && foreign(d.FQDN, p, o, known) {
 			report(ref, "fqdn", -1, "leave domains out: the project has a host of its own", fmt.Sprintf("fqdn: %s is below %s, where hosts are given by the cloud, and is not the project's", d.FQDN, o.Generated))
 		}
 		paths, _, _, prefix := served(r)
@@ -162,9 +170,15 @@ func (p *Project) sound(o Options) error {
 	return nil
 }
 
-// foreign reports whether a domain name is one that the cloud gives, and not to this project: such names end in a part
-// of the project's identity, either ours or, as in existing projects, the last eight characters of the id and a number.
-func foreign(fqdn string, p *Project, o Options) bool {
+// legacyForm is the first label of a host of an existing project: perhaps words, the last eight characters of its id, and
+// a number.
+var legacyForm = regexp.MustCompile(`^(?:[a-z0-9][a-z0-9-]*-)?([a-z0-9]{8})[0-9]+$`)
+
+// foreign reports whether a domain name is one that the cloud gives, and not to this project. Such names end in a part of
+// the project's identity. Where it is not known by what the cloud knows the project (known is false: somebody validates it),
+// those of existing projects pass, too, which end in a part of the id that the project says it has: that alone proves nothing,
+// since everybody can write it.
+func foreign(fqdn string, p *Project, o Options, known bool) bool {
 	name, below := strings.CutSuffix(fqdn, "."+o.Generated)
 	switch {
 	case !below:
@@ -174,8 +188,8 @@ func foreign(fqdn string, p *Project, o Options) bool {
 	case name == identity(o.Project), strings.HasSuffix(name, "-"+identity(o.Project)):
 		return false
 	}
-	id, last := strings.ToLower(p.ID), name[strings.LastIndexByte(name, '-')+1:]
-	return len(id) < 8 || !strings.HasPrefix(last, id[len(id)-8:])
+	id, m := strings.ToLower(p.ID), legacyForm.FindStringSubmatch(name)
+	return known || m == nil || len(id) < 8 || m[1] != id[len(id)-8:]
 }
 
 // identity is a part of a host that is one project's only.
@@ -214,9 +228,16 @@ func (o Options) host(p *Project, fqdn string) string {
 	return strings.Join(words, "-") + "." + o.Generated
 }
 
+// own is the project's own host in production.
+func (o Options) own(p *Project) string {
+	o.Preview = ""
+	return o.host(p, "")
+}
+
 type compiler struct {
 	project  *Project
 	options  Options
+	own      string
 	fqdns    map[Ref]string
 	names    nameSet
 	entries  []Entry
@@ -248,7 +269,7 @@ func (c *compiler) resource(ref Ref, r resource) {
 	}
 	paths, methods, domains, prefix := served(r)
 	methods = slices.Sorted(slices.Values(methods))
-	hosts := hostsFor(ref.Application, domains, c.fqdns)
+	hosts := hostsFor(ref.Application, domains, c.fqdns, c.own)
 	for _, text := range paths {
 		pattern, err := patternOf(text, prefix)
 		if err != nil {

@@ -110,7 +110,7 @@ func (d *decoder) loaded() (*Loaded, error) {
 		o := d.origins[ref]
 		return o, o.place(mono, item)
 	}
-	p.check(func(ref Ref, mono string, item int, hint, what string) {
+	p.check(Options{}.of(p).own(p), func(ref Ref, mono string, item int, hint, what string) {
 		o, at := where(ref, mono, item)
 		d.fail(o.file, at, hint, "%s", what)
 	}, func(ref Ref, mono string, item int) string {
