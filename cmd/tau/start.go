@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -17,6 +18,9 @@ import (
 	"github.com/taucloud/tau/sim/scenario"
 )
 
+// exitLeft is the exit status of a node that was told to leave: what started it must not start it again by itself.
+const exitLeft = 3
+
 func startCommand() *cobra.Command {
 	var w where
 	cmd := &cobra.Command{
@@ -24,7 +28,8 @@ func startCommand() *cobra.Command {
 		Short: "Run the node of a shape until it is told to stop",
 		Long: `Runs the node until SIGTERM or SIGINT, after which it drains: within 30 s its services tell others that they end, and
 sync. A second signal ends it at once, as a power cut would: what it had acknowledged is on its disk. SIGHUP reads the
-configuration again: log-level and disk-reserve count at once, the rest at the next start.`,
+configuration again: log-level and disk-reserve count at once, the rest at the next start.
+After tau leave it ends with exit status 3.`,
 		Example: "  tau start -s compute --root /tb",
 	}
 	w.flags(cmd)
@@ -78,7 +83,12 @@ func start(w where, cfg live.Config, inJSON bool, rehearsal string) (err error) 
 	cfg.Crash = func() { os.Exit(exitFailed) }
 	cfg.Ready, cfg.Stopping = func() { notify("READY=1\nSTATUS=ready") }, func() { notify("STOPPING=1\nSTATUS=draining") }
 	cfg.Reloading, cfg.Reloaded = notifyReloading, cfg.Ready
-	if err := live.Run(ctx, cfg); err != nil {
+	err = live.Run(ctx, cfg)
+	if errors.Is(err, live.ErrLeft) {
+		log.Info("ended", slog.String("why", err.Error())) // with what has failed while it ended
+		os.Exit(exitLeft)
+	}
+	if err != nil {
 		return failure{err}
 	}
 	return nil

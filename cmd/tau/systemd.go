@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -18,6 +19,8 @@ After=network-online.target time-sync.target
 [Service]
 Type=notify-reload
 ExecStart=%[2]s start -s %[1]s --root %[3]s
+SuccessExitStatus=%[5]d
+RestartPreventExitStatus=%[5]d
 User=%[4]s
 Restart=always
 RestartSec=2
@@ -75,8 +78,17 @@ func systemdCommand() *cobra.Command {
 		if err != nil {
 			return failure{err}
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), unit, w.shape, self, root, user)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), unit, w.shape, unitWord(self), unitWord(root), user, exitLeft)
 		return err
 	}
 	return cmd
+}
+
+// unitWord is a path as one word of a unit, where % begins a specifier, and blanks end a word: systemd.syntax(7).
+func unitWord(path string) string {
+	path = strings.ReplaceAll(path, "%", "%%")
+	if !strings.ContainsAny(path, " \t\"'\\") {
+		return path
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\t", `\t`).Replace(path) + `"`
 }

@@ -202,7 +202,19 @@ func (r *running) run(ctx context.Context, cfg node.Config) error {
 			err = errors.Join(err, errors.New("a task did not end"))
 		}
 	}
+	if err == nil && r.hasLeft() {
+		return ErrLeft
+	}
 	return err
+}
+
+// ErrLeft is what Run returns after the node was told to leave, and has.
+var ErrLeft = errors.New("the node has left its cloud")
+
+func (r *running) hasLeft() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.leaving
 }
 
 // stop drains the node: its services say that they end, and sync. One that has not started yet has nothing
