@@ -18,7 +18,7 @@ import (
 
 	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
-	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/yamltree"
 )
 
 const (
@@ -124,7 +124,7 @@ func (w *where) notRunning(err error) error {
 	}
 	hint := "tau config generate makes one; --root says where else to look"
 	if len(known) > 0 {
-		hint = scenario.SuggestFew(w.shape, known, 8)
+		hint = yamltree.SuggestFew(w.shape, known, 8)
 	}
 	return fmt.Errorf("there is no shape %s below %s (no %s); %s", w.shape, w.root, config, hint)
 }
@@ -316,7 +316,7 @@ func chosen(services, allowed []string) ([]string, error) {
 		case name == "all":
 			return nil, errors.New(`--services: "all" is everything: leave the others out, or it`)
 		case !slices.Contains(allowed, name):
-			return nil, fmt.Errorf("--services: %q is not among what the node may run: %s", name, scenario.Suggest(name, allowed))
+			return nil, fmt.Errorf("--services: %q is not among what the node may run: %s", name, yamltree.Suggest(name, allowed))
 		}
 	}
 	return services, nil

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/yamltree"
 )
 
 // plainMistakes has a command and those below it say which argument is missing, or what there is in place of one that
@@ -54,7 +54,7 @@ func flagMistake(cmd *cobra.Command, err error) error {
 		}
 	})
 	name := "--" + unknown.GetSpecifiedName()
-	return fmt.Errorf("%s: %w; %s", cmd.CommandPath(), err, scenario.Suggest(name, names))
+	return fmt.Errorf("%s: %w; %s", cmd.CommandPath(), err, yamltree.Suggest(name, names))
 }
 
 // unknownCommand is about the first word of a command line that should be a command and is none. It is looked for before
@@ -78,7 +78,7 @@ func unknownCommand(root *cobra.Command, args []string) error {
 			}
 		}
 		if next == nil {
-			return fmt.Errorf("%s has no command %q; %s", cmd.CommandPath(), word, scenario.Suggest(word, names))
+			return fmt.Errorf("%s has no command %q; %s", cmd.CommandPath(), word, yamltree.Suggest(word, names))
 		}
 		if cmd = next; cmd.Name() == "help" {
 			cmd = root // its words are those of another command

@@ -15,7 +15,7 @@ import (
 	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
 	"github.com/taucloud/tau/node/fail"
-	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/yamltree"
 )
 
 // exitLeft is the exit status of a node that was told to leave: what started it must not start it again by itself.
@@ -108,7 +108,7 @@ func environment(log *live.Log, allowed bool) error {
 			break
 		}
 		if known := live.PointNames(); !slices.Contains(known, name) {
-			return fmt.Errorf("GO_FAILPOINTS: there is no failpoint %q: %s", name, scenario.Suggest(name, known))
+			return fmt.Errorf("GO_FAILPOINTS: there is no failpoint %q: %s", name, yamltree.Suggest(name, known))
 		}
 	}
 	if !allowed && len(set) > 0 {

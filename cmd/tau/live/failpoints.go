@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/node/fail"
-	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/yamltree"
 )
 
 // faults are the rules of failpoints that somebody has set over the socket.
@@ -66,7 +66,7 @@ func (r *running) setFailpoint(_ context.Context, req FailpointRequest) (nothing
 	}
 	off, err := fail.Enable(fail.Rule{Point: req.Point, Do: action, Times: req.Times})
 	if err != nil {
-		return nothing{}, transport.New(transport.Invalid, "failpoint", fmt.Sprintf("%v: %s", err, scenario.Suggest(req.Point, PointNames())))
+		return nothing{}, transport.New(transport.Invalid, "failpoint", fmt.Sprintf("%v: %s", err, yamltree.Suggest(req.Point, PointNames())))
 	}
 	if req.For > 0 {
 		time.AfterFunc(req.For, off)

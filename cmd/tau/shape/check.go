@@ -14,9 +14,9 @@ import (
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services"
-	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/membership"
+	"github.com/taucloud/tau/yamltree"
 )
 
 // KeyLen is the length of the secret of which a key is made, in bytes.
@@ -83,7 +83,7 @@ func mustDecodeKey(text string) []byte {
 
 func checkService(text string) (what, hint string) {
 	if !slices.Contains(ServiceNames(), text) {
-		return fmt.Sprintf("there is no service %q", text), scenario.Suggest(text, ServiceNames())
+		return fmt.Sprintf("there is no service %q", text), yamltree.Suggest(text, ServiceNames())
 	}
 	return "", ""
 }
@@ -162,7 +162,7 @@ func levelNames() []string { return []string{"debug", "info", "warn", "error"} }
 
 func checkLevel(text string) (what, hint string) {
 	if !slices.Contains(levelNames(), text) {
-		return fmt.Sprintf("there is no level %q", text), scenario.Suggest(text, levelNames())
+		return fmt.Sprintf("there is no level %q", text), yamltree.Suggest(text, levelNames())
 	}
 	return "", ""
 }

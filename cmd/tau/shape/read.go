@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/yamltree"
 )
 
 // fileLenMax bounds the file, in bytes, and entriesMax a list in it.
@@ -132,7 +133,7 @@ func (r *reader) fields(root ast.Node) {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == t.Value })
 		switch {
 		case i < 0:
-			r.fail(t.Position, scenario.Suggest(t.Value, keys()), "unknown key %q", t.Value)
+			r.fail(t.Position, yamltree.Suggest(t.Value, keys()), "unknown key %q", t.Value)
 		case r.seen[t.Value] != nil:
 			r.fail(t.Position, "remove one of them", "%s is there twice", t.Value)
 		default:
