@@ -1,0 +1,168 @@
+package build
+
+import (
+	"archive/zip"
+	"bytes"
+	"io"
+	"io/fs"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taucloud/tau/project"
+)
+
+// moduleOf is the smallest module that exports functions.
+func moduleOf(names ...string) []byte {
+	section := []byte{byte(len(names))}
+	for i, name := range names {
+		section = append(section, byte(len(name)))
+		section = append(section, name...)
+		section = append(section, 0, byte(i))
+	}
+	return append([]byte("\x00asm\x01\x00\x00\x00\x07"+string(rune(len(section)))), section...)
+}
+
+func treeOf(t *testing.T, files map[string]string) fs.FS {
+	var list []File
+	for name, data := range files {
+		list = append(list, File{name, []byte(data)})
+	}
+	fsys, err := FS(list)
+	require.NoError(t, err)
+	return fsys
+}
+
+func planOf(t *testing.T, files map[string]string) ([]Step, error) {
+	fsys := treeOf(t, files)
+	loaded, err := project.Load(fsys)
+	require.NoError(t, err)
+	return Plan(loaded.Project, fsys)
+}
+
+func shop() map[string]string {
+	return map[string]string{
+		"tau.yaml":                 "name: shop\nfunctions:\n  ping: {paths: [/ping]}\n  pong: {paths: [/pong], source: ./functions/ping}\n  slow: {paths: [/slow]}\nwebsites:\n  site: {paths: [/]}\n",
+		"functions/ping/main.wasm": string(moduleOf("ping", "pong")),
+		"functions/slow/go.mod":    "module slow\n",
+		"functions/slow/main.go":   "package main\n",
+		"websites/site/index.html": "<p>hello",
+		"websites/site/a/b.css":    "p {}",
+	}
+}
+
+func TestPlan(t *testing.T) {
+	steps, err := planOf(t, shop())
+	require.NoError(t, err)
+	for i := range steps {
+		require.Len(t, steps[i].Key, 64)
+		steps[i].Key = ""
+	}
+	require.Equal(t, []Step{
+		{Toolchain: Prebuilt, Folder: "functions/ping", Targets: []string{"functions/ping", "functions/pong"}, Calls: []string{"ping", "pong"}},
+		{Toolchain: Go, Folder: "functions/slow", Targets: []string{"functions/slow"}, Calls: []string{"slow"}},
+		{Toolchain: Static, Folder: "websites/site", Targets: []string{"websites/site"}},
+	}, steps)
+}
+
+// A key changes with what goes into its step, and with nothing else.
+func TestKeys(t *testing.T) {
+	before, err := planOf(t, shop())
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		change  func(files map[string]string)
+		changed []bool
+	}{
+		"nothing":        {func(map[string]string) {}, []bool{false, false, false}},
+		"another folder": {func(f map[string]string) { f["websites/site/index.html"] = "<p>bye" }, []bool{false, false, true}},
+		"a new file":     {func(f map[string]string) { f["functions/slow/a.go"] = "" }, []bool{false, true, false}},
+		"moved bytes":    {func(f map[string]string) { delete(f, "websites/site/a/b.css"); f["websites/site/a/b.cssp"] = " {}" }, []bool{false, false, true}},
+		"a toolchain":    {func(f map[string]string) { f["functions/slow/main.wasm"] = "x" }, []bool{false, true, false}},
+	} {
+		files := shop()
+		c.change(files)
+		after, err := planOf(t, files)
+		require.NoError(t, err)
+		for i := range before {
+			require.Equal(t, c.changed[i], before[i].Key != after[i].Key, "%s: %s", name, before[i].Folder)
+		}
+	}
+}
+
+func TestWhatCannotBeBuilt(t *testing.T) {
+	for name, c := range map[string]struct{ file, content, text string }{
+		"nothing":   {"functions/slow/README", "", "functions/slow: nothing in functions/slow says how it is built"},
+		"container": {"functions/slow/.taubyte/config.yaml", "environment: {image: x}", "no container engine runs here"},
+	} {
+		files := shop()
+		delete(files, "functions/slow/go.mod")
+		files[c.file] = c.content
+		_, err := planOf(t, files)
+		require.ErrorContains(t, err, c.text, name)
+	}
+}
+
+func TestCheckModule(t *testing.T) {
+	good := moduleOf("ping", "pong")
+	require.NoError(t, CheckModule(good, []string{"ping"}))
+	require.EqualError(t, CheckModule(good, []string{"pang"}), `the module exports no function "pang", which is what is called: it exports "ping", "pong"`)
+	require.ErrorContains(t, CheckModule(moduleOf(), []string{"a"}), "it exports none")
+	for n := range good {
+		if n != 8 { // a module without sections is one
+			require.Error(t, CheckModule(good[:n], nil), n)
+		}
+	}
+	require.Error(t, CheckModule([]byte("\x00asm\x0d\x00\x01\x00"), nil), "a component")
+	require.Error(t, CheckModule(append(good, 1, 0xff, 0xff, 0xff, 0xff, 0x1f), nil), "a length beyond 32 bits")
+}
+
+func FuzzCheckModule(f *testing.F) {
+	f.Add(moduleOf("ping"))
+	f.Fuzz(func(_ *testing.T, module []byte) { _ = CheckModule(module, []string{"ping"}) })
+}
+
+func TestMake(t *testing.T) {
+	fsys := treeOf(t, shop())
+	steps, err := planOf(t, shop())
+	require.NoError(t, err)
+	module, ok, err := Make(steps[0], fsys)
+	require.True(t, ok)
+	require.NoError(t, err)
+	require.Equal(t, moduleOf("ping", "pong"), module)
+	_, ok, _ = Make(steps[1], fsys)
+	require.False(t, ok, "Go is a program")
+	first, ok, err := Make(steps[2], fsys)
+	require.True(t, ok)
+	require.NoError(t, err)
+	again, _, _ := Make(steps[2], fsys)
+	require.Equal(t, first, again)
+	r, err := zip.NewReader(bytes.NewReader(first), int64(len(first)))
+	require.NoError(t, err)
+	require.Len(t, r.File, 2)
+	in, err := r.Open("a/b.css")
+	require.NoError(t, err)
+	content, err := io.ReadAll(in)
+	require.NoError(t, err)
+	require.Equal(t, "p {}", string(content))
+}
+
+func TestBundle(t *testing.T) {
+	b := NewBundle()
+	require.NoError(t, b.Add(Step{Key: "k", Toolchain: Go, Targets: []string{"functions/a", "functions/b"}}, "go1", []byte("one")))
+	require.NoError(t, b.Add(Step{Key: "l", Toolchain: Static, Targets: []string{"websites/c"}}, "", []byte("twos")))
+	require.NoError(t, b.Add(Step{Key: "m", Toolchain: Go, Targets: []string{"functions/d"}}, "go1", []byte("one")))
+	require.Equal(t, "onetwos", string(b.Content()))
+	require.Len(t, b.Entries(), 4)
+	for target, want := range map[string]string{"functions/a": "one", "functions/b": "one", "websites/c": "twos", "functions/d": "one"} {
+		a, err := DecodeAsset([]byte(b.Entries()[AssetsPrefix+target]))
+		require.NoError(t, err)
+		asset, ok := Cut(b.Content(), a)
+		require.True(t, ok)
+		require.Equal(t, want, string(asset))
+		for _, bad := range []Asset{{Offset: -1, Size: 1}, {Offset: 5, Size: 3}, {Offset: 1 << 62, Size: 1 << 62}, {Size: -1}, {Offset: a.Offset, Size: a.Size}} {
+			_, ok := Cut(b.Content(), bad)
+			require.False(t, ok)
+		}
+	}
+	require.Error(t, b.Add(Step{Targets: []string{"x"}}, "", make([]byte, BundleLenMax)))
+}

@@ -1,0 +1,228 @@
+// Package build says what has to be built of a project, and what came of it: the steps of a commit, what goes into each,
+// the toolchains that need no program of anybody (modules that were built before the push, static websites), what every
+// built module has to be like, and the bundle that all assets of a version are in. It is pure.
+package build
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/taucloud/tau/project"
+)
+
+// Toolchain is what makes an asset of a folder.
+type Toolchain string
+
+// The toolchains. Prebuilt and Static run nothing; the others are programs, which a builder may lack.
+const (
+	Prebuilt       Toolchain = "prebuilt"       // main.wasm or artifact.wasm is in the folder
+	Static         Toolchain = "static"         // the files of the folder, as they are
+	Go             Toolchain = "go"             // go.mod is in the folder
+	AssemblyScript Toolchain = "assemblyscript" // package.json, and sources in .ts
+	C              Toolchain = "c"              // sources in .c
+	Container      Toolchain = "container"      // .taubyte: steps in an image of its own
+)
+
+// Revision is part of every key: it is raised when a toolchain of this package, or how one is run, changes what it makes.
+const Revision = 1
+
+// Step makes one asset: of a folder, for all functions whose code that is, or for one website.
+type Step struct {
+	Toolchain Toolchain
+	// Folder is slash-separated, below the root of the tree.
+	Folder string
+	// Targets are the paths of the entries that it is for, in order.
+	Targets []string
+	// Calls are the functions that a module must export, in order; none for a website.
+	Calls []string
+	// Key is a hash of all that goes into the step: equal keys, equal assets, as long as the toolchain itself is the same.
+	Key string
+}
+
+// Module reports whether the step makes a WebAssembly module.
+func (s Step) Module() bool { return s.Toolchain != Static }
+
+// Bounds of a plan and of a folder.
+const (
+	StepsMax  = 512
+	filesMax  = 10_000
+	folderMax = 64 << 20 // bytes of a folder's files
+)
+
+// Plan lists the steps of a project whose tree is fsys, by folder. An error is the fault of whoever has pushed. What has
+// no code in this tree - it is in a repository of its own - has no step.
+func Plan(p *project.Project, fsys fs.FS) ([]Step, error) {
+	pl := planner{fsys: fsys}
+	pl.scope("", &p.Scope)
+	for i := range p.Applications {
+		pl.scope(p.Applications[i].Name, &p.Applications[i].Scope)
+	}
+	if len(pl.steps) > StepsMax {
+		pl.errs = append(pl.errs, fmt.Errorf("the project has %d folders to build, at most %d are built of one commit: split it", len(pl.steps), StepsMax))
+	}
+	if len(pl.errs) > 0 {
+		return nil, errors.Join(pl.errs...)
+	}
+	for i := range pl.steps {
+		if err := pl.steps[i].finish(fsys); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(pl.steps, func(a, b Step) int {
+		return strings.Compare(a.Folder+"\x00"+a.Targets[0], b.Folder+"\x00"+b.Targets[0])
+	})
+	return pl.steps, nil
+}
+
+type planner struct {
+	fsys  fs.FS
+	steps []Step
+	errs  []error
+}
+
+func (pl *planner) scope(application string, s *project.Scope) {
+	for i := range s.Functions {
+		f := &s.Functions[i]
+		ref := project.Ref{Application: application, Kind: "functions", Name: f.Name}
+		pl.function(ref, project.Folder(ref, f), f.Call)
+	}
+	for i := range s.Websites {
+		ref := project.Ref{Application: application, Kind: "websites", Name: s.Websites[i].Name}
+		pl.website(ref, project.Folder(ref, &s.Websites[i]))
+	}
+}
+
+// function adds a function to the step of its folder.
+func (pl *planner) function(ref project.Ref, folder, call string) {
+	if !pl.here(folder) {
+		return
+	}
+	for i := range pl.steps {
+		if s := &pl.steps[i]; s.Module() && s.Folder == folder {
+			s.Targets, s.Calls = append(s.Targets, ref.String()), append(s.Calls, call)
+			return
+		}
+	}
+	tool, err := toolFor(pl.fsys, folder)
+	if err != nil {
+		pl.errs = append(pl.errs, fmt.Errorf("%s: %w", ref, err))
+		return
+	}
+	pl.steps = append(pl.steps, Step{Toolchain: tool, Folder: folder, Targets: []string{ref.String()}, Calls: []string{call}})
+}
+
+func (pl *planner) website(ref project.Ref, folder string) {
+	if !pl.here(folder) {
+		return
+	}
+	if has(pl.fsys, folder, ".taubyte/config.yaml") {
+		pl.errs = append(pl.errs, fmt.Errorf("%s: %w", ref, noContainer(folder)))
+		return
+	}
+	pl.steps = append(pl.steps, Step{Toolchain: Static, Folder: folder, Targets: []string{ref.String()}})
+}
+
+// here reports whether a folder is in this tree.
+func (pl *planner) here(folder string) bool {
+	if folder == "" {
+		return false
+	}
+	info, err := fs.Stat(pl.fsys, folder)
+	return err == nil && info.IsDir()
+}
+
+// toolFor finds out by its files how a folder is built.
+func toolFor(fsys fs.FS, folder string) (Toolchain, error) {
+	entries, err := fs.ReadDir(fsys, folder)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case modulePath(fsys, folder) != "":
+		return Prebuilt, nil
+	case has(fsys, folder, ".taubyte/config.yaml"), has(fsys, folder, "taubyte/config.yaml"):
+		return "", noContainer(folder)
+	case has(fsys, folder, "go.mod"):
+		return Go, nil
+	case has(fsys, folder, "package.json"):
+		return AssemblyScript, nil
+	case slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return path.Ext(e.Name()) == ".c" }):
+		return C, nil
+	}
+	return "", fmt.Errorf("nothing in %s says how it is built: expected main.wasm, go.mod, package.json or a .c file", folder)
+}
+
+// noContainer refuses the steps of .taubyte, which are scripts for an image.
+func noContainer(folder string) error {
+	return fmt.Errorf("%s/.taubyte/config.yaml names a container image to build in, and no container engine runs here: keep what the image builds in %s (a module as main.wasm)", folder, folder)
+}
+
+func has(fsys fs.FS, folder, name string) bool {
+	info, err := fs.Stat(fsys, path.Join(folder, name))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// finish orders a step and makes its key.
+func (s *Step) finish(fsys fs.FS) error {
+	slices.Sort(s.Targets)
+	slices.Sort(s.Calls)
+	s.Calls = slices.Compact(s.Calls)
+	h := sha256.New()
+	number := func(n int) { _ = binary.Write(h, binary.BigEndian, int64(n)) }
+	text := func(t string) {
+		number(len(t))
+		h.Write([]byte(t))
+	}
+	number(Revision)
+	text(string(s.Toolchain))
+	number(len(s.Calls))
+	for _, call := range s.Calls {
+		text(call)
+	}
+	files, err := FilesOf(fsys, s.Folder)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		data, err := fs.ReadFile(fsys, path.Join(s.Folder, f))
+		if err != nil {
+			return err
+		}
+		text(f)
+		number(len(data))
+		h.Write(data)
+	}
+	s.Key = hex.EncodeToString(h.Sum(nil))
+	return nil
+}
+
+// FilesOf lists the files below a folder, by their paths in it, in order.
+func FilesOf(fsys fs.FS, folder string) (files []string, err error) {
+	size := int64(0)
+	err = fs.WalkDir(fsys, folder, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if size += info.Size(); size > folderMax || len(files) == filesMax {
+			return fmt.Errorf("%s has more than %d files or %d MiB", folder, filesMax, folderMax>>20)
+		}
+		if folder != "." {
+			name = strings.TrimPrefix(name, folder+"/")
+		}
+		files = append(files, name)
+		return nil
+	})
+	slices.Sort(files)
+	return files, err
+}
