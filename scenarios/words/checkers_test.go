@@ -218,7 +218,8 @@ func TestCheckersFail(t *testing.T) {
 			"not what was pushed":         live + strings.Replace(current(45, j2, 2, "count=1 read=1 entries=x"), "current-told", "entries-read", 1),
 			"1 entries of 2":              live + strings.Replace(current(45, j2, 2, "count=2 read=1 entries=d"), "current-told", "entries-read", 1),
 			"is said to be on 2 disks":    live + "42 core-1 tns publish-durable project=p branch=b commit=c job=" + j2 + " order=2 rollback=0 attempt=1 holder=monkey-1 copies=2\n",
-			"a rollback to commit":        live + strings.Replace(current(45, j2, 2, "asked=c"), "current-told", "rollback-acknowledged", 1),
+			"a rollback to commit":        live + strings.Replace(current(45, j2, 2, "asked=d"), "current-told", "rollback-acknowledged", 1),
+			"names commit \"c\" of p/b":   live + strings.Replace(current(45, j1, 1, "asked=c"), "current-told", "rollback-acknowledged", 1),
 			"the history that":            live + "45 client client history-told by=core-1 took=1 project=p branch=b wrong=x\n",
 		}},
 		{"newest-success-is-live", push(30, j1, 1, "took=1") + ack(31, j1, 1, "") + push(40, j2, 2, "took=1"), map[string]string{

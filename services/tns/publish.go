@@ -59,7 +59,8 @@ func (s *Service) publish(ctx context.Context, from transport.Peer, req tnsapi.P
 }
 
 // rollback publishes the entries of a kept commit once more, right after the current version. The
-// request's ID is the job, so that a repetition changes nothing.
+// request's ID is the job, so that a repetition changes nothing. What is current already stays as it
+// is: a version for each such wish would push older ones out of the history.
 func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.RollbackRequest) (tnsapi.PublishResponse, error) {
 	if err := checkNames(req.Project, req.Branch, req.Commit, req.ID); err != nil {
 		return tnsapi.PublishResponse{}, err
@@ -72,6 +73,10 @@ func (s *Service) rollback(ctx context.Context, from transport.Peer, req tnsapi.
 	if done := slices.IndexFunc(kept, func(v tnsapi.Version) bool { return v.Job == job }); done >= 0 {
 		rolledTwice.Hit()
 		return s.again(ctx, kept[done])
+	}
+	if len(kept) > 0 && kept[0].Commit == req.Commit {
+		rolledToLive.Hit()
+		return s.again(ctx, kept[0])
 	}
 	i := slices.IndexFunc(kept, func(v tnsapi.Version) bool { return v.Commit == req.Commit })
 	if i < 0 {

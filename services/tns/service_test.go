@@ -244,7 +244,7 @@ func TestEachRollbackIsNewerThanWhatItReplaces(t *testing.T) {
 	inHall(t, 2, nil, func(h *hall) {
 		h.mustPublish(aVersion("one", 1, 1), aVersion("two", 2, 3))
 		nodetest.Sleep(time.Second) // until both have them
-		for i, commit := range []string{"c-one", "c-two", "c-one", "c-two", "c-two"} {
+		for i, commit := range []string{"c-one", "c-two", "c-one", "c-two", "c-one"} {
 			m := h.replicas[i%2]
 			resp, err := h.rollbackAt(m, fmt.Sprint("id-", i), commit)
 			require.NoError(t, err)
@@ -279,12 +279,15 @@ func TestEachRollbackIsNewerThanWhatItReplaces(t *testing.T) {
 		v, err := h.current()
 		require.NoError(t, err)
 		require.Equal(t, "c-three", v.Commit)
-		h.user.Do(func(ctx context.Context) {
-			for range 2 { // each one of its own
-				v, err = h.client.Rollback(ctx, "p", "b", "c-two")
+		for i, commit := range []string{"c-two", "c-one", "c-one"} { // each one of its own
+			h.user.Do(func(ctx context.Context) {
+				resp, err := h.client.Rollback(ctx, "p", "b", commit)
 				require.NoError(t, err)
-			}
-		})
+				require.Equal(t, i == 2, resp.Duplicate, "what is live stays as it is")
+				v = resp.Version
+			})
+			nodetest.Sleep(time.Second)
+		}
 		require.EqualValues(t, 2, v.Rollback)
 	})
 }

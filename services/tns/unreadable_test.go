@@ -113,7 +113,7 @@ func TestAPinThatIsRefusedIsTriedAgain(t *testing.T) {
 		h.store.pinFails = transport.New(transport.Refused, "hoarder", "no room")
 		v := aVersion("one", 1, 1)
 		v.Artifact = "a-one"
-		h.mustPublish(v)
+		h.mustPublish(v, aVersion("two", 2, 1))
 		nodetest.Sleep(2 * artifactStep)
 		h.turn(h.replicas[0], func(_ context.Context, s *Service) {
 			list, err := s.registry.chores()

@@ -2,13 +2,15 @@ package pebbledisk
 
 // Stats are figures about a disk. Sizes are in bytes; counts are since it was opened.
 type Stats struct {
-	// Free is what the file system has left, the ballast included, as far as is known; Reserve is kept of it.
+	// Free is what the file system has left for this disk: the ballast counts, which is given up when there is nothing else.
+	// Reserve is kept of it.
 	Free, Reserve uint64
 	// Full: what is new is refused.
 	Full bool
 	// Failed: nothing is written any more.
 	Failed bool
-	// Used is all that the disk's files take, Log the part of it that is the log.
+	// Used is all that the disk's files take, without the ballast; Log is the part of it that is the log, old segments
+	// included.
 	Used, Log uint64
 	// LogWritten is what was written to the log, Flushed and Compacted what was written to tables, first and again.
 	LogWritten, Flushed, Compacted uint64
@@ -24,7 +26,7 @@ func (d *Disk) Stats() (s Stats) {
 	m := d.db.Metrics()
 	total := m.Total()
 	s = Stats{
-		Failed: d.failed() != nil, Used: m.DiskSpaceUsage(), Log: m.WAL.Size, LogWritten: m.WAL.BytesWritten,
+		Failed: d.failed() != nil, Used: m.DiskSpaceUsage(), Log: m.WAL.PhysicalSize + m.WAL.ObsoletePhysicalSize, LogWritten: m.WAL.BytesWritten,
 		Flushed: total.TableBytesFlushed + total.BlobBytesFlushed, Compacted: total.TableBytesCompacted + total.BlobBytesCompacted, Compactions: uint64(m.Compact.Count),
 	}
 	d.room.mu.Lock()

@@ -58,6 +58,9 @@ func New(ep *transport.Endpoint, policy Policy) *Asker {
 // Endpoint is the endpoint of the calls.
 func (a *Asker) Endpoint() *transport.Endpoint { return a.ep }
 
+// Answered is the peer that has answered last, the zero Peer before anyone has.
+func (a *Asker) Answered() transport.Peer { return a.last }
+
 // Order lists the peers in the order in which they are asked about key: by
 // rendezvous, or, if the client stays with the last, that one, this node itself,
 // and then the others in an order that differs from node to node; or in turn. Those to avoid

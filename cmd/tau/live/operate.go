@@ -98,7 +98,7 @@ func (r *running) rollback(ctx context.Context, req BranchRequest) (v Version, e
 			kept, _ := client.History(ctx, req.Project, req.Branch)
 			return whichCommit(req, kept)
 		}
-		v = versionOf(done, true)
+		v = versionOf(done.Version, true)
 		return err
 	})
 	return v, err

@@ -158,9 +158,10 @@ func (p *rollbackParams) once(ctx context.Context, env node.Env, c *tnsapi.Clien
 		commit = kept[min(1, len(kept)-1)].Commit
 	}
 	env.Observe("rollback-sent", node.F("project", p.Project), node.F("branch", p.Branch), node.F("commit", commit))
-	v, err := c.Rollback(ctx, p.Project, p.Branch, commit)
+	began := env.Loop.Elapsed()
+	resp, err := c.Rollback(ctx, p.Project, p.Branch, commit)
 	if err == nil {
-		observeVersion(env, "rollback-acknowledged", tnsapi.PublishResponse{Version: v}, node.F("asked", commit))
+		observeVersion(env, "rollback-acknowledged", resp, node.F("asked", commit), node.F("by", c.Answered()), node.F("took", env.Loop.Elapsed()-began))
 	}
 	return err
 }

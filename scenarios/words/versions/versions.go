@@ -178,14 +178,17 @@ func (c *versions) version(f check.Fact, how string) error {
 }
 
 // rolledBack judges what a user is told who wants an older commit back: it was
-// published anew, after what it replaces.
+// published anew, after what it replaces, or the replica had it as current.
 func (c *versions) rolledBack(f check.Fact) error {
 	c.Evaluated()
 	if text := c.contradiction(f); text != "" {
 		return fmt.Errorf("a rollback to commit %s is acknowledged: %s", f.Text("asked"), text)
 	}
-	if f.Text("commit") != f.Text("asked") || evidence.HeightOf(f).Minor == 0 {
+	if f.Text("commit") != f.Text("asked") {
 		return fmt.Errorf("a rollback to commit %s is acknowledged with commit %s of order %s", f.Text("asked"), f.Text("commit"), evidence.HeightOf(f))
+	}
+	if evidence.HeightOf(f).Minor == 0 {
+		return c.current(f) // as it was pushed: it must be live where nothing was to be done
 	}
 	return nil
 }

@@ -92,15 +92,17 @@ func (c *Client) History(ctx context.Context, project, branch string) ([]Version
 	return resp.Versions, err
 }
 
+// Answered is the replica that has answered last.
+func (c *Client) Answered() transport.Peer { return c.asker.Answered() }
+
 // Rollback makes an older commit of the history current again, by publishing it
-// anew.
-func (c *Client) Rollback(ctx context.Context, project, branch, commit string) (Version, error) {
+// anew. It is a Duplicate if the commit is current already: then nothing changes.
+func (c *Client) Rollback(ctx context.Context, project, branch, commit string) (PublishResponse, error) {
 	c.rollbacks++
 	now := c.asker.Endpoint().Loop().Now().UnixNano() // a name, not an order
-	resp, err := ask.Call(ctx, c.asker, Rollback, "", TryWriteTimeout, RollbackRequest{
+	return ask.Call(ctx, c.asker, Rollback, "", TryWriteTimeout, RollbackRequest{
 		Project: project, Branch: branch, Commit: commit, ID: fmt.Sprintf("%s-%d-%d", c.asker.Endpoint().Self(), now, c.rollbacks),
 	})
-	return resp.Version, err
 }
 
 func entryPath(e Entry) string { return e.Path }

@@ -92,8 +92,8 @@ type PublishResponse struct {
 	Duplicate bool
 }
 
-// RollbackRequest publishes the entries of Commit once more, right after the current version. ID
-// makes it idempotent.
+// RollbackRequest publishes the entries of Commit once more, right after the current version, unless
+// that is of this Commit. ID makes it idempotent.
 type RollbackRequest struct {
 	Project, Branch, Commit string
 	ID                      string
