@@ -58,6 +58,9 @@ func NewBuilder(env node.Env) monkey.Builder {
 
 // Build implements monkey.Builder.
 func (b *Builder) Build(ctx context.Context, r monkey.Request) (monkey.Result, error) {
+	if r.Step != nil {
+		return monkey.Result{}, monkey.UserError(fmt.Sprintf("%s: the simulated builder has no toolchain for %s", r.Step.Targets[0], r.Step.Toolchain))
+	}
 	m, err := readManifest(r.Tree)
 	if err != nil {
 		return monkey.Result{}, err

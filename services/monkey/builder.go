@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/taucloud/tau/project/build"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
@@ -20,6 +21,9 @@ type Request struct {
 	Job     patrickapi.Job
 	Attempt uint64
 	Tree    patrickapi.Tree
+	// Step is what to build of a project, of the toolchains that run a program; the artifact is its asset. nil: the
+	// tree is no project, and is built as a whole.
+	Step *build.Step
 	// Log takes a line of the build's log.
 	Log func(line string)
 }
@@ -28,6 +32,8 @@ type Request struct {
 type Result struct {
 	// Artifact is the content to run or serve.
 	Artifact []byte
+	// Toolchain is what the toolchain of a step says of itself: its name and version.
+	Toolchain string
 	// Entries are further entries for the registry, by path.
 	Entries map[string]string
 }

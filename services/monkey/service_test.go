@@ -31,6 +31,7 @@ type yard struct {
 	patrick     *nodetest.Machine
 	coordinator node.Env
 	tree        cid.Cid
+	files       []patrickapi.File // of the tree, beside a
 
 	claims, renews, finishes, fences, publishes, pins, opens steps
 	grant                                                    func(g *patrickapi.Grant) // what patrick grants instead
@@ -170,7 +171,7 @@ func (y *yard) atCoordinator(f func(ctx context.Context)) {
 func (y *yard) offer(jobs ...string) {
 	y.atCoordinator(func(ctx context.Context) {
 		var err error
-		y.tree, err = y.coordinator.Blocks.Add(ctx, patrickapi.Tree{Files: []patrickapi.File{{Path: "a", Data: []byte("1")}}}.Encode())
+		y.tree, err = y.coordinator.Blocks.Add(ctx, patrickapi.Tree{Files: append([]patrickapi.File{{Path: "a", Data: []byte("1")}}, y.files...)}.Encode())
 		require.NoError(y, err)
 		var a patrickapi.Announcement
 		for _, id := range jobs {

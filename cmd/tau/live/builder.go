@@ -10,13 +10,17 @@ import (
 	"github.com/taucloud/tau/services/monkey"
 )
 
-// treeBuilder makes what was pushed the artifact, as it is. It runs nothing of it.
+// treeBuilder makes what was pushed the artifact, as it is. It runs nothing of it: steps of projects that need a
+// program are refused.
 type treeBuilder struct{}
 
 func newBuilder(node.Env) monkey.Builder { return treeBuilder{} }
 
 // Build implements monkey.Builder.
 func (treeBuilder) Build(_ context.Context, r monkey.Request) (monkey.Result, error) {
+	if r.Step != nil {
+		return monkey.Result{}, monkey.UserError(fmt.Sprintf("%s: this node has no toolchain for %s: build it before the push, and keep the module as %s/main.wasm", r.Step.Targets[0], r.Step.Toolchain, r.Step.Folder))
+	}
 	artifact, entries := r.Tree.Encode(), map[string]string{}
 	for _, f := range r.Tree.Files {
 		sum := sha256.Sum256(f.Data)

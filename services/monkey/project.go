@@ -1,0 +1,119 @@
+package monkey
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/project"
+	"github.com/taucloud/tau/project/build"
+)
+
+// make builds what was pushed: a project step by step, a tree without one as a whole.
+func (s *Service) make(ctx context.Context, req Request) (Result, error) {
+	_, mono := req.Tree.File(project.MonoFile)
+	_, repository := req.Tree.File(project.RepositoryFile)
+	if !mono && !repository {
+		return s.builder.Build(ctx, req)
+	}
+	var c commit
+	var err error
+	if left := clock.Offload(ctx, s.env.Loop, func() { c, err = readCommit(req) }); left != nil {
+		return Result{}, left
+	}
+	if err != nil {
+		return Result{}, UserError(err.Error())
+	}
+	for _, step := range c.steps {
+		req.Log(fmt.Sprintf("%s: %s of %s", step.Targets[0], step.Toolchain, step.Folder))
+		if err := s.step(ctx, req, &c, step); err != nil {
+			return Result{}, err
+		}
+	}
+	return s.assembled(req, c)
+}
+
+// commit is a project that is being built.
+type commit struct {
+	files   fs.FS
+	entries []project.Entry
+	steps   []build.Step
+	bundle  *build.Bundle
+}
+
+// readCommit reads, checks, compiles and plans a project. It touches nothing of the service.
+func readCommit(req Request) (c commit, err error) {
+	files := make([]build.File, 0, len(req.Tree.Files))
+	for _, f := range req.Tree.Files {
+		files = append(files, build.File{Path: f.Path, Data: f.Data})
+	}
+	c.bundle = build.NewBundle()
+	if c.files, err = build.FS(files); err != nil {
+		return c, err
+	}
+	loaded, err := project.Load(c.files)
+	if err != nil {
+		return c, err
+	}
+	compiled, err := project.Compile(loaded.Project, project.Options{Project: req.Job.Project})
+	if err != nil {
+		return c, err
+	}
+	c.entries = compiled.Entries
+	c.steps, err = build.Plan(loaded.Project, c.files)
+	return c, err
+}
+
+// step makes one asset: here, if nothing of anybody has to run for it, and with the builder otherwise.
+func (s *Service) step(ctx context.Context, req Request, c *commit, step build.Step) error {
+	var asset []byte
+	var done bool
+	var err error
+	if left := clock.Offload(ctx, s.env.Loop, func() { asset, done, err = build.Make(step, c.files) }); left != nil {
+		return left
+	}
+	if err != nil {
+		return UserError(err.Error())
+	}
+	version := ""
+	if !done {
+		req.Step = &step
+		built, err := s.builder.Build(ctx, req)
+		if err != nil {
+			return err
+		}
+		asset, version = built.Artifact, built.Toolchain
+	}
+	if step.Module() {
+		if err := build.CheckModule(asset, step.Calls); err != nil {
+			return UserError(fmt.Sprintf("%s: %v", step.Folder, err))
+		}
+	}
+	if err := c.bundle.Add(step, version, asset); err != nil {
+		return UserError(err.Error())
+	}
+	return nil
+}
+
+// assembled is what is published of a project at once: its configuration and routes, where its assets are, and what it was made of.
+func (s *Service) assembled(req Request, c commit) (Result, error) {
+	entries, all := c.bundle.Entries(), &project.Compiled{Entries: c.entries}
+	sum := sha256.Sum256(req.Tree.Encode())
+	entries[build.ProvenancePath] = string(build.Encode(build.Provenance{
+		Repository: req.Job.Repository, Branch: req.Job.Branch, Commit: req.Job.Commit, Tree: hex.EncodeToString(sum[:]),
+		Job: req.Job.ID, Attempt: req.Attempt, Builder: s.env.Self.String(), Built: len(c.steps),
+	}))
+	for path, value := range entries {
+		all.Entries = append(all.Entries, project.Entry{Path: path, Value: []byte(value)})
+	}
+	if err := all.Fits(); err != nil {
+		return Result{}, UserError(err.Error())
+	}
+	for _, e := range c.entries {
+		entries[e.Path] = string(e.Value)
+	}
+	return Result{Artifact: c.bundle.Content(), Entries: entries}, nil
+}

@@ -1,0 +1,86 @@
+package monkey
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node/nodetest"
+	"github.com/taucloud/tau/project/build"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+)
+
+// ping is a module that exports a function of that name.
+const ping = "\x00asm\x01\x00\x00\x00\x07\x08\x01\x04ping\x00\x00"
+
+func shop(change func(files map[string]string)) (list []patrickapi.File) {
+	files := map[string]string{
+		"tau.yaml":                 "name: shop\nfunctions:\n  ping: {paths: [/ping]}\n  slow: {paths: [/slow], call: ping}\nwebsites:\n  site: {paths: [/]}\n",
+		"functions/ping/main.wasm": ping, "functions/slow/go.mod": "module slow\n", "websites/site/index.html": "<p>hello",
+	}
+	change(files)
+	for path, data := range files {
+		list = append(list, patrickapi.File{Path: path, Data: []byte(data)})
+	}
+	return list
+}
+
+func goes(y *yard) {
+	y.build = func(_ context.Context, _ clock.Loop, r Request) (Result, error) {
+		return Result{Artifact: []byte(ping + "\x00\x00"), Toolchain: "go1"}, nil
+	}
+}
+
+// All of a project appears in one publication, and only the steps that need a program are the builder's.
+func TestAProjectIsPublishedAtOnce(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		goes(y)
+		y.files = shop(func(map[string]string) {})
+		y.offer(job(1))
+		nodetest.Sleep(3 * time.Second)
+		require.Len(t, y.published, 1)
+		require.Equal(t, 1, y.builds)
+		require.Equal(t, "functions/slow", y.requests[0].Step.Folder)
+		var paths []string
+		for _, e := range y.published[0].Entries {
+			if asset, is := strings.CutPrefix(e.Path, build.AssetsPrefix); is {
+				a, err := build.DecodeAsset(e.Value)
+				require.NoError(t, err)
+				require.Equal(t, asset == "functions/slow", a.Version == "go1")
+			}
+			paths = append(paths, e.Path)
+		}
+		for _, want := range []string{"project", "functions/ping", "functions/slow", "websites/site", "assets/functions/ping", "assets/functions/slow", "assets/websites/site", "provenance"} {
+			require.Contains(t, paths, want)
+		}
+		require.True(t, slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(p, "routes/") }))
+		require.True(t, y.finished[0].Success)
+	})
+}
+
+// What is wrong with a project is its pusher's fault: final at once, and nothing is published.
+func TestABadProjectChangesNothing(t *testing.T) {
+	for text, change := range map[string]func(files map[string]string){
+		"tau.yaml:":                                 func(f map[string]string) { f["tau.yaml"] = "name: shop\nfunctoins: {}\n" },
+		`exports no function "ping"`:                func(f map[string]string) { f["functions/ping/main.wasm"] = ping[:8] },
+		"nothing in functions/slow says how":        func(f map[string]string) { delete(f, "functions/slow/go.mod"); f["functions/slow/x"] = "" },
+		"it is no WebAssembly module":               func(f map[string]string) { f["functions/ping/main.wasm"] = "#!/bin/sh" },
+		"websites/site: websites/site/.taubyte/con": func(f map[string]string) { f["websites/site/.taubyte/config.yaml"] = "" },
+	} {
+		inYard(t, without{}, nil, func(y *yard) {
+			goes(y)
+			y.files = shop(change)
+			y.offer(job(1))
+			nodetest.Sleep(3 * time.Second)
+			require.Len(t, y.finished, 1, text)
+			require.True(t, y.finished[0].Permanent, y.finished[0].Error)
+			require.Contains(t, y.finished[0].Error, text)
+			require.Empty(t, y.published)
+			require.Empty(t, y.pinned)
+		})
+	}
+}
