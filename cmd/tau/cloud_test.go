@@ -160,8 +160,10 @@ func TestACloudOfThree(t *testing.T) {
 	})
 
 	site := filepath.Join(t.TempDir(), "site")
-	require.NoError(t, os.MkdirAll(site, 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(site, "index.html"), []byte("<h1>hello</h1>"), 0o644))
+	page := filepath.Join(site, "websites", "site", "index.html")
+	require.NoError(t, os.MkdirAll(filepath.Dir(page), 0o755))
+	require.NoError(t, os.WriteFile(page, []byte("<h1>hello</h1>"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(site, "tau.yaml"), []byte("name: site\nwebsites: {site: {paths: [/]}}\n"), 0o644))
 	id := strings.TrimSpace(o.must("", "push", site, "--project", "site", "-s", "one"))
 
 	require.True(t, reported(t, o.root, "one", "job-acked", id) || reported(t, o.root, "two", "job-acked", id), "who asks the patrick that took it hears of it as a fact")
