@@ -142,6 +142,7 @@ func reported(t *testing.T, root, name, fact, job string) bool {
 // TestACloudOfThree comes out of one tau config generate and two invitations. What it has acknowledged is there
 // when the node that took it was killed and is back, and is built; and each node ends in order when it is told to.
 func TestACloudOfThree(t *testing.T) {
+	t.Parallel()
 	o := &operator{t, t.TempDir()}
 	o.must("", "config", "generate", "-n", "cloud.example.com", "--protos", "auth,seer,tns,hoarder,patrick", "--p2p-port", "0", "-s", "one", "--name", "one")
 	one := o.start("one")

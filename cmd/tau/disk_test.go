@@ -47,6 +47,7 @@ func (o *operator) ends(p *process, limit time.Duration) {
 // is new and takes it again when there is room. Without room to open its disk at all it waits for some, says so, and ends
 // when it is told to.
 func TestANodeOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	root := smallFileSystem(t)
 	o := &operator{t, root}
 	o.must("", "config", "generate", "-n", "cloud.example.com", "--protos", "all", "--p2p-port", "0", "-s", "one")

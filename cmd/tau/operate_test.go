@@ -85,6 +85,7 @@ func warningsInCode(t *testing.T) (texts []string) {
 
 // TestBackUpAndRestore runs what docs/operate.md says, as it stands, on a root of its own.
 func TestBackUpAndRestore(t *testing.T) {
+	t.Parallel()
 	_, section, found := strings.Cut(operateDoc(t), "## Back up and restore")
 	require.True(t, found)
 	section, _, _ = strings.Cut(section, "\n## ")

@@ -64,6 +64,7 @@ func get(t *testing.T, url string) (int, string) {
 // TestANodeSeenFromOutside: by systemd, which hears when it is ready, reads its configuration again and ends; and by
 // Prometheus, of which each metric that a node has is there.
 func TestANodeSeenFromOutside(t *testing.T) {
+	t.Parallel()
 	o := &operator{t, t.TempDir()}
 	at := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	o.must("", "config", "generate", "-n", "cloud.example.com", "--protos", "all", "--p2p-port", "0", "-s", "one", "--metrics-listen", at)
