@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/taucloud/tau/cmdline"
 	"github.com/taucloud/tau/sim/scenario"
 )
 
@@ -62,14 +64,17 @@ func Main(all scenario.Vocabulary, swarm ...Swarm) {
 func run(args []string, stdout, stderr io.Writer) int {
 	root := rootCommand()
 	root.SetArgs(args)
-	checked := &checkedWriter{out: stdout}
+	checked := cmdline.NewOutput(stdout)
 	out, end := forPeople(checked, stdout)
 	root.SetOut(out)
 	root.SetErr(stderr)
-	err := root.Execute()
+	err := cmdline.UnknownCommand(root, args)
+	if err == nil {
+		err = root.Execute()
+	}
 	end()
-	if checked.err != nil {
-		err = fmt.Errorf("the output is incomplete: %w", checked.err)
+	if lost := checked.Err(); lost != nil {
+		err = fmt.Errorf("the output is incomplete: %w", lost)
 	}
 	var bad scenario.Errors
 	switch {
@@ -114,6 +119,6 @@ are simulated, so that a seed fixes everything that happens.`,
 	}
 	addExtras(root)
 	root.SetVersionTemplate("{{.Version}}\n")
-	plainMistakes(root)
+	cmdline.PlainMistakes(root)
 	return root
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/taucloud/tau/cmd/cmdtest"
 	"github.com/taucloud/tau/sim/report"
 )
 
@@ -28,24 +29,12 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exit":      exitStatus,
+			"exit":      cmdtest.ExitStatus,
 			"runs":      runs,
 			"equal":     equal,
 			"waitlines": waitLines,
 		},
 	})
-}
-
-// exitStatus runs a command that must end with a status: exit 2 dreamland ...
-func exitStatus(ts *testscript.TestScript, _ bool, args []string) {
-	err := ts.Exec(args[1], args[2:]...)
-	got := "0"
-	if err != nil {
-		got = strings.TrimPrefix(err.Error(), "exit status ")
-	}
-	if got != args[0] {
-		ts.Fatalf("%s: exit status %s, expected %s", strings.Join(args[1:], " "), got, args[0])
-	}
 }
 
 // runs checks that stdout is one JSON object per run, with a verdict each:

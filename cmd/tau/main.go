@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/taucloud/tau/cmd/tau/projects"
+	"github.com/taucloud/tau/cmdline"
 	"github.com/taucloud/tau/sim/scenario"
 )
 
@@ -39,16 +40,16 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := rootCommand()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	out := &checkedWriter{out: stdout}
+	out := cmdline.NewOutput(stdout)
 	root.SetOut(out)
 	root.SetErr(stderr)
-	plainMistakes(root)
-	err := unknownCommand(root, args)
+	cmdline.PlainMistakes(root)
+	err := cmdline.UnknownCommand(root, args)
 	if err == nil {
 		err = root.Execute()
 	}
-	if out.err != nil {
-		err = failure{fmt.Errorf("the output is incomplete: %w", out.err)}
+	if lost := out.Err(); lost != nil {
+		err = failure{fmt.Errorf("the output is incomplete: %w", lost)}
 	}
 	var bad scenario.Errors
 	var failed failure

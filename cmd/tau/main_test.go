@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/cmd/cmdtest"
 	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
 )
@@ -32,7 +33,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("UPDATE") != "",
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exit": exitStatus, "mode": fileMode, "push": pushSite, "commitOf": commitOf, "noSecrets": noSecrets},
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exit": cmdtest.ExitStatus, "mode": fileMode, "push": pushSite, "commitOf": commitOf, "noSecrets": noSecrets},
 	})
 }
 
@@ -83,18 +84,6 @@ func noSecrets(ts *testscript.TestScript, _ bool, args []string) {
 		if !strings.Contains(names, want) {
 			ts.Fatalf("no %s in %s", want, names)
 		}
-	}
-}
-
-// exitStatus runs a command that must end with a status: exit 2 tau ...
-func exitStatus(ts *testscript.TestScript, _ bool, args []string) {
-	err := ts.Exec(args[1], args[2:]...)
-	got := "0"
-	if err != nil {
-		got = strings.TrimPrefix(err.Error(), "exit status ")
-	}
-	if got != args[0] {
-		ts.Fatalf("%s: exit status %s, expected %s", strings.Join(args[1:], " "), got, args[0])
 	}
 }
 

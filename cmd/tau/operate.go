@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/taucloud/tau/cmd/tau/live"
+	"github.com/taucloud/tau/cmdline"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/membership"
@@ -51,7 +52,7 @@ func logsCommand() *cobra.Command {
 			case !*follow, log.Final && (log.Full || len(log.Lines) == 0):
 				return nil
 			}
-			if err := lost(cmd.OutOrStdout()); err != nil {
+			if err := cmdline.Lost(cmd.OutOrStdout()); err != nil {
 				return failure{err}
 			}
 			time.Sleep(followEvery)
@@ -233,4 +234,12 @@ invitation and was not certified since is revoked like any other member. A peer 
 		return nil
 	}
 	return cmd
+}
+
+// counted is a number of things: 1 auth, 2 auths.
+func counted(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
 }

@@ -1,4 +1,6 @@
-package main
+// Package cmdline is what our command lines have in common: plain words for what was typed wrong, and output that is not
+// lost without a word. It knows no command.
+package cmdline
 
 import (
 	"errors"
@@ -11,9 +13,9 @@ import (
 	"github.com/taucloud/tau/yamltree"
 )
 
-// plainMistakes has a command and those below it say which argument is missing, or what there is in place of one that
-// there is not.
-func plainMistakes(cmd *cobra.Command) {
+// PlainMistakes has a command and those below it say in plain words what is wrong with arguments and flags, and what was
+// probably meant.
+func PlainMistakes(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(flagMistake)
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
@@ -24,7 +26,7 @@ func plainMistakes(cmd *cobra.Command) {
 		}
 	}
 	for _, sub := range cmd.Commands() {
-		plainMistakes(sub)
+		PlainMistakes(sub)
 	}
 }
 
@@ -41,25 +43,52 @@ func argsMistake(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("%q is one argument too many: %s", args[len(wanted)], usage)
 }
 
-// flagMistake suggests what a flag that there is not may have been meant to be.
+// flagMistake says what is wrong with a flag.
 func flagMistake(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
-		return err
+	var without *pflag.ValueRequiredError
+	var bad *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown):
+		name := "--" + unknown.GetSpecifiedName()
+		if letters := unknown.GetSpecifiedShortnames(); letters != "" {
+			name = "-" + unknown.GetSpecifiedName()
+		}
+		return fmt.Errorf("%s has no flag %s; %s", cmd.CommandPath(), name, yamltree.Suggest(name, flagNames(cmd)))
+	case errors.As(err, &without):
+		return fmt.Errorf("--%s: expected a value", without.GetSpecifiedName())
+	case errors.As(err, &bad):
+		text := bad.Unwrap().Error()
+		if what, known := valueTypes[bad.GetFlag().Value.Type()]; known {
+			text = "expected " + what
+		}
+		return fmt.Errorf("--%s %s: %s", bad.GetFlag().Name, bad.GetValue(), text)
 	}
-	var names []string
+	return errors.New(strings.ReplaceAll(err.Error(), "pflag: ", ""))
+}
+
+func flagNames(cmd *cobra.Command) (names []string) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if !f.Hidden {
 			names = append(names, "--"+f.Name)
 		}
 	})
-	name := "--" + unknown.GetSpecifiedName()
-	return fmt.Errorf("%s: %w; %s", cmd.CommandPath(), err, yamltree.Suggest(name, names))
+	return names
 }
 
-// unknownCommand is about the first word of a command line that should be a command and is none. It is looked for before
+// valueTypes are those of flags, in plain words.
+var valueTypes = map[string]string{
+	"int":      "a whole number",
+	"uint32":   "a whole number",
+	"uint64":   "a whole number",
+	"float64":  "a number",
+	"bool":     "true or false",
+	"duration": "a time such as 90s, 10m or 1h",
+}
+
+// UnknownCommand is about the first word of a command line that should be a command and is none. It is looked for before
 // flags are read: those of a command that is misspelt are not the misspelt ones.
-func unknownCommand(root *cobra.Command, args []string) error {
+func UnknownCommand(root *cobra.Command, args []string) error {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
 	cmd := root
@@ -85,12 +114,4 @@ func unknownCommand(root *cobra.Command, args []string) error {
 		}
 	}
 	return nil
-}
-
-// counted is a number of things: 1 auth, 2 auths.
-func counted(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
 }
