@@ -48,7 +48,7 @@ func (r *running) openDisk(ctx context.Context) (*pebbledisk.Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ExpectDisk(r.cfg.Paths, r.cfg.AcceptEmptyDisk); err != nil {
+	if err := takeDisk(r.cfg.Paths, r.cfg.AcceptEmptyDisk); err != nil {
 		return nil, err
 	}
 	type opened struct {
@@ -87,6 +87,21 @@ func (r *running) setDoing(what string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.doing = what
+}
+
+// takeDisk is ExpectDisk for a node that starts. An empty disk that is accepted is the node's from now on, also if the
+// process is killed after it has made the new one and before it has noted which that is.
+func takeDisk(paths shape.Paths, acceptEmpty bool) error {
+	if err := ExpectDisk(paths, acceptEmpty); err != nil || !acceptEmpty {
+		return err
+	}
+	if is, err := pebbledisk.ID(paths.Data); err != nil || is != "" {
+		return nil // it is the one that is noted, or who opens it says what is wrong
+	}
+	if err := os.Remove(paths.Disk); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // ExpectDisk compares the disk with the one that the node had when it ran before, which is noted beside its keys: a file
