@@ -91,6 +91,7 @@ func Open(dir string, o Options) (*Disk, error) {
 	}
 	d := &Disk{queries: map[*rows]bool{}, unlock: lock.Close, log: o.Log}
 	d.room = newRoom(o, dir)
+	d.room.fail = func(err error) { (&logger{disk: d, log: o.Log}).Fatalf("the log cannot be written: %v", err) }
 	clean, err := checkClean(o.FS, dir)
 	if err = errors.Join(err, d.room.open()); err == nil && clean { // a start that ends here leaves what tells damage
 		err = setCleanAside(o.FS, dir)
@@ -244,9 +245,11 @@ func (d *Disk) write(size int, puts bool, f func() error) error {
 	return d.failed() // pebble says nothing more after it has told its logger
 }
 
-// Close implements io.Closer: it waits for what is under way, and makes what was written durable. Whatever
+// Close implements io.Closer: it waits for what is under way, and makes what was written durable, which is an error if there
+// is no room for it. Whatever
 // is asked of the disk later, queries that have not ended included, fails with ErrClosed.
 func (d *Disk) Close() error {
+	d.room.close()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {

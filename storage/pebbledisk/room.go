@@ -37,12 +37,13 @@ const (
 // room keeps a disk from meeting the end of its file system, which pebble does not survive. New writes are
 // refused while less than the reserve is free; deletions are not. Since others may use up what is free, a
 // quarter of the reserve is a file that is removed when the file system is full all the same, so that
-// what is under way ends well.
+// what is under way ends well. If even that is not enough, or there is no such file, what is under way waits: paced.go.
 type room struct {
 	fs      vfs.FS
 	dir     string
 	reserve uint64
 	log     *slog.Logger
+	fail    func(error) // the log cannot be written: the disk has failed
 
 	mu       sync.Mutex
 	measured bool // the file system tells how much is free
@@ -53,6 +54,10 @@ type room struct {
 	ballast  bool      // the file is there
 	opening  int       // bytes of what is small that are still taken
 	hit      time.Time // when the file system was full last
+	opened   bool      // the disk is: what does not fit into the log waits
+	closing  bool      // and not any more
+	stuck    bool      // something waits
+	logFails bool      // fail was called
 }
 
 func newRoom(o Options, dir string) *room {
@@ -106,6 +111,7 @@ func (r *room) start() {
 	defer r.mu.Unlock()
 	_, err := r.fs.Stat(r.ballastPath())
 	r.ballast = err == nil
+	r.opened = true
 	if r.look(time.Now()); r.full {
 		r.opening = openingMax
 	}
@@ -121,6 +127,9 @@ func (r *room) admit(size int, puts bool) error {
 	r.written += uint64(size) * writtenTimes
 	if now := time.Now(); r.written >= lookAfter || now.Sub(r.looked) >= lookEvery {
 		r.look(now)
+	}
+	if r.stuck { // not even what deletes has a place
+		return fmt.Errorf("%w: the file system of %s has no room at all: make some", storage.ErrFull, r.dir)
 	}
 	if !puts || !r.full || size <= smallMax && r.left() >= r.reserve/2 {
 		return nil

@@ -24,6 +24,7 @@ type quota struct {
 	// noTables: there is no room for tables; tables counts how many were begun all the same
 	noTables atomic.Bool
 	tables   atomic.Int64
+	noLogs   atomic.Bool // a new log meets a broken cable
 }
 
 func (q *quota) used() (sum int64) {
@@ -62,11 +63,17 @@ func (q *quota) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 		q.tables.Add(1)
 		return nil, syscall.ENOSPC
 	}
+	if strings.HasSuffix(name, ".log") && q.noLogs.Load() {
+		return nil, syscall.EIO
+	}
 	f, err := q.FS.Create(name, c)
 	return &quotaFile{f, q, name}, err
 }
 
 func (q *quota) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if q.noLogs.Load() {
+		return nil, syscall.EIO
+	}
 	f, err := q.FS.ReuseForWrite(old, name, c)
 	return &quotaFile{f, q, name}, err
 }
@@ -195,27 +202,85 @@ func TestOthersFillTheDisk(t *testing.T) {
 	require.EqualValues(t, d.room.ballastSize(), info.Size())
 }
 
-// TestNoRoomAtAll: without a ballast that is left, the disk fails as by a broken cable: no flush succeeds any
-// more, the process lives, and the next start has what was acknowledged.
-func TestNoRoomAtAll(t *testing.T) {
+// openSmallReserve opens a disk that has no ballast to speak of, and keeps something in it.
+func openSmallReserve(t *testing.T) (*Disk, *quota) {
 	q := &quota{FS: vfs.NewMem(), limit: 16 << 20}
 	d, err := Open("disk", Options{FS: q, Reserve: 1 << 10, tune: small})
 	require.NoError(t, err)
 	require.NoError(t, d.Put(ctx, key(0), []byte("safe")))
 	require.NoError(t, flush(d))
+	return d, q
+}
+
+// stuckFlush takes all room away, writes, and returns what a flush will say when it has ended, which it does not now.
+func stuckFlush(t *testing.T, d *Disk, q *quota) chan error {
 	q.setLimit(1)
-	var failure error
-	for i := 1; failure == nil && i < 100; i++ {
-		if failure = d.Put(ctx, key(i), noise(3<<10)); failure == nil {
-			failure = flush(d)
-		}
-	}
-	require.True(t, errors.Is(failure, syscall.ENOSPC) || errors.Is(failure, storage.ErrFull), "%v", failure)
+	require.NoError(t, d.Put(ctx, key(1), noise(3<<10)), "nobody has looked yet")
+	flushed := make(chan error, 1)
+	d.Flush(func(err error) { flushed <- err })
+	require.Eventually(t, func() bool { return errors.Is(d.Put(ctx, key(2), []byte("new")), storage.ErrFull) }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return errors.Is(d.Delete(ctx, key(0)), storage.ErrFull) }, 10*time.Second, time.Millisecond,
+		"not even what deletes can be written")
 	got, err := d.Get(ctx, key(0))
 	require.NoError(t, err)
 	require.Equal(t, "safe", string(got))
-	_ = d.Close()
+	require.True(t, d.Stats().Full)
+	require.Empty(t, flushed, "what is not durable is not said to be")
+	return flushed
+}
+
+// TestNoRoomAtAll: without a ballast that is left what is new is refused and reads are served; what was taken before is
+// flushed when there is room, and the disk goes on by itself.
+func TestNoRoomAtAll(t *testing.T) {
+	d, q := openSmallReserve(t)
+	flushed := stuckFlush(t, d, q)
 	q.setLimit(16 << 20)
+	require.NoError(t, <-flushed)
+	require.Eventually(t, func() bool { return d.Put(ctx, key(2), noise(3<<10)) == nil }, 10*time.Second, time.Millisecond)
+	require.NoError(t, flush(d))
+	require.NoError(t, d.Close())
+	d, err := Open("disk", Options{FS: q})
+	require.NoError(t, err)
+	defer d.Close()
+	for i := range 3 {
+		_, err := d.Get(ctx, key(i))
+		require.NoError(t, err)
+	}
+}
+
+// TestClosedWithoutRoom: who closes a disk that waits for room does not wait, and hears that not all of it is durable; the next
+// start has what was acknowledged.
+func TestClosedWithoutRoom(t *testing.T) {
+	d, q := openSmallReserve(t)
+	flushed := stuckFlush(t, d, q)
+	require.Error(t, d.Close())
+	require.Error(t, <-flushed)
+	q.setLimit(16 << 20)
+	d, err := Open("disk", Options{FS: q})
+	require.NoError(t, err)
+	defer d.Close()
+	got, err := d.Get(ctx, key(0))
+	require.NoError(t, err)
+	require.Equal(t, "safe", string(got))
+}
+
+// TestANewLogCannotBeMade: pebble would panic at that. The disk has failed, the process lives, and the next start has what was
+// acknowledged.
+func TestANewLogCannotBeMade(t *testing.T) {
+	d, q := openSmallReserve(t)
+	q.noLogs.Store(true)
+	var failure error
+	for i := 1; failure == nil && i < 1000; i++ {
+		failure = d.Put(ctx, key(i), noise(3<<10))
+	}
+	require.ErrorContains(t, failure, "the disk has failed")
+	require.True(t, d.Stats().Failed)
+	require.ErrorContains(t, flush(d), "the disk has failed")
+	got, err := d.Get(ctx, key(0))
+	require.NoError(t, err)
+	require.Equal(t, "safe", string(got))
+	require.ErrorContains(t, d.Close(), "the disk has failed")
+	q.noLogs.Store(false)
 	d, err = Open("disk", Options{FS: q})
 	require.NoError(t, err)
 	defer d.Close()
