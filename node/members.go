@@ -81,14 +81,16 @@ func newMembers(cfg Config, incarnation uint64) *Members {
 	return m
 }
 
-// contactsOf are those of the configuration, and the auth whose invitation the node has: when all others are
-// gone, that one knows the way.
+// contactsOf are those of the configuration, and the auths that honour the invitation that the node has: when all others are
+// gone, those know the way.
 func contactsOf(cfg Config) []Contact {
-	inviter, invited := cfg.World.Membership.inviter()
-	if !invited || slices.ContainsFunc(cfg.Contacts, func(c Contact) bool { return c.Peer == inviter.Peer }) {
-		return cfg.Contacts
+	list := slices.Clone(cfg.Contacts)
+	for _, inviter := range cfg.World.Membership.inviters() {
+		if !slices.ContainsFunc(list, func(c Contact) bool { return c.Peer == inviter.Peer }) {
+			list = append(list, inviter)
+		}
 	}
-	return append(slices.Clone(cfg.Contacts), inviter)
+	return list
 }
 
 // addressesOf are a host's addresses, as many as may be announced.

@@ -22,13 +22,15 @@ type Membership struct {
 	Ticket      *membership.Ticket
 }
 
-// inviter is the auth whose invitation the node has, if it has one that can be read.
-func (m *Membership) inviter() (c Contact, invited bool) {
+// inviters are the auths that honour the invitation that the node has, if it has one that can be read.
+func (m *Membership) inviters() (list []Contact) {
 	if m == nil || m.Ticket == nil {
-		return c, false
+		return nil
 	}
-	i, err := membership.OpenInvitation(m.Ticket.Invitation)
-	return Contact{Peer: i.AdmittedBy, Addresses: m.Ticket.Addresses}, err == nil
+	for _, c := range m.Ticket.Contacts() {
+		list = append(list, Contact{Peer: c.Peer, Addresses: c.Addresses})
+	}
+	return list
 }
 
 // JoinedFact is what the agent reports when the node has come into the cloud by an invitation, with
@@ -61,8 +63,8 @@ func (n *Node) authorize(loop clock.Loop) (options []transport.Option, err error
 		return nil, err
 	}
 	if host, ok := n.cfg.World.Host.(transport.Addressed); ok {
-		if inviter, invited := m.inviter(); invited {
-			host.SetAddresses(inviter.Peer, inviter.Addresses)
+		for _, c := range m.inviters() {
+			host.SetAddresses(c.Peer, c.Addresses)
 		}
 	}
 	return []transport.Option{transport.AuthorizeBy(n.authority)}, nil

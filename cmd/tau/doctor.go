@@ -262,7 +262,7 @@ func (d *doctor) certificate(s *shape.Shape) {
 	d.until(time.Unix(says.NotAfter, 0), len(says.Issues) > 0, remedy)
 }
 
-// invitation is by what a node without a certificate joins. Whether it was used up knows the auth alone that made it.
+// invitation is by what a node without a certificate joins. Whether it was used up know those alone who honour it.
 func (d *doctor) invitation(s *shape.Shape) {
 	another := "ask for another (tau invite), and set invitation in " + d.paths.Config
 	ticket, err := membership.ParseTicket(s.Invitation)
@@ -277,11 +277,19 @@ func (d *doctor) invitation(s *shape.Shape) {
 		d.bad("invitation", another, "%v", err)
 	case time.Now().Unix() > i.NotAfter:
 		d.bad("invitation", another, "it has ended at %s UTC: the node has no certificate, and does not come into the cloud", end)
-	case dialAny(ticket.Addresses) != nil:
-		d.warn("invitation", "look whether the node is up that made it, and at firewalls in between", "it counts until %s UTC, and the auth that made it is not reached: %v", end, dialAny(ticket.Addresses))
+	case dialAny(addressesIn(ticket)) != nil:
+		d.warn("invitation", "look whether the node is up that made it, and at firewalls in between", "it counts until %s UTC, and no auth is reached that honours it: %v", end, dialAny(addressesIn(ticket)))
 	default:
-		d.ok("invitation", "the node joins by it, which counts until %s UTC for %s; only the auth that made it knows whether they have come", end, counted(int(i.Uses), "node"))
+		d.ok("invitation", "the node joins by it, which counts until %s UTC for %s; only the auths that honour it know whether they have come", end, counted(int(i.Uses), "node"))
 	}
+}
+
+// addressesIn are where those are who honour an invitation.
+func addressesIn(t membership.Ticket) (list []string) {
+	for _, c := range t.Contacts() {
+		list = append(list, c.Addresses...)
+	}
+	return list
 }
 
 // expected is whether the disk is the one that the node had: another, or none, keeps it from starting.

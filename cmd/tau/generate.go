@@ -159,8 +159,10 @@ func (g *generateFlags) invited(s *shape.Shape, stdin io.Reader) (allowed []stri
 		return nil, fmt.Errorf("--network: the invitation is for %s, not for %s", i.Cloud, s.Network)
 	}
 	s.Network, s.CloudKey, s.Invitation = i.Cloud, ticket.CloudKey.String(), ticket.Text()
-	for _, a := range ticket.Addresses {
-		s.Peers = append(s.Peers, a+"/p2p/"+i.AdmittedBy.String())
+	for _, c := range ticket.Contacts() {
+		for _, a := range c.Addresses {
+			s.Peers = append(s.Peers, a+"/p2p/"+c.Peer.String())
+		}
 	}
 	return i.Services, nil
 }

@@ -79,7 +79,7 @@ func (a *agent) Start(ctx context.Context) error {
 const joinAgain = time.Second
 
 // join comes into the cloud by the node's invitation, unless it has a certificate already, and keeps what
-// it gets before anything else starts. It asks until the one auth that honours it answers; an answer that
+// it gets before anything else starts. It asks until an auth that honours it answers; an answer that
 // no other will follow is the error: Conflict if the invitation is used up, withdrawn or over.
 func (a *agent) join(ctx context.Context) error {
 	if _, own := a.env.Authority.Own(); a.env.Ticket == nil || !own.Subject.IsZero() {

@@ -8,4 +8,4 @@ import (
 )
 
 // TestGolden: what is stored.
-func TestGolden(t *testing.T) { goldentest.Check(t, membership.Signed{}, membership.Revoking{}) }
+func TestGolden(t *testing.T) { goldentest.Check(t, membership.Signed{}, membership.Revoking{}, tally{}) }

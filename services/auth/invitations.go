@@ -15,7 +15,7 @@ import (
 	"github.com/taucloud/tau/transport/membership"
 )
 
-// invitations are those that one auth honours. That it is one, and that who has come is on its disk
+// invitations are those that one auth honours. For those that no other does: that it is one, and that who has come is on its disk
 // before they have a certificate, is why there never come more than an invitation is for. An auth
 // that loses its disk honours none of before; one whose disk is put back to an earlier state may
 // let as many come again as have come since.
@@ -27,6 +27,16 @@ type invitations struct {
 type invited struct {
 	membership.Invitation
 	used []transport.Peer
+	// tally is this auth's part of the count, if others honour the invitation, too.
+	tally tally
+}
+
+// comeBy is who has come, as far as this auth knows.
+func (i *invited) comeBy() []transport.Peer {
+	if len(i.With) > 0 {
+		return i.tally.Used
+	}
+	return i.used
 }
 
 func (l *invitations) load(local storage.Local) error {
@@ -51,6 +61,22 @@ func (l *invitations) load(local storage.Local) error {
 		if p, err := transport.ParsePeer(parts[len(parts)-1]); err == nil && len(parts) == 3 {
 			id, _ := strconv.ParseUint(parts[1], 16, 64)
 			l.use(id, p)
+		}
+	}
+	if entries, err = local.List(storage.K(tallyPart)); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		id, _ := strconv.ParseUint(e.Key.Parts()[1], 16, 64)
+		at, found := l.find(id)
+		var t tally
+		switch {
+		case !found:
+		case transport.Decode(e.Value, &t) != nil:
+			// What this auth has promised is not known: it has no part in it any more.
+			l.list = slices.Delete(l.list, at, at+1)
+		default:
+			l.list[at].tally = t
 		}
 	}
 	return nil
@@ -102,6 +128,9 @@ func (l *invitations) drop(id uint64, b *storage.Batch) {
 		return
 	}
 	b.Delete(invitedKey(id))
+	if len(l.list[at].With) > 0 {
+		b.Delete(tallyKey(id))
+	}
 	for _, p := range l.list[at].used {
 		b.Delete(usedKey(id, p))
 	}
@@ -138,6 +167,9 @@ func (s *Service) invite(ctx context.Context, from transport.Peer, req authapi.I
 	if resp.Invitation, err = membership.Invite(s.env.Identity, i); err != nil {
 		return resp, transport.New(transport.Invalid, op, err.Error())
 	}
+	if shared, signed, ok := s.shareInvitation(ctx, i); ok {
+		i, resp.Invitation = shared, signed
+	}
 	s.invited.add(i)
 	batch.Put(invitedKey(i.ID), transport.Encode(resp.Invitation))
 	if err := s.env.Local.Apply(batch); err != nil {
@@ -146,7 +178,7 @@ func (s *Service) invite(ctx context.Context, from transport.Peer, req authapi.I
 	if err := s.env.Local.Sync(ctx); err != nil {
 		return resp, err
 	}
-	s.env.Observe("invited", node.F("invitation", paddedID(i.ID)), node.F("uses", int(i.Uses)), node.F("by", from))
+	s.env.Observe("invited", node.F("invitation", paddedID(i.ID)), node.F("uses", int(i.Uses)), node.F("honoured-by", 1+len(i.With)), node.F("by", from))
 	return resp, nil
 }
 
@@ -154,16 +186,23 @@ func (s *Service) invitations(context.Context, transport.Peer, authapi.Invitatio
 	now := s.env.Loop.Now()
 	for _, i := range s.invited.list {
 		if now.Unix() <= i.NotAfter {
-			resp.List = append(resp.List, authapi.Invited{ID: i.ID, Services: i.Services, NotAfter: i.NotAfter, Uses: i.Uses, Used: i.used})
+			resp.List = append(resp.List, authapi.Invited{ID: i.ID, Services: i.Services, NotAfter: i.NotAfter, Uses: i.Uses, Used: i.comeBy()})
 		}
 	}
 	return resp, nil
 }
 
-// withdraw ends an invitation.
-func (s *Service) withdraw(ctx context.Context, _ transport.Peer, req authapi.WithdrawRequest) (resp authapi.WithdrawResponse, err error) {
-	if !s.invited.has(req.ID) {
+// withdraw ends an invitation: on so many of those who honour it that the others are too few, or
+// on this auth alone, as one of them.
+func (s *Service) withdraw(ctx context.Context, from transport.Peer, req authapi.WithdrawRequest) (resp authapi.WithdrawResponse, err error) {
+	at, found := s.invited.find(req.ID)
+	if !found {
 		return resp, transport.New(transport.NotFound, authapi.Withdraw.Name, "this auth honours no such invitation")
+	}
+	if i := s.invited.list[at].Invitation; !req.Alone || !slices.Contains(i.HonouredBy(), from) {
+		if err := s.withdrawElsewhere(ctx, i); err != nil {
+			return resp, err
+		}
 	}
 	batch := &storage.Batch{}
 	s.invited.drop(req.ID, batch)

@@ -131,7 +131,7 @@ func (b blind) List(k storage.Key) ([]storage.Entry, error) {
 }
 
 func TestAPlaceThatCannotBeReadIsNoEmptyOne(t *testing.T) {
-	for _, place := range []string{invitedPart, usedPart, issuedPart} {
+	for _, place := range []string{invitedPart, usedPart, tallyPart, issuedPart} {
 		t.Run(place, func(t *testing.T) {
 			atDesk(t, func(d *desk) {
 				d.turn(func(ctx context.Context, s *Service) {
@@ -186,7 +186,7 @@ func TestWhatAnInvitationMayBe(t *testing.T) {
 					}, i)
 					require.Equal(t, s.env.Self, resp.Invitation.By)
 					require.Equal(t, []authapi.Invited{{ID: i.ID, Services: req.Services, NotAfter: i.NotAfter, Uses: 1}}, list.List)
-					require.Equal(t, map[string]any{"invitation": paddedID(i.ID), "uses": 1, "by": guest}, d.Facts("invited")[0].Fields)
+					require.Equal(t, map[string]any{"invitation": paddedID(i.ID), "uses": 1, "honoured-by": 1, "by": guest}, d.Facts("invited")[0].Fields)
 				})
 			})
 		})

@@ -118,12 +118,9 @@ func (s *Service) admit(ctx context.Context, from transport.Peer, req authapi.Ad
 		return resp, transport.New(transport.Invalid, op, err.Error())
 	case err != nil:
 		return resp, transport.New(transport.Conflict, op, err.Error())
-	case !s.invited.has(i.ID):
-		return resp, transport.New(transport.Conflict, op, "the invitation was withdrawn, or this auth has lost its disk since")
 	}
-	// Counted first, here and on the disk: whoever crashes then has come.
-	s.invited.use(i.ID, from)
-	if err := storage.Put(s.env.Local, usedKey(i.ID, from), nil); err != nil {
+	// Counted first, and on disks: whoever crashes then has come.
+	if err := s.count(ctx, op, i, from); err != nil {
 		return resp, err
 	}
 	if resp.Certificate, err = s.certify(ctx, op, from, a.Name, a.Services); err != nil {

@@ -18,7 +18,8 @@ const (
 // On the disk of one auth.
 const (
 	invitedPart = "invited" // /<id>: an invitation that this auth honours
-	usedPart    = "used"    // /<id>/<peer>: who has come by it
+	usedPart    = "used"    // /<id>/<peer>: who has come by it, if no other auth honours it
+	tallyPart   = "tally"   // /<id>: a tally, if others do
 	issuedPart  = "issued"  // /<peer>: when its last certificate of this auth begins
 )
 
@@ -33,6 +34,7 @@ func issuerKey(p transport.Peer) storage.Key    { return storage.K(issuerPart, p
 func paddedID(id uint64) string { return fmt.Sprintf("%016x", id) }
 
 func invitedKey(id uint64) storage.Key { return storage.K(invitedPart, paddedID(id)) }
+func tallyKey(id uint64) storage.Key   { return storage.K(tallyPart, paddedID(id)) }
 func usedKey(id uint64, p transport.Peer) storage.Key {
 	return storage.K(usedPart, paddedID(id), p.String())
 }

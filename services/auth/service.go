@@ -65,6 +65,8 @@ func (s *Service) Start(ctx context.Context) error {
 	authapi.Invite.Serve(s.env.Wire, s.invite)
 	authapi.Invitations.Serve(s.env.Wire, s.invitations)
 	authapi.Withdraw.Serve(s.env.Wire, s.withdraw)
+	authapi.Honour.Serve(s.env.Wire, s.honour)
+	authapi.Tally.Serve(s.env.Wire, s.tally)
 	authapi.Revoke.Serve(s.env.Wire, s.revoke)
 	authapi.Rotate.Serve(s.env.Wire, s.rotate)
 	return nil

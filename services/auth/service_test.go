@@ -417,3 +417,34 @@ func TestARevocationBehindAPartition(t *testing.T) {
 		require.Len(t, w.Facts("revoked-again"), 1)
 	})
 }
+
+// TestAnInvitationOutlivesItsMaker: of three auths one is gone, the one that has made the invitation; two count. One alone does not.
+func TestAnInvitationOutlivesItsMaker(t *testing.T) {
+	inTown(t, 3, func(w *town) {
+		ticket := w.ticket(w.auths[0], 1, "part")
+		i, err := membership.OpenInvitation(ticket.Invitation)
+		require.NoError(t, err)
+		require.Len(t, i.With, 2)
+		withdrawn := w.ticket(w.auths[0], 1, "part")
+		gone, err := membership.OpenInvitation(withdrawn.Invitation)
+		require.NoError(t, err)
+		w.do(w.auths[1], func(ctx context.Context, env node.Env) {
+			_, err := authapi.Withdraw.Call(ctx, env.Wire, env.Self, authapi.WithdrawRequest{ID: gone.ID})
+			require.NoError(t, err)
+		})
+		one, two := w.newcomer("one"), w.newcomer("two")
+		require.Equal(t, transport.Conflict, transport.KindOf(w.join(one, withdrawn, "part")), "two of three have forgotten it")
+
+		w.auths[0].Vanish()
+		w.auths[1].Vanish()
+		require.Error(t, w.join(one, ticket, "part"), "one of three is no majority")
+		w.auths[1].Start()
+		require.NoError(t, w.join(one, ticket, "part"))
+		w.auths[1].Vanish()
+		w.auths[2].Vanish()
+		w.auths[1].Start()
+		w.auths[2].Start()
+		require.Equal(t, transport.Conflict, transport.KindOf(w.join(two, ticket, "part")), "what was counted is on disks")
+		require.NoError(t, w.join(one, ticket, "part"), "it counts once")
+	})
+}

@@ -7,5 +7,5 @@ import (
 )
 
 func TestGolden(t *testing.T) {
-	goldentest.Check(t, Signed{}, Certificate{}, Presented{}, Rotation{}, Revocation{}, Revoking{}, Invitation{}, Ticket{}, Admission{})
+	goldentest.Check(t, Signed{}, Certificate{}, Presented{}, Rotation{}, Revocation{}, Revoking{}, Invitation{}, Contact{}, Ticket{}, Admission{})
 }

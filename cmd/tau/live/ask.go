@@ -123,7 +123,10 @@ func (r *running) auth(ctx context.Context, what string, f func(ctx context.Cont
 	})
 }
 
-// invite makes an invitation that this node honours.
+// otherAddressesMax bounds the addresses of each further auth in an invitation, which has 8 KiB.
+const otherAddressesMax = 4
+
+// invite makes an invitation that this node honours, and two other auths if there are.
 func (r *running) invite(ctx context.Context, req InviteRequest) (resp InviteResponse, err error) {
 	secret := make([]byte, 32)
 	_, _ = crand.Read(secret)
@@ -144,6 +147,15 @@ func (r *running) invite(ctx context.Context, req InviteRequest) (resp InviteRes
 			return errors.New("this node does not know its own addresses: set p2p-announce")
 		}
 		ticket := membership.Ticket{Invitation: made.Invitation, Secret: secret, CloudKey: key, Addresses: own.Addresses[:min(len(own.Addresses), 16)]}
+		i, err := membership.OpenInvitation(made.Invitation)
+		if err != nil {
+			return err
+		}
+		for _, p := range i.With {
+			if known := env.Members().Known(p); known != nil {
+				ticket.Others = append(ticket.Others, membership.Contact{Peer: p, Addresses: known.Addresses[:min(len(known.Addresses), otherAddressesMax)]})
+			}
+		}
 		resp = InviteResponse{Invitation: ticket.Text(), Services: services, Until: time.Now().Add(req.For).UTC()}
 		return nil
 	})

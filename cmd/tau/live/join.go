@@ -64,8 +64,8 @@ func (r *running) certificate(ctx context.Context) (*membership.Presented, error
 		case transport.Conflict, transport.Invalid:
 			return nil, fmt.Errorf("the invitation is not accepted, ask for another: %w", err)
 		}
-		r.setDoing("joining the cloud: who made the invitation does not answer yet: " + err.Error())
-		r.cfg.Log.Warn("the cloud is not reached yet: it is tried again; is the node up that made the invitation?", slog.String("error", err.Error()))
+		r.setDoing("joining the cloud: who honours the invitation does not answer yet: " + err.Error())
+		r.cfg.Log.Warn("the cloud is not reached yet: it is tried again; are the nodes up that honour the invitation?", slog.String("error", err.Error()))
 		select {
 		case <-ctx.Done():
 			return nil, nil
@@ -86,13 +86,9 @@ func readCertificate(path string) (p membership.Presented, err error) {
 	return p, nil
 }
 
-// join asks the auth that made the invitation, over a host that nobody needs to reach.
+// join asks the auths that honour the invitation, over a host that nobody needs to reach.
 func (r *running) join(ctx context.Context) (p membership.Presented, err error) {
 	ticket, err := membership.ParseTicket(r.cfg.Shape.Invitation)
-	if err != nil {
-		return p, transport.New(transport.Invalid, "join", err.Error())
-	}
-	i, err := membership.OpenInvitation(ticket.Invitation)
 	if err != nil {
 		return p, transport.New(transport.Invalid, "join", err.Error())
 	}
@@ -101,7 +97,9 @@ func (r *running) join(ctx context.Context) (p membership.Presented, err error) 
 	if err != nil {
 		return p, err
 	}
-	host.SetAddresses(i.AdmittedBy, ticket.Addresses)
+	for _, c := range ticket.Contacts() {
+		host.SetAddresses(c.Peer, c.Addresses)
+	}
 	loop := clock.NewNamedLive("join", r.cfg.Log.Logger)
 	defer loop.Stop(loopTimeout)
 	authority := credentials.New(loop, id.Peer(), membership.NewTrust(r.cfg.Shape.Network, ticket.CloudKey))

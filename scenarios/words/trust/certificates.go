@@ -3,6 +3,7 @@ package trust
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/node"
@@ -22,14 +23,14 @@ const (
 type invitationsAreKept struct {
 	check.Tally
 	made    map[string]check.Fact
-	by      map[string]string // the auth that has made it
+	by      map[string][]string // the auths that honour it
 	came    map[string][]string
 	joined  int
 	refused int
 }
 
 func newInvitationsAreKept() *invitationsAreKept {
-	return &invitationsAreKept{made: map[string]check.Fact{}, by: map[string]string{}, came: map[string][]string{}}
+	return &invitationsAreKept{made: map[string]check.Fact{}, by: map[string][]string{}, came: map[string][]string{}}
 }
 
 func (*invitationsAreKept) Name() string { return invitationsName }
@@ -43,8 +44,8 @@ func (c *invitationsAreKept) Figures() map[string]float64 {
 func (c *invitationsAreKept) Fact(f check.Fact) error {
 	id := f.Text("invitation")
 	switch f.Name {
-	case "invited":
-		c.by[id] = f.Node
+	case "invited", "honours":
+		c.by[id] = append(c.by[id], f.Node)
 	case invitationMade:
 		c.made[id] = f
 	case node.JoinedFact:
@@ -64,8 +65,8 @@ func (c *invitationsAreKept) admitted(f check.Fact, id string) error {
 	if !known {
 		return fmt.Errorf("%s admits %s by an invitation that nobody was given", f.Node, f.Text("name"))
 	}
-	if f.Node != c.by[id] {
-		return fmt.Errorf("%s admits %s by an invitation of %s", f.Node, f.Text("name"), c.by[id])
+	if !slices.Contains(c.by[id], f.Node) {
+		return fmt.Errorf("%s admits %s by an invitation that %s honour", f.Node, f.Text("name"), strings.Join(c.by[id], ", "))
 	}
 	if end := made.At + time.Duration(made.Int("expires")); f.At > end+time.Second {
 		return fmt.Errorf("%s comes by an invitation that ended at %s", f.Text("name"), end)

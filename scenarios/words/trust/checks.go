@@ -44,7 +44,7 @@ func Checks() []scenario.Check {
 		New:  func() check.Checker { return newRevokedAreOut() },
 	}, {
 		Name: invitationsName,
-		Doc:  "by an invitation come no more nodes than it is for, and none when it has ended; each is made by one auth, which alone honours it",
+		Doc:  "by an invitation come no more nodes than it is for, and none when it has ended; an auth that has not said that it honours it admits nobody by it",
 		Of:   []string{authapi.Service},
 		New:  func() check.Checker { return newInvitationsAreKept() },
 	}, {

@@ -59,6 +59,9 @@ func (p *inviteParams) run(ctx context.Context, env node.Env, _ int) error {
 			return err
 		}
 		ticket.Addresses = custody.Addresses(i.AdmittedBy)
+		for _, p := range i.With {
+			ticket.Others = append(ticket.Others, membership.Contact{Peer: p, Addresses: custody.Addresses(p)})
+		}
 		env.Observe(invitationMade, node.F("invitation", fmt.Sprintf("%016x", i.ID)), node.F("name", p.Name), node.F("uses", p.Count), node.F("expires", p.Expires))
 		custody.HandOver(p.Name, ticket)
 		return nil

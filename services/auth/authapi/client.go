@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/ask"
 	"github.com/taucloud/tau/transport/membership"
@@ -40,8 +41,8 @@ func (c *Client) Rotate(ctx context.Context, req RotateRequest) (copies int, err
 	return resp.Copies, err
 }
 
-// Invite makes an invitation for who has a secret of 32 bytes, drawn for it, as a ticket. Only the auth that has made it
-// honours it: the ticket's addresses should lead there.
+// Invite makes an invitation for who has a secret of 32 bytes, drawn for it, as a ticket. Its caller adds
+// where those are who honour it.
 func (c *Client) Invite(ctx context.Context, secret []byte, cloudKey transport.Peer, services []string, validity time.Duration, uses uint32) (membership.Ticket, error) {
 	services = slices.Compact(slices.Sorted(slices.Values(services)))
 	req := InviteRequest{Key: transport.NewIdentity(secret).Peer(), Services: services, For: validity, Uses: uses}
@@ -49,13 +50,41 @@ func (c *Client) Invite(ctx context.Context, secret []byte, cloudKey transport.P
 	return membership.Ticket{Invitation: resp.Invitation, Secret: secret, CloudKey: cloudKey}, err
 }
 
-// Join comes into the cloud by a ticket. It asks the one auth that honours it. Conflict: the
+// joinTimeout bounds the answer of one of several auths: it waits for disks, and for another auth.
+const joinTimeout = 3 * time.Second
+
+// Join comes into the cloud by a ticket. It asks those who honour it, one after the other: 3 s each, if there are several. Conflict: the
 // invitation is used up, withdrawn or over.
-func Join(ctx context.Context, ep *transport.Endpoint, t membership.Ticket, name string, services []string) (membership.Presented, error) {
-	i, err := membership.OpenInvitation(t.Invitation)
-	if err != nil {
-		return membership.Presented{}, transport.New(transport.Invalid, Admit.Name, err.Error())
+func Join(ctx context.Context, ep *transport.Endpoint, t membership.Ticket, name string, services []string) (p membership.Presented, err error) {
+	contacts := t.Contacts()
+	if len(contacts) == 0 {
+		return p, transport.New(transport.Invalid, Admit.Name, "this is no invitation")
 	}
-	resp, err := Admit.Call(ctx, ep, i.AdmittedBy, AdmitRequest{Request: membership.Admit(t, ep.Self(), name, services)})
-	return resp.Certificate, err
+	req := AdmitRequest{Request: membership.Admit(t, ep.Self(), name, services)}
+	unknown := 0
+	for _, c := range contacts {
+		resp, failed := admitAt(ctx, ep, c.Peer, len(contacts) > 1, req)
+		switch transport.KindOf(failed) {
+		case 0, transport.Conflict, transport.Invalid:
+			return resp.Certificate, failed
+		case transport.NotFound:
+			unknown++
+		}
+		if err == nil || transport.KindOf(failed) != transport.NotFound {
+			err = failed
+		}
+	}
+	if unknown > len(contacts)/2 { // the others are too few
+		err = transport.New(transport.Conflict, Admit.Name, err.Error())
+	}
+	return p, err
+}
+
+func admitAt(ctx context.Context, ep *transport.Endpoint, p transport.Peer, oneOfSeveral bool, req AdmitRequest) (CertificateResponse, error) {
+	if oneOfSeveral {
+		within, cancel := clock.WithTimeout(ctx, ep.Loop(), joinTimeout)
+		defer cancel()
+		ctx = within
+	}
+	return Admit.Call(ctx, ep, p, req)
 }

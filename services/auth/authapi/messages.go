@@ -55,7 +55,8 @@ type InviteRequest struct {
 	Uses     uint32         `cbor:"4,keyasint"`
 }
 
-// InviteResponse is an invitation that only the auth that has answered honours. It is durable there.
+// InviteResponse is an invitation. Those who honour it - the auth that has answered, and two others if it reached them -
+// have it on their disks.
 type InviteResponse struct {
 	Invitation membership.Signed `cbor:"1,keyasint"`
 }
@@ -77,13 +78,46 @@ type Invited struct {
 	Used     []transport.Peer `cbor:"5,keyasint,omitempty"`
 }
 
-// WithdrawRequest ends an invitation of the called auth.
+// WithdrawRequest ends an invitation of the called auth. Alone: one of those who honour it says so to another.
 type WithdrawRequest struct {
-	ID uint64 `cbor:"1,keyasint"`
+	ID    uint64 `cbor:"1,keyasint"`
+	Alone bool   `cbor:"2,keyasint,omitempty"`
 }
 
 // WithdrawResponse says that nobody comes by it from now on; whoever has come stays.
 type WithdrawResponse struct{}
+
+// HonourRequest asks an auth to honour an invitation of the caller's that names it.
+type HonourRequest struct {
+	Invitation membership.Signed `cbor:"1,keyasint"`
+}
+
+// HonourResponse says that it does, and has it on its disk.
+type HonourResponse struct{}
+
+// Ballot numbers the attempts to count somebody who comes, in order: by N, then by who counts.
+type Ballot struct {
+	N  uint64         `cbor:"1,keyasint"`
+	By transport.Peer `cbor:"2,keyasint"`
+}
+
+// TallyRequest asks one of those who honour an invitation to take no earlier ballot from now on, and, with
+// Accept, that Used are those who have come.
+type TallyRequest struct {
+	ID     uint64           `cbor:"1,keyasint"`
+	Ballot Ballot           `cbor:"2,keyasint"`
+	Accept bool             `cbor:"3,keyasint,omitempty"`
+	Used   []transport.Peer `cbor:"4,keyasint,omitempty"`
+}
+
+// TallyResponse says that it does, which is on its disk, and otherwise what it has Promised. Accepted and Used are the last that it has
+// accepted before.
+type TallyResponse struct {
+	Granted  bool             `cbor:"1,keyasint,omitempty"`
+	Promised Ballot           `cbor:"2,keyasint"`
+	Accepted Ballot           `cbor:"3,keyasint"`
+	Used     []transport.Peer `cbor:"4,keyasint,omitempty"`
+}
 
 // RevokeRequest takes all certificates of a member back. Statement is a revocation that the cloud
 // key has signed, which it must be of one who may issue; without it the called auth signs one.

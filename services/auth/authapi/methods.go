@@ -21,6 +21,10 @@ var (
 	Invite      = transport.Method[InviteRequest, InviteResponse]{Name: "auth/invite", Rule: transport.Offers(Service)}
 	Invitations = transport.Method[InvitationsRequest, InvitationsResponse]{Name: "auth/invitations", Rule: transport.Offers(Service)}
 	Withdraw    = transport.Method[WithdrawRequest, WithdrawResponse]{Name: "auth/withdraw", Rule: transport.Offers(Service)}
-	Revoke      = transport.Method[RevokeRequest, RevokeResponse]{Name: "auth/revoke", Rule: transport.Offers(Service)}
-	Rotate      = transport.Method[RotateRequest, RotateResponse]{Name: "auth/rotate", Rule: transport.Offers(Service)}
+	// Honour and Tally are between those who honour one invitation.
+	Honour = transport.Method[HonourRequest, HonourResponse]{Name: "auth/honour", Rule: transport.Offers(Service)}
+	Tally  = transport.Method[TallyRequest, TallyResponse]{Name: "auth/tally", Rule: transport.Offers(Service)}
+
+	Revoke = transport.Method[RevokeRequest, RevokeResponse]{Name: "auth/revoke", Rule: transport.Offers(Service)}
+	Rotate = transport.Method[RotateRequest, RotateResponse]{Name: "auth/rotate", Rule: transport.Offers(Service)}
 )
