@@ -8,4 +8,6 @@ import (
 )
 
 // TestGolden: what is stored.
-func TestGolden(t *testing.T) { goldentest.Check(t, membership.Signed{}, membership.Revoking{}, tally{}) }
+func TestGolden(t *testing.T) {
+	goldentest.Check(t, membership.Signed{}, membership.Revoking{}, tally{})
+}
