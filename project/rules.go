@@ -23,7 +23,7 @@ const namePattern = `^[A-Za-z_][A-Za-z0-9_-]{0,63}$`
 var (
 	anyText  = rule{want: "a text"}
 	nameRule = rule{want: "a name: up to 64 letters, digits, _ and -, a letter or _ first", pattern: namePattern}
-	idRule   = rule{want: "an id: up to 128 letters and digits", pattern: `^[A-Za-z0-9_-]{1,128}$`}
+	idRule   = rule{want: "an id: up to 128 letters, digits, _ and -", pattern: `^[A-Za-z0-9_-]{1,128}$`}
 	fqdnRule = rule{want: "a domain name such as shop.example.com", norm: func(s string) string { return strings.ToLower(strings.TrimSuffix(s, ".")) },
 		pattern: `^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.){0,10}[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?$`,
 		check: func(text string) string {

@@ -209,7 +209,7 @@ func TestAnEventIsNewerThanAllThatIsKnown(t *testing.T) {
 		requireKind(t, transport.Invalid, err, "absurd")
 		require.EqualValues(t, 48+patrickapi.OrderStepMax+1, next(48+patrickapi.OrderStepMax))
 		_, err = o.event(patrickapi.EventRequest{Repository: "r", Branch: "b"})
-		requireKind(t, transport.Invalid, err, "1 to 256 bytes")
+		requireKind(t, transport.Invalid, err, "is no project")
 	})
 }
 
@@ -223,13 +223,13 @@ func TestWhatIsWrongWithAPush(t *testing.T) {
 		"longest name":        {func(r *patrickapi.PushRequest) { r.Commit = long[1:] }, ""},
 		"largest tree":        {func(r *patrickapi.PushRequest) { r.Tree = make([]byte, patrickapi.TreeLenMax) }, ""},
 		"greatest order":      {func(r *patrickapi.PushRequest) { r.Event.Order = patrickapi.OrderMax }, ""},
-		"no project":          {func(r *patrickapi.PushRequest) { r.Project = "" }, "1 to 256 bytes"},
+		"no project":          {func(r *patrickapi.PushRequest) { r.Project = "" }, "is no project"},
 		"no repository":       {func(r *patrickapi.PushRequest) { r.Repository = "" }, "1 to 256 bytes"},
 		"no branch":           {func(r *patrickapi.PushRequest) { r.Branch = "" }, "1 to 256 bytes"},
 		"no commit":           {func(r *patrickapi.PushRequest) { r.Commit = "" }, "1 to 256 bytes"},
 		"no event":            {func(r *patrickapi.PushRequest) { r.Event.ID = "" }, "must have"},
 		"long commit":         {func(r *patrickapi.PushRequest) { r.Commit = long }, "1 to 256 bytes"},
-		"a project elsewhere": {func(r *patrickapi.PushRequest) { r.Project = "../x" }, "name of a project"},
+		"a project elsewhere": {func(r *patrickapi.PushRequest) { r.Project = "../x" }, "is no project"},
 		"a branch elsewhere":  {func(r *patrickapi.PushRequest) { r.Branch = "../x" }, "name of a branch"},
 		"an escape":           {func(r *patrickapi.PushRequest) { r.Repository = "a\x1b[2J" }, "printable"},
 		"no order":            {func(r *patrickapi.PushRequest) { r.Event.Order = 0 }, "order"},

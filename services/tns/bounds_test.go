@@ -33,8 +33,10 @@ func TestTheBoundsOfAPublication(t *testing.T) {
 		at, beyond func(req *tnsapi.PublishRequest)
 		says       string
 	}{
-		"project": {func(r *tnsapi.PublishRequest) { r.Project = long(tnsapi.NameLenMax) },
-			func(r *tnsapi.PublishRequest) { r.Project = long(tnsapi.NameLenMax + 1) }, "1 to 256 bytes"},
+		"project": {func(r *tnsapi.PublishRequest) { r.Project = long(128) },
+			func(r *tnsapi.PublishRequest) { r.Project = long(129) }, "is no project: expected an id: up to 128"},
+		"branch": {func(r *tnsapi.PublishRequest) { r.Branch = long(tnsapi.NameLenMax) },
+			func(r *tnsapi.PublishRequest) { r.Branch = long(tnsapi.NameLenMax + 1) }, "1 to 256 bytes"},
 		"artifact": {func(r *tnsapi.PublishRequest) { r.Artifact = long(tnsapi.NameLenMax) },
 			func(r *tnsapi.PublishRequest) { r.Artifact = long(tnsapi.NameLenMax + 1) }, "artifact"},
 		"path": {func(r *tnsapi.PublishRequest) { r.Entries = []tnsapi.Entry{{Path: long(tnsapi.PathLenMax)}} },

@@ -9,6 +9,7 @@ import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/fail"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/storage"
@@ -152,8 +153,11 @@ func (s *Service) refused(job string, t fencing.Token, err error) error {
 	return err
 }
 
-// checkNames checks the bounds of names that become parts of keys.
-func checkNames(names ...string) error {
+// checkNames checks the bounds of names that become parts of keys; what a project is known by has a rule of its own.
+func checkNames(known string, names ...string) error {
+	if err := project.CheckIdentifier(known); err != nil {
+		return transport.New(transport.Invalid, tnsapi.Service, err.Error())
+	}
 	for _, name := range names {
 		if name == "" || len(name) > tnsapi.NameLenMax {
 			return transport.New(transport.Invalid, tnsapi.Service, fmt.Sprintf("a name must have 1 to %d bytes: %.40q", tnsapi.NameLenMax, name))

@@ -6,10 +6,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/transport"
 )
 
-// CheckName says what is wrong with the name of a project, repository, branch or commit, nil if nothing is: 1 to
+// CheckName says what is wrong with the name of a repository, branch or commit, nil if nothing is: 1 to
 // NameLenMax bytes of printable UTF-8, of parts between slashes none of which is empty, ".", ".." or begins or ends with a
 // space. People read names in terminals, and they become parts of paths and addresses.
 func CheckName(what, name string) error {
@@ -35,12 +36,12 @@ func CheckName(what, name string) error {
 	return nil
 }
 
-// CheckProject is CheckName for a project, which is one part: without slashes.
+// CheckProject says what is wrong with what is said to be a project: [project.CheckIdentifier], as an error of calls.
 func CheckProject(name string) error {
-	if strings.Contains(name, "/") {
-		return invalidName(fmt.Sprintf("%q is no name of a project: it has no slashes", name[:min(len(name), 64)]))
+	if err := project.CheckIdentifier(name); err != nil {
+		return invalidName(err.Error())
 	}
-	return CheckName("project", name)
+	return nil
 }
 
 func invalidName(text string) error { return transport.New(transport.Invalid, "patrick/name", text) }
