@@ -51,7 +51,7 @@ func newLimiter(limits hostLimits, member func(peer.ID) (is, provable bool)) (*l
 		handshakes: newDoor(handshakesMax, handshakesPerAddressMax),
 		quic:       newDoor(quicHandshakesMax, quicHandshakesPerAddressMax),
 		strangers:  newDoor(limits.strangers, limits.strangersPerAddress),
-		visits:     newVisits(limits.membersRates, limits.rates),
+		visits:     newVisits(limits.membersRates, limits.announcedRates, limits.rates, limits.newcomers),
 	}, nil
 }
 
@@ -93,13 +93,13 @@ func (l *limiter) mayCome(address string, remote multiaddr.Multiaddr) bool {
 	return l.visits.allow(address, time.Now())
 }
 
-// areMembers says that members are at addresses.
+// areMembers says that members announce addresses.
 func (l *limiter) areMembers(at []multiaddr.Multiaddr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, a := range at {
 		if _, err := manet.ToIP(a); err == nil {
-			l.visits.ofMember(addressOf(a), time.Now())
+			l.visits.isAnnounced(addressOf(a), time.Now())
 		}
 	}
 }

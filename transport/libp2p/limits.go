@@ -47,7 +47,7 @@ const (
 	perAddressMax = 1024
 	// perAddressRate and perAddressBurst bound how often one address may connect, and allRate and allBurst how
 	// often all together, before anything but the TCP handshake is spent on them. A connection that does its worst before
-	// it is sent away costs 2 to 4 ms of a processor, so strangers have a fifth of one, steadily (BenchmarkFlood).
+	// it is sent away costs 2 to 4 ms of a processor, so strangers have a fifth of one, steadily (BenchmarkFlood), a quarter with newcomersRate.
 	perAddressRate  = 16 // a second
 	perAddressBurst = 64
 	allRate         = 64 // a second
@@ -58,6 +58,12 @@ const (
 	membersPerAddressBurst = 256
 	membersRate            = 512 // a second
 	membersBurst           = 1024
+	// announcedRate is membersRate of addresses from which no member has come: one bad member may announce any.
+	announcedRate = 128 // a second
+	// newcomersRate and newcomersBurst are for addresses that come for the first time, as far as is remembered, when
+	// others take all of allRate.
+	newcomersRate  = 16 // a second
+	newcomersBurst = 64
 	// visitorsMax bounds the addresses of each kind that are remembered for that, at some 200 bytes.
 	visitorsMax = 4096
 	// peerConnsMax bounds the connections of one peer. Those of before a restart may
@@ -81,7 +87,8 @@ type hostLimits struct {
 	strangers, strangersPerAddress int
 	strangerTime                   time.Duration
 	rates                          rates
-	membersRates                   rates
+	membersRates, announcedRates   rates
+	newcomers                      bucketSize
 	// loopback: it may not come more often than others.
 	loopback bool
 }
@@ -94,6 +101,10 @@ var defaultLimits = hostLimits{
 	membersRates: rates{
 		perAddress: bucketSize{membersPerAddressRate, membersPerAddressBurst}, all: bucketSize{membersRate, membersBurst},
 	},
+	announcedRates: rates{
+		perAddress: bucketSize{membersPerAddressRate, membersPerAddressBurst}, all: bucketSize{announcedRate, membersBurst},
+	},
+	newcomers: bucketSize{newcomersRate, newcomersBurst},
 }
 
 func newManager(files int) (network.ResourceManager, error) {

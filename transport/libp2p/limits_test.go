@@ -46,7 +46,7 @@ func newTestLimiter(t *testing.T) *limiter {
 func limiterThatKnows(t *testing.T, member func(peer.ID) (is, provable bool)) *limiter {
 	limits := defaultLimits
 	often := bucketSize{burst: math.Inf(1)}
-	limits.rates, limits.membersRates = rates{often, often}, rates{often, often}
+	limits.rates, limits.membersRates, limits.announcedRates = rates{often, often}, rates{often, often}, rates{often, often}
 	l, err := newLimiter(limits, member)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
@@ -278,13 +278,17 @@ func TestOftenIsBounded(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Equal(t, perAddressRate, come(t, l, "stranger", "203.0.113.7", 3*perAddressBurst))
 		require.Equal(t, allBurst-perAddressRate, come(t, l, "stranger", "203.0.113.%d", 3*allBurst), "who is refused takes nothing from others")
-		require.Zero(t, come(t, l, "member", "198.51.100.1", 1), "nobody knows that a member is there")
+		require.Equal(t, 1, come(t, l, "stranger", "198.51.100.9", 9), "a newcomer has something of its own, once")
 
 		l.areMembers([]multiaddr.Multiaddr{addr(t, "198.51.100.1", 1), multiaddr.StringCast("/dnsaddr/example.com")})
 		require.Equal(t, membersPerAddressBurst, come(t, l, "member", "198.51.100.1", 2*membersPerAddressBurst))
 		time.Sleep(time.Second)
 		require.Equal(t, perAddressRate, come(t, l, "member", "203.0.113.8", 1)+come(t, l, "stranger", "203.0.113.7", 2*perAddressRate)-1)
 		require.Equal(t, membersPerAddressRate, come(t, l, "member", "203.0.113.8", membersPerAddressRate), "a member has come from there")
+		for i := range visitorsMax + 1 {
+			l.areMembers([]multiaddr.Multiaddr{addr(t, fmt.Sprintf("10.0.%d.%d", i/256, i%256), 1)})
+		}
+		require.True(t, l.visits.members.knows("203.0.113.8"), "who announces many addresses displaces nobody who has come")
 		_, err = l.OpenConnection(network.DirOutbound, true, addr(t, "203.0.113.7", 1))
 		require.NoError(t, err)
 		require.Equal(t, 1000, come(t, l, "stranger", "127.0.0.1", 1000))
@@ -293,18 +297,45 @@ func TestOftenIsBounded(t *testing.T) {
 
 // TestVisitorsAreBounded: whoever has come lately is remembered.
 func TestVisitorsAreBounded(t *testing.T) {
-	v, now := newVisits(defaultLimits.membersRates, defaultLimits.rates), time.Unix(1, 0)
+	v, now := newVisits(defaultLimits.membersRates, defaultLimits.announcedRates, defaultLimits.rates, defaultLimits.newcomers), time.Unix(1, 0)
 	for i := range 3 * visitorsMax {
 		v.allow("often", now)
 		v.allow(fmt.Sprint(i), now)
 		v.ofMember(fmt.Sprint("member", i), now)
+		v.isAnnounced(fmt.Sprint("announced", i), now)
 	}
-	for _, c := range []crowd{v.members, v.others} {
+	for _, c := range []crowd{v.members, v.announced, v.others} {
 		require.Len(t, c.addresses, visitorsMax)
 		require.Equal(t, visitorsMax, c.recent.Len())
 	}
 	require.False(t, v.allow("often", now))
 	require.False(t, v.allow("often", now.Add(-time.Hour)), "a clock that is set back gives nothing")
+}
+
+// TestNewcomersFindRoom: who comes as often as it can from a hundred addresses keeps nobody out who comes for the first
+// time, and who announces addresses displaces nobody who has come.
+func TestNewcomersFindRoom(t *testing.T) {
+	v, now := newVisits(defaultLimits.membersRates, defaultLimits.announcedRates, defaultLimits.rates, defaultLimits.newcomers), time.Unix(1, 0)
+	v.ofMember("home", now)
+	for i := range 2 * visitorsMax {
+		v.isAnnounced(fmt.Sprint("elsewhere", i), now)
+	}
+	let := 0
+	for second := range 30 {
+		for tenth := range 10 {
+			at := now.Add(time.Duration(second)*time.Second + time.Duration(tenth)*100*time.Millisecond)
+			for i := range 100 {
+				if v.allow(fmt.Sprint("attacker", i), at) {
+					let++
+				}
+			}
+			if second > 0 && tenth == 5 {
+				require.True(t, v.allow(fmt.Sprint("newcomer", second), at), "second %d", second)
+				require.True(t, v.allow("home", at), "second %d", second)
+			}
+		}
+	}
+	require.InDelta(t, allBurst+newcomersBurst+30*allRate, let, allRate+newcomersBurst)
 }
 
 // TestOnePeerIsBounded: in connections, and in streams of our protocol.

@@ -5,12 +5,16 @@ import (
 	"time"
 )
 
-// visits bound how often others connect: from one address, and all together. Two kinds of address do not
-// share: those from which members have come, or at which they say that they are reached, and all others. So a flood
-// from everywhere keeps no member from coming back, and one from the address of a member no stranger from coming. It is
-// not safe for use by several goroutines.
+// visits bound how often others connect: from one address, and all together. Three kinds of address do not
+// share: those from which members have come, those at which members say that they are reached, and all others. So a flood
+// from everywhere keeps no member from coming back, one from the address of a member no stranger from coming, and a member
+// that announces addresses of others, by the thousand, displaces nobody who has come. Of the others, an address that has not
+// been seen lately has something of its own: who comes often from many addresses keeps no newcomer out, unless with
+// more new addresses than that. It is not safe for use by several goroutines.
 type visits struct {
-	members, others crowd
+	members, announced, others crowd
+	newcomers                  bucketSize
+	firsts                     bucket
 }
 
 // rates are how often connections may come.
@@ -19,18 +23,26 @@ type rates struct{ perAddress, all bucketSize }
 // bucketSize is how much a bucket gains in a second, and how much it holds.
 type bucketSize struct{ rate, burst float64 }
 
-func newVisits(members, others rates) *visits { return &visits{newCrowd(members), newCrowd(others)} }
+func newVisits(members, announced, others rates, newcomers bucketSize) *visits {
+	return &visits{newCrowd(members), newCrowd(announced), newCrowd(others), newcomers, bucket{left: newcomers.burst}}
+}
 
 // allow counts a connection that comes from an address, and reports whether it may.
 func (v *visits) allow(address string, now time.Time) bool {
-	if _, known := v.members.addresses[address]; known {
-		return v.members.allow(address, now)
+	for _, c := range []*crowd{&v.members, &v.announced} {
+		if c.knows(address) {
+			return c.allow(address, now)
+		}
 	}
-	return v.others.allow(address, now)
+	known := v.others.knows(address)
+	return v.others.allow(address, now) || !known && v.firsts.take(v.newcomers, now)
 }
 
-// ofMember says that an address is one of a member.
+// ofMember says that a member has come from an address.
 func (v *visits) ofMember(address string, now time.Time) { v.members.bucket(address, now) }
+
+// isAnnounced says that a member announces an address.
+func (v *visits) isAnnounced(address string, now time.Time) { v.announced.bucket(address, now) }
 
 // crowd is one kind of addresses. It remembers visitorsMax of them, those that came last: who has
 // that many addresses is bounded by what all may together.
@@ -49,6 +61,8 @@ type visitor struct {
 func newCrowd(r rates) crowd {
 	return crowd{rates: r, all: bucket{left: r.all.burst}, addresses: map[string]*list.Element{}, recent: list.New()}
 }
+
+func (c *crowd) knows(address string) bool { return c.addresses[address] != nil }
 
 // allow takes nothing of what is for all from who is refused for its address.
 func (c *crowd) allow(address string, now time.Time) bool {
