@@ -106,6 +106,9 @@ func loadMembership(local storage.Local, a *credentials.Authority, given *member
 		return err
 	}
 	_, _ = a.Rotate(turned.List...)
+	if given != nil {
+		_, _ = a.Rotate(given.Rotations...)
+	}
 	entries, err := local.List(revokedKey())
 	if err != nil {
 		return err

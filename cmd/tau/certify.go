@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -40,8 +39,8 @@ func certifyCommand() *cobra.Command {
 		Use: "certify", Args: cobra.NoArgs, Short: "Give a node a certificate that the cloud's key signs: renew that of an auth, or let it sign others",
 		Long: `A certificate that the cloud's key has signed counts for 400 days and, if the node may run auth, lets it invite and renew others. The
 first node has one; auths that came by an invitation get theirs so. Where the cloud's key is and the node is not, name the node: the
-certificate is printed, and installed there with --install. A node that runs takes it over at once. It does not undo a revocation: a revoked
-key never comes back.`,
+certificate is printed, and installed there with --install. A node that runs takes it over at once. A key that was revoked gets none, as
+far as the node that runs here knows: it never comes back.`,
 		Example: `  tau certify -s one --cloud-key /safe/cloud.key
   tau certify -s one --cloud-key /safe/cloud.key --peer 12D3KooW... --name two --services auth,seer | ssh two tau certify -s main --install -`,
 	}
@@ -85,11 +84,13 @@ func (c *certifyFlags) run(cmd *cobra.Command) error {
 		if err != nil {
 			return err
 		}
+		if err := c.refuseRevoked(cmd, peer); err != nil {
+			return err
+		}
 		p, err := c.sign(s, peer, c.name, services)
 		if err != nil {
 			return err
 		}
-		c.warnRevoked(cmd, peer)
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), certificatePrefix+base58.Encode(transport.Encode(p)))
 		return err
 	}
@@ -123,11 +124,11 @@ func (c *certifyFlags) sign(s *shape.Shape, subject transport.Peer, name string,
 	if err != nil {
 		return p, err
 	}
-	if key.Peer().String() != s.CloudKey {
-		return p, fmt.Errorf("--cloud-key: %s is not the key of %s", c.cloudKey, s.Network)
+	if err := key.belongs(c.cloudKey, s); err != nil {
+		return p, err
 	}
-	signed, err := issue(key, s.Network, subject, name, services)
-	return membership.Presented{Certificate: signed}, err
+	signed, err := issue(key.Identity, s.Network, subject, name, services)
+	return membership.Presented{Certificate: signed, Rotations: key.rotations}, err
 }
 
 // issue signs a certificate for as long as one counts. One for auth lets it sign others.
@@ -157,7 +158,9 @@ func (c *certifyFlags) put(cmd *cobra.Command, s *shape.Shape, p membership.Pres
 			return fmt.Errorf("the certificate does not let this node run %s: it allows %s", service, strings.Join(says.Services, ", "))
 		}
 	}
-	c.warnRevoked(cmd, says.Subject)
+	if err := c.refuseRevoked(cmd, says.Subject); err != nil {
+		return err
+	}
 	paths := shape.PathsOf(c.root, c.shape)
 	if err := live.WriteFile(paths.Certificate, transport.Encode(p)); err != nil {
 		return failure{err}
@@ -173,12 +176,15 @@ func (c *certifyFlags) put(cmd *cobra.Command, s *shape.Shape, p membership.Pres
 	return nil
 }
 
-// warnRevoked warns if the node that runs here knows that a member was revoked: no certificate undoes that.
-func (c *certifyFlags) warnRevoked(cmd *cobra.Command, peer transport.Peer) {
+// refuseRevoked refuses if the node that runs here knows that a member was revoked. A certificate would half revive it: its own
+// word counts again with whoever only looks at that, and seers and auths, for whom a revoked key never comes back, go on
+// refusing it.
+func (c *certifyFlags) refuseRevoked(cmd *cobra.Command, peer transport.Peer) error {
 	var resp live.RevokedResponse
 	if c.askOnce(cmd.Context(), c.client(), "revoked", nil, live.RevokedRequest{Peer: peer.String()}, &resp) == nil && resp.Revoked {
-		fmt.Fprintf(cmd.ErrOrStderr(), "tau: warning: %s was revoked, which this certificate does not undo: %s\n", peer, live.StrangerRemedy)
+		return failure{fmt.Errorf("%s was revoked, which no certificate undoes: %s", peer, live.StrangerRemedy)}
 	}
+	return nil
 }
 
 func readInstalled(path string, stdin io.Reader) (p membership.Presented, err error) {
@@ -197,17 +203,4 @@ func readInstalled(path string, stdin io.Reader) (p membership.Presented, err er
 		return p, fmt.Errorf("--install: %s is no certificate: tau certify --peer prints one, which begins with %s", path, certificatePrefix)
 	}
 	return p, nil
-}
-
-func readCloudKey(path string) (id transport.Identity, err error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return id, fmt.Errorf("--cloud-key: %w", err)
-	}
-	text, found := strings.CutPrefix(strings.TrimSpace(string(raw)), cloudKeyPrefix)
-	secret, err := base64.StdEncoding.DecodeString(text)
-	if !found || err != nil || len(secret) != shape.KeyLen {
-		return id, fmt.Errorf("--cloud-key: %s is no key of a cloud: tau config generate has written it when the cloud began", path)
-	}
-	return transport.NewIdentity(secret), nil
 }

@@ -47,10 +47,10 @@ func TestOnlyACertificateOfTheCloudIsInstalled(t *testing.T) {
 	self, hour := s.Identity().Peer(), time.Hour
 	for why, text := range map[string]string{
 		"another key":   certificate(other, s.Network, self, now, now.Add(hour)),
-		"another node":  certificate(cloud, s.Network, other.Peer(), now, now.Add(hour)),
-		"another cloud": certificate(cloud, "other.example.com", self, now, now.Add(hour)),
-		"its end":       certificate(cloud, s.Network, self, now.Add(-3*hour), now.Add(-hour)),
-		"its beginning": certificate(cloud, s.Network, self, now.Add(hour), now.Add(2*hour)),
+		"another node":  certificate(cloud.Identity, s.Network, other.Peer(), now, now.Add(hour)),
+		"another cloud": certificate(cloud.Identity, "other.example.com", self, now, now.Add(hour)),
+		"its end":       certificate(cloud.Identity, s.Network, self, now.Add(-3*hour), now.Add(-hour)),
+		"its beginning": certificate(cloud.Identity, s.Network, self, now.Add(hour), now.Add(2*hour)),
 	} {
 		code, said := tau(text, "certify", "--install", "-")
 		require.Equal(t, exitBad, code, "%s: %s", why, said)
@@ -59,7 +59,7 @@ func TestOnlyACertificateOfTheCloudIsInstalled(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, before, after, why)
 	}
-	code, said = tau(certificate(cloud, s.Network, self, now, now.Add(hour)), "certify", "--install", "-")
+	code, said = tau(certificate(cloud.Identity, s.Network, self, now, now.Add(hour)), "certify", "--install", "-")
 	require.Equal(t, exitDone, code, said)
 	after, err := os.ReadFile(paths.Certificate)
 	require.NoError(t, err)

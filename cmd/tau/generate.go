@@ -232,9 +232,6 @@ func newSecret() string {
 	return base64.StdEncoding.EncodeToString(raw)
 }
 
-// cloudKeyPrefix begins the file of a cloud's key.
-const cloudKeyPrefix = "tau-cloud-key-"
-
 // begin makes the key of a new cloud, and certifies its first node, which may certify others.
 func begin(s *shape.Shape, paths shape.Paths) error {
 	secret := newSecret()
@@ -251,7 +248,7 @@ func begin(s *shape.Shape, paths shape.Paths) error {
 	if err != nil {
 		return err
 	}
-	if err := writeNew(paths.CloudKey, []byte(cloudKeyPrefix+secret+"\n")); err != nil {
+	if err := writeNew(paths.CloudKey, cloudKeyText(secret, nil)); err != nil {
 		return fmt.Errorf("%w (it is the key of a cloud that was begun here: to add a node to that, use tau invite and --invite)", err)
 	}
 	return writeNew(paths.Certificate, transport.Encode(membership.Presented{Certificate: signed}))

@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("UPDATE") != "",
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exit": cmdtest.ExitStatus, "mode": fileMode, "push": pushSite, "commitOf": commitOf, "noSecrets": noSecrets},
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exit": cmdtest.ExitStatus, "mode": fileMode, "push": pushSite, "commitOf": commitOf, "keyOf": keyOf, "noSecrets": noSecrets},
 	})
 }
 
@@ -50,6 +50,13 @@ func commitOf(ts *testscript.TestScript, _ bool, args []string) {
 	at, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	ts.Setenv("COMMIT", list[at].Commit)
+}
+
+// keyOf notes the key of a rotation that was printed last.
+func keyOf(ts *testscript.TestScript, _ bool, _ []string) {
+	var done rotated
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &done))
+	ts.Setenv("KEY", done.Key)
 }
 
 // noSecrets looks for the secrets of a node in an archive.

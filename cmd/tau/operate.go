@@ -217,10 +217,10 @@ invitation and was not certified since is revoked like any other member. A peer 
 			if err != nil {
 				return err
 			}
-			if key.Peer().String() != s.CloudKey {
-				return fmt.Errorf("--cloud-key: %s is not the key of %s", cloudKey, s.Network)
+			if err := key.belongs(cloudKey, s); err != nil {
+				return err
 			}
-			signed := membership.Revoke(key, membership.Revocation{Cloud: s.Network, Subject: peer, Before: time.Now().Unix()})
+			signed := membership.Revoke(key.Identity, membership.Revocation{Cloud: s.Network, Subject: peer, Before: time.Now().Unix()})
 			req.Statement = transport.Encode(membership.Revoking{Revocation: signed})
 		}
 		var resp live.RevokeResponse

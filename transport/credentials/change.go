@@ -249,6 +249,20 @@ func (a *Authority) Cloud() string {
 	return a.trust.Cloud
 }
 
+// Key is the present key of the cloud, as far as the node knows.
+func (a *Authority) Key() transport.Peer {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.trust.Key()
+}
+
+// Anchor is the key that a new member is told of: the earliest one that counts now.
+func (a *Authority) Anchor() transport.Peer {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.trust.Anchor(a.loop.Now())
+}
+
 // Rotations lists the statements that led to the present cloud key, in order.
 func (a *Authority) Rotations() []membership.Signed {
 	a.mu.RLock()
@@ -265,4 +279,21 @@ func (a *Authority) Member(p transport.Peer) (m membership.Member, known bool) {
 		return m, false
 	}
 	return e.member, true
+}
+
+// Issuing lists the members whose certificates let them sign those of others, as far as the node knows them now, itself among
+// them, in the order of their peers. Services are what they may offer.
+func (a *Authority) Issuing() (list []membership.Member) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if len(a.ownIs.Issues) > 0 {
+		list = append(list, membership.Member{Peer: a.self, Name: a.ownIs.Name, Services: a.ownIs.Services, Issues: a.ownIs.Issues})
+	}
+	for _, e := range a.members {
+		if len(e.member.Issues) > 0 {
+			list = append(list, e.member)
+		}
+	}
+	slices.SortFunc(list, func(x, y membership.Member) int { return x.Peer.Compare(y.Peer) })
+	return list
 }

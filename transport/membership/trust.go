@@ -84,6 +84,20 @@ func (t *Trust) Apply(s Signed) error {
 	return nil
 }
 
+// Key is the present key of the cloud, as far as is known.
+func (t *Trust) Key() transport.Peer { return t.keys[len(t.keys)-1].key }
+
+// Anchor is the earliest key of which signatures count at a time. Who is told of it believes all that counts then, and learns of
+// later keys by the rotations.
+func (t *Trust) Anchor(now time.Time) transport.Peer {
+	for _, a := range t.keys {
+		if now.Unix() <= a.ends {
+			return a.key
+		}
+	}
+	return t.Key()
+}
+
 // Rotations lists the statements that led to the present key, in order.
 func (t *Trust) Rotations() (list []Signed) {
 	for _, a := range t.keys {

@@ -105,6 +105,8 @@ func (r *running) routes() http.Handler {
 	serve(mux, "GET /v1/revoked", askTimeout, r.revoked)
 	serve(mux, "POST /v1/revoke", askTimeout, r.revoke)
 	serve(mux, "POST /v1/certificate", askTimeout, r.takeCertificate)
+	serve(mux, "GET /v1/issuers", askTimeout, r.issuers)
+	serve(mux, "POST /v1/rotate", askTimeout, r.rotate)
 	serve(mux, "POST /v1/leave", askTimeout, r.leave)
 	serve(mux, "GET /v1/audit", auditTimeout, r.audit)
 	serve(mux, "GET /v1/facts", askTimeout, r.facts)

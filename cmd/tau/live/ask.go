@@ -38,6 +38,7 @@ func (r *running) status(ctx context.Context, _ nothing) (Status, error) {
 	st.Ready = len(st.NotReady) == 0
 	err := r.on(ctx, func(ctx context.Context, env node.Env) error {
 		st.Incarnation, st.Until = env.Incarnation, time.Unix(env.Authority.OwnUntil(), 0).UTC()
+		st.CloudKey = env.Authority.Key().String()
 		st.Addresses, st.Issuer = contactsOf(env), env.Authority.Issuer() != nil
 		st.Gauges = env.Gauges()
 		list, err := r.listPeers(ctx, env)
@@ -131,10 +132,6 @@ func (r *running) invite(ctx context.Context, req InviteRequest) (resp InviteRes
 	secret := make([]byte, 32)
 	_, _ = crand.Read(secret)
 	services := slices.Compact(slices.Sorted(slices.Values(req.Services)))
-	key, err := transport.ParsePeer(r.cfg.Shape.CloudKey)
-	if err != nil {
-		return resp, err
-	}
 	err = r.auth(ctx, "invite", func(ctx context.Context, env node.Env) error {
 		made, err := authapi.Invite.Call(ctx, env.Wire, env.Self, authapi.InviteRequest{
 			Key: transport.NewIdentity(secret).Peer(), Services: services, For: req.For, Uses: req.Uses,
@@ -146,7 +143,7 @@ func (r *running) invite(ctx context.Context, req InviteRequest) (resp InviteRes
 		if own == nil || len(own.Addresses) == 0 {
 			return errors.New("this node does not know its own addresses: set p2p-announce")
 		}
-		ticket := membership.Ticket{Invitation: made.Invitation, Secret: secret, CloudKey: key, Addresses: own.Addresses[:min(len(own.Addresses), 16)]}
+		ticket := membership.Ticket{Invitation: made.Invitation, Secret: secret, CloudKey: env.Authority.Anchor(), Addresses: own.Addresses[:min(len(own.Addresses), 16)]}
 		i, err := membership.OpenInvitation(made.Invitation)
 		if err != nil {
 			return err

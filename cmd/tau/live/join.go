@@ -26,6 +26,17 @@ const (
 	joinAgain   = time.Second
 )
 
+// cloudKey is the key that the configuration names, or the one that has taken its place, as far as the node knows.
+func (r *running) cloudKey() (transport.Peer, error) {
+	r.mu.Lock()
+	env := r.env
+	r.mu.Unlock()
+	if env != nil {
+		return env.Authority.Key(), nil
+	}
+	return transport.ParsePeer(r.cfg.Shape.CloudKey)
+}
+
 // told is what the configuration says of the cloud.
 func (r *running) told() (key transport.Peer, contacts []node.Contact, err error) {
 	if key, err = transport.ParsePeer(r.cfg.Shape.CloudKey); err != nil {

@@ -135,7 +135,7 @@ func (r *running) revoke(ctx context.Context, req RevokeRequest) (resp RevokeRes
 	if err != nil {
 		return resp, transport.New(transport.Invalid, "revoke", "this is no peer: tau peers shows them")
 	}
-	if req.Peer == r.cfg.Shape.CloudKey {
+	if key, _ := r.cloudKey(); peer == key {
 		return resp, transport.New(transport.Invalid, "revoke", "this is the cloud's own key, by which all others count: it is replaced, not revoked")
 	}
 	ask := authapi.RevokeRequest{Subject: peer}
@@ -218,7 +218,10 @@ func (r *running) takeCertificate(ctx context.Context, _ nothing) (done nothing,
 	if err != nil {
 		return done, err
 	}
-	return done, r.on(ctx, func(ctx context.Context, env node.Env) error { return env.Authority.SetOwn(p) })
+	return done, r.on(ctx, func(ctx context.Context, env node.Env) error {
+		_, _ = env.Authority.Rotate(p.Rotations...) // the key that has signed it may be news
+		return env.Authority.SetOwn(p)
+	})
 }
 
 // leave says to others that the node leaves for ever, and ends it.
