@@ -13,6 +13,9 @@ const (
 	revokedPart  = "revoked"  // /<subject>/<by>: a membership.Revoking of who has signed it
 	rotationPart = "rotation" // /<by>: a rotation that a cloud key has signed
 	issuerPart   = "issuer"   // /<peer>: an issuer's certificate by the present cloud key
+
+	tokenPart        = "token"         // /<id>: a token.Record
+	tokenRevokedPart = "token-revoked" // /<id>: it was taken back; the value is when it would have ended
 )
 
 // On the disk of one auth.
@@ -29,6 +32,9 @@ func revokedKey(subject, by transport.Peer) storage.Key {
 
 func rotationKey(by transport.Peer) storage.Key { return storage.K(rotationPart, by.String()) }
 func issuerKey(p transport.Peer) storage.Key    { return storage.K(issuerPart, p.String()) }
+
+func tokenKey(id string) storage.Key        { return storage.K(tokenPart, id) }
+func tokenRevokedKey(id string) storage.Key { return storage.K(tokenRevokedPart, id) }
 
 // paddedID is an id in keys.
 func paddedID(id uint64) string { return fmt.Sprintf("%016x", id) }

@@ -69,6 +69,10 @@ func (s *Service) Start(ctx context.Context) error {
 	authapi.Tally.Serve(s.env.Wire, s.tally)
 	authapi.Revoke.Serve(s.env.Wire, s.revoke)
 	authapi.Rotate.Serve(s.env.Wire, s.rotate)
+	authapi.TokenCreate.Serve(s.env.Wire, s.createToken)
+	authapi.TokenList.Serve(s.env.Wire, s.listTokens)
+	authapi.TokenRevoke.Serve(s.env.Wire, s.revokeToken)
+	authapi.TokenCheck.Serve(s.env.Wire, s.checkToken)
 	return nil
 }
 

@@ -38,7 +38,7 @@ func inTown(t *testing.T, auths int, f func(w *town)) {
 
 func inTownOf(t *testing.T, auths int, agents *auth.AgentSettings, f func(w *town)) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
-		c.Key, c.Issuer, c.Grantable = &cloudKey, authapi.Service, []string{node.MembershipService, "monkey", "part"}
+		c.Key, c.Issuer, c.Grantable = &cloudKey, authapi.Service, []string{node.MembershipService, "monkey", "part", "patrick"}
 		w := &town{Cloud: c, t: t, agents: agents, envs: map[string]node.Env{}, heard: map[string]int{}}
 		settings := auth.DefaultSettings()
 		settings.Lifetime, settings.RenewGrace = 2*time.Hour, 4*time.Hour
@@ -359,7 +359,7 @@ func TestRotation(t *testing.T) {
 		for _, m := range w.auths {
 			signed, err := membership.Issue(laterKey, membership.Certificate{
 				Cloud: nodetest.CloudName, Serial: 9, Subject: m.Peer(), Name: m.Name, Services: []string{"auth", node.MembershipService, "part"},
-				Issues: []string{node.MembershipService, "monkey", "part"}, NotBefore: now.Unix() + 1, NotAfter: now.Add(100 * time.Hour).Unix(),
+				Issues: []string{node.MembershipService, "monkey", "part", "patrick"}, NotBefore: now.Unix() + 1, NotAfter: now.Add(100 * time.Hour).Unix(),
 			})
 			require.NoError(t, err)
 			rotate.Issuers = append(rotate.Issuers, signed)

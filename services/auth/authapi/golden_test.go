@@ -31,5 +31,14 @@ func TestGolden(t *testing.T) {
 		authapi.RevokeResponse{},
 		authapi.RotateRequest{},
 		authapi.RotateResponse{},
+		authapi.TokenCreateRequest{},
+		authapi.TokenCreateResponse{},
+		authapi.TokenListRequest{},
+		authapi.TokenListResponse{},
+		authapi.TokenState{},
+		authapi.TokenRevokeRequest{},
+		authapi.TokenRevokeResponse{},
+		authapi.TokenCheckRequest{},
+		authapi.TokenCheckResponse{},
 	)
 }

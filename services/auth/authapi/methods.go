@@ -27,4 +27,10 @@ var (
 
 	Revoke = transport.Method[RevokeRequest, RevokeResponse]{Name: "auth/revoke", Rule: transport.Offers(Service)}
 	Rotate = transport.Method[RotateRequest, RotateResponse]{Name: "auth/rotate", Rule: transport.Offers(Service)}
+
+	// API tokens: auths store what proves them, and never have one but while patrick asks.
+	TokenCreate = transport.Method[TokenCreateRequest, TokenCreateResponse]{Name: "auth/token-create", Rule: transport.Offers(Service)}
+	TokenList   = transport.Method[TokenListRequest, TokenListResponse]{Name: "auth/token-list", Rule: transport.Offers(Service)}
+	TokenRevoke = transport.Method[TokenRevokeRequest, TokenRevokeResponse]{Name: "auth/token-revoke", Rule: transport.Offers(Service)}
+	TokenCheck  = transport.Method[TokenCheckRequest, TokenCheckResponse]{Name: "auth/token-check", Rule: transport.Offers("patrick")}
 )

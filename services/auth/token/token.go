@@ -33,6 +33,8 @@ const (
 	idLen = 8
 	// ProjectsMax bounds the projects of a token.
 	ProjectsMax = 64
+	// projectLenMax bounds the name of a project, in bytes.
+	projectLenMax = 256
 	// LifeMax bounds how long a token counts.
 	LifeMax = 366 * 24 * time.Hour
 	prefix  = "tau_"
@@ -57,6 +59,8 @@ func New(drawn []byte, projects []string, may []Scope, now time.Time, life time.
 		return "", r, fmt.Errorf("token: made of %d bytes, at least %d", len(drawn), SecretLen)
 	case len(projects) == 0 || len(projects) > ProjectsMax || slices.Contains(projects, ""):
 		return "", r, fmt.Errorf("token: it is for 1 to %d projects, by name", ProjectsMax)
+	case slices.ContainsFunc(projects, func(p string) bool { return len(p) > projectLenMax }):
+		return "", r, fmt.Errorf("token: the name of a project has at most %d bytes", projectLenMax)
 	case len(may) == 0 || slices.ContainsFunc(may, func(s Scope) bool { return !slices.Contains(scopes, s) }):
 		return "", r, fmt.Errorf("token: expected scopes of %v", scopes)
 	case life < time.Second || life > LifeMax:
@@ -78,6 +82,36 @@ func ID(text string) (id string, ok bool) {
 	id = text[len(prefix) : len(prefix)+2*idLen]
 	_, err := hex.DecodeString(id)
 	return id, err == nil
+}
+
+// Check says what is wrong with a record that somebody else has made: none is stored that New would not make, or that counts for
+// longer. skew is by how much the maker's clock may be ahead.
+func (r Record) Check(now time.Time, skew time.Duration) error {
+	switch name, err := hex.DecodeString(r.ID); {
+	case err != nil || len(name) != idLen || r.ID != hex.EncodeToString(name):
+		return fmt.Errorf("token: its name has %d digits in hex", 2*idLen)
+	case len(r.Hash) != sha256.Size:
+		return fmt.Errorf("token: its hash has %d bytes", sha256.Size)
+	case len(r.Projects) == 0 || len(r.Projects) > ProjectsMax || !ascending(r.Projects) ||
+		slices.ContainsFunc(r.Projects, func(p string) bool { return p == "" || len(p) > projectLenMax }):
+		return fmt.Errorf("token: it is for 1 to %d projects, by names of at most %d bytes, sorted", ProjectsMax, projectLenMax)
+	case len(r.Scopes) == 0 || len(r.Scopes) > len(scopes) || !ascending(r.Scopes) ||
+		slices.ContainsFunc(r.Scopes, func(s Scope) bool { return !slices.Contains(scopes, s) }):
+		return fmt.Errorf("token: expected scopes of %v, sorted", scopes)
+	case r.NotAfter <= now.Unix() || r.NotAfter > now.Add(LifeMax+skew).Unix():
+		return fmt.Errorf("token: it counts for a second to %d days", LifeMax/(24*time.Hour))
+	}
+	return nil
+}
+
+// ascending reports whether a list is sorted and has nothing twice.
+func ascending[T ~string](list []T) bool {
+	for i := 1; i < len(list); i++ {
+		if list[i-1] >= list[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // ErrRefused says that a token does not allow what was asked for. It does not say why: who guesses learns nothing.
