@@ -21,7 +21,7 @@ import (
 
 func TestDefaults(t *testing.T) {
 	require.Equal(t, &Settings{
-		KeepVersions: 20, KeepArtifacts: 3, ReplicateTimeout: 3 * time.Second, WatchersMax: 1024, History: storage.DefaultHistory(),
+		KeepVersions: 20, KeepArtifacts: 10, ReplicateTimeout: 3 * time.Second, WatchersMax: 1024, History: storage.DefaultHistory(),
 	}, DefaultSettings())
 }
 

@@ -26,5 +26,5 @@ type Settings struct {
 
 // DefaultSettings returns the defaults.
 func DefaultSettings() *Settings {
-	return &Settings{KeepVersions: 20, KeepArtifacts: 3, ReplicateTimeout: 3 * time.Second, WatchersMax: 1024, History: storage.DefaultHistory()}
+	return &Settings{KeepVersions: 20, KeepArtifacts: 10, ReplicateTimeout: 3 * time.Second, WatchersMax: 1024, History: storage.DefaultHistory()}
 }
