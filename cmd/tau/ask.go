@@ -161,19 +161,27 @@ func printable(r rune) rune {
 func statusCommand() *cobra.Command {
 	var w where
 	cmd := &cobra.Command{Use: "status", Args: cobra.NoArgs, Short: "How a node is; exit status 1 if it is not ready",
-		Example: "  tau status -s compute --wait 30s    # until it is ready, for scripts"}
+		Long: `Says how a node is, once, or with --watch again and again until it is interrupted. A node that does not answer is no reason to stop
+watching: it may be back. With --watch --json each answer is one line.`,
+		Example: `  tau status -s compute --wait 30s    # until it is ready, for scripts
+  tau status -s compute --watch --every 5s`}
 	w.asking(cmd, 0)
 	cmd.Flags().Lookup("wait").Usage = "how long to wait until the node is ready"
 	inJSON := asJSON(cmd)
+	watch := cmd.Flags().Bool("watch", false, "go on, until interrupted")
+	every := cmd.Flags().Duration("every", 2*time.Second, "how often to look with --watch")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var st live.Status
-		for end := time.Now().Add(w.wait); ; time.Sleep(200 * time.Millisecond) {
-			if err := w.ask(cmd, "status", nil, nil, &st); err != nil {
-				return err
-			}
-			if st.Ready || time.Now().After(end) {
-				break
-			}
+		switch {
+		case cmd.Flags().Changed("every") && (!*watch || *every < watchMin):
+			return fmt.Errorf("--every: expected %s or more, with --watch", watchMin)
+		case *watch && w.wait > 0:
+			return errors.New("--wait, --watch: expected one of them: who watches waits anyway")
+		case *watch:
+			return w.watchStatus(cmd, *every, *inJSON)
+		}
+		st, err := w.statusWithin(cmd)
+		if err != nil {
+			return err
 		}
 		if *inJSON {
 			if err := printJSON(cmd.OutOrStdout(), st); err != nil {
@@ -188,6 +196,15 @@ func statusCommand() *cobra.Command {
 		return nil
 	}
 	return cmd
+}
+
+// statusWithin asks until the node is ready, as long as people wait for that.
+func (w *where) statusWithin(cmd *cobra.Command) (st live.Status, err error) {
+	for end := time.Now().Add(w.wait); ; time.Sleep(200 * time.Millisecond) {
+		if err := w.ask(cmd, "status", nil, nil, &st); err != nil || st.Ready || time.Now().After(end) {
+			return st, err
+		}
+	}
 }
 
 func printStatus(out io.Writer, st live.Status) {

@@ -272,9 +272,12 @@ func (d *doctor) invitation(s *shape.Shape) {
 	}
 	i, err := membership.OpenInvitation(ticket.Invitation)
 	end := time.Unix(i.NotAfter, 0).UTC().Format(time.DateTime)
+	refused := live.LastRefused(d.paths, s.Invitation)
 	switch {
 	case err != nil:
 		d.bad("invitation", another, "%v", err)
+	case refused != nil:
+		d.bad("invitation", another, "it was refused at %s UTC, when the node was started: %s", refused.At.Format(time.DateTime), refused.Text)
 	case time.Now().Unix() > i.NotAfter:
 		d.bad("invitation", another, "it has ended at %s UTC: the node has no certificate, and does not come into the cloud", end)
 	case dialAny(addressesIn(ticket)) != nil:

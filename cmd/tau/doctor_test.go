@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,28 @@ func TestTheDoctorKnowsAnInvitationThatHasEnded(t *testing.T) {
 		require.Equal(t, state, d.findings[0].State, d.findings[0].What)
 		require.NotEmpty(t, d.findings[0].Remedy)
 	}
+}
+
+// TestTheDoctorKnowsARefusedInvitation: that it was used up know those alone who honour it, and who was told so.
+func TestTheDoctorKnowsARefusedInvitation(t *testing.T) {
+	t.Parallel()
+	o := &operator{t, t.TempDir()}
+	o.must("", "config", "generate", "-n", "cloud.example.com", "--protos", "all", "--p2p-port", "0", "-s", "one")
+	one := o.start("one")
+	o.ready("one", 0)
+	ticket := o.must("", "invite", "-s", "one", "--services", "monkey")
+	for _, shape := range []string{"two", "three"} {
+		o.must(ticket, "config", "generate", "--invite", "-", "--p2p-port", "0", "-s", shape)
+	}
+	o.start("two")
+	o.ready("two", 0)
+	three := o.start("three")
+	require.Error(t, three.cmd.Wait(), "it has come for one node")
+	require.Contains(t, three.log.String(), "the invitation is not accepted, ask for another")
+	out, err := exec.Command("tau", "doctor", "-s", "three", "--root", o.root).Output()
+	require.Error(t, err)
+	require.Regexp(t, `bad +invitation +it was refused at .*: .*used up`, string(out))
+	require.NoError(t, one.cmd.Process.Kill())
 }
 
 // TestRemediesCanBeTyped: a command that is printed for what is wrong is one that there is, with flags that it has.

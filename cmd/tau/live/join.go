@@ -73,6 +73,7 @@ func (r *running) certificate(ctx context.Context) (*membership.Presented, error
 			r.cfg.Log.Info("joined the cloud", slog.String("cloud", r.cfg.Shape.Network))
 			return &p, WriteFile(path, transport.Encode(p))
 		case transport.Conflict, transport.Invalid:
+			noteRefused(r.cfg.Paths, r.cfg.Shape.Invitation, err)
 			return nil, fmt.Errorf("the invitation is not accepted, ask for another: %w", err)
 		}
 		r.setDoing("joining the cloud: who honours the invitation does not answer yet: " + err.Error())
