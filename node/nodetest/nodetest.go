@@ -63,7 +63,7 @@ type Machine struct {
 	moves    atomic.Int64
 	node     *node.Node // nil when it is down
 	host     *transporttest.PipeHost
-	place    *place // where that is Learned
+	place    atomic.Pointer[place] // where that is Learned
 	loops    []*loop
 	main     *loop
 }

@@ -40,8 +40,9 @@ type place struct {
 }
 
 func newPlace(m *Machine) *place {
-	m.place = &place{PipeHost: m.host, machine: m, told: map[transport.Peer][]string{}, met: map[transport.Peer]string{}}
-	return m.place
+	p := &place{PipeHost: m.host, machine: m, told: map[transport.Peer][]string{}, met: map[transport.Peer]string{}}
+	m.place.Store(p)
+	return p
 }
 
 // Addresses implements transport.Addressed.
@@ -57,12 +58,16 @@ func (p *place) SetAddresses(peer transport.Peer, addresses []string) {
 // Open implements transport.Host.
 func (p *place) Open(to transport.Peer, class transport.Class, opened func(transport.Conn, error)) {
 	other := p.machine.cloud.machineOf(to)
-	if other == nil || other.place == nil || !p.reaches(to, other.Address()) {
+	var there *place
+	if other != nil {
+		there = other.place.Load()
+	}
+	if there == nil || !p.reaches(to, other.Address()) {
 		opened(nil, transport.New(transport.Unreachable, "open", "nobody is where "+to.Short()+" was"))
 		return
 	}
 	p.meet(to, other.Address())
-	other.place.meet(p.machine.Peer(), p.machine.Address())
+	there.meet(p.machine.Peer(), p.machine.Address())
 	p.PipeHost.Open(to, class, opened)
 }
 
