@@ -149,7 +149,7 @@ func TestBrokenPromisesAboutCertificates(t *testing.T) {
 		{"invitations-are-kept", "", bare, made + comes(3, "a", "core-1") + comes(4, "a", "core-1")},
 		{"invitations-are-kept", "is number 2 by an invitation for 1", bare, made + comes(3, "a", "core-1") + comes(4, "b", "core-1")},
 		{"invitations-are-kept", "that ended at 1m2s", bare, made + comes(64, "a", "core-1")},
-		{"invitations-are-kept", "by an invitation of core-1", bare, made + comes(3, "a", "core-2")},
+		{"invitations-are-kept", "by an invitation that core-1 honour", bare, made + comes(3, "a", "core-2")},
 		{"invitations-are-kept", "nobody was given", bare, comes(3, "a", "core-1")},
 		{"certificates-are-renewed", "", showing(9, 1, true), replaced + quiet(60)},
 		{"certificates-are-renewed", "and has reached an auth for", showing(0, 1, false), quiet(60)},
