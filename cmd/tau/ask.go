@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
+	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/yamltree"
 )
 
@@ -52,6 +54,49 @@ var errHangs = errors.New("this node does not answer")
 // ask puts a question to the node of a shape that runs on this machine, see [live.Client.Ask]. It waits for a node
 // that is starting, and says so; and it says what it waits for when an answer takes long.
 func (w *where) ask(cmd *cobra.Command, path string, post, get, into any) error {
+	if w.node != "" {
+		return w.askRemote(cmd, path, get, into)
+	}
+	return w.askHere(cmd, path, post, get, into)
+}
+
+// askRemote has the node of the shape ask another member; where it does not run, this process does, with its certificate.
+func (w *where) askRemote(cmd *cobra.Command, path string, get, into any) error {
+	req := live.RemoteRequest{Node: w.node, Question: path}
+	var err error
+	if get != nil {
+		if req.Query, err = json.Marshal(get); err != nil {
+			return err
+		}
+	}
+	var answer json.RawMessage
+	if w.runs() {
+		err = w.askHere(cmd, "remote", req, nil, &answer)
+	} else {
+		answer, err = w.askAlone(cmd, req)
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(answer, into)
+}
+
+func (w *where) askAlone(cmd *cobra.Command, req live.RemoteRequest) (json.RawMessage, error) {
+	s, err := w.load()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), within.ask)
+	defer cancel()
+	answer, err := live.AskRemote(ctx, s, shape.PathsOf(w.root, w.shape), req)
+	if kind := transport.KindOf(err); err != nil && kind != transport.Invalid && kind != transport.NotFound {
+		err = failure{err}
+	}
+	return answer, err
+}
+
+// askHere asks the node of the shape.
+func (w *where) askHere(cmd *cobra.Command, path string, post, get, into any) error {
 	slow := time.AfterFunc(patience, func() { w.tellSlow(cmd.ErrOrStderr()) })
 	defer slow.Stop()
 	client, told := w.client(), false
@@ -164,8 +209,9 @@ func statusCommand() *cobra.Command {
 		Long: `Says how a node is, once, or with --watch again and again until it is interrupted. A node that does not answer is no reason to stop
 watching: it may be back. With --watch --json each answer is one line.`,
 		Example: `  tau status -s compute --wait 30s    # until it is ready, for scripts
-  tau status -s compute --watch --every 5s`}
-	w.asking(cmd, 0)
+  tau status -s compute --watch --every 5s
+  tau status -s compute --node two    # another member, which this node asks by its certificate`}
+	w.reading(cmd, 0)
 	cmd.Flags().Lookup("wait").Usage = "how long to wait until the node is ready"
 	inJSON := asJSON(cmd)
 	watch := cmd.Flags().Bool("watch", false, "go on, until interrupted")
@@ -258,8 +304,9 @@ func printStatus(out io.Writer, st live.Status) {
 
 func peersCommand() *cobra.Command {
 	var w where
-	cmd := &cobra.Command{Use: "peers", Args: cobra.NoArgs, Short: "The other members that a node knows"}
-	w.asking(cmd, waitFor)
+	cmd := &cobra.Command{Use: "peers", Args: cobra.NoArgs, Short: "The other members that a node knows",
+		Example: "  tau peers -s compute\n  tau peers -s compute --node two"}
+	w.reading(cmd, waitFor)
 	inJSON := asJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var list []live.Peer

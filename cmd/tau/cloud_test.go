@@ -186,6 +186,7 @@ func TestACloudOfThree(t *testing.T) {
 	_, err = o.tau("", "invite", "-s", "three", "--services", "monkey")
 	require.Error(t, err, "three runs no auth")
 
+	asksOthers(o)
 	revokedSaysSo(o, running["three"])
 	delete(running, "three")
 	running["one"] = one
@@ -195,6 +196,30 @@ func TestACloudOfThree(t *testing.T) {
 		require.NoError(t, p.cmd.Wait(), "%s ends in order", shape)
 		require.Less(t, time.Since(began), 30*time.Second)
 	}
+}
+
+// asksOthers asks members by the certificate of another one, and of a machine whose node does not run.
+func asksOthers(o *operator) {
+	t, one := o.t, o.ready("one", 2)
+	st, ok := ask[live.Status](o, "status", "-s", "three", "--node", "two")
+	require.True(t, ok && st.Ready && st.Node == "two")
+	jobs, ok := ask[[]live.Job](o, "jobs", "-s", "three", "--node", one.Peer)
+	require.True(t, ok && len(jobs) == 1)
+	out, err := exec.Command("tau", "peers", "-s", "three", "--node", "nobody", "--root", o.root).CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), `no member is known by the name "nobody"`)
+
+	ticket := o.must("", "invite", "-s", "one", "--services", "monkey")
+	o.must(ticket, "config", "generate", "--invite", "-", "--p2p-port", "0", "-s", "laptop")
+	for range 2 { // it gets its certificate, and has it
+		peers, ok := ask[[]live.Peer](o, "peers", "-s", "laptop", "--node", one.Addresses[0])
+		require.True(t, ok && len(peers) >= 2)
+	}
+	stranger := filepath.Join(o.root, "stranger")
+	other := &operator{t, stranger}
+	other.must("", "config", "generate", "-n", "cloud.example.com", "--protos", "all", "--p2p-port", "0", "-s", "other")
+	_, ok = ask[live.Status](other, "status", "-s", "other", "--node", one.Addresses[0])
+	require.False(t, ok, "a certificate of another key")
 }
 
 // revokedSaysSo revokes three, after what may be typed wrong was refused: it says of itself that it is no member.
@@ -217,6 +242,26 @@ func revokedSaysSo(o *operator, p *process) {
 	require.Error(t, err)
 	require.Regexp(t, `bad +membership +others do not take this node for a member: .*revoked`, string(out))
 	require.Contains(t, p.log.String(), "this node is no member of its cloud")
+	require.NoError(t, p.cmd.Process.Kill())
+	_ = p.cmd.Wait()
+	revokedStaysOut(o)
+}
+
+// revokedStaysOut starts three from a backup of its configuration, without all that it has learned: it hears of its revocation
+// again, and no certificate, not even of the cloud's key, brings it back.
+func revokedStaysOut(o *operator) {
+	t := o.t
+	require.NoError(t, os.RemoveAll(shape.PathsOf(o.root, "three").Data))
+	p := &process{cmd: exec.Command("tau", "start", "-s", "three", "--root", o.root, "--accept-empty-disk"), log: &lockedBuffer{}}
+	p.cmd.Stderr = p.log
+	o.run(p, "three")
+	o.within(time.Minute, "three hears again that it was revoked", func() bool {
+		out, err := exec.Command("tau", "status", "-s", "three", "--root", o.root).CombinedOutput()
+		return err != nil && strings.Contains(string(out), "membership: revoked")
+	})
+	out, err := exec.Command("tau", "certify", "-s", "three", "--cloud-key", shape.PathsOf(o.root, "one").CloudKey, "--root", o.root).CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "was revoked, which no certificate undoes")
 	require.NoError(t, p.cmd.Process.Kill())
 	_ = p.cmd.Wait()
 }

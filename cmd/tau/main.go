@@ -71,6 +71,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 type where struct {
 	root, shape string
 	wait        time.Duration // for a node that is starting
+	node        string        // another member that is asked, "" for the node of the shape
+}
+
+// reading are the flags of a command that reads, of the node or, by its certificate, of another one.
+func (w *where) reading(cmd *cobra.Command, wait time.Duration) {
+	w.asking(cmd, wait)
+	cmd.Flags().StringVar(&w.node, "node", "", "ask another member, by this node's certificate: a name, a peer, or an address with /p2p/")
 }
 
 // asking are the flags of a command that asks the node.

@@ -26,7 +26,7 @@ func logsCommand() *cobra.Command {
 		Use: "logs JOB", Args: cobra.ExactArgs(1), Short: "The log of a job: whole when it has ended, else what is known of it so far",
 		Example: "  tau logs -s compute -f 4c64711b5e446552-0000000000000001-9f932fa374fdf3cbbcd6b613",
 	}
-	w.asking(cmd, waitFor)
+	w.reading(cmd, waitFor)
 	inJSON := asJSON(cmd)
 	follow := cmd.Flags().BoolP("follow", "f", false, "go on until the job has ended; exit status 1 if it did without success")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -98,7 +98,7 @@ func versionsCommand() *cobra.Command {
 		Use: "versions PROJECT", Args: cobra.ExactArgs(1), Short: "The versions of a branch that are kept, the live one first",
 		Example: "  tau versions site -s compute",
 	}
-	w.asking(cmd, waitFor)
+	w.reading(cmd, waitFor)
 	inJSON := asJSON(cmd)
 	cmd.Flags().StringVar(&req.Branch, "branch", "main", "the branch")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -109,8 +109,9 @@ func treeOf(dir string) ([]byte, error) {
 func jobsCommand() *cobra.Command {
 	var w where
 	var project string
-	cmd := &cobra.Command{Use: "jobs [JOB]", Args: cobra.MaximumNArgs(1), Short: "The newest jobs, or one of them"}
-	w.asking(cmd, waitFor)
+	cmd := &cobra.Command{Use: "jobs [JOB]", Args: cobra.MaximumNArgs(1), Short: "The newest jobs, or one of them",
+		Example: "  tau jobs -s compute --project site\n  tau jobs -s compute --node two --json"}
+	w.reading(cmd, waitFor)
 	inJSON := asJSON(cmd)
 	cmd.Flags().StringVar(&project, "project", "", "of one project")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

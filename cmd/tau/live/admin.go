@@ -30,15 +30,18 @@ const speakerName = "admin"
 // speaker keeps what it is given: its loop and endpoint are those of what people ask for.
 func (r *running) speaker() node.Spec {
 	return node.Spec{
-		Name: speakerName, Doc: "speaks for the people on this machine", Everywhere: true,
+		Name: speakerName, Doc: "speaks for the people on this machine", Everywhere: true, Early: true,
 		Settings: func() any { return &struct{}{} },
 		New: func(env node.Env, _ any) (node.Service, error) {
 			for _, name := range shape.ServiceNames() {
 				env.Wire.Directory().Lookup(name) // so that the node learns who offers it
 			}
+			AskMethod.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req AskRequest) (AskResponse, error) {
+				return r.answerMember(ctx, env, req)
+			})
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.env = &env
+			r.early = &env
 			return idle{}, nil
 		},
 	}
@@ -96,6 +99,7 @@ func (r *running) routes() http.Handler {
 	mux := http.NewServeMux()
 	serve(mux, "GET /v1/status", askTimeout, r.status)
 	serve(mux, "GET /v1/peers", askTimeout, r.peers)
+	serve(mux, "POST /v1/remote", askTimeout, r.remote)
 	serve(mux, "POST /v1/invite", askTimeout, r.invite)
 	serve(mux, "POST /v1/push", pushTimeout, r.push)
 	serve(mux, "GET /v1/jobs", askTimeout, r.jobs)
@@ -154,6 +158,21 @@ func (r *running) on(ctx context.Context, f func(ctx context.Context, env node.E
 	if env == nil {
 		return errStarting
 	}
+	return r.onAgent(ctx, env, f)
+}
+
+// onEarly is on also while services of the node start, which may take as long as nobody answers it.
+func (r *running) onEarly(ctx context.Context, f func(ctx context.Context, env node.Env) error) error {
+	r.mu.Lock()
+	env := r.early
+	r.mu.Unlock()
+	if env == nil {
+		return errStarting
+	}
+	return r.onAgent(ctx, env, f)
+}
+
+func (r *running) onAgent(ctx context.Context, env *node.Env, f func(ctx context.Context, env node.Env) error) error {
 	var err error
 	entered := clock.Do(ctx, env.Loop, func(ctx context.Context) { err = f(ctx, *env) })
 	return errors.Join(err, entered)

@@ -29,7 +29,7 @@ const (
 // cloudKey is the key that the configuration names, or the one that has taken its place, as far as the node knows.
 func (r *running) cloudKey() (transport.Peer, error) {
 	r.mu.Lock()
-	env := r.env
+	env := r.early
 	r.mu.Unlock()
 	if env != nil {
 		return env.Authority.Key(), nil

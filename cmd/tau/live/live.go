@@ -100,6 +100,7 @@ type running struct {
 
 	faults   faults
 	standing standing // turn is the loop's of env, why is guarded by mu
+	answers  int      // that are made for members, the loop's of env
 
 	mu      sync.Mutex
 	doing   string // why it is not ready before it has started
@@ -108,7 +109,8 @@ type running struct {
 	host    *libp2p.Host
 	loops   []*clock.Live
 	node    *node.Node // nil until it has started
-	env     *node.Env  // of the agent that speaks for people; nil until it is there
+	early   *node.Env  // of the agent that speaks for people; nil until it is there
+	env     *node.Env  // the same, nil until the node has started
 }
 
 // keep changes what others read.
@@ -159,7 +161,7 @@ func (r *running) configure(certificate *membership.Presented) (node.Config, err
 			r.cfg.Crash()
 		},
 	}}
-	for _, spec := range node.InStartOrder(append(s.Specs(rehearse.ports()), r.speaker()), services.Always()) {
+	for _, spec := range node.InStartOrder(s.Specs(rehearse.ports()), append(services.Always(), r.speaker())) {
 		one, err := rehearse.configured(spec)
 		if err != nil {
 			return cfg, err
@@ -182,7 +184,7 @@ func (r *running) run(ctx context.Context, cfg node.Config) error {
 			return
 		}
 		r.mu.Lock()
-		r.node = n
+		r.node, r.env = n, r.early
 		r.mu.Unlock()
 		r.cfg.Log.Info("ready", slog.String("node", cfg.Name), slog.String("peer", cfg.Identity.Peer().String()), slog.String("after", time.Since(r.began).Round(time.Millisecond).String()))
 		r.cfg.Ready()

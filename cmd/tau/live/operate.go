@@ -204,7 +204,7 @@ func (r *running) revoked(ctx context.Context, req RevokedRequest) (resp Revoked
 	if err != nil {
 		return resp, transport.New(transport.Invalid, "revoked", "this is no peer: tau peers shows them")
 	}
-	err = r.on(ctx, func(_ context.Context, env node.Env) error {
+	err = r.onEarly(ctx, func(_ context.Context, env node.Env) error {
 		heard := peer == env.Self && strings.Contains(r.stranger(), membership.ErrRevoked.Error()) // of itself it is told by others
 		resp.Revoked = heard || env.Authority.Revoked(peer)
 		return nil
@@ -218,7 +218,7 @@ func (r *running) takeCertificate(ctx context.Context, _ nothing) (done nothing,
 	if err != nil {
 		return done, err
 	}
-	return done, r.on(ctx, func(ctx context.Context, env node.Env) error {
+	return done, r.onEarly(ctx, func(ctx context.Context, env node.Env) error {
 		_, _ = env.Authority.Rotate(p.Rotations...) // the key that has signed it may be news
 		return env.Authority.SetOwn(p)
 	})

@@ -58,7 +58,7 @@ func (r *running) lookAtStanding(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, standingWithin+time.Second)
 	defer cancel()
 	why, known := "", false
-	if r.on(ctx, func(ctx context.Context, env node.Env) error {
+	if r.onEarly(ctx, func(ctx context.Context, env node.Env) error {
 		why, known = r.askStanding(ctx, env)
 		return nil
 	}) != nil || !known {
@@ -80,7 +80,14 @@ func (r *running) askStanding(ctx context.Context, env node.Env) (why string, kn
 		return "as this node knows itself: " + err.Error(), true
 	}
 	auths, _ := env.Wire.Directory().Lookup(authapi.Service)
-	auths = slices.DeleteFunc(slices.Clone(auths), func(p transport.Peer) bool { return p == env.Self })
+	auths = slices.Clone(auths)
+	if len(auths) == 0 { // a node whose disk is empty, and whom nobody tells anything, knows those of its configuration
+		_, contacts, _ := r.told()
+		for _, c := range contacts {
+			auths = append(auths, c.Peer)
+		}
+	}
+	auths = slices.DeleteFunc(auths, func(p transport.Peer) bool { return p == env.Self })
 	if len(auths) == 0 {
 		return "", true // nobody else says who is a member
 	}
