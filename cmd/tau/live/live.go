@@ -175,9 +175,12 @@ func (r *running) configure(certificate *membership.Presented) (node.Config, err
 func (r *running) run(ctx context.Context, cfg node.Config) error {
 	loop, _ := r.newLoop("node")
 	r.main = loop.(*clock.Live)
-	failed := make(chan error, 1)
+	failed, told := make(chan error, 1), ctx
 	r.main.Go("start", func(ctx context.Context) {
 		n, err := node.Start(ctx, r.main, cfg)
+		if err != nil && told.Err() != nil {
+			return // it was told to end before it had started, which is no failure
+		}
 		r.cfg.Rehearse.started(n, cfg.Identity.Peer(), err)
 		if err != nil {
 			failed <- err
