@@ -20,7 +20,7 @@ func notify(state string) {
 	}
 }
 
-// notifyReloading says so with the moment at which it began, as Type=notify-reload asks for.
+// notifyReloading says so with the moment at which it began, which systemd waits for the end of from 253 on.
 func notifyReloading() {
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)

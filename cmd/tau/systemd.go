@@ -12,12 +12,12 @@ import (
 // unit is that of one node: what it needs, and nothing else of the machine.
 const unit = `[Unit]
 Description=tau node %[1]s
-Documentation=man:tau(1)
 Wants=network-online.target
 After=network-online.target time-sync.target
 
 [Service]
-Type=notify-reload
+Type=notify
+ExecReload=/bin/kill -HUP $MAINPID
 ExecStart=%[2]s start -s %[1]s --root %[3]s
 SuccessExitStatus=%[5]d
 RestartPreventExitStatus=%[5]d

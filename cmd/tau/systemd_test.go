@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,4 +20,20 @@ func TestUnit(t *testing.T) {
 	require.Contains(t, out.String(), ` --root "/srv/a b/100%%\"x"`+"\n")
 	require.Contains(t, out.String(), `ReadWritePaths="/srv/a b/100%%\"x"`+"\n")
 	require.Equal(t, "/tb", unitWord("/tb"))
+}
+
+// TestSystemdTakesTheUnit, where there is systemd to ask: without a word, also one that is older than 253, which knows no
+// Type=notify-reload and takes a unit with that for one that says nothing.
+func TestSystemdTakesTheUnit(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("there is no systemd-analyze")
+	}
+	var out bytes.Buffer
+	root := t.TempDir()
+	require.Equal(t, exitDone, run([]string{"config", "systemd", "--root", root, "--user", "root"}, strings.NewReader(""), &out, &out), out.String())
+	unit := filepath.Join(root, "tau-under-test.service")
+	require.NoError(t, os.WriteFile(unit, out.Bytes(), 0o600))
+	said, _ := exec.Command(analyze, "verify", unit).CombinedOutput() // what is wrong with other units is not ours
+	require.NotContains(t, string(said), "tau-under-test")
 }
