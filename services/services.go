@@ -28,6 +28,8 @@ import (
 type Ports struct {
 	// Builder makes artifacts of pushed trees, for monkeys.
 	Builder func(node.Env) monkey.Builder
+	// Fetcher gets commits from forges, for monkeys. nil: nothing is fetched.
+	Fetcher func(node.Env) monkey.Fetcher
 }
 
 // Catalogue lists the services that a node can be told to run. What others
@@ -39,7 +41,7 @@ func Catalogue(ports Ports) []node.Spec {
 		tns.Spec(),
 		hoarder.Spec(),
 		patrick.Spec(),
-		monkey.Spec(ports.Builder),
+		monkey.Spec(ports.Builder, ports.Fetcher),
 	}
 }
 

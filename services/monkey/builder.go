@@ -24,6 +24,8 @@ type Request struct {
 	// Step is what to build of a project, of the toolchains that run a program; the artifact is its asset. nil: the
 	// tree is no project, and is built as a whole.
 	Step *build.Step
+	// Secrets are the project's build secrets, by name: for the environment of its steps. None of them is in the log, whatever is written there.
+	Secrets map[string]string
 	// Log takes a line of the build's log.
 	Log func(line string)
 }

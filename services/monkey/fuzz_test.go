@@ -10,7 +10,7 @@ import (
 
 func FuzzRequests(f *testing.F) {
 	nodetest.FuzzService(f, []string{"monkeyapi/testdata/golden/v1.txt"}, func(_ *nodetest.Cloud) []node.Configured {
-		return []node.Configured{{Spec: Spec(func(env node.Env) Builder { return builtAtOnce{} })}}
+		return []node.Configured{{Spec: Spec(func(env node.Env) Builder { return builtAtOnce{} }, nil)}}
 	})
 }
 

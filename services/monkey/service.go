@@ -24,23 +24,23 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Spec is monkey's entry in the catalogue. builder makes the builder of a node,
-// which differs between the worlds.
-func Spec(builder func(node.Env) Builder) node.Spec {
+// Spec is monkey's entry in the catalogue. builder and fetcher make those of a node,
+// which differ between the worlds. fetcher may be nil: then nothing is fetched.
+func Spec(builder func(node.Env) Builder, fetcher func(node.Env) Fetcher) node.Spec {
 	return node.Spec{
 		Name:     monkeyapi.Service,
 		Doc:      "competes for jobs, builds and publishes them",
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
-			return New(env, *settings.(*Settings), builder(env)), nil
+			return New(env, *settings.(*Settings), builder(env), fetcherOf(fetcher, env)), nil
 		},
 	}
 }
 
-// New returns a monkey that builds with builder.
-func New(env node.Env, settings Settings, builder Builder) *Service {
+// New returns a monkey that builds with builder what fetcher fetches.
+func New(env node.Env, settings Settings, builder Builder, fetcher Fetcher) *Service {
 	return &Service{
-		env: env, settings: settings, builder: builder,
+		env: env, settings: settings, builder: builder, fetcher: fetcher,
 		held: map[string]*lock{}, racing: map[string]bool{}, uses: map[cid.Cid]int{},
 	}
 }
@@ -50,6 +50,7 @@ type Service struct {
 	env      node.Env
 	settings Settings
 	builder  Builder
+	fetcher  Fetcher
 	patrick  *patrickapi.Client
 	tns      *tnsapi.Client
 	hoarder  *hoarderapi.Client

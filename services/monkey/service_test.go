@@ -98,7 +98,7 @@ func inYard(t *testing.T, lacks without, change func(s *Settings), f func(y *yar
 		spec := Spec(func(env node.Env) Builder {
 			y.loop = env.Loop
 			return y
-		})
+		}, nil)
 		y.monkey = c.Add("monkey", node.Configured{Spec: spec, Settings: settings}).Start()
 		f(y)
 	})

@@ -158,7 +158,7 @@ func runChaos(seed uint64, trace *bytes.Buffer) (map[string]float64, sim.Outcome
 			add(fmt.Sprintf("core-%d", i+1), tns.Spec(), patrick.Spec())
 		}
 		for i := range 5 {
-			add(fmt.Sprintf("monkey-%d", i+1), monkey.Spec(ports.NewBuilder))
+			add(fmt.Sprintf("monkey-%d", i+1), monkey.Spec(ports.NewBuilder, nil))
 		}
 		add("client", pusherSpec(40, 4*time.Second, pushParams{Project: "hello", Branch: "main", Deliveries: 1 + int(seed%2), RetryFor: 10 * time.Minute}))
 		c.names = c.names[:len(c.names)-1]

@@ -116,7 +116,7 @@ func TestTheSameCodeLive(t *testing.T) {
 	nodes := []*liveNode{
 		{name: "core-1", specs: []node.Spec{seer.Spec(), tns.Spec(), hoarder.Spec(), patrick.Spec()}},
 		{name: "core-2", specs: []node.Spec{seer.Spec(), tns.Spec(), hoarder.Spec(), patrick.Spec()}},
-		{name: "monkey-1", specs: []node.Spec{monkey.Spec(quickBuilder)}},
+		{name: "monkey-1", specs: []node.Spec{monkey.Spec(quickBuilder, nil)}},
 		{name: "client", specs: []node.Spec{client}},
 	}
 	cloud := transport.NewIdentity([]byte("live cloud"))

@@ -69,7 +69,7 @@ func buildWorldOf(w *sim.World, ofPatrick node.Spec, patricks, monkeys int, clie
 		add(fmt.Sprintf("patrick-%d", i+1), ofPatrick)
 	}
 	for i := range monkeys {
-		add(fmt.Sprintf("monkey-%d", i+1), monkey.Spec(ports.NewBuilder))
+		add(fmt.Sprintf("monkey-%d", i+1), monkey.Spec(ports.NewBuilder, nil))
 	}
 	add("client", client)
 }
