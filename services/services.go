@@ -30,6 +30,8 @@ type Ports struct {
 	Builder func(node.Env) monkey.Builder
 	// Fetcher gets commits from forges, for monkeys. nil: nothing is fetched.
 	Fetcher func(node.Env) monkey.Fetcher
+	// Vault keeps the vault keys of auths. nil: they keep no secrets.
+	Vault func(node.Env) auth.Vault
 }
 
 // Catalogue lists the services that a node can be told to run. What others
@@ -37,7 +39,7 @@ type Ports struct {
 func Catalogue(ports Ports) []node.Spec {
 	return []node.Spec{
 		seer.Spec(),
-		auth.Spec(),
+		auth.Spec(ports.Vault),
 		tns.Spec(),
 		hoarder.Spec(),
 		patrick.Spec(),

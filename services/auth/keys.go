@@ -16,6 +16,13 @@ const (
 
 	tokenPart        = "token"         // /<id>: a token.Record
 	tokenRevokedPart = "token-revoked" // /<id>: it was taken back; the value is when it would have ended
+
+	projectPart    = "project"      // /<name>: an authapi.Project
+	repositoryPart = "repository"   // /<name>: an authapi.Repository; of two that are written at once one counts, everywhere the same
+	hookPart       = "hook"         // /<hook>: the name of its repository
+	secretPart     = "secret"       // /<owner>/<kind>/<name>/<version>/<by>: a sealedSecret
+	secretEndPart  = "secret-ended" // the same and /<until>: it ends then; of several the first
+	auditPart      = "audit"        // /<time>/<by>/<n>: an authapi.AuditEntry
 )
 
 // On the disk of one auth.
@@ -35,6 +42,10 @@ func issuerKey(p transport.Peer) storage.Key    { return storage.K(issuerPart, p
 
 func tokenKey(id string) storage.Key        { return storage.K(tokenPart, id) }
 func tokenRevokedKey(id string) storage.Key { return storage.K(tokenRevokedPart, id) }
+
+func projectKey(name string) storage.Key    { return storage.K(projectPart, name) }
+func repositoryKey(name string) storage.Key { return storage.K(repositoryPart, name) }
+func hookKey(hook string) storage.Key       { return storage.K(hookPart, hook) }
 
 // paddedID is an id in keys.
 func paddedID(id uint64) string { return fmt.Sprintf("%016x", id) }

@@ -12,19 +12,24 @@ import (
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/auth/authapi"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/membership"
 )
 
-// Spec is auth's entry in the catalogue.
-func Spec() node.Spec {
+// Spec is auth's entry in the catalogue. vault makes that of a node, which differs between the worlds; nil: this auth keeps no secrets.
+func Spec(vault func(node.Env) Vault) node.Spec {
 	return node.Spec{
 		Name:     authapi.Service,
 		Doc:      "says who belongs to the cloud",
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
-			return &Service{env: env, settings: *settings.(*Settings)}, nil
+			s := &Service{env: env, settings: *settings.(*Settings)}
+			if vault != nil {
+				s.keyring.vault = vault(env)
+			}
+			return s, nil
 		},
 	}
 }
@@ -40,6 +45,9 @@ type Service struct {
 	invited  invitations
 	issued   map[transport.Peer]int64 // when the last certificate begins that this auth has signed
 	serial   uint64                   // counts those of this incarnation
+	patrick  *patrickapi.Client
+	keyring  keyring
+	audited  uint64 // counts the entries of the audit of this incarnation
 }
 
 // Start implements node.Service.
@@ -59,6 +67,10 @@ func (s *Service) Start(ctx context.Context) error {
 	for _, e := range store.Entries(storage.K()) {
 		s.learn(e.Key)
 	}
+	s.patrick = patrickapi.NewClient(s.env.Wire)
+	if err := s.openVault(); err != nil {
+		return err
+	}
 	authapi.Renew.Serve(s.env.Wire, s.renew)
 	authapi.Admit.Serve(s.env.Wire, s.admit)
 	authapi.Revocations.Serve(s.env.Wire, s.revocations)
@@ -73,7 +85,26 @@ func (s *Service) Start(ctx context.Context) error {
 	authapi.TokenList.Serve(s.env.Wire, s.listTokens)
 	authapi.TokenRevoke.Serve(s.env.Wire, s.revokeToken)
 	authapi.TokenCheck.Serve(s.env.Wire, s.checkToken)
+	s.serveProjects()
 	return nil
+}
+
+func (s *Service) serveProjects() {
+	authapi.ProjectPut.Serve(s.env.Wire, s.putProject)
+	authapi.ProjectList.Serve(s.env.Wire, s.listProjects)
+	authapi.ProjectDelete.Serve(s.env.Wire, s.deleteProject)
+	authapi.RepositoryPut.Serve(s.env.Wire, s.putRepository)
+	authapi.RepositoryList.Serve(s.env.Wire, s.listRepositories)
+	authapi.RepositoryDelete.Serve(s.env.Wire, s.deleteRepository)
+	authapi.SecretPut.Serve(s.env.Wire, s.putSecret)
+	authapi.SecretList.Serve(s.env.Wire, s.listSecrets)
+	authapi.SecretRevoke.Serve(s.env.Wire, s.revokeSecret)
+	authapi.Audit.Serve(s.env.Wire, s.listAudit)
+	authapi.Vault.Serve(s.env.Wire, s.changeVault)
+	authapi.Hook.Serve(s.env.Wire, s.hook)
+	authapi.Forge.Serve(s.env.Wire, s.forge)
+	authapi.Source.Serve(s.env.Wire, s.source)
+	vaultKeys.Serve(s.env.Wire, s.giveKeys)
 }
 
 // Stop implements node.Service.

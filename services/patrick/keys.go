@@ -25,7 +25,8 @@ type spec struct {
 	Repository string
 	Branch     string
 	Commit     string
-	Source     string // CID of the tree
+	Source     string // CID of the tree, or of the origin
+	Forge      bool   `cbor:",omitempty"`
 	TreeSize   int64
 	Order      uint64
 	NewestWins bool

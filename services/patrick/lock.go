@@ -153,6 +153,16 @@ func (s *Service) granted(_ context.Context, _ transport.Peer, req patrickapi.Gr
 	return yes, nil
 }
 
+// held says whether a job is locked under a token right now, by all that its coordinator knows.
+func (s *Service) held(_ context.Context, _ transport.Peer, req patrickapi.HeldRequest) (patrickapi.HeldResponse, error) {
+	j := s.board.active[req.Job]
+	if j == nil || !j.heldBy(req.Token) || j.state.Cancel != nil || s.env.Loop.Elapsed() >= j.lease {
+		return patrickapi.HeldResponse{}, transport.New(transport.Conflict, patrickapi.Held.Name, "the job is not locked under this token")
+	}
+	spec := j.state.Spec
+	return patrickapi.HeldResponse{Project: spec.Project, Repository: spec.Repository, Branch: spec.Branch, Commit: spec.Commit, Forge: spec.Forge}, nil
+}
+
 // wasGranted reports whether a job was granted under a token, live or ended.
 func wasGranted(records []record, t fencing.Token) bool {
 	return slices.ContainsFunc(records, func(r record) bool {

@@ -29,6 +29,11 @@ func keepTime(bytes int64) time.Duration {
 // push accepts a push and acknowledges it once the job and its tree would survive the loss of this
 // node, if another patrick can be reached.
 func (s *Service) push(ctx context.Context, _ transport.Peer, req patrickapi.PushRequest) (patrickapi.PushResponse, error) {
+	return s.take(ctx, req, false)
+}
+
+// take is push; forge: the tree is an origin, and a patrick has made the event of what a forge has told it.
+func (s *Service) take(ctx context.Context, req patrickapi.PushRequest, forge bool) (patrickapi.PushResponse, error) {
 	var none patrickapi.PushResponse
 	if text := whatIsWrong(req); text != "" {
 		return none, transport.New(transport.Invalid, "patrick/push", text)
@@ -46,7 +51,7 @@ func (s *Service) push(ctx context.Context, _ transport.Peer, req patrickapi.Pus
 		if err != nil {
 			return none, err
 		}
-		if duplicate, err = s.accept(id, req, tree); err != nil {
+		if duplicate, err = s.accept(id, req, tree, forge); err != nil {
 			return none, err
 		}
 	}
@@ -147,7 +152,7 @@ func (s *Service) ensureTree(ctx context.Context, id string, tree []byte) error 
 }
 
 // accept writes the job unless it is there already.
-func (s *Service) accept(id string, req patrickapi.PushRequest, tree cid.Cid) (duplicate bool, err error) {
+func (s *Service) accept(id string, req patrickapi.PushRequest, tree cid.Cid, forge bool) (duplicate bool, err error) {
 	if _, known := s.board.briefs[id]; known {
 		return true, nil
 	}
@@ -156,7 +161,7 @@ func (s *Service) accept(id string, req patrickapi.PushRequest, tree cid.Cid) (d
 	}
 	job := spec{
 		Project: req.Project, Repository: req.Repository, Branch: req.Branch, Commit: req.Commit,
-		Source: tree.String(), TreeSize: int64(len(req.Tree)), NewestWins: req.NewestWins,
+		Source: tree.String(), Forge: forge, TreeSize: int64(len(req.Tree)), NewestWins: req.NewestWins,
 		Event: req.Event.ID, Order: req.Event.Order, At: s.env.Loop.Now().UnixNano(), By: s.env.Self,
 	}
 	if err := s.addRecords(id, job); err != nil {

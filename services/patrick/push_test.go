@@ -32,7 +32,7 @@ func TestWhatIsAccepted(t *testing.T) {
 				Source: source.String(), TreeSize: int64(len(req.Tree)), By: first.Peer(), At: s.env.Loop.Now().UnixNano(),
 			}, got)
 			records := len(s.records(job))
-			duplicate, err := s.accept(job, req, source)
+			duplicate, err := s.accept(job, req, source, false)
 			require.NoError(t, err)
 			require.True(t, duplicate)
 			require.Len(t, s.records(job), records)
@@ -40,7 +40,7 @@ func TestWhatIsAccepted(t *testing.T) {
 			s.board.remember(jobOfPush(aPush("gone", 2)), 1)
 			for commit, want := range map[string]transport.Kind{"gone": 0, "covered": transport.Conflict} {
 				req := aPush(commit, map[string]uint64{"gone": 2, "covered": 1}[commit])
-				duplicate, err := s.accept(jobOfPush(req), req, source)
+				duplicate, err := s.accept(jobOfPush(req), req, source, false)
 				require.Equal(t, want, transport.KindOf(err))
 				require.True(t, duplicate)
 				require.Empty(t, s.records(jobOfPush(req)))

@@ -210,7 +210,7 @@ func (h *history) status(s *State) patrickapi.Status {
 func (s State) job(id string) patrickapi.Job {
 	j := patrickapi.Job{
 		ID: id, Project: s.Spec.Project, Repository: s.Spec.Repository, Branch: s.Spec.Branch,
-		Commit: s.Spec.Commit, Source: s.Spec.Source, TreeSize: s.Spec.TreeSize, Event: s.Spec.Event, Order: s.Spec.Order,
+		Commit: s.Spec.Commit, Source: s.Spec.Source, Forge: s.Spec.Forge, TreeSize: s.Spec.TreeSize, Event: s.Spec.Event, Order: s.Spec.Order,
 		NewestWins: s.Spec.NewestWins, Accepted: s.Spec.At, Rebuilds: s.Rebuilds, Status: s.Status, Attempts: s.Grants, Log: s.Outcome.Log,
 		Cancelling: s.Cancel != nil && !s.Status.Final(),
 	}

@@ -105,6 +105,7 @@ func (s *Service) serve() {
 	serveForHolder(s, patrickapi.Finish, func(r patrickapi.FinishRequest) (string, transport.Peer) { return r.Job, r.Token.Holder }, s.finish)
 	serveAtCoordinator(s, patrickapi.Cancel, func(r patrickapi.CancelRequest) string { return patrickapi.BranchOf(r.Job) }, s.cancel)
 	patrickapi.Granted.Serve(ep, s.granted)
+	serveAtCoordinator(s, patrickapi.Held, func(r patrickapi.HeldRequest) string { return patrickapi.BranchOf(r.Job) }, s.held)
 	patrickapi.OpenJobs.Serve(ep, s.openJobs)
 	patrickapi.GetJob.Serve(ep, s.getJob)
 	patrickapi.List.Serve(ep, s.list)

@@ -33,4 +33,22 @@ var (
 	TokenList   = transport.Method[TokenListRequest, TokenListResponse]{Name: "auth/token-list", Rule: transport.Offers(Service)}
 	TokenRevoke = transport.Method[TokenRevokeRequest, TokenRevokeResponse]{Name: "auth/token-revoke", Rule: transport.Offers(Service)}
 	TokenCheck  = transport.Method[TokenCheckRequest, TokenCheckResponse]{Name: "auth/token-check", Rule: transport.Offers("patrick")}
+
+	// Projects, repositories and secrets: who runs the cloud writes, and reads all but the secrets themselves.
+	ProjectPut       = transport.Method[Named, Done]{Name: "auth/project-put", Rule: transport.Offers(Service)}
+	ProjectList      = transport.Method[PageRequest, ProjectsResponse]{Name: "auth/project-list", Rule: transport.Offers(Service)}
+	ProjectDelete    = transport.Method[Named, Done]{Name: "auth/project-delete", Rule: transport.Offers(Service)}
+	RepositoryPut    = transport.Method[Repository, RepositoryResponse]{Name: "auth/repository-put", Rule: transport.Offers(Service)}
+	RepositoryList   = transport.Method[PageRequest, RepositoriesResponse]{Name: "auth/repository-list", Rule: transport.Offers(Service, "patrick")}
+	RepositoryDelete = transport.Method[Named, Done]{Name: "auth/repository-delete", Rule: transport.Offers(Service)}
+	SecretPut        = transport.Method[SecretPutRequest, SecretPutResponse]{Name: "auth/secret-put", Rule: transport.Offers(Service)}
+	SecretList       = transport.Method[SecretsRequest, SecretsResponse]{Name: "auth/secret-list", Rule: transport.Offers(Service)}
+	SecretRevoke     = transport.Method[SecretRevokeRequest, Done]{Name: "auth/secret-revoke", Rule: transport.Offers(Service)}
+	Audit            = transport.Method[AuditRequest, AuditResponse]{Name: "auth/audit", Rule: transport.Offers(Service)}
+	Vault            = transport.Method[VaultRequest, VaultResponse]{Name: "auth/vault", Rule: transport.Offers(Service)}
+
+	// Secrets themselves, for those who need them only.
+	Hook   = transport.Method[Named, HookResponse]{Name: "auth/hook", Rule: transport.Offers("patrick")}
+	Forge  = transport.Method[Named, ForgeResponse]{Name: "auth/forge", Rule: transport.Offers("patrick")}
+	Source = transport.Method[SourceRequest, SourceResponse]{Name: "auth/source", Rule: transport.Offers("monkey")}
 )

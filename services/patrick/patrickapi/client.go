@@ -120,6 +120,11 @@ func (c *Client) Granted(ctx context.Context, req GrantedRequest) error {
 	return transport.New(transport.Unreachable, Granted.Name, err.Error())
 }
 
+// Held asks the coordinator of a job whether it is locked under a token right now. Conflict: it is not.
+func (c *Client) Held(ctx context.Context, req HeldRequest) (HeldResponse, error) {
+	return ask.Call(ctx, c.asker, Held, BranchOf(req.Job), callTimeout, req)
+}
+
 // Open lists open jobs, as key's coordinator knows them; key spreads the callers.
 func (c *Client) Open(ctx context.Context, key string, req OpenRequest) (Announcement, error) {
 	return ask.Call(ctx, c.asker, OpenJobs, key, callTimeout, req)

@@ -19,7 +19,7 @@ func TestGolden(t *testing.T) {
 		patrickapi.FinishRequest{},
 		patrickapi.FinishResponse{},
 		patrickapi.Grant{},
-		patrickapi.GrantedRequest{},
+		patrickapi.HeldRequest{}, patrickapi.HeldResponse{}, patrickapi.Origin{}, patrickapi.GrantedRequest{},
 		patrickapi.GrantedResponse{},
 		patrickapi.Job{},
 		patrickapi.JobRequest{},

@@ -46,9 +46,11 @@ type Job struct {
 	Repository string
 	Branch     string
 	Commit     string
-	// Source is the CID of the pushed tree, TreeSize its size in bytes.
+	// Source is the CID of the pushed tree or, if Forge, of an Origin; TreeSize is its size in bytes.
 	Source   string
 	TreeSize int64
+	// Forge: it is of a commit that a forge has. Only patricks make such a job, of what the forge has told them.
+	Forge bool `cbor:",omitempty"`
 	// Event is the ID of the push, Order its place among those of the branch.
 	Event      string
 	Order      uint64

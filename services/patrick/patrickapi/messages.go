@@ -141,6 +141,18 @@ type GrantedRequest struct {
 // GrantedResponse says that it was.
 type GrantedResponse struct{}
 
+// HeldRequest asks whether a job is locked under a token right now.
+type HeldRequest struct {
+	Job   string
+	Token fencing.Token
+}
+
+// HeldResponse says that it is, and of what it is the job. Forge: it is of a commit that a forge has, see Origin.
+type HeldResponse struct {
+	Project, Repository, Branch, Commit string
+	Forge                               bool
+}
+
 // OpenRequest asks for open jobs that can be claimed now.
 type OpenRequest struct {
 	// Limit bounds the answer; 0 and more than AnnounceLenMax mean AnnounceLenMax.

@@ -18,7 +18,9 @@ var (
 	Renew    = transport.Method[RenewRequest, RenewResponse]{Name: "patrick/renew", Rule: transport.Offers("monkey", Service)}
 	Finish   = transport.Method[FinishRequest, FinishResponse]{Name: "patrick/finish", Rule: transport.Offers("monkey", Service)}
 	// Granted is for tns, before it takes what a monkey says of a job.
-	Granted  = transport.Method[GrantedRequest, GrantedResponse]{Name: "patrick/granted", Rule: transport.Offers("tns")}
+	Granted = transport.Method[GrantedRequest, GrantedResponse]{Name: "patrick/granted", Rule: transport.Offers("tns")}
+	// Held is for auth, before it gives a monkey the secrets of a job.
+	Held     = transport.Method[HeldRequest, HeldResponse]{Name: "patrick/held", Rule: transport.Offers("auth", Service)}
 	OpenJobs = transport.Method[OpenRequest, Announcement]{Name: "patrick/open", Rule: transport.Offers("monkey")}
 	GetJob   = transport.Method[JobRequest, Job]{Name: "patrick/status", Rule: transport.Member}
 	List     = transport.Method[ListRequest, ListResponse]{Name: "patrick/list", Rule: transport.Member}
