@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench long big sweep swarm fuzz mutants mutation determinism live torture clean
+.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec mutants mutation determinism live torture clean
 
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -65,6 +65,9 @@ SCENARIOS ?= scenarios/*.yaml bin/swarm/*.yaml
 determinism: build ## every event of RUNS runs (20) of SCENARIOS under changing conditions, with LOAD (2) busy threads beside
 	bin/dreamland swarm 1..10 --write bin/swarm
 	bin/dreamland determinism --runs $(RUNS) --jobs $(JOBS) --load $(LOAD) $(SCENARIOS)
+
+spec: ## the WebAssembly specification's suites, with every module rewritten
+	WASM_SPEC=all go test ./wasm/rewrite -run TestSpecification
 
 mutants: ## break the code on purpose and see the scenarios fail
 	scenarios/mutants/run

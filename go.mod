@@ -23,6 +23,8 @@ require (
 
 require github.com/anishathalye/porcupine v1.3.1
 
+require github.com/tetratelabs/wazero v1.12.0
+
 require (
 	filippo.io/age v1.3.2
 	filippo.io/hpke v0.4.0 // indirect

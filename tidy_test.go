@@ -68,19 +68,20 @@ var mayImport = []struct {
 	{"clock", nil, "clock is at the bottom"},
 	{"yamltree", nil, "a reader of files knows no words"},
 	{"cmdline", []string{"yamltree"}, "what command lines share knows no command"},
+	{"wasm", nil, "whoever runs WebAssembly knows no service, no network and no disk of ours"},
 	{"project", []string{"yamltree"}, "a project knows no service and no world: what is published of it are entries"},
 	{"transport/libp2p", []string{"clock", "transport"}, "an adapter knows its port only"},
 	{"transport", []string{"clock"}, "transport stands on clock"},
 	{"storage", []string{"clock", "transport"}, "storage stands on clock and transport"},
 	{"node", []string{"clock", "transport", "storage"}, "node stands on clock, transport and storage"},
-	{"services", []string{"clock", "transport", "storage", "node", "services", "project"}, "services know nothing of the worlds they run in; checks and actions live in scenarios"},
+	{"services", []string{"clock", "transport", "storage", "node", "services", "project", "wasm"}, "services know nothing of the worlds they run in; checks and actions live in scenarios"},
 	{"sim", []string{"clock", "transport", "storage", "node", "sim", "yamltree"}, "sim knows no service: words for services come from a scenario.Vocabulary"},
 	{"dreamland", []string{"clock", "transport", "storage", "node", "sim", "cmdline"}, "the command line knows no service: a program hands its words to dreamland.Main"},
 	{"simtest", []string{"clock", "transport", "storage", "node", "sim"}, "tests of anybody's services: words come from the caller"},
 	{"examples", []string{"clock", "transport", "storage", "node", "sim", "dreamland", "simtest"}, "examples show what other modules can do: they know none of our services"},
 	{"scenarios", []string{"clock", "transport", "storage", "node", "sim", "services", "fixtures", "docs", "project"}, "scenarios are stories about services in the simulated world"},
 	{"fixtures", []string{"transport"}, "fixtures are data"},
-	{"cmd", []string{"clock", "transport", "storage", "node", "sim", "services", "scenarios", "fixtures", "dreamland", "project", "yamltree", "cmdline"}, "cmd wires it all"},
+	{"cmd", []string{"clock", "transport", "storage", "node", "sim", "services", "scenarios", "fixtures", "dreamland", "project", "wasm", "yamltree", "cmdline"}, "cmd wires it all"},
 }
 
 func under(path, room string) bool { return path == room || strings.HasPrefix(path, room+"/") }
