@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec mutants mutation determinism live torture clean
+.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec mutants mutation determinism live torture figures clean
 
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -57,6 +57,9 @@ live: build ## the scenarios LIVE (six) on processes of the real world, in real 
 TORTURE ?= 10m
 torture: build ## a cloud of processes killed, frozen, wiped and knocked at for TORTURE (10m), then audited; TORTURE_SEED draws the order
 	bin/dreamland torture --for $(TORTURE) --seed $(or $(TORTURE_SEED),1)
+
+figures: build ## measure a cloud of real nodes, beside what a trial has measured (10 minutes); FIGURES are more flags
+	bin/dreamland figures $(FIGURES)
 
 RUNS ?= 20
 JOBS ?= 2

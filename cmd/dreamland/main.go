@@ -10,6 +10,6 @@ import (
 )
 
 func main() {
-	dreamland.With(live.Command, live.TortureCommand)
+	dreamland.With(live.Command, live.TortureCommand, live.FiguresCommand)
 	dreamland.Main(words.Vocabulary(), swarm.Swarm{})
 }

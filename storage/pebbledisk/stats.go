@@ -1,5 +1,10 @@
 package pebbledisk
 
+import (
+	"context"
+	"fmt"
+)
+
 // Stats are figures about a disk. Sizes are in bytes; counts are since it was opened.
 type Stats struct {
 	// Free is what the file system has left for this disk: the ballast counts, which is given up when there is nothing else.
@@ -47,4 +52,20 @@ func (d *Disk) SetReserve(bytes uint64) {
 	}
 	d.room.reserve = bytes
 	d.room.looked = d.room.looked.Add(-lookEvery)
+}
+
+// Compact writes out what is in memory and all tables anew, without what was deleted; that takes as long as the disk
+// takes.
+func (d *Disk) Compact(ctx context.Context) error {
+	if err := d.enter(); err != nil {
+		return err
+	}
+	defer d.mu.RUnlock()
+	if err := d.db.Flush(); err != nil {
+		return fmt.Errorf("storage: compact: %w", err)
+	}
+	if err := d.db.Compact(ctx, []byte("/"), []byte("0"), false); err != nil { // each key begins with /
+		return fmt.Errorf("storage: compact: %w", err)
+	}
+	return d.failed()
 }

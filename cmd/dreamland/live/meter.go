@@ -145,6 +145,18 @@ func resident(pid int) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
+// ownMemory is resident without what of files is mapped, which is the program: all nodes of a machine share that.
+func ownMemory(pid int) int64 {
+	raw, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	for line := range strings.Lines(string(raw)) {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, "RssAnon: %d kB", &kib); n == 1 {
+			return kib << 10
+		}
+	}
+	return 0
+}
+
 func entries(pid int, of string) int {
 	list, _ := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), of))
 	return len(list)
