@@ -188,4 +188,3 @@ func (f *figuresOf) compacted(o *operated) error {
 	f.add("disk of a core per job, after compaction", float64(used.Used-used.Log)/float64(f.pushes)/1000, "KB", "12-16")
 	return core.start()
 }
-
