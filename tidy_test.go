@@ -213,8 +213,12 @@ var banned = map[string]string{
 // bannedImports cannot be used in service code at all.
 var bannedImports = map[string]string{
 	"sync": "a turn needs no lock; wait with Loop.Park, clock.First or clock.Queue", "sync/atomic": "a turn needs no atomics",
-	"crypto/rand": "Env.Rand", "math/rand": "Env.Rand (math/rand/v2)", "os": "settings and storage", "net": "Env.Wire", "net/http": "an http.Handler entered with clock.Do",
+	"crypto/rand": "Env.Rand", "math/rand": "Env.Rand (math/rand/v2)", "os": "settings and storage", "net": "Env.Wire",
 }
+
+// bannedHTTP is what net/http would do with goroutines, sockets and clocks of its own. Handlers are served, and requests
+// made, by transport/httpstream.
+var bannedHTTP = []string{"Client", "DefaultClient", "DefaultServeMux", "DefaultTransport", "Get", "Handle", "HandleFunc", "Head", "ListenAndServe", "Post", "PostForm", "Serve", "Server", "TimeoutHandler", "Transport"}
 
 func TestTurnRulesInServices(t *testing.T) {
 	for _, s := range sources(t) {
@@ -249,6 +253,9 @@ func checkSelector(t *testing.T, s source, n *ast.SelectorExpr) {
 	name := pkg.Name + "." + n.Sel.Name
 	if remedy, found := banned[name]; found {
 		require.Fail(t, "banned call", "%s: %s: use %s", s.at(n), name, remedy)
+	}
+	if pkg.Name == "http" && slices.Contains(bannedHTTP, n.Sel.Name) {
+		require.Fail(t, "banned call", "%s: %s: use transport/httpstream", s.at(n), name)
 	}
 	if pkg.Name == "rand" && strings.HasPrefix(n.Sel.Name, "New") {
 		return

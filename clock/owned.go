@@ -46,6 +46,12 @@ func (o *Owned[T]) With(ctx context.Context, here Loop, f func(value *T)) error 
 	return Within(ctx, here, o.loop, func(context.Context) { f(&o.value) })
 }
 
+// Do is With for an f that may park: it is a task of the value's loop, see [Within], of which others
+// have turns meanwhile.
+func (o *Owned[T]) Do(ctx context.Context, here Loop, f func(ctx context.Context, value *T)) error {
+	return Within(ctx, here, o.loop, func(ctx context.Context) { f(ctx, &o.value) })
+}
+
 // Here is the value, in a turn of its loop and for that turn. In a simulated world it
 // panics in a turn of any other.
 func (o *Owned[T]) Here() *T {

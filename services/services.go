@@ -11,6 +11,7 @@ import (
 	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick"
 	"github.com/taucloud/tau/services/seer"
+	"github.com/taucloud/tau/services/substrate"
 	"github.com/taucloud/tau/services/tns"
 )
 
@@ -32,6 +33,8 @@ type Ports struct {
 	Fetcher func(node.Env) monkey.Fetcher
 	// Vault keeps the vault keys of auths. nil: they keep no secrets.
 	Vault func(node.Env) auth.Vault
+	// Guests runs functions, for substrates; nil: they serve websites only.
+	Guests func(node.Env) substrate.Guests
 }
 
 // Catalogue lists the services that a node can be told to run. What others
@@ -44,6 +47,7 @@ func Catalogue(ports Ports) []node.Spec {
 		hoarder.Spec(),
 		patrick.Spec(),
 		monkey.Spec(ports.Builder, ports.Fetcher),
+		substrate.Spec(ports.Guests),
 	}
 }
 

@@ -40,9 +40,11 @@ type Service struct {
 	store    storage.Replicated // nil until Start
 	registry registry
 	watchers []*watcher
-	hoarder  *hoarderapi.Client
-	patrick  *patrickapi.Client
-	grants   grants
+	// followers count with the watchers
+	followers []*follower
+	hoarder   *hoarderapi.Client
+	patrick   *patrickapi.Client
+	grants    grants
 	// doing: the task that carries out chores is running
 	doing bool
 }
@@ -70,6 +72,7 @@ func (s *Service) Start(ctx context.Context) error {
 	tnsapi.Lookup.Serve(s.env.Wire, s.lookup)
 	tnsapi.History.Serve(s.env.Wire, s.history)
 	tnsapi.Watch.Serve(s.env.Wire, s.watch)
+	tnsapi.Follow.Serve(s.env.Wire, s.follow)
 	return nil
 }
 

@@ -21,7 +21,7 @@ type watcher struct {
 // WatchKeepAlive, so that both ends notice when the other is gone.
 func (s *Service) watch(ctx context.Context, _ transport.Peer, hello []byte, stream *transport.Stream) {
 	w := &watcher{changed: clock.NewQueue[struct{}](s.env.Loop, 1)}
-	if transport.Decode(hello, &w.branch) != nil || len(s.watchers) >= s.settings.WatchersMax {
+	if transport.Decode(hello, &w.branch) != nil || s.watched() >= s.settings.WatchersMax {
 		return
 	}
 	s.watchers = append(s.watchers, w)
@@ -34,6 +34,9 @@ func (s *Service) watch(ctx context.Context, _ transport.Peer, hello []byte, str
 		}
 	}
 }
+
+// watched is how many streams there are that tell of changes.
+func (s *Service) watched() int { return len(s.watchers) + len(s.followers) }
 
 // tell sends the current version, or an empty one if there is none.
 func (s *Service) tell(ctx context.Context, w *watcher, stream *transport.Stream) error {
@@ -65,6 +68,11 @@ func (s *Service) changed(k storage.Key) {
 	for _, w := range s.watchers {
 		if w.branch == (tnsapi.BranchRequest{Project: parts[1], Branch: parts[2]}) {
 			_ = w.changed.TryPush(struct{}{}) // full: the watcher will read the newest version anyway
+		}
+	}
+	for _, f := range s.followers {
+		if f.branch == parts[2] {
+			f.note(parts[1])
 		}
 	}
 }

@@ -66,21 +66,29 @@ func (c *Client) Current(ctx context.Context, project, branch string) (Version, 
 // Lookup lists the entries of the current version at or below prefix ("" for
 // all), in path order. All are of one version.
 func (c *Client) Lookup(ctx context.Context, project, branch, prefix string) ([]Entry, error) {
+	_, all, err := c.Contents(ctx, project, branch, prefix)
+	return all, err
+}
+
+// Contents is Lookup that says of which version the entries are.
+func (c *Client) Contents(ctx context.Context, project, branch, prefix string) (of Version, all []Entry, err error) {
 	req := LookupRequest{Project: project, Branch: branch, Prefix: prefix}
-	var all []Entry
-	for {
+	for size := 0; ; {
 		page, err := ask.Call(ctx, c.asker, Lookup, "", tryTimeout, req)
 		if err != nil {
-			return nil, err
+			return of, nil, err
 		}
 		if err := transport.CheckPage(Lookup.Name, req.After, page.Entries, entryPath, strings.Compare); err != nil {
-			return nil, err
+			return of, nil, err
 		}
-		if all = append(all, page.Entries...); len(all) > EntriesMax {
-			return nil, transport.New(transport.Invalid, Lookup.Name, "more entries than a version has")
+		for _, e := range page.Entries {
+			size += len(e.Path) + len(e.Value)
 		}
-		if !page.More || len(page.Entries) == 0 {
-			return all, nil
+		if all = append(all, page.Entries...); len(all) > EntriesMax || size > VersionLenMax {
+			return of, nil, transport.New(transport.Invalid, Lookup.Name, "more entries than a version has")
+		}
+		if of = page.Version; !page.More || len(page.Entries) == 0 {
+			return of, all, nil
 		}
 		req.Pin, req.After = page.Pin, page.Entries[len(page.Entries)-1].Path
 	}

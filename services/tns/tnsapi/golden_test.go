@@ -12,6 +12,8 @@ import (
 func TestGolden(t *testing.T) {
 	goldentest.Check(t,
 		tnsapi.BranchRequest{},
+		tnsapi.FollowRequest{},
+		tnsapi.FollowResponse{},
 		tnsapi.FenceRequest{},
 		tnsapi.FenceResponse{},
 		tnsapi.HistoryResponse{},

@@ -127,3 +127,16 @@ type LookupResponse struct {
 type HistoryResponse struct {
 	Versions []Version
 }
+
+// FollowRequest names the branch of which the current versions of all projects are wanted.
+type FollowRequest struct{ Branch string }
+
+// FollowedMax bounds the projects that a follower keeps.
+const FollowedMax = 1 << 16
+
+// FollowResponse is a part of what a follower is told. Whole: with it, all that the replica has of the branch has been
+// told. An empty one says that the stream is alive.
+type FollowResponse struct {
+	Versions []Version
+	Whole    bool
+}

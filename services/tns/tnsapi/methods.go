@@ -23,3 +23,8 @@ var (
 // Watch is the name of the stream that carries the current version after each change and every
 // WatchKeepAlive; an empty Version means that nothing is published.
 var Watch = transport.StreamName{Name: "tns/watch", Rule: transport.Member}
+
+// Follow is the name of the stream that carries the current versions of all projects' branches of one name: all of them,
+// then those that change. Its hello is an encoded FollowRequest, its messages are encoded FollowResponses, one every
+// WatchKeepAlive at least.
+var Follow = transport.StreamName{Name: "tns/follow", Rule: transport.Member}

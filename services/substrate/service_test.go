@@ -1,0 +1,341 @@
+package substrate_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/node/nodetest"
+	"github.com/taucloud/tau/project"
+	"github.com/taucloud/tau/project/build"
+	"github.com/taucloud/tau/services/hoarder"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
+	"github.com/taucloud/tau/services/substrate"
+	"github.com/taucloud/tau/services/substrate/substrateapi"
+	"github.com/taucloud/tau/services/tns"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/httpstream"
+)
+
+// stage is a substrate with what it stands on, and a caller who publishes and asks.
+type stage struct {
+	*nodetest.Cloud
+	tns, store, substrate *nodetest.Machine
+	user                  *nodetest.Caller
+	orders                map[string]uint64
+	change                func(*build.Asset)
+}
+
+func onStage(t *testing.T, change func(s *substrate.Settings), f func(s *stage)) {
+	settings := substrate.DefaultSettings()
+	if change != nil {
+		change(settings)
+	}
+	nodetest.Run(t, func(c *nodetest.Cloud) {
+		s := &stage{Cloud: c, orders: map[string]uint64{}}
+		s.tns = c.Add("tns", node.Configured{Spec: tns.Spec(), Settings: tns.DefaultSettings()}).Start()
+		s.store = c.Add("store", node.Configured{Spec: hoarder.Spec(), Settings: hoarder.DefaultSettings()}).Start()
+		s.substrate = c.Add("substrate", node.Configured{Spec: substrate.Spec(nil), Settings: settings}).Start()
+		s.user = c.Caller("user", "monkey", "gateway")
+		nodetest.Sleep(5 * time.Second)
+		f(s)
+	})
+}
+
+// website is a project with one website, at these hosts.
+func website(name string, spa bool, hosts ...string) *project.Project {
+	p := &project.Project{Name: name}
+	w := project.Website{Base: project.Base{Name: "site"}, Paths: []string{"/"}, SPA: spa}
+	for i, host := range hosts {
+		d := project.Domain{Base: project.Base{Name: fmt.Sprintf("d%d", i)}, FQDN: host}
+		p.Domains, w.Domains = append(p.Domains, d), append(w.Domains, d.Name)
+	}
+	p.Websites = []project.Website{w}
+	return p
+}
+
+// publish publishes a version of a project as a builder does, and waits until it is served.
+func (s *stage) publish(p *project.Project, commit string, files map[string]string) {
+	s.publishWith(p, commit, files, true)
+	nodetest.Sleep(3 * time.Second)
+}
+
+func (s *stage) publishWith(p *project.Project, commit string, files map[string]string, pin bool) {
+	compiled, err := project.Compile(p, project.Options{Project: p.Name})
+	require.NoError(s, err)
+	bundle := build.NewBundle()
+	entries := compiled.Entries
+	if files != nil {
+		var list []build.File
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			list = append(list, build.File{Path: "websites/site/" + name, Data: []byte(files[name])})
+		}
+		fsys, err := build.FS(list)
+		require.NoError(s, err)
+		step := build.Step{Toolchain: build.Static, Folder: "websites/site", Targets: []string{"websites/site"}}
+		asset, done, err := build.Make(step, fsys)
+		require.NoError(s, err)
+		require.True(s, done)
+		require.NoError(s, bundle.Add(step, "", asset))
+		for path, value := range bundle.Entries() {
+			if s.change != nil {
+				a, err := build.DecodeAsset([]byte(value))
+				require.NoError(s, err)
+				s.change(&a)
+				value = string(build.Encode(a))
+			}
+			entries = append(entries, project.Entry{Path: path, Value: []byte(value)})
+		}
+	}
+	s.user.Do(func(ctx context.Context) {
+		root, err := s.user.Env.Blocks.Add(ctx, bundle.Content())
+		require.NoError(s, err)
+		if pin {
+			_, err = hoarderapi.NewClient(s.user.Env.Wire).Pin(ctx, hoarderapi.PinRequest{Root: root.String(), Kind: hoarderapi.Asset, Target: 1, Owner: "test", Holders: []transport.Peer{s.user.Env.Self}})
+			require.NoError(s, err)
+		}
+		s.orders[p.Name]++
+		req := tnsapi.PublishRequest{Project: p.Name, Branch: "main", Commit: commit, Job: commit, Order: s.orders[p.Name], Token: fencing.Token{Attempt: 1, Holder: s.user.Env.Self}, Artifact: root.String()}
+		for _, e := range entries {
+			req.Entries = append(req.Entries, tnsapi.Entry{Path: e.Path, Value: e.Value})
+		}
+		_, err = tnsapi.NewClient(s.user.Env.Wire).Publish(ctx, req)
+		require.NoError(s, err)
+	})
+}
+
+// answer is what a request came to.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	err    error
+}
+
+// ask sends a request to the substrate; fields are pairs of a header.
+func (s *stage) ask(method, url string, fields ...string) (a answer) {
+	s.user.Do(func(ctx context.Context) { a = s.askIn(ctx, method, url, fields...) })
+	return a
+}
+
+func (s *stage) askIn(ctx context.Context, method, url string, fields ...string) (a answer) {
+	r, err := http.NewRequest(method, url, nil)
+	require.NoError(s, err)
+	for i := 0; i < len(fields); i += 2 {
+		r.Header.Set(fields[i], fields[i+1])
+	}
+	response, err := httpstream.Do(ctx, s.user.Env.Wire, s.substrate.Peer(), substrateapi.HTTP.Name, r)
+	if err != nil {
+		return answer{err: err}
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return answer{response.StatusCode, response.Header, string(body), err}
+}
+
+func (a answer) String() string { return strings.TrimSpace(fmt.Sprint(a.status, " ", a.body)) }
+
+var pages = map[string]string{"index.html": "<h1>one</h1>", "style.css": "css", "docs/index.html": "docs", "404.html": "lost", "_headers": "/style.css\n  Cache-Control: max-age=9\n", "big.bin": strings.Repeat("0123456789", 300_000)}
+
+// TestAWebsiteIsServed: the files of the current version, with what browsers rely on.
+func TestAWebsiteIsServed(t *testing.T) {
+	onStage(t, nil, func(s *stage) {
+		s.publish(website("hello", false, "www.example.com"), "c1", pages)
+		a := s.ask("GET", "http://www.example.com/")
+		require.Equal(t, "200 <h1>one</h1>", a.String())
+		require.Equal(t, "c1", a.header.Get(substrateapi.HeaderVersion))
+		require.Equal(t, "text/html; charset=utf-8", a.header.Get("Content-Type"))
+		require.Equal(t, "public, max-age=0, must-revalidate", a.header.Get("Cache-Control"))
+		require.Equal(t, "1", a.header.Get(substrateapi.HeaderCold))
+		require.NotEmpty(t, a.header.Get("Etag"))
+		require.Empty(t, s.ask("GET", "http://www.example.com/").header.Get(substrateapi.HeaderCold))
+
+		require.Equal(t, "200 <h1>one</h1>", s.ask("GET", "http://WWW.example.com.:8080/index.html").String())
+		require.Equal(t, "304", s.ask("GET", "http://www.example.com/", "If-None-Match", a.header.Get("Etag")).String())
+		require.Equal(t, "412", s.ask("GET", "http://www.example.com/", "If-Match", `"other"`).String())
+		require.Equal(t, "206 one", s.ask("GET", "http://www.example.com/", "Range", "bytes=4-6").String())
+		require.Equal(t, "200 <h1>one</h1>", s.ask("GET", "http://www.example.com/", "Range", "bytes=4-6", "If-Range", `"other"`).String())
+		require.Equal(t, "200 <h1>one</h1>", s.ask("GET", "http://www.example.com/", "Range", "bytes=0-1,4-6").String())
+		require.Equal(t, 416, s.ask("GET", "http://www.example.com/", "Range", "bytes=100-").status)
+		head := s.ask("HEAD", "http://www.example.com/")
+		require.Equal(t, "200", head.String())
+		require.Equal(t, "12", head.header.Get("Content-Length"))
+		require.Equal(t, "301", s.ask("GET", "http://www.example.com/docs").String())
+		require.Equal(t, "/docs/?a=b", s.ask("GET", "http://www.example.com/docs?a=b").header.Get("Location"))
+		require.Equal(t, "404 lost", s.ask("GET", "http://www.example.com/none").String())
+		require.Equal(t, "max-age=9", s.ask("GET", "http://www.example.com/style.css").header.Get("Cache-Control"))
+		require.Equal(t, pages["big.bin"], s.ask("GET", "http://www.example.com/big.bin").body)
+		post := s.ask("POST", "http://www.example.com/")
+		require.Equal(t, 405, post.status)
+		require.Equal(t, "GET, HEAD", post.header.Get("Allow"))
+		require.Equal(t, 404, s.ask("GET", "http://other.example.com/").status)
+	})
+}
+
+// TestANewVersionTakesOver: all at once, and with the files of nobody else; a rollback does, too.
+func TestANewVersionTakesOver(t *testing.T) {
+	onStage(t, nil, func(s *stage) {
+		p := website("hello", true, "www.example.com")
+		s.publish(p, "c1", pages)
+		first := s.ask("GET", "http://www.example.com/style.css")
+		s.publish(p, "c2", map[string]string{"index.html": "two", "style.css": "css"})
+		require.Equal(t, "200 two", s.ask("GET", "http://www.example.com/").String())
+		require.Equal(t, "200 two", s.ask("GET", "http://www.example.com/docs/").String(), "a file that is there no more")
+		again := s.ask("GET", "http://www.example.com/style.css")
+		require.Equal(t, "c2", again.header.Get(substrateapi.HeaderVersion))
+		require.Equal(t, first.header.Get("Etag"), again.header.Get("Etag"), "a file that stays as it was keeps its tag")
+		s.user.Do(func(ctx context.Context) {
+			_, err := tnsapi.NewClient(s.user.Env.Wire).Rollback(ctx, "hello", "main", "c1")
+			require.NoError(t, err)
+		})
+		nodetest.Sleep(3 * time.Second)
+		require.Equal(t, "200 <h1>one</h1>", s.ask("GET", "http://www.example.com/").String())
+		require.Len(t, s.Facts("version-served"), 3)
+
+		s.publish(website("hello", true, "new.example.com"), "c3", map[string]string{"index.html": "three"})
+		require.Equal(t, 404, s.ask("GET", "http://www.example.com/").status, "what is not claimed any more")
+		require.Equal(t, "200 three", s.ask("GET", "http://new.example.com/").String())
+	})
+}
+
+// TestTheOldVersionServesUntilTheNewOneCan: what cannot be fetched yet takes nothing away.
+func TestTheOldVersionServesUntilTheNewOneCan(t *testing.T) {
+	onStage(t, nil, func(s *stage) {
+		p := website("hello", false, "www.example.com")
+		s.publish(p, "c1", pages)
+		require.Equal(t, 200, s.ask("GET", "http://www.example.com/").status)
+		s.publishWith(p, "c2", map[string]string{"index.html": "two"}, false)
+		nodetest.Sleep(30 * time.Second)
+		require.Equal(t, "c1", s.ask("GET", "http://www.example.com/").header.Get(substrateapi.HeaderVersion))
+		s.publish(p, "c3", map[string]string{"index.html": "three"})
+		require.Equal(t, "200 three", s.ask("GET", "http://www.example.com/").String())
+	})
+}
+
+// TestManyColdRequestsFetchOnce: and nobody waits for longer than that takes.
+func TestManyColdRequestsFetchOnce(t *testing.T) {
+	onStage(t, nil, func(s *stage) {
+		s.publish(website("hello", false, "www.example.com"), "c1", pages)
+		done := 0
+		for range 64 {
+			s.user.Env.Loop.Go("ask", func(ctx context.Context) {
+				if a := s.askIn(ctx, "GET", "http://www.example.com/"); a.status == 200 {
+					done++
+				}
+			})
+		}
+		nodetest.Sleep(5 * time.Second)
+		require.Equal(t, 64, done)
+		require.Len(t, s.Facts("bundle-fetched"), 1)
+	})
+}
+
+// TestBusyAndDraining: who has as many requests as it may says that nothing was done; who ends answers what it has.
+func TestBusyAndDraining(t *testing.T) {
+	onStage(t, func(s *substrate.Settings) { s.RequestsMax = 1 }, func(s *stage) {
+		s.publish(website("hello", false, "www.example.com"), "c1", pages)
+		require.Equal(t, 200, s.ask("GET", "http://www.example.com/").status)
+		var slow *http.Response
+		s.user.Do(func(ctx context.Context) {
+			r, err := http.NewRequest("GET", "http://www.example.com/big.bin", nil)
+			require.NoError(t, err)
+			slow, err = httpstream.Do(context.WithoutCancel(ctx), s.user.Env.Wire, s.substrate.Peer(), substrateapi.HTTP.Name, r)
+			require.NoError(t, err)
+		})
+		nodetest.Sleep(time.Second) // it reads nothing of the body
+		a := s.ask("GET", "http://www.example.com/")
+		require.Equal(t, 503, a.status)
+		require.Equal(t, substrateapi.Busy, a.header.Get(substrateapi.HeaderRefused))
+		require.Equal(t, "1", a.header.Get("Retry-After"))
+		var body []byte
+		s.user.Env.Loop.Go("read", func(ctx context.Context) {
+			if err := nodetestSleep(ctx, s.user.Env, 2*time.Second); err == nil {
+				body, _ = io.ReadAll(slow.Body)
+			}
+		})
+		s.substrate.Stop()
+		nodetest.Sleep(time.Second)
+		require.Equal(t, pages["big.bin"], string(body), "it was told to end meanwhile")
+	})
+}
+
+// TestWhoDoesNotKnowSaysSo: a substrate that has just started does not say that there is nothing.
+func TestWhoDoesNotKnowSaysSo(t *testing.T) {
+	onStage(t, nil, func(s *stage) {
+		s.publish(website("hello", false, "www.example.com"), "c1", pages)
+		s.tns.Stop()
+		s.substrate.Stop()
+		s.substrate.Start()
+		a := s.ask("GET", "http://www.example.com/")
+		require.Equal(t, substrateapi.Starting, a.header.Get(substrateapi.HeaderRefused))
+		s.tns.Start()
+		nodetest.Sleep(10 * time.Second)
+		require.Equal(t, 200, s.ask("GET", "http://www.example.com/").status)
+	})
+}
+
+// TestTheCacheIsBounded: what was not asked for for longest goes first.
+func TestTheCacheIsBounded(t *testing.T) {
+	onStage(t, func(s *substrate.Settings) { s.CacheSize = 4 << 20 }, func(s *stage) {
+		for i := range 3 {
+			s.publish(website(fmt.Sprint("p", i), false, fmt.Sprintf("p%d.example.com", i)), fmt.Sprint("c", i), map[string]string{"index.html": fmt.Sprint(i), "big": noise(fmt.Sprint(i), 1_800_000)})
+		}
+		for _, i := range []int{0, 1, 2, 0, 2, 2} {
+			require.Equal(t, fmt.Sprint("200 ", i), s.ask("GET", fmt.Sprintf("http://p%d.example.com/", i)).String())
+		}
+		require.Len(t, s.Facts("bundle-fetched"), 4)
+		s.user.Do(func(ctx context.Context) {
+			status, err := substrateapi.Status.Call(ctx, s.user.Env.Wire, s.substrate.Peer(), substrateapi.StatusRequest{})
+			require.NoError(t, err)
+			require.LessOrEqual(t, status.Cached, status.CacheMax)
+			require.Equal(t, 3, status.Projects)
+		})
+	})
+}
+
+// TestABundleThatIsNotWhatWasBuilt is not served: an asset is compared with its hash when it is brought here.
+func TestABundleThatIsNotWhatWasBuilt(t *testing.T) {
+	onStage(t, nil, func(s *stage) {
+		s.change = func(asset *build.Asset) { asset.Hash = strings.Repeat("0", 64) }
+		s.publish(website("hello", false, "www.example.com"), "c1", pages)
+		require.Equal(t, 503, s.ask("GET", "http://www.example.com/").status)
+	})
+}
+
+// TestAFunctionWithoutAnEngine is refused in clear words.
+func TestAFunctionWithoutAnEngine(t *testing.T) {
+	onStage(t, nil, func(s *stage) {
+		p := website("hello", false, "www.example.com")
+		p.Functions = []project.Function{{Base: project.Base{Name: "f"}, Type: project.TriggerHTTP, Methods: []string{"GET"}, Paths: []string{"/api/{id}"}, Domains: []string{"d0"}, Call: "f"}}
+		s.publish(p, "c1", pages)
+		a := s.ask("GET", "http://www.example.com/api/7")
+		require.Equal(t, 501, a.status)
+		require.Contains(t, a.body, "no engine")
+	})
+}
+
+// noise is text that does not repeat itself.
+func noise(of string, n int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < n; i++ {
+		fmt.Fprintf(&b, "%s-%d ", of, i)
+	}
+	return b.String()
+}
+
+// nodetestSleep parks a task of a caller.
+func nodetestSleep(ctx context.Context, env node.Env, d time.Duration) error {
+	return clock.Sleep(ctx, env.Loop, d)
+}
