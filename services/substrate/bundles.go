@@ -158,7 +158,12 @@ func (s *Service) look(ctx context.Context, r *release, b *bundle) error {
 	if err != nil {
 		return err
 	}
-	for t, read := range sites { // in no order: each is of its own target
+	for _, path := range slices.Sorted(maps.Keys(r.targets)) {
+		t := r.targets[path]
+		read := sites[t]
+		if read == nil {
+			continue
+		}
 		t.site = read
 		for _, w := range read.Warnings {
 			s.env.Log.Debug("a line of a website is left out", "project", r.version.Project, "website", t.path, "line", w)

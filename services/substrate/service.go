@@ -7,6 +7,7 @@ package substrate
 
 import (
 	"context"
+	"time"
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
@@ -17,6 +18,9 @@ import (
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/httpstream"
 )
+
+// linger is how long the ends of the last responses may be on their way.
+const linger = time.Second
 
 // Spec is substrate's entry in the catalogue. guests makes what runs functions; nil, or none of it: functions are not
 // served.
@@ -85,6 +89,7 @@ func (s *Service) Stop(ctx context.Context) error {
 		ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, s.settings.DrainTimeout)
 		defer cancel()
 		_ = s.drained.wait(ctx, s.env.Loop)
+		_ = clock.Sleep(ctx, s.env.Loop, linger) // the last of it is on its way
 	}
 	return nil
 }

@@ -201,7 +201,7 @@ func (s *Service) swap(name string, r *release) error {
 		s.claim(name, old, hosts, false)
 	}
 	s.claim(name, r, hosts, true)
-	for host := range hosts { // in no order: each has a tree of its own
+	for _, host := range slices.Sorted(maps.Keys(hosts)) {
 		s.decide(host)
 	}
 	if old != nil && old.bundle != nil && old.bundle != r.bundle {

@@ -28,8 +28,9 @@ func TestAFollowerIsToldOfAllProjects(t *testing.T) {
 		other := of("elsewhere", aVersion("other", 1, 1))
 		other.Branch = "other"
 		h.mustPublish(other)
+		nodetest.Sleep(time.Second)
 		var seen []string
-		var whole int
+		whole, tooEarly := 0, false
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		h.user.Env.Loop.Go("follow", func(context.Context) {
@@ -40,16 +41,18 @@ func TestAFollowerIsToldOfAllProjects(t *testing.T) {
 				if all {
 					whole++
 				}
-				require.True(t, all == (len(seen) >= 100))
+				tooEarly = tooEarly || all && len(seen) < 100
 			})
 		})
 		nodetest.Sleep(time.Second)
 		require.Len(t, seen, 100)
 		require.Equal(t, "p000 c-first-0", seen[0])
-		require.Equal(t, 1, whole)
+		require.NotZero(t, whole)
+		require.False(t, tooEarly)
 		seen = seen[:0:0]
 		seen = append(seen, make([]string, 100)...)
 		h.mustPublish(of("p007", aVersion("second", 2, 1)))
+		nodetest.Sleep(time.Second)
 		h.mustPublish(of("new", aVersion("third", 1, 1)))
 		nodetest.Sleep(time.Second)
 		require.Equal(t, []string{"p007 c-second", "new c-third"}, seen[100:])

@@ -1,4 +1,4 @@
-package substrate_test
+package services_test
 
 import (
 	"context"
@@ -338,4 +338,11 @@ func noise(of string, n int) string {
 // nodetestSleep parks a task of a caller.
 func nodetestSleep(ctx context.Context, env node.Env, d time.Duration) error {
 	return clock.Sleep(ctx, env.Loop, d)
+}
+
+// FuzzSubstrate sends arbitrary bytes to all that a substrate serves.
+func FuzzSubstrate(f *testing.F) {
+	nodetest.FuzzService(f, []string{"substrate/substrateapi/testdata/golden/v1.txt"}, func(*nodetest.Cloud) []node.Configured {
+		return []node.Configured{{Spec: tns.Spec(), Settings: tns.DefaultSettings()}, {Spec: hoarder.Spec(), Settings: hoarder.DefaultSettings()}, {Spec: substrate.Spec(nil), Settings: substrate.DefaultSettings()}}
+	})
 }
