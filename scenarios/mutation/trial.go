@@ -71,7 +71,7 @@ func (c command) run(ctx context.Context, l limits, env ...string) (outcome, err
 	case o.endless:
 		o.why = fmt.Sprintf("no end: %s of processor time in %s", o.cpu.Round(time.Second), o.wall.Round(time.Second))
 	default:
-		o.why = reason(out.Bytes(), cmd.ProcessState)
+		o.why = reason(out.kept.Bytes(), cmd.ProcessState)
 	}
 	return o, nil
 }
@@ -85,16 +85,18 @@ func variable(name string, value int64) string {
 
 // tail keeps the beginning of what is written.
 type tail struct {
-	bytes.Buffer
-	max int
+	kept bytes.Buffer // not embedded: its ReadFrom would take all
+	max  int
 }
 
 func (t *tail) Write(p []byte) (int, error) {
-	if room := t.max - t.Len(); room > 0 {
-		t.Buffer.Write(p[:min(len(p), room)])
+	if room := t.max - t.kept.Len(); room > 0 {
+		t.kept.Write(p[:min(len(p), room)])
 	}
 	return len(p), nil
 }
+
+func (t *tail) String() string { return t.kept.String() }
 
 // reasons are what a failing process says, most telling first.
 var reasons = []*regexp.Regexp{

@@ -166,14 +166,16 @@ func (j *job) run(ctx context.Context, args ...string) (string, error) {
 }
 
 // beginning keeps the beginning of what is written to it.
-type beginning struct{ bytes.Buffer }
+type beginning struct{ kept bytes.Buffer } // not embedded: its ReadFrom would take all
 
 func (b *beginning) Write(p []byte) (int, error) {
-	if room := outputMax - b.Len(); room > 0 {
-		b.Buffer.Write(p[:min(room, len(p))])
+	if room := outputMax - b.kept.Len(); room > 0 {
+		b.kept.Write(p[:min(room, len(p))])
 	}
 	return len(p), nil
 }
+
+func (b *beginning) String() string { return b.kept.String() }
 
 // signs are words of git's and ssh's messages, which are in English by LC_ALL; the first that is there counts.
 var signs = []struct {

@@ -354,3 +354,15 @@ func TestRequests(t *testing.T) {
 	_, _, err := r.fetch(t.Context(), g, Request{URL: r.url(), Commit: commit})
 	requireKind(t, Bad, err)
 }
+
+func TestOnlyTheBeginningIsKept(t *testing.T) {
+	t.Parallel()
+	var b beginning
+	_, err := io.Copy(&b, io.LimitReader(neverEnding{}, 10*outputMax))
+	require.NoError(t, err)
+	require.Len(t, b.String(), outputMax)
+}
+
+type neverEnding struct{}
+
+func (neverEnding) Read(p []byte) (int, error) { return len(p), nil }
