@@ -111,3 +111,8 @@ func checkShareable(v reflect.Value, path string, depth int) error {
 	}
 	return nil
 }
+
+// Enter is Do for foreign goroutines, as [Do] is: it must not be called by a task of a loop.
+func (o *Owned[T]) Enter(ctx context.Context, f func(ctx context.Context, value *T)) error {
+	return Do(ctx, o.loop, func(ctx context.Context) { f(ctx, &o.value) })
+}

@@ -5,6 +5,8 @@ package services
 //go:generate go test . -run TestMethodsAreListed -write
 
 import (
+	"net/http"
+
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/auth"
 	"github.com/taucloud/tau/services/hoarder"
@@ -31,6 +33,10 @@ type Ports struct {
 	Builder func(node.Env) monkey.Builder
 	// Fetcher gets commits from forges, for monkeys. nil: nothing is fetched.
 	Fetcher func(node.Env) monkey.Fetcher
+	// Forge asks forges where branches are, and reports to them, for patricks. nil: none is followed.
+	Forge func(node.Env) patrick.Forge
+	// Front serves patrick's front door to those outside of the cloud. nil: only members reach it.
+	Front func(node.Env, http.Handler) (stop func(), err error)
 	// Vault keeps the vault keys of auths. nil: they keep no secrets.
 	Vault func(node.Env) auth.Vault
 	// Guests runs functions, for substrates; nil: they serve websites only.
@@ -45,7 +51,7 @@ func Catalogue(ports Ports) []node.Spec {
 		auth.Spec(ports.Vault),
 		tns.Spec(),
 		hoarder.Spec(),
-		patrick.Spec(),
+		patrick.Spec(patrick.Ends{Forge: ports.Forge, Front: ports.Front}),
 		monkey.Spec(ports.Builder, ports.Fetcher),
 		substrate.Spec(ports.Guests),
 	}

@@ -2,8 +2,11 @@ package monkey
 
 import (
 	"context"
+	"time"
 
+	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
@@ -36,6 +39,57 @@ type Source struct {
 	// Key is a private key in OpenSSH's form, and KnownHosts the host keys that count, in the form of known_hosts: for ssh, empty
 	// otherwise. The key is a secret: it is in no text, and on no disk longer than the fetch takes.
 	Key, KnownHosts []byte
+}
+
+// fetchAgainMax bounds how long an attempt goes on asking a forge that does not answer: after three attempts, ten minutes, the job fails.
+const fetchAgainMax = 3 * time.Minute
+
+// fetchCommit gets the tree of a commit from its forge, by what auth gives to the holder of the job, and the build secrets.
+func (s *Service) fetchCommit(ctx context.Context, l *lock, book *logbook) (tree patrickapi.Tree, secrets map[string]string, err error) {
+	if l.job.Commit == patrickapi.NoCommit {
+		return tree, nil, nil
+	}
+	var from authapi.SourceResponse
+	if err := s.retryWhileLeased(ctx, l, func(ctx context.Context) (err error) {
+		from, err = s.auth.Source(ctx, l.job.ID, l.token)
+		return err
+	}); err != nil {
+		return tree, nil, err
+	}
+	book.hide(from.Secrets)
+	for until := s.env.Loop.Elapsed() + fetchAgainMax; ; {
+		if tree, err = s.fetchOnce(ctx, l, from); err == nil || IsUserError(err) || s.env.Loop.Elapsed() >= until {
+			break
+		}
+		book.line("fetch: " + err.Error())
+		book.flush()
+		if clock.Sleep(ctx, s.env.Loop, 10*retryWait) != nil {
+			break
+		}
+	}
+	s.env.Observe("commit-fetched", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("files", len(tree.Files)), node.F("success", err == nil))
+	return tree, from.Secrets, err
+}
+
+// fetchOnce tries the keys of a repository, the newest first: it may not be at the forge yet.
+func (s *Service) fetchOnce(ctx context.Context, l *lock, from authapi.SourceResponse) (tree patrickapi.Tree, err error) {
+	keys := from.Keys
+	if len(keys) == 0 {
+		keys = [][]byte{nil}
+	}
+	for _, key := range keys {
+		if err := s.check(l); err != nil {
+			return tree, err
+		}
+		tree, err = s.fetcher.Fetch(ctx, Source{URL: from.Repository.URL, Commit: l.job.Commit, Branch: l.job.Branch, Key: key, KnownHosts: from.Repository.KnownHosts})
+		if err == nil || IsUserError(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	if err == nil && len(tree.Files) > FetchedFilesMax {
+		return tree, UserError("the commit has too many files")
+	}
+	return tree, err
 }
 
 // fetcherOf makes the fetcher of a node. One that was given none fetches nothing.

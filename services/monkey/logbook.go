@@ -1,11 +1,15 @@
 package monkey
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport"
 )
 
 // logLenMax bounds the log of one attempt, in bytes.
@@ -18,12 +22,52 @@ type logbook struct {
 	lines []string
 	size  int
 	sent  int // lines
+	// secrets are what no line holds, the longest first.
+	secrets []string
 }
 
 func (s *Service) newLogbook(l *lock) *logbook { return &logbook{s: s, lock: l} }
 
+// secretLenMin is the length from which a text is taken for a secret, in bytes: a shorter one would black out half of a log, and keeps
+// nothing secret.
+const secretLenMin = 4
+
+// hide makes sure that no line shows a secret, nor a line of one.
+func (b *logbook) hide(secrets map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(secrets)) {
+		value := secrets[name]
+		for _, text := range append(strings.Split(value, "\n"), value, strings.ReplaceAll(value, "\n", " ")) {
+			if text = strings.TrimSpace(text); len(text) >= secretLenMin {
+				b.secrets = append(b.secrets, text)
+			}
+		}
+	}
+	slices.SortFunc(b.secrets, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
+}
+
+// mask replaces all secrets in a text.
+func (b *logbook) mask(text string) string {
+	for _, secret := range b.secrets {
+		text = strings.ReplaceAll(text, secret, "***")
+	}
+	return text
+}
+
+// masked is an error without secrets in its text; it is as permanent as it was.
+func (b *logbook) masked(err error) error {
+	text := b.mask(err.Error())
+	switch {
+	case text == err.Error():
+		return err
+	case IsUserError(err):
+		return UserError(text)
+	}
+	return transport.New(transport.KindOf(err), "monkey/build", text)
+}
+
 // line adds a line. When the log is full, the rest is dropped.
 func (b *logbook) line(text string) {
+	text = b.mask(text)
 	text = strings.ReplaceAll(text, "\n", " ")
 	text = text[:min(len(text), patrickapi.LogLineLenMax)]
 	if b.size += len(text) + 1; b.size > logLenMax {

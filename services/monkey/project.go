@@ -10,10 +10,14 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/project/build"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
 // make builds what was pushed: a project step by step, a tree without one as a whole.
 func (s *Service) make(ctx context.Context, req Request) (Result, error) {
+	if req.Job.Forge && req.Job.Commit == patrickapi.NoCommit { // the branch was deleted: from now on there is nothing
+		return Result{Artifact: patrickapi.Tree{}.Encode()}, nil
+	}
 	_, mono := req.Tree.File(project.MonoFile)
 	_, repository := req.Tree.File(project.RepositoryFile)
 	if !mono && !repository {

@@ -17,6 +17,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/fencing"
+	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -52,6 +53,7 @@ type Service struct {
 	builder  Builder
 	fetcher  Fetcher
 	patrick  *patrickapi.Client
+	auth     *authapi.Client
 	tns      *tnsapi.Client
 	hoarder  *hoarderapi.Client
 	// held are the locks by job, racing the jobs that were or are about to be
@@ -73,6 +75,7 @@ type Service struct {
 
 // Start implements node.Service.
 func (s *Service) Start(context.Context) error {
+	s.auth = authapi.NewClient(s.env.Wire)
 	s.patrick, s.tns, s.hoarder = patrickapi.NewClient(s.env.Wire), tnsapi.NewClient(s.env.Wire), hoarderapi.NewClient(s.env.Wire)
 	monkeyapi.Status.Serve(s.env.Wire, s.status)
 	monkeyapi.Holds.Serve(s.env.Wire, s.holds)

@@ -78,6 +78,10 @@ func (s *steps) take(ctx context.Context, loop clock.Loop) error {
 type without struct{ tns, hoarder bool }
 
 func inYard(t *testing.T, lacks without, change func(s *Settings), f func(y *yard)) {
+	inYardWith(t, lacks, change, nil, f)
+}
+
+func inYardWith(t *testing.T, lacks without, change func(s *Settings), fetcher func(node.Env) Fetcher, f func(y *yard)) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		y := &yard{Cloud: c, logCopies: 1, build: func(ctx context.Context, loop clock.Loop, r Request) (Result, error) {
 			r.Log("built")
@@ -98,7 +102,7 @@ func inYard(t *testing.T, lacks without, change func(s *Settings), f func(y *yar
 		spec := Spec(func(env node.Env) Builder {
 			y.loop = env.Loop
 			return y
-		}, nil)
+		}, fetcher)
 		y.monkey = c.Add("monkey", node.Configured{Spec: spec, Settings: settings}).Start()
 		f(y)
 	})

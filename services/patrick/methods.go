@@ -9,7 +9,9 @@ import (
 // is in patrickapi.
 var (
 	keep = transport.Method[keepRequest, keepResponse]{Name: "patrick/keep", Rule: transport.Offers(patrickapi.Service)}
-	ping = transport.Method[pingRequest, pingResponse]{Name: "patrick/ping", Rule: transport.Offers(patrickapi.Service)}
+	// moved is by what the coordinator of a repository tells that of a branch that it has moved at the forge.
+	moved = transport.Method[moveRequest, patrickapi.PushResponse]{Name: "patrick/moved", Rule: transport.Offers(patrickapi.Service)}
+	ping  = transport.Method[pingRequest, pingResponse]{Name: "patrick/ping", Rule: transport.Offers(patrickapi.Service)}
 )
 
 // keepRequest asks another patrick to fetch a tree or a log from the caller and to make it durable.

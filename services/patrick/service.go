@@ -19,15 +19,15 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// Spec is patrick's entry in the catalogue.
-func Spec() node.Spec {
+// Spec is patrick's entry in the catalogue. ends are how it reaches out of the cloud.
+func Spec(ends Ends) node.Spec {
 	return node.Spec{
 		Name:     patrickapi.Service,
 		Doc:      "takes pushes, keeps jobs, grants them to monkeys",
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
 			given := settings.(*Settings)
-			return &Service{env: env, settings: *given, board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire), audits: map[string]*audit{}, wants: map[string]*want{}, leftovers: map[string]bool{}}, nil
+			return &Service{env: env, settings: *given, ends: ends, looks: newLooks(env, ends.Forge), board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire), audits: map[string]*audit{}, wants: map[string]*want{}, leftovers: map[string]bool{}}, nil
 		},
 	}
 }
@@ -41,6 +41,10 @@ type Service struct {
 	peers    *reach
 	logs     *logs
 	tns      *tnsapi.Client
+	ends     Ends
+	looks    *looks
+	// stopFront ends what is served to those outside, nil if nothing is
+	stopFront func()
 	// audits are the branches about which tns is to be asked, by BranchID
 	audits map[string]*audit
 	// tnsSilentUntil is until when tns is not asked for what is live
@@ -69,8 +73,9 @@ func (s *Service) Start(ctx context.Context) error {
 	})
 	store.Watch(pastKey(), s.recall)
 	s.serve()
+	s.followForges()
 	s.env.Loop.Go("sweeps", s.sweeps)
-	return nil
+	return s.openFront()
 }
 
 // Stop implements node.Service: what was written becomes durable here and, if
@@ -78,6 +83,11 @@ func (s *Service) Start(ctx context.Context) error {
 func (s *Service) Stop(ctx context.Context) error {
 	if s.store == nil { // Start failed before it was opened
 		return nil
+	}
+	if s.stopFront != nil {
+		if err := clock.Offload(ctx, s.env.Loop, s.stopFront); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, stopTimeout)
 	defer cancel()
@@ -99,6 +109,7 @@ func (s *Service) serve() {
 	serveAtCoordinator(s, patrickapi.NewEvent, func(r patrickapi.EventRequest) string {
 		return patrickapi.BranchID(r.Repository, r.Branch)
 	}, s.newEvent)
+	serveAtCoordinator(s, moved, func(r moveRequest) string { return patrickapi.BranchID(r.Repository, r.Branch) }, s.moved)
 	serveAtCoordinator(s, patrickapi.Rebuild, func(r patrickapi.RebuildRequest) string { return patrickapi.BranchOf(r.Job) }, s.rebuild)
 	serveForHolder(s, patrickapi.Claim, func(r patrickapi.ClaimRequest) (string, transport.Peer) { return r.Job, r.Holder }, s.claim)
 	serveForHolder(s, patrickapi.Renew, func(r patrickapi.RenewRequest) (string, transport.Peer) { return r.Job, r.Token.Holder }, s.renew)

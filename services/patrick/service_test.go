@@ -45,7 +45,7 @@ func inOffice(t *testing.T, set setup, f func(o *office)) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		o := &office{Cloud: c}
 		if !set.noTNS {
-			o.registry = &registry{fences: map[string]fencing.Token{}}
+			o.registry = newRegistry()
 			c.Add("registry", node.Configured{Spec: nodetest.Part(tnsapi.Service, o.registry.start)}).Start()
 		}
 		for i := range 2 {
@@ -59,7 +59,7 @@ func inOffice(t *testing.T, set setup, f func(o *office)) {
 			if set.change != nil {
 				set.change(settings)
 			}
-			o.patricks = append(o.patricks, c.Add(fmt.Sprintf("patrick-%d", i+1), node.Configured{Spec: Spec(), Settings: settings}))
+			o.patricks = append(o.patricks, c.Add(fmt.Sprintf("patrick-%d", i+1), node.Configured{Spec: Spec(Ends{}), Settings: settings}))
 		}
 		for _, m := range o.patricks {
 			m.Start()
@@ -451,3 +451,5 @@ func TestWhoKeepsAJobFetchesWhatItMissed(t *testing.T) {
 		require.Equal(t, patrickapi.LogsResponse{Lines: []string{"line"}, Full: true}, told)
 	})
 }
+
+func newRegistry() *registry { return &registry{fences: map[string]fencing.Token{}} }

@@ -31,6 +31,8 @@ type Settings struct {
 	// Copies is on how many patricks a push must be durable before it is
 	// acknowledged, if so many can be reached.
 	Copies int `yaml:"copies" range:"1..16"`
+	// PollEvery is how often the branches of each repository are looked at where no webhook asks for it.
+	PollEvery time.Duration `yaml:"poll-every" range:"1s..24h"`
 	// History bounds what its replica keeps for those that lag behind.
 	History storage.History `yaml:"history"`
 }
@@ -47,6 +49,7 @@ func DefaultSettings() *Settings {
 		AnnounceInterval: 5 * time.Second,
 		KeepFinished:     1000,
 		Copies:           2,
+		PollEvery:        time.Minute,
 		History:          storage.DefaultHistory(),
 	}
 }

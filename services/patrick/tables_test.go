@@ -15,7 +15,7 @@ import (
 func TestSettings(t *testing.T) {
 	require.Equal(t, &Settings{
 		Lease: 10 * time.Second, BuildMax: 10 * time.Minute, AttemptsMax: 3, LossesMax: 10, BackoffMin: time.Second, BackoffMax: 30 * time.Second,
-		AnnounceInterval: 5 * time.Second, KeepFinished: 1000, Copies: 2, History: storage.DefaultHistory(),
+		AnnounceInterval: 5 * time.Second, KeepFinished: 1000, Copies: 2, PollEvery: time.Minute, History: storage.DefaultHistory(),
 	}, DefaultSettings())
 	set := DefaultSettings()
 	require.Empty(t, set.Conflicts())

@@ -166,7 +166,7 @@ func TestFinishedJobsAreForgotten(t *testing.T) {
 	_, err := sim.Run(sim.Config{Seed: 1}, func(w *sim.World) error {
 		set := patrick.DefaultSettings()
 		set.KeepFinished = 5
-		spec := patrick.Spec()
+		spec := patrick.Spec(patrick.Ends{})
 		spec.Settings = func() any { return set }
 		buildWorldOf(w, spec, 3, 3, pusherSpec(20, time.Second, pushParams{Project: "hello", Branch: "main", Deliveries: 1, RetryFor: time.Minute}))
 		if err := w.RunUntil(2 * time.Minute); err != nil {

@@ -155,7 +155,7 @@ func runChaos(seed uint64, trace *bytes.Buffer) (map[string]float64, sim.Outcome
 			w.At(0, "start "+name, func() { w.Start(name) })
 		}
 		for i := range 3 {
-			add(fmt.Sprintf("core-%d", i+1), tns.Spec(), patrick.Spec())
+			add(fmt.Sprintf("core-%d", i+1), tns.Spec(), patrick.Spec(patrick.Ends{}))
 		}
 		for i := range 5 {
 			add(fmt.Sprintf("monkey-%d", i+1), monkey.Spec(ports.NewBuilder, nil))

@@ -114,8 +114,8 @@ func TestTheSameCodeLive(t *testing.T) {
 		New: func(e node.Env, _ any) (node.Service, error) { env = e; return idle{}, nil },
 	}
 	nodes := []*liveNode{
-		{name: "core-1", specs: []node.Spec{seer.Spec(), tns.Spec(), hoarder.Spec(), patrick.Spec()}},
-		{name: "core-2", specs: []node.Spec{seer.Spec(), tns.Spec(), hoarder.Spec(), patrick.Spec()}},
+		{name: "core-1", specs: []node.Spec{seer.Spec(), tns.Spec(), hoarder.Spec(), patrick.Spec(patrick.Ends{})}},
+		{name: "core-2", specs: []node.Spec{seer.Spec(), tns.Spec(), hoarder.Spec(), patrick.Spec(patrick.Ends{})}},
 		{name: "monkey-1", specs: []node.Spec{monkey.Spec(quickBuilder, nil)}},
 		{name: "client", specs: []node.Spec{client}},
 	}

@@ -51,7 +51,7 @@ func pusherSpec(times int, every time.Duration, with pushParams) node.Spec {
 }
 
 func buildWorld(w *sim.World, patricks, monkeys int, client node.Spec) {
-	buildWorldOf(w, patrick.Spec(), patricks, monkeys, client)
+	buildWorldOf(w, patrick.Spec(patrick.Ends{}), patricks, monkeys, client)
 }
 
 func buildWorldOf(w *sim.World, ofPatrick node.Spec, patricks, monkeys int, client node.Spec) {

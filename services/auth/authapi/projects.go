@@ -51,7 +51,7 @@ type Repository struct {
 	URL string `cbor:"3,keyasint"`
 	// Forge says whose webhooks it has, one of webhook.Forge.
 	Forge string `cbor:"4,keyasint"`
-	// ForgeName is its OWNER/NAME or its id at the forge: deliveries about another one are refused. "": the end of the path of URL.
+	// ForgeName is its OWNER/NAME or its id at the forge: deliveries about another one are refused. "": the path of URL.
 	ForgeName string `cbor:"5,keyasint,omitempty"`
 	// Branches are patterns of those that are built, as in path.Match.
 	Branches []string `cbor:"6,keyasint"`
@@ -75,8 +75,7 @@ func (r Repository) At() string {
 	} else if _, rest, found := strings.Cut(url, ":"); found {
 		url = rest
 	}
-	parts := strings.Split(strings.Trim(url, "/"), "/")
-	return strings.Join(parts[max(0, len(parts)-2):], "/")
+	return strings.Trim(url, "/")
 }
 
 // forges are those of services/patrick/webhook, which a test compares.

@@ -15,8 +15,8 @@ func TestNamesAtForges(t *testing.T) {
 		"https://github.com/acme/site/":              "acme/site",
 		"git@github.com:acme/site.git":               "acme/site",
 		"ssh://git@forge.example.com:2222/acme/site": "acme/site",
-		"https://gitlab.com/group/sub/site.git":      "sub/site",
-		"file:///srv/git/site.git":                   "git/site",
+		"https://gitlab.com/group/sub/site.git":      "group/sub/site",
+		"file:///srv/git/site.git":                   "srv/git/site",
 	} {
 		require.Equal(t, want, authapi.Repository{URL: url}.At(), url)
 	}

@@ -28,3 +28,6 @@ var (
 	Logs     = transport.Method[JobRequest, LogsResponse]{Name: "patrick/logs", Rule: transport.Member}
 	Log      = transport.Note[LogNote]{Name: "patrick/log", Rule: transport.Offers("monkey")}
 )
+
+// HTTP is the name under which the front door is served to members, by streams (package httpstream).
+const HTTP = "patrick/http"
