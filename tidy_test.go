@@ -176,7 +176,7 @@ func TestStoresMeetAtTheirContracts(t *testing.T) {
 // testMayImport lets tests of a room use the conformance suites of others, and
 // node, of whose types nodetest is.
 func testMayImport(room string) bool {
-	return room == "node" || strings.HasSuffix(room, "test") || strings.HasSuffix(room, "memdisk") || room == "transport/libp2p"
+	return room == "node" || strings.HasSuffix(room, "test") || strings.HasSuffix(room, "memdisk") || room == "fixtures/guests" || room == "transport/libp2p"
 }
 
 func TestServicesMeetOnTheWire(t *testing.T) {
