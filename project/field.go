@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/taucloud/tau/yamltree"
 )
@@ -56,7 +57,7 @@ type rule struct {
 	keys *rule
 	// max bounds numbers.
 	max  int
-	form *regexp.Regexp
+	form func() *regexp.Regexp // compiled by the first who needs it
 	norm func(string) string
 }
 
@@ -69,7 +70,7 @@ func (r *rule) wrong(text string) (what, hint string) {
 	switch {
 	case len(r.words) > 0 && !slices.Contains(r.words, word):
 		return "expected " + r.want + ", found " + yamltree.Quote(text), yamltree.Suggest(word, r.words)
-	case r.form != nil && !r.form.MatchString(text):
+	case r.form != nil && !r.form().MatchString(text):
 		return "expected " + r.want + ", found " + yamltree.Quote(text), ""
 	case r.check != nil:
 		if wrong := r.check(text); wrong != "" {
@@ -163,7 +164,7 @@ func (t *table) prepare() {
 		f := &t.fields[i]
 		for r := &f.rule; r != nil; r = r.keys {
 			if r.pattern != "" {
-				r.form = regexp.MustCompile(r.pattern)
+				r.form = lazily(r.pattern)
 			}
 		}
 	}
@@ -191,4 +192,9 @@ func (n *trie) put(path []string, f *field) {
 		n.keys = append(n.keys, path[0])
 	}
 	n.below[path[0]].put(path[1:], f)
+}
+
+// lazily compiles an expression when it is needed for the first time: nodes and commands that read no project do without.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }

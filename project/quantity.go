@@ -3,7 +3,6 @@ package project
 import (
 	"encoding/json"
 	"math/bits"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -16,8 +15,8 @@ type Size uint64
 const sizePattern = `^([0-9]{1,20}([KMGT]i?)?B)+$`
 
 var (
-	sizeForm = regexp.MustCompile(sizePattern)
-	sizePart = regexp.MustCompile(`([0-9]+)([KMGT]?i?)B`)
+	sizeForm = lazily(sizePattern)
+	sizePart = lazily(`([0-9]+)([KMGT]?i?)B`)
 )
 
 var sizeUnits = map[string]uint64{
@@ -26,11 +25,11 @@ var sizeUnits = map[string]uint64{
 
 // ParseSize reads a size: 1MB is 1,000,000 bytes, 1MiB is 1,048,576.
 func ParseSize(text string) (Size, bool) {
-	if !sizeForm.MatchString(text) {
+	if !sizeForm().MatchString(text) {
 		return 0, false
 	}
 	var sum uint64
-	for _, part := range sizePart.FindAllStringSubmatch(text, -1) {
+	for _, part := range sizePart().FindAllStringSubmatch(text, -1) {
 		n, err := strconv.ParseUint(part[1], 10, 64)
 		high, low := bits.Mul64(n, sizeUnits[part[2]])
 		total, carry := bits.Add64(sum, low, 0)
@@ -64,11 +63,11 @@ type Duration time.Duration
 // durationPattern is what durations look like: "10s", "1h15m".
 const durationPattern = `^([0-9]{1,9}(\.[0-9]{1,9})?(ns|us|ms|s|m|h))+$`
 
-var durationForm = regexp.MustCompile(durationPattern)
+var durationForm = lazily(durationPattern)
 
 // ParseDuration reads a duration.
 func ParseDuration(text string) (Duration, bool) {
-	if !durationForm.MatchString(text) {
+	if !durationForm().MatchString(text) {
 		return 0, false
 	}
 	d, err := time.ParseDuration(text)

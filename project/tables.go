@@ -1,7 +1,6 @@
 package project
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -75,7 +74,7 @@ func kindNames() []string {
 }
 
 func init() {
-	nameRule.form = regexp.MustCompile(nameRule.pattern)
+	nameRule.form = lazily(nameRule.pattern)
 	for _, t := range append(slices.Clone(kinds), projectTable, applicationTable) {
 		t.prepare()
 	}

@@ -39,11 +39,12 @@ type Options struct {
 }
 
 // What pebble may use. A memtable is written out when it is full; writers would wait, within a turn,
-// only while memTablesMax of them are waiting for that, which is 64 MiB.
+// only while memTablesMax of them are waiting for that, which is 64 MiB. All of it is memory of Go's, of which a node keeps
+// half as much again for garbage, so it is small: whoever reads more than the cache holds reads what the system caches of files.
 const (
-	memTableSize = 8 << 20
-	memTablesMax = 8
-	cacheSize    = 32 << 20
+	memTableSize = 4 << 20
+	memTablesMax = 16
+	cacheSize    = 8 << 20
 	openFilesMax = 512
 	// separateMin is the size from which a value lies in a file beside the tree. Blocks have up to 256
 	// KiB, all else has mostly less than 1 KiB.

@@ -69,3 +69,9 @@ func (d *Disk) Compact(ctx context.Context) error {
 	}
 	return d.failed()
 }
+
+// Limits are those of a disk with such a reserve, in words for whoever runs it.
+func Limits(reserve uint64) string {
+	return fmt.Sprintf("what is new is refused below %d MiB free, of which a ballast of %d MiB is given up for what is under way then; %d MiB of memory for what was read and at most %d for what is written; %d open files",
+		reserve>>20, reserve/ballastPart>>20, cacheSize>>20, memTablesMax*memTableSize>>20, openFilesMax)
+}
