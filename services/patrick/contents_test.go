@@ -199,7 +199,7 @@ func TestWhoKeepsAJob(t *testing.T) {
 }
 
 // What is looked for: trees and logs of jobs that this patrick keeps and has not
-// got, each once, those of the oldest job first.
+// got, each once: first trees that are still to be built, and those of the oldest job first.
 func TestWhatIsLookedFor(t *testing.T) {
 	inOffice(t, setup{}, func(o *office) {
 		m := o.monkeys[0]
@@ -222,7 +222,7 @@ func TestWhatIsLookedFor(t *testing.T) {
 				}
 				return list
 			}
-			require.Equal(t, []string{"y", "z", "x"}, names())
+			require.Equal(t, []string{"z", "x", "y"}, names())
 			s.settings.Copies = 0
 			a.source = "w"
 			s.board.briefs[young] = a
@@ -232,16 +232,18 @@ func TestWhatIsLookedFor(t *testing.T) {
 
 			for tries := 1; tries <= 3; tries++ {
 				require.True(t, s.repairContents(ctx))
-				require.Equal(t, []string{"y", "z"}, names(), "x is named no more")
-				require.Equal(t, tries, s.wants["y"].tries)
+				require.Equal(t, []string{"z", "y"}, names(), "x is named no more")
+				require.Equal(t, tries, s.wants["z"].tries)
+				require.Equal(t, 1, s.wants["y"].tries, "a log has time")
 			}
-			s.wants["y"].tries = repairTriesMax
+			s.wants["z"].tries = repairTriesMax
 			require.True(t, s.repairContents(ctx), "the job is active")
-			require.Equal(t, repairTriesMax+1, s.wants["y"].tries)
+			require.Equal(t, repairTriesMax+1, s.wants["z"].tries)
 			s.board.drop(old)
-			s.wants["z"].tries = repairTriesMax - 1
+			s.wants["y"].tries, s.wants["z"].tries, s.wants["z"].next = repairTriesMax, repairTriesMax-1, 0
 			require.True(t, s.repairContents(ctx))
 			require.Equal(t, []string{"z"}, names())
+			require.Equal(t, s.env.Loop.Elapsed()+repairWaitMax, s.wants["z"].next)
 			require.False(t, s.repairContents(ctx))
 			require.Empty(t, s.wants)
 

@@ -20,9 +20,14 @@ import (
 const (
 	// repairInterval is the pause between two rounds of fetching what is missing.
 	repairInterval = time.Second
-	// repairTriesMax bounds the attempts to fetch a log or the tree of a job that has ended; those
-	// for the tree of an active job are unbounded.
-	repairTriesMax = 60
+	// repairTriesMax bounds the attempts to fetch a log or the tree of a job that has ended, between which
+	// pauses double up to repairWaitMax: four minutes in all. Those for the tree of an active job, which
+	// cannot be built without, are unbounded, and made in each round.
+	repairTriesMax = 12
+	repairWaitMax  = 30 * time.Second
+	// repairsMax bounds the fetches at once. After the loss of a disk there are as many to be made as there
+	// are jobs, and until they are made a further disk must not be lost.
+	repairsMax = 8
 	// sweepInterval is the pause between two sweeps for unneeded content. Only content that two
 	// successive sweeps found unneeded is removed, so content that a push or a report under way is
 	// about to name stays.
@@ -33,6 +38,7 @@ const (
 type want struct {
 	job, root string
 	tries     int
+	next      time.Duration // no attempt before
 }
 
 // wantContent starts the repair of the content of a job that this patrick should have.
@@ -55,34 +61,64 @@ func (s *Service) wantContent(id string) {
 	})
 }
 
-// repairContents tries once to fetch all missing content. It reports whether any is still missing.
+// repairContents tries once to fetch all missing content that is due. It reports whether any is still missing.
 func (s *Service) repairContents(ctx context.Context) (missing bool) {
+	if ctx.Err() != nil {
+		return false
+	}
+	var due []*want
 	for _, w := range s.wanted() {
-		if ctx.Err() != nil {
-			return false
-		}
 		line := s.board.briefs[w.job]
 		if w.root != line.source && w.root != line.log || w.tries >= repairTriesMax && s.board.active[w.job] == nil {
 			delete(s.wants, w.root)
-			continue
+		} else if s.urgent(w) || s.env.Loop.Elapsed() >= w.next {
+			due = append(due, w)
 		}
-		w.tries++
-		if err := s.repairContent(ctx, w); err != nil {
-			s.env.Log.Info("content of a job is missing", "job", w.job, "root", w.root, "err", err)
-			continue
+	}
+	for part := range slices.Chunk(due, repairsMax) {
+		if ctx.Err() != nil {
+			return false
 		}
-		delete(s.wants, w.root)
+		_ = clock.First(ctx, s.env.Loop, len(part), len(part), func(ctx context.Context, i int) error {
+			s.tryRepair(ctx, part[i])
+			return nil // the others go on
+		}) // it ends with the loop
 	}
 	return len(s.wants) > 0
 }
 
-// wanted lists the missing content, that of the oldest jobs first.
+// tryRepair is one attempt.
+func (s *Service) tryRepair(ctx context.Context, w *want) {
+	w.tries++
+	err := s.repairContent(ctx, w)
+	if err == nil {
+		delete(s.wants, w.root)
+		return
+	}
+	if w.tries == 1 {
+		s.env.Log.Info("content of a job is missing", "job", w.job, "root", w.root, "err", err)
+	}
+	w.next = s.env.Loop.Elapsed() + min(repairInterval<<min(w.tries, 10), repairWaitMax)
+}
+
+// urgent reports whether content is a tree that is still to be built.
+func (s *Service) urgent(w *want) bool {
+	return s.board.active[w.job] != nil && w.root == s.board.briefs[w.job].source
+}
+
+// wanted lists the missing content: first that which is urgent, and that of the oldest jobs first.
 func (s *Service) wanted() []*want {
 	list := make([]*want, 0, len(s.wants))
 	for _, w := range s.wants {
 		list = append(list, w)
 	}
 	slices.SortFunc(list, func(a, b *want) int {
+		if first := s.urgent(a); first != s.urgent(b) {
+			if first {
+				return -1
+			}
+			return 1
+		}
 		if a.job == b.job {
 			return strings.Compare(a.root, b.root)
 		}
