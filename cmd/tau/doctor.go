@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/multiformats/go-multiaddr"
@@ -19,6 +21,7 @@ import (
 	"github.com/taucloud/tau/storage/blocks"
 	"github.com/taucloud/tau/storage/pebbledisk"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/libp2p"
 	"github.com/taucloud/tau/transport/membership"
 )
 
@@ -76,6 +79,7 @@ func doctorCommand() *cobra.Command {
 		d.running = d.runs()
 		if s := d.configuration(); s != nil {
 			d.machine()
+			d.limits(s)
 			d.ports(s)
 			d.disk(s)
 			d.expected()
@@ -148,6 +152,22 @@ func (d *doctor) machine() {
 	} else if err == nil {
 		d.ok("limits", "%d files", files.Cur)
 	}
+}
+
+// limits are those that a node keeps by itself, so that nobody has to guess why something is refused.
+func (d *doctor) limits(s *shape.Shape) {
+	for _, l := range libp2p.Limits() {
+		d.ok("limits", "%s: %s", l.Of, l.Is)
+	}
+	if reserve, err := shape.ParseSize(s.DiskReserve); err == nil {
+		d.ok("limits", "disk: %s", pebbledisk.Limits(reserve))
+	}
+	memory := "none (GOMEMLIMIT sets one)"
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		memory = fmt.Sprintf("%d MiB, as GOMEMLIMIT says here", limit>>20)
+	}
+	d.ok("limits", "memory of Go: %s; garbage up to %d %% of what is used (GOGC)", memory, garbagePercent)
+	d.ok("limits", "what is kept to show: %d warnings, %d facts", live.WarningsMax, live.FactsMax)
 }
 
 func (d *doctor) ports(s *shape.Shape) {

@@ -155,3 +155,25 @@ func socketsOf(files uint64) int {
 	}
 	return int(fileShare * float64(files))
 }
+
+// Limit is one that a real host keeps, in words.
+type Limit struct{ Of, Is string }
+
+// Limits are all that a real host keeps in this process, for whoever runs it.
+func Limits() []Limit {
+	rate := func(perSecond, burst float64) string {
+		return fmt.Sprintf("%.0f a second, %.0f at once", perSecond, burst)
+	}
+	return []Limit{
+		{"connections", fmt.Sprintf("%d in all, %d from and to one address, %d of one peer", min(connsMax, filesMax()), perAddressMax, peerConnsMax)},
+		{"connections of strangers", fmt.Sprintf("%d, %d of one address, each for %s and %d streams", strangersMax, strangersPerAddressMax, strangerTime, strangerStreamsMax)},
+		{"handshakes under way", fmt.Sprintf("TCP %d, %d of one address; QUIC %d, %d of one address, addresses are verified from %d on",
+			handshakesMax, handshakesPerAddressMax, quicHandshakesMax, quicHandshakesPerAddressMax, quicVerifyMin)},
+		{"who comes", fmt.Sprintf("one address %s; all %s; newcomers have %s of their own", rate(perAddressRate, perAddressBurst), rate(allRate, allBurst), rate(newcomersRate, newcomersBurst))},
+		{"members who come", fmt.Sprintf("one address %s; all %s; from where none came yet %d a second", rate(membersPerAddressRate, membersPerAddressBurst), rate(membersRate, membersBurst), announcedRate)},
+		{"addresses remembered for that", fmt.Sprintf("%d of each kind", visitorsMax)},
+		{"streams", fmt.Sprintf("%d of one peer, %d of them conns", peerStreamsMax, peerTauMax)},
+		{"buffers of connections", fmt.Sprintf("%d MiB, %d MiB of one peer", memoryMax>>20, peerMemoryMax>>20)},
+		{"sockets", fmt.Sprintf("%d of the files that this process may open (%.0f %%)", filesMax(), 100*fileShare)},
+	}
+}

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// factsMax is how many facts a node keeps for who asks: the newest. factsPageMax bounds one answer,
+	// FactsMax is how many facts a node keeps for who asks: the newest. factsPageMax bounds one answer,
 	// factsWaitMax how long it waits for the first one.
-	factsMax     = 1 << 14
+	FactsMax     = 1 << 14
 	factsPageMax = 4096
 	factsWaitMax = 10 * time.Second
 	// factTextMax bounds a text of a fact, in bytes.
@@ -123,7 +123,7 @@ type facts struct {
 	began time.Time
 
 	mu    sync.Mutex
-	ring  []Fact // the fact with number n is at n % factsMax
+	ring  []Fact // the fact with number n is at n % FactsMax
 	last  uint64 // the number of the newest, 0: there is none
 	news  chan struct{}
 	count map[factKey]uint64 // how often each was reported
@@ -146,7 +146,7 @@ func (l *facts) add(service, fact string, fields []node.Field) {
 	defer l.mu.Unlock()
 	l.last++
 	f := Fact{Seq: l.last, At: now, Since: now.Sub(l.began), Service: service, Fact: fact, Fields: kept}
-	if at := int(l.last % factsMax); at < len(l.ring) {
+	if at := int(l.last % FactsMax); at < len(l.ring) {
 		l.ring[at] = f
 	} else {
 		l.ring = append(l.ring, make([]Fact, at-len(l.ring))...)
@@ -170,13 +170,13 @@ func (l *facts) page(req FactsRequest) (resp FactsResponse, news chan struct{}) 
 		limit = factsPageMax
 	}
 	resp = FactsResponse{Run: l.run, Facts: []Fact{}}
-	if l.last > factsMax && after < l.last-factsMax {
-		resp.Lost = l.last - factsMax - after
-		after = l.last - factsMax
+	if l.last > FactsMax && after < l.last-FactsMax {
+		resp.Lost = l.last - FactsMax - after
+		after = l.last - FactsMax
 	}
 	for after < l.last && len(resp.Facts) < limit {
 		after++
-		resp.Facts = append(resp.Facts, l.ring[after%factsMax])
+		resp.Facts = append(resp.Facts, l.ring[after%FactsMax])
 	}
 	resp.Next = after
 	return resp, l.news

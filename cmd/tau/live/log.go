@@ -10,8 +10,8 @@ import (
 	"github.com/taucloud/tau/node"
 )
 
-// warningsMax is how many warnings are kept for tau status.
-const warningsMax = 20
+// WarningsMax is how many warnings are kept for tau status.
+const WarningsMax = 20
 
 // Log is a node's log. It keeps the last warnings, and the last facts.
 type Log struct {
@@ -73,7 +73,7 @@ func (w *warnings) add(one Warning, failed bool) {
 		return
 	}
 	one.Times = 1
-	if w.list = append(w.list, one); len(w.list) > warningsMax {
+	if w.list = append(w.list, one); len(w.list) > WarningsMax {
 		w.list = append([]Warning{}, w.list[1:]...)
 	}
 }

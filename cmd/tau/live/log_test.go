@@ -24,10 +24,10 @@ func TestTheLastWarningsAreKept(t *testing.T) {
 	require.Equal(t, 2, kept[0].Times)
 	require.Equal(t, "it has failed", kept[1].Text)
 	require.Equal(t, 4, strings.Count(out.String(), "\n"))
-	for i := range 2 * warningsMax {
+	for i := range 2 * WarningsMax {
 		log.Warn(fmt.Sprint(i))
 	}
 	kept = log.kept.all()
-	require.Len(t, kept, warningsMax)
-	require.Equal(t, fmt.Sprint(2*warningsMax-1), kept[warningsMax-1].Text)
+	require.Len(t, kept, WarningsMax)
+	require.Equal(t, fmt.Sprint(2*WarningsMax-1), kept[WarningsMax-1].Text)
 }
