@@ -12,7 +12,7 @@ import (
 
 	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
-	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/yamltree"
 )
 
 func configCommand() *cobra.Command {
@@ -49,7 +49,7 @@ func validateCommand() *cobra.Command {
 		switch {
 		case err != nil:
 		case othersMayRead(file):
-			err = scenario.Errors{{File: file, Line: 1, Col: 1, What: "others may read this file, which holds the node's key", Hint: "chmod 600 " + file}}
+			err = yamltree.Errors{{File: file, Line: 1, Col: 1, What: "others may read this file, which holds the node's key", Hint: "chmod 600 " + file}}
 		case path == "" && w.runs():
 			note = "; its node runs, so its addresses were not tried"
 		default:
@@ -79,7 +79,7 @@ type problem struct {
 // validatedAsJSON prints what came of it; the exit status is the same as without.
 func validatedAsJSON(out io.Writer, file string, err error) error {
 	problems := []problem{}
-	var wrong scenario.Errors
+	var wrong yamltree.Errors
 	if errors.As(err, &wrong) {
 		for _, e := range wrong {
 			problems = append(problems, problem{e.File, e.Line, e.Col, e.What, e.Hint})
@@ -107,11 +107,11 @@ func (w *where) runs() bool {
 
 // tryAddresses listens where the node will.
 func tryAddresses(file string, s *shape.Shape, places shape.Places) error {
-	var wrong scenario.Errors
+	var wrong yamltree.Errors
 	for i, text := range s.Listen {
 		if what, hint := live.TryListen(text); what != "" {
 			at := places["p2p-listen"][i]
-			wrong = append(wrong, &scenario.Error{File: file, Line: at.Line, Col: at.Col, What: "p2p-listen: " + what, Hint: hint})
+			wrong = append(wrong, &yamltree.Error{File: file, Line: at.Line, Col: at.Col, What: "p2p-listen: " + what, Hint: hint})
 		}
 	}
 	if len(wrong) > 0 {

@@ -16,7 +16,7 @@ import (
 
 	"github.com/taucloud/tau/cmd/tau/projects"
 	"github.com/taucloud/tau/cmdline"
-	"github.com/taucloud/tau/sim/scenario"
+	"github.com/taucloud/tau/yamltree"
 )
 
 // The exit codes.
@@ -51,7 +51,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if lost := out.Err(); lost != nil {
 		err = failure{fmt.Errorf("the output is incomplete: %w", lost)}
 	}
-	var bad scenario.Errors
+	var bad yamltree.Errors
 	var failed failure
 	switch {
 	case err == nil:

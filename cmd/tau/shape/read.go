@@ -6,24 +6,22 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
-
-	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/yamltree"
 )
 
-// fileLenMax bounds the file, in bytes, and entriesMax a list in it.
-const (
-	fileLenMax = 64 << 10
-	entriesMax = 64
-)
+// entriesMax bounds a list in the file.
+const entriesMax = 64
 
-// Load reads a file. Of a file that is wrong it tells all mistakes, with their places ([scenario.Errors]).
+// dialect bounds the file.
+var dialect = yamltree.Dialect{
+	LenMax: 64 << 10, Nesting: 4, Keys: 64,
+	Large: "it is written by tau config generate", Empty: "tau config generate writes one", Excess: "nothing needs that",
+	Alias: "write the value out where it is used", Several: "a node has one configuration: remove what follows",
+}
+
+// Load reads a file. Of a file that is wrong it tells all mistakes, with their places ([yamltree.Errors]).
 func Load(path string) (*Shape, error) {
 	s, _, err := LoadPlaced(path)
 	return s, err
@@ -55,91 +53,75 @@ type Places map[string][]Place
 
 // ReadPlaced is Read that says where entries of lists are.
 func ReadPlaced(path string, raw []byte) (*Shape, Places, error) {
-	r := &reader{file: path, shape: Defaults(), seen: map[string]*token.Position{}, places: Places{}}
-	if root := r.parse(raw); root != nil {
+	root, errs := yamltree.Read(path, raw, dialect)
+	r := &reader{file: path, shape: Defaults(), seen: map[string]*yamltree.Value{}, secret: map[int]bool{}, places: Places{}, errors: errs}
+	if root != nil {
 		r.fields(root)
-		r.whole(root.GetToken().Position)
+		r.whole(root)
 	}
-	if len(r.errors) > 0 {
-		slices.SortStableFunc(r.errors, func(a, b *scenario.Error) int {
-			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
-		})
-		return nil, nil, r.errors
+	if len(r.errors) == 0 {
+		return r.shape, r.places, nil
 	}
-	return r.shape, r.places, nil
+	slices.SortStableFunc(r.errors, func(a, b *yamltree.Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
+	r.show(string(raw))
+	return nil, nil, r.errors
 }
 
 type reader struct {
 	file   string
 	shape  *Shape
-	seen   map[string]*token.Position // keys
+	seen   map[string]*yamltree.Value // keys
+	secret map[int]bool               // lines that are not shown
+	shown  map[*yamltree.Error]bool
 	places Places
-	errors scenario.Errors
+	errors yamltree.Errors
 }
 
-func (r *reader) fail(at *token.Position, hint, format string, args ...any) {
-	line, col := 1, 1
-	if at != nil {
-		line, col = max(1, at.Line), max(1, at.Column)
-	}
-	r.errors = append(r.errors, &scenario.Error{File: r.file, Line: line, Col: col, What: fmt.Sprintf(format, args...), Hint: hint})
+func (r *reader) fail(at *yamltree.Value, hint, format string, args ...any) *yamltree.Error {
+	e := &yamltree.Error{File: r.file, Line: at.Line, Col: at.Col, What: fmt.Sprintf(format, args...), Hint: hint}
+	r.errors = append(r.errors, e)
+	return e
 }
 
-// parse is the mapping that a file is.
-func (r *reader) parse(raw []byte) (root ast.Node) {
-	if len(raw) > fileLenMax {
-		r.fail(nil, "it is written by tau config generate", "the file has more than %d bytes", fileLenMax)
-		return nil
+// about is fail of what a field has, whose line is shown with a caret below what is wrong, if there is no secret in it.
+func (r *reader) about(f *field, at *yamltree.Value, hint, format string, args ...any) {
+	e := r.fail(at, hint, format, args...)
+	if r.shown == nil {
+		r.shown = map[*yamltree.Error]bool{}
 	}
-	defer func() {
-		if p := recover(); p != nil { // the library's bug, still the user's file
-			r.fail(nil, "simplify the YAML of the file", "the YAML library gave up: %v", p)
-			root = nil
+	r.shown[e] = !f.secret
+}
+
+// show gives mistakes the lines that they are in. What may be a secret is in none of them: the value of such a key, or of one
+// that nobody knows, which may be misspelt.
+func (r *reader) show(text string) {
+	lines := strings.Split(text, "\n")
+	for _, e := range r.errors {
+		if r.shown[e] && !r.secret[e.Line] && e.Line <= len(lines) {
+			e.Source = lines[e.Line-1]
 		}
-	}()
-	file, err := parser.Parse(lexer.Tokenize(string(raw)), 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		var at *token.Position
-		message := err.Error()
-		if syntax := yaml.Error(nil); errors.As(err, &syntax) {
-			message = syntax.GetMessage()
-			if t := syntax.GetToken(); t != nil {
-				at = t.Position
-			}
-		}
-		r.fail(at, "check the indentation and the punctuation around this place", "not valid YAML: %s", message)
-		return nil
 	}
-	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
-		r.fail(nil, "tau config generate writes one", "expected one mapping of keys")
-		return nil
-	}
-	return file.Docs[0].Body
 }
 
-func (r *reader) fields(root ast.Node) {
-	var pairs []*ast.MappingValueNode
-	switch n := root.(type) {
-	case *ast.MappingNode:
-		pairs = n.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{n}
-	default:
-		r.fail(root.GetToken().Position, "write key: value", "expected a mapping of keys")
+func (r *reader) fields(root *yamltree.Value) {
+	if root.Kind != yamltree.Mapping {
+		r.fail(root, "write key: value", "expected a mapping of keys, found %s", root)
 		return
 	}
-	for _, p := range pairs {
-		t := p.Key.GetToken()
-		i := slices.IndexFunc(fields, func(f field) bool { return f.key == t.Value })
-		switch {
-		case i < 0:
-			r.fail(t.Position, yamltree.Suggest(t.Value, keys()), "unknown key %q", t.Value)
-		case r.seen[t.Value] != nil:
-			r.fail(t.Position, "remove one of them", "%s is there twice", t.Value)
-		default:
-			r.seen[t.Value] = t.Position
-			r.field(&fields[i], p.Value)
+	for _, entry := range root.Entries {
+		name := entry.Key.Text
+		i := slices.IndexFunc(fields, func(f field) bool { return f.key == name })
+		if i < 0 || fields[i].secret {
+			r.secret[entry.Key.Line], r.secret[entry.Value.Line] = true, true
 		}
+		if i < 0 {
+			r.fail(entry.Key, yamltree.Suggest(name, keys()), "unknown key %s", yamltree.Quote(name))
+			continue
+		}
+		r.seen[name] = entry.Key
+		r.field(&fields[i], entry.Value)
 	}
 }
 
@@ -150,62 +132,55 @@ func keys() (list []string) {
 	return list
 }
 
-func (r *reader) field(f *field, v ast.Node) {
-	at := v.GetToken().Position
+func (r *reader) field(f *field, v *yamltree.Value) {
 	if f.text != nil {
 		if text, ok := r.scalar(f, v); ok {
 			*f.text(r.shape) = text
 		}
 		return
 	}
-	n, ok := v.(*ast.SequenceNode)
-	if !ok {
-		r.fail(at, fmt.Sprintf("write %s: [a, b]", f.key), "%s: expected a list", f.key)
+	if v.Kind != yamltree.Sequence {
+		r.about(f, v, fmt.Sprintf("write %s: [a, b]", f.key), "%s: expected a list", f.key)
 		return
 	}
-	if len(n.Values) > entriesMax {
-		r.fail(at, "nothing needs that", "%s: more than %d entries", f.key, entriesMax)
+	if len(v.Items) > entriesMax {
+		r.about(f, v, "nothing needs that", "%s: more than %d entries", f.key, entriesMax)
 		return
 	}
 	list := []string{}
-	for _, item := range n.Values {
+	for _, item := range v.Items {
 		text, ok := r.scalar(f, item)
 		if ok && slices.Contains(list, text) {
-			r.fail(item.GetToken().Position, "remove one of them", "%s: %q is there twice", f.key, text)
+			r.about(f, item, "remove one of them", "%s: %q is there twice", f.key, text)
 		}
 		if ok {
 			list = append(list, text)
-			at := item.GetToken().Position
-			r.places[f.key] = append(r.places[f.key], Place{at.Line, at.Column})
+			r.places[f.key] = append(r.places[f.key], Place{item.Line, item.Col})
 		}
 	}
 	*f.list(r.shape) = list
 }
 
 // scalar is a text that passes the field's check.
-func (r *reader) scalar(f *field, v ast.Node) (string, bool) {
-	at, text := v.GetToken().Position, ""
-	switch n := v.(type) {
-	case *ast.StringNode:
-		text = n.Value
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
-		text = v.GetToken().Value
-	case *ast.NullNode:
-		r.fail(at, f.doc, "%s has no value", f.key)
+func (r *reader) scalar(f *field, v *yamltree.Value) (string, bool) {
+	switch v.Kind {
+	case yamltree.Scalar:
+	case yamltree.Null:
+		r.about(f, v, f.doc, "%s has no value", f.key)
 		return "", false
 	default:
-		r.fail(at, f.doc, "%s: expected a text", f.key)
+		r.about(f, v, f.doc, "%s: expected a text", f.key)
 		return "", false
 	}
-	if what, hint := f.check(text); what != "" {
-		r.fail(at, hint, "%s: %s", f.key, what)
+	if what, hint := f.check(v.Text); what != "" {
+		r.about(f, v, hint, "%s: %s", f.key, what)
 		return "", false
 	}
-	return text, true
+	return v.Text, true
 }
 
 // whole checks what is missing, and what does not go together.
-func (r *reader) whole(root *token.Position) {
+func (r *reader) whole(root *yamltree.Value) {
 	for _, f := range fields {
 		if f.required && (r.seen[f.key] == nil || f.list != nil && len(*f.list(r.shape)) == 0 && len(r.errors) == 0) {
 			at := r.seen[f.key]

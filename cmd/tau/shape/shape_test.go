@@ -10,9 +10,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/membership"
+	"github.com/taucloud/tau/yamltree"
 )
 
 func good() *Shape {
@@ -80,7 +80,7 @@ log-level: inf
 name: again
 invitation:
 `))
-	var all scenario.Errors
+	var all yamltree.Errors
 	require.ErrorAs(t, err, &all)
 	var got []string
 	for _, e := range all {
@@ -99,32 +99,38 @@ invitation:
 		`x.yaml:9:5: p2p-announce: "/ip4/300.0.0.1/tcp/4242" is no multiaddr`,
 		`x.yaml:10:5: p2p-announce: "/ip4/1.2.3.4/tcp/1/p2p/12D3" names a peer`,
 		`x.yaml:11:5: p2p-announce: "/ip4/1.2.3.4/tcp/443/wss" needs a certificate of the web, and a node has none`,
-		`x.yaml:12:9: peers: expected a text`,
+		`x.yaml:12:10: peers: expected a text`,
 		`x.yaml:12:17: peers: "/ip4/1.2.3.4/tcp/1" is no member's address`,
 		`x.yaml:13:15: disk-reserve: "1MiB" is no size`,
 		`x.yaml:14:12: log-level: there is no level "inf"`,
-		`x.yaml:15:1: name is there twice`,
+		`x.yaml:15:1: key "name" is given twice`,
 		`x.yaml:16:13: invitation has no value`,
 	}, got)
 	require.ErrorContains(t, err, `did you mean "services"?`)
 	require.NotContains(t, err.Error(), "short", "a secret that is wrong may be nearly right")
+	require.Contains(t, err.Error(), "x.yaml:6:18: services: there is no service \"monky\"\n    | services: [auth, monky, auth]\n    |                  ^\n")
+	for _, text := range []string{"{name: core 1, privatekey: nearly}", "name: core 1\nprivatkey: nearly", "name: core 1\nprivatekey:\n  nearly"} {
+		_, err := Read("x.yaml", []byte(text))
+		require.ErrorContains(t, err, "no name of a node")
+		require.NotContains(t, err.Error(), "nearly", text)
+	}
 }
 
 // TestWhatIsNoConfiguration at all.
 func TestWhatIsNoConfiguration(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                             "x.yaml:1:1: expected one mapping of keys",
+		"":                             "x.yaml:1:1: the file is empty",
 		"a: [":                         "x.yaml:1:",
 		"- a":                          "expected a mapping of keys",
-		"name: a\n---\nname: b":        "expected one mapping",
-		"name: &a b":                   "name: expected a text",
+		"name: a\n---\nname: b":        "a second document begins",
+		"name: &a b":                   "anchors (&name) are not supported",
 		"name: core-1":                 "network-fqdn is missing",
-		strings.Repeat("#", 100<<10):   "more than 65536 bytes",
+		strings.Repeat("#", 100<<10):   "expected at most 65536",
 		strings.Repeat("{a: ", 10_000): "x.yaml:1:",
 	} {
 		_, err := Read("x.yaml", []byte(text))
 		require.ErrorContains(t, err, want)
-		var all scenario.Errors
+		var all yamltree.Errors
 		require.True(t, errors.As(err, &all))
 	}
 }
