@@ -81,6 +81,14 @@ func (o *operator) start(shape string) *process {
 	return p
 }
 
+// again ends a node in order, calls f with its data directory, and starts it.
+func (o *operator) again(p *process, name string, f func(data string)) *process {
+	require.NoError(o.t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(o.t, p.cmd.Wait())
+	f(shape.PathsOf(o.root, name).Data)
+	return o.start(name)
+}
+
 // run starts a process that ends with the test.
 func (o *operator) run(p *process, shape string) {
 	require.NoError(o.t, p.cmd.Start())
@@ -187,8 +195,21 @@ func TestACloudOfThree(t *testing.T) {
 	require.Error(t, err, "three runs no auth")
 
 	asksOthers(o)
+	backup := filepath.Join(t.TempDir(), "two")
+	running["two"] = o.again(running["two"], "two", func(data string) { require.NoError(t, os.CopyFS(backup, os.DirFS(data))) })
+	o.ready("two", 2)
+	three := o.ready("three", 2).Peer
 	revokedSaysSo(o, running["three"])
 	delete(running, "three")
+	running["two"] = o.again(running["two"], "two", func(data string) {
+		require.NoError(t, os.RemoveAll(data))
+		require.NoError(t, os.CopyFS(data, os.DirFS(backup)))
+	})
+	o.within(time.Minute, "two, restored from a backup of before that, hears that three was revoked", func() bool {
+		var resp live.RevokedResponse
+		err := live.NewClient(shape.PathsOf(o.root, "two").Socket).Ask(t.Context(), "revoked", nil, live.RevokedRequest{Peer: three}, &resp)
+		return err == nil && resp.Revoked
+	})
 	running["one"] = one
 	for shape, p := range running {
 		began := time.Now()

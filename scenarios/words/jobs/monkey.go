@@ -18,7 +18,7 @@ func MonkeyChecks() []scenario.Check {
 			Name: "one-effective-outcome-per-job",
 			Doc:  "all publications of a job are of one artifact, no build begins before its token is fenced, none is published after a newer token is known, a success stays one, and what was published is what succeeded",
 			New: func() check.Checker {
-				return &oneOutcome{jobFigures: newJobFigures(), jobPromises: newJobPromises(), fences: map[[2]string]evidence.Attempt{}, fenced: map[string][]evidence.Attempt{}, artifacts: map[string]string{}, seen: map[[2]string]patrickapi.Status{}, rebuilt: map[string]bool{}, rotted: map[string]bool{}, badDisk: map[string]bool{}}
+				return &oneOutcome{jobFigures: newJobFigures(), jobPromises: newJobPromises(), fences: map[[2]string]evidence.Attempt{}, fenced: map[string][]evidence.Attempt{}, artifacts: map[string]string{}, seen: map[[2]string]patrickapi.Status{}, rebuilt: map[string]bool{}, rotted: map[string]bool{}, badDisk: map[string]bool{}, missed: map[[2]string]bool{}}
 			},
 		},
 		{
@@ -70,6 +70,8 @@ type oneOutcome struct {
 	rotted map[string]bool
 	// rebuilt are jobs that were begun anew on purpose after they had ended.
 	rebuilt map[string]bool
+	// missed are those that had ended and that a patrick elsewhere did not know when it was asked last.
+	missed map[[2]string]bool
 	// badDisk are those that may not be able to save what they know.
 	badDisk map[string]bool
 }
@@ -161,7 +163,11 @@ func (c *oneOutcome) Poll(v check.View) error {
 				return fmt.Errorf("job %s has ended and was forgotten on %s, and is now %s", job, name, is)
 			case forgot || c.jobs[job].forgotten && is == patrickapi.Unknown:
 				is = was // it does not go back
+			case was.Final() && is == patrickapi.Unknown && newer(up[name]) && !c.missed[key]:
+				c.missed[key] = true // that it was forgotten may not be heard yet: whoever looks next time knows
+				continue
 			}
+			delete(c.missed, key)
 			if was.Final() {
 				c.Evaluated()
 			}
