@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/node"
@@ -146,12 +147,24 @@ func (l *invitations) dropEnded(now time.Time, b *storage.Batch) {
 	}
 }
 
+// forgetEnded forgets those whose time is over, here and on the disk.
+func (s *Service) forgetEnded(now time.Time) error {
+	batch := &storage.Batch{}
+	if s.invited.dropEnded(now, batch); batch.Len() == 0 {
+		return nil
+	}
+	return s.env.Local.Apply(batch)
+}
+
 // invite makes an invitation that this auth honours.
 func (s *Service) invite(ctx context.Context, from transport.Peer, req authapi.InviteRequest) (resp authapi.InviteResponse, err error) {
 	op := authapi.Invite.Name
 	now := s.env.Loop.Now()
 	batch := &storage.Batch{}
-	s.invited.dropEnded(now, batch)
+	if err := s.forgetEnded(now); err != nil {
+		return resp, err
+	}
+	_, own := s.env.Authority.Own()
 	switch {
 	case s.env.Authority.Issuer() == nil:
 		return resp, transport.New(transport.Refused, op, "this auth has no certificate that lets it sign others")
@@ -166,6 +179,9 @@ func (s *Service) invite(ctx context.Context, from transport.Peer, req authapi.I
 	}
 	if resp.Invitation, err = membership.Invite(s.env.Identity, i); err != nil {
 		return resp, transport.New(transport.Invalid, op, err.Error())
+	}
+	if !(membership.Member{Issues: own.Issues}).MayGrant(i.Services) {
+		return resp, transport.New(transport.Refused, op, "this auth's certificate lets it grant "+strings.Join(own.Issues, ", ")+" only")
 	}
 	if shared, signed, ok := s.shareInvitation(ctx, i); ok {
 		i, resp.Invitation = shared, signed

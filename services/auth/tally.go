@@ -106,14 +106,18 @@ func (s *Service) honour(ctx context.Context, from transport.Peer, req authapi.H
 	op := authapi.Honour.Name
 	i, err := membership.OpenInvitation(req.Invitation)
 	now, batch := s.env.Loop.Now(), &storage.Batch{}
-	s.invited.dropEnded(now, batch)
-	switch {
+	if err := s.forgetEnded(now); err != nil {
+		return resp, err
+	}
+	switch maker, _ := s.env.Authority.Member(from); {
 	case err != nil:
 		return resp, transport.New(transport.Invalid, op, err.Error())
 	case i.AdmittedBy != from || req.Invitation.By != from || i.Cloud != s.env.Authority.Cloud() || !slices.Contains(i.With, s.env.Self):
 		return resp, transport.New(transport.Invalid, op, "an auth speaks of what it has made itself, and who is to honour it")
 	case s.env.Authority.Issuer() == nil:
 		return resp, transport.New(transport.Refused, op, "this auth has no certificate that lets it sign others")
+	case !maker.MayGrant(i.Services): // this auth would sign what the other one may not
+		return resp, transport.New(transport.Refused, op, "the certificate of the auth that has made it does not let it grant that")
 	case i.NotAfter > now.Add(s.settings.InvitationMax+membership.SkewMax).Unix():
 		return resp, transport.New(transport.Invalid, op, "an invitation is for up to "+s.settings.InvitationMax.String())
 	case len(s.invited.list) >= authapi.InvitationsMax:
@@ -206,13 +210,15 @@ func (s *Service) countOnce(ctx context.Context, op string, i membership.Invitat
 		return false, seen, err
 	}
 	used := slices.Clone(newest(promised))
-	if !slices.Contains(used, who) {
-		if len(used) >= int(i.Uses) {
-			return false, 0, transport.New(transport.Conflict, op, membership.ErrUsedUp.Error())
-		}
+	full := !slices.Contains(used, who) && len(used) >= int(i.Uses)
+	if !full && !slices.Contains(used, who) {
 		used = append(used, who)
 	}
+	// Also if it is full: what only one auth has accepted may come to nothing, and nobody is sent away for that.
 	accepted, seen, err := s.ballot(ctx, op, i, authapi.TallyRequest{ID: i.ID, Ballot: b, Accept: true, Used: used})
+	if accepted != nil && full {
+		err = transport.New(transport.Conflict, op, membership.ErrUsedUp.Error())
+	}
 	return accepted != nil, seen, err
 }
 
@@ -226,12 +232,15 @@ func (s *Service) ballot(ctx context.Context, op string, i membership.Invitation
 	granted = append(granted, own)
 	others := slices.DeleteFunc(i.HonouredBy(), func(p transport.Peer) bool { return p == s.env.Self })
 	need := (len(others)+1)/2 + 1 - len(granted)
-	later := false
+	later, unknown := false, 0
 	err = clock.First(ctx, s.env.Loop, len(others), need, func(ctx context.Context, n int) error {
 		ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, tallyTimeout)
 		defer cancel()
 		resp, err := authapi.Tally.Call(ctx, s.env.Wire, others[n], req)
 		switch {
+		case transport.KindOf(err) == transport.NotFound:
+			unknown++
+			return err
 		case err != nil:
 			return err
 		case !resp.Granted:
@@ -247,10 +256,12 @@ func (s *Service) ballot(ctx context.Context, op string, i membership.Invitation
 	if later {
 		return nil, seen, nil
 	}
-	if transport.KindOf(err) != transport.NotFound {
-		err = transport.New(transport.Refused, op, "too few of those answer who honour the invitation: "+err.Error())
+	// For good only if those that know of it can never be enough: whoever is away may.
+	kind := transport.Refused
+	if unknown > len(others)-need {
+		kind = transport.NotFound
 	}
-	return nil, seen, err
+	return nil, seen, transport.New(kind, op, "too few of those answer who honour the invitation: "+err.Error())
 }
 
 // withdrawElsewhere has so many others forget an invitation that this auth with the rest are too few for it.

@@ -43,6 +43,11 @@ type Member struct {
 	Until int64
 }
 
+// MayGrant reports whether the member may sign certificates for all of some services.
+func (m Member) MayGrant(services []string) bool {
+	return len(m.Issues) > 0 && within(services, m.Issues)
+}
+
 // Offers reports whether the member may offer a service.
 func (m Member) Offers(service string) bool {
 	_, found := slices.BinarySearch(m.Services, service)
