@@ -3,6 +3,7 @@ package hoarder
 import (
 	"time"
 
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/storage"
 )
 
@@ -95,6 +96,31 @@ func (s *Service) outdated(it *item, now time.Duration) []string {
 		}
 	}
 	return owners
+}
+
+// departedPageMax bounds how many claims of one that has left are deleted in one interval.
+const departedPageMax = 1024
+
+// forgetDeparted deletes the claims of hoarders that have left the cloud for ever, forget-after later, of the items for which
+// this is the best-ranked live hoarder. Until then they keep what was withdrawn from coming back with one that returns; one
+// that returns later claims anew what it holds.
+func (s *Service) forgetDeparted() {
+	for _, m := range s.roster.forgotten(s.env.Loop.Elapsed(), s.settings.ForgetAfter) {
+		var writes []storage.Entry
+		for _, root := range m.roots() {
+			if len(writes) < departedPageMax && s.best(root) {
+				writes = append(writes, storage.Entry{Key: claimKey(root, m.peer)})
+			}
+		}
+		if len(writes) == 0 {
+			continue
+		}
+		if err := s.write(writes...); err != nil {
+			s.env.Log.Warn("claims of one that has left not deleted", "peer", m.peer, "err", err)
+			continue
+		}
+		s.env.Observe("departed-forgotten", node.F("peer", m.peer), node.F("claims", len(writes)))
+	}
 }
 
 // erase deletes all entries below some keys.

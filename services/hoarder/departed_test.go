@@ -8,11 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/node/nodetest"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/transport"
 )
 
 // What a hoarder held that has left for ever is repaired, also by hoarders that were down when it left. Its claims
-// stay: they keep what was withdrawn from coming back with it.
+// stay for a while: they keep what was withdrawn from coming back with it.
 func TestClaimsOfOneThatHasLeft(t *testing.T) {
 	inTown(t, 5, nil, func(w *town) {
 		root, holders := w.threeHold(t)
@@ -39,6 +40,22 @@ func TestClaimsOfOneThatHasLeft(t *testing.T) {
 				require.False(t, s.roster.member(left.Peer()).counts())
 			})
 		}
+		nodetest.Sleep(11 * time.Hour)
+		require.Empty(t, w.Facts("departed-forgotten"))
+		nodetest.Sleep(2 * time.Hour)
+		require.Len(t, w.Facts("departed-forgotten"), 1, "the best-ranked one does so, once")
+		for _, m := range w.hoarders {
+			w.turn(m, func(_ context.Context, s *Service) {
+				require.Len(t, s.index.items[root].claims, 3)
+				require.NotContains(t, s.roster.members, left.Peer())
+			})
+		}
+		w.Directory.Add(left.Peer(), hoarderapi.Service)
+		left.Start()
+		nodetest.Sleep(10 * time.Second)
+		w.turn(w.hoarders[0], func(_ context.Context, s *Service) {
+			require.Len(t, s.index.items[root].claims, 4, "it is back, and claims what it holds")
+		})
 	})
 }
 
@@ -83,8 +100,10 @@ func TestStrays(t *testing.T) {
 	require.Equal(t, []transport.Peer{p[3]}, r.giveUp(15*time.Second))
 	require.False(t, stray.counts())
 
-	r.part([]transport.Peer{p[0], p[1]})
+	r.part([]transport.Peer{p[0], p[1]}, 20*time.Second)
 	require.Equal(t, 2, r.liveCount(), "this one is still here")
+	require.Equal(t, []*member{stray}, r.forgotten(25*time.Second, 20*time.Second), "since it was found to be no hoarder")
+	require.Empty(t, r.forgotten(25*time.Second-1, 20*time.Second))
 	clear(stray.claimed)
 	clear(r.member(p[0]).claimed)
 	r.stray(130 * time.Second)

@@ -44,13 +44,14 @@ func (s *Service) followLiveness(ctx context.Context) {
 		if !slices.Equal(peers, listed) {
 			if known {
 				left = slices.DeleteFunc(listed, func(p transport.Peer) bool { return slices.Contains(peers, p) })
-				s.roster.part(left)
+				s.roster.part(left, s.env.Loop.Elapsed())
 			}
 			listed, agreed = slices.Clone(peers), false
 			s.roster.know(listed)
 		}
 		if known {
 			s.roster.stray(s.env.Loop.Elapsed())
+			s.forgetDeparted()
 		}
 		told, err := live.Refresh(ctx)
 		var news []transport.Peer

@@ -25,6 +25,9 @@ type member struct {
 	// missing since at; otherwise it has lived since at. given: it has been missing
 	// for longer than the grace, and is given up.
 	missing, given bool
+	// departed: it has left the cloud for ever, which this one has known since departedAt.
+	departed   bool
+	departedAt time.Duration
 	// liar: it has said that it holds what it could not prove.
 	liar bool
 	at   time.Duration
@@ -56,7 +59,7 @@ func (r *roster) know(peers []transport.Peer) {
 		if m.listed {
 			continue
 		}
-		m.listed = true
+		m.listed, m.departed = true, false
 		i, _ := slices.BinarySearchFunc(r.all, p, func(m *member, p transport.Peer) int { return m.peer.Compare(p) })
 		r.all = slices.Insert(slices.Clone(r.all), i, m)
 		if m.lives() {
@@ -67,7 +70,7 @@ func (r *roster) know(peers []transport.Peer) {
 
 // part takes out peers that have left the cloud for ever: their copies do not count any more, without a
 // grace. One that comes back is made known again, and counts once it was seen.
-func (r *roster) part(peers []transport.Peer) {
+func (r *roster) part(peers []transport.Peer, now time.Duration) {
 	for _, p := range peers {
 		m := r.members[p]
 		if p == r.self || m == nil || !m.listed {
@@ -77,6 +80,7 @@ func (r *roster) part(peers []transport.Peer) {
 			r.live--
 		}
 		m.listed, m.missing, m.given = false, true, true
+		m.departed, m.departedAt = true, now
 		r.all = slices.DeleteFunc(slices.Clone(r.all), func(x *member) bool { return x == m })
 	}
 }
@@ -158,8 +162,24 @@ func (r *roster) stray(now time.Duration) {
 			delete(r.members, m.peer)
 		case !m.missing:
 			m.missing, m.at, m.said = true, now, false
+			fallthrough
+		case !m.departed:
+			m.departed, m.departedAt = true, now
 		}
 	}
+}
+
+// forgotten lists those that have left the cloud for ever so long ago that nothing of them is kept any more.
+func (r *roster) forgotten(now, after time.Duration) (list []*member) {
+	if len(r.members) == len(r.all) {
+		return nil
+	}
+	for _, m := range r.everybody() {
+		if m.departed && now-m.departedAt >= after {
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 // lives reports whether a member is not missing.
