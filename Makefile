@@ -2,10 +2,10 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec mutants mutation determinism live torture figures clean
+.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec bench-engine mutants mutation determinism live torture figures clean
 
 help: ## print the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 build: ## build bin/dreamland and bin/tau
 	go build -o bin/dreamland ./cmd/dreamland
@@ -28,6 +28,9 @@ race: ## all that runs live, under the race detector (needs gcc)
 bench: ## the figures of the README
 	go test -run '^$$' -bench . -benchtime 1s -cpu 1 ./sim ./scenarios/...
 	go test -run '^$$' -bench . -benchtime 1s ./storage/... ./transport/...
+
+bench-engine: ## calls of WebAssembly guests: reset, warm, new, cold, in processor time, with ratios
+	go test -run '^$$' -bench . -benchtime 20x ./wasm/engine
 
 FUZZTIME ?= 10s
 fuzz: ## each fuzz target for FUZZTIME (10s), one after the other; stops at the first that fails, with its input in testdata/fuzz

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -85,6 +86,7 @@ type Call struct {
 	begun    time.Duration
 	usage    Usage
 	stopped  error
+	drawn    *rand.ChaCha8 // seeded when the guest first draws
 }
 
 // Value of a call's context is none: the runtime asks for some at each call. Hosts ask Call.Context.
@@ -143,6 +145,20 @@ func (c *Call) refuel() {
 func (c *Call) spent() uint64 {
 	total := int64(min(c.limits.Fuel, 1<<62))
 	return uint64(max(0, total-c.rest-int64(c.instance.fuel.Get())))
+}
+
+// random is for a guest whose own generator was seeded before the snapshot.
+func (c *Call) random() uint64 {
+	if c.drawn == nil {
+		var seed [32]byte
+		if c.World.Rand != nil {
+			if _, err := io.ReadFull(c.World.Rand, seed[:]); err != nil {
+				c.Stop(fmt.Errorf("engine: random numbers: %w", err))
+			}
+		}
+		c.drawn = rand.NewChaCha8(seed)
+	}
+	return c.drawn.Uint64()
 }
 
 // sleep is a guest's.

@@ -153,7 +153,10 @@ func counted(call func(*Call, []uint64)) func(*Call, []uint64) {
 }
 
 func refuelHost() Host {
-	return Host{rewrite.RefuelModule, []HostFunction{{Name: rewrite.Refuel, Call: func(c *Call, _ []uint64) { c.refuel() }}}}
+	return Host{rewrite.RefuelModule, []HostFunction{
+		{Name: rewrite.Refuel, Call: func(c *Call, _ []uint64) { c.refuel() }},
+		{Name: rewrite.Random, Results: []api.ValueType{api.ValueTypeI64}, Call: func(c *Call, stack []uint64) { stack[0] = c.random() }},
+	}}
 }
 
 func wasiHost() Host {

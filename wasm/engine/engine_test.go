@@ -200,6 +200,26 @@ func TestDescriptorsClocksAndRandom(t *testing.T) {
 	require.NotEqual(t, a[11:], b[11:], "random numbers of the system are drawn anew")
 }
 
+// TestRandomOfGo: what Go's runtime draws is new in each call, though its generator is in the snapshot.
+func TestRandomOfGo(t *testing.T) {
+	f := load(t, newEngine(t, Options{}), "probe-go", Setup{})
+	seen := make([]map[string]bool, 3)
+	const calls = 8
+	for range calls {
+		for k, part := range strings.Fields(mustAsk(t, f, "random", "")) {
+			if seen[k] == nil {
+				seen[k] = map[string]bool{}
+			}
+			seen[k][part] = true
+		}
+	}
+	require.Len(t, seen[0], calls, "crypto/rand")
+	require.Len(t, seen[1], calls, "math/rand")
+	require.Greater(t, len(seen[2]), 1, "the order of a map")
+	a := load(t, newEngine(t, Options{}), "probe-as", Setup{})
+	require.NotEqual(t, mustAsk(t, a, "random", ""), mustAsk(t, a, "random", ""), "Math.random of AssemblyScript")
+}
+
 // TestSleepInNoTime: without a clock that passes, a guest that sleeps finds it moved.
 func TestSleepInNoTime(t *testing.T) {
 	e := newEngine(t, Options{})

@@ -13,10 +13,12 @@ func force(t *testing.T, way int) {
 	if way != byNone && !tracks(way) {
 		t.Skip("the kernel does not have this")
 	}
-	forceTrack = way
-	t.Cleanup(func() { forceTrack = -1 })
+	forceWay(way)
+	t.Cleanup(func() { forceWay(-1) })
 }
 
 func TestTheBestWayIsTaken(t *testing.T) {
 	require.True(t, tracks(trackBy()) || trackBy() == byNone)
 }
+
+func forceWay(way int) { forceTrack = way }

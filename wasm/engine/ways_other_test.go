@@ -7,3 +7,5 @@ import "testing"
 var ways = map[int]string{0: "copy"}
 
 func force(*testing.T, int) {}
+
+func forceWay(int) {}

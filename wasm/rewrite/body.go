@@ -93,8 +93,9 @@ type bodyWriter struct {
 	out         []byte
 	fuel        uint32 // indices in the rewritten module
 	depth       uint32
-	refuel      uint32 // functions from here on are one further
-	recursion   bool   // of this function, frames are counted
+	refuel      uint32 // functions from here on are further, by added
+	added       uint32
+	recursion   bool // of this function, frames are counted
 	weight      int64
 	depthMax    uint32
 	resultBlock int64 // the type of a block with the results of this function
@@ -147,7 +148,7 @@ func (w *bodyWriter) write() {
 		case opCall, opReturnCall, opRefFunc:
 			if i.index >= w.refuel {
 				copyUntil(i.start)
-				w.op(i.op, i.index+1)
+				w.op(i.op, i.index+w.added)
 				from = i.end
 			}
 		}

@@ -52,6 +52,7 @@ type module struct {
 	memoryMax       uint32    // of the module itself; 65536 if it says nothing
 	importedOf      [4]uint32 // how many of each Kind
 	countsData      bool      // has a section that tells the number of data segments
+	goRandom        int64     // which of the functions that it defines is Go's runtime.rand, or -1
 	addressTaken    []bool    // by index of defined functions
 	importedMutable []bool    // by index of imported globals
 }
@@ -117,7 +118,7 @@ func parse(wasm []byte) (*module, error) {
 	if len(wasm) < len(magic) || string(wasm[:len(magic)]) != magic {
 		return nil, errors.New("it is no WebAssembly module of version 1")
 	}
-	m := &module{start: -1, memoryMax: 65536}
+	m := &module{start: -1, goRandom: -1, memoryMax: 65536}
 	r := &reader{in: wasm, at: len(magic)}
 	last := 0
 	for r.more() {
@@ -127,6 +128,7 @@ func parse(wasm []byte) (*module, error) {
 		case r.err != nil:
 			return nil, r.err
 		case id == sectionCustom: // they say nothing about what the module does
+			m.nameSection(content)
 			continue
 		case id == sectionTag:
 			return nil, errors.New("exceptions (a tag section) are not supported")
@@ -141,7 +143,9 @@ func parse(wasm []byte) (*module, error) {
 			m.sections[id] = []byte{}
 		}
 	}
-	return m, m.parseSections(len(wasm))
+	err := m.parseSections(len(wasm))
+	m.checkGoRandom()
+	return m, err
 }
 
 func (m *module) parseSections(length int) error {

@@ -81,6 +81,7 @@ type Facts struct {
 	MemoryPagesMin uint32
 	MemoryPagesMax uint32
 	HasInit        bool
+	GoRandom       bool // it is Go's, and asks the host for random numbers (Random)
 	// Fresh lists why state of the module would remain if memory and globals were put back. Empty: nothing would.
 	Fresh []string
 }

@@ -18,13 +18,19 @@ func afterCount(section []byte) []byte {
 }
 
 func (w *writer) importSection() []byte {
-	out := appendU(nil, uint32(len(w.imports))+1)
+	out := appendU(nil, uint32(len(w.imports))+w.added())
 	if raw := w.sections[sectionImport]; raw != nil {
 		out = append(out, afterCount(raw)...)
 	}
 	out = appendVector(out, []byte(RefuelModule))
 	out = appendVector(out, []byte(Refuel))
-	return appendU(append(out, byte(Function)), w.emptyType)
+	out = appendU(append(out, byte(Function)), w.emptyType)
+	if w.goRandom < 0 {
+		return out
+	}
+	out = appendVector(out, []byte(RefuelModule))
+	out = appendVector(out, []byte(Random))
+	return appendU(append(out, byte(Function)), w.randomType)
 }
 
 func (w *writer) functionSection() []byte {

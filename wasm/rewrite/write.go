@@ -11,13 +11,14 @@ const mutableGlobalsMax = 256
 // writer writes the rewritten form of a module.
 type writer struct {
 	*module
-	o         Options
-	facts     Facts
-	newTypes  []byte // encoded
-	typeCount uint32
-	emptyType uint32 // of functions without parameters and results
-	blocks    map[string]uint32
-	code      []byte
+	o          Options
+	facts      Facts
+	newTypes   []byte // encoded
+	typeCount  uint32
+	emptyType  uint32 // of functions without parameters and results
+	randomType uint32 // of Random
+	blocks     map[string]uint32
+	code       []byte
 }
 
 func inFunction(n int, err error) error {
@@ -109,6 +110,10 @@ func (w *writer) state(remains []string) {
 	if w.o.MemoryPagesMax > 0 {
 		f.MemoryPagesMax = min(w.memoryMax, w.o.MemoryPagesMax)
 	}
+	f.GoRandom = w.goRandom >= 0
+	if f.GoRandom {
+		w.randomType = w.addType([]byte{0x7e})
+	}
 	f.HasInit = w.start >= 0 || slices.ContainsFunc(w.data, segment.active)
 	for i, g := range w.globals {
 		if !g.mutable {
@@ -139,7 +144,7 @@ func (w *writer) bodies(recursive []bool) error {
 	if w.facts.HasInit {
 		count++
 	}
-	b := bodyWriter{refuel: w.importedOf[Function], depthMax: w.o.DepthMax}
+	b := bodyWriter{refuel: w.importedOf[Function], added: w.added(), depthMax: w.o.DepthMax}
 	b.fuel = w.importedOf[GlobalKind] + uint32(len(w.globals))
 	b.depth = b.fuel + 1
 	w.code = appendU(make([]byte, 0, len(w.sections[sectionCode])*3/2), count)
@@ -153,8 +158,12 @@ func (w *writer) bodies(recursive []bool) error {
 			b.weight = 1 + int64(b.locals)/16
 			b.resultBlock = w.blockOf(signature.results)
 		}
-		b.out = b.out[:0]
-		b.write()
+		if int64(n) == w.goRandom {
+			b.goRandomBody(b.refuel + 1)
+		} else {
+			b.out = b.out[:0]
+			b.write()
+		}
 		w.code = appendVector(w.code, b.out)
 	}
 	if w.facts.HasInit {
@@ -166,9 +175,17 @@ func (w *writer) bodies(recursive []bool) error {
 // moved is the new index of a function.
 func (w *writer) moved(index uint32) uint32 {
 	if index >= w.importedOf[Function] {
-		return index + 1
+		return index + w.added()
 	}
 	return index
+}
+
+// added is how many functions are imported beyond those that the module imports.
+func (w *writer) added() uint32 {
+	if w.goRandom >= 0 {
+		return 2
+	}
+	return 1
 }
 
 // initBody does what instantiation did: the active data segments, and the start function.
