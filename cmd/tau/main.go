@@ -134,7 +134,7 @@ func rootCommand() *cobra.Command {
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(configCommand(), startCommand(), statusCommand(), peersCommand(), inviteCommand(), pushCommand(), jobsCommand(), logsCommand(),
-		versionsCommand(), rollbackCommand(), leaveCommand(), revokeCommand(), certifyCommand(), rotateCommand(), doctorCommand(), debugCommand(), logLevelCommand(),
+		versionsCommand(), rollbackCommand(), leaveCommand(), revokeCommand(), certifyCommand(), rotateCommand(), authCommand(), doctorCommand(), debugCommand(), logLevelCommand(),
 		manCommand(), versionCommand(), projects.Command())
 	return root
 }

@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -27,6 +29,8 @@ type Manifest struct {
 	Fail string `yaml:"fail"`
 	// Time is how long the build takes, "45s"; "" is up to the builder.
 	Time string `yaml:"time"`
+	// Leak prints the build secrets.
+	Leak bool `yaml:"leak"`
 	// Size is the least size of the artifact in bytes.
 	Size int `yaml:"size"`
 }
@@ -65,7 +69,7 @@ func (b *Builder) Build(ctx context.Context, r monkey.Request) (monkey.Result, e
 	if err != nil {
 		return monkey.Result{}, err
 	}
-	if err := b.work(ctx, r, b.duration(m)); err != nil {
+	if err := b.work(ctx, r, b.duration(m), m.Leak); err != nil {
 		return monkey.Result{}, err
 	}
 	switch {
@@ -103,8 +107,13 @@ func (b *Builder) duration(m Manifest) time.Duration {
 }
 
 // work passes the time and writes the log.
-func (b *Builder) work(ctx context.Context, r monkey.Request, d time.Duration) error {
+func (b *Builder) work(ctx context.Context, r monkey.Request, d time.Duration, leak bool) error {
 	r.Log(fmt.Sprintf("building %s at %s, %d files", r.Job.Repository, r.Job.Commit, len(r.Tree.Files)))
+	if leak {
+		for _, name := range slices.Sorted(maps.Keys(r.Secrets)) {
+			r.Log(name + " is " + r.Secrets[name])
+		}
+	}
 	step := max(stepTime, d/8)
 	for done := time.Duration(0); done < d; done += step {
 		if err := clock.Sleep(ctx, b.Loop, min(step, d-done)); err != nil {

@@ -40,6 +40,9 @@ var means = map[string]string{
 	"invitations-are-kept":          "by an invitation come no more nodes than it is for, and none when it has ended",
 	"expired-are-out":               "who shows a certificate that has ended is served by nobody",
 	"certificates-are-renewed":      "a node that reaches an auth shows a certificate that counts",
+	"forges-are-followed":           "in the end the newest job of each branch is of the commit that the forge has there",
+	"webhooks-are-answered":         "forged, repeated, oversized and foreign webhooks are refused",
+	"secrets-stay-secret":           "no secret is in a fact or on a disk as it is",
 	"nothing-uninvited":             "nothing is published, finished or accepted that no user asked for",
 }
 

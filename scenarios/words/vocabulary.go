@@ -7,10 +7,12 @@ import (
 	"slices"
 
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/scenarios/forge"
 	"github.com/taucloud/tau/scenarios/ports"
 	"github.com/taucloud/tau/scenarios/words/attack"
 	"github.com/taucloud/tau/scenarios/words/audit"
 	"github.com/taucloud/tau/scenarios/words/beliefs"
+	"github.com/taucloud/tau/scenarios/words/forges"
 	"github.com/taucloud/tau/scenarios/words/items"
 	"github.com/taucloud/tau/scenarios/words/jobs"
 	"github.com/taucloud/tau/scenarios/words/members"
@@ -38,12 +40,12 @@ func Vocabulary() scenario.Vocabulary {
 		Issuer:       authapi.Service,
 		Command:      "dreamland",
 		Package:      "github.com/taucloud/tau/scenarios/words",
-		Services:     services.Catalogue(ports.Simulated()),
+		Services:     append(services.Catalogue(simulated()), forge.Spec(), forge.ReachSpec()),
 		Always:       services.Always(),
 		Finder:       seerapi.Service,
 		Rules:        services.Rules(),
-		Actions:      slices.Concat(jobs.Actions(), versions.Actions(), items.Actions(), trust.Actions(), attack.Actions()),
-		Constant:     slices.Concat(attack.Constant(), trust.Constant()),
+		Actions:      slices.Concat(jobs.Actions(), versions.Actions(), items.Actions(), trust.Actions(), attack.Actions(), forges.Actions()),
+		Constant:     slices.Concat(attack.Constant(), trust.Constant(), forges.Constant()),
 		Qualities:    slices.Concat(jobs.Qualities(), items.Qualities()),
 		Places:       slices.Concat(jobs.Places(), items.Places()),
 		Auditors:     audit.Auditors(),
@@ -55,9 +57,16 @@ func Vocabulary() scenario.Vocabulary {
 		Checks: observed(inOneLine(slices.Concat(
 			about(members.Checks(), "seer"), about(replicas.Checks(), replicas.Services...), about(versions.Checks(), "tns"),
 			about(jobs.PatrickChecks(), "patrick"), about(jobs.MonkeyChecks(), "monkey"), about(items.Checks(), "hoarder"),
-			attack.Checks(), trust.Checks(),
+			attack.Checks(), trust.Checks(), forges.Checks(),
 		))),
 	}
+}
+
+// simulated are the ports of simulated clouds, with the ways to the simulated forge.
+func simulated() services.Ports {
+	p := ports.Simulated()
+	p.Forge, p.Fetcher = forge.NewForge, forge.NewFetcher
+	return p
 }
 
 // about says which services checks are about that do not say it themselves.

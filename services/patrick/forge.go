@@ -35,13 +35,13 @@ type CommitStatus struct {
 	Commit string
 	// State is pending, success or failure.
 	State string
-	// Link is where to read more, "" for nowhere; Text is one line.
-	Link, Text string
+	// Text is one line. Job is whose status it is; Link is where to read of it, for ports that know an address of the front door.
+	Text, Job, Link string
 }
 
 // Ends are how a patrick reaches out of the cloud. The zero value has none: jobs come by pushes only.
 type Ends struct {
-	// Forge makes what asks forges. nil: nothing is followed there, and webhooks are refused.
+	// Forge makes what asks forges. nil, or if it makes nil: nothing is followed there, and webhooks are refused.
 	Forge func(node.Env) Forge
 	// Front serves a handler to those outside of the cloud, until stop is called, each request in a goroutine of its own. nil: only members
 	// reach it, by streams.

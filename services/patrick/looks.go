@@ -71,7 +71,7 @@ type lookState struct {
 func newLooks(env node.Env, make func(node.Env) Forge) *looks {
 	l := &looks{auth: authapi.NewClient(env.Wire), of: map[string]*lookState{}, unknown: map[string]time.Duration{}}
 	if make != nil {
-		l.forge = make(env)
+		l.forge = make(env) // nil, if this node is not to reach any
 	}
 	return l
 }

@@ -167,8 +167,12 @@ func (s *Service) accept(id string, req patrickapi.PushRequest, tree cid.Cid, fo
 	if err := s.addRecords(id, job); err != nil {
 		return false, err
 	}
-	s.env.Observe("job-accepted", node.F("job", id), node.F("project", req.Project), node.F("branch", req.Branch),
-		node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("order", job.Order), node.F("bytes", job.TreeSize))
+	fields := []node.Field{node.F("job", id), node.F("project", req.Project), node.F("branch", req.Branch),
+		node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("order", job.Order), node.F("bytes", job.TreeSize)}
+	if forge {
+		fields = append(fields, node.F("forge", req.Repository))
+	}
+	s.env.Observe("job-accepted", fields...)
 	for _, older := range s.board.ofBranch(patrickapi.BranchOf(id)) {
 		s.supersede(older)
 	}

@@ -117,6 +117,9 @@ func (s *Service) forget(id string, status patrickapi.Status) error {
 	for _, e := range s.store.Entries(jobKey(id)) {
 		b.Delete(e.Key)
 	}
+	if s.reported(id) != "" {
+		b.Delete(statusKey(id))
+	}
 	m, again := s.board.memoryOf(id), s.leftovers[id]
 	gone, floor := m.room(id, s.board.oldestActive(patrickapi.BranchOf(id)))
 	if !m.knows(id) {

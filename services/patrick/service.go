@@ -27,7 +27,7 @@ func Spec(ends Ends) node.Spec {
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
 			given := settings.(*Settings)
-			return &Service{env: env, settings: *given, ends: ends, looks: newLooks(env, ends.Forge), board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire), audits: map[string]*audit{}, wants: map[string]*want{}, leftovers: map[string]bool{}}, nil
+			return &Service{env: env, settings: *given, ends: ends, looks: newLooks(env, ends.Forge), api: patrickapi.NewClient(env.Wire), reports: map[string]*reporting{}, board: newBoard(), peers: newReach(env), logs: newLogs(), tns: tnsapi.NewClient(env.Wire), audits: map[string]*audit{}, wants: map[string]*want{}, leftovers: map[string]bool{}}, nil
 		},
 	}
 }
@@ -43,6 +43,11 @@ type Service struct {
 	tns      *tnsapi.Client
 	ends     Ends
 	looks    *looks
+	// api asks patricks as users do
+	api *patrickapi.Client
+	// reports are the jobs of which forges have to be told, reporting: a task does
+	reports   map[string]*reporting
+	reporting bool
 	// stopFront ends what is served to those outside, nil if nothing is
 	stopFront func()
 	// audits are the branches about which tns is to be asked, by BranchID

@@ -84,6 +84,7 @@ func (s *Service) refresh(id string) {
 		return
 	}
 	s.board.update(id, state)
+	s.wantReport(id, state)
 	if state.Status.Final() {
 		s.board.drop(id)
 		s.startRetiring()

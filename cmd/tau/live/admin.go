@@ -111,6 +111,7 @@ func (r *running) routes() http.Handler {
 	serve(mux, "POST /v1/certificate", askTimeout, r.takeCertificate)
 	serve(mux, "GET /v1/issuers", askTimeout, r.issuers)
 	serve(mux, "POST /v1/rotate", askTimeout, r.rotate)
+	serve(mux, "POST /v1/auth", askTimeout, r.manage)
 	serve(mux, "POST /v1/leave", askTimeout, r.leave)
 	serve(mux, "GET /v1/audit", auditTimeout, r.audit)
 	serve(mux, "GET /v1/facts", askTimeout, r.facts)

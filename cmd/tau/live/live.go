@@ -129,7 +129,9 @@ func (r *running) newLoop(name string) (clock.Loop, func()) {
 }
 
 // ports are the real ends of what lies outside of the cloud.
-func ports() services.Ports { return services.Ports{Builder: newBuilder} }
+func ports(cfg Config) services.Ports {
+	return services.Ports{Builder: newBuilder, Forge: newForge, Front: newFront(cfg), Vault: newVault(cfg)}
+}
 
 // configure wires the node.
 func (r *running) configure(certificate *membership.Presented) (node.Config, error) {
@@ -161,7 +163,7 @@ func (r *running) configure(certificate *membership.Presented) (node.Config, err
 			r.cfg.Crash()
 		},
 	}}
-	for _, spec := range node.InStartOrder(s.Specs(rehearse.ports()), append(services.Always(), r.speaker())) {
+	for _, spec := range node.InStartOrder(s.Specs(rehearse.ports(r.cfg)), append(services.Always(), r.speaker())) {
 		one, err := rehearse.configured(spec)
 		if err != nil {
 			return cfg, err

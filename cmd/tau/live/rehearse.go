@@ -163,9 +163,9 @@ func (r *Rehearse) started(n *node.Node, p transport.Peer, err error) {
 
 // ports are those of a node, with the simulator's builder in a rehearsal: what it makes of a push is known, and takes as long, as in
 // a simulated run.
-func (r *Rehearse) ports() services.Ports {
+func (r *Rehearse) ports(cfg Config) services.Ports {
 	if r == nil {
-		return ports()
+		return ports(cfg)
 	}
 	return simulated.Simulated()
 }

@@ -29,6 +29,8 @@ type Shape struct {
 	LogLevel    string
 	// MetricsListen is where /metrics, /healthz and /readyz are served, "" for nowhere but the socket.
 	MetricsListen string
+	// PatrickListen is where webhooks and the API of jobs are served, "" for nowhere.
+	PatrickListen string
 }
 
 // Defaults returns a shape of default settings.
@@ -69,6 +71,8 @@ var fields = []field{
 		text: func(s *Shape) *string { return &s.DiskReserve }, check: checkSize},
 	{key: "metrics-listen", doc: "Where /metrics, /healthz and /readyz are served, such as 127.0.0.1:9464. Nobody proves anything there: stay on loopback. Left out: only on the node's socket.",
 		text: func(s *Shape) *string { return &s.MetricsListen }, check: checkHostPort},
+	{key: "patrick-listen", doc: "Where the node's patrick takes webhooks and serves the API of jobs, such as 127.0.0.1:9480, in plain HTTP: outside of this machine by a proxy with TLS only. Left out: nowhere.",
+		text: func(s *Shape) *string { return &s.PatrickListen }, check: checkHostPort},
 	{key: "log-level", doc: "debug, info, warn or error.",
 		text: func(s *Shape) *string { return &s.LogLevel }, check: checkLevel, enum: levelNames},
 }
@@ -101,7 +105,7 @@ func (s *Shape) Identity() transport.Identity {
 
 // Paths are where a node of one shape has what below a root directory.
 type Paths struct {
-	Config, Keys, Certificate, CloudKey, Disk, Data, Run, Socket string
+	Config, Keys, Certificate, CloudKey, Vault, Disk, Data, Run, Socket string
 }
 
 // PathsOf are those of a shape.
@@ -109,8 +113,9 @@ func PathsOf(root, shape string) Paths {
 	keys, run := filepath.Join(root, "keys"), filepath.Join(root, "run")
 	return Paths{
 		Config: filepath.Join(root, "config", shape+".yaml"), Keys: keys, Certificate: filepath.Join(keys, shape+".cert"), CloudKey: filepath.Join(keys, "cloud.key"),
-		Disk: filepath.Join(keys, shape+".disk"),
-		Data: filepath.Join(root, "data", shape), Run: run, Socket: filepath.Join(run, shape+".sock"),
+		Vault: filepath.Join(keys, shape+".vault"),
+		Disk:  filepath.Join(keys, shape+".disk"),
+		Data:  filepath.Join(root, "data", shape), Run: run, Socket: filepath.Join(run, shape+".sock"),
 	}
 }
 

@@ -72,7 +72,8 @@ type uninvited struct {
 	check.Tally
 	patricks int // -1: not looked yet
 	granted  map[string][]evidence.Attempt
-	users    map[string]bool // jobs that users pushed, or publish without a patrick
+	users    map[string]bool    // jobs that users pushed, or publish without a patrick
+	forge    map[[3]string]bool // what users pushed to a forge: repository, branch and commit
 	attacks  int
 }
 
@@ -82,7 +83,7 @@ func (c *uninvited) Figures() map[string]float64 {
 }
 
 func newUninvited() *uninvited {
-	return &uninvited{patricks: -1, granted: map[string][]evidence.Attempt{}, users: map[string]bool{}}
+	return &uninvited{patricks: -1, granted: map[string][]evidence.Attempt{}, users: map[string]bool{}, forge: map[[3]string]bool{}}
 }
 
 func (*uninvited) Name() string { return uninvitedName }
@@ -107,10 +108,19 @@ func (c *uninvited) Witness(v check.View, f check.Fact) error {
 	switch f.Name {
 	case "push-sent", "publish-sent", "fence-sent":
 		c.users[job] = f.Name == "push-sent"
+	case "git-push-sent":
+		c.forge[[3]string{f.Text("repository"), f.Text("branch"), f.Text("commit")}] = true
 	case "job-granted":
 		c.granted[job] = append(c.granted[job], evidence.AttemptOf(f))
 	case "job-accepted":
 		c.Evaluated()
+		if repository := f.Text("forge"); repository != "" {
+			if !c.forge[[3]string{repository, f.Text("branch"), f.Text("commit")}] {
+				return fmt.Errorf("%s accepts job %s of %s at commit %s of %s, where nobody has pushed it", f.Node, job, f.Text("branch"), f.Text("commit"), repository)
+			}
+			c.users[job] = true
+			return nil
+		}
 		if _, known := c.users[job]; !known {
 			return fmt.Errorf("%s accepts job %s, which no user has pushed", f.Node, job)
 		}

@@ -50,6 +50,12 @@ func BuildOf(raw []byte) (Built, error) {
 	return out, err
 }
 
+// SourceOf names content as patricks keep it.
+func SourceOf(raw []byte) (string, error) {
+	root, err := blocks.RootOf(raw)
+	return root.String(), err
+}
+
 // Padded lengthens content to a size by hashes of what there is.
 func Padded(content []byte, size int) []byte {
 	out := slices.Clone(content)

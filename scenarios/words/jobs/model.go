@@ -18,6 +18,8 @@ type jobModel struct {
 	order []string // of jobs, as users named them
 	// wins are the pushes that supersede older ones, by repository and branch.
 	wins map[[2]string][]string
+	// forge is what users pushed to a forge, by repository, branch and commit.
+	forge map[[3]string]evidence.Pushed
 }
 
 // jobTruth is what is known of one job.
@@ -38,7 +40,7 @@ type jobTruth struct {
 }
 
 func newJobModel() *jobModel {
-	return &jobModel{jobs: map[string]*jobTruth{}, wins: map[[2]string][]string{}}
+	return &jobModel{jobs: map[string]*jobTruth{}, wins: map[[2]string][]string{}, forge: map[[3]string]evidence.Pushed{}}
 }
 
 // job is a job's truth, made if there is none.
@@ -57,6 +59,10 @@ func (m *jobModel) fact(f check.Fact) {
 	switch f.Name {
 	case "push-sent":
 		m.push(f)
+	case "git-push-sent":
+		m.forge[[3]string{f.Text("repository"), f.Text("branch"), f.Text("commit")}] = pushedBy(f)
+	case "job-accepted":
+		m.accepted(f)
 	case "push-acknowledged":
 		if j := m.job(f.Text("job"), f.At); !j.acked {
 			j.acked, j.ackedAt = true, f.At
@@ -88,15 +94,31 @@ func (m *jobModel) fact(f check.Fact) {
 	}
 }
 
-func (m *jobModel) push(f check.Fact) {
-	p := evidence.Pushed{
+func pushedBy(f check.Fact) evidence.Pushed {
+	return evidence.Pushed{
 		Project: f.Text("project"), Repository: f.Text("repository"), Branch: f.Text("branch"), Commit: f.Text("commit"),
 		Event: f.Text("event"), Order: uint64(f.Int("order")),
 		Built:      evidence.Built{Source: f.Text("source"), Artifact: f.Text("artifact"), Entries: f.Text("entries"), Fail: f.Text("fail")},
 		NewestWins: f.Text("newest-wins") == "true", At: f.At,
 	}
-	id := f.Text("job")
-	j := m.job(id, f.At)
+}
+
+// accepted learns of the job of a forge: a patrick names its event, of what somebody has pushed there.
+func (m *jobModel) accepted(f check.Fact) {
+	p, known := m.forge[[3]string{f.Text("forge"), f.Text("branch"), f.Text("commit")}]
+	if !known {
+		return
+	}
+	p.Event, p.Order, p.At = f.Text("event"), uint64(f.Int("order")), f.At
+	p.NewestWins = p.Commit == patrickapi.NoCommit
+	m.add(f.Text("job"), p)
+}
+
+func (m *jobModel) push(f check.Fact) { m.add(f.Text("job"), pushedBy(f)) }
+
+// add learns of a push. What is delivered once more is the same.
+func (m *jobModel) add(id string, p evidence.Pushed) {
+	j := m.job(id, p.At)
 	j.pushes = append(j.pushes, p)
 	if p.NewestWins {
 		key := [2]string{p.Repository, p.Branch}

@@ -38,6 +38,9 @@ type TokenListResponse struct {
 	More bool         `cbor:"2,keyasint,omitempty"`
 }
 
+// Scope is a kind of thing that a token allows, see package token.
+type Scope = token.Scope
+
 // TokenState is what people may know of a token: not what proves it.
 type TokenState struct {
 	ID       string        `cbor:"1,keyasint"`
