@@ -63,7 +63,7 @@ func (h byGoroutine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serveFront routes a request.
 func serveFront(w http.ResponseWriter, r *http.Request, in inside) {
 	mux := http.NewServeMux()
-	for _, route := range routes {
+	for _, route := range routes() {
 		mux.HandleFunc(route.method+" "+route.path, func(w http.ResponseWriter, r *http.Request) { route.serve(w, r, in) })
 	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")

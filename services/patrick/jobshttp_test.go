@@ -1,6 +1,7 @@
 package patrick
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -84,18 +85,14 @@ func TestALogIsStreamed(t *testing.T) {
 			w.client.SendLog(patrickapi.LogNote{Job: id, Token: token, First: 2, Lines: []string{"three"}})
 		})
 		root := w.store("one\ntwo\nthree\n")
-		finish := func() {
-			_, err := w.finish(patrickapi.FinishRequest{Job: id, Token: token, Permanent: true, Error: "no", Log: root, LogSize: 14})
-			require.NoError(s.t, err)
-		}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			time.Sleep(8 * time.Second)
-			finish()
-		}()
+		var finished error
+		w.env.Loop.AfterFunc(8*time.Second, func() {
+			w.env.Loop.Go("finish", func(ctx context.Context) {
+				_, finished = w.client.Finish(ctx, patrickapi.FinishRequest{Job: id, Token: token, Permanent: true, Error: "no", Log: root, LogSize: 14})
+			})
+		})
 		_, body := s.api("GET", "/v1/jobs/"+id+"/logs", viewer, "text/event-stream")
-		<-done
+		require.NoError(t, finished)
 		require.Equal(t, "data: \"one\"\n\ndata: \"two\"\n\ndata: \"three\"\n\nevent: end\ndata: {}\n\n", body)
 	})
 }
@@ -152,8 +149,8 @@ func TestTheDocument(t *testing.T) {
 		for _, of := range doc.Paths {
 			n += len(of)
 		}
-		require.Equal(t, len(routes), n)
-		for _, r := range routes {
+		require.Equal(t, len(routes()), n)
+		for _, r := range routes() {
 			op := doc.Paths[r.path][strings.ToLower(r.method)]
 			require.NotEmpty(t, op.Summary, r.path)
 			require.Equal(t, r.scope != "", len(op.Security) > 0, r.path)

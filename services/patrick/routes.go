@@ -28,11 +28,9 @@ type route struct {
 	status int
 }
 
-// routes is filled by init, as one of them shows them.
-var routes []route
-
-func init() {
-	routes = []route{
+// routes are all of them.
+func routes() []route {
+	return []route{
 		{"POST", "/hooks/{hook}", serveHook, "Takes a webhook of a forge, signed with its secret.", "", nil, hookAnswer{}, http.StatusAccepted},
 		{"GET", "/v1/projects/{project}/jobs", serveJobs, "Lists jobs of a project, newest first.", readScope, []string{"branch", "after", "limit"}, jobsView{}, http.StatusOK},
 		{"GET", "/v1/jobs/{job}", serveJob, "Shows a job.", readScope, nil, jobView{}, http.StatusOK},
@@ -52,7 +50,7 @@ var inBraces = regexp.MustCompile(`\{(\w+)\}`)
 // document is the API as OpenAPI 3.1.
 func document() map[string]any {
 	paths := map[string]any{}
-	for _, r := range routes {
+	for _, r := range routes() {
 		of, _ := paths[r.path].(map[string]any)
 		if of == nil {
 			of = map[string]any{}
