@@ -136,6 +136,39 @@ func BenchmarkReset(b *testing.B) {
 	}
 }
 
+// BenchmarkNeighbour is how long an answer takes, alone and beside guests that loop without an end.
+func BenchmarkNeighbour(b *testing.B) {
+	for _, spinning := range []int{0, 1, 2} {
+		b.Run(fmt.Sprintf("beside %d", spinning), func(b *testing.B) {
+			e := newEngine(b, Options{})
+			limits := DefaultLimits()
+			limits.Fuel = 1 << 60
+			bad, good := load(b, e, "probe-c", Setup{Limits: limits}), load(b, e, "probe-c", Setup{})
+			ctx, cancel := context.WithCancel(context.Background())
+			ended := make(chan error, spinning)
+			for range spinning {
+				go func() {
+					_, _, err := bad.Call(ctx, Request{Entry: "spin"})
+					ended <- err
+				}()
+			}
+			var took []time.Duration
+			for range b.N * 100 {
+				begun := time.Now()
+				mustAsk(b, good, "handle", "x")
+				took = append(took, time.Since(begun))
+			}
+			cancel()
+			for range spinning {
+				<-ended
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2])/1000, "p50-us")
+			b.ReportMetric(float64(took[len(took)*99/100])/1000, "p99-us")
+		})
+	}
+}
+
 // BenchmarkPrepare and BenchmarkLoad are what a module costs before its first call.
 func BenchmarkPrepare(b *testing.B) {
 	for _, name := range []string{"probe-c", "probe-go"} {

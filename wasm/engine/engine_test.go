@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -275,6 +276,32 @@ func TestHarm(t *testing.T) {
 	_, _, err = ask(g, "recurse", "")
 	require.Error(t, err)
 	require.Equal(t, "1 z", mustAsk(t, g, "handle", "z"))
+}
+
+// TestNeighbour: beside a guest that loops without an end, another is answered, and the host's collector gets its turn; the loop
+// ends when its client has gone.
+func TestNeighbour(t *testing.T) {
+	e := newEngine(t, Options{})
+	limits := small()
+	limits.Fuel = 1 << 60
+	bad, good := load(t, e, "probe-c", Setup{Limits: limits}), load(t, e, "probe-c", Setup{})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() {
+		_, _, err := bad.Call(ctx, Request{Entry: "spin"})
+		ended <- err
+	}()
+	for range 20 {
+		require.Equal(t, "1 x", mustAsk(t, good, "handle", "x"))
+	}
+	runtime.GC()
+	select {
+	case err := <-ended:
+		require.Fail(t, "it has ended by itself", "%v", err)
+	default:
+	}
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
 }
 
 // TestStopped: a deadline, and a client that has gone, end a guest that would go on.

@@ -1,6 +1,9 @@
 package rewrite
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // callGraph says who calls whom among the functions that a module defines. Its last node stands for all indirect calls: it
 // calls every function whose address is taken.
@@ -13,12 +16,15 @@ func (m *module) survey() (callGraph, []string, error) {
 	g := callGraph{callees: make([][]int, len(m.functions)+1)}
 	indirect := len(m.functions)
 	var remains []string
+	work, workMax := 0, branchWorkMax+branchWorkPerByteMax*m.length
 	for n, f := range m.functions {
 		r := &reader{in: f.body, of: m}
 		r.locals()
 		var callees []int
+		branches := 0
 		for r.more() {
 			i := r.instruction()
+			branches += branchesOf(i.op)
 			switch i.op {
 			case opCall, opReturnCall:
 				if own := int64(i.index) - int64(m.importedOf[Function]); own >= 0 && r.err == nil {
@@ -43,6 +49,9 @@ func (m *module) survey() (callGraph, []string, error) {
 		if r.err != nil {
 			return g, nil, inFunction(n, r.err)
 		}
+		if work += branches * branches; work > workMax {
+			return g, nil, inFunction(n, fmt.Errorf("it has %d branches: the functions of this module would take a compiler too long", branches))
+		}
 		slices.Sort(callees)
 		g.callees[n] = slices.Clip(slices.Compact(callees))
 	}
@@ -52,6 +61,17 @@ func (m *module) survey() (callGraph, []string, error) {
 		}
 	}
 	return g, remains, nil
+}
+
+// branchesOf is how many branches an instruction becomes.
+func branchesOf(op opcode) int {
+	switch op {
+	case opLoop:
+		return 4
+	case opBlock, opIf, opBrIf, opBrTable:
+		return 1
+	}
+	return 0
 }
 
 // recursive tells for each node whether it can come to itself again: it is in a cycle (Tarjan's strongly connected

@@ -31,10 +31,16 @@ const (
 	bodyLenMax           = 4 << 20
 	nestingMax           = 10_000 // blocks within each other
 	tablesMax            = 100
+
+	// A compiler's work on a function grows with the square of its branches; loops are several once they are metered. The
+	// sum of the squares is bounded by these, the second for each byte of the module: some seconds at most.
+	branchWorkMax        = 100_000_000
+	branchWorkPerByteMax = 50
 )
 
 // module is what was read. Its slices are of the bytes that it was read from.
 type module struct {
+	length   int
 	sections [sectionTag][]byte // nil if missing
 
 	types     []signature
@@ -118,7 +124,7 @@ func parse(wasm []byte) (*module, error) {
 	if len(wasm) < len(magic) || string(wasm[:len(magic)]) != magic {
 		return nil, errors.New("it is no WebAssembly module of version 1")
 	}
-	m := &module{start: -1, goRandom: -1, memoryMax: 65536}
+	m := &module{length: len(wasm), start: -1, goRandom: -1, memoryMax: 65536}
 	r := &reader{in: wasm, at: len(magic)}
 	last := 0
 	for r.more() {
@@ -143,12 +149,12 @@ func parse(wasm []byte) (*module, error) {
 			m.sections[id] = []byte{}
 		}
 	}
-	err := m.parseSections(len(wasm))
+	err := m.parseSections()
 	m.checkGoRandom()
 	return m, err
 }
 
-func (m *module) parseSections(length int) error {
+func (m *module) parseSections() error {
 	for _, s := range []struct {
 		id    int
 		name  string
@@ -164,7 +170,7 @@ func (m *module) parseSections(length int) error {
 		{sectionStart, "start", func(r *reader) { m.start = int64(m.functionIndex(r)) }},
 		{sectionElement, "elements", m.parseElements},
 		{sectionData, "data", m.parseData},
-		{sectionCode, "code", func(r *reader) { m.parseCode(r, length) }},
+		{sectionCode, "code", m.parseCode},
 	} {
 		if m.sections[s.id] == nil {
 			continue

@@ -73,6 +73,7 @@ func TestRefused(t *testing.T) {
 		"an end too many":       {one(0x0b), "behind its end"},
 		"an end too few":        {one(0x02, 0x40), "in the middle"},
 		"blocks within blocks":  {one(slices.Repeat([]byte{0x02, 0x40}, nestingMax+1)...), "nested"},
+		"loops beside loops":    {one(slices.Repeat([]byte{0x03, 0x40, 0x0b}, 3000)...), "take a compiler too long"},
 		"segments not counted":  {assemble([]byte{sectionType, 1, 0x60, 0, 0}, []byte{sectionFunction, 1, 0}, []byte{sectionCode, 1, 5, 0, 0xfc, 9, 0, 0x0b}, []byte{sectionData, 1, 1, 0}), "with their number"},
 		"a body without a type": {assemble([]byte{sectionFunction, 1, 0}, []byte{sectionCode, 1, 2, 0, 0x0b}), "type 0 is not there"},
 	} {

@@ -57,7 +57,7 @@ func (m *module) parseData(r *reader) {
 }
 
 // parseCode finds the bodies; bodies are read when they are written.
-func (m *module) parseCode(r *reader, length int) {
+func (m *module) parseCode(r *reader) {
 	if n := r.count(1); n != len(m.functions) {
 		r.failf("%d functions are declared, %d have a body", len(m.functions), n)
 		return
@@ -75,7 +75,7 @@ func (m *module) parseCode(r *reader, length int) {
 			r.fail(body.err)
 			return
 		}
-		if locals += n; n > localsPerFunctionMax || locals > length+localsBeyondBytesMax {
+		if locals += n; n > localsPerFunctionMax || locals > m.length+localsBeyondBytesMax {
 			r.failf("its functions have too many locals for their size (function %d has %d)", i, n)
 			return
 		}
