@@ -37,7 +37,8 @@ func validateCommand() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use: "validate", Aliases: []string{"check", "ok", "valid"}, Args: cobra.NoArgs,
-		Short: "Say all that is wrong with a configuration, with file, line and column; try its addresses",
+		Short:   "Say all that is wrong with a configuration, with file, line and column; try its addresses",
+		Example: "  tau config validate -s compute",
 	}
 	w.flags(cmd)
 	inJSON := asJSON(cmd)
@@ -125,7 +126,8 @@ func showCommand() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use: "show", Aliases: []string{"render", "display", "print"}, Args: cobra.NoArgs,
-		Short: "Show the configuration that counts, without secrets",
+		Short:   "Show the configuration that counts, without secrets",
+		Example: "  tau config show -s compute --json",
 	}
 	w.flags(cmd)
 	inJSON := asJSON(cmd)
@@ -147,6 +149,7 @@ func showCommand() *cobra.Command {
 func schemaCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "schema", Args: cobra.NoArgs, Short: "Print the JSON Schema of configurations, for editors",
+		Example: "  tau config schema > shape.schema.json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := json.MarshalIndent(shape.Schema(), "", "  ")
 			if err != nil {

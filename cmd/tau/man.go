@@ -10,7 +10,7 @@ import (
 )
 
 func versionCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "version", Args: cobra.NoArgs, Short: "The release of this program"}
+	cmd := &cobra.Command{Use: "version", Args: cobra.NoArgs, Short: "The release of this program", Example: "  tau version --json"}
 	inJSON := asJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *inJSON {

@@ -25,7 +25,8 @@ type shown struct {
 func showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show [DIR]", Args: cobra.MaximumNArgs(1), Short: "Show a project with all that is meant where nothing is said, and what it answers",
-		Long: "Shows a project as it counts: with the defaults, and with the requests that its functions and websites answer, most specific first.\nThe project's own host is shown below tau.localhost; each cloud has a domain of its own for it.",
+		Long:    "Shows a project as it counts: with the defaults, and with the requests that its functions and websites answer, most specific first.\nThe project's own host is shown below tau.localhost; each cloud has a domain of its own for it.",
+		Example: "  tau project show ./hello",
 	}
 	inJSON := asJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
