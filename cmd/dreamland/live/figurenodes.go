@@ -153,15 +153,26 @@ func (n *operatedNode) stop() error {
 	}
 }
 
-// restart kills the node and starts it, and returns how long it took from the start of the process until it served.
-func (n *operatedNode) restart() (time.Duration, error) {
+// restart kills the node and starts it, and returns how long it took from the start of the process until its services had
+// started, and until all served: seers listen for two seconds before they say who is alive.
+func (n *operatedNode) restart() (started, serving time.Duration, err error) {
 	n.kill()
 	began := time.Now()
 	if err := n.start(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	err := n.until("serves", n.ready)
-	return time.Since(began), err
+	if err := n.until("has started", n.started); err != nil {
+		return 0, 0, err
+	}
+	started = time.Since(began)
+	err = n.until("serves", n.ready)
+	return started, time.Since(began), err
+}
+
+// started reports whether services have started.
+func (n *operatedNode) started() bool {
+	page, err := n.client.Page(n.cloud.ctx, "/readyz", 1024)
+	return err == nil && len(page) > 0 && !strings.HasPrefix(string(page), "node:")
 }
 
 func (n *operatedNode) ready() bool {

@@ -36,10 +36,10 @@ func TestFigures(t *testing.T) {
 		require.True(t, one.Value > 0 || cpu, "%s: %v", one.Name, one.Value)
 	}
 	require.Equal(t, 1, none, "the large cloud alone was not asked for")
-	require.Len(t, got.List, 27)
+	require.Len(t, got.List, 29)
 	f.json = false
 	out.Reset()
 	f.write(&out)
 	require.Contains(t, out.String(), "left out: --large 0")
-	require.Regexp(t, `start of a core to serving +\d+(\.\d+)? s +0\.65\n`, out.String())
+	require.Regexp(t, `start of a core until its services have started +\d+(\.\d+)? s +0\.65\n`, out.String())
 }
