@@ -126,3 +126,9 @@ func DecodeAsset(value []byte) (a Asset, err error) {
 	err = decoding.Unmarshal(value, &a)
 	return a, err
 }
+
+// DecodeProvenance reads the value of the entry of that name; fields that it does not know are skipped.
+func DecodeProvenance(value []byte) (p Provenance, err error) {
+	err = decoding.Unmarshal(value, &p)
+	return p, err
+}

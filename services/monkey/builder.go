@@ -16,6 +16,13 @@ type Builder interface {
 	Build(ctx context.Context, r Request) (Result, error)
 }
 
+// Toolchains is a Builder that says beforehand what would carry out a step. What the version that is live has of an equal step, made by the
+// same toolchain, is then taken over and not built once more.
+type Toolchains interface {
+	// Toolchain is what [Result].Toolchain would be of a step, "" if that shows only when it is built.
+	Toolchain(ctx context.Context, s build.Step) (string, error)
+}
+
 // Request is one attempt to build a commit.
 type Request struct {
 	Job     patrickapi.Job

@@ -8,13 +8,14 @@ import (
 	"io/fs"
 
 	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/project/build"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
 // make builds what was pushed: a project step by step, a tree without one as a whole.
-func (s *Service) make(ctx context.Context, req Request) (Result, error) {
+func (s *Service) make(ctx context.Context, l *lock, req Request) (Result, error) {
 	if req.Job.Forge && req.Job.Commit == patrickapi.NoCommit { // the branch was deleted: from now on there is nothing
 		return Result{Artifact: patrickapi.Tree{}.Encode()}, nil
 	}
@@ -31,12 +32,15 @@ func (s *Service) make(ctx context.Context, req Request) (Result, error) {
 	if err != nil {
 		return Result{}, UserError(err.Error())
 	}
+	req.Log(fmt.Sprintf("building %s at %s, %d files, %d assets", req.Job.Repository, req.Job.Commit, len(req.Tree.Files), len(c.steps)))
+	c.earlier = s.earlierOf(ctx, req, c.steps)
 	for _, step := range c.steps {
 		req.Log(fmt.Sprintf("%s: %s of %s", step.Targets[0], step.Toolchain, step.Folder))
-		if err := s.step(ctx, req, &c, step); err != nil {
+		if err := s.step(ctx, l, req, &c, step); err != nil {
 			return Result{}, err
 		}
 	}
+	req.Log(fmt.Sprintf("100%%: %d assets built, %d taken over from the version before", len(c.steps)-c.earlier.reused, c.earlier.reused))
 	return s.assembled(req, c)
 }
 
@@ -46,6 +50,7 @@ type commit struct {
 	entries []project.Entry
 	steps   []build.Step
 	bundle  *build.Bundle
+	earlier earlier
 }
 
 // readCommit reads, checks, compiles and plans a project. It touches nothing of the service.
@@ -71,8 +76,8 @@ func readCommit(req Request) (c commit, err error) {
 	return c, err
 }
 
-// step makes one asset: here, if nothing of anybody has to run for it, and with the builder otherwise.
-func (s *Service) step(ctx context.Context, req Request, c *commit, step build.Step) error {
+// step makes one asset: here, if nothing of anybody has to run for it; otherwise it takes over that of the live version, or has the builder make it.
+func (s *Service) step(ctx context.Context, l *lock, req Request, c *commit, step build.Step) error {
 	var asset []byte
 	var done bool
 	var err error
@@ -84,12 +89,16 @@ func (s *Service) step(ctx context.Context, req Request, c *commit, step build.S
 	}
 	version := ""
 	if !done {
+		asset, version, done = s.reuse(ctx, l, &c.earlier, step)
+	}
+	if !done {
 		req.Step = &step
 		built, err := s.builder.Build(ctx, req)
 		if err != nil {
 			return err
 		}
 		asset, version = built.Artifact, built.Toolchain
+		s.env.Observe("step-built", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("target", step.Targets[0]))
 	}
 	if step.Module() {
 		if err := build.CheckModule(asset, step.Calls); err != nil {
@@ -108,7 +117,7 @@ func (s *Service) assembled(req Request, c commit) (Result, error) {
 	sum := sha256.Sum256(req.Tree.Encode())
 	entries[build.ProvenancePath] = string(build.Encode(build.Provenance{
 		Repository: req.Job.Repository, Branch: req.Job.Branch, Commit: req.Job.Commit, Tree: hex.EncodeToString(sum[:]),
-		Job: req.Job.ID, Attempt: req.Attempt, Builder: s.env.Self.String(), Built: len(c.steps),
+		Job: req.Job.ID, Attempt: req.Attempt, Builder: s.env.Self.String(), Built: len(c.steps) - c.earlier.reused, Reused: c.earlier.reused,
 	}))
 	for path, value := range entries {
 		all.Entries = append(all.Entries, project.Entry{Path: path, Value: []byte(value)})

@@ -84,3 +84,65 @@ func TestABadProjectChangesNothing(t *testing.T) {
 		})
 	}
 }
+
+// provenanceOf is what a publication says of itself.
+func provenanceOf(y *yard, n int) build.Provenance {
+	require.Greater(y, len(y.published), n)
+	for _, e := range y.published[n].Entries {
+		if e.Path == build.ProvenancePath {
+			p, err := build.DecodeProvenance(e.Value)
+			require.NoError(y, err)
+			return p
+		}
+	}
+	require.Fail(y, "no provenance")
+	return build.Provenance{}
+}
+
+// A step that has not changed is spared if the toolchain has not, either, and if what it came to can be had.
+func TestWhatDidNotChangeIsTakenOver(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(y *yard)
+		builds int
+	}{
+		"nothing changed":       {func(*yard) {}, 1},
+		"the sources":           {func(y *yard) { y.files = shop(func(f map[string]string) { f["functions/slow/a.go"] = "" }) }, 2},
+		"another folder":        {func(y *yard) { y.files = shop(func(f map[string]string) { f["websites/site/index.html"] = "<p>bye" }) }, 1},
+		"the toolchain":         {func(y *yard) { y.toolchain = "go2" }, 2},
+		"nobody knows which":    {func(y *yard) { y.toolchain = "" }, 2},
+		"no hoarder has it":     {func(y *yard) { y.bundles = nil }, 2},
+		"a hoarder has another": {func(y *yard) { y.bundles = [][]byte{[]byte("else")} }, 2},
+	} {
+		inYard(t, without{}, nil, func(y *yard) {
+			goes(y)
+			y.toolchain = "go1"
+			y.files = shop(func(map[string]string) {})
+			built := []byte(ping + "\x00\x00")
+			y.bundles = [][]byte{append([]byte(ping), append(built, site(y)...)...)}
+			y.offer(job(1))
+			nodetest.Sleep(3 * time.Second)
+			require.Equal(t, 1, y.builds, name)
+			c.change(y)
+			y.offer(job(2))
+			nodetest.Sleep(40 * time.Second)
+			require.Equal(t, c.builds, y.builds, name)
+			p := provenanceOf(y, 1)
+			require.Equal(t, 2-c.builds, p.Reused, name)
+			require.Equal(t, 3, p.Built+p.Reused, name)
+			require.Empty(t, y.stored(), name)
+		})
+	}
+}
+
+// site is the asset of the website of a shop.
+func site(y *yard) []byte {
+	var files []build.File
+	for _, f := range y.files {
+		files = append(files, build.File{Path: f.Path, Data: f.Data})
+	}
+	fsys, err := build.FS(files)
+	require.NoError(y, err)
+	asset, _, err := build.Make(build.Step{Toolchain: build.Static, Folder: "websites/site"}, fsys)
+	require.NoError(y, err)
+	return asset
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/node/nodetest"
+	"github.com/taucloud/tau/project/build"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -50,7 +51,10 @@ type yard struct {
 
 	build  func(ctx context.Context, loop clock.Loop, r Request) (Result, error)
 	builds int
-	loop   clock.Loop // the monkey's
+	// toolchain is what the builder says of each step beforehand, bundles what hoarders have: the content of artifacts.
+	toolchain string
+	bundles   [][]byte
+	loop      clock.Loop // the monkey's
 }
 
 // renewal is a request for another lease, and when it came.
@@ -115,6 +119,9 @@ func (y *yard) Build(ctx context.Context, r Request) (Result, error) {
 	return y.build(ctx, y.loop, r)
 }
 
+// Toolchain implements Toolchains.
+func (y *yard) Toolchain(context.Context, build.Step) (string, error) { return y.toolchain, nil }
+
 func (y *yard) startPatrick(env node.Env) {
 	y.coordinator = env
 	patrickapi.Claim.Serve(env.Wire, func(ctx context.Context, from transport.Peer, req patrickapi.ClaimRequest) (patrickapi.Grant, error) {
@@ -152,12 +159,42 @@ func (y *yard) startTNS(env node.Env) {
 		y.published = append(y.published, req)
 		return tnsapi.PublishResponse{Copies: 1}, y.publishes.take(ctx, env.Loop)
 	})
+	live := func() (tnsapi.PublishRequest, tnsapi.Version, error) {
+		if len(y.published) == 0 {
+			return tnsapi.PublishRequest{}, tnsapi.Version{}, failing(transport.NotFound)
+		}
+		p := y.published[len(y.published)-1]
+		return p, tnsapi.Version{Project: p.Project, Branch: p.Branch, Artifact: p.Artifact, Order: p.Order}, nil
+	}
+	tnsapi.Current.Serve(env.Wire, func(context.Context, transport.Peer, tnsapi.BranchRequest) (tnsapi.Version, error) {
+		_, v, err := live()
+		return v, err
+	})
+	tnsapi.Lookup.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req tnsapi.LookupRequest) (resp tnsapi.LookupResponse, err error) {
+		p, v, err := live()
+		resp.Version = v
+		for _, e := range p.Entries {
+			if strings.HasPrefix(e.Path, req.Prefix+"/") {
+				resp.Entries = append(resp.Entries, e)
+			}
+		}
+		return resp, err
+	})
 }
 
 func (y *yard) startHoarder(env node.Env) {
 	hoarderapi.Pin.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req hoarderapi.PinRequest) (hoarderapi.PinResponse, error) {
 		y.pinned = append(y.pinned, req)
 		return hoarderapi.PinResponse{Copies: 2}, y.pins.take(ctx, env.Loop)
+	})
+	hoarderapi.Locate.Serve(env.Wire, func(ctx context.Context, _ transport.Peer, req hoarderapi.RootRequest) (resp hoarderapi.LocateResponse, err error) {
+		for _, bundle := range y.bundles {
+			root, err := env.Blocks.Add(ctx, bundle)
+			if err == nil && root.String() == req.Root {
+				resp.Holders = append(resp.Holders, env.Self)
+			}
+		}
+		return resp, nil
 	})
 }
 

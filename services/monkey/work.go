@@ -128,7 +128,7 @@ func (s *Service) build(ctx context.Context, l *lock, book *logbook) (Result, er
 func (s *Service) buildInTime(ctx context.Context, l *lock, req Request) (Result, error) {
 	limited, cancel := clock.WithTimeout(ctx, s.env.Loop, max(0, l.takenAt+l.buildMax-s.env.Loop.Elapsed()))
 	defer cancel()
-	built, err := s.make(limited, req)
+	built, err := s.make(limited, l, req)
 	if err != nil && ctx.Err() == nil && limited.Err() != nil {
 		buildTooLong.Hit()
 		return built, fmt.Errorf("the build took longer than %v", l.buildMax)
