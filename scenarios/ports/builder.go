@@ -48,7 +48,7 @@ const (
 const stepTime = 500 * time.Millisecond
 
 // Builder is a monkey.Builder that takes time and makes a real artifact,
-// a pure function of the tree, without running anything.
+// a pure function of the tree and its toolchains, without running anything.
 type Builder struct {
 	Loop             clock.Loop
 	Rand             *rand.Rand
@@ -63,7 +63,7 @@ func NewBuilder(env node.Env) monkey.Builder {
 // Build implements monkey.Builder.
 func (b *Builder) Build(ctx context.Context, r monkey.Request) (monkey.Result, error) {
 	if r.Step != nil {
-		return monkey.Result{}, monkey.UserError(fmt.Sprintf("%s: the simulated builder has no toolchain for %s", r.Step.Targets[0], r.Step.Toolchain))
+		return b.step(ctx, r)
 	}
 	m, err := readManifest(r.Tree)
 	if err != nil {

@@ -200,7 +200,20 @@ func TestBrokenPromisesAboutVersionsAndReplicas(t *testing.T) {
 	published := func(attempt int) string {
 		return fmt.Sprintf("5 core-1 tns published job=one attempt=%d holder=monkey-1\n", attempt)
 	}
+	sent := "1 client client project-sent project=p branch=b commit=c1 assets=a1\n1 client client push-sent job=bad fail=permanent\n"
+	told := func(commits, assets, wrong string) string {
+		return "3 client client project-told project=p branch=b commit=c1 order=1 error= commits=" + commits + " assets=" + assets + " wrong=" + wrong + "\n4 client client audit-swept\n"
+	}
+	attempts := func(n int) string {
+		return strings.Repeat("2 core-1 patrick job-released job=bad success=false\n", n) + "3 core-1 patrick job-finished job=bad status=failed\n"
+	}
 	judge(t, []broken{
+		{"projects-are-of-one-commit", "", settled(one(&fakeTNS{})...), sent + attempts(1) + told("c1", "a1", "")},
+		{"projects-are-of-one-commit", `are of "c0,c1"`, after(one(&fakeTNS{})...), sent + told("c0,c1", "a1", "")},
+		{"projects-are-of-one-commit", "its assets are not what the commit comes to", after(one(&fakeTNS{})...), sent + told("c1", "a0", "")},
+		{"projects-are-of-one-commit", "no whole: torn", after(one(&fakeTNS{})...), sent + told("c1", "a1", "torn")},
+		{"projects-are-of-one-commit", "was tried 2 times", after(one(&fakeTNS{})...), sent + attempts(2)},
+		{"projects-are-of-one-commit", "nobody could read a project", settled(one(&fakeTNS{})...), sent},
 		{"caught-up-before-serving", "", after(pair(&fakeTNS{replica: filled}, &fakeTNS{replica: filled})...), opened(1)},
 		{"caught-up-before-serving", "serves and has nothing", after(pair(&fakeTNS{replica: filled}, &fakeTNS{replica: later})...), opened(0)},
 		{"whole-versions-only", "", after(one(&fakeTNS{versions: branch("one")})...), quiet(2)},

@@ -44,6 +44,7 @@ var live = map[string]scenario.Observed{
 	"one-holder-per-job":            {Facts: true, Polls: true, Missing: "when a monkey has last renewed a lock, nobody else can tell"},
 	"whole-versions-only":           but(byFacts, noInside+": stored versions are not looked through"),
 	"versions-are-true":             but(bySettling, noDisks+": that what is durable is on disks, tns alone says"),
+	"projects-are-of-one-commit":    unseen("what real toolchains make of a commit nobody knows beforehand"),
 	"newest-success-is-live":        bySettling,
 	"no-stale-publish":              byFacts,
 	"replicas-converged":            unseen(noInside),

@@ -13,6 +13,7 @@ var means = map[string]string{
 	"caught-up-before-serving":      "a replica that lost its disk catches up with another one before it serves",
 	"whole-versions-only":           "no tns ever holds a part of a version",
 	"versions-are-true":             "what tns tells of versions was published, is whole, and gets only newer",
+	"projects-are-of-one-commit":    "configuration, routes and assets of a project are all of one commit",
 	"newest-success-is-live":        "the newest push of a branch that succeeded is live in the end",
 	"no-stale-publish":              "no tns lets a holder publish that another one has taken over from",
 	"replicas-converged":            "in the end all replicas of a store are equal",

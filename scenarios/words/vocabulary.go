@@ -50,7 +50,7 @@ func Vocabulary() scenario.Vocabulary {
 		Places:       slices.Concat(jobs.Places(), items.Places()),
 		Auditors:     audit.Auditors(),
 		Series:       slices.Concat(jobs.Series(), versions.Series(), items.Series(), members.Series()),
-		Figures:      slices.Concat(jobs.Figures(), items.Figures(), members.Figures(), replicas.Figures(), attack.Figures(), trust.Figures()),
+		Figures:      slices.Concat(jobs.Figures(), versions.Figures(), items.Figures(), members.Figures(), replicas.Figures(), attack.Figures(), trust.Figures()),
 		Measures:     replicas.Measures(),
 		Beliefs:      beliefs.Of,
 		Remotes:      remotes(),

@@ -49,6 +49,8 @@ type auditor struct {
 	jobs     subjects[string]
 	projects subjects[string]
 	branches subjects[tnsapi.BranchRequest]
+	// whole are the branches that whole projects were pushed to.
+	whole subjects[tnsapi.BranchRequest]
 	// artifacts are what jobs came to, by what their pushes must come to.
 	artifacts subjects[string]
 	expected  map[string]string // artifact by job
@@ -95,6 +97,8 @@ func (a *auditor) Hear(f check.Fact) {
 		a.jobs.add(f.Text("job"))
 		a.projects.add(f.Text("project"))
 		a.branches.add(tnsapi.BranchRequest{Project: f.Text("project"), Branch: f.Text("branch")})
+	case "project-sent":
+		a.whole.add(tnsapi.BranchRequest{Project: f.Text("project"), Branch: f.Text("branch")})
 	case "publish-sent", "rollback-sent":
 		a.branches.add(tnsapi.BranchRequest{Project: f.Text("project"), Branch: f.Text("branch")})
 	case "disk-rotted":
@@ -179,6 +183,9 @@ func (a *auditor) looks(env node.Env) (list []lookFunc) {
 	if len(a.branches.list) > 0 && a.serves(env, tnsapi.Service) {
 		list = append(list, a.lookAtCurrent, a.lookAtCurrent, a.lookAtHistory, a.lookAtEntries)
 	}
+	if len(a.whole.list) > 0 && a.serves(env, tnsapi.Service) && a.serves(env, "hoarder") {
+		list = append(list, a.lookAtProject, a.lookAtProject)
+	}
 	if len(a.artifacts.list) > 0 && a.serves(env, "hoarder") {
 		list = append(list, a.lookAtArtifact)
 	}
@@ -228,6 +235,7 @@ func (a *auditor) sweepAll(ctx context.Context, env node.Env) {
 		a.sweeps++
 		a.sweepJobs(ctx, env, n)
 		a.sweepBranches(ctx, env, n)
+		a.sweepProjects(ctx, env, n)
 		a.sweepItems(ctx, env, n)
 		a.sweepMembers(ctx, env, n)
 		env.Observe("audit-swept", node.F("sweep", n), node.F("took", env.Loop.Elapsed()-began))

@@ -92,7 +92,7 @@ func (a *auditor) askEntries(ctx context.Context, env node.Env, by transport.Pee
 	observeCurrent(env, "entries-told", by, began, b, v, err)
 	if err == nil {
 		env.Observe("entries-read", append(versionFields(v), node.F("by", by), node.F("project", b.Project), node.F("branch", b.Branch),
-			node.F("entries", evidence.EntriesDigest(all)), node.F("read", len(all)), node.F("wrong", wrong))...)
+			node.F("entries", evidence.PublishedDigest(all)), node.F("read", len(all)), node.F("wrong", wrong))...)
 	}
 }
 

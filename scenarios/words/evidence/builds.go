@@ -23,10 +23,11 @@ type Built struct {
 	Artifact string // CID of what is built, "" if the build fails
 	Entries  string // digest of what tns is to know of it
 	Fail     string // "", "once" or "permanent"
+	Assets   string // digest of the assets of a project, "" of a tree without one
 }
 
-// BuildOf is the oracle for the tree of a push.
-func BuildOf(raw []byte) (Built, error) {
+// BuildOf is the oracle for the tree of a push to a project.
+func BuildOf(project string, raw []byte) (Built, error) {
 	source, err := blocks.RootOf(raw)
 	if err != nil {
 		return Built{}, err
@@ -44,6 +45,9 @@ func BuildOf(raw []byte) (Built, error) {
 	out := Built{Source: source.String(), Fail: m.Fail}
 	if m.Fail == "permanent" {
 		return out, nil
+	}
+	if is, err := out.ofProject(project, tree); is || err != nil {
+		return out, err
 	}
 	artifact, err := blocks.RootOf(Padded(raw, m.Size))
 	out.Artifact, out.Entries = artifact.String(), EntriesDigest(entriesOfTree(tree))

@@ -3,6 +3,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/fixtures"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/scenarios/ports"
 	"github.com/taucloud/tau/scenarios/words/evidence"
 	"github.com/taucloud/tau/scenarios/words/users"
@@ -23,7 +25,8 @@ import (
 
 // pushParams is what a push in a timeline may say.
 type pushParams struct {
-	Project    string        `yaml:"project" range:"1..256" doc:"the fixture that is pushed: hello, shop (600 kB, built in 12s), slow (45s), flaky (fails once), broken (fails each time)"`
+	Project    string        `yaml:"project" range:"1..256" doc:"of the cloud; the fixture that is pushed, too, unless another one is named"`
+	Fixture    string        `yaml:"fixture" range:"1..256" doc:"what is pushed: hello, shop (600 kB, built in 12s), slow (45s), flaky (fails once), broken (fails each time), or a whole project with configuration, functions and websites: market, market-misspelt (not valid), stall (with a domain of its own), stall-moved-out (without); default: the project's name"`
 	Repository string        `yaml:"repository" range:"1..256" doc:"default: the project's name"`
 	Branch     string        `yaml:"branch" range:"1..256" doc:"the branch; {n} is the number of the occurrence"`
 	Commit     string        `yaml:"commit" range:"1..256" doc:"names the commit; default: a new one for each push"`
@@ -61,11 +64,21 @@ func pushAction() scenario.Action {
 }
 
 func (p *pushParams) validate() error {
-	if _, err := fixtures.Project(p.Project); err != nil {
-		return &node.SettingError{Key: "project", What: err.Error()}
+	files, err := fixtures.Project(p.fixture())
+	if err != nil {
+		key := "project"
+		if p.Fixture != "" {
+			key = "fixture"
+		}
+		return &node.SettingError{Key: key, What: err.Error()}
+	}
+	if files[project.MonoFile] != nil && p.ArtifactSize > 0 {
+		return &node.SettingError{Key: "artifact-size", What: "what is built of a project has the size that it has"}
 	}
 	return nil
 }
+
+func (p *pushParams) fixture() string { return cmp.Or(p.Fixture, p.Project) }
 
 // run delivers the push. The fact push-acknowledged is what the cloud must
 // stand by from then on.
@@ -90,11 +103,14 @@ func jobOf(req patrickapi.PushRequest) string {
 // observePush tells the checks what is pushed, and what must become of it.
 // took is how long it took to notice it.
 func observePush(client node.Env, req patrickapi.PushRequest, deliveries int, took time.Duration) error {
-	b, err := evidence.BuildOf(req.Tree)
+	b, err := evidence.BuildOf(req.Project, req.Tree)
 	client.Observe("push-sent", node.F("job", jobOf(req)), node.F("project", req.Project), node.F("repository", req.Repository),
 		node.F("branch", req.Branch), node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("order", req.Event.Order),
 		node.F("deliveries", deliveries), node.F("took", took), node.F("newest-wins", req.NewestWins),
 		node.F("source", b.Source), node.F("artifact", b.Artifact), node.F("entries", b.Entries), node.F("fail", b.Fail))
+	if b.Assets != "" {
+		client.Observe("project-sent", node.F("project", req.Project), node.F("branch", req.Branch), node.F("commit", req.Commit), node.F("assets", b.Assets))
+	}
 	return err
 }
 
@@ -106,7 +122,7 @@ func (p *pushParams) request(client node.Env) (patrickapi.PushRequest, error) {
 	if req.Commit == "" {
 		req.Commit = forge{env: client}.draw()
 	}
-	files, err := fixtures.Project(p.Project)
+	files, err := fixtures.Commit(p.fixture(), req.Commit)
 	if err != nil {
 		return req, err
 	}

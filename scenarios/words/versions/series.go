@@ -9,3 +9,11 @@ func Series() []scenario.Series {
 		{Name: "tns.refused", Unit: "versions", Service: "tns", Doc: "versions that a tns refused", New: scenario.CountFacts("tns", "publish-refused")},
 	}
 }
+
+// Figures are what the checks measure.
+func Figures() []scenario.Figure {
+	return []scenario.Figure{
+		{Name: "projects.built", Unit: "assets", Doc: "assets of projects that toolchains have made"},
+		{Name: "projects.reused", Unit: "assets", Doc: "assets of projects that were taken over from the version that was live, as nothing had changed"},
+	}
+}

@@ -33,6 +33,11 @@ func Checks() []scenario.Check {
 			New:  func() check.Checker { return newVersions() },
 		},
 		{
+			Name: "projects-are-of-one-commit",
+			Doc:  "what a user reads of a project at any moment - configuration and routes from a tns, each asset out of the artifact from hoarders - is all of one commit, and what that comes to; its provenance names that commit, its job and its builder; what cannot be built fails at the first attempt; after healing projects can be read",
+			New:  func() check.Checker { return newProjects() },
+		},
+		{
 			Name: "newest-success-is-live",
 			Doc:  "a push is newer than all that had been acknowledged before it was made; after healing, the newest push of a branch that succeeded is live on every tns, or what was published or rolled back after it",
 			New:  func() check.Checker { return newNewestIsLive() },
