@@ -3,6 +3,8 @@ package dreamland
 import (
 	"context"
 	"io"
+	"os/exec"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,6 +32,9 @@ func (Tools) Simulate(s *scenario.Scenario, seed uint64, strict bool) (report.Re
 // TempDir makes a directory that is gone when remove is called, the process is asked to end, or the next one begins.
 func (Tools) TempDir(kind string) (dir string, remove func(), err error) { return tempDir(kind) }
 
+// Tie makes a process that is to be started from this program, with other arguments, end with this one, however this one ends.
+func (Tools) Tie(child *exec.Cmd) error { return tie(child) }
+
 // Interruptible returns a context that is cancelled when the process is asked to end, until done is called.
 func (Tools) Interruptible() (ctx context.Context, done func()) { return interruptible() }
 
@@ -49,11 +54,17 @@ func (Tools) Progress(stderr io.Writer, quiet bool, of time.Duration) (at func(t
 // extras are commands of the program's own.
 var extras []func(Tools) *cobra.Command
 
-// With adds commands to those of Main, before it is called.
+// With adds commands to those of Main, before it is called. Of one by the name of one of those, the commands below it are added to that.
 func With(commands ...func(Tools) *cobra.Command) { extras = append(extras, commands...) }
 
 func addExtras(root *cobra.Command) {
 	for _, make := range extras {
-		root.AddCommand(make(Tools{Words: words.all, Failed: errFailed, Interrupted: errInterrupted}))
+		cmd := make(Tools{Words: words.all, Failed: errFailed, Interrupted: errInterrupted})
+		i := slices.IndexFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == cmd.Name() })
+		if i < 0 {
+			root.AddCommand(cmd)
+			continue
+		}
+		root.Commands()[i].AddCommand(cmd.Commands()...)
 	}
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"github.com/taucloud/tau/cmd/dreamland/live"
+	"github.com/taucloud/tau/cmd/dreamland/up"
 	"github.com/taucloud/tau/dreamland"
 	"github.com/taucloud/tau/scenarios/swarm"
 	"github.com/taucloud/tau/scenarios/words"
@@ -11,5 +12,6 @@ import (
 
 func main() {
 	dreamland.With(live.Command, live.TortureCommand, live.FiguresCommand)
+	dreamland.With(up.Commands()...)
 	dreamland.Main(words.Vocabulary(), swarm.Swarm{})
 }

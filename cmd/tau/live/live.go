@@ -51,7 +51,13 @@ type Config struct {
 	AcceptEmptyDisk bool
 	// Rehearse is set if the node takes part in a rehearsal.
 	Rehearse *Rehearse
+	// Through is how the node dials others, if it listens on TCP only; nil: by itself.
+	Through libp2p.ContextDialer
 }
+
+// ErrKilled is the cause with which the context of Run ends for a node that is to end as much as by kill -9 as it can in a process that
+// goes on: it says nothing more to anybody, and writes nothing more. Only what its process had buffered for the disk still gets there.
+var ErrKilled = errors.New("the node was killed")
 
 // Run starts a node and returns when ctx has ended and the node is down, or with the reason why it could not
 // start or stop.
@@ -146,7 +152,7 @@ func (r *running) configure(certificate *membership.Presented) (node.Config, err
 		}
 	}
 	rehearse := r.cfg.Rehearse
-	host, err := libp2p.New(s.Identity(), s.Listen, nil, libp2p.Announce(s.Announce), rehearse.dialing(s.Name))
+	host, err := libp2p.New(s.Identity(), s.Listen, nil, libp2p.Announce(s.Announce), r.dialing())
 	if err != nil {
 		return node.Config{}, whyNoHost(s.Listen, err)
 	}
@@ -198,6 +204,10 @@ func (r *running) run(ctx context.Context, cfg node.Config) error {
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
+		if errors.Is(context.Cause(ctx), ErrKilled) {
+			r.kill(cfg)
+			break
+		}
 		r.cfg.Log.Info("stopping")
 		if r.cfg.Stopping != nil {
 			r.cfg.Stopping()
@@ -245,6 +255,26 @@ func (r *running) stop(cfg node.Config) error {
 		return fmt.Errorf("stop: not within %s: %w", stopTimeout, err)
 	}
 	return stopped
+}
+
+// kill takes the network and the disk away from the node; what runs of it then ends, and has no effect any more.
+func (r *running) kill(cfg node.Config) {
+	r.cfg.Log.Info("killed")
+	_ = cfg.World.Host.Close()
+	_ = r.disk.Close()
+	if n := r.started(); n != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), loopTimeout)
+		defer cancel()
+		_ = clock.Do(ctx, r.main, func(ctx context.Context) { _ = n.Stop(ctx) })
+	}
+}
+
+// dialing is how the node's host dials.
+func (r *running) dialing() libp2p.Option {
+	if r.cfg.Through == nil {
+		return r.cfg.Rehearse.dialing(r.cfg.Shape.Name)
+	}
+	return libp2p.Through(r.cfg.Through)
 }
 
 func (r *running) started() *node.Node {

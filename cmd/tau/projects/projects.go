@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -51,18 +50,11 @@ func newCommand() *cobra.Command {
 		Use: "new DIR", Args: cobra.ExactArgs(1), Short: "Make a project in a folder; nothing that is there is overwritten",
 		Example: "  tau project new ./hello --template hello",
 	}
-	cmd.Flags().StringVar(&template, "template", "hello", "what it begins with: "+strings.Join(templates(), ", "))
+	cmd.Flags().StringVar(&template, "template", "hello", "what it begins with: "+strings.Join(Templates(), ", "))
 	cmd.Flags().StringVar(&name, "name", "", "the project's name; default: the folder's")
 	inJSON := asJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if !slices.Contains(templates(), template) {
-			return fmt.Errorf("--template: there is no template %q; %s", template, yamltree.Suggest(template, templates()))
-		}
-		name, err := nameFor(args[0], name)
-		if err != nil {
-			return err
-		}
-		written, err := write(args[0], templateFiles(template, name))
+		name, written, err := Make(args[0], name, template)
 		if err != nil {
 			return err
 		}

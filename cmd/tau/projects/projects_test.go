@@ -18,8 +18,8 @@ func TestVersionsTakeWhatFits(t *testing.T) {
 
 // TestTemplates make projects that are valid, without a warning.
 func TestTemplates(t *testing.T) {
-	require.Equal(t, []string{"full", "hello", "website"}, templates())
-	for _, template := range templates() {
+	require.Equal(t, []string{"full", "hello", "website"}, Templates())
+	for _, template := range Templates() {
 		dir := t.TempDir()
 		_, err := write(dir, templateFiles(template, "my-project"))
 		require.NoError(t, err)

@@ -11,13 +11,15 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/taucloud/tau/yamltree"
 )
 
 //go:embed all:templates
 var embedded embed.FS
 
-// templates are the names of what projects can be made of.
-func templates() []string {
+// Templates are the names of what projects can be made of.
+func Templates() []string {
 	entries, err := fs.ReadDir(embedded, "templates")
 	if err != nil {
 		panic(err) // it is embedded
@@ -27,6 +29,18 @@ func templates() []string {
 		names = append(names, e.Name())
 	}
 	return names
+}
+
+// Make makes a project of a template in a folder, by whose name it is called if name is "". Nothing that is there is overwritten.
+func Make(dir, name, template string) (is string, files []string, err error) {
+	if !slices.Contains(Templates(), template) {
+		return "", nil, fmt.Errorf("--template: there is no template %q; %s", template, yamltree.Suggest(template, Templates()))
+	}
+	if is, err = nameFor(dir, name); err != nil {
+		return "", nil, err
+	}
+	files, err = write(dir, templateFiles(template, is))
+	return is, files, err
 }
 
 // templateFiles are the files of a project that is made of a template, by path. Files of code have names that end in

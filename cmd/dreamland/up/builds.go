@@ -1,0 +1,208 @@
+package up
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/taucloud/tau/cmd/dreamland/forge"
+	taulive "github.com/taucloud/tau/cmd/tau/live"
+	"github.com/taucloud/tau/cmd/tau/source"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+)
+
+// deliverer hands what was pushed to a patrick, as tau push does.
+type deliverer struct {
+	u   *Universe
+	git *source.Git
+}
+
+func newDeliverer(u *Universe) (*deliverer, error) {
+	scratch := filepath.Join(u.place.dir, "tmp")
+	if err := errors.Join(os.RemoveAll(scratch), os.MkdirAll(scratch, 0o700)); err != nil {
+		return nil, err
+	}
+	git, err := source.FindGit(scratch)
+	if err != nil {
+		return nil, err
+	}
+	git.Files, git.Within = true, time.Minute
+	return &deliverer{u, git}, nil
+}
+
+// Deliver implements forge.Deliverer.
+func (d *deliverer) Deliver(ctx context.Context, m forge.Moved) (string, error) {
+	if err := patrickapi.CheckName("branch", m.Branch); err != nil {
+		return "", forge.Refused(err)
+	}
+	tree, err := d.tree(ctx, m)
+	if err != nil {
+		return "", err
+	}
+	var resp taulive.PushResponse
+	err = d.u.ask(ctx, []string{"patrick"}, "push", taulive.PushRequest{Project: m.Project, Repository: m.Project, Branch: m.Branch, Commit: m.Commit, Tree: tree}, nil, &resp)
+	var f *taulive.Failure
+	if errors.As(err, &f) && f.Bad {
+		return "", forge.Refused(err)
+	}
+	return resp.Job, err
+}
+
+// tree is that of the commit, encoded.
+func (d *deliverer) tree(ctx context.Context, m forge.Moved) ([]byte, error) {
+	dir, err := os.MkdirTemp(d.git.Scratch, "tree-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	into, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer into.Close()
+	if _, err := d.git.Fetch(ctx, source.Request{URL: "file://" + m.Repository, Commit: m.Commit}, into); err != nil {
+		var e *source.Error
+		if errors.As(err, &e) && (e.Kind == source.Failed || e.Kind == source.Missing) {
+			return nil, err
+		}
+		return nil, forge.Refused(err)
+	}
+	return readTree(into.FS())
+}
+
+// readTree reads the files of a tree that has been checked.
+func readTree(from fs.FS) ([]byte, error) {
+	var t patrickapi.Tree
+	size := 0
+	err := fs.WalkDir(from, ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if size += int(info.Size()); size > patrickapi.TreeLenMax {
+			return forge.Refused(fmt.Errorf("the tree has more than %d KiB, which is as much as can be pushed so far", patrickapi.TreeLenMax>>10))
+		}
+		data, err := fs.ReadFile(from, name)
+		t.Files = append(t.Files, patrickapi.File{Path: name, Data: data})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	raw := t.Encode()
+	if _, err := patrickapi.DecodeTree(raw); err != nil {
+		return nil, forge.Refused(err)
+	}
+	return raw, nil
+}
+
+// Follow implements forge.Deliverer.
+func (d *deliverer) Follow(ctx context.Context, m forge.Moved, job string, say func(string)) {
+	say(fmt.Sprintf("building %s of %s, branch %s: job %s", short(m.Commit), m.Project, m.Branch, job))
+	end, err := d.u.follow(ctx, job, say)
+	switch {
+	case err != nil:
+		say("the log ends here: " + err.Error() + "; dreamland logs -f " + job)
+	case end.Status != patrickapi.Success.String():
+		say(strings.TrimSuffix(end.Status+": "+end.Error, ": "))
+	default:
+		say(d.u.published(m.Project, m.Branch, m.Commit))
+	}
+}
+
+// published is the last line of a push that has come through.
+func (u *Universe) published(project, branch, commit string) string {
+	text := fmt.Sprintf("published %s of %s, branch %s", short(commit), project, branch)
+	if url := u.url(project); url != "" {
+		return text + ": " + url
+	}
+	return text + " (nothing answers requests yet in this release; dreamland versions " + project + ")"
+}
+
+// url is where a project answers, "" if nothing does.
+func (u *Universe) url(project string) string {
+	if u.http() == "" {
+		return ""
+	}
+	return fmt.Sprintf("http://%s.%s:%d/", strings.ToLower(project), u.plan.Cloud, u.plan.HTTP)
+}
+
+func short(commit string) string { return commit[:min(len(commit), 10)] }
+
+const (
+	// followEvery is how often a job is looked at that somebody follows; linesMax how many of its last lines are compared with those
+	// that were told.
+	followEvery = 120 * time.Millisecond
+	linesMax    = 4096
+	// followPatience is for how long nobody may answer.
+	followPatience = 30 * time.Second
+)
+
+// follow tells the lines of a job's log as they come, until it has ended.
+func (u *Universe) follow(ctx context.Context, job string, say func(string)) (end taulive.Job, err error) {
+	var told []string
+	for answered := time.Now(); ; {
+		var log taulive.LogResponse
+		err := u.ask(ctx, []string{"patrick"}, "log", nil, taulive.LogRequest{Job: job}, &log)
+		var f *taulive.Failure
+		switch {
+		case err == nil:
+			answered = time.Now()
+			for _, line := range unheard(told, log.Lines) {
+				say(line)
+				told = append(told, line)
+			}
+			told = told[max(0, len(told)-linesMax):]
+		case ctx.Err() != nil:
+			return end, ctx.Err()
+		case errors.As(err, &f) && f.Bad, time.Since(answered) > followPatience:
+			return end, err
+		}
+		if err == nil && log.Final {
+			return u.job(ctx, job)
+		}
+		select {
+		case <-ctx.Done():
+			return end, ctx.Err()
+		case <-u.over:
+			return end, errEnded
+		case <-time.After(followEvery):
+		}
+	}
+}
+
+// unheard are the lines that come after those that were told: of a log that has grown, or of which only the end is known, or that
+// another attempt has begun anew.
+func unheard(told, now []string) []string {
+	for n := min(len(told), len(now)); n > 0; n-- {
+		if slices.Equal(told[len(told)-n:], now[:n]) {
+			return now[n:]
+		}
+	}
+	return now
+}
+
+func (u *Universe) job(ctx context.Context, id string) (j taulive.Job, err error) {
+	var list []taulive.Job
+	err = u.ask(ctx, []string{"patrick"}, "jobs", nil, taulive.JobsRequest{Job: id}, &list)
+	if err == nil && len(list) == 1 {
+		j = list[0]
+	}
+	return j, err
+}
+
+// isFailure reports whether a node has answered that it does not do what it was asked: another one would not either, unless it
+// is this one that has not started yet.
+func isFailure(err error) bool {
+	var f *taulive.Failure
+	return errors.As(err, &f) && !f.Starting
+}

@@ -1,0 +1,28 @@
+package up
+
+import (
+	"github.com/taucloud/tau/cmd/dreamland/forge"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
+)
+
+// serve opens the ports of the universe.
+func (u *Universe) serve() error {
+	deliver, err := newDeliverer(u)
+	if err != nil {
+		return err
+	}
+	if u.forge, err = forge.New(forge.Config{Dir: u.place.git(), Check: patrickapi.CheckProject, Deliver: deliver, Log: u.log}); err != nil {
+		return err
+	}
+	admin, err := u.listen(u.plan.Admin, "admin-port")
+	if err != nil {
+		return err
+	}
+	u.servers = append(u.servers, begin(admin, u.api()))
+	git, err := u.listen(u.plan.Git, "git-port")
+	if err != nil {
+		return err
+	}
+	u.servers = append(u.servers, begin(git, u.forge))
+	return nil
+}

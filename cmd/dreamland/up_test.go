@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taucloud/tau/cmd/dreamland/up"
+	taulive "github.com/taucloud/tau/cmd/tau/live"
+)
+
+// developer types commands about universes of his own.
+type developer struct {
+	t    *testing.T
+	home string
+}
+
+func newDeveloper(t *testing.T) *developer {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("there is no git on this machine")
+	}
+	home, err := os.MkdirTemp("", "up-")
+	require.NoError(t, err)
+	d := &developer{t, home}
+	t.Cleanup(func() {
+		for _, r := range d.runs() {
+			_ = syscall.Kill(r.PID, syscall.SIGKILL)
+		}
+		require.Eventually(t, func() bool { return os.RemoveAll(home) == nil }, 10*time.Second, 50*time.Millisecond)
+	})
+	return d
+}
+
+// runs are the universes that say that they run.
+func (d *developer) runs() (list []up.Running) {
+	files, _ := filepath.Glob(filepath.Join(d.home, "dreamland", "*", "running.json"))
+	for _, file := range files {
+		var r up.Running
+		if raw, err := os.ReadFile(file); err == nil && json.Unmarshal(raw, &r) == nil {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+func (d *developer) command(dir, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+d.home, "HOME="+d.home, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0")
+	return cmd
+}
+
+// says is what a command prints, all of it.
+func (d *developer) says(dir, name string, args ...string) (string, error) {
+	out, err := d.command(dir, name, args...).CombinedOutput()
+	return string(out), err
+}
+
+func (d *developer) must(dir, name string, args ...string) string {
+	d.t.Helper()
+	out, err := d.says(dir, name, args...)
+	require.NoError(d.t, err, "%s %s: %s", name, args, out)
+	return out
+}
+
+func reads[T any](d *developer, args ...string) (answer T) {
+	d.t.Helper()
+	var out, complaint bytes.Buffer
+	cmd := d.command("", "dreamland", append(args, "--json")...)
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	require.NoError(d.t, cmd.Run(), "dreamland %s: %s", args, complaint.String())
+	require.NoError(d.t, json.Unmarshal(out.Bytes(), &answer), "dreamland %s: %s", args, out.String())
+	return answer
+}
+
+// few are nodes enough for a push.
+var few = []string{"--node", "one=seer,auth,tns,hoarder,patrick", "--node", "two=monkey"}
+
+// TestAPushIsPublishedAndOutlivesKill9: up, a project, git push, whose output has the build's log and how it ended; the universe's process is
+// killed, and what was pushed is there when it runs again, also what nobody was told of.
+func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
+	t.Parallel()
+	d := newDeveloper(t)
+	r := reads[up.Running](d, append([]string{"up", "a", "--detach"}, few...)...)
+	require.Equal(t, "a", r.Name)
+	require.Equal(t, []string{"one", "two"}, r.Nodes)
+	info, err := os.Stat(r.Token)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	out, err := d.says("", "dreamland", "up", "a")
+	require.Error(t, err)
+	require.Contains(t, out, "universe a runs already")
+	resp, err := http.Post(r.Admin+"/v1/down", "application/json", strings.NewReader("{}"))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusUnauthorized, resp.StatusCode, "nobody ends it without the token")
+
+	dir := filepath.Join(d.home, "site")
+	d.must("", "dreamland", "new", "project", dir, "--template", "website")
+	out = d.must(dir, "git", "push", "dreamland", "main")
+	require.Regexp(t, `remote: building [0-9a-f]{10} of site, branch main`, out)
+	require.Contains(t, out, "remote: websites/site: static of websites/site")
+	commit := strings.TrimSpace(d.must(dir, "git", "rev-parse", "HEAD"))
+	require.Contains(t, out, "remote: published "+commit[:10]+" of site, branch main")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "websites/site/index.html"), []byte("two"), 0o600))
+	require.Contains(t, d.must("", "dreamland", "push", dir), "published ")
+	require.Equal(t, commit, strings.Fields(d.must(dir, "git", "ls-remote", "dreamland", "refs/heads/main"))[0], "a snapshot moves no branch")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "tau.yaml"), []byte("name: ["), 0o600))
+	out, err = d.says("", "dreamland", "push", dir)
+	require.Error(t, err, "a build that fails")
+	require.Contains(t, out, "failed: ")
+	require.Len(t, reads[[]taulive.Version](d, "versions", "site"), 2)
+	require.Equal(t, commit, reads[taulive.Version](d, "rollback", "site", commit[:8]).Commit)
+
+	require.NoError(t, syscall.Kill(r.PID, syscall.SIGKILL))
+	repository := filepath.Join(r.Dir, "git", "site.git")
+	d.must(repository, "git", "update-ref", "refs/heads/other", commit) // moved, and then the process was killed
+	r = reads[up.Running](d, "up", "a", "--detach")
+	list := reads[[]taulive.Version](d, "versions", "site")
+	require.Len(t, list, 3)
+	require.Equal(t, commit, list[0].Commit)
+	require.Eventually(t, func() bool {
+		out, err := d.says("", "dreamland", "versions", "site", "--branch", "other")
+		return err == nil && strings.Contains(out, commit)
+	}, 30*time.Second, 200*time.Millisecond)
+
+	require.Contains(t, d.must("", "dreamland", "kill", "two"), "two is down")
+	s := reads[up.Status](d, "status")
+	require.False(t, s.Ready)
+	require.Equal(t, "down", s.Members[1].State)
+	require.Contains(t, d.must("", "dreamland", "start", "two"), "two is up")
+	require.Len(t, reads[up.Partition](d, "partition", "one|two").Groups, 2)
+	require.Empty(t, reads[up.Partition](d, "heal").Groups)
+	d.must("", "dreamland", "doctor")
+	d.must("", "dreamland", "down", "a")
+	for _, address := range []string{r.Admin, r.Git} {
+		l, err := net.Listen("tcp", strings.TrimPrefix(address, "http://"))
+		require.NoError(t, err)
+		require.NoError(t, l.Close())
+	}
+
+	busy, err := net.Listen("tcp", strings.TrimPrefix(r.Git, "http://"))
+	require.NoError(t, err)
+	defer busy.Close()
+	out, err = d.says("", "dreamland", "up", "a", "--detach")
+	require.Error(t, err)
+	require.Contains(t, out, fmt.Sprintf("another process has the port %d", busy.Addr().(*net.TCPAddr).Port))
+	require.NoError(t, os.WriteFile(filepath.Join(r.Dir, "universe.json"), []byte("{"), 0o600))
+	out, err = d.says("", "dreamland", "up", "a", "--detach")
+	require.Error(t, err)
+	require.Contains(t, out, "is damaged")
+	d.must("", "dreamland", "clean", "a")
+	require.NoDirExists(t, r.Dir)
+}
