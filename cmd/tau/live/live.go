@@ -136,7 +136,7 @@ func (r *running) newLoop(name string) (clock.Loop, func()) {
 
 // ports are the real ends of what lies outside of the cloud.
 func ports(cfg Config) services.Ports {
-	return services.Ports{Builder: newBuilder, Forge: newForge, Front: newFront(cfg), Vault: newVault(cfg)}
+	return services.Ports{Builder: newBuilder, Fetcher: newFetcher(cfg), Forge: newForge, Front: newFront(cfg), Vault: newVault(cfg)}
 }
 
 // configure wires the node.
