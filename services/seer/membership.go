@@ -10,6 +10,7 @@ import (
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/addressbook"
+	"github.com/taucloud/tau/transport/membership"
 )
 
 // What a seer does with its register of members: it takes announcements, tells who asks, and asks the other
@@ -28,6 +29,7 @@ func (s *Service) load() error {
 			if a, err := v.Said.Open(); err == nil {
 				m := s.register.members[a.Peer]
 				m.silent, m.saved, m.gone = v.Silent, v.Silent, v.Gone
+				m.remember(v.History)
 			}
 		}
 	}
@@ -40,6 +42,8 @@ type savedMember struct {
 	Said   addressbook.Signed `cbor:"1,keyasint"`
 	Silent time.Duration      `cbor:"2,keyasint"`
 	Gone   bool               `cbor:"3,keyasint"`
+	// History is of before what Said says.
+	History seerapi.History `cbor:"4,keyasint"`
 }
 
 // save writes what has changed in the register.
@@ -54,7 +58,7 @@ func (s *Service) save(ctx context.Context) error {
 		e := storage.Entry{Key: storage.K("member", p.String())}
 		if m := s.register.members[p]; m != nil {
 			m.saved = m.silent
-			e.Value = transport.Encode(savedMember{Said: m.entry.Signed, Silent: m.silent, Gone: m.gone})
+			e.Value = transport.Encode(savedMember{Said: m.entry.Signed, Silent: m.silent, Gone: m.gone, History: m.history})
 		}
 		writes = append(writes, e)
 	}
@@ -75,12 +79,32 @@ func (s *Service) announced(_ context.Context, from transport.Peer, req announce
 	if err := s.register.learn(req.Said, true); err != nil {
 		return announceResponse{}, transport.New(transport.Refused, announceAt.Name, err.Error())
 	}
+	s.met(from)
 	resp := announceResponse{}
 	if e := s.register.book.Get(from); a.Stamp().Compare(e.Stamp()) < 0 {
 		newer := e.Signed
 		resp.Newer = &newer
 	}
 	return resp, nil
+}
+
+// met notes that a member was here: when, and who has signed what it shows. That counts if nobody has seen it before.
+func (s *Service) met(p transport.Peer) {
+	h := seerapi.History{FirstSeen: s.env.Loop.Now().Unix()}
+	if s.env.Authority != nil {
+		h.AdmittedBy = s.env.Authority.AdmittedBy(p)
+	}
+	if m := s.register.members[p]; m != nil && m.remember(h) {
+		s.register.unsaved[p] = true
+	}
+}
+
+// History is what is known of a member's past, zero if nothing is.
+func (s *Service) History(p transport.Peer) (h seerapi.History) {
+	if m := s.register.members[p]; m != nil {
+		h = m.history
+	}
+	return h
 }
 
 // followed tells what has changed in the register.
@@ -164,9 +188,11 @@ func (s *Service) pullMembers(ctx context.Context, from transport.Peer) error {
 		if err != nil {
 			return err
 		}
-		for _, said := range page.Members[:min(len(page.Members), seerapi.PageLenMax)] {
+		for i, said := range page.Members[:min(len(page.Members), seerapi.PageLenMax)] {
 			if err := s.register.learn(said, false); err != nil {
 				s.env.Log.Info("an announcement was not taken", "from", from, "err", err)
+			} else if a, err := said.Open(); err == nil && i < len(page.Histories) {
+				s.learnHistory(a.Peer, page.Histories[i])
 			}
 		}
 		req.Cursor, s.heardUpTo[from] = page.Cursor, page.Cursor
@@ -176,6 +202,14 @@ func (s *Service) pullMembers(ctx context.Context, from transport.Peer) error {
 		}
 	}
 	return transport.New(transport.Invalid, follow.Name, "too many pages")
+}
+
+// learnHistory takes over what another seer knows of a member's past. One that was not seen before today's clock, and SkewMax, was
+// not seen.
+func (s *Service) learnHistory(p transport.Peer, h seerapi.History) {
+	if m := s.register.members[p]; m != nil && h.FirstSeen <= s.env.Loop.Now().Add(membership.SkewMax).Unix() && m.remember(h) {
+		s.register.unsaved[p] = true
+	}
 }
 
 // Present lists whom this seer takes for members. For checks.

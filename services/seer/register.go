@@ -40,6 +40,16 @@ type registered struct {
 	// silent is for how long nobody has heard of it, while this seer ran; saved what the disk has of that.
 	silent, saved time.Duration
 	gone          bool // it was silent for too long, or was revoked
+	history       seerapi.History
+}
+
+// remember takes over what is known of a member's past. What is oldest counts, so that all seers come to the same.
+func (m *registered) remember(h seerapi.History) (news bool) {
+	if h.FirstSeen <= 0 || m.history.FirstSeen > 0 && h.Compare(m.history) >= 0 {
+		return false
+	}
+	m.history = h
+	return true
 }
 
 type registeredAt struct {
@@ -264,6 +274,9 @@ func (r *register) tell(page *followResponse, m *registered, asked inquiry) (siz
 	switch {
 	case offers, m.entry.Left && offered:
 		page.Members = append(page.Members, m.entry.Signed)
+		if asked.services[0] == allServices {
+			page.Histories = append(page.Histories, m.history)
+		}
 		return len(m.entry.Signed.Body) + len(m.entry.Signed.Signature)
 	case offered && !page.Full && asked.services[0] != allServices: // seers forget by themselves
 		page.Gone = append(page.Gone, m.entry.Peer)

@@ -51,4 +51,6 @@ type followResponse struct {
 	// Announce: the asker is not known as it says; Newer is what it must supersede.
 	Announce bool                `cbor:"7,keyasint,omitempty"`
 	Newer    *addressbook.Signed `cbor:"8,keyasint,omitempty"`
+	// Histories are those of Members, for whoever asks for all.
+	Histories []seerapi.History `cbor:"9,keyasint,omitempty"`
 }

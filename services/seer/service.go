@@ -187,6 +187,11 @@ func (s *Service) lookup(ctx context.Context, _ transport.Peer, req seerapi.Look
 		return seerapi.LookupResponse{}, err
 	}
 	members, more := s.table.lookup(now, req.Service, req.After)
+	for i := range members {
+		if h := s.History(members[i].Peer); h.FirstSeen > 0 {
+			members[i].History = &h
+		}
+	}
 	return seerapi.LookupResponse{Members: members, More: more}, nil
 }
 

@@ -281,6 +281,19 @@ func (a *Authority) Member(p transport.Peer) (m membership.Member, known bool) {
 	return e.member, true
 }
 
+// AdmittedBy is who has signed the certificate that a member shows: an issuer or a key of the cloud. Zero: it has shown none.
+func (a *Authority) AdmittedBy(p transport.Peer) transport.Peer {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if p == a.self {
+		return a.presented.Certificate.By
+	}
+	if e := a.members[p]; e != nil {
+		return e.presented.Certificate.By
+	}
+	return transport.Peer{}
+}
+
 // Issuing lists the members whose certificates let them sign those of others, as far as the node knows them now, itself among
 // them, in the order of their peers. Services are what they may offer.
 func (a *Authority) Issuing() (list []membership.Member) {

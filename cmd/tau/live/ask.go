@@ -96,19 +96,34 @@ func (r *running) listPeers(ctx context.Context, env node.Env) (list []Peer, uns
 		}
 		p := Peer{Peer: m.Peer.String(), Name: m.Name, Services: m.Services, Addresses: m.Addresses}
 		if unsure == nil {
-			is := slices.ContainsFunc(alive, func(a seerapi.Member) bool { return a.Peer == m.Peer })
-			p.Alive = &is
+			at := slices.IndexFunc(alive, func(a seerapi.Member) bool { return a.Peer == m.Peer })
+			is := at >= 0
+			if p.Alive = &is; is {
+				p.setHistory(alive[at].History)
+			}
 		}
 		list = append(list, p)
 	}
 	for _, m := range alive {
 		if m.Peer != env.Self && !slices.ContainsFunc(list, func(p Peer) bool { return p.Peer == m.Peer.String() }) {
 			is := true
-			list = append(list, Peer{Peer: m.Peer.String(), Name: m.Name, Services: m.Services, Addresses: m.Addresses, Alive: &is})
+			p := Peer{Peer: m.Peer.String(), Name: m.Name, Services: m.Services, Addresses: m.Addresses, Alive: &is}
+			p.setHistory(m.History)
+			list = append(list, p)
 		}
 	}
 	slices.SortFunc(list, func(a, b Peer) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Peer, b.Peer)) })
 	return list, unsure
+}
+
+func (p *Peer) setHistory(h *seerapi.History) {
+	if h == nil {
+		return
+	}
+	at := time.Unix(h.FirstSeen, 0).UTC()
+	if p.FirstSeen = &at; !h.AdmittedBy.IsZero() {
+		p.AdmittedBy = h.AdmittedBy.String()
+	}
 }
 
 // auth runs f, which asks the auth of this node.

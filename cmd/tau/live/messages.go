@@ -42,6 +42,10 @@ type Peer struct {
 	Addresses []string `json:"addresses"`
 	// Alive: a seer has heard of it lately; absent if no seer has answered.
 	Alive *bool `json:"alive,omitempty"`
+	// FirstSeen is when a seer first heard of it, and AdmittedBy the peer that has signed the certificate that it showed then;
+	// absent if no seer has answered, or it is not alive.
+	FirstSeen  *time.Time `json:"first-seen,omitempty"`
+	AdmittedBy string     `json:"admitted-by,omitempty"`
 }
 
 // InviteRequest asks for an invitation.

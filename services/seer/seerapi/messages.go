@@ -1,6 +1,7 @@
 package seerapi
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/taucloud/tau/transport"
@@ -21,6 +22,22 @@ type Member struct {
 	// Age is the time since somebody heard the node itself, an upper bound: what
 	// a relay or the wire added is in it.
 	Age time.Duration
+	// History is in answers to Lookup only.
+	History *History `cbor:",omitempty"`
+}
+
+// History is what the seers remember of a member's past, also when it has been silent for long. Who has left for ever, and comes back,
+// begins a new one.
+type History struct {
+	// FirstSeen is when a seer first heard of it, by that one's clock, in seconds since 1970; 0 if nobody says.
+	FirstSeen int64 `cbor:"1,keyasint"`
+	// AdmittedBy has signed the certificate that it showed then: an auth, or the cloud key. Zero where there are none.
+	AdmittedBy transport.Peer `cbor:"2,keyasint"`
+}
+
+// Compare orders histories of one member, the one that counts first.
+func (h History) Compare(o History) int {
+	return cmp.Or(cmp.Compare(h.FirstSeen, o.FirstSeen), h.AdmittedBy.Compare(o.AdmittedBy))
 }
 
 // LookupRequest asks for live members that offer Service, "" for all, after the
