@@ -268,8 +268,10 @@ func TestHarm(t *testing.T) {
 	r, _, err := bad.Call(context.Background(), Request{Entry: "leave"})
 	require.NoError(t, err)
 	require.EqualValues(t, 3, r.ExitCode)
-	_, _, err = ask(bad, "nothing", "")
-	require.ErrorIs(t, err, ErrEntry)
+	for _, entry := range []string{"nothing", "__engine_init", ""} {
+		_, _, err = ask(bad, entry, "")
+		require.ErrorIs(t, err, ErrEntry)
+	}
 	g := load(t, e, "probe-go", Setup{})
 	_, _, err = ask(g, "spin", "")
 	require.ErrorIs(t, err, ErrFuel)
@@ -337,6 +339,28 @@ func TestCommands(t *testing.T) {
 	require.EqualValues(t, 4, r.ExitCode)
 }
 
+// TestFresh: a module with state that cannot be put back gets a new instance for each call.
+func TestFresh(t *testing.T) {
+	wasm := []byte("\x00asm\x01\x00\x00\x00" +
+		"\x01\x05\x01\x60\x00\x01\x7f" + // () -> i32
+		"\x03\x02\x01\x00" + "\x04\x04\x01\x70\x00\x01" + "\x06\x06\x01\x7f\x01\x41\x00\x0b" + "\x07\x05\x01\x01f\x00\x00" +
+		"\x0a\x13\x01\x11\x00" + "\x41\x00\xd0\x70\x26\x00" + "\x23\x00\x41\x01\x6a\x24\x00" + "\x23\x00\x0b") // table.set, then a count
+	p, err := Prepare(wasm)
+	require.NoError(t, err)
+	f, err := newEngine(t, Options{}).Load(context.Background(), p, Setup{Limits: small()})
+	require.NoError(t, err)
+	defer f.Close()
+	ok, why := f.Resets()
+	require.False(t, ok)
+	require.Equal(t, "it changes its tables", why)
+	for range 3 {
+		r, usage, err := f.Call(context.Background(), Request{Entry: "f"})
+		require.NoError(t, err)
+		require.Equal(t, []uint64{1}, r.Results)
+		require.True(t, usage.New)
+	}
+}
+
 // TestWarm: calls begin as if the warm one had been before; one that fails leaves nothing.
 func TestWarm(t *testing.T) {
 	e := newEngine(t, Options{})
@@ -399,9 +423,12 @@ func TestStampede(t *testing.T) {
 		f.Close()
 	}
 	require.Empty(t, e.loaded)
+	again := load(t, e, "probe-c", Setup{})
+	functions[0].Close() // once too often
+	require.Equal(t, "1 x", mustAsk(t, again, "handle", "x"))
 	_, _, err := ask(functions[0], "handle", "x")
 	require.ErrorContains(t, err, "closed")
-	require.Zero(t, e.idle.list.Len())
+	require.Equal(t, 1, e.idle.list.Len())
 }
 
 // TestIdleIsBounded: instances at rest are kept up to a number of bytes; what a request of many pages leaves goes first.

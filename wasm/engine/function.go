@@ -29,6 +29,7 @@ type Setup struct {
 // Function is a module that is ready to be called, by many at once.
 type Function struct {
 	engine   *Engine
+	key      loadKey
 	prepared Prepared
 	setup    Setup
 	compiled wazero.CompiledModule
@@ -62,7 +63,11 @@ func (e *Engine) Load(ctx context.Context, p Prepared, s Setup) (*Function, erro
 	if s.Limits == (Limits{}) {
 		s.Limits = DefaultLimits()
 	}
-	key := loadKey{p.ID, sha256.Sum256([]byte(fmt.Sprintf("%q %q %v", s.Argv, s.Env, s.Warm != nil))), s.Limits}
+	warm := ""
+	if s.Warm != nil {
+		warm = s.Warm.Entry
+	}
+	key := loadKey{p.ID, sha256.Sum256([]byte(fmt.Sprintf("%q %q %q", s.Argv, s.Env, warm))), s.Limits}
 	e.mu.Lock()
 	l, found := e.loaded[key]
 	if !found {
@@ -72,7 +77,7 @@ func (e *Engine) Load(ctx context.Context, p Prepared, s Setup) (*Function, erro
 	l.users++
 	e.mu.Unlock()
 	if !found {
-		l.function, l.err = e.load(context.WithoutCancel(ctx), p, s) // whoever waits beside is not to fail with it
+		l.function, l.err = e.load(context.WithoutCancel(ctx), key, p, s) // whoever waits beside is not to fail with it
 		if l.err != nil {
 			e.forget(key, l)
 		}
@@ -120,16 +125,17 @@ func (e *Engine) release(key loadKey, l *loading) {
 func (f *Function) Close() {
 	e := f.engine
 	e.mu.Lock()
-	var key loadKey
-	var l *loading
-	for k, candidate := range e.loaded {
-		if candidate.function == f {
-			key, l = k, candidate
-		}
-	}
+	l := e.loaded[f.key]
 	e.mu.Unlock()
-	if l != nil {
-		e.release(key, l)
+	if l == nil {
+		return
+	}
+	select {
+	case <-l.done:
+		if l.function == f {
+			e.release(f.key, l)
+		}
+	default: // another, of a later load
 	}
 }
 
@@ -170,7 +176,7 @@ func (f *Function) leave() {
 	}
 }
 
-func (e *Engine) load(ctx context.Context, p Prepared, s Setup) (*Function, error) {
+func (e *Engine) load(ctx context.Context, key loadKey, p Prepared, s Setup) (*Function, error) {
 	for _, i := range p.Facts.Imports {
 		if !e.hosts[i.Module+"."+i.Name] {
 			return nil, fmt.Errorf("engine: it imports %q of %q, which there is not", i.Name, i.Module)
@@ -180,7 +186,7 @@ func (e *Engine) load(ctx context.Context, p Prepared, s Setup) (*Function, erro
 	if err != nil {
 		return nil, fmt.Errorf("engine: the module is not valid: %w", err)
 	}
-	f := &Function{engine: e, prepared: p, setup: s, compiled: compiled}
+	f := &Function{engine: e, key: key, prepared: p, setup: s, compiled: compiled}
 	if len(p.Facts.Fresh) > 0 {
 		return f, nil
 	}
@@ -258,6 +264,9 @@ func (f *Function) Call(ctx context.Context, r Request) (Response, Usage, error)
 	defer f.leave()
 	if r.Entry == "" {
 		r.Entry = start
+	}
+	if strings.HasPrefix(r.Entry, rewrite.Prefix) {
+		return Response{}, Usage{}, fmt.Errorf("%w: %q", ErrEntry, r.Entry)
 	}
 	i := f.engine.idle.take(f)
 	made := i == nil
