@@ -24,7 +24,7 @@ func (b *Builder) step(ctx context.Context, r monkey.Request) (monkey.Result, er
 	if err != nil {
 		return monkey.Result{}, err
 	}
-	if err := b.work(ctx, r, b.duration(m)); err != nil {
+	if err := b.work(ctx, r, b.duration(m), m.Leak); err != nil {
 		return monkey.Result{}, err
 	}
 	switch {
