@@ -24,6 +24,7 @@ vet: ## go vet, staticcheck, formatting
 
 race: ## all that runs live, under the race detector (needs gcc)
 	CGO_ENABLED=1 go test -race -parallel 2 -timeout 25m ./clock/... ./transport/... ./storage/... ./node/... ./services/...
+	CGO_ENABLED=1 go test -race -run 'Stampede|Idle|Neighbour' ./wasm/engine
 
 bench: ## the figures of the README
 	go test -run '^$$' -bench . -benchtime 1s -cpu 1 ./sim ./scenarios/...
