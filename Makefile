@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec bench-engine mutants mutation determinism live torture figures clean
+.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec bench-engine mutants mutation determinism live torture churn figures clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -61,6 +61,10 @@ live: build ## the scenarios LIVE (six) on processes of the real world, in real 
 TORTURE ?= 10m
 torture: build ## a cloud of processes killed, frozen, wiped and knocked at for TORTURE (10m), then audited; TORTURE_SEED draws the order
 	bin/dreamland torture --for $(TORTURE) --seed $(or $(TORTURE_SEED),1)
+
+churn: build ## a torture of one minute of nodes that are built with the race detector, and end at the first race (needs gcc)
+	CGO_ENABLED=1 go build -race -o bin/tau-race ./cmd/tau
+	GORACE=halt_on_error=1 bin/dreamland torture --for 1m --tau bin/tau-race
 
 figures: build ## measure a cloud of real nodes, beside what a trial has measured (10 minutes); FIGURES are more flags
 	bin/dreamland figures $(FIGURES)
