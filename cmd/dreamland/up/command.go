@@ -127,6 +127,7 @@ func (f *upFlags) apart(cmd *cobra.Command, p place) error {
 	if err != nil {
 		return fail(cmd, f.tools, err)
 	}
+	defer os.Remove(out)
 	ended := make(chan error, 1)
 	go func() { ended <- child.Wait() }()
 	ctx, done := f.tools.Interruptible()

@@ -243,8 +243,8 @@ func (m *member) pause(paused bool) (how string, err error) {
 	if !m.run.pause(paused) {
 		how = "nothing passes between it and other nodes; in one process its own clock and disk go on: dreamland up --processes freezes them too"
 	}
-	if m.state = stateStarting; paused {
-		m.state = statePaused
+	if m.state = statePaused; !paused {
+		m.state, how = stateStarting, "it goes on"
 	}
 	m.u.links.hold(m.Name, paused)
 	m.u.tell(m.Name, m.state, "")
