@@ -85,6 +85,7 @@ func doctorCommand() *cobra.Command {
 			d.expected()
 			d.certificate(s)
 			d.members(s)
+			d.builds(s)
 			if *deep && !d.hung {
 				d.deep()
 			}

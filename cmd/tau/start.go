@@ -37,10 +37,11 @@ After tau leave it ends with exit status 3.`,
 	inJSON := cmd.Flags().Bool("log-json", false, "write the log as JSON, as it is where it is no terminal")
 	failpoints := cmd.Flags().Bool("failpoints", false, "let GO_FAILPOINTS and the admin socket make the node fail on purpose: for tests")
 	acceptEmpty := cmd.Flags().Bool("accept-empty-disk", false, "start without what the node had on its disk, which is lost")
+	unsandboxed := cmd.Flags().Bool("allow-unsandboxed-builds", false, "where there is no sandbox, run what was pushed with the rights of the node: for those who trust all who push")
 	rehearsal := cmd.Flags().String("rehearsal", "", "take part in a rehearsal, as the file says: dreamland live gives it")
 	_ = cmd.Flags().MarkHidden("rehearsal")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return start(w, live.Config{Failpoints: *failpoints, AcceptEmptyDisk: *acceptEmpty}, *inJSON, *rehearsal)
+		return start(w, live.Config{Failpoints: *failpoints, AcceptEmptyDisk: *acceptEmpty, Unsandboxed: *unsandboxed}, *inJSON, *rehearsal)
 	}
 	return cmd
 }

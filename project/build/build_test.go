@@ -61,7 +61,7 @@ func TestPlan(t *testing.T) {
 	require.Equal(t, []Step{
 		{Toolchain: Prebuilt, Folder: "functions/ping", Targets: []string{"functions/ping", "functions/pong"}, Calls: []string{"ping", "pong"}},
 		{Toolchain: Go, Folder: "functions/slow", Targets: []string{"functions/slow"}, Calls: []string{"slow"}},
-		{Toolchain: Static, Folder: "websites/site", Targets: []string{"websites/site"}},
+		{Toolchain: Static, Website: true, Folder: "websites/site", Targets: []string{"websites/site"}},
 	}, steps)
 }
 

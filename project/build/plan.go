@@ -27,7 +27,7 @@ const (
 	Go             Toolchain = "go"             // go.mod is in the folder
 	AssemblyScript Toolchain = "assemblyscript" // package.json, and sources in .ts
 	C              Toolchain = "c"              // sources in .c
-	Container      Toolchain = "container"      // .taubyte: steps in an image of its own
+	Script         Toolchain = "script"         // .taubyte: shell scripts, one after the other
 )
 
 // Revision is part of every key: it is raised when a toolchain of this package, or how one is run, changes what it makes.
@@ -42,12 +42,17 @@ type Step struct {
 	Targets []string
 	// Calls are the functions that a module must export, in order; none for a website.
 	Calls []string
+	// Website: the asset is a site, and no module.
+	Website bool
+	// Scripts are those of [Script], by their paths in the folder, in the order in which they run with Variables.
+	Scripts   []string
+	Variables []Variable
 	// Key is a hash of all that goes into the step: equal keys, equal assets, as long as the toolchain itself is the same.
 	Key string
 }
 
 // Module reports whether the step makes a WebAssembly module.
-func (s Step) Module() bool { return s.Toolchain != Static }
+func (s Step) Module() bool { return !s.Website }
 
 // Bounds of a plan and of a folder.
 const (
@@ -110,23 +115,24 @@ func (pl *planner) function(ref project.Ref, folder, call string) {
 			return
 		}
 	}
-	tool, err := toolFor(pl.fsys, folder)
-	if err != nil {
+	step := Step{Folder: folder, Targets: []string{ref.String()}, Calls: []string{call}}
+	if err := step.choose(pl.fsys); err != nil {
 		pl.errs = append(pl.errs, fmt.Errorf("%s: %w", ref, err))
 		return
 	}
-	pl.steps = append(pl.steps, Step{Toolchain: tool, Folder: folder, Targets: []string{ref.String()}, Calls: []string{call}})
+	pl.steps = append(pl.steps, step)
 }
 
 func (pl *planner) website(ref project.Ref, folder string) {
 	if !pl.here(folder) {
 		return
 	}
-	if has(pl.fsys, folder, ".taubyte/config.yaml") {
-		pl.errs = append(pl.errs, fmt.Errorf("%s: %w", ref, noContainer(folder)))
+	step := Step{Toolchain: Static, Website: true, Folder: folder, Targets: []string{ref.String()}}
+	if _, err := step.scripts(pl.fsys); err != nil {
+		pl.errs = append(pl.errs, fmt.Errorf("%s: %w", ref, err))
 		return
 	}
-	pl.steps = append(pl.steps, Step{Toolchain: Static, Folder: folder, Targets: []string{ref.String()}})
+	pl.steps = append(pl.steps, step)
 }
 
 // here reports whether a folder is in this tree.
@@ -138,30 +144,40 @@ func (pl *planner) here(folder string) bool {
 	return err == nil && info.IsDir()
 }
 
-// toolFor finds out by its files how a folder is built.
-func toolFor(fsys fs.FS, folder string) (Toolchain, error) {
-	entries, err := fs.ReadDir(fsys, folder)
+// choose finds out by its files how the folder of a module is built.
+func (s *Step) choose(fsys fs.FS) error {
+	entries, err := fs.ReadDir(fsys, s.Folder)
 	if err != nil {
-		return "", err
+		return err
+	}
+	if modulePath(fsys, s.Folder) != "" {
+		s.Toolchain = Prebuilt
+		return nil
+	}
+	if found, err := s.scripts(fsys); err != nil || found {
+		return err
 	}
 	switch {
-	case modulePath(fsys, folder) != "":
-		return Prebuilt, nil
-	case has(fsys, folder, ".taubyte/config.yaml"), has(fsys, folder, "taubyte/config.yaml"):
-		return "", noContainer(folder)
-	case has(fsys, folder, "go.mod"):
-		return Go, nil
-	case has(fsys, folder, "package.json"):
-		return AssemblyScript, nil
+	case has(fsys, s.Folder, "go.mod"):
+		s.Toolchain = Go
+	case has(fsys, s.Folder, "package.json"):
+		s.Toolchain = AssemblyScript
 	case slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return path.Ext(e.Name()) == ".c" }):
-		return C, nil
+		s.Toolchain = C
+	default:
+		return fmt.Errorf("nothing in %s says how it is built: expected main.wasm, go.mod, package.json, a .c file or .taubyte/config.yaml", s.Folder)
 	}
-	return "", fmt.Errorf("nothing in %s says how it is built: expected main.wasm, go.mod, package.json or a .c file", folder)
+	return nil
 }
 
-// noContainer refuses the steps of .taubyte, which are scripts for an image.
-func noContainer(folder string) error {
-	return fmt.Errorf("%s/.taubyte/config.yaml names a container image to build in, and no container engine runs here: keep what the image builds in %s (a module as main.wasm)", folder, folder)
+// scripts makes it a step of scripts if the folder says so.
+func (s *Step) scripts(fsys fs.FS) (found bool, err error) {
+	w, err := workflowOf(fsys, s.Folder, s.Website)
+	if w == nil || err != nil {
+		return false, err
+	}
+	s.Toolchain, s.Scripts, s.Variables = Script, w.scripts, w.variables
+	return true, nil
 }
 
 func has(fsys fs.FS, folder, name string) bool {

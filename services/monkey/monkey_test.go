@@ -29,7 +29,7 @@ func TestLockIsValidForALeaseAfterTheLastGoodRequest(t *testing.T) {
 func TestFetchTimeFollowsTheSize(t *testing.T) {
 	for bytes, want := range map[int64]time.Duration{
 		-1: 10 * time.Second, 0: 10 * time.Second, 8 << 10: 12 * time.Second,
-		patrickapi.TreeLenMax: 266 * time.Second, patrickapi.TreeLenMax * 2: 266 * time.Second,
+		patrickapi.TreeLenMax: 778 * time.Second, patrickapi.TreeLenMax * 2: 778 * time.Second,
 	} {
 		require.Equal(t, want, fetchTime(bytes), "%d bytes", bytes)
 	}

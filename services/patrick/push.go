@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -90,7 +91,7 @@ func whatIsWrong(req patrickapi.PushRequest) string {
 		return "the event's order is not one that a patrick has given"
 	}
 	if len(req.Tree) > patrickapi.TreeLenMax {
-		return "the tree is larger than 1 MiB"
+		return fmt.Sprintf("the tree is larger than %d MiB", patrickapi.TreeLenMax>>20)
 	}
 	return ""
 }

@@ -11,7 +11,7 @@ import (
 func TestKeepTimeFollowsTheSize(t *testing.T) {
 	for bytes, want := range map[int64]time.Duration{
 		-1: 4 * time.Second, 0: 4 * time.Second, 8 << 10: 6 * time.Second,
-		patrickapi.TreeLenMax: 260 * time.Second, patrickapi.TreeLenMax * 2: 260 * time.Second,
+		patrickapi.TreeLenMax: 772 * time.Second, patrickapi.TreeLenMax * 2: 772 * time.Second,
 	} {
 		require.Equal(t, want, keepTime(bytes), "%d bytes", bytes)
 	}

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,64 +17,84 @@ import (
 )
 
 // fetcher gets commits with the system's git.
-type fetcher struct{ loop clock.Loop }
+type fetcher struct {
+	loop clock.Loop
+	// scratch is emptied when the node starts.
+	scratch string
+}
 
-func newFetcher(Config) func(node.Env) monkey.Fetcher {
-	return func(env node.Env) monkey.Fetcher { return &fetcher{env.Loop} }
+func newFetcher(cfg Config) func(node.Env) monkey.Fetcher {
+	scratch := filepath.Join(cfg.Paths.Builds, "fetches")
+	_ = os.RemoveAll(scratch) // what a node left that was killed
+	source.Forget(scratch)
+	return func(env node.Env) monkey.Fetcher {
+		return &fetcher{loop: env.Loop, scratch: scratch}
+	}
 }
 
 // Fetch implements monkey.Fetcher.
 func (f *fetcher) Fetch(ctx context.Context, s monkey.Source) (t patrickapi.Tree, err error) {
-	if left := clock.Offload(ctx, f.loop, func() { t, err = fetch(ctx, s) }); left != nil {
+	if left := clock.Offload(ctx, f.loop, func() { t, err = f.fetch(ctx, s) }); left != nil {
 		return t, left
 	}
 	return t, err
 }
 
-func fetch(ctx context.Context, s monkey.Source) (t patrickapi.Tree, err error) {
-	dir, err := os.MkdirTemp("", "tau-tree-")
-	if err != nil {
+func (f *fetcher) fetch(ctx context.Context, s monkey.Source) (t patrickapi.Tree, err error) {
+	if err := os.MkdirAll(f.scratch, 0o700); err != nil {
 		return t, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	git, err := source.FindGit(dir)
+	git, err := source.FindGit(f.scratch)
 	if err != nil {
 		return t, err
 	}
 	git.Files = true // what those who run the cloud have told auth
 	git.Budget.Entries, git.Budget.FileLen, git.Budget.TotalLen = monkey.FetchedFilesMax, monkey.FetchedLenMax, monkey.FetchedLenMax
-	into := filepath.Join(dir, "tree")
-	if err := os.Mkdir(into, 0o700); err != nil {
+	git.PackLen = 4 * monkey.FetchedLenMax // a branch may have to be fetched with its past
+	dir, err := os.MkdirTemp(f.scratch, "tree-")
+	if err != nil {
 		return t, err
 	}
-	root, err := os.OpenRoot(into)
+	defer func() { _ = os.RemoveAll(dir) }()
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return t, err
 	}
 	defer root.Close()
 	if _, err := git.Fetch(ctx, source.Request{URL: s.URL, Commit: s.Commit, Branch: s.Branch, Key: s.Key, KnownHosts: s.KnownHosts}, root); err != nil {
-		return t, fetchError(err)
+		return t, permanent(err)
 	}
-	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := fs.ReadFile(root.FS(), path)
-		t.Files = append(t.Files, patrickapi.File{Path: path, Data: data})
-		return err
-	})
-	if err != nil {
-		return patrickapi.Tree{}, err
-	}
-	return patrickapi.DecodeTree(t.Encode()) // in order
+	return readTree(root)
 }
 
-// fetchError is permanent if the commit is at fault.
-func fetchError(err error) error {
+// permanent is an error of a fetch as a monkey takes it: what is wrong with the commit is final, what is wrong with the forge, the key or
+// this node is not.
+func permanent(err error) error {
+	var wrong *source.Error
 	var problem *tree.Problem
-	var e *source.Error
-	if errors.As(err, &problem) || errors.As(err, &e) && (e.Kind == source.Bad || e.Kind == source.TooLarge) {
+	switch {
+	case errors.As(err, &problem):
+		return monkey.UserError(err.Error())
+	case errors.As(err, &wrong) && (wrong.Kind == source.Bad || wrong.Kind == source.TooLarge):
 		return monkey.UserError(err.Error())
 	}
 	return err
+}
+
+// readTree reads what was fetched, within the fetch's budget.
+func readTree(root *os.Root) (t patrickapi.Tree, err error) {
+	files := root.FS()
+	err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if !d.Type().IsRegular() {
+			return fmt.Errorf("%s is no plain file", tree.Shown(name))
+		}
+		data, err := fs.ReadFile(files, name)
+		t.Files = append(t.Files, patrickapi.File{Path: name, Data: data})
+		return err
+	})
+	t.Sort()
+	return t, err
 }

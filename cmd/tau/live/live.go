@@ -39,6 +39,8 @@ type Config struct {
 	Ready func()
 	// Failpoints lets people on this machine make the node fail on purpose.
 	Failpoints bool
+	// Unsandboxed: builds run with the rights of the node where it has no sandbox.
+	Unsandboxed bool
 	// Release names the program, for metrics.
 	Release string
 	// Reload is told when the configuration is to be read again; nil: never.
@@ -136,7 +138,7 @@ func (r *running) newLoop(name string) (clock.Loop, func()) {
 
 // ports are the real ends of what lies outside of the cloud.
 func ports(cfg Config) services.Ports {
-	return services.Ports{Builder: newBuilder, Fetcher: newFetcher(cfg), Forge: newForge, Front: newFront(cfg), Vault: newVault(cfg)}
+	return services.Ports{Builder: newBuilder(cfg), Fetcher: newFetcher(cfg), Forge: newForge, Front: newFront(cfg), Vault: newVault(cfg)}
 }
 
 // configure wires the node.

@@ -4,9 +4,25 @@ import (
 	"archive/tar"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"strings"
 )
+
+// feed writes an archive of the node's own, if there is one, and then the files: tar takes both, one after the other.
+func feed(out io.Writer, base string, files []File) error {
+	if base != "" {
+		f, err := os.Open(base)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if _, err := io.Copy(out, f); err != nil {
+			return err
+		}
+	}
+	return archive(out, files)
+}
 
 // archive writes files as a tar archive: plain files, readable and executable for their owner.
 func archive(out io.Writer, files []File) error {

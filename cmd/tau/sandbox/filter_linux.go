@@ -40,11 +40,15 @@ var refused = []uint32{
 }
 
 // filter is the program for the kernel by which a run's system calls are judged, as bubblewrap reads it; false: none is
-// known for this machine. A call by the numbers of another architecture ends the process, as they would mean something else.
-func filter() ([]byte, bool) {
+// known for this machine. With a network a run may have sockets of the Internet and none of this machine. A call by the numbers of another architecture ends the process, as they would mean something else.
+func filter(network bool) ([]byte, bool) {
 	arch, ok := architectures[runtime.GOARCH]
 	if !ok {
 		return nil, false
+	}
+	families := [2]uint32{unix.AF_UNIX, unix.AF_UNIX}
+	if network {
+		families = [2]uint32{unix.AF_INET, unix.AF_INET6}
 	}
 	load := func(at uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
@@ -63,8 +67,8 @@ func filter() ([]byte, bool) {
 		program = append(program, jump(unix.BPF_JEQ, number, 0, 1), give(forbidden))
 	}
 	program = append(program,
-		// socket(family, ...): only those of this machine's own file systems, of which the run has its own.
-		jump(unix.BPF_JEQ, unix.SYS_SOCKET, 0, 4), load(atFirst), jump(unix.BPF_JEQ, unix.AF_UNIX, 1, 0), give(forbidden), give(allowed),
+		// socket(family, ...): only those of this machine's own file systems, of which the run has its own; or only those of networks.
+		jump(unix.BPF_JEQ, unix.SYS_SOCKET, 0, 5), load(atFirst), jump(unix.BPF_JEQ, families[0], 2, 0), jump(unix.BPF_JEQ, families[1], 1, 0), give(forbidden), give(allowed),
 		// ioctl(fd, TIOCSTI, ...) types into a terminal, TIOCLINUX as well.
 		jump(unix.BPF_JEQ, unix.SYS_IOCTL, 0, 4), load(atSecond), jump(unix.BPF_JEQ, unix.TIOCSTI, 1, 0), jump(unix.BPF_JEQ, unix.TIOCLINUX, 0, 1), give(forbidden),
 		give(allowed),

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,9 +20,10 @@ import (
 
 // Sandbox runs jobs, each in namespaces of its own made by bubblewrap.
 type Sandbox struct {
-	bwrap  string
-	filter []byte
-	slots  uidSlots
+	bwrap string
+	// apart and connected are the filters of runs without and with a network.
+	apart, connected []byte
+	slots            uidSlots
 }
 
 // programs are what a run needs of the machine, in /usr/bin.
@@ -40,15 +40,16 @@ func Find(ctx context.Context) (*Sandbox, error) {
 			return nil, fmt.Errorf("there is no /usr/bin/%s on this machine, which runs of builds need", p)
 		}
 	}
-	program, ok := filter()
+	apart, ok := filter(false)
+	connected, _ := filter(true)
 	if !ok {
 		return nil, fmt.Errorf("no filter of system calls is known for %s", runtime.GOARCH)
 	}
-	s := &Sandbox{bwrap: bwrap, filter: program}
+	s := &Sandbox{bwrap: bwrap, apart: apart, connected: connected}
 	limits := DefaultLimits
 	limits.Within = 20 * time.Second
 	said := ""
-	result, err := s.Run(ctx, Job{Script: "printf fine >/tmp/result", Limits: limits, Line: func(l string) { said = l }})
+	result, err := s.Run(ctx, Job{Script: `printf fine >"$RESULT"`, Limits: limits, Line: func(l string) { said = l }})
 	if err == nil && string(result) == "fine" {
 		return s, nil
 	}
@@ -150,7 +151,7 @@ func (s *Sandbox) prepare(j Job, slot int, end context.CancelCauseFunc) (r *run,
 	r.cmd = exec.Command(s.bwrap, s.arguments(j)...)
 	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = filesFrom, saidTo, saidTo
 	r.cmd.ExtraFiles = []*os.File{resultTo, filterFrom, infoTo}
-	r.cmd.Env = environment(j.Env)
+	r.cmd.Env = environment(j, "/usr/bin:/bin", "/build", "/tmp/result", func(m Mount) string { return m.To })
 	r.cmd.Dir = "/"
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if os.Geteuid() == 0 {
@@ -159,28 +160,18 @@ func (s *Sandbox) prepare(j Job, slot int, end context.CancelCauseFunc) (r *run,
 		r.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: id, Gid: id}
 	}
 	// It fits into the pipe, which is larger than a filter can be.
-	_, err = r.filter.Write(s.filter)
+	program := s.apart
+	if j.Network {
+		program = s.connected
+	}
+	_, err = r.filter.Write(program)
 	return r, err
-}
-
-// environment is that of a run, and of bubblewrap, whose arguments everybody could read.
-func environment(extra map[string]string) []string {
-	env := []string{"PATH=/usr/bin:/bin", "HOME=/tmp", "LC_ALL=C.UTF-8"}
-	var names []string
-	for name := range extra {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		env = append(env, name+"="+extra[name])
-	}
-	return env
 }
 
 // prologue takes the files from the standard input, epilogue puts the result out. Between them the descriptor of the result is closed.
 const (
 	prologue = `set -e
-tar -C /build -xf - --no-same-owner --no-same-permissions
+tar -C /build -ixf - --no-same-owner --no-same-permissions
 cd "/build/$0"
 rm -f /tmp/result
 set +e
@@ -218,6 +209,12 @@ func (s *Sandbox) arguments(j Job) []string {
 		}
 		args = append(args, how, m.From, m.To)
 	}
+	if j.Network {
+		args = append(args, "--share-net")
+		for _, name := range []string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl", "/etc/pki", "/etc/ca-certificates"} {
+			args = append(args, "--ro-bind-try", name, name)
+		}
+	}
 	size := strconv.FormatInt(j.Limits.Disk, 10)
 	args = append(args,
 		"--size", size, "--tmpfs", "/tmp", "--size", size, "--tmpfs", "/build", "--size", "1048576", "--tmpfs", "/dev/shm", "--chdir", "/",
@@ -252,10 +249,15 @@ func (r *run) run(ctx context.Context) error {
 		_ = f.Close()
 	}
 	r.theirs, r.filter = nil, nil
-	all.Go(func() { _, _ = io.Copy(r.said, r.saidFrom); r.said.end() })
+	all.Go(func() {
+		masked := &masker{to: r.said, secrets: secretsOf(r.job.Secrets)}
+		_, _ = io.Copy(masked, r.saidFrom)
+		masked.end()
+		r.said.end()
+	})
 	all.Go(func() { _, _ = io.Copy(&r.result, r.resultFrom) })
 	all.Go(func() {
-		_ = archive(r.filesTo, r.job.Files) // if nobody takes it, the run ends with an error of its own
+		_ = feed(r.filesTo, r.job.Base, r.job.Files) // if nobody takes it, the run ends with an error of its own
 		_ = r.filesTo.Close()
 	})
 	first := make(chan *os.Process, 1)

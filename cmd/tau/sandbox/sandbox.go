@@ -35,13 +35,19 @@ var DefaultLimits = Limits{
 
 // Job is a program to run.
 type Job struct {
-	// Script is for a shell, in the folder Folder of the files. What it leaves as /tmp/result, a plain file, is the result.
+	// Script is for a shell, in the folder Folder of the files. What it leaves as $RESULT, a plain file, is the result.
 	Script string
 	Folder string
-	// Files lie below the folder /build when it begins; it may change them. Paths are clean, relative and slash-separated.
+	// Files lie below the folder $BUILD when it begins; it may change them. Paths are clean, relative and slash-separated.
 	Files []File
-	// Env is its whole environment, beside PATH, HOME and LC_ALL. Values may be secrets: they are in no argument and in no error.
+	// Base is an archive (tar) of the node's own, whose files lie there as well; "": none.
+	Base string
+	// Env is its whole environment, beside PATH, HOME, LC_ALL, BUILD, RESULT and those of the mounts. Values may be secrets: they are in no argument and in no error.
 	Env map[string]string
+	// Secrets are in no line that it says: *** is there instead of one. Those of less than [secretMin] bytes are not looked for.
+	Secrets []string
+	// Network lets it reach the network, and with it what listens on this machine; not the machine's unix sockets.
+	Network bool
 	// Mounts are what it sees of the machine beside /usr, by where it sees it; it can change none of it, but for the one that is Writable.
 	Mounts []Mount
 	Limits Limits
@@ -58,6 +64,8 @@ type File struct {
 // Mount is a folder or file of the machine that a run sees.
 type Mount struct {
 	From, To string
+	// Env names the variable by which a script knows where it is; "": none.
+	Env string
 	// Writable is for what the node itself runs, never for what was pushed.
 	Writable bool
 }

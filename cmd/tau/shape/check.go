@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/membership"
 	"github.com/taucloud/tau/yamltree"
@@ -145,6 +147,20 @@ func ParseSize(text string) (uint64, error) {
 		}
 	}
 	return 0, fmt.Errorf("%q has no unit", text)
+}
+
+func checkPath(text string) (what, hint string) {
+	if !filepath.IsAbs(text) || filepath.Clean(text) != text || strings.ContainsAny(text, ":\x00\n") {
+		return fmt.Sprintf("%q is no absolute path", text), "such as /usr/local/go"
+	}
+	return "", ""
+}
+
+func checkProject(text string) (what, hint string) {
+	if err := patrickapi.CheckProject(text); err != nil {
+		return fmt.Sprintf("%q is no name of a project", text), "as tau push --project has it"
+	}
+	return "", ""
 }
 
 func checkHostPort(text string) (what, hint string) {

@@ -31,10 +31,16 @@ type Shape struct {
 	MetricsListen string
 	// PatrickListen is where webhooks and the API of jobs are served, "" for nowhere.
 	PatrickListen string
+	// GoRoot, GoModules, WASI, Node and AssemblyScript are where the toolchains of builds are, "" to look for them; see package toolchains.
+	GoRoot, GoModules, WASI, Node, AssemblyScript string
+	// BuildCache bounds what of builds is kept.
+	BuildCache string
+	// BuildNetwork are the projects whose build scripts may reach the network.
+	BuildNetwork []string
 }
 
 // Defaults returns a shape of default settings.
-func Defaults() *Shape { return &Shape{DiskReserve: "256MiB", LogLevel: "info"} }
+func Defaults() *Shape { return &Shape{DiskReserve: "256MiB", LogLevel: "info", BuildCache: "512MiB"} }
 
 // field is one key of the file: of text, or of a list of texts.
 type field struct {
@@ -73,6 +79,20 @@ var fields = []field{
 		text: func(s *Shape) *string { return &s.MetricsListen }, check: checkHostPort},
 	{key: "patrick-listen", doc: "Where the node's patrick takes webhooks and serves the API of jobs, such as 127.0.0.1:9480, in plain HTTP: outside of this machine by a proxy with TLS only. Left out: nowhere.",
 		text: func(s *Shape) *string { return &s.PatrickListen }, check: checkHostPort},
+	{key: "go-root", doc: "Where Go is, for builds of functions in Go: /usr/local/go. Left out: where the program go is.",
+		text: func(s *Shape) *string { return &s.GoRoot }, check: checkPath},
+	{key: "go-modules", doc: "A GOMODCACHE, whose modules builds may take. Left out: they take what is in vendor.",
+		text: func(s *Shape) *string { return &s.GoModules }, check: checkPath},
+	{key: "wasi-sdk", doc: "Where a wasi-sdk is, for builds of functions in C. Left out: clang, lld and wasi-libc of the system.",
+		text: func(s *Shape) *string { return &s.WASI }, check: checkPath},
+	{key: "node", doc: "The program node, for builds of functions in AssemblyScript. Left out: where it is found.",
+		text: func(s *Shape) *string { return &s.Node }, check: checkPath},
+	{key: "assemblyscript", doc: "The directory node_modules in which assemblyscript is installed, with what it needs.",
+		text: func(s *Shape) *string { return &s.AssemblyScript }, check: checkPath},
+	{key: "build-cache", doc: "So much of what was built is kept, so that it is not built again.",
+		text: func(s *Shape) *string { return &s.BuildCache }, check: checkSize},
+	{key: "build-network", doc: "Projects whose build scripts may reach the network, and with it what listens on this machine. Left out: none.",
+		list: func(s *Shape) *[]string { return &s.BuildNetwork }, check: checkProject},
 	{key: "log-level", doc: "debug, info, warn or error.",
 		text: func(s *Shape) *string { return &s.LogLevel }, check: checkLevel, enum: levelNames},
 }
@@ -105,7 +125,7 @@ func (s *Shape) Identity() transport.Identity {
 
 // Paths are where a node of one shape has what below a root directory.
 type Paths struct {
-	Config, Keys, Certificate, CloudKey, Vault, Disk, Data, Run, Socket string
+	Config, Keys, Certificate, CloudKey, Vault, Disk, Data, Builds, Run, Socket string
 }
 
 // PathsOf are those of a shape.
@@ -115,7 +135,7 @@ func PathsOf(root, shape string) Paths {
 		Config: filepath.Join(root, "config", shape+".yaml"), Keys: keys, Certificate: filepath.Join(keys, shape+".cert"), CloudKey: filepath.Join(keys, "cloud.key"),
 		Vault: filepath.Join(keys, shape+".vault"),
 		Disk:  filepath.Join(keys, shape+".disk"),
-		Data:  filepath.Join(root, "data", shape), Run: run, Socket: filepath.Join(run, shape+".sock"),
+		Data:  filepath.Join(root, "data", shape), Builds: filepath.Join(root, "builds", shape), Run: run, Socket: filepath.Join(run, shape+".sock"),
 	}
 }
 

@@ -3,6 +3,8 @@ package source
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -56,7 +58,7 @@ func (g *Git) Fetch(ctx context.Context, r Request, into *os.Root) (got Got, err
 	if err != nil {
 		return got, &Error{Failed, err.Error()}
 	}
-	defer func() { _ = os.RemoveAll(job.dir) }()
+	defer job.close()
 	if err := job.fetch(ctx, r); err != nil {
 		return got, err
 	}
@@ -70,7 +72,8 @@ func (g *Git) Fetch(ctx context.Context, r Request, into *os.Root) (got Got, err
 // job is one fetch.
 type job struct {
 	*Git
-	dir  string // of everything
+	dir  string // of everything but the keys
+	keys string // "" if there is none
 	bare string
 	env  []string
 }
@@ -86,22 +89,56 @@ func (g *Git) open(r Request) (*job, error) {
 		"GIT_LFS_SKIP_SMUDGE=1", "GIT_NO_REPLACE_OBJECTS=1", "GIT_ALLOW_PROTOCOL=" + strings.Join(schemes, ":"),
 	}
 	if len(r.Key) > 0 {
-		if err := errors.Join(j.keep("key", r.Key), j.keep("known_hosts", r.KnownHosts)); err != nil {
-			return nil, errors.Join(err, os.RemoveAll(dir))
+		j.keys, err = os.MkdirTemp(inMemory(dir), keysOf(g.Scratch))
+		if err := errors.Join(err, j.keep("key", r.Key), j.keep("known_hosts", r.KnownHosts)); err != nil {
+			j.close()
+			return nil, err
 		}
 		j.env = append(j.env, "GIT_SSH_VARIANT=ssh", "GIT_SSH_COMMAND="+j.ssh())
 	}
 	return j, nil
 }
 
+// memory is a file system in memory, where machines have one: a key that lies there is on no disk.
+const memory = "/dev/shm"
+
+// inMemory is a directory for keys.
+func inMemory(otherwise string) string {
+	if info, err := os.Stat(memory); err == nil && info.IsDir() {
+		return memory
+	}
+	return otherwise
+}
+
+// keysOf is the pattern of the names of directories with keys, for one scratch directory.
+func keysOf(scratch string) string {
+	sum := sha256.Sum256([]byte(scratch))
+	return "tau-fetch-" + hex.EncodeToString(sum[:8]) + "-*"
+}
+
+// Forget removes keys that a process with this scratch directory left in memory when it was killed. Nobody else may use the directory now.
+func Forget(scratch string) {
+	left, _ := filepath.Glob(filepath.Join(memory, keysOf(scratch)))
+	for _, dir := range left {
+		_ = os.RemoveAll(dir) // one of another user stays, which is none of ours
+	}
+}
+
+func (j *job) close() {
+	_ = os.RemoveAll(j.dir)
+	if j.keys != "" {
+		_ = os.RemoveAll(j.keys)
+	}
+}
+
 func (j *job) keep(name string, content []byte) error {
-	return os.WriteFile(filepath.Join(j.dir, name), content, 0o600)
+	return os.WriteFile(filepath.Join(j.keys, name), content, 0o600)
 }
 
 // ssh is a command for a shell that reads no configuration and believes nobody else. ConnectTimeout is in seconds.
 func (j *job) ssh() string {
 	quoted := func(name string) string {
-		return "'" + strings.ReplaceAll(filepath.Join(j.dir, name), "'", `'\''`) + "'"
+		return "'" + strings.ReplaceAll(filepath.Join(j.keys, name), "'", `'\''`) + "'"
 	}
 	return "ssh -F /dev/null -i " + quoted("key") + " -o IdentitiesOnly=yes -o IdentityAgent=none -o UserKnownHostsFile=" + quoted("known_hosts") +
 		" -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o BatchMode=yes -o ConnectTimeout=15"
@@ -224,10 +261,18 @@ func (j *job) full() (reached bool) {
 	return reached
 }
 
+// withoutKeys is a text without the name of the directory of the keys.
+func (j *job) withoutKeys(text string) string {
+	if j.keys == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, j.keys, ".")
+}
+
 // said is the last line with something in it, in which the scratch directory means nothing to whoever reads it.
 func (j *job) said(out string, err error) string {
 	text := err.Error()
-	for _, line := range strings.Split(strings.ReplaceAll(out, j.dir, "."), "\n") {
+	for _, line := range strings.Split(strings.ReplaceAll(j.withoutKeys(out), j.dir, "."), "\n") {
 		if strings.HasPrefix(line, "fatal:") || strings.HasPrefix(line, "error:") {
 			text = line
 			break

@@ -7,8 +7,8 @@ import (
 
 // Bounds of what a request may hold.
 const (
-	// TreeLenMax bounds a pushed tree, in bytes.
-	TreeLenMax = 1 << 20
+	// TreeLenMax bounds a pushed tree, in bytes: it comes in one message. What a forge has may be larger.
+	TreeLenMax = 3 << 20
 	// LogLenMax bounds the log of an attempt, in bytes.
 	LogLenMax = 1 << 20
 	// NameLenMax bounds a project, repository, branch, commit or an event's ID, in

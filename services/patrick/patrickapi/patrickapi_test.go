@@ -91,5 +91,5 @@ func FuzzDecodeTree(f *testing.F) {
 
 func TestLargePushesTakeTheirTime(t *testing.T) {
 	require.Equal(t, 15*time.Second, PushTime(0))
-	require.Equal(t, 15*time.Second+3*256*time.Second, PushTime(TreeLenMax), "three links at 4 KiB a second")
+	require.Equal(t, 15*time.Second+9*256*time.Second, PushTime(TreeLenMax), "three links at 4 KiB a second")
 }

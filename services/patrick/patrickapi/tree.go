@@ -25,9 +25,14 @@ const filesMax = 4096
 
 // Encode sorts the files and returns the tree's bytes.
 func (t Tree) Encode() []byte {
-	files := slices.Clone(t.Files)
-	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	return transport.Encode(Tree{Files: files})
+	sorted := Tree{Files: slices.Clone(t.Files)}
+	sorted.Sort()
+	return transport.Encode(sorted)
+}
+
+// Sort puts the files in order.
+func (t Tree) Sort() {
+	slices.SortFunc(t.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 }
 
 // DecodeTree is the inverse of Encode. The error for an unclean tree has Kind Invalid.
