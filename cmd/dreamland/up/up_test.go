@@ -1,0 +1,106 @@
+package up
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+)
+
+func TestUnheard(t *testing.T) {
+	for _, c := range []struct{ told, now, want []string }{
+		{nil, []string{"a"}, []string{"a"}},
+		{[]string{"a"}, []string{"a", "b"}, []string{"b"}},
+		{[]string{"a", "b"}, []string{"b", "c"}, []string{"c"}},
+		{[]string{"a", "b"}, []string{"a", "b"}, []string{}},
+		{[]string{"a", "b"}, []string{"x"}, []string{"x"}},
+		{[]string{"a"}, nil, nil},
+	} {
+		require.Equal(t, c.want, unheard(c.told, c.now))
+	}
+}
+
+func TestGroups(t *testing.T) {
+	names := []string{"a", "b", "c"}
+	groups, err := readGroups("a,b|c", names)
+	require.NoError(t, err)
+	require.Equal(t, [][]string{{"a", "b"}, {"c"}}, groups)
+	for text, want := range map[string]string{"a|d": "there is no node", "a|a": "on two sides", "": "there is no node"} {
+		_, err := readGroups(text, names)
+		require.ErrorContains(t, err, want, text)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for name, valid := range map[string]bool{"a": true, "shop-2": true, "": false, "..": false, "a/b": false, "A": false, "a-": false, strings.Repeat("a", 33): false} {
+		_, err := placeOf(name)
+		require.Equal(t, valid, err == nil, name)
+	}
+	for _, text := range []string{"one", "one=auth,sea", "../x=auth,seer", "one=auth"} {
+		_, err := chosenNodes([]string{text})
+		require.Error(t, err, text)
+	}
+}
+
+// TestDocument: each route is in the document, whose schemas are valid and all there.
+func TestDocument(t *testing.T) {
+	raw, err := json.Marshal(document())
+	require.NoError(t, err)
+	var d struct {
+		Paths      map[string]map[string]any
+		Components struct{ Schemas map[string]any }
+	}
+	require.NoError(t, json.Unmarshal(raw, &d))
+	for _, rt := range routes() {
+		require.Contains(t, d.Paths[rt.path], strings.ToLower(rt.method))
+	}
+	whole, err := jsonschema.UnmarshalJSON(strings.NewReader(string(raw)))
+	require.NoError(t, err)
+	c := jsonschema.NewCompiler()
+	require.NoError(t, c.AddResource("file:///api.json", whole))
+	for name := range d.Components.Schemas {
+		_, err := c.Compile("file:///api.json#/components/schemas/" + name)
+		require.NoError(t, err, name)
+	}
+}
+
+// TestOneAfterTheOther: universes that begin and end, one of their nodes killed, leave no port, no file and no goroutine behind.
+func TestOneAfterTheOther(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("there is no git on this machine")
+	}
+	home, err := os.MkdirTemp("", "up-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(home)) })
+	t.Setenv("XDG_STATE_HOME", home)
+	p, err := placeOf("again")
+	require.NoError(t, err)
+	before := 0
+	for i := range 3 {
+		u, err := open(p, wishes{ephemeral: true, nodes: []string{"one=seer,auth,tns,hoarder,patrick", "two=monkey"}})
+		require.NoError(t, err)
+		require.NoError(t, u.ready(t.Context()))
+		require.NoError(t, u.members[1].kill())
+		ports := []int{u.plan.Admin, u.plan.Git, u.plan.Nodes[0].Port, u.plan.Nodes[1].Port}
+		require.NoError(t, u.close())
+		require.NoDirExists(t, p.dir)
+		for _, port := range ports {
+			require.True(t, free(port))
+		}
+		if i == 0 {
+			time.Sleep(500 * time.Millisecond)
+			before = runtime.NumGoroutine() // libraries have theirs from the first on
+		}
+	}
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+5 }, 15*time.Second, 50*time.Millisecond)
+	left, err := filepath.Glob(filepath.Join(home, "dreamland", "*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
