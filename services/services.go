@@ -9,6 +9,7 @@ import (
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/auth"
+	"github.com/taucloud/tau/services/gateway"
 	"github.com/taucloud/tau/services/hoarder"
 	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick"
@@ -41,6 +42,8 @@ type Ports struct {
 	Vault func(node.Env) auth.Vault
 	// Guests runs functions, for substrates; nil: they serve websites only.
 	Guests func(node.Env) substrate.Guests
+	// Door is where requests come in from outside, for gateways; nil: they come over the wire only.
+	Door func(node.Env) gateway.Door
 }
 
 // Catalogue lists the services that a node can be told to run. What others
@@ -54,6 +57,7 @@ func Catalogue(ports Ports) []node.Spec {
 		patrick.Spec(patrick.Ends{Forge: ports.Forge, Front: ports.Front}),
 		monkey.Spec(ports.Builder, ports.Fetcher),
 		substrate.Spec(ports.Guests),
+		gateway.Spec(ports.Door),
 	}
 }
 

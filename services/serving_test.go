@@ -19,6 +19,7 @@ import (
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/project/build"
+	"github.com/taucloud/tau/services/gateway/gatewayapi"
 	"github.com/taucloud/tau/services/hoarder"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/substrate"
@@ -36,6 +37,7 @@ type stage struct {
 	user                  *nodetest.Caller
 	orders                map[string]uint64
 	change                func(*build.Asset)
+	through               *nodetest.Machine // a gateway
 }
 
 func onStage(t *testing.T, change func(s *substrate.Settings), f func(s *stage)) {
@@ -136,7 +138,11 @@ func (s *stage) askIn(ctx context.Context, method, url string, fields ...string)
 	for i := 0; i < len(fields); i += 2 {
 		r.Header.Set(fields[i], fields[i+1])
 	}
-	response, err := httpstream.Do(ctx, s.user.Env.Wire, s.substrate.Peer(), substrateapi.HTTP.Name, r)
+	to, name := s.substrate.Peer(), substrateapi.HTTP.Name
+	if s.through != nil {
+		to, name = s.through.Peer(), gatewayapi.HTTP.Name
+	}
+	response, err := httpstream.Do(ctx, s.user.Env.Wire, to, name, r)
 	if err != nil {
 		return answer{err: err}
 	}

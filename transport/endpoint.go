@@ -29,6 +29,10 @@ type member struct {
 // branch is the endpoint for a task of a branch of the service's loop.
 func (ep *Endpoint) branch() *Endpoint { return &Endpoint{member: ep.member, loop: ep.loop.Branch()} }
 
+// Branch is the endpoint for tasks of a branch of its loop, which have turns of their own: for what comes in by
+// another way than streams, see [Endpoint.HandleStreamApart].
+func (ep *Endpoint) Branch() *Endpoint { return ep.branch() }
+
 // Self is this node.
 func (ep *Endpoint) Self() Peer { return ep.engine.self }
 

@@ -8,7 +8,7 @@ import "github.com/taucloud/tau/transport"
 const Service = "substrate"
 
 // Status asks one substrate how it is.
-var Status = transport.Method[StatusRequest, StatusResponse]{Name: "substrate/status", Rule: transport.Member}
+var Status = transport.Method[StatusRequest, StatusResponse]{Name: "substrate/status", Rule: transport.Offers("gateway")}
 
 // HTTP is the name of the streams that carry a request and its response, see package httpstream.
-var HTTP = transport.StreamName{Name: "substrate/http", Rule: transport.Member}
+var HTTP = transport.StreamName{Name: "substrate/http", Rule: transport.Offers("gateway")}

@@ -1,0 +1,425 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/gateway/gatewayapi"
+	"github.com/taucloud/tau/services/substrate/substrateapi"
+	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/httpstream"
+)
+
+// handler hands requests on, each on a loop of its own.
+type handler struct{ service *clock.Owned[*Service] }
+
+// exchange is a request and what becomes of it.
+type exchange struct {
+	handler
+	ticket
+	w     http.ResponseWriter
+	r     *http.Request
+	ep    *transport.Endpoint
+	here  clock.Loop
+	host  string
+	body  *body
+	began time.Duration
+
+	tried   []transport.Peer
+	peer    transport.Peer // that has answered
+	version string
+	code    int
+	bytes   int64
+}
+
+// ServeHTTP implements http.Handler.
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ep := httpstream.Endpoint(r)
+	x := &exchange{handler: h, w: w, r: r, ep: ep, here: ep.Loop(), host: hostOf(r.Host), began: ep.Loop().Elapsed()}
+	if h.service.With(r.Context(), x.here, func(s **Service) { x.ticket = (*s).admit(x.host, idOf(r.Header.Get(gatewayapi.HeaderRequestID))) }) != nil {
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set(gatewayapi.HeaderRequestID, x.id)
+	if x.status != 0 {
+		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Connection", "close")
+		x.say(x.status, x.says)
+		return
+	}
+	whole := false
+	defer func() { x.done(whole) }()
+	whole = x.serve()
+	if !whole {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// hostOf is the name in a Host field: in lower case, without a port and without a dot at its end.
+func hostOf(field string) string {
+	host := field
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host = host[:i]
+	}
+	return strings.TrimSuffix(strings.ToLower(host), ".")
+}
+
+// idOf is the name that a client has given its request, "" if that is none for a log.
+func idOf(text string) string {
+	plain := func(r rune) bool {
+		return r < 0x80 && (r == '-' || r == '_' || r >= '0' && r <= '9' || r|0x20 >= 'a' && r|0x20 <= 'z')
+	}
+	if len(text) > 64 || strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) >= 0 {
+		return ""
+	}
+	return text
+}
+
+// serve answers, and reports whether the answer is whole.
+func (x *exchange) serve() (whole bool) {
+	switch {
+	case x.host == "":
+		return x.say(http.StatusBadRequest, "the request names no host")
+	case x.r.Method == http.MethodConnect || !strings.HasPrefix(x.r.URL.Path, "/"):
+		return x.say(http.StatusBadRequest, "the request names no path")
+	case x.r.Header.Get("Upgrade") != "":
+		return x.say(http.StatusNotImplemented, "upgrades are not passed on yet")
+	case x.r.ContentLength > x.settings.BodyMax:
+		return x.say(http.StatusRequestEntityTooLarge, fmt.Sprintf("a body has at most %d bytes", x.settings.BodyMax))
+	}
+	if x.r.Body != nil && x.r.Body != http.NoBody && x.r.ContentLength != 0 {
+		x.body = &body{from: x.r.Body, left: x.settings.BodyMax}
+	}
+	until := x.here.Elapsed() + x.settings.HeadTimeout
+	for {
+		a := x.ask(until)
+		switch {
+		case a.response != nil:
+			return x.answer(a)
+		case !a.again:
+			return x.say(a.status, a.says)
+		}
+	}
+}
+
+// attempt is what came of asking one substrate.
+type attempt struct {
+	response *http.Response // nil: none
+	cancel   context.CancelCauseFunc
+	again    bool // ask another one
+	status   int
+	says     string
+}
+
+// repeatable reports whether a request may be sent once more though it may have been acted upon.
+func (x *exchange) repeatable() bool {
+	return x.body == nil && slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace}, x.r.Method)
+}
+
+// ask asks a substrate that was not asked yet.
+func (x *exchange) ask(until time.Duration) attempt {
+	var peer transport.Peer
+	var others, ok bool
+	var dropped error
+	err := x.service.Do(x.r.Context(), x.here, func(ctx context.Context, s **Service) {
+		if ok = len(x.tried) < x.settings.TriesMax; !ok {
+			return
+		}
+		if peer, others, ok = (*s).choose(x.host, x.tried); ok {
+			dropped = beforeAsk.Hit(ctx, (*s).env)
+		}
+	})
+	switch {
+	case err != nil: // the client is gone
+		if ok {
+			x.unused(peer)
+		}
+		panic(http.ErrAbortHandler)
+	case !ok && len(x.tried) == 0:
+		return attempt{status: http.StatusServiceUnavailable, says: "no substrate is known"}
+	case !ok:
+		return attempt{status: http.StatusServiceUnavailable, says: "no substrate takes the request"}
+	}
+	x.tried = append(x.tried, peer)
+	limit := until - x.here.Elapsed()
+	if x.repeatable() && others && len(x.tried) < x.settings.TriesMax {
+		limit = min(limit, x.settings.TryTimeout)
+	}
+	began := x.here.Elapsed()
+	response, cancel, err := x.send(peer, limit, dropped)
+	o := outcome{peer: peer, host: x.host, took: x.here.Elapsed() - began}
+	a := attempt{response: response, cancel: cancel}
+	switch {
+	case err != nil:
+		a = x.failed(err, &o)
+	case response.Header.Get(substrateapi.HeaderRefused) != "":
+		o.refused = response.Header.Get(substrateapi.HeaderRefused)
+		_ = response.Body.Close()
+		cancel(nil)
+		a = attempt{again: x.body == nil || !x.body.begun, status: http.StatusServiceUnavailable, says: "the substrate is " + o.refused}
+	default:
+		o.load = loadOf(response.Header.Get(substrateapi.HeaderLoad))
+	}
+	gone := x.service.Do(context.WithoutCancel(x.r.Context()), x.here, func(ctx context.Context, s **Service) {
+		(*s).learn(o)
+		if a.response == nil {
+			(*s).over(peer)
+		} else {
+			dropped = beforeAnswer.Hit(ctx, (*s).env)
+		}
+	})
+	if x.r.Context().Err() != nil || gone != nil || dropped != nil && a.response != nil {
+		if a.response != nil {
+			x.release(a, peer)
+		}
+		panic(http.ErrAbortHandler)
+	}
+	x.peer = peer
+	return a
+}
+
+// failed says what to do about a substrate that has not answered.
+func (x *exchange) failed(err error, o *outcome) attempt {
+	if x.body != nil && x.body.tooLong {
+		return attempt{status: http.StatusRequestEntityTooLarge, says: fmt.Sprintf("a body has at most %d bytes", x.settings.BodyMax)}
+	}
+	if x.body != nil && x.body.err != nil {
+		return attempt{status: http.StatusBadRequest, says: "the body of the request broke off"}
+	}
+	if x.r.Context().Err() != nil {
+		return attempt{} // the client is gone, which says nothing of the substrate
+	}
+	o.failed = true
+	timeout := errors.Is(err, context.DeadlineExceeded) || transport.KindOf(err) == transport.Timeout
+	o.grave = !timeout
+	again := x.repeatable() || errors.Is(err, errNotSent)
+	if timeout {
+		return attempt{again: again, status: http.StatusGatewayTimeout, says: "the substrate did not answer in time"}
+	}
+	return attempt{again: again, status: http.StatusBadGateway, says: "the substrate cannot be reached"}
+}
+
+// errNotSent: nothing of the request has left this gateway.
+var errNotSent = errors.New("gateway: nothing was sent")
+
+// send sends the request and waits for the head of the response.
+func (x *exchange) send(peer transport.Peer, limit time.Duration, dropped error) (*http.Response, context.CancelCauseFunc, error) {
+	if dropped != nil {
+		return nil, nil, errNotSent
+	}
+	ctx, cancel := context.WithCancelCause(x.r.Context())
+	timer := x.here.AfterFunc(max(0, limit), func() { cancel(context.DeadlineExceeded) })
+	defer timer.Stop()
+	response, err := httpstream.Do(ctx, x.ep, peer, substrateapi.HTTP.Name, x.outgoing(ctx))
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		cancel(nil)
+		return nil, nil, err
+	}
+	return response, cancel, nil
+}
+
+// hopByHop are fields that are about one connection.
+var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// passOn removes what is about one connection, or this cloud's own, from a header.
+func passOn(h http.Header) {
+	for _, field := range h["Connection"] {
+		for name := range strings.SplitSeq(field, ",") {
+			h.Del(strings.TrimSpace(name))
+		}
+	}
+	for _, name := range hopByHop {
+		h.Del(name)
+	}
+	for name := range h {
+		if strings.HasPrefix(name, substrateapi.HeaderPrefix) {
+			delete(h, name)
+		}
+	}
+}
+
+// outgoing is the request as the substrate gets it.
+func (x *exchange) outgoing(ctx context.Context) *http.Request {
+	r := x.r.Clone(ctx)
+	passOn(r.Header)
+	from := "unknown"
+	if at, err := netip.ParseAddrPort(x.r.RemoteAddr); err == nil {
+		if from = at.Addr().Unmap().String(); at.Addr().Unmap().Is6() {
+			from = `"[` + from + `]"`
+		}
+	}
+	proto := "http"
+	if x.r.TLS != nil {
+		proto = "https"
+	}
+	// What a client says of itself here is not believed.
+	r.Header.Set("Forwarded", fmt.Sprintf("for=%s;host=%q;proto=%s", from, x.r.Host, proto))
+	r.Header.Set("X-Forwarded-For", strings.Trim(from, `"[]`))
+	r.Header.Set("X-Forwarded-Host", x.r.Host)
+	r.Header.Set("X-Forwarded-Proto", proto)
+	r.Header.Set(gatewayapi.HeaderRequestID, x.id)
+	if r.Header.Get("User-Agent") == "" {
+		r.Header.Set("User-Agent", "") // and not net/http's own
+	}
+	r.URL.Scheme, r.URL.Host, r.RequestURI = "http", x.r.Host, ""
+	r.Body, r.TransferEncoding, r.Close = nil, nil, false
+	if x.body != nil {
+		r.Body = x.body
+	}
+	return r
+}
+
+// answer passes a response on, and reports whether all of it was.
+func (x *exchange) answer(a attempt) (whole bool) {
+	defer x.release(a, x.peer)
+	response := a.response
+	x.version = response.Header.Get(substrateapi.HeaderVersion)
+	passOn(response.Header)
+	h := x.w.Header()
+	for name, values := range response.Header {
+		h[name] = values
+	}
+	if x.version != "" {
+		h.Set(substrateapi.HeaderVersion, x.version)
+	}
+	h.Set(gatewayapi.HeaderRequestID, x.id)
+	x.code = response.StatusCode
+	x.w.WriteHeader(response.StatusCode)
+	return x.copy(response, a.cancel)
+}
+
+// copy passes the body on. What comes in parts of unknown length is sent as it comes.
+func (x *exchange) copy(response *http.Response, cancel context.CancelCauseFunc) (whole bool) {
+	flush := response.ContentLength < 0
+	control := http.NewResponseController(x.w)
+	part := make([]byte, 32<<10)
+	for {
+		timer := x.here.AfterFunc(x.settings.IdleTimeout, func() { cancel(context.DeadlineExceeded) })
+		n, err := response.Body.Read(part)
+		timer.Stop()
+		if n > 0 {
+			x.bytes += int64(n)
+			if _, err := x.w.Write(part[:n]); err != nil {
+				return false
+			}
+			if flush && control.Flush() != nil {
+				return false
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return true
+		case err != nil:
+			return false
+		}
+	}
+}
+
+// unused says that a substrate that was chosen is not asked.
+func (x *exchange) unused(peer transport.Peer) {
+	_ = x.service.With(context.WithoutCancel(x.r.Context()), x.here, func(s **Service) { (*s).over(peer) })
+}
+
+// release ends the exchange with a substrate.
+func (x *exchange) release(a attempt, peer transport.Peer) {
+	_ = a.response.Body.Close()
+	a.cancel(nil)
+	x.unused(peer)
+}
+
+// done says that the request is over.
+func (x *exchange) done(whole bool) {
+	access := gatewayapi.Access{
+		At: x.here.Now().UnixNano(), ID: x.id, Host: x.host, Method: x.r.Method, Path: x.r.URL.Path, Status: x.code,
+		Took: x.here.Elapsed() - x.began, Bytes: x.bytes, Substrate: x.peer, Tries: len(x.tried), Version: x.version,
+	}
+	const pathMax = 256
+	access.Path = access.Path[:min(len(access.Path), pathMax)]
+	access.Host = access.Host[:min(len(access.Host), pathMax)]
+	_ = x.service.With(context.WithoutCancel(x.r.Context()), x.here, func(s **Service) { (*s).finished(access, whole) })
+}
+
+func (s *Service) finished(a gatewayapi.Access, whole bool) {
+	if len(s.recent) >= gatewayapi.RecentMax {
+		s.recent = append(s.recent[:0], s.recent[1:]...)
+	}
+	s.recent = append(s.recent, a)
+	s.env.Observe("request-answered", node.F("id", a.ID), node.F("host", a.Host), node.F("status", a.Status), node.F("took", a.Took),
+		node.F("bytes", a.Bytes), node.F("substrate", a.Substrate), node.F("tries", a.Tries), node.F("version", a.Version), node.F("whole", whole))
+	if s.inFlight--; s.inFlight == 0 {
+		for _, wake := range s.drained {
+			wake()
+		}
+		s.drained = nil
+	}
+}
+
+// say answers in plain words.
+func (x *exchange) say(status int, text string) (whole bool) {
+	x.code = status
+	out := fmt.Sprintf("%d %s: %s\n", status, http.StatusText(status), text)
+	h := x.w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(out)))
+	if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	x.w.WriteHeader(status)
+	if x.r.Method == http.MethodHead {
+		return true
+	}
+	n, err := io.WriteString(x.w, out)
+	x.bytes = int64(n)
+	return err == nil
+}
+
+// loadOf reads "3/256".
+func loadOf(text string) float64 {
+	a, b, _ := strings.Cut(text, "/")
+	has, err := strconv.Atoi(a)
+	most, err2 := strconv.Atoi(b)
+	if err != nil || err2 != nil || has < 0 || most <= 0 {
+		return 0
+	}
+	return min(1, float64(has)/float64(most))
+}
+
+// body is the body of a request, which may be sent once. Closing it does not end the client's.
+type body struct {
+	from    io.Reader
+	left    int64
+	begun   bool
+	tooLong bool
+	err     error
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	b.begun = true
+	n, err := b.from.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		b.tooLong = true
+		return 0, errors.New("gateway: the body is too long")
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = err
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (*body) Close() error { return nil }
