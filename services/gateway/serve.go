@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -98,6 +99,11 @@ func (x *exchange) serve() (whole bool) {
 	}
 	if x.r.Body != nil && x.r.Body != http.NoBody && x.r.ContentLength != 0 {
 		x.body = &body{from: x.r.Body, left: x.settings.BodyMax}
+		if x.r.ContentLength > 0 && x.r.ContentLength <= smallBody {
+			if x.body.kept = make([]byte, x.r.ContentLength); !x.body.keep() {
+				return x.say(http.StatusBadRequest, "the body of the request broke off")
+			}
+		}
 	}
 	until := x.here.Elapsed() + x.settings.HeadTimeout
 	for {
@@ -165,7 +171,7 @@ func (x *exchange) ask(until time.Duration) attempt {
 		o.refused = response.Header.Get(substrateapi.HeaderRefused)
 		_ = response.Body.Close()
 		cancel(nil)
-		a = attempt{again: x.body == nil || !x.body.begun, status: http.StatusServiceUnavailable, says: "the substrate is " + o.refused}
+		a = attempt{again: x.body == nil || x.body.kept != nil || !x.body.begun, status: http.StatusServiceUnavailable, says: "the substrate is " + o.refused}
 	default:
 		o.load = loadOf(response.Header.Get(substrateapi.HeaderLoad))
 	}
@@ -276,7 +282,7 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	r.URL.Scheme, r.URL.Host, r.RequestURI = "http", x.r.Host, ""
 	r.Body, r.TransferEncoding, r.Close = nil, nil, false
 	if x.body != nil {
-		r.Body = x.body
+		r.Body = x.body.next()
 	}
 	return r
 }
@@ -398,13 +404,32 @@ func loadOf(text string) float64 {
 	return min(1, float64(has)/float64(most))
 }
 
-// body is the body of a request, which may be sent once. Closing it does not end the client's.
+// smallBody is up to which length the body of a request is kept, in bytes: so it can be sent once more where a substrate
+// has refused the request.
+const smallBody = 64 << 10
+
+// body is the body of a request. One that is not kept is sent once.
 type body struct {
 	from    io.Reader
 	left    int64
+	kept    []byte // nil: it is passed on as it comes
 	begun   bool
 	tooLong bool
 	err     error
+}
+
+// keep reads all of a body whose length is known.
+func (b *body) keep() bool {
+	_, err := io.ReadFull(b.from, b.kept)
+	return err == nil
+}
+
+// next is the body for a substrate. To close it does not end the client's.
+func (b *body) next() io.ReadCloser {
+	if b.kept != nil {
+		return io.NopCloser(bytes.NewReader(b.kept))
+	}
+	return io.NopCloser(b)
 }
 
 // Read implements io.Reader.
@@ -420,6 +445,3 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-// Close implements io.Closer.
-func (*body) Close() error { return nil }
