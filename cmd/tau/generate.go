@@ -24,7 +24,7 @@ import (
 type generateFlags struct {
 	where
 	network, name, invite string
-	metrics               string
+	metrics, http         string
 	services              []string
 	ips, bootstrap        []string
 	port                  int
@@ -54,6 +54,7 @@ Files that exist are never overwritten.`,
 	f.StringSliceVar(&g.bootstrap, "bootstrap", nil, "members by which the node finds the others: .../p2p/<peer>")
 	f.StringVar(&g.name, "name", "", "the node's name for people; default: the machine's, and the shape")
 	f.StringVar(&g.metrics, "metrics-listen", "", "where /metrics, /healthz and /readyz are served, such as 127.0.0.1:9464; default: only on the node's socket")
+	f.StringVar(&g.http, "http-listen", "", "where a node that runs gateway takes requests of browsers, such as 127.0.0.1:8080; default: nowhere")
 	f.StringVar(&g.invite, "invite", "", "a file with an invitation, - for standard input")
 	f.BoolVar(&g.swarmKey, "swarm-key", false, "not needed any more: certificates took its place")
 	f.BoolVar(&g.dvKeys, "dv-keys", false, "not needed any more: the cloud's key took their place")
@@ -104,7 +105,7 @@ func (g *generateFlags) run(stdin io.Reader, stdout, stderr io.Writer) error {
 func (g *generateFlags) shapeOf(stdin io.Reader) (*shape.Shape, error) {
 	s := shape.Defaults()
 	s.Name, s.Network, s.Peers, s.PrivateKey = g.name, g.network, g.bootstrap, newSecret()
-	s.MetricsListen = g.metrics
+	s.MetricsListen, s.HTTPListen = g.metrics, g.http
 	if s.Name == "" {
 		host, _ := os.Hostname()
 		short, _, _ := strings.Cut(host, ".")

@@ -44,6 +44,9 @@ var means = map[string]string{
 	"forges-are-followed":           "in the end the newest job of each branch is of the commit that the forge has there",
 	"webhooks-are-answered":         "forged, repeated, oversized and foreign webhooks are refused",
 	"secrets-stay-secret":           "no secret is in a fact or on a disk as it is",
+	"answers-are-one-version":       "each page that a browser gets is that of one version, and of a current one",
+	"requests-are-answered":         "no request of a browser fails that could be answered",
+	"substrates-follow":             "in the end every substrate serves what is current",
 	"nothing-uninvited":             "nothing is published, finished or accepted that no user asked for",
 }
 

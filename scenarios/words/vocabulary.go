@@ -19,6 +19,7 @@ import (
 	"github.com/taucloud/tau/scenarios/words/replicas"
 	"github.com/taucloud/tau/scenarios/words/trust"
 	"github.com/taucloud/tau/scenarios/words/versions"
+	"github.com/taucloud/tau/scenarios/words/web"
 	"github.com/taucloud/tau/services"
 	"github.com/taucloud/tau/services/auth"
 	"github.com/taucloud/tau/services/auth/authapi"
@@ -44,20 +45,20 @@ func Vocabulary() scenario.Vocabulary {
 		Always:       services.Always(),
 		Finder:       seerapi.Service,
 		Rules:        services.Rules(),
-		Actions:      slices.Concat(jobs.Actions(), versions.Actions(), items.Actions(), trust.Actions(), attack.Actions(), forges.Actions()),
+		Actions:      slices.Concat(jobs.Actions(), versions.Actions(), items.Actions(), web.Actions(), trust.Actions(), attack.Actions(), forges.Actions()),
 		Constant:     slices.Concat(attack.Constant(), trust.Constant(), forges.Constant()),
 		Qualities:    slices.Concat(jobs.Qualities(), items.Qualities()),
 		Places:       slices.Concat(jobs.Places(), items.Places()),
 		Auditors:     audit.Auditors(),
 		Series:       slices.Concat(jobs.Series(), versions.Series(), items.Series(), members.Series()),
-		Figures:      slices.Concat(jobs.Figures(), versions.Figures(), items.Figures(), members.Figures(), replicas.Figures(), attack.Figures(), trust.Figures()),
+		Figures:      slices.Concat(jobs.Figures(), versions.Figures(), items.Figures(), members.Figures(), replicas.Figures(), attack.Figures(), trust.Figures(), web.Figures()),
 		Measures:     replicas.Measures(),
 		Beliefs:      beliefs.Of,
 		Remotes:      remotes(),
 		Checks: observed(inOneLine(slices.Concat(
 			about(members.Checks(), "seer"), about(replicas.Checks(), replicas.Services...), about(versions.Checks(), "tns"),
 			about(jobs.PatrickChecks(), "patrick"), about(jobs.MonkeyChecks(), "monkey"), about(items.Checks(), "hoarder"),
-			attack.Checks(), trust.Checks(), forges.Checks(),
+			about(web.Checks(), "substrate"), attack.Checks(), trust.Checks(), forges.Checks(),
 		))),
 	}
 }

@@ -178,7 +178,7 @@ func (s *Service) probe() {
 				b.health.eject(s.env.Loop.Elapsed(), &s.settings)
 			case err == nil:
 				if b.health.ejected {
-					s.env.Observe("substrate-back", node.F("substrate", b.peer))
+					s.env.Observe("substrate-back", node.F("peer", b.peer))
 				}
 				b.refuses = is.Refuses
 				if is.Refuses != substrateapi.Draining && is.Refuses != substrateapi.Starting {
@@ -240,7 +240,7 @@ func (s *Service) learn(o outcome) {
 	switch {
 	case o.failed:
 		if b.health.failed(s.env.Loop.Elapsed(), o.grave, &s.settings) {
-			s.env.Observe("substrate-ejected", node.F("substrate", b.peer), node.F("for", b.health.until-s.env.Loop.Elapsed()))
+			s.env.Observe("substrate-ejected", node.F("peer", b.peer), node.F("for", b.health.until-s.env.Loop.Elapsed()))
 		}
 		b.latency = max(b.latency, o.took)
 	case o.refused != "":

@@ -37,6 +37,8 @@ type Shape struct {
 	BuildCache string
 	// BuildNetwork are the projects whose build scripts may reach the network.
 	BuildNetwork []string
+	// HTTPListen is where a gateway takes requests from outside of the cloud, "" for nowhere.
+	HTTPListen string
 }
 
 // Defaults returns a shape of default settings.
@@ -93,6 +95,8 @@ var fields = []field{
 		text: func(s *Shape) *string { return &s.BuildCache }, check: checkSize},
 	{key: "build-network", doc: "Projects whose build scripts may reach the network, and with it what listens on this machine. Left out: none.",
 		list: func(s *Shape) *[]string { return &s.BuildNetwork }, check: checkProject},
+	{key: "http-listen", doc: "Where a node that runs gateway takes requests of browsers, over HTTP without TLS, such as 127.0.0.1:8080. Left out: nowhere; other members reach its gateway.",
+		text: func(s *Shape) *string { return &s.HTTPListen }, check: checkHostPort},
 	{key: "log-level", doc: "debug, info, warn or error.",
 		text: func(s *Shape) *string { return &s.LogLevel }, check: checkLevel, enum: levelNames},
 }

@@ -1,0 +1,166 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/gateway"
+)
+
+const (
+	// doorConnsMax bounds the connections at a door; further ones wait in the kernel.
+	doorConnsMax = 8192
+	// doorHeadTimeout is how long the head of a request may take, doorIdleTimeout how long a connection may be without one.
+	doorHeadTimeout, doorIdleTimeout = 10 * time.Second, 2 * time.Minute
+	// doorPartTimeout is how long a part of a body may take, in either direction: who is slower than that is cut off.
+	doorPartTimeout = time.Minute
+	// doorHeadLenMax bounds the head of a request, in bytes.
+	doorHeadLenMax = 64 << 10
+)
+
+// door is where requests of browsers come in, HTTP/1.1 and, for clients that know it, HTTP/2 without TLS.
+type door struct {
+	address string
+	log     *slog.Logger
+	server  *http.Server
+	ended   chan struct{}
+}
+
+// newDoor makes the doors of a node; without an address it has none.
+func newDoor(address string, log *slog.Logger) func(node.Env) gateway.Door {
+	return func(node.Env) gateway.Door {
+		if address == "" {
+			log.Warn("nobody outside of the cloud reaches this gateway: set http-listen")
+			return nil
+		}
+		return &door{address: address, log: log}
+	}
+}
+
+// Open implements gateway.Door. A node whose port is taken does its work all the same: other members reach its gateway.
+func (d *door) Open(h http.Handler) error {
+	l, err := net.Listen("tcp", d.address)
+	if err != nil {
+		d.log.Warn("the gateway has no door: change http-listen, or stop who has the port", slog.String("address", d.address), slog.String("error", err.Error()))
+		return nil
+	}
+	if ip := net.ParseIP(hostOf(d.address)); ip != nil && !ip.IsLoopback() {
+		d.log.Info("requests are taken from whoever reaches this address, without TLS", slog.String("address", d.address))
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	d.server = &http.Server{
+		Handler: paced{h}, ReadHeaderTimeout: doorHeadTimeout, IdleTimeout: doorIdleTimeout, MaxHeaderBytes: doorHeadLenMax, Protocols: protocols,
+		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug), // of clients' mistakes
+	}
+	d.ended = make(chan struct{})
+	go func() {
+		defer close(d.ended)
+		if err := d.server.Serve(&fewConns{Listener: l, room: make(chan struct{}, doorConnsMax)}); !errors.Is(err, http.ErrServerClosed) {
+			d.log.Warn("the gateway takes no requests any more", slog.String("error", err.Error()))
+		}
+	}()
+	d.log.Info("the gateway takes requests", slog.String("address", l.Addr().String()))
+	return nil
+}
+
+// Close implements gateway.Door.
+func (d *door) Close(context.Context) error {
+	if d.server == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // what was asked is answered
+	defer cancel()
+	if err := d.server.Shutdown(ctx); err != nil {
+		_ = d.server.Close()
+	}
+	<-d.ended
+	return nil
+}
+
+// fewConns is a listener with a bound of conns.
+type fewConns struct {
+	net.Listener
+	room chan struct{}
+}
+
+// Accept implements net.Listener.
+func (l *fewConns) Accept() (net.Conn, error) {
+	l.room <- struct{}{}
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		<-l.room
+		return nil, err
+	}
+	return &countedConn{Conn: conn, left: sync.OnceFunc(func() { <-l.room })}, nil
+}
+
+type countedConn struct {
+	net.Conn
+	left func()
+}
+
+// Close implements io.Closer.
+func (c *countedConn) Close() error {
+	defer c.left()
+	return c.Conn.Close()
+}
+
+// paced gives each part of a body its time.
+type paced struct{ h http.Handler }
+
+// ServeHTTP implements http.Handler.
+func (p paced) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &pacedBody{r.Body, control}
+	}
+	p.h.ServeHTTP(&pacedWriter{w, control}, r)
+	_ = control.SetReadDeadline(time.Time{})
+	_ = control.SetWriteDeadline(time.Time{})
+}
+
+type pacedBody struct {
+	body interface {
+		Read(p []byte) (int, error)
+		Close() error
+	}
+	control *http.ResponseController
+}
+
+// Read implements io.Reader.
+func (b *pacedBody) Read(p []byte) (int, error) {
+	_ = b.control.SetReadDeadline(time.Now().Add(doorPartTimeout))
+	n, err := b.body.Read(p)
+	if err != nil {
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (b *pacedBody) Close() error { return b.body.Close() }
+
+type pacedWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+// Unwrap is for an http.ResponseController.
+func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Write implements http.ResponseWriter.
+func (w *pacedWriter) Write(p []byte) (int, error) {
+	if err := w.control.SetWriteDeadline(time.Now().Add(doorPartTimeout)); err != nil {
+		return 0, fmt.Errorf("a deadline: %w", err)
+	}
+	return w.ResponseWriter.Write(p)
+}
