@@ -12,7 +12,7 @@ import (
 // exampleCloud has all that examples speak of.
 const exampleCloud = `duration: 5m
 nodes:
-  - {name: core, count: 3, services: [auth, seer, tns, hoarder, patrick], zone: east}
+  - {name: core, count: 3, services: [auth, seer, tns, hoarder, patrick, substrate, gateway], zone: east}
   - {name: monkey, count: 3, services: [monkey], zone: west}
 strangers: [{name: mallory}]
 `
