@@ -29,7 +29,7 @@ type httpParams struct {
 
 func httpAction() scenario.Action {
 	return scenario.Action{
-		Name: "http", Service: gatewayapi.Service, Example: "http: {project: shop, pages: 10, rate: 20, for: 1m, to: gate-*}",
+		Name: "http", Service: gatewayapi.Service, Example: "http: {project: shop, pages: 10, rate: 20, for: 1m, to: core-*}",
 		Doc: "browsers read pages of a website; one whose gateway cannot be reached, or breaks off, asks another one",
 		Params: func() any {
 			return &httpParams{Project: "hello", Pages: 3, Mix: "pages", Rate: 5, For: 10 * time.Second, Timeout: 15 * time.Second}
