@@ -1,0 +1,49 @@
+package words
+
+import (
+	"testing"
+
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/tns/tnsapi"
+	"github.com/taucloud/tau/sim/check"
+)
+
+// fakeSubstrate serves one version of each project.
+type fakeSubstrate struct {
+	fake
+	serves tnsapi.Version
+}
+
+func (f *fakeSubstrate) Served(string) (tnsapi.Version, bool) { return f.serves, f.serves.Commit != "" }
+func (*fakeSubstrate) Branch() string                         { return "b" }
+
+func TestBrokenPromisesAboutWebsites(t *testing.T) {
+	deployed := "1 client client deploy-sent project=p commit=c1 pages=2 size=10\n2 client client publish-acknowledged project=p commit=c1\n"
+	got := func(rest string) string { return "60 client client http-answered project=p last=0 took=0 tries=1 " + rest + "\n" }
+	failed := "60 client client http-failed project=p path=/ why=refused took=0 tries=1\n"
+	pair := func() []check.NodeView {
+		return []check.NodeView{runs("core-1", map[string]node.Service{"gateway": fake{}}), runs("core-2", map[string]node.Service{"substrate": fake{}})}
+	}
+	following := func(serves string) func() *fakeWorld {
+		list := branch("two", "one")
+		s := &fakeSubstrate{}
+		for _, v := range list {
+			if v.Job == serves {
+				s.serves = v
+			}
+		}
+		return settled(runs("core-1", map[string]node.Service{"tns": &fakeTNS{versions: list}, "substrate": s}))
+	}
+	judge(t, []broken{
+		{"answers-are-one-version", "", after(pair()...), deployed + got("path=/none.html status=404 version=c1")},
+		{"answers-are-one-version", "with status 302", after(pair()...), deployed + got("path=/ status=302 version=c1")},
+		{"answers-are-one-version", "which nobody has published", after(pair()...), deployed + got("path=/ status=200 version=c9 digest=x")},
+		{"answers-are-one-version", "by something else than version c1", after(pair()...), deployed + got("path=/ status=200 version=c1 digest=x")},
+		{"answers-are-one-version", "was not found", after(pair()...), deployed + got("path=/ status=404 version=c1")},
+		{"requests-are-answered", "", after(pair()...), got("path=/ status=200 version=c1")},
+		{"requests-are-answered", "was not answered after 1 tries: refused", after(pair()...), quiet(40) + failed},
+		{"requests-are-answered", "status 503", after(pair()...), quiet(40) + got("path=/ status=503 version=c1")},
+		{"substrates-follow", "", following("two"), quiet(3)},
+		{"substrates-follow", "is current", following("one"), quiet(3)},
+	})
+}
