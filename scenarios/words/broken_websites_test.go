@@ -19,7 +19,9 @@ func (*fakeSubstrate) Branch() string                         { return "b" }
 
 func TestBrokenPromisesAboutWebsites(t *testing.T) {
 	deployed := "1 client client deploy-sent project=p commit=c1 pages=2 size=10\n2 client client publish-acknowledged project=p commit=c1\n"
-	got := func(rest string) string { return "60 client client http-answered project=p last=0 took=0 tries=1 " + rest + "\n" }
+	got := func(rest string) string {
+		return "60 client client http-answered project=p last=0 took=0 tries=1 " + rest + "\n"
+	}
 	failed := "60 client client http-failed project=p path=/ why=refused took=0 tries=1\n"
 	pair := func() []check.NodeView {
 		return []check.NodeView{runs("core-1", map[string]node.Service{"gateway": fake{}}), runs("core-2", map[string]node.Service{"substrate": fake{}})}
