@@ -37,7 +37,18 @@ are sealed where they are stored: nothing shows them again.`,
 		group("vault", "The keys that secrets are sealed with", vaultCommand("rotate", "Draw a new vault key, and seal everything anew", false), vaultCommand("forget", "Forget old vault keys that nothing needs", true)),
 		auditLogCommand(),
 	)
+	giveExamples("tau auth", cmd)
 	return cmd
+}
+
+// giveExamples shows how each command below one is typed, if that has none: with the words of its use.
+func giveExamples(path string, cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		if c.Example == "" {
+			c.Example = "  " + path + " " + strings.NewReplacer("[", "", "]", "").Replace(c.Use)
+		}
+		giveExamples(path+" "+c.Name(), c)
+	}
 }
 
 func group(name, short string, commands ...*cobra.Command) *cobra.Command {
