@@ -307,6 +307,21 @@ type VaultResponse struct {
 	Stale int      `cbor:"2,keyasint,omitempty"`
 }
 
+// pages collects a list that is told a page at a time, each after the key of the last one's end, until there is no more or there are max or more.
+func pages[T any](max int, key func(T) string, page func(after string) (list []T, more bool, err error)) (all []T, err error) {
+	for after := ""; len(all) < max; after = key(all[len(all)-1]) {
+		list, more, err := page(after)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+		if !more || len(list) == 0 {
+			break
+		}
+	}
+	return all, nil
+}
+
 // PutProject makes a project, if there is none of the name.
 func (c *Client) PutProject(ctx context.Context, name string) (copies int, err error) {
 	resp, err := ask.Call(ctx, c.asker, ProjectPut, "", callTimeout, Named{name})
@@ -314,18 +329,11 @@ func (c *Client) PutProject(ctx context.Context, name string) (copies int, err e
 }
 
 // Projects lists what one auth knows of projects, by name.
-func (c *Client) Projects(ctx context.Context) (list []Project, err error) {
-	for after := ""; len(list) < 2*ProjectsMax; after = list[len(list)-1].Name {
+func (c *Client) Projects(ctx context.Context) ([]Project, error) {
+	return pages(2*ProjectsMax, func(p Project) string { return p.Name }, func(after string) ([]Project, bool, error) {
 		resp, err := ask.Call(ctx, c.asker, ProjectList, "", callTimeout, PageRequest{After: after})
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, resp.List...)
-		if !resp.More || len(resp.List) == 0 {
-			break
-		}
-	}
-	return list, nil
+		return resp.List, resp.More, err
+	})
 }
 
 // DeleteProject forgets a project and its secrets. Conflict: it has repositories.
@@ -340,18 +348,11 @@ func (c *Client) PutRepository(ctx context.Context, r Repository) (RepositoryRes
 }
 
 // Repositories lists what one auth knows of repositories, by name; of a project only, if it names one.
-func (c *Client) Repositories(ctx context.Context, project string) (list []Repository, err error) {
-	for after := ""; len(list) < 2*RepositoriesMax; after = list[len(list)-1].Name {
+func (c *Client) Repositories(ctx context.Context, project string) ([]Repository, error) {
+	return pages(2*RepositoriesMax, func(r Repository) string { return r.Name }, func(after string) ([]Repository, bool, error) {
 		resp, err := ask.Call(ctx, c.asker, RepositoryList, "", callTimeout, PageRequest{After: after, Project: project})
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, resp.List...)
-		if !resp.More || len(resp.List) == 0 {
-			break
-		}
-	}
-	return list, nil
+		return resp.List, resp.More, err
+	})
 }
 
 // DeleteRepository forgets a repository, its webhook and its secrets.

@@ -80,18 +80,11 @@ func (c *Client) CreateToken(ctx context.Context, r token.Record) (copies int, e
 }
 
 // Tokens lists what one auth knows of tokens, by ID.
-func (c *Client) Tokens(ctx context.Context) (list []TokenState, err error) {
-	for after := ""; len(list) < 2*TokensMax; after = list[len(list)-1].ID {
+func (c *Client) Tokens(ctx context.Context) ([]TokenState, error) {
+	return pages(2*TokensMax, func(t TokenState) string { return t.ID }, func(after string) ([]TokenState, bool, error) {
 		resp, err := ask.Call(ctx, c.asker, TokenList, "", callTimeout, TokenListRequest{After: after})
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, resp.List...)
-		if !resp.More || len(resp.List) == 0 {
-			break
-		}
-	}
-	return list, nil
+		return resp.List, resp.More, err
+	})
 }
 
 // RevokeToken takes a token back. NotFound: no auth that was reached knows of it. After Timeout or Unreachable it may have been done.
