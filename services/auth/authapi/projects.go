@@ -394,18 +394,12 @@ func (c *Client) Source(ctx context.Context, job string, token fencing.Token) (S
 }
 
 // Audit lists what was done, newest first, at most so many entries.
-func (c *Client) Audit(ctx context.Context, project string, most int) (list []AuditEntry, err error) {
-	for before := ""; len(list) < most; before = list[len(list)-1].ID {
+func (c *Client) Audit(ctx context.Context, project string, most int) ([]AuditEntry, error) {
+	list, err := pages(most, func(e AuditEntry) string { return e.ID }, func(before string) ([]AuditEntry, bool, error) {
 		resp, err := ask.Call(ctx, c.asker, Audit, "", callTimeout, AuditRequest{Before: before, Project: project})
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, resp.List...)
-		if !resp.More || len(resp.List) == 0 {
-			break
-		}
-	}
-	return list[:min(len(list), most)], nil
+		return resp.List, resp.More, err
+	})
+	return list[:min(len(list), most)], err
 }
 
 // ChangeVault replaces the vault key, or forgets those of which nothing is left.
