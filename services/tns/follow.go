@@ -42,7 +42,7 @@ func (s *Service) follow(ctx context.Context, _ transport.Peer, hello []byte, st
 		return
 	}
 	for s.tellAll(ctx, f, stream) == nil {
-		if err := s.awaitNews(ctx, f); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		if err := s.await(ctx, f.changed); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return
 		}
 	}
@@ -79,22 +79,8 @@ func (s *Service) tellAll(ctx context.Context, f *follower, stream *transport.St
 			size += 512 + len(v.Project) + len(v.Branch) + len(v.Commit) + len(v.Job)
 		}
 		part.Whole = len(f.pending) == 0
-		if err := s.sendPart(ctx, part, stream); err != nil || part.Whole {
+		if err := s.send(ctx, part, stream); err != nil || part.Whole {
 			return err
 		}
 	}
-}
-
-func (s *Service) sendPart(ctx context.Context, part tnsapi.FollowResponse, stream *transport.Stream) error {
-	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, tnsapi.WatchKeepAlive)
-	defer cancel()
-	return stream.Send(ctx, transport.Encode(part))
-}
-
-// awaitNews waits for a change, at most WatchKeepAlive.
-func (s *Service) awaitNews(ctx context.Context, f *follower) error {
-	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, tnsapi.WatchKeepAlive)
-	defer cancel()
-	_, err := f.changed.Pop(ctx)
-	return err
 }

@@ -29,7 +29,7 @@ func (s *Service) watch(ctx context.Context, _ transport.Peer, hello []byte, str
 		s.watchers = slices.DeleteFunc(slices.Clone(s.watchers), func(o *watcher) bool { return o == w })
 	}()
 	for s.tell(ctx, w, stream) == nil {
-		if err := s.await(ctx, w); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		if err := s.await(ctx, w.changed); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return
 		}
 	}
@@ -47,16 +47,21 @@ func (s *Service) tell(ctx context.Context, w *watcher, stream *transport.Stream
 	if err != nil {
 		v = tnsapi.Version{}
 	}
+	return s.send(ctx, v, stream)
+}
+
+// send tells a client something, in WatchKeepAlive or not at all.
+func (s *Service) send(ctx context.Context, message any, stream *transport.Stream) error {
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, tnsapi.WatchKeepAlive)
 	defer cancel()
-	return stream.Send(ctx, transport.Encode(v))
+	return stream.Send(ctx, transport.Encode(message))
 }
 
 // await waits for a change, at most WatchKeepAlive.
-func (s *Service) await(ctx context.Context, w *watcher) error {
+func (s *Service) await(ctx context.Context, changed *clock.Queue[struct{}]) error {
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, tnsapi.WatchKeepAlive)
 	defer cancel()
-	_, err := w.changed.Pop(ctx)
+	_, err := changed.Pop(ctx)
 	return err
 }
 

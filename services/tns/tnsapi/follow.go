@@ -3,7 +3,6 @@ package tnsapi
 import (
 	"context"
 
-	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -25,41 +24,5 @@ func (c *Client) Follow(ctx context.Context, branch string, f func(changed []Ver
 		}
 		f(news, part.Whole)
 	}
-	for {
-		for _, replica := range c.asker.Order("") {
-			c.followAt(ctx, replica, hello, take)
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-		}
-		if err := clock.Sleep(ctx, c.asker.Endpoint().Loop(), watchRetryInterval); err != nil {
-			return err
-		}
-	}
-}
-
-// followAt follows one replica until the stream breaks.
-func (c *Client) followAt(ctx context.Context, replica transport.Peer, hello []byte, take func(FollowResponse)) {
-	s, err := c.openFollow(ctx, replica, hello)
-	if err != nil {
-		return
-	}
-	defer s.Reset()
-	for {
-		raw, err := c.receive(ctx, s)
-		if err != nil {
-			return
-		}
-		var part FollowResponse
-		if transport.Decode(raw, &part) != nil {
-			return
-		}
-		take(part)
-	}
-}
-
-func (c *Client) openFollow(ctx context.Context, replica transport.Peer, hello []byte) (*transport.Stream, error) {
-	ctx, cancel := clock.WithTimeout(ctx, c.asker.Endpoint().Loop(), tryTimeout)
-	defer cancel()
-	return Follow.Open(ctx, c.asker.Endpoint(), replica, hello)
+	return listen(ctx, c, Follow, hello, take)
 }

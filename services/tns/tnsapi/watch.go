@@ -24,14 +24,19 @@ const (
 func (c *Client) Watch(ctx context.Context, project, branch string, f func(Version)) error {
 	var seen Version
 	hello := transport.Encode(BranchRequest{Project: project, Branch: branch})
+	return listen(ctx, c, Watch, hello, func(v Version) {
+		if supersedes(v, seen) {
+			seen = v
+			f(v)
+		}
+	})
+}
+
+// listen calls take with each message of a stream of one replica or another, until ctx ends.
+func listen[M any](ctx context.Context, c *Client, name transport.StreamName, hello []byte, take func(M)) error {
 	for {
 		for _, replica := range c.asker.Order("") {
-			c.watchAt(ctx, replica, hello, func(v Version) {
-				if supersedes(v, seen) {
-					seen = v
-					f(v)
-				}
-			})
+			listenTo(ctx, c, name, replica, hello, take)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -42,9 +47,9 @@ func (c *Client) Watch(ctx context.Context, project, branch string, f func(Versi
 	}
 }
 
-// watchAt follows one replica until the stream breaks.
-func (c *Client) watchAt(ctx context.Context, replica transport.Peer, hello []byte, f func(Version)) {
-	s, err := c.open(ctx, replica, hello)
+// listenTo listens to one replica until the stream breaks.
+func listenTo[M any](ctx context.Context, c *Client, name transport.StreamName, replica transport.Peer, hello []byte, take func(M)) {
+	s, err := c.open(ctx, name, replica, hello)
 	if err != nil {
 		return
 	}
@@ -54,18 +59,18 @@ func (c *Client) watchAt(ctx context.Context, replica transport.Peer, hello []by
 		if err != nil {
 			return
 		}
-		var v Version
-		if transport.Decode(raw, &v) != nil {
+		var m M
+		if transport.Decode(raw, &m) != nil {
 			return
 		}
-		f(v)
+		take(m)
 	}
 }
 
-func (c *Client) open(ctx context.Context, replica transport.Peer, hello []byte) (*transport.Stream, error) {
+func (c *Client) open(ctx context.Context, name transport.StreamName, replica transport.Peer, hello []byte) (*transport.Stream, error) {
 	ctx, cancel := clock.WithTimeout(ctx, c.asker.Endpoint().Loop(), tryTimeout)
 	defer cancel()
-	return Watch.Open(ctx, c.asker.Endpoint(), replica, hello)
+	return name.Open(ctx, c.asker.Endpoint(), replica, hello)
 }
 
 func (c *Client) receive(ctx context.Context, s *transport.Stream) ([]byte, error) {
