@@ -62,9 +62,6 @@ func NewBuilder(env node.Env) monkey.Builder {
 
 // Build implements monkey.Builder.
 func (b *Builder) Build(ctx context.Context, r monkey.Request) (monkey.Result, error) {
-	if r.Step != nil {
-		return b.step(ctx, r)
-	}
 	m, err := readManifest(r.Tree)
 	if err != nil {
 		return monkey.Result{}, err
@@ -72,11 +69,18 @@ func (b *Builder) Build(ctx context.Context, r monkey.Request) (monkey.Result, e
 	if err := b.work(ctx, r, b.duration(m), m.Leak); err != nil {
 		return monkey.Result{}, err
 	}
+	where := ""
+	if r.Step != nil { // the manifest, at the root of the tree, is about each step of a project
+		where = r.Step.Folder + ": "
+	}
 	switch {
 	case m.Fail == "permanent":
-		return monkey.Result{}, monkey.UserError("the manifest says: fail")
+		return monkey.Result{}, monkey.UserError(where + "the manifest says: fail")
 	case m.Fail == "once" && r.Attempt == 1:
 		return monkey.Result{}, errors.New("the manifest says: fail once")
+	}
+	if r.Step != nil {
+		return monkey.Result{Artifact: ModuleOf(*r.Step, r.Tree), Toolchain: ToolchainVersion}, nil
 	}
 	return monkey.Result{Artifact: assemble(r.Tree, m.Size), Entries: describe(r.Tree)}, nil
 }

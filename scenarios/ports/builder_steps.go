@@ -3,12 +3,9 @@ package ports
 import (
 	"context"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/taucloud/tau/project/build"
-	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
@@ -17,24 +14,6 @@ const ToolchainVersion = "simulated 1"
 
 // Toolchain implements monkey.Toolchains.
 func (*Builder) Toolchain(context.Context, build.Step) (string, error) { return ToolchainVersion, nil }
-
-// step carries out one step of a project. The manifest, at the root of the tree, is about each of its steps.
-func (b *Builder) step(ctx context.Context, r monkey.Request) (monkey.Result, error) {
-	m, err := readManifest(r.Tree)
-	if err != nil {
-		return monkey.Result{}, err
-	}
-	if err := b.work(ctx, r, b.duration(m), m.Leak); err != nil {
-		return monkey.Result{}, err
-	}
-	switch {
-	case m.Fail == "permanent":
-		return monkey.Result{}, monkey.UserError(fmt.Sprintf("%s: the manifest says: fail", r.Step.Folder))
-	case m.Fail == "once" && r.Attempt == 1:
-		return monkey.Result{}, errors.New("the manifest says: fail once")
-	}
-	return monkey.Result{Artifact: ModuleOf(*r.Step, r.Tree), Toolchain: ToolchainVersion}, nil
-}
 
 // ModuleOf is what the simulated toolchains make of a step: a module with what is called, which does nothing, and with its sources and
 // the toolchain in a section that nobody runs.
