@@ -30,16 +30,7 @@ func devCommand(tools dreamland.Tools) *cobra.Command {
 	}
 	f := &pushFlags{asking: newAsking(tools, cmd)}
 	f.flags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, err := f.snapshots(args[0])
-		if err != nil {
-			return fail(cmd, tools, err)
-		}
-		defer s.remove()
-		ctx, done := tools.Interruptible()
-		defer done()
-		return fail(cmd, tools, f.watch(ctx, cmd, s))
-	}
+	f.onSnapshots(cmd, func(ctx context.Context, s *snapshots) error { return fail(cmd, tools, f.watch(ctx, cmd, s)) })
 	return cmd
 }
 

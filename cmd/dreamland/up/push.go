@@ -141,14 +141,7 @@ the branch of the universe's moves: git push goes on as if nothing had been. Exi
 	}
 	f := &pushFlags{asking: newAsking(tools, cmd)}
 	f.flags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, err := f.snapshots(args[0])
-		if err != nil {
-			return fail(cmd, tools, err)
-		}
-		defer s.remove()
-		ctx, done := tools.Interruptible()
-		defer done()
+	f.onSnapshots(cmd, func(ctx context.Context, s *snapshots) error {
 		out := cmd.OutOrStdout()
 		if f.json {
 			out = io.Discard
@@ -167,8 +160,22 @@ the branch of the universe's moves: git push goes on as if nothing had been. Exi
 			return tools.Failed
 		}
 		return err
-	}
+	})
 	return cmd
+}
+
+// onSnapshots lets a command do something with snapshots of its folder, until it is interrupted.
+func (f *pushFlags) onSnapshots(cmd *cobra.Command, do func(ctx context.Context, s *snapshots) error) {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := f.snapshots(args[0])
+		if err != nil {
+			return fail(cmd, f.tools, err)
+		}
+		defer s.remove()
+		ctx, done := f.tools.Interruptible()
+		defer done()
+		return do(ctx, s)
+	}
 }
 
 // Pushed is what came of a push.
