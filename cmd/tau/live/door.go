@@ -7,8 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
+
+	"golang.org/x/net/netutil"
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/gateway"
@@ -64,7 +65,7 @@ func (d *door) Open(h http.Handler) error {
 	d.ended = make(chan struct{})
 	go func() {
 		defer close(d.ended)
-		if err := d.server.Serve(&fewConns{Listener: l, room: make(chan struct{}, doorConnsMax)}); !errors.Is(err, http.ErrServerClosed) {
+		if err := d.server.Serve(netutil.LimitListener(l, doorConnsMax)); !errors.Is(err, http.ErrServerClosed) {
 			d.log.Warn("the gateway takes no requests any more", slog.String("error", err.Error()))
 		}
 	}()
@@ -84,34 +85,6 @@ func (d *door) Close(context.Context) error {
 	}
 	<-d.ended
 	return nil
-}
-
-// fewConns is a listener with a bound of conns.
-type fewConns struct {
-	net.Listener
-	room chan struct{}
-}
-
-// Accept implements net.Listener.
-func (l *fewConns) Accept() (net.Conn, error) {
-	l.room <- struct{}{}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.room
-		return nil, err
-	}
-	return &countedConn{Conn: conn, left: sync.OnceFunc(func() { <-l.room })}, nil
-}
-
-type countedConn struct {
-	net.Conn
-	left func()
-}
-
-// Close implements io.Closer.
-func (c *countedConn) Close() error {
-	defer c.left()
-	return c.Conn.Close()
 }
 
 // paced gives each part of a body its time.
