@@ -283,6 +283,7 @@ func TestBrokenPromisesAboutJobs(t *testing.T) {
 		{"every-job-final", "", settled(pair(unknown, unknown)...), forgotten},
 		{"every-job-final", "was forgotten and is success on core-2", settled(pair(unknown, job(success))...), forgotten},
 		{"no-lost-jobs", "", after(pair(job(open), unknown)...), acked},
+		{"no-lost-jobs", "is given up for lost", after(pair(job(open), job(open))...), acked + on(8, "core-1", "patrick", "tree-lost", "") + quiet(30)},
 		{"no-lost-jobs", "no patrick knows it", after(pair(unknown, unknown)...), acked + quiet(30)},
 
 		{"one-effective-outcome-per-job", "", settled(pair(job(success), job(success))...), acked + published + on(9, "core-1", "patrick", "job-finished", "status=success artifact=a")},

@@ -75,6 +75,8 @@ type active struct {
 	// fencedBelow: tns was asked and knows of no publication, and accepts none below
 	// this attempt. 0 is no.
 	fencedBelow uint64
+	// treeLost: its tree is not here, and no other patrick has it any more.
+	treeLost    bool
 	timer       clock.Timer
 	reconciling bool
 }

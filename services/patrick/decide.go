@@ -16,6 +16,8 @@ type limits struct {
 	// overtaken: so many newer pushes of the branch have ended and are forgotten that this one may
 	// be among them.
 	overtaken bool
+	// treeLost: no patrick has its tree any more.
+	treeLost bool
 }
 
 // verdict is a coordinator's decision about a job that is neither final nor held.
@@ -40,6 +42,8 @@ func decide(s State, l limits) verdict {
 		return verdict{close: patrickapi.Cancelled, reason: s.Cancel.Reason}
 	case l.overtaken && s.Rebuilds == 0:
 		return verdict{close: patrickapi.Cancelled, reason: "newer pushes of the branch ended long ago"}
+	case l.treeLost:
+		return verdict{close: patrickapi.Failed, reason: "what was pushed is lost: no patrick has its tree any more; push it again"}
 	case s.Failures >= l.failuresMax:
 		return verdict{close: patrickapi.Failed, reason: fmt.Sprintf("%d attempts failed, the last one with: %s", s.Failures, s.Outcome.Error)}
 	case s.Losses >= l.lossesMax:
@@ -52,6 +56,9 @@ func decide(s State, l limits) verdict {
 func (s *Service) verdict(id string, state State) verdict {
 	l := s.settings.limits()
 	l.overtaken = s.board.memoryOf(id).covers(id)
+	if j := s.board.active[id]; j != nil && j.treeLost {
+		l.treeLost = !s.HasSource(state.Spec.Source) // it may have been pushed once more
+	}
 	return decide(state, l)
 }
 

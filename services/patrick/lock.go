@@ -60,6 +60,8 @@ func (s *Service) claimable(req patrickapi.ClaimRequest) (*active, error) {
 		why = "it is about to be closed"
 	case s.env.Loop.Elapsed() < j.notBefore:
 		why = "it waits before the next attempt"
+	case s.lacksTree(j):
+		why = "its tree is not here yet"
 	}
 	if why != "" {
 		return nil, transport.New(transport.Conflict, "patrick/claim", why)

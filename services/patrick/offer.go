@@ -18,7 +18,7 @@ const offerFirst, offerGrowth = 3, 4
 // offerNow offers one job if it can be claimed now.
 func (s *Service) offerNow(id string) {
 	j := s.board.active[id]
-	if j == nil || !s.claimableNow(j) {
+	if j == nil || !s.claimableNow(j) || s.lacksTree(j) {
 		return
 	}
 	s.offer([]*active{j})
@@ -95,7 +95,7 @@ func (s *Service) sweep(ctx context.Context) bool {
 			continue
 		}
 		s.supersede(j)
-		if s.claimableNow(j) && s.board.active[j.id] == j {
+		if s.claimableNow(j) && s.board.active[j.id] == j && !s.lacksTree(j) {
 			jobs = append(jobs, j)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// openJobs lists the claimable jobs that this patrick knows, oldest first.
+// openJobs lists the claimable jobs that this patrick knows, oldest first, but for those whose trees it still has to get.
 func (s *Service) openJobs(_ context.Context, _ transport.Peer, req patrickapi.OpenRequest) (patrickapi.Announcement, error) {
 	limit := within(req.Limit, patrickapi.AnnounceLenMax)
 	monkeys, _ := s.env.Wire.Directory().Lookup(monkeyapi.Service)
@@ -17,7 +17,7 @@ func (s *Service) openJobs(_ context.Context, _ transport.Peer, req patrickapi.O
 		if len(resp.Jobs) == limit {
 			break
 		}
-		if s.claimableNow(j) {
+		if s.claimableNow(j) && s.wants[j.state.Spec.Source] == nil {
 			resp.Jobs = append(resp.Jobs, offerOf(j))
 		}
 	}

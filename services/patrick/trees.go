@@ -2,13 +2,17 @@ package patrick
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/ipfs/go-cid"
 	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
 )
 
 // The tree of a job that may still be built, also anew, and the log of its last attempt are kept by
@@ -28,6 +32,9 @@ const (
 	// repairsMax bounds the fetches at once. After the loss of a disk there are as many to be made as there
 	// are jobs, and until they are made a further disk must not be lost.
 	repairsMax = 8
+	// deniedMax is in how many rounds, one after the other, all other patricks must have said that they do not have
+	// the tree of a job until it is taken for lost.
+	deniedMax = 5
 	// sweepInterval is the pause between two sweeps for unneeded content. Only content that two
 	// successive sweeps found unneeded is removed, so content that a push or a report under way is
 	// about to name stays.
@@ -39,17 +46,22 @@ type want struct {
 	job, root string
 	tries     int
 	next      time.Duration // no attempt before
+	denied    int           // in how many rounds, until now, nobody had it
 }
 
 // wantContent starts the repair of the content of a job that this patrick should have.
 func (s *Service) wantContent(id string) {
 	line := s.board.briefs[id]
 	for _, root := range []string{line.source, line.log} {
-		if root == "" || s.wants[root] != nil || !s.keeps(id) || s.HasSource(root) {
-			continue
+		if root != "" && s.wants[root] == nil && s.keeps(id) && !s.HasSource(root) {
+			s.wants[root] = &want{job: id, root: root}
 		}
-		s.wants[root] = &want{job: id, root: root}
 	}
+	s.startRepair()
+}
+
+// startRepair starts the task that fetches what is missing, unless it runs.
+func (s *Service) startRepair() {
 	if len(s.wants) == 0 || s.repairing {
 		return
 	}
@@ -59,6 +71,20 @@ func (s *Service) wantContent(id string) {
 		// The first round waits too: usually the content is already being sent, by Keep.
 		_ = clock.Every(ctx, s.env.Loop, repairInterval, s.repairContents) // ends when nothing is missing, or with the loop
 	})
+}
+
+// lacksTree reports whether a job cannot be built for want of its tree, which is then fetched. What a forge has is not
+// fetched from patricks.
+func (s *Service) lacksTree(j *active) bool {
+	root := j.state.Spec.Source
+	if j.state.Spec.Forge || s.HasSource(root) {
+		return false
+	}
+	if s.wants[root] == nil {
+		s.wants[root] = &want{job: j.id, root: root}
+		s.startRepair()
+	}
+	return true
 }
 
 // repairContents tries once to fetch all missing content that is due. It reports whether any is still missing.
@@ -97,6 +123,14 @@ func (s *Service) tryRepair(ctx context.Context, w *want) {
 	}
 	if w.tries == 1 {
 		s.env.Log.Info("content of a job is missing", "job", w.job, "root", w.root, "err", err)
+	}
+	if s.urgent(w) && s.deniedByAll(ctx, w) {
+		w.denied++
+	} else {
+		w.denied = 0
+	}
+	if w.denied >= deniedMax {
+		s.giveTreeUp(w)
 	}
 	w.next = s.env.Loop.Elapsed() + min(repairInterval<<min(w.tries, 10), repairWaitMax)
 }
@@ -137,7 +171,54 @@ func (s *Service) repairContent(ctx context.Context, w *want) error {
 	}
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, keepTimeout)
 	defer cancel()
-	return s.fetch(ctx, root, s.peers.others(patrickapi.BranchOf(w.job)), treeSizeMax)
+	return s.fetch(ctx, root, s.answering(ctx, w.job), treeSizeMax)
+}
+
+// deniedByAll reports whether all other patricks that there are answer, and none of them has any more what is wanted. One
+// that is down may have it, however long it is down: it is waited for until it is no member any more.
+func (s *Service) deniedByAll(ctx context.Context, w *want) bool {
+	root, err := cid.Decode(w.root)
+	if err != nil || !s.peers.knowsOthers() {
+		return false
+	}
+	others := s.peers.others(patrickapi.BranchOf(w.job))
+	err = clock.First(ctx, s.env.Loop, len(others), len(others), func(ctx context.Context, i int) error {
+		if up, err := s.peers.ask(ctx, others[i]); !up || err != nil {
+			return transport.New(transport.Unreachable, "patrick/ping", "no answer")
+		}
+		ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, keepTimeout)
+		defer cancel()
+		switch err := s.env.Blocks.Fetch(ctx, root, others[i:i+1], treeSizeMax); {
+		case errors.Is(err, storage.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		}
+		return errors.New("it has it")
+	})
+	return err == nil && ctx.Err() == nil
+}
+
+// giveTreeUp has the coordinator close a job whose tree nobody has.
+func (s *Service) giveTreeUp(w *want) {
+	j := s.board.active[w.job]
+	if j == nil || j.treeLost || s.HasSource(w.root) {
+		return
+	}
+	j.treeLost = true
+	s.env.Observe("tree-lost", node.F("job", w.job))
+	s.arm(j)
+}
+
+// answering lists the other patricks that answer, in the order in which they keep a job's content. One that hangs would
+// use up the time in which another is to send it.
+func (s *Service) answering(ctx context.Context, job string) (list []transport.Peer) {
+	for _, p := range s.peers.others(patrickapi.BranchOf(job)) {
+		if up, err := s.peers.ask(ctx, p); up && err == nil {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // keeps reports whether this patrick is one of those that keep a job's content.

@@ -36,6 +36,7 @@ type jobTruth struct {
 	cancelled bool          // a user has asked for it
 	rebuilds  int           // how often it was begun anew
 	forgotten bool          // it had ended, and a patrick let it go
+	treeLost  bool          // a patrick has found that none of them has its tree
 	adopted   bool          // tns knew of a success of which nobody had told
 }
 
@@ -87,6 +88,8 @@ func (m *jobModel) fact(f check.Fact) {
 		m.job(f.Text("job"), f.At).forgotten = true
 	case "job-settled":
 		m.job(f.Text("job"), f.At).adopted = true
+	case "tree-lost":
+		m.job(f.Text("job"), f.At).treeLost = true
 	case "job-expired":
 		m.job(f.Text("job"), f.At).losses++
 	case "job-finished":
@@ -208,11 +211,12 @@ func (m *jobModel) statusContradiction(job string, j *jobTruth, p evidence.Pushe
 	return ""
 }
 
-// failedContradiction: a failure has failed or lost attempts, and says why.
+// failedContradiction: a failure has failed or lost attempts, or nobody has what was pushed; and it says why.
 func (j *jobTruth) failedContradiction(p evidence.Pushed, t told) string {
 	switch {
 	case strings.TrimSpace(t.reason) == "":
 		return "it does not say why"
+	case j.treeLost: // whether it may be is for no-lost-jobs to say
 	case j.failures == 0 && j.losses == 0:
 		return "no attempt failed or was lost"
 	case p.Fail == "permanent" && j.failures == 0 && j.losses < 2:

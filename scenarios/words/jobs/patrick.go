@@ -16,7 +16,7 @@ func PatrickChecks() []scenario.Check {
 	return []scenario.Check{
 		{
 			Name: "no-lost-jobs",
-			Doc:  "no push is acknowledged before some patrick has made its job durable, and it has its job: some patrick knows it whenever all are up, or that it has ended and was forgotten as one too many, unless as many disks were lost at once as the acknowledgement waited for",
+			Doc:  "no push is acknowledged before some patrick has made its job durable, and it has its job: some patrick knows it whenever all are up, or that it has ended and was forgotten as one too many, unless as many disks were lost at once as the acknowledgement waited for; and only then its tree is given up for lost",
 			New:  func() check.Checker { return newNoLostJobs() },
 		},
 		{
@@ -137,6 +137,9 @@ func (c *noLostJobs) Fact(f check.Fact) error {
 		if c.Copies(f.Text("job")) == 0 && f.Text("forgotten") != "true" {
 			return fmt.Errorf("the push of job %s is acknowledged, which no patrick has made durable", f.Text("job"))
 		}
+	}
+	if f.Name == "tree-lost" && c.Copies(f.Text("job")) > 0 && !c.Void(f.Text("job")) {
+		return fmt.Errorf("%s: the tree of job %s is given up for lost, and fewer disks were lost than it was acknowledged to be on", f.Node, f.Text("job"))
 	}
 	if f.Name == "job-forgotten" {
 		if err := c.mayForget(f.Text("job")); err != nil {
@@ -330,9 +333,9 @@ func (c *everyJobFinal) Settled(v check.View) error {
 	up, _ := patricksUp(v)
 	names := slices.Sorted(maps.Keys(up))
 	for _, job := range c.acknowledged() {
-		if c.Void(job) && !treeAtAny(up, job) {
+		if c.Void(job) && !knownToAny(up, job) && !forgotByAny(up, job) {
 			c.Excused("as many disks were lost as were promised to be survived")
-			continue // lost, or about to fail for want of a tree
+			continue
 		}
 		c.Evaluated()
 		if c.jobs[job].forgotten {
