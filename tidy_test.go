@@ -79,7 +79,7 @@ var mayImport = []struct {
 	{"dreamland", []string{"clock", "transport", "storage", "node", "sim", "cmdline"}, "the command line knows no service: a program hands its words to dreamland.Main"},
 	{"simtest", []string{"clock", "transport", "storage", "node", "sim"}, "tests of anybody's services: words come from the caller"},
 	{"examples", []string{"clock", "transport", "storage", "node", "sim", "dreamland", "simtest"}, "examples show what other modules can do: they know none of our services"},
-	{"scenarios", []string{"clock", "transport", "storage", "node", "sim", "services", "fixtures", "docs", "project"}, "scenarios are stories about services in the simulated world"},
+	{"scenarios", []string{"clock", "transport", "storage", "node", "sim", "services", "fixtures", "docs", "project", "wasm"}, "scenarios are stories about services in the simulated world"},
 	{"fixtures", []string{"transport"}, "fixtures are data"},
 	{"cmd", []string{"clock", "transport", "storage", "node", "sim", "services", "scenarios", "fixtures", "dreamland", "project", "wasm", "yamltree", "cmdline"}, "cmd wires it all"},
 }

@@ -5,4 +5,6 @@ package ports
 import "github.com/taucloud/tau/services"
 
 // Simulated are the ports of simulated clouds.
-func Simulated() services.Ports { return services.Ports{Builder: NewBuilder, Vault: NewVault} }
+func Simulated() services.Ports {
+	return services.Ports{Builder: NewBuilder, Vault: NewVault, Guests: NewGuests}
+}

@@ -14,9 +14,8 @@ type fakeSubstrate struct {
 	serves tnsapi.Version
 }
 
-func (f *fakeSubstrate) Served(_, branch string) (tnsapi.Version, bool) {
-	return f.serves, f.serves.Commit != "" && branch == f.serves.Branch
-}
+func (f *fakeSubstrate) Served(string) (tnsapi.Version, bool) { return f.serves, f.serves.Commit != "" }
+func (*fakeSubstrate) Branch() string                         { return "b" }
 
 func TestBrokenPromisesAboutWebsites(t *testing.T) {
 	deployed := "1 client client deploy-sent project=p commit=c1 pages=2 size=10\n2 client client publish-acknowledged project=p commit=c1\n"
@@ -43,6 +42,15 @@ func TestBrokenPromisesAboutWebsites(t *testing.T) {
 		{"answers-are-one-version", "which nobody has published", after(pair()...), deployed + got("path=/ status=200 version=c9 digest=x")},
 		{"answers-are-one-version", "by something else than version c1", after(pair()...), deployed + got("path=/ status=200 version=c1 digest=x")},
 		{"answers-are-one-version", "was not found", after(pair()...), deployed + got("path=/ status=404 version=c1")},
+		{"answers-are-one-version", "says that it is of c0", after(pair()...), deployed + got("path=/ status=200 version=c1 said=c0 alone=yes")},
+		{"answers-are-one-version", "", after(pair()...), deployed + got("path=/ status=200 version=c1 said=c1 alone=yes")},
+		{"requests-are-alone", "", after(pair()...), got("path=/ status=200 version=c1 said=c1 alone=yes")},
+		{"requests-are-alone", "has seen another request", after(pair()...), got("path=/ status=200 version=c1 said=c1 alone=count_2")},
+		{"functions-are-bounded", "", after(pair()...), "60 client client http-hostile project=p path=/ status=504 took=1000000000\n"},
+		{"functions-are-bounded", "does harm", after(pair()...), "60 client client http-hostile project=p path=/ status=200 took=0\n"},
+		{"functions-are-bounded", "does harm", after(pair()...), "60 client client http-hostile project=p path=/ status=504 took=11000000000\n"},
+		{"functions-are-bounded", "at once", after(pair()...), "1 client client deploy-sent project=p commit=c1 kind=function limit=2\n60 core-2 substrate function-ran project=p at-once=3 took=0\n"},
+		{"functions-are-bounded", "has run for", after(pair()...), "60 core-2 substrate function-ran project=p at-once=1 took=11000000000\n"},
 		{"requests-are-answered", "", after(pair()...), got("path=/ status=200 version=c1")},
 		{"requests-are-answered", "was not answered after 1 tries: refused", after(pair()...), quiet(40) + failed},
 		{"requests-are-answered", "status 503", after(pair()...), quiet(40) + got("path=/ status=503 version=c1")},

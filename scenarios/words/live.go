@@ -55,6 +55,8 @@ var live = map[string]scenario.Observed{
 	"webhooks-are-answered":         byFacts,
 	"secrets-stay-secret":           but(byFacts, noDisks),
 	"answers-are-one-version":       {Facts: true, Polls: true},
+	"requests-are-alone":            {Facts: true},
+	"functions-are-bounded":         {Facts: true},
 	"requests-are-answered":         {Facts: true, Polls: true},
 	"substrates-follow":             unseen(noInside),
 	"nothing-uninvited":             {Witnesses: true},

@@ -26,8 +26,7 @@ func (s *Service) make(ctx context.Context, l *lock, req Request) (Result, error
 	}
 	var c commit
 	var err error
-	settings := s.settings
-	if left := clock.Offload(ctx, s.env.Loop, func() { c, err = settings.readCommit(req) }); left != nil {
+	if left := clock.Offload(ctx, s.env.Loop, func() { c, err = readCommit(req) }); left != nil {
 		return Result{}, left
 	}
 	if err != nil {
@@ -54,17 +53,8 @@ type commit struct {
 	earlier earlier
 }
 
-// hosts are where a job is served: a branch that is not in production at hosts of its own.
-func (s Settings) hosts(j patrickapi.Job) project.Options {
-	o := project.Options{Project: j.Project}
-	if j.Branch != s.Branch {
-		o.Preview = j.Branch
-	}
-	return o
-}
-
 // readCommit reads, checks, compiles and plans a project. It touches nothing of the service.
-func (s Settings) readCommit(req Request) (c commit, err error) {
+func readCommit(req Request) (c commit, err error) {
 	files := make([]build.File, 0, len(req.Tree.Files))
 	for _, f := range req.Tree.Files {
 		files = append(files, build.File{Path: f.Path, Data: f.Data})
@@ -77,7 +67,7 @@ func (s Settings) readCommit(req Request) (c commit, err error) {
 	if err != nil {
 		return c, err
 	}
-	compiled, err := project.Compile(loaded.Project, s.hosts(req.Job))
+	compiled, err := project.Compile(loaded.Project, project.Options{Project: req.Job.Project})
 	if err != nil {
 		return c, err
 	}

@@ -2,18 +2,33 @@ package substrate
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/project"
+	"github.com/taucloud/tau/project/build"
+	"github.com/taucloud/tau/services/substrate/substrateapi"
+	"github.com/taucloud/tau/wasm/web"
 )
 
 // Guests runs functions. It is used by tasks of many loops at once.
 type Guests interface {
 	clock.Shared
-	// Serve answers a request with a function. It is called by a task of a loop of the request's own, at which it may park,
-	// and returns when the response is whole; a panic with http.ErrAbortHandler gives it up.
-	Serve(w http.ResponseWriter, r *http.Request, g Guest)
+	// Serve answers a request with a function. It is called by a task of here, at which it may park, and returns
+	// what became of it when the response is whole; a panic with http.ErrAbortHandler gives it up.
+	Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, g Guest) Ran
+	// Load makes a function ready before it is asked. It is called by a task of here, at which it may park.
+	Load(ctx context.Context, here clock.Loop, g Guest) error
+	// Close ends it. It lets go of what calls that have not ended still need when they have.
+	Close()
 }
 
 // Guest is a function that a request is for.
@@ -27,4 +42,182 @@ type Guest struct {
 	// Hash names the module; Module reads it, whole and verified. It may park.
 	Hash   string
 	Module func(ctx context.Context) ([]byte, error)
+}
+
+// Program is the function as engines know it. Secrets are not in it: auths give them to nobody but builders.
+func (g Guest) Program() web.Function {
+	f := web.Function{Module: g.Hash, Call: g.Function.Call, Timeout: time.Duration(g.Function.Timeout), MemoryMax: int64(g.Function.Memory)}
+	for _, name := range slices.Sorted(maps.Keys(g.Function.Environment)) {
+		f.Env = append(f.Env, name+"="+g.Function.Environment[name])
+	}
+	return f
+}
+
+// RanAs is an outcome as a substrate wants it.
+func RanAs(o web.Outcome) Ran {
+	return Ran{Status: o.Status, Ended: o.Ended, Fuel: o.Usage.Fuel, Memory: o.Usage.MemoryPeak, Log: o.Log, Cold: o.Cold}
+}
+
+// Ran is how a function has answered a request.
+type Ran struct {
+	Status int
+	// Ended says how: "answered", or why it was stopped.
+	Ended string
+	// Fuel is what it has cost, in units of the engine; Memory what it had at most, in bytes.
+	Fuel, Memory uint64
+	// Log is what it has said, and why it was stopped, for whoever has written it: never for clients.
+	Log string
+	// Cold: it had to be made ready first.
+	Cold bool
+}
+
+// function finds what runs a function, and a place for the request, for which it may wait.
+func (s *Service) function(ctx context.Context, a *answer, t *target, parameters map[string]string) {
+	a.version = t.release.version.Commit
+	switch {
+	case s.guests == nil:
+		a.status, a.says = http.StatusNotImplemented, "functions are not served: this substrate has no engine that runs them"
+		return
+	case t.asset == nil:
+		a.status, a.says = http.StatusNotFound, "nothing was built of this function: its folder is not in the commit"
+		return
+	}
+	t.asked = true
+	if a.place = s.places.enter(t.name(), s.concurrency(t), s.settings.FunctionQueue); a.place == nil {
+		a.refused = substrateapi.Busy
+		return
+	}
+	if err := s.await(ctx, a.place); err != nil {
+		s.places.leave(a.place)
+		a.place, a.refused = nil, substrateapi.Busy
+		return
+	}
+	a.guests, a.guest, a.target = s.guests, t.guest(parameters), t
+}
+
+// concurrency is how many requests of a function are run at once here.
+func (s *Service) concurrency(t *target) int {
+	if n := t.function.Concurrency; n > 0 {
+		return n
+	}
+	return s.settings.FunctionConcurrency
+}
+
+// await waits until a place is free.
+func (s *Service) await(ctx context.Context, p *place) error {
+	if p.granted {
+		return nil
+	}
+	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, s.settings.FunctionWait)
+	defer cancel()
+	for !p.granted {
+		if err := s.env.Loop.Park(ctx, func(wake func()) { p.wake = wake }); err != nil && !p.granted {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *target) name() string { return t.release.version.Project + "/" + t.path }
+
+func (t *target) guest(parameters map[string]string) Guest {
+	return Guest{Project: t.release.version.Project, Commit: t.release.version.Commit, Target: t.path, Function: *t.function, Parameters: parameters, Hash: t.asset.Hash}
+}
+
+// reading is a module that is being read, for all who wait for it.
+type reading struct {
+	gate
+	module []byte
+	err    error
+}
+
+// module is the module of a function. However many ask for it at once, it is read once.
+func (s *Service) module(ctx context.Context, t *target) ([]byte, error) {
+	r := t.reading
+	if r == nil {
+		r = &reading{}
+		t.reading = r
+		s.env.Loop.Go("substrate module", func(ctx context.Context) {
+			r.module, r.err = s.readModule(ctx, t)
+			t.reading = nil
+			r.opens()
+		})
+	}
+	if err := r.wait(ctx, s.env.Loop); err != nil {
+		return nil, err
+	}
+	return r.module, r.err
+}
+
+func (s *Service) readModule(ctx context.Context, t *target) (module []byte, err error) {
+	if err := s.load(ctx, t.release); err != nil {
+		return nil, err
+	}
+	content, err := s.open(t.release.bundle)
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	if t.asset.Size > build.ModuleLenMax {
+		return nil, fmt.Errorf("the module has %d bytes", t.asset.Size)
+	}
+	left := clock.Offload(ctx, s.env.Loop, func() {
+		module = make([]byte, t.asset.Size)
+		if _, err = io.ReadFull(&section{from: content, base: t.asset.Offset, size: t.asset.Size}, module); err != nil {
+			return
+		}
+		if sum := sha256.Sum256(module); hex.EncodeToString(sum[:]) != t.asset.Hash {
+			err = fmt.Errorf("the bundle has something else in its place")
+		}
+	})
+	if left != nil {
+		return nil, left
+	}
+	return module, err
+}
+
+// ready makes the functions of a release ready that the old one was asked for, so that nobody waits for that. What cannot be run keeps
+// no version from being served: requests are told.
+func (s *Service) ready(ctx context.Context, old, r *release) error {
+	if s.guests == nil || old == nil {
+		return nil
+	}
+	for _, path := range slices.Sorted(maps.Keys(r.targets)) {
+		t, before := r.targets[path], old.targets[path]
+		if t.function == nil || t.asset == nil || before == nil || !before.asked {
+			continue
+		}
+		t.asked = true
+		g := t.guest(nil)
+		g.Module = func(ctx context.Context) ([]byte, error) { return s.module(ctx, t) }
+		if err := s.guests.Load(ctx, s.env.Loop, g); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			s.env.Log.Debug("a function is not ready", "project", r.version.Project, "function", path, "err", err)
+		}
+	}
+	return nil
+}
+
+// run answers a request with a function, at a loop of its own.
+func (h handler) run(here clock.Loop, w http.ResponseWriter, r *http.Request, a *answer) {
+	g, t := a.guest, a.target
+	g.Module = func(ctx context.Context) (module []byte, err error) {
+		left := h.service.Do(ctx, here, func(ctx context.Context, s **Service) { module, err = (*s).module(ctx, t) })
+		if left != nil {
+			return nil, left
+		}
+		return module, err
+	}
+	began := here.Elapsed()
+	ran := a.guests.Serve(here, w, r, g)
+	took := here.Elapsed() - began
+	_ = h.service.With(context.WithoutCancel(r.Context()), here, func(s **Service) { (*s).ran(g, ran, took) })
+}
+
+// ran notes what became of a request.
+func (s *Service) ran(g Guest, ran Ran, took time.Duration) {
+	s.env.Observe("function-ran", node.F("project", g.Project), node.F("function", g.Target), node.F("commit", g.Commit), node.F("status", ran.Status),
+		node.F("ended", ran.Ended), node.F("fuel", ran.Fuel), node.F("memory", ran.Memory), node.F("cold", ran.Cold), node.F("took", took), node.F("at-once", s.places.of(g.Project+"/"+g.Target)))
 }

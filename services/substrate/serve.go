@@ -38,6 +38,8 @@ type answer struct {
 	// guest runs a function.
 	guests  Guests
 	guest   Guest
+	target  *target
+	place   *place
 	closes  io.Closer
 	counted bool
 }
@@ -52,6 +54,11 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler) // the client is gone
 	}
+	if a.guests != nil {
+		a.head(w.Header())
+		h.run(here, w, r, a)
+		return
+	}
 	a.write(w, r)
 }
 
@@ -65,11 +72,15 @@ func (h handler) done(ctx context.Context, here clock.Loop, at **answer) {
 		_ = a.closes.Close()
 	}
 	if a.counted {
-		_ = h.service.With(context.WithoutCancel(ctx), here, func(s **Service) { (*s).finished() })
+		place := a.place
+		_ = h.service.With(context.WithoutCancel(ctx), here, func(s **Service) { (*s).finished(place) })
 	}
 }
 
-func (s *Service) finished() {
+func (s *Service) finished(p *place) {
+	if p != nil {
+		s.places.leave(p)
+	}
 	if s.inFlight--; s.inFlight == 0 && s.draining {
 		s.drained.opens()
 	}
@@ -109,7 +120,7 @@ func (s *Service) find(ctx context.Context, q question) *answer {
 	case found.Value.website != nil:
 		s.website(ctx, a, q, found.Value, found.Rest(q.path), found.Root(q.path))
 	default:
-		s.function(a, found.Value, found.Parameters(q.path))
+		s.function(ctx, a, found.Value, found.Parameters(q.path))
 	}
 	return a
 }
@@ -145,22 +156,8 @@ func (s *Service) website(ctx context.Context, a *answer, q question, t *target,
 	a.body = &section{from: content, base: t.asset.Offset + a.site.File.Offset, size: a.site.File.Size}
 }
 
-func (s *Service) function(a *answer, t *target, parameters map[string]string) {
-	a.version = t.release.version.Commit
-	switch {
-	case s.guests == nil:
-		a.status, a.says = http.StatusNotImplemented, "functions are not served yet: this substrate has no engine that runs them"
-	case t.asset == nil:
-		a.status, a.says = http.StatusNotFound, "nothing was built of this function: its folder is not in the commit"
-	default:
-		a.guests = s.guests
-		a.guest = Guest{Project: t.release.version.Project, Commit: a.version, Target: t.path, Function: *t.function, Parameters: parameters, Hash: t.asset.Hash}
-	}
-}
-
-// write sends an answer. It is no part of the service's turn.
-func (a *answer) write(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
+// head is what a gateway is told.
+func (a *answer) head(h http.Header) {
 	h.Set(substrateapi.HeaderLoad, a.load)
 	if a.version != "" {
 		h.Set(substrateapi.HeaderVersion, a.version)
@@ -168,6 +165,12 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) {
 	if a.cold {
 		h.Set(substrateapi.HeaderCold, "1")
 	}
+}
+
+// write sends an answer. It is no part of the service's turn.
+func (a *answer) write(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	a.head(h)
 	switch {
 	case a.refused != "":
 		h.Set(substrateapi.HeaderRefused, a.refused)
@@ -181,8 +184,6 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) {
 			h.Set("Retry-After", "1")
 		}
 		say(w, a.status, a.says)
-	case a.guests != nil:
-		a.guests.Serve(w, r, a.guest)
 	case a.site.Location != "":
 		h.Set("Location", a.site.Location)
 		h.Set("Cache-Control", "public, max-age=0, must-revalidate")

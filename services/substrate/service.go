@@ -36,6 +36,7 @@ func Spec(guests func(node.Env) Guests) node.Spec {
 			}
 			if guests != nil {
 				s.guests = guests(env)
+				s.places.most = s.settings.FunctionsMax
 			}
 			return s, nil
 		},
@@ -65,6 +66,7 @@ type Service struct {
 	cached  int64              // bytes of them
 	inMind  int64              // bytes of them that are in memory
 
+	places   places // where functions run
 	inFlight int
 	draining bool
 	drained  gate
@@ -85,6 +87,9 @@ func (s *Service) Start(context.Context) error {
 // Stop implements node.Service: it takes no more requests, and ends when those that it has are answered.
 func (s *Service) Stop(ctx context.Context) error {
 	s.draining = true
+	if s.guests != nil {
+		defer s.guests.Close()
+	}
 	if s.inFlight > 0 {
 		ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, s.settings.DrainTimeout)
 		defer cancel()

@@ -48,7 +48,7 @@ func benches(b *testing.B, guest, entry string) []bench {
 	require.NoError(b, err)
 	b.Cleanup(warm.close)
 	call := func(i *instance) {
-		if _, _, err := i.call(ctx, request()); err != nil {
+		if _, _, err := i.call(ctx, request(), i.function.setup.Limits); err != nil {
 			panic(err)
 		}
 	}
@@ -123,7 +123,7 @@ func BenchmarkReset(b *testing.B) {
 				i, err := f.newInstance()
 				require.NoError(b, err)
 				defer i.close()
-				_, _, err = i.call(context.Background(), &Request{Entry: guest.entry, Stdin: strings.NewReader(benchRequest)})
+				_, _, err = i.call(context.Background(), &Request{Entry: guest.entry, Stdin: strings.NewReader(benchRequest)}, f.setup.Limits)
 				require.NoError(b, err)
 				begun := processorTime()
 				for b.Loop() {

@@ -53,7 +53,11 @@ type Request struct {
 	Stdin     io.Reader // nil: empty
 	Stdout    io.Writer // nil: thrown away
 	Stderr    io.Writer // nil: thrown away
-	Value     any       // for hosts
+	// Now, Elapsed and Rand are this call's, in place of those of Options.
+	Now     func() time.Time
+	Elapsed func() time.Duration
+	Rand    io.Reader
+	Value   any // for hosts
 }
 
 // Response is how a call ended, if it was not stopped.
@@ -108,6 +112,13 @@ func (c *Call) Pay(bytes uint64) {
 	fuel.Set(uint64(left))
 	if left < 0 {
 		c.refuel()
+	}
+}
+
+// Output counts bytes of the response that a host keeps itself, and stops a call that has too many.
+func (c *Call) Output(bytes int) {
+	if c.usage.Output += int64(bytes); c.usage.Output > c.limits.OutputMax {
+		c.Stop(ErrOutput)
 	}
 }
 
@@ -198,10 +209,7 @@ type output struct {
 }
 
 func (o output) Write(p []byte) (int, error) {
-	c := o.call
-	if c.usage.Output += int64(len(p)); c.usage.Output > c.limits.OutputMax {
-		c.Stop(ErrOutput)
-	}
+	o.call.Output(len(p))
 	if o.to == nil {
 		return len(p), nil
 	}

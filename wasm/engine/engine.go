@@ -37,6 +37,8 @@ type Options struct {
 	// CacheDir keeps compiled code, at most CacheBytesMax (default 1 GiB) of it; the least recently used goes first. Empty: none.
 	CacheDir      string
 	CacheBytesMax int64
+	// Compiled keeps compiled code for several engines of a process, in place of CacheDir. Whoever has made it closes it.
+	Compiled wazero.CompilationCache
 	// IdleBytesMax bounds what instances at rest have for themselves (default 256 MiB); those that rested longest go first.
 	IdleBytesMax int64
 }
@@ -78,6 +80,9 @@ func New(o Options) (*Engine, error) {
 	ctx := context.Background()
 	config := wazero.NewRuntimeConfig().WithDebugInfoEnabled(false).
 		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst)
+	if o.Compiled != nil {
+		config, o.CacheDir = config.WithCompilationCache(o.Compiled), ""
+	}
 	cache, err := openDiskCache(o.CacheDir, o.CacheBytesMax)
 	if err != nil {
 		return nil, err

@@ -157,7 +157,7 @@ func TestTheProbesSee(t *testing.T) {
 		defer i.close()
 		var out bytes.Buffer
 		for _, r := range []Request{{Entry: "remember", Stdin: strings.NewReader(secret)}, {Entry: "recall", Stdin: strings.NewReader(turned(secret)), Stdout: &out}} {
-			_, _, err := i.call(context.Background(), &r)
+			_, _, err := i.call(context.Background(), &r, f.setup.Limits)
 			require.NoError(t, err)
 		}
 		require.Contains(t, out.String(), want)

@@ -16,7 +16,9 @@ import (
 
 // Setup is how a module is initialised, and what its calls may do.
 type Setup struct {
-	Limits Limits // also of the initialisation
+	Limits Limits
+	// Start limits the initialisation; without it Limits do.
+	Start Limits
 	// Argv and Env are what functions of a module that is no command are initialised with.
 	Argv, Env []string
 	// Log is what the initialisation writes to standard error. It does not make it another function. May be nil.
@@ -46,7 +48,7 @@ type Function struct {
 type loadKey struct {
 	module [sha256.Size]byte
 	setup  [sha256.Size]byte
-	limits Limits
+	limits [2]Limits
 }
 
 // loading is a function that is being made, or has been. Its users are counted.
@@ -63,11 +65,14 @@ func (e *Engine) Load(ctx context.Context, p Prepared, s Setup) (*Function, erro
 	if s.Limits == (Limits{}) {
 		s.Limits = DefaultLimits()
 	}
+	if s.Start == (Limits{}) {
+		s.Start = s.Limits
+	}
 	warm := ""
 	if s.Warm != nil {
 		warm = s.Warm.Entry
 	}
-	key := loadKey{p.ID, sha256.Sum256([]byte(fmt.Sprintf("%q %q %q", s.Argv, s.Env, warm))), s.Limits}
+	key := loadKey{p.ID, sha256.Sum256([]byte(fmt.Sprintf("%q %q %q", s.Argv, s.Env, warm))), [2]Limits{s.Limits, s.Start}}
 	e.mu.Lock()
 	l, found := e.loaded[key]
 	if !found {
@@ -208,7 +213,7 @@ func (f *Function) snapshot(ctx context.Context, warm *Request) error {
 	}
 	defer i.close()
 	if warm != nil {
-		if _, _, err := i.call(ctx, warm); err != nil {
+		if _, _, err := i.call(ctx, warm, f.setup.Start); err != nil {
 			return err
 		}
 	}
@@ -238,7 +243,7 @@ func (f *Function) initialised(ctx context.Context) (*instance, error) {
 		if !exists || entry == initialize && f.prepared.Command() {
 			continue
 		}
-		r, _, err := i.call(ctx, &Request{Entry: entry, Argv: f.setup.Argv, Env: f.setup.Env, Stderr: f.setup.Log})
+		r, _, err := i.call(ctx, &Request{Entry: entry, Argv: f.setup.Argv, Env: f.setup.Env, Stderr: f.setup.Log}, f.setup.Start)
 		if err == nil && r.ExitCode != 0 {
 			err = fmt.Errorf("it exited with code %d", r.ExitCode)
 		}
@@ -253,6 +258,15 @@ func (f *Function) initialised(ctx context.Context) (*instance, error) {
 // Resets tells whether calls get instances that were put back, and why not.
 func (f *Function) Resets() (ok bool, why string) {
 	return len(f.prepared.Facts.Fresh) == 0, strings.Join(f.prepared.Facts.Fresh, "; ")
+}
+
+// Params is how many parameters an exported function has, 0 if there is no such function.
+func (f *Function) Params(name string) int {
+	definition := f.compiled.ExportedFunctions()[name]
+	if definition == nil {
+		return 0
+	}
+	return len(definition.ParamTypes())
 }
 
 // Call carries out a request. An error is one of this package, or that of the context: the call was stopped, or the guest has
@@ -281,7 +295,7 @@ func (f *Function) Call(ctx context.Context, r Request) (Response, Usage, error)
 			return Response{}, Usage{}, err
 		}
 	}
-	response, usage, err := i.call(ctx, &r)
+	response, usage, err := i.call(ctx, &r, f.setup.Limits)
 	usage.New = made
 	switch {
 	case f.image == nil, i.spoiled:
@@ -300,6 +314,15 @@ func (c *Call) world(r *Request) wasi.World {
 	o := c.engine.options
 	w := wasi.World{Args: r.Argv, Env: r.Env, Stdin: r.Stdin, Stdout: output{c, r.Stdout}, Stderr: log{c, r.Stderr},
 		Now: o.Now, Elapsed: o.Elapsed, Rand: o.Rand, Pay: c.Pay}
+	if r.Now != nil {
+		w.Now = r.Now
+	}
+	if r.Elapsed != nil {
+		w.Elapsed = r.Elapsed
+	}
+	if r.Rand != nil {
+		w.Rand = r.Rand
+	}
 	if o.Sleep != nil && o.Elapsed != nil {
 		w.Sleep = c.sleep
 	}

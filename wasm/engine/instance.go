@@ -100,12 +100,12 @@ func (i *instance) entry(name string, args int) (*entry, error) {
 }
 
 // call carries out a request.
-func (i *instance) call(ctx context.Context, r *Request) (Response, Usage, error) {
+func (i *instance) call(ctx context.Context, r *Request, limits Limits) (Response, Usage, error) {
 	e, err := i.entry(r.Entry, len(r.Args))
 	if err != nil {
 		return Response{}, Usage{}, err
 	}
-	c := &Call{Context: ctx, Request: r, instance: i, limits: i.function.setup.Limits, engine: i.function.engine}
+	c := &Call{Context: ctx, Request: r, instance: i, limits: limits, engine: i.function.engine}
 	c.World = c.world(r)
 	copy(e.stack, r.Args)
 	c.begin()

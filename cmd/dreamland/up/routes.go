@@ -1,7 +1,6 @@
 package up
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -216,7 +215,7 @@ func projectList(ctx context.Context, u *Universe, _ nothing) ([]Project, error)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Project{name, u.remote(name), u.url(name, production), append([]forge.Ref{}, found...)})
+		list = append(list, Project{name, u.remote(name), u.url(name), append([]forge.Ref{}, found...)})
 	}
 	return list, nil
 }
@@ -246,7 +245,10 @@ func versions(ctx context.Context, u *Universe, in branchIn) (list []taulive.Ver
 }
 
 func branchOr(branch string) string {
-	return cmp.Or(branch, production)
+	if branch == "" {
+		return "main"
+	}
+	return branch
 }
 
 type rollbackIn struct {

@@ -28,7 +28,8 @@ const (
 
 // Substrate is what checks see of a substrate that runs.
 type Substrate interface {
-	Served(project, branch string) (tnsapi.Version, bool)
+	Served(project string) (tnsapi.Version, bool)
+	Branch() string
 }
 
 // TNS is what they see of a tns.
@@ -44,14 +45,14 @@ var (
 
 // Checks are what is expected of websites.
 func Checks() []scenario.Check {
-	return []scenario.Check{
+	return append(functionChecks(), []scenario.Check{
 		{Name: "answers-are-one-version", Doc: "each page that a browser gets is, byte for byte, that of the published version which the answer names; one that was current, or was while all were well at most 5 s before; 404 only for what is not there",
 			New: func() check.Checker { return newOneVersion() }},
 		{Name: "requests-are-answered", Doc: "each request is answered, and by no error of a server, while some gateway and some substrate have been well and connected for 15 s",
 			New: func() check.Checker { return &allAnswered{since: map[[2]string]time.Duration{}} }},
 		{Name: "substrates-follow", Doc: "after healing every substrate serves the current version of each project",
 			New: func() check.Checker { return &follow{} }},
-	}
+	}...)
 }
 
 // deployment is a version of a website, as users know of it.
@@ -126,6 +127,12 @@ func (c *oneVersion) answered(f check.Fact, site string) error {
 	c.Evaluated()
 	if d == nil || d.sent > f.At {
 		return fmt.Errorf("%s of %s was answered by version %q, which nobody has published", path, site, f.Text("version"))
+	}
+	if said := f.Text("said"); said != "" {
+		if said != d.commit {
+			return fmt.Errorf("%s of %s was answered by the function of version %q, and the answer says that it is of %s", path, site, d.commit, said)
+		}
+		return c.current(site, path, d, began)
 	}
 	if want := digest(page(site, d.commit, path, d.size)); !d.has(path) || want != f.Text("digest") {
 		return fmt.Errorf("%s of %s was answered by something else than version %s has there", path, site, d.commit)
@@ -308,6 +315,7 @@ func Figures() []scenario.Figure {
 		{Name: "web.answered", Unit: "requests", Doc: "those that were answered, by no error of a server"},
 		{Name: "web.failed", Unit: "requests", Doc: "those that were not"},
 		{Name: "web.repeated", Unit: "requests", Doc: "those for which more than one gateway was asked, or one twice"},
+		{Name: "web.harm", Unit: "requests", Doc: "requests that asked functions for harm, and were answered"},
 		{Name: "web.goodput", Unit: "bytes/s", Doc: "bytes of answers, by the time from the first request's end to the last one's"},
 		{Name: "web.latency.median", Unit: "seconds", Doc: "how long answers took, the tries before included: the median"},
 		{Name: "web.latency.p99", Unit: "seconds", Doc: "what 99 of 100 answers did not exceed"},
@@ -349,10 +357,13 @@ func (c *follow) Settled(v check.View) error {
 			continue
 		}
 		for _, b := range slices.SortedFunc(maps.Keys(newest), evidence.CompareBranches) {
+			if b.Branch != s.Branch() {
+				continue
+			}
 			c.Evaluated()
-			is, served := s.Served(b.Project, b.Branch)
+			is, served := s.Served(b.Project)
 			if want := newest[b]; !served || is.Compare(want) != 0 {
-				return fmt.Errorf("%s serves version %q of %s, branch %s, and %s is current", n.Name, is.Commit, b.Project, b.Branch, want.Commit)
+				return fmt.Errorf("%s serves version %q of %s, and %s is current", n.Name, is.Commit, b.Project, want.Commit)
 			}
 		}
 	}

@@ -28,6 +28,9 @@ type deployParams struct {
 	Commit   string        `yaml:"commit" range:"1..256" doc:"names the version; {n} is the number of the occurrence; default: a new one each time"`
 	Pages    int           `yaml:"pages" range:"1..1000" doc:"how many pages it has"`
 	Size     int64         `yaml:"size" range:"1..1MiB" doc:"the size of each page, at least"`
+	Kind     string        `yaml:"kind" values:"website function" doc:"what it has: a website of pages, or one function that answers all paths"`
+	Limit    int           `yaml:"limit" range:"1..1000" doc:"how many requests the function answers at once on a node"`
+	Timeout  time.Duration `yaml:"timeout" range:"10ms..1m" doc:"how long the function may take"`
 	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h" doc:"how long it is tried again"`
 }
 
@@ -37,8 +40,10 @@ func Actions() []scenario.Action { return []scenario.Action{deployAction(), http
 func deployAction() scenario.Action {
 	return scenario.Action{
 		Name: "deploy", Service: tnsapi.Service, Example: "deploy: {project: shop, pages: 10, size: 20KiB}",
-		Doc:    "somebody publishes a version of a website as builders do: its assets to hoarders, its routes to tns",
-		Params: func() any { return &deployParams{Project: "hello", Pages: 3, Size: 2 << 10, RetryFor: time.Minute} },
+		Doc: "somebody publishes a version of a website, or of a function, as builders do: its assets to hoarders, its routes to tns",
+		Params: func() any {
+			return &deployParams{Project: "hello", Pages: 3, Size: 2 << 10, Kind: "website", Limit: 4, Timeout: 2 * time.Second, RetryFor: time.Minute}
+		},
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
 			p := *params.(*deployParams)
 			scenario.Numbered(n, &p.Commit)
@@ -73,7 +78,11 @@ func (p *deployParams) run(ctx context.Context, env node.Env, n int) error {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%d", p.Project, n, env.Rand.Uint64()))
 		p.Commit = hex.EncodeToString(sum[:20])
 	}
-	content, entries, err := p.built()
+	built := p.built
+	if p.Kind == function {
+		built = p.builtFunction
+	}
+	content, entries, err := built()
 	if err != nil {
 		return err
 	}
@@ -142,7 +151,7 @@ func (p *deployParams) once(ctx context.Context, env node.Env, req *tnsapi.Publi
 		}
 		req.Order = current.Order + 1
 	}
-	env.Observe("deploy-sent", node.F("project", p.Project), node.F("commit", p.Commit), node.F("pages", p.Pages), node.F("size", p.Size))
+	env.Observe("deploy-sent", node.F("project", p.Project), node.F("commit", p.Commit), node.F("pages", p.Pages), node.F("size", p.Size), node.F("kind", p.Kind), node.F("limit", p.Limit))
 	env.Observe("publish-sent", node.F("project", req.Project), node.F("branch", req.Branch), node.F("commit", req.Commit), node.F("job", req.Job),
 		node.F("order", req.Order), node.F("entries", evidence.EntriesDigest(req.Entries)))
 	resp, err := c.Publish(ctx, *req)

@@ -21,7 +21,7 @@ import (
 type httpParams struct {
 	Project string        `yaml:"project" range:"1..63" doc:"whose website is read"`
 	Pages   int           `yaml:"pages" range:"1..1000" doc:"of how many pages one is drawn for each request"`
-	Mix     string        `yaml:"mix" values:"pages missing" doc:"pages: all are pages; missing: every fourth request is for one that there is not"`
+	Mix     string        `yaml:"mix" values:"pages missing function hostile" doc:"pages: all are pages; missing: every fourth request is for one that there is not; function: all are for the function of the project; hostile: all are so, and every tenth does not end by itself, traps, or answers with no end"`
 	Rate    int           `yaml:"rate" range:"1..10000" doc:"requests a second, however long answers take"`
 	For     time.Duration `yaml:"for" range:"0s..24h" doc:"how long"`
 	Timeout time.Duration `yaml:"timeout" range:"10ms..1h" doc:"for how long a browser waits at one gateway"`
@@ -53,7 +53,11 @@ func (p *httpParams) run(ctx context.Context, env node.Env) error {
 		}
 		open++
 		env.Loop.Go("browser", func(ctx context.Context) {
-			p.one(ctx, env, path)
+			if p.Mix == function || p.Mix == "hostile" {
+				p.call(ctx, env, i)
+			} else {
+				p.one(ctx, env, path)
+			}
 			open--
 			wake()
 		})
@@ -74,6 +78,11 @@ const roundsMax = 2
 
 // one is a request, which is asked of one gateway after the other until there is an answer.
 func (p *httpParams) one(ctx context.Context, env node.Env, path string) {
+	p.until(ctx, env, path, func(ctx context.Context, gate transport.Peer) (answered, error) { return p.ask(ctx, env, gate, path) })
+}
+
+// until asks one gateway after the other until there is an answer.
+func (p *httpParams) until(ctx context.Context, env node.Env, path string, ask func(ctx context.Context, gate transport.Peer) (answered, error)) {
 	began, tries, why := env.Loop.Elapsed(), 0, "no gateway is known"
 	list := gateways(env)
 	if len(list) > 0 {
@@ -83,7 +92,7 @@ func (p *httpParams) one(ctx context.Context, env node.Env, path string) {
 	for range roundsMax {
 		for _, gate := range list {
 			tries++
-			a, err := p.ask(ctx, env, gate, path)
+			a, err := ask(ctx, gate)
 			if ctx.Err() != nil {
 				return
 			}
@@ -91,8 +100,12 @@ func (p *httpParams) one(ctx context.Context, env node.Env, path string) {
 				why = err.Error()
 				continue
 			}
+			if a.hostile {
+				env.Observe("http-hostile", node.F("project", p.Project), node.F("path", path), node.F("status", a.status), node.F("took", a.took), node.F("says", a.says))
+				return
+			}
 			env.Observe("http-answered", node.F("project", p.Project), node.F("path", path), node.F("status", a.status), node.F("version", a.version),
-				node.F("digest", a.digest), node.F("bytes", a.bytes), node.F("took", env.Loop.Elapsed()-began), node.F("last", a.took), node.F("tries", tries), node.F("gateway", gate), node.F("says", a.says))
+				node.F("digest", a.digest), node.F("bytes", a.bytes), node.F("took", env.Loop.Elapsed()-began), node.F("last", a.took), node.F("tries", tries), node.F("gateway", gate), node.F("says", a.says), node.F("said", a.said), node.F("alone", a.alone))
 			return
 		}
 	}
@@ -103,7 +116,10 @@ type answered struct {
 	status                int
 	version, digest, says string
 	bytes                 int
-	took                  time.Duration
+	// said is the version that a function says that it is of; alone whether it has seen nothing but this request.
+	said, alone string
+	hostile     bool
+	took        time.Duration
 }
 
 func (p *httpParams) ask(ctx context.Context, env node.Env, gate transport.Peer, path string) (a answered, err error) {

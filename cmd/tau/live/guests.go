@@ -1,0 +1,89 @@
+package live
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/gateway/gatewayapi"
+	"github.com/taucloud/tau/services/substrate"
+	"github.com/taucloud/tau/services/substrate/substrateapi"
+	"github.com/taucloud/tau/wasm/engine"
+	"github.com/taucloud/tau/wasm/web"
+)
+
+// guests runs functions in an engine of the node's own.
+type guests struct{ runner *web.Runner }
+
+// newGuests makes what runs the functions of a node. What was compiled stays on its disk.
+func newGuests(cfg Config) func(node.Env) substrate.Guests {
+	return func(env node.Env) substrate.Guests {
+		began := time.Now()
+		runner, err := web.New(web.Options{Engine: engine.Options{
+			Now: time.Now, Elapsed: func() time.Duration { return time.Since(began) }, Rand: rand.Reader, Sleep: sleep,
+			CacheDir: filepath.Join(cfg.Paths.Builds, "compiled"),
+		}})
+		if err != nil {
+			env.Log.Warn("this node runs no functions: its engine cannot start", slog.String("error", err.Error()))
+			return nil
+		}
+		return &guests{runner}
+	}
+}
+
+// sleep is a guest's.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// SharedByLoops implements clock.Shared.
+func (*guests) SharedByLoops() {}
+
+// Close implements substrate.Guests.
+func (g *guests) Close() { _ = g.runner.Close() }
+
+// Load implements substrate.Guests.
+func (g *guests) Load(ctx context.Context, here clock.Loop, guest substrate.Guest) error {
+	f := guest.Program()
+	if g.runner.Loaded(f) {
+		return nil
+	}
+	module, err := guest.Module(ctx)
+	if err != nil {
+		return err
+	}
+	if left := clock.Offload(ctx, here, func() { err = g.runner.Load(ctx, f, module) }); left != nil {
+		return left
+	}
+	return err
+}
+
+// Serve implements substrate.Guests.
+func (g *guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, guest substrate.Guest) (ran substrate.Ran) {
+	g.runner.Serve(w, r, guest.Program(), web.Exchange{
+		Parameters: guest.Parameters, ID: r.Header.Get(gatewayapi.HeaderRequestID), Module: guest.Module,
+		Off: func(ctx context.Context, f func()) error { return clock.Offload(ctx, here, f) },
+		Ran: func(o web.Outcome) {
+			ran = substrate.RanAs(o)
+			if o.Cold {
+				w.Header().Set(substrateapi.HeaderCold, "1")
+			}
+			if o.Cold && len(guest.Function.Secrets) > 0 {
+				ran.Log = fmt.Sprintf("[tau] it runs without its secrets: %s are not given to functions yet\n", strings.Join(guest.Function.Secrets, ", ")) + ran.Log
+			}
+		},
+	})
+	return ran
+}

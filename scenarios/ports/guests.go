@@ -1,0 +1,99 @@
+package ports
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/gateway/gatewayapi"
+	"github.com/taucloud/tau/services/substrate"
+	"github.com/taucloud/tau/services/substrate/substrateapi"
+	"github.com/taucloud/tau/wasm/engine"
+	"github.com/taucloud/tau/wasm/web"
+)
+
+// Guests runs functions in the simulated world: the same engine, with a clock that stands during a call and random numbers that follow
+// from the request. What a call takes is counted in fuel, and passes afterwards in simulated time.
+type Guests struct {
+	env    node.Env
+	runner *web.Runner
+}
+
+const (
+	// fuelPerSecond is how fast simulated processors are: slow ones, so that a function that never ends costs a real one some 10 ms.
+	fuelPerSecond = 5_000_000
+	// loadTime is how long it takes to compile a module and to start it.
+	loadTime = 150 * time.Millisecond
+)
+
+// compiled is the code of all engines of the process: it is the same everywhere.
+var compiled = wazero.NewCompilationCache()
+
+// NewGuests is what runs the functions of a simulated substrate.
+func NewGuests(env node.Env) substrate.Guests {
+	runner, err := web.New(web.Options{
+		Engine: engine.Options{Compiled: compiled, IdleBytesMax: 8 << 20}, FuelPerSecond: fuelPerSecond, Fuelled: true, LoadedBytesMax: 64 << 20,
+	})
+	if err != nil {
+		panic(err) // nothing of it depends on the world
+	}
+	return &Guests{env, runner}
+}
+
+// SharedByLoops implements clock.Shared.
+func (*Guests) SharedByLoops() {}
+
+// Close implements substrate.Guests.
+func (g *Guests) Close() { _ = g.runner.Close() }
+
+// Load implements substrate.Guests.
+func (g *Guests) Load(ctx context.Context, here clock.Loop, guest substrate.Guest) error {
+	f := guest.Program()
+	if g.runner.Loaded(f) {
+		return nil
+	}
+	module, err := guest.Module(ctx)
+	if err == nil {
+		err = clock.Sleep(ctx, here, loadTime)
+	}
+	if err != nil {
+		return err
+	}
+	if left := clock.Offload(ctx, here, func() { err = g.runner.Load(ctx, f, module) }); left != nil {
+		return left
+	}
+	return err
+}
+
+// Serve implements substrate.Guests.
+func (g *Guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, guest substrate.Guest) (ran substrate.Ran) {
+	id, now, elapsed := r.Header.Get(gatewayapi.HeaderRequestID), here.Now(), here.Elapsed()
+	seed := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", g.env.Self, id, elapsed))
+	g.runner.Serve(w, r, guest.Program(), web.Exchange{
+		Parameters: guest.Parameters, ID: id,
+		Module: func(ctx context.Context) ([]byte, error) {
+			module, err := guest.Module(ctx)
+			if err == nil {
+				err = clock.Sleep(ctx, here, loadTime)
+			}
+			return module, err
+		},
+		Off: func(ctx context.Context, f func()) error { return clock.Offload(ctx, here, f) },
+		Now: func() time.Time { return now }, Elapsed: func() time.Duration { return elapsed }, Rand: rand.NewChaCha8(seed),
+		Ran: func(o web.Outcome) {
+			ran = substrate.RanAs(o)
+			if o.Cold {
+				w.Header().Set(substrateapi.HeaderCold, "1")
+			}
+			_ = clock.Sleep(r.Context(), here, time.Duration(float64(o.Usage.Fuel)/fuelPerSecond*float64(time.Second)))
+		},
+	})
+	return ran
+}

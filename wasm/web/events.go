@@ -1,0 +1,304 @@
+package web
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/taucloud/tau/wasm/engine"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// SDK is the module of the functions about events.
+const SDK = "taubyte/sdk"
+
+// Errors of the functions; 0 is none. They are this package's own numbers.
+const (
+	ok      = 0
+	errID   = 1 // there is no such event
+	errMem  = 2 // a pointer to where the guest has no memory
+	errNone = 3 // there is no such field, or no more of the body
+	errSize = 4 // what is to be written does not fit
+	errWhat = 5 // it makes no sense
+)
+
+// eventHTTP is the type of an event that is a request.
+const eventHTTP = 1
+
+// event is a request as a guest sees it. It has the number 0.
+type event struct {
+	request  *http.Request
+	body     []byte
+	reader   bytes.Reader // of the body
+	log      io.Writer
+	used     bool
+	response answer
+}
+
+func (e *event) answer() answer {
+	if e.response.status == 0 {
+		e.response.status = http.StatusOK
+	}
+	if e.response.header == nil {
+		e.response.header = http.Header{}
+	}
+	return e.response
+}
+
+// guest is what a function of the host has: a call, its parameters, and the event.
+type guest struct {
+	*engine.Call
+	event *event
+	stack []uint64
+}
+
+func (g guest) u32(i int) uint32 { return uint32(g.stack[i]) }
+
+// text reads a string: a pointer and a length.
+func (g guest) text(i int) (string, bool) {
+	part, ok := g.Memory().Read(g.u32(i), g.u32(i+1))
+	g.Pay(uint64(len(part)))
+	return string(part), ok
+}
+
+func (g guest) put32(at int, v uint32) uint32 {
+	if !g.Memory().WriteUint32Le(g.u32(at), v) {
+		return errMem
+	}
+	return ok
+}
+
+// give writes a value into a buffer of so many bytes, and at most its own length where the guest has asked for that before.
+func (g guest) give(at int, size uint32, value string) uint32 {
+	if uint64(size) < uint64(len(value)) {
+		return errSize
+	}
+	g.Pay(uint64(len(value)))
+	if !g.Memory().WriteString(g.u32(at), value) {
+		return errMem
+	}
+	return ok
+}
+
+// keys is a list of names as guests read it: each with a zero behind it.
+func keys(names []string) string {
+	var b strings.Builder
+	for _, n := range names {
+		b.WriteString(n)
+		b.WriteByte(0)
+	}
+	return b.String()
+}
+
+const i32, i64 = api.ValueTypeI32, api.ValueTypeI64
+
+// Events are the modules by which a function with a parameter asks about its request and answers it: of taubyte/sdk what is about HTTP events and
+// random numbers, and of env _ready, _sleep and _log.
+func Events() []engine.Host {
+	var s sdk
+	s.asking()
+	s.answering()
+	s.functions = append(s.functions,
+		engine.HostFunction{Name: "getEventType", Params: []api.ValueType{i32, i32}, Results: []api.ValueType{i32}, Call: eventType},
+		engine.HostFunction{Name: "cryptoRead", Params: []api.ValueType{i32, i32, i32}, Results: []api.ValueType{i32}, Call: cryptoRead})
+	return []engine.Host{{Module: SDK, Functions: s.functions}, {Module: "env", Functions: []engine.HostFunction{
+		{Name: "_ready", Call: func(*engine.Call, []uint64) {}},
+		{Name: "_sleep", Params: []api.ValueType{i64}, Call: func(c *engine.Call, stack []uint64) {
+			if c.World.Sleep != nil && int64(stack[0]) > 0 {
+				c.World.Sleep(time.Duration(stack[0]))
+			}
+		}},
+		{Name: "_log", Params: []api.ValueType{i32, i32}, Call: func(c *engine.Call, stack []uint64) {
+			if text, readable := (guest{Call: c, stack: stack}).text(0); readable {
+				_, _ = io.WriteString(c.World.Stderr, text+"\n")
+			}
+		}},
+	}}}
+}
+
+// sdk collects the functions about an event.
+type sdk struct{ functions []engine.HostFunction }
+
+// add adds one whose first parameter is the event.
+func (s *sdk) add(name string, do func(g guest) uint32, params ...api.ValueType) {
+	s.functions = append(s.functions, engine.HostFunction{Name: name, Params: params, Results: []api.ValueType{i32}, Call: func(c *engine.Call, stack []uint64) {
+		e, is := c.Request.Value.(*event)
+		if uint32(stack[0]) != 0 || !is {
+			stack[0] = errID
+			return
+		}
+		e.used = true
+		stack[0] = uint64(do(guest{c, e, stack}))
+	}})
+}
+
+// value adds two functions: how long a value is, and the value.
+func (s *sdk) value(name string, of func(r *http.Request) string) {
+	s.add(name+"Size", func(g guest) uint32 { return g.put32(1, uint32(len(of(g.event.request)))) }, i32, i32)
+	s.add(name, func(g guest) uint32 { return g.give(1, g.u32(2), of(g.event.request)) }, i32, i32, i32)
+}
+
+// named adds the same for a value that a key says.
+func (s *sdk) named(name string, of func(r *http.Request, key string) (string, bool)) {
+	find := func(g guest, at int) (string, uint32) {
+		key, readable := g.text(at)
+		if !readable {
+			return "", errMem
+		}
+		v, found := of(g.event.request, key)
+		if !found {
+			return "", errNone
+		}
+		return v, ok
+	}
+	s.add(name+"Size", func(g guest) uint32 {
+		v, e := find(g, 2)
+		if e != ok {
+			return e
+		}
+		return g.put32(1, uint32(len(v)))
+	}, i32, i32, i32, i32)
+	s.add(name, func(g guest) uint32 {
+		v, e := find(g, 1)
+		if e != ok {
+			return e
+		}
+		return g.give(3, g.u32(4), v)
+	}, i32, i32, i32, i32, i32)
+}
+
+// listed adds the same for names; the guest has asked before how long they are.
+func (s *sdk) listed(name string, of func(r *http.Request) []string) {
+	s.add(name+"Size", func(g guest) uint32 { return g.put32(1, uint32(len(keys(of(g.event.request))))) }, i32, i32)
+	s.add(name, func(g guest) uint32 { return g.give(1, ^uint32(0), keys(of(g.event.request))) }, i32, i32)
+}
+
+// asking are the functions about the request.
+func (s *sdk) asking() {
+	s.value("getHttpEventMethod", func(r *http.Request) string { return r.Method })
+	s.value("getHttpEventHost", func(r *http.Request) string { return r.Host })
+	s.value("getHttpEventPath", func(r *http.Request) string { return r.URL.Path })
+	s.value("getHttpEventUserAgent", (*http.Request).UserAgent)
+	s.named("getHttpEventQueryValueByName", func(r *http.Request, key string) (string, bool) {
+		q := r.URL.Query()
+		return q.Get(key), q.Has(key)
+	})
+	s.named("getHttpEventHeaders", func(r *http.Request, key string) (string, bool) {
+		values := r.Header.Values(key)
+		return strings.Join(values, ", "), len(values) > 0
+	})
+	s.listed("getHttpEventRequestQueryKeys", func(r *http.Request) []string { return slices.Sorted(maps.Keys(r.URL.Query())) })
+	s.listed("getHttpEventRequestHeaderKeys", func(r *http.Request) []string { return slices.Sorted(maps.Keys(r.Header)) })
+	s.add("readHttpEventBody", func(g guest) uint32 {
+		part, readable := g.Memory().Read(g.u32(1), g.u32(2))
+		if !readable {
+			return errMem
+		}
+		n, _ := g.event.reader.Read(part)
+		g.Pay(uint64(n))
+		if e := g.put32(3, uint32(n)); e != ok {
+			return e
+		}
+		if n == 0 && len(part) > 0 {
+			return errNone
+		}
+		return ok
+	}, i32, i32, i32, i32)
+	s.add("closeHttpEventBody", func(g guest) uint32 { g.event.reader.Reset(nil); return ok }, i32)
+}
+
+// answering are the functions that make the answer.
+func (s *sdk) answering() {
+	s.add("eventHttpWrite", func(g guest) uint32 {
+		part, readable := g.Memory().Read(g.u32(1), g.u32(2))
+		if !readable {
+			return errMem
+		}
+		g.Pay(uint64(len(part)))
+		g.Output(len(part))
+		g.event.response.body = append(g.event.response.body, part...)
+		return g.put32(3, uint32(len(part)))
+	}, i32, i32, i32, i32)
+	s.add("eventHttpFlush", func(guest) uint32 { return ok }, i32)
+	s.add("eventHttpRetCode", func(g guest) uint32 { return g.event.setStatus(g.u32(1)) }, i32, i32)
+	s.add("eventHttpHeaderAdd", func(g guest) uint32 {
+		name, readable := g.text(1)
+		v, also := g.text(3)
+		if !readable || !also {
+			return errMem
+		}
+		return g.addField(name, v)
+	}, i32, i32, i32, i32, i32)
+	s.add("eventHttpRedirect", func(g guest) uint32 {
+		to, readable := g.text(1)
+		if !readable {
+			return errMem
+		}
+		if e := g.event.setStatus(g.u32(3)); e != ok {
+			return e
+		}
+		return g.addField("Location", to)
+	}, i32, i32, i32, i32)
+}
+
+func eventType(c *engine.Call, stack []uint64) {
+	g := guest{Call: c, stack: stack}
+	if _, is := c.Request.Value.(*event); uint32(stack[0]) != 0 || !is {
+		stack[0] = errID
+		return
+	}
+	stack[0] = uint64(g.put32(1, eventHTTP))
+}
+
+func (e *event) setStatus(status uint32) uint32 {
+	if status < 200 || status > 599 {
+		return errWhat
+	}
+	e.response.status = int(status)
+	return ok
+}
+
+func (g guest) addField(name, v string) uint32 {
+	a := &g.event.response
+	if a.header == nil {
+		a.header = http.Header{}
+	}
+	if len(a.header) >= fieldsMax || len(name)+len(v) > headLenMax {
+		return errSize
+	}
+	status := a.status
+	if strings.EqualFold(name, "Status") || a.field(name, v) != nil {
+		a.status = status
+		return errWhat
+	}
+	g.Output(len(name) + len(v))
+	return ok
+}
+
+func cryptoRead(c *engine.Call, stack []uint64) {
+	part, readable := c.Memory().Read(uint32(stack[0]), uint32(stack[1]))
+	at := uint32(stack[2])
+	if !readable {
+		stack[0] = errMem
+		return
+	}
+	c.Pay(8 * uint64(len(part)))
+	clear(part)
+	if c.World.Rand != nil {
+		if _, err := io.ReadFull(c.World.Rand, part); err != nil {
+			stack[0] = errNone
+			return
+		}
+	}
+	var n [8]byte
+	binary.LittleEndian.PutUint64(n[:], uint64(len(part)))
+	stack[0] = ok
+	if !c.Memory().Write(at, n[:]) {
+		stack[0] = errMem
+	}
+}
