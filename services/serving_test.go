@@ -1,6 +1,7 @@
 package services_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -38,6 +39,7 @@ type stage struct {
 	orders                map[string]uint64
 	change                func(*build.Asset)
 	through               *nodetest.Machine // a gateway
+	branch                string            // what is published is of it, "" for main
 }
 
 func onStage(t *testing.T, change func(s *substrate.Settings), f func(s *stage)) {
@@ -75,7 +77,8 @@ func (s *stage) publish(p *project.Project, commit string, files map[string]stri
 }
 
 func (s *stage) publishWith(p *project.Project, commit string, files map[string]string, pin bool) {
-	compiled, err := project.Compile(p, project.Options{Project: p.Name})
+	branch := cmp.Or(s.branch, "main")
+	compiled, err := project.Compile(p, project.Options{Project: p.Name, Preview: s.branch})
 	require.NoError(s, err)
 	bundle := build.NewBundle()
 	entries := compiled.Entries
@@ -109,7 +112,7 @@ func (s *stage) publishWith(p *project.Project, commit string, files map[string]
 			require.NoError(s, err)
 		}
 		s.orders[p.Name]++
-		req := tnsapi.PublishRequest{Project: p.Name, Branch: "main", Commit: commit, Job: commit, Order: s.orders[p.Name], Token: fencing.Token{Attempt: 1, Holder: s.user.Env.Self}, Artifact: root.String()}
+		req := tnsapi.PublishRequest{Project: p.Name, Branch: branch, Commit: commit, Job: commit, Order: s.orders[p.Name], Token: fencing.Token{Attempt: 1, Holder: s.user.Env.Self}, Artifact: root.String()}
 		for _, e := range entries {
 			req.Entries = append(req.Entries, tnsapi.Entry{Path: e.Path, Value: e.Value})
 		}
@@ -213,6 +216,30 @@ func TestANewVersionTakesOver(t *testing.T) {
 		s.publish(website("hello", true, "new.example.com"), "c3", map[string]string{"index.html": "three"})
 		require.Equal(t, 404, s.ask("GET", "http://www.example.com/").status, "what is not claimed any more")
 		require.Equal(t, "200 three", s.ask("GET", "http://new.example.com/").String())
+	})
+}
+
+// TestABranchIsServedBesideProduction: at a host of its own, whichever is published first, and what one publishes takes nothing from the other.
+func TestABranchIsServedBesideProduction(t *testing.T) {
+	onStage(t, nil, func(s *stage) {
+		p := website("hello", false, "www.example.com")
+		preview, err := project.Compile(p, project.Options{Project: "hello", Preview: "feature/a"})
+		require.NoError(t, err)
+		at := "http://" + preview.Claims[0].Host + "/"
+		require.NotContains(t, at, "example.com")
+		s.branch = "feature/a"
+		s.publish(p, "f1", map[string]string{"index.html": "a feature"})
+		require.Equal(t, "200 a feature", s.ask("GET", at).String())
+		require.Equal(t, 404, s.ask("GET", "http://www.example.com/").status)
+		s.branch = ""
+		s.publish(p, "c1", pages)
+		require.Equal(t, "200 <h1>one</h1>", s.ask("GET", "http://www.example.com/").String())
+		s.branch = "feature/a"
+		s.publish(p, "f2", map[string]string{"index.html": "more"})
+		a := s.ask("GET", at)
+		require.Equal(t, "200 more", a.String())
+		require.Equal(t, "f2", a.header.Get(substrateapi.HeaderVersion))
+		require.Equal(t, "200 <h1>one</h1>", s.ask("GET", "http://www.example.com/").String())
 	})
 }
 

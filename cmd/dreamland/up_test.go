@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,7 +87,32 @@ func reads[T any](d *developer, args ...string) (answer T) {
 }
 
 // few are nodes enough for a push.
-var few = []string{"--node", "one=seer,auth,tns,hoarder,patrick", "--node", "two=monkey"}
+var few = []string{"--node", "one=seer,auth,tns,hoarder,patrick", "--node", "two=monkey,substrate,gateway"}
+
+// browses asks for the root of a host, as a browser does that knows that all of localhost is this machine.
+func (d *developer) browses(r up.Running, address string) (status int, body string) {
+	d.t.Helper()
+	req, err := http.NewRequest(http.MethodGet, r.HTTP+"/", nil)
+	require.NoError(d.t, err)
+	u, err := url.Parse(address)
+	require.NoError(d.t, err)
+	req.Host = u.Host
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(d.t, err)
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	require.NoError(d.t, err)
+	return resp.StatusCode, string(raw)
+}
+
+// serves asks until the root of an address is what it is to be.
+func (d *developer) serves(r up.Running, address, part string) {
+	d.t.Helper()
+	require.Eventually(d.t, func() bool {
+		status, body := d.browses(r, address)
+		return status == http.StatusOK && strings.Contains(body, part)
+	}, 20*time.Second, 50*time.Millisecond, part)
+}
 
 // TestAPushIsPublishedAndOutlivesKill9: up, a project, git push, whose output has the build's log and how it ended; the universe's process is
 // killed, and what was pushed is there when it runs again, also what nobody was told of.
@@ -113,20 +140,46 @@ func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
 	require.Contains(t, out, "remote: websites/site: static of websites/site")
 	commit := strings.TrimSpace(d.must(dir, "git", "rev-parse", "HEAD"))
 	require.Contains(t, out, "remote: published "+commit[:10]+" of site, branch main")
+	_, port, _ := strings.Cut(r.HTTP, "localhost:")
+	at := "http://site.localhost:" + port + "/"
+	require.Contains(t, out, " of site, branch main: "+at+" ", "the push ends with the URL")
+	page, err := os.ReadFile(filepath.Join(dir, "websites/site/index.html"))
+	require.NoError(t, err)
+	status, body := d.browses(r, at)
+	require.Equal(t, http.StatusOK, status, "it answers at once")
+	require.Equal(t, string(page), body)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "websites/site/index.html"), []byte("two"), 0o600))
-	require.Contains(t, d.must("", "dreamland", "push", dir), "published ")
+	out = d.must("", "dreamland", "push", dir)
+	require.Contains(t, out, "branch main: "+at+"\n")
+	_, body = d.browses(r, at)
+	require.Equal(t, "two", body)
+	status, body = d.browses(r, "http://nobody.localhost:"+port)
+	require.Equal(t, http.StatusNotFound, status)
+	require.Contains(t, body, "there is no project nobody")
 	require.Equal(t, commit, strings.Fields(d.must(dir, "git", "ls-remote", "dreamland", "refs/heads/main"))[0], "a snapshot moves no branch")
+	preview := "http://feature-one.site.localhost:" + port + "/"
+	require.Contains(t, d.must("", "dreamland", "push", dir, "--branch", "feature/one"), "branch feature/one: "+preview+"\n")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "websites/site/index.html"), []byte("a feature"), 0o600))
+	d.must(dir, "git", "checkout", "-q", "-b", "feature/one")
+	d.must(dir, "git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", "A feature")
+	require.Contains(t, d.must(dir, "git", "push", "dreamland", "feature/one"), "branch feature/one: "+preview+" ")
+	_, body = d.browses(r, preview)
+	require.Equal(t, "a feature", body, "a branch has a preview of its own")
+	_, body = d.browses(r, at)
+	require.Equal(t, "two", body, "and production stays as it was")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "tau.yaml"), []byte("name: ["), 0o600))
 	out, err = d.says("", "dreamland", "push", dir)
 	require.Error(t, err, "a build that fails")
 	require.Contains(t, out, "failed: ")
 	require.Len(t, reads[[]taulive.Version](d, "versions", "site"), 2)
 	require.Equal(t, commit, reads[taulive.Version](d, "rollback", "site", commit[:8]).Commit)
+	d.serves(r, at, string(page))
 
 	require.NoError(t, syscall.Kill(r.PID, syscall.SIGKILL))
 	repository := filepath.Join(r.Dir, "git", "site.git")
 	d.must(repository, "git", "update-ref", "refs/heads/other", commit) // moved, and then the process was killed
 	r = reads[up.Running](d, "up", "a", "--detach")
+	d.serves(r, at, string(page))
 	list := reads[[]taulive.Version](d, "versions", "site")
 	require.Len(t, list, 3)
 	require.Equal(t, commit, list[0].Commit)
@@ -144,7 +197,7 @@ func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
 	require.Empty(t, reads[up.Partition](d, "heal").Groups)
 	d.must("", "dreamland", "doctor")
 	d.must("", "dreamland", "down", "a")
-	for _, address := range []string{r.Admin, r.Git} {
+	for _, address := range []string{r.Admin, r.Git, r.HTTP} {
 		l, err := net.Listen("tcp", strings.TrimPrefix(address, "http://"))
 		require.NoError(t, err)
 		require.NoError(t, l.Close())

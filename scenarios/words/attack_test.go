@@ -52,7 +52,7 @@ timeline: [{at: 1s, attack: {by: mallory, do: knock}}]
 // restarted meanwhile, and in the last moment of a story. None is an accident of its own.
 func TestAttacksOverlap(t *testing.T) {
 	kinds := strings.Split(regexp.MustCompile(`there are (.*)`).FindStringSubmatch(whatAttacksAre(t))[1], ", ")
-	require.Len(t, kinds, 14)
+	require.Len(t, kinds, 15)
 	var attacks strings.Builder
 	for _, kind := range kinds {
 		fmt.Fprintf(&attacks, "  - {at: 4s, every: 500ms, times: 3, attack: {by: \"*s\", do: %[1]s, count: 3}}\n"+

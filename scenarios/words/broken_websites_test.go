@@ -14,8 +14,9 @@ type fakeSubstrate struct {
 	serves tnsapi.Version
 }
 
-func (f *fakeSubstrate) Served(string) (tnsapi.Version, bool) { return f.serves, f.serves.Commit != "" }
-func (*fakeSubstrate) Branch() string                         { return "b" }
+func (f *fakeSubstrate) Served(_, branch string) (tnsapi.Version, bool) {
+	return f.serves, f.serves.Commit != "" && branch == f.serves.Branch
+}
 
 func TestBrokenPromisesAboutWebsites(t *testing.T) {
 	deployed := "1 client client deploy-sent project=p commit=c1 pages=2 size=10\n2 client client publish-acknowledged project=p commit=c1\n"

@@ -36,7 +36,7 @@ func TestFetchTimeFollowsTheSize(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	require.Equal(t, &Settings{Slots: 2, RaceWindow: 200 * time.Millisecond, PollInterval: 5 * time.Second}, DefaultSettings())
+	require.Equal(t, &Settings{Slots: 2, RaceWindow: 200 * time.Millisecond, PollInterval: 5 * time.Second, Branch: "main"}, DefaultSettings())
 }
 
 func TestASuccessIsWhatHasNoErrorOrIsPublished(t *testing.T) {

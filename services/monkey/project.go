@@ -26,7 +26,8 @@ func (s *Service) make(ctx context.Context, l *lock, req Request) (Result, error
 	}
 	var c commit
 	var err error
-	if left := clock.Offload(ctx, s.env.Loop, func() { c, err = readCommit(req) }); left != nil {
+	settings := s.settings
+	if left := clock.Offload(ctx, s.env.Loop, func() { c, err = settings.readCommit(req) }); left != nil {
 		return Result{}, left
 	}
 	if err != nil {
@@ -53,8 +54,17 @@ type commit struct {
 	earlier earlier
 }
 
+// hosts are where a job is served: a branch that is not in production at hosts of its own.
+func (s Settings) hosts(j patrickapi.Job) project.Options {
+	o := project.Options{Project: j.Project}
+	if j.Branch != s.Branch {
+		o.Preview = j.Branch
+	}
+	return o
+}
+
 // readCommit reads, checks, compiles and plans a project. It touches nothing of the service.
-func readCommit(req Request) (c commit, err error) {
+func (s Settings) readCommit(req Request) (c commit, err error) {
 	files := make([]build.File, 0, len(req.Tree.Files))
 	for _, f := range req.Tree.Files {
 		files = append(files, build.File{Path: f.Path, Data: f.Data})
@@ -67,7 +77,7 @@ func readCommit(req Request) (c commit, err error) {
 	if err != nil {
 		return c, err
 	}
-	compiled, err := project.Compile(loaded.Project, project.Options{Project: req.Job.Project})
+	compiled, err := project.Compile(loaded.Project, s.hosts(req.Job))
 	if err != nil {
 		return c, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node/nodetest"
+	"github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/project/build"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
@@ -59,6 +60,32 @@ func TestAProjectIsPublishedAtOnce(t *testing.T) {
 		}
 		require.True(t, slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(p, "routes/") }))
 		require.True(t, y.finished[0].Success)
+	})
+}
+
+// TestAnotherBranchHasHostsOfItsOwn: nothing of a branch that is not in production is at the hosts of the project.
+func TestAnotherBranchHasHostsOfItsOwn(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		goes(y)
+		y.files = shop(func(map[string]string) {})
+		routes := map[string][]string{}
+		for i, branch := range []string{"main", "next"} {
+			y.grant = func(g *patrickapi.Grant) { g.Job.Branch = branch }
+			y.offer(job(i + 1))
+			nodetest.Sleep(3 * time.Second)
+			require.Len(t, y.published, i+1)
+			for _, e := range y.published[i].Entries {
+				if host, is := strings.CutPrefix(e.Path, project.RoutesPrefix); is {
+					routes[branch] = append(routes[branch], host)
+				}
+			}
+		}
+		require.NotEmpty(t, routes["main"])
+		require.Len(t, routes["next"], len(routes["main"]))
+		for _, host := range routes["next"] {
+			require.NotContains(t, routes["main"], host)
+			require.True(t, strings.HasPrefix(host, "next-"), host)
+		}
 	})
 }
 

@@ -13,6 +13,9 @@ type Settings struct {
 	// unasked. It grows with the number of monkeys, so that all together ask at
 	// most ten times a second.
 	PollInterval time.Duration `yaml:"poll-interval" range:"100ms..1h"`
+	// Branch is the one in production. What is built of others gets hosts of their own below the cloud's domain. Substrates should have
+	// the same.
+	Branch string `yaml:"branch" range:"1..256"`
 }
 
 // DefaultSettings returns the defaults.
@@ -21,6 +24,7 @@ func DefaultSettings() *Settings {
 		Slots:        2,
 		RaceWindow:   200 * time.Millisecond,
 		PollInterval: 5 * time.Second,
+		Branch:       "main",
 	}
 }
 

@@ -4,7 +4,7 @@ import "time"
 
 // Settings of a substrate.
 type Settings struct {
-	// Branch is the one of which the current versions are served.
+	// Branch is the one in production, whose versions are served at the hosts of their projects. Others are at hosts of their own.
 	Branch string `yaml:"branch" range:"1..256"`
 	// RequestsMax is how many requests it serves at once; further ones are told to come again.
 	RequestsMax int `yaml:"requests-max" range:"1..100000"`

@@ -54,12 +54,21 @@ type target struct {
 	asked    bool       // a function was asked for, in this version or the one before
 }
 
+// nameOf is what a branch of a project is kept as: the one in production as the project, which comes before the others.
+func (s *Service) nameOf(project, branch string) string {
+	if branch == s.settings.Branch {
+		return project
+	}
+	return project + "\x00" + branch
+}
+
 // follow keeps up with what is published.
 func (s *Service) follow(ctx context.Context) {
-	_ = s.tns.Follow(ctx, s.settings.Branch, func(changed []tnsapi.Version, whole bool) {
+	_ = s.tns.Follow(ctx, "", func(changed []tnsapi.Version, whole bool) {
 		for _, v := range changed {
-			s.wanted[v.Project] = v
-			s.noted[v.Project] = true
+			name := s.nameOf(v.Project, v.Branch)
+			s.wanted[name] = v
+			s.noted[name] = true
 		}
 		s.told = s.told || whole
 		s.read()
@@ -78,7 +87,7 @@ func (s *Service) read() {
 			err := s.take(ctx, p)
 			s.reading--
 			if err != nil {
-				s.env.Log.Debug("a version is not served yet", "project", p, "err", err)
+				s.env.Log.Debug("a version is not served yet", "project", s.wanted[p].Project, "branch", s.wanted[p].Branch, "err", err)
 				s.env.Loop.AfterFunc(readAgain, func() { s.noted[p] = true; s.read() })
 			}
 			s.read()
@@ -87,9 +96,9 @@ func (s *Service) read() {
 	s.complete = s.complete || s.told && s.reading == 0 && len(s.noted) == 0
 }
 
-// take serves the newest version of a project. What can be answered now is answered by the old one until the new one can.
+// take serves the newest version of a branch. What can be answered now is answered by the old one until the new one can.
 func (s *Service) take(ctx context.Context, name string) error {
-	v, entries, err := s.tns.Contents(ctx, name, s.settings.Branch, "")
+	v, entries, err := s.tns.Contents(ctx, s.wanted[name].Project, s.wanted[name].Branch, "")
 	if err != nil {
 		return err
 	}
@@ -104,8 +113,8 @@ func (s *Service) take(ctx context.Context, name string) error {
 		return err
 	}
 	if err != nil { // what tns has is whole: it will not get better
-		s.env.Log.Warn("a version cannot be served", "project", name, "commit", v.Commit, "err", err)
-		s.env.Observe("version-refused", node.F("project", name), node.F("commit", v.Commit), node.F("why", err.Error()))
+		s.env.Log.Warn("a version cannot be served", "project", v.Project, "branch", v.Branch, "commit", v.Commit, "err", err)
+		s.env.Observe("version-refused", node.F("project", v.Project), node.F("commit", v.Commit), node.F("why", err.Error()))
 		return nil
 	}
 	old := s.projects[name]
@@ -196,7 +205,7 @@ func (s *Service) swap(name string, r *release) error {
 		size -= old.size
 	}
 	if s.tableLen+size > s.settings.TableSize {
-		s.env.Log.Warn("no room for what a project says of its routes: raise table-size, or run more substrates", "project", name)
+		s.env.Log.Warn("no room for what a project says of its routes: raise table-size, or run more substrates", "project", r.version.Project, "branch", r.version.Branch)
 		return transport.New(transport.Refused, "swap", "the table is full")
 	}
 	s.tableLen += size
@@ -212,7 +221,7 @@ func (s *Service) swap(name string, r *release) error {
 	if old != nil && old.bundle != nil && old.bundle != r.bundle {
 		s.retire(old.bundle)
 	}
-	s.env.Observe("version-served", node.F("project", name), node.F("branch", r.version.Branch), node.F("commit", r.version.Commit),
+	s.env.Observe("version-served", node.F("project", r.version.Project), node.F("branch", r.version.Branch), node.F("commit", r.version.Commit),
 		node.F("order", r.version.Order), node.F("rollback", int64(r.version.Rollback)))
 	return nil
 }

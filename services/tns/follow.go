@@ -15,25 +15,27 @@ import (
 // followLenMax bounds one message to a follower, in bytes of names, roughly.
 const followLenMax = 32 << 10
 
-// follower is a client that follows a branch of all projects.
+// follower is a client that follows a branch of all projects, "": all branches.
 type follower struct {
 	branch  string
-	pending map[string]bool        // projects of which there is news
-	changed *clock.Queue[struct{}] // at most one: how often does not matter
+	pending map[tnsapi.BranchRequest]bool // of which there is news
+	changed *clock.Queue[struct{}]        // at most one: how often does not matter
 }
 
-func (f *follower) note(project string) {
-	f.pending[project] = true
+func (f *follower) follows(branch string) bool { return f.branch == "" || f.branch == branch }
+
+func (f *follower) note(b tnsapi.BranchRequest) {
+	f.pending[b] = true
 	_ = f.changed.TryPush(struct{}{}) // full: the follower is told of all that is pending
 }
 
 // follow serves a client: all current versions, then those that change. A replica that has not caught up tells nothing.
 func (s *Service) follow(ctx context.Context, _ transport.Peer, hello []byte, stream *transport.Stream) {
 	var req tnsapi.FollowRequest
-	if transport.Decode(hello, &req) != nil || req.Branch == "" || len(req.Branch) > tnsapi.NameLenMax || s.watched() >= s.settings.WatchersMax || s.Ready() != nil {
+	if transport.Decode(hello, &req) != nil || len(req.Branch) > tnsapi.NameLenMax || s.watched() >= s.settings.WatchersMax || s.Ready() != nil {
 		return
 	}
-	f := &follower{branch: req.Branch, pending: map[string]bool{}, changed: clock.NewQueue[struct{}](s.env.Loop, 1)}
+	f := &follower{branch: req.Branch, pending: map[tnsapi.BranchRequest]bool{}, changed: clock.NewQueue[struct{}](s.env.Loop, 1)}
 	s.followers = append(s.followers, f)
 	defer func() {
 		s.followers = slices.DeleteFunc(slices.Clone(s.followers), func(o *follower) bool { return o == f })
@@ -48,12 +50,12 @@ func (s *Service) follow(ctx context.Context, _ transport.Peer, hello []byte, st
 	}
 }
 
-// allPending notes each project that has the branch.
+// allPending notes each branch that is followed.
 func (s *Service) allPending(f *follower) error {
 	stored, err := s.store.List(storage.K(versions))
 	for _, e := range stored {
-		if parts := e.Key.Parts(); parts[2] == f.branch {
-			f.pending[parts[1]] = true
+		if parts := e.Key.Parts(); f.follows(parts[2]) {
+			f.pending[tnsapi.BranchRequest{Project: parts[1], Branch: parts[2]}] = true
 		}
 	}
 	return err
@@ -63,12 +65,12 @@ func (s *Service) allPending(f *follower) error {
 func (s *Service) tellAll(ctx context.Context, f *follower, stream *transport.Stream) error {
 	for {
 		part, size := tnsapi.FollowResponse{}, 0
-		for _, project := range slices.Sorted(maps.Keys(f.pending)) {
+		for _, b := range slices.SortedFunc(maps.Keys(f.pending), tnsapi.BranchRequest.Compare) {
 			if size > followLenMax {
 				break
 			}
-			delete(f.pending, project)
-			v, err := s.registry.current(project, f.branch)
+			delete(f.pending, b)
+			v, err := s.registry.current(b.Project, b.Branch)
 			if transport.KindOf(err) == transport.NotFound {
 				continue
 			}

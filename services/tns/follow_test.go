@@ -18,6 +18,34 @@ func of(project string, r tnsapi.PublishRequest) tnsapi.PublishRequest {
 	return r
 }
 
+// TestAFollowerOfAllBranches: of those that there are and of those that come, each of its own.
+func TestAFollowerOfAllBranches(t *testing.T) {
+	inHall(t, 1, nil, func(h *hall) {
+		other := aVersion("other", 1, 1)
+		other.Branch = "other"
+		h.mustPublish(aVersion("first", 1, 1))
+		h.mustPublish(other)
+		nodetest.Sleep(time.Second)
+		var seen []string
+		h.user.Env.Loop.Go("follow", func(ctx context.Context) {
+			_ = tnsapi.NewClient(h.user.Env.Wire).Follow(ctx, "", func(changed []tnsapi.Version, _ bool) {
+				for _, v := range changed {
+					seen = append(seen, v.Branch+" "+v.Commit)
+				}
+			})
+		})
+		nodetest.Sleep(time.Second)
+		require.Equal(t, []string{"b c-first", "other c-other"}, seen)
+		third := aVersion("third", 1, 1)
+		third.Branch = "third"
+		h.mustPublish(third)
+		nodetest.Sleep(time.Second)
+		h.mustPublish(aVersion("second", 2, 1))
+		nodetest.Sleep(time.Second)
+		require.Equal(t, []string{"third c-third", "b c-second"}, seen[2:])
+	})
+}
+
 // TestAFollowerIsToldOfAllProjects: of one branch, of those that there are and of those that come, at whichever replica,
 // each once; and it goes on at another replica when the one that told is gone.
 func TestAFollowerIsToldOfAllProjects(t *testing.T) {

@@ -70,14 +70,15 @@ func (s *Service) await(ctx context.Context, changed *clock.Queue[struct{}]) err
 func (s *Service) changed(k storage.Key) {
 	s.assertWhole(k)
 	parts := k.Parts() // see keys.go
+	b := tnsapi.BranchRequest{Project: parts[1], Branch: parts[2]}
 	for _, w := range s.watchers {
-		if w.branch == (tnsapi.BranchRequest{Project: parts[1], Branch: parts[2]}) {
+		if w.branch == b {
 			_ = w.changed.TryPush(struct{}{}) // full: the watcher will read the newest version anyway
 		}
 	}
 	for _, f := range s.followers {
-		if f.branch == parts[2] {
-			f.note(parts[1])
+		if f.follows(b.Branch) {
+			f.note(b)
 		}
 	}
 }

@@ -115,25 +115,20 @@ func (d *deliverer) Follow(ctx context.Context, m forge.Moved, job string, say f
 	case end.Status != patrickapi.Success.String():
 		say(strings.TrimSuffix(end.Status+": "+end.Error, ": "))
 	default:
-		say(d.u.published(m.Project, m.Branch, m.Commit))
+		say(d.u.published(ctx, branchIn{m.Project, m.Branch}, m.Commit))
 	}
 }
 
-// published is the last line of a push that has come through.
-func (u *Universe) published(project, branch, commit string) string {
-	text := fmt.Sprintf("published %s of %s, branch %s", short(commit), project, branch)
-	if url := u.url(project); url != "" {
-		return text + ": " + url
+// published is the last line of a push that has come through: with the URL, when that answers with it.
+func (u *Universe) published(ctx context.Context, b branchIn, commit string) string {
+	text := fmt.Sprintf("published %s of %s, branch %s", short(commit), b.Project, b.Branch)
+	switch {
+	case u.front == nil:
+		return text + " (no node of this universe runs gateway; dreamland versions " + b.Project + ")"
+	case !u.front.served(ctx, b, commit):
+		return text + "; it is not served yet: " + u.url(b.Project, b.Branch)
 	}
-	return text + " (nothing answers requests yet in this release; dreamland versions " + project + ")"
-}
-
-// url is where a project answers, "" if nothing does.
-func (u *Universe) url(project string) string {
-	if u.http() == "" {
-		return ""
-	}
-	return fmt.Sprintf("http://%s.%s:%d/", strings.ToLower(project), u.plan.Cloud, u.plan.HTTP)
+	return text + ": " + u.url(b.Project, b.Branch)
 }
 
 func short(commit string) string { return commit[:min(len(commit), 10)] }

@@ -75,7 +75,7 @@ All nodes are in this process; with --processes each has one of its own.`,
 	set.BoolVar(&f.wishes.ephemeral, "ephemeral", false, "what it has is gone when it ends")
 	set.BoolVar(&f.wishes.processes, "processes", false, "a process for each node")
 	set.StringArrayVar(&f.wishes.nodes, "node", nil, "NAME=SERVICE,SERVICE: a node of a new universe, in place of the usual ones; again for each")
-	set.IntVar(&f.wishes.http, "http-port", 0, "where projects answer, once a service does that; it keeps the port")
+	set.IntVar(&f.wishes.http, "http-port", 0, "where projects answer; it keeps the port")
 	set.IntVar(&f.wishes.admin, "admin-port", 0, "where it is asked; it keeps the port")
 	set.IntVar(&f.wishes.git, "git-port", 0, "where projects are pushed to; it keeps the port")
 	return cmd

@@ -98,7 +98,7 @@ func findPlan(p place) Finding {
 	if p.taken() {
 		return Finding{"plan", true, fmt.Sprintf("%d nodes", len(pl.Nodes)), ""}
 	}
-	for flag, port := range map[string]int{"admin-port": pl.Admin, "git-port": pl.Git} {
+	for flag, port := range map[string]int{"http-port": pl.HTTP, "admin-port": pl.Admin, "git-port": pl.Git} {
 		if !free(port) {
 			return Finding{"ports", false, fmt.Sprintf("another process has the port %d", port), "stop it, or choose another one with dreamland up --" + flag}
 		}

@@ -114,7 +114,7 @@ func (p place) taken() bool {
 // Running is what a universe that runs says of itself, in a file of its state and to who starts it.
 type Running struct {
 	Name string `json:"name"`
-	// HTTP is where projects answer, below their names; "" while no service of this release does.
+	// HTTP is where projects answer, below their names; "" if no node runs gateway.
 	HTTP string `json:"http"`
 	// Admin is where the universe is asked, with the token of the file Token; Git where projects are pushed to.
 	Admin string   `json:"admin"`

@@ -41,12 +41,16 @@ type plan struct {
 	Nodes []plannedNode `json:"nodes"`
 }
 
-// plannedNode is one node; Port is where it listens, which changes when somebody else has it.
+// plannedNode is one node; Port is where it listens, Door where its gateway does, if it has one. They change when somebody else has them.
 type plannedNode struct {
 	Name     string   `json:"name"`
 	Services []string `json:"services"`
 	Port     int      `json:"port"`
+	Door     int      `json:"door,omitempty"`
 }
+
+// runs reports whether it runs a service.
+func (n plannedNode) runs(service string) bool { return slices.Contains(n.Services, service) }
 
 // The ports of the first universe; further ones take those that are free.
 const (
@@ -156,18 +160,23 @@ func (pl *plan) grown() (changed bool) {
 	return changed
 }
 
-// place gives each node a port that nobody has now: the one that it had, if it can.
+// place gives each node ports that nobody has now: those that it had, if it can.
 func (pl *plan) place(taken map[int]bool) error {
 	for i := range pl.Nodes {
 		n := &pl.Nodes[i]
-		if taken[n.Port] || n.Port != 0 && !free(n.Port) {
-			n.Port = 0
+		ports := []*int{&n.Port}
+		if n.runs("gateway") {
+			ports = append(ports, &n.Door)
 		}
-		port, err := freePort(n.Port, taken)
-		if err != nil {
-			return err
+		for _, port := range ports {
+			if taken[*port] || *port != 0 && !free(*port) {
+				*port = 0
+			}
+			var err error
+			if *port, err = freePort(*port, taken); err != nil {
+				return err
+			}
 		}
-		n.Port = port
 	}
 	return nil
 }
@@ -184,7 +193,7 @@ func reserved(but place) map[int]bool {
 			taken[port] = true
 		}
 		for _, n := range pl.Nodes {
-			taken[n.Port] = true
+			taken[n.Port], taken[n.Door] = true, true
 		}
 	}
 	return taken

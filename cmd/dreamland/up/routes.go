@@ -1,6 +1,7 @@
 package up
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -215,7 +216,7 @@ func projectList(ctx context.Context, u *Universe, _ nothing) ([]Project, error)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Project{name, u.remote(name), u.url(name), append([]forge.Ref{}, found...)})
+		list = append(list, Project{name, u.remote(name), u.url(name, production), append([]forge.Ref{}, found...)})
 	}
 	return list, nil
 }
@@ -245,10 +246,7 @@ func versions(ctx context.Context, u *Universe, in branchIn) (list []taulive.Ver
 }
 
 func branchOr(branch string) string {
-	if branch == "" {
-		return "main"
-	}
-	return branch
+	return cmp.Or(branch, production)
 }
 
 type rollbackIn struct {

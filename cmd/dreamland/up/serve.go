@@ -24,5 +24,14 @@ func (u *Universe) serve() error {
 		return err
 	}
 	u.servers = append(u.servers, begin(git, u.forge))
+	if u.http() == "" {
+		return nil
+	}
+	http, err := u.listen(u.plan.HTTP, "http-port")
+	if err != nil {
+		return err
+	}
+	u.front = newFront(u)
+	u.servers = append(u.servers, begin(http, u.front))
 	return nil
 }

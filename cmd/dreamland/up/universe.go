@@ -56,6 +56,7 @@ type Universe struct {
 	links   links
 	relay   *relay.Relay
 	forge   *forge.Forge
+	front   *front
 	servers []*server
 	running sync.WaitGroup // runs of nodes
 	over    chan struct{}  // closed when somebody wants it to end
@@ -190,14 +191,11 @@ func (u *Universe) says(ready bool) Running {
 
 // http is where projects answer, "" if no node does.
 func (u *Universe) http() string {
-	if slices.ContainsFunc(u.members, func(m *member) bool { return slices.Contains(m.Services, "gateway") }) && gatewayListens {
+	if slices.ContainsFunc(u.members, func(m *member) bool { return m.Door != 0 }) {
 		return fmt.Sprintf("http://localhost:%d", u.plan.HTTP)
 	}
 	return ""
 }
-
-// gatewayListens: nodes can be told where a gateway listens.
-const gatewayListens = false
 
 func local(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
 

@@ -45,6 +45,7 @@ var kinds = map[string]struct {
 	"knock":        {"call every method, send every note, publish on every topic and open every stream that there is", knock},
 	"garbage":      {"conns on which come frames of random bytes, of unknown types, of zeros, messages that never end, calls of nothing", garbage},
 	"half-open":    {"conns whose opener says nothing, or half of a hello, and stays", halfOpen},
+	"loiter":       {"conns whose opener says hello, and nothing else", loiter},
 	"crowd":        {"conns, each with many streams and calls", crowd},
 	"read-nothing": {"ask for what is long, and take none of it", readNothing},
 	"beacons":      {"say to seers that others live, have left or offer what they do not", beacons},
@@ -86,7 +87,11 @@ func Actions() []scenario.Action {
 
 // Figures describe those of this package's checks.
 func Figures() []scenario.Figure {
-	return []scenario.Figure{{Name: "attacks", Unit: "attacks", Doc: "attacks that were begun, one for each attacker"}}
+	return []scenario.Figure{
+		{Name: "attacks", Unit: "attacks", Doc: "attacks that were begun, one for each attacker"},
+		{Name: "attacks.conns.max", Unit: "conns", Doc: "the most conns of their own that attackers have had to one node at once"},
+		{Name: "attacks.conns.longest", Unit: "seconds", Doc: "the longest that such a conn has lasted; those that go on are not counted"},
+	}
 }
 
 // env is that of what the attacker pretends to run first.

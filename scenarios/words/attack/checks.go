@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/taucloud/tau/scenarios/words/evidence"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -75,23 +76,33 @@ type uninvited struct {
 	users    map[string]bool    // jobs that users pushed, or publish without a patrick
 	forge    map[[3]string]bool // what users pushed to a forge: repository, branch and commit
 	attacks  int
+	conns    map[string]int // that attackers hold, by the node to which
+	crowd    int            // the most of them at once
+	longest  time.Duration  // that one of them has lasted
 }
 
 // Figures implements check.Figures.
 func (c *uninvited) Figures() map[string]float64 {
-	return map[string]float64{"attacks": float64(c.attacks)}
+	return map[string]float64{"attacks": float64(c.attacks), "attacks.conns.max": float64(c.crowd), "attacks.conns.longest": c.longest.Seconds()}
 }
 
 func newUninvited() *uninvited {
-	return &uninvited{patricks: -1, granted: map[string][]evidence.Attempt{}, users: map[string]bool{}, forge: map[[3]string]bool{}}
+	return &uninvited{patricks: -1, granted: map[string][]evidence.Attempt{}, users: map[string]bool{}, forge: map[[3]string]bool{}, conns: map[string]int{}}
 }
 
 func (*uninvited) Name() string { return uninvitedName }
 
 // Witness implements check.OnWitness.
 func (c *uninvited) Witness(v check.View, f check.Fact) error {
-	if f.Name == "attack-begun" {
+	switch f.Name {
+	case "attack-begun":
 		c.attacks++
+	case connBegun:
+		c.conns[f.Text("to")]++
+		c.crowd = max(c.crowd, c.conns[f.Text("to")])
+	case connOver:
+		c.conns[f.Text("to")]--
+		c.longest = max(c.longest, time.Duration(f.Int("lasted")))
 	}
 	if c.patricks < 0 {
 		c.patricks = 0

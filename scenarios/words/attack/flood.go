@@ -8,7 +8,7 @@ import (
 )
 
 // holdFor is how long an attack keeps its conns.
-const holdFor = 20 * time.Second
+const holdFor = 40 * time.Second
 
 // each runs f with Count conns to each target, one after the other, without waiting for what it does.
 func each(ctx context.Context, a *one, class transport.Class, greet bool, f func(c conn, i int)) error {
@@ -68,6 +68,10 @@ func halfOpen(ctx context.Context, a *one) error {
 			c.say(helloFrame(a.bytesOf(8)))
 		}
 	})
+}
+
+func loiter(ctx context.Context, a *one) error {
+	return each(ctx, a, transport.Control, true, func(conn, int) {})
 }
 
 // streamsPerConn and callsPerConn are what each conn of a crowd begins: more than a peer has places for.

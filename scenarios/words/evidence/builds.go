@@ -26,8 +26,8 @@ type Built struct {
 	Assets   string // digest of the assets of a project, "" of a tree without one
 }
 
-// BuildOf is the oracle for the tree of a push to a project.
-func BuildOf(project string, raw []byte) (Built, error) {
+// BuildOf is the oracle for the tree of a push to a branch of a project.
+func BuildOf(project, branch string, raw []byte) (Built, error) {
 	source, err := blocks.RootOf(raw)
 	if err != nil {
 		return Built{}, err
@@ -46,7 +46,7 @@ func BuildOf(project string, raw []byte) (Built, error) {
 	if m.Fail == "permanent" {
 		return out, nil
 	}
-	if is, err := out.ofProject(project, tree); is || err != nil {
+	if is, err := out.ofProject(project, branch, tree); is || err != nil {
 		return out, err
 	}
 	artifact, err := blocks.RootOf(Padded(raw, m.Size))

@@ -17,7 +17,7 @@ import (
 )
 
 // ofProject is the oracle for a tree with a project in it.
-func (b *Built) ofProject(name string, tree patrickapi.Tree) (is bool, err error) {
+func (b *Built) ofProject(name, branch string, tree patrickapi.Tree) (is bool, err error) {
 	if _, is = tree.File(project.MonoFile); !is {
 		return false, nil
 	}
@@ -29,7 +29,7 @@ func (b *Built) ofProject(name string, tree patrickapi.Tree) (is bool, err error
 	if err != nil {
 		return true, err
 	}
-	entries, bundle, err := assembled(name, tree, fsys)
+	entries, bundle, err := assembled(name, branch, tree, fsys)
 	if err != nil { // the fault of who has pushed
 		b.Fail = "permanent"
 		return true, nil
@@ -46,13 +46,20 @@ func (b *Built) ofProject(name string, tree patrickapi.Tree) (is bool, err error
 	return true, err
 }
 
+// production is the branch that is served at a project's own hosts.
+const production = "main"
+
 // assembled are the configuration and the assets of a commit.
-func assembled(name string, tree patrickapi.Tree, fsys fs.FS) (entries []tnsapi.Entry, bundle *build.Bundle, err error) {
+func assembled(name, branch string, tree patrickapi.Tree, fsys fs.FS) (entries []tnsapi.Entry, bundle *build.Bundle, err error) {
 	loaded, err := project.Load(fsys)
 	if err != nil {
 		return nil, nil, err
 	}
-	compiled, err := project.Compile(loaded.Project, project.Options{Project: name})
+	options := project.Options{Project: name}
+	if branch != production {
+		options.Preview = branch
+	}
+	compiled, err := project.Compile(loaded.Project, options)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -36,14 +36,14 @@ func TestProjectsOfFixtures(t *testing.T) {
 			}
 		}))
 		require.NoError(t, err)
-		entries, bundle, err := assembled(fixture, tree, fsys)
+		entries, bundle, err := assembled(fixture, production, tree, fsys)
 		require.NoError(t, err, fixture)
 		require.Len(t, bundle.Entries(), assets)
 		require.NotEmpty(t, entries)
-		one, err := BuildOf(fixture, tree.Encode())
+		one, err := BuildOf(fixture, production, tree.Encode())
 		require.NoError(t, err)
 		require.Empty(t, one.Fail)
-		two, err := BuildOf(fixture, treeOf(t, fixture, "c2").Encode())
+		two, err := BuildOf(fixture, production, treeOf(t, fixture, "c2").Encode())
 		require.NoError(t, err)
 		require.NotEqual(t, one.Artifact, two.Artifact)
 		require.NotEqual(t, one.Entries, two.Entries)
@@ -52,7 +52,7 @@ func TestProjectsOfFixtures(t *testing.T) {
 	for fixture, more := range map[string][]patrickapi.File{
 		"market-misspelt": nil, "market": {{Path: ports.ManifestPath, Data: []byte("fail: permanent")}},
 	} {
-		b, err := BuildOf(fixture, treeOf(t, fixture, "c1", more...).Encode())
+		b, err := BuildOf(fixture, production, treeOf(t, fixture, "c1", more...).Encode())
 		require.NoError(t, err)
 		require.Equal(t, "permanent", b.Fail)
 		require.Empty(t, b.Artifact)

@@ -179,7 +179,7 @@ func (p gitPushParams) run(ctx context.Context, env node.Env) error {
 	if p.Delete {
 		raw = patrickapi.Tree{}.Encode()
 	}
-	built, err := evidence.BuildOf(p.Repository, raw)
+	built, err := evidence.BuildOf(p.Repository, p.Branch, raw)
 	if err != nil {
 		return err
 	}

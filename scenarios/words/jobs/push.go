@@ -103,7 +103,7 @@ func jobOf(req patrickapi.PushRequest) string {
 // observePush tells the checks what is pushed, and what must become of it.
 // took is how long it took to notice it.
 func observePush(client node.Env, req patrickapi.PushRequest, deliveries int, took time.Duration) error {
-	b, err := evidence.BuildOf(req.Project, req.Tree)
+	b, err := evidence.BuildOf(req.Project, req.Branch, req.Tree)
 	client.Observe("push-sent", node.F("job", jobOf(req)), node.F("project", req.Project), node.F("repository", req.Repository),
 		node.F("branch", req.Branch), node.F("commit", req.Commit), node.F("event", req.Event.ID), node.F("order", req.Event.Order),
 		node.F("deliveries", deliveries), node.F("took", took), node.F("newest-wins", req.NewestWins),

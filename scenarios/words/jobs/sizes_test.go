@@ -24,7 +24,7 @@ func TestPushSizes(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, len(req.Tree), 50_000)
 	require.Less(t, len(req.Tree), 52_000)
-	want, err := evidence.BuildOf(req.Project, req.Tree)
+	want, err := evidence.BuildOf(req.Project, req.Branch, req.Tree)
 	require.NoError(t, err)
 	tree, err := patrickapi.DecodeTree(req.Tree)
 	require.NoError(t, err)

@@ -28,8 +28,7 @@ const (
 
 // Substrate is what checks see of a substrate that runs.
 type Substrate interface {
-	Served(project string) (tnsapi.Version, bool)
-	Branch() string
+	Served(project, branch string) (tnsapi.Version, bool)
 }
 
 // TNS is what they see of a tns.
@@ -357,13 +356,10 @@ func (c *follow) Settled(v check.View) error {
 			continue
 		}
 		for _, b := range slices.SortedFunc(maps.Keys(newest), evidence.CompareBranches) {
-			if b.Branch != s.Branch() {
-				continue
-			}
 			c.Evaluated()
-			is, served := s.Served(b.Project)
+			is, served := s.Served(b.Project, b.Branch)
 			if want := newest[b]; !served || is.Compare(want) != 0 {
-				return fmt.Errorf("%s serves version %q of %s, and %s is current", n.Name, is.Commit, b.Project, want.Commit)
+				return fmt.Errorf("%s serves version %q of %s, branch %s, and %s is current", n.Name, is.Commit, b.Project, b.Branch, want.Commit)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package tnsapi
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/taucloud/tau/node/fencing"
 )
@@ -104,6 +105,11 @@ type BranchRequest struct {
 	Project, Branch string
 }
 
+// Compare is a total order: by project, then by branch.
+func (b BranchRequest) Compare(c BranchRequest) int {
+	return cmp.Or(strings.Compare(b.Project, c.Project), strings.Compare(b.Branch, c.Branch))
+}
+
 // LookupRequest asks for the entries of the current version whose path is
 // Prefix or lies below it: "a/b" has "a", "ab" has not. After pages.
 type LookupRequest struct {
@@ -128,10 +134,10 @@ type HistoryResponse struct {
 	Versions []Version
 }
 
-// FollowRequest names the branch of which the current versions of all projects are wanted.
+// FollowRequest names the branch of which the current versions of all projects are wanted, "" for all branches.
 type FollowRequest struct{ Branch string }
 
-// FollowedMax bounds the projects that a follower keeps.
+// FollowedMax bounds the branches that a follower keeps.
 const FollowedMax = 1 << 16
 
 // FollowResponse is a part of what a follower is told. Whole: with it, all that the replica has of the branch has been
