@@ -18,6 +18,7 @@ import (
 
 	"github.com/taucloud/tau/cmd/tau/sandbox"
 	"github.com/taucloud/tau/project/build"
+	"github.com/taucloud/tau/wasm/engine"
 )
 
 var found = sync.OnceValues(func() (Runner, error) { return sandbox.Find(context.Background()) })
@@ -73,8 +74,11 @@ func TestGo(t *testing.T) {
 	s := newSet(t, build.Go)
 	made := module(t, s, order(build.Go, []string{"ping"}, map[string]string{"go.mod": goModule, "main.go": "package main\n\n//go:wasmexport ping\nfunc ping(event uint32) uint32 { return event }\n\nfunc main() {}\n"}))
 	require.Regexp(t, `^go1\.`, made.Version)
+	prepared, err := engine.Prepare(made.Asset)
+	require.NoError(t, err)
+	require.True(t, prepared.Facts.GoRandom, "the engine does not find Go's random numbers: each request would draw the same")
 
-	_, err := s.Build(t.Context(), order(build.Go, nil, map[string]string{"go.mod": goModule, "bad.go": "package main\n\nfunc main() { undefined() }\n"}))
+	_, err = s.Build(t.Context(), order(build.Go, nil, map[string]string{"go.mod": goModule, "bad.go": "package main\n\nfunc main() { undefined() }\n"}))
 	require.True(t, sandbox.IsFault(err), err)
 	require.ErrorContains(t, err, "undefined: undefined")
 	_, err = s.Build(t.Context(), order(build.Go, []string{"x"}, map[string]string{"go.mod": goModule + "require example.com/gone v1.0.0\n", "x.go": "package main\n\nimport _ \"example.com/gone\"\n\nfunc main() {}\n"}))

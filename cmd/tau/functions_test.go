@@ -1,0 +1,188 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taucloud/tau/project"
+)
+
+// countC is a function in C that tells how often it was called.
+const countC = `#include <stdio.h>
+#include <stdlib.h>
+static int count;
+__attribute__((export_name("count"))) void counts(void) {
+	printf("Content-Type: text/plain\n\n%s: count %d, %s", "TEXT", ++count, getenv("GREETING"));
+	fflush(stdout);
+}
+`
+
+const spinC = `__attribute__((export_name("spin"))) void spin(void) {
+	for (volatile int i = 0;; i++)
+		;
+}
+`
+
+// drawGo is a function in Go that tells what it has drawn at random, in each of the three ways.
+const drawGo = `package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	mrand "math/rand/v2"
+	"os"
+	"strconv"
+)
+
+var count int
+
+//go:wasmexport draw
+func draw() {
+	count++
+	secret := make([]byte, 16)
+	_, _ = rand.Read(secret)
+	out := "Content-Type: text/plain\n\n" + strconv.Itoa(count) + " " + hex.EncodeToString(secret) + " " + strconv.FormatUint(mrand.Uint64(), 16) + " "
+	for k := range map[int]int{1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 7: 7, 8: 8, 9: 9, 10: 10, 11: 11, 12: 12} {
+		out += strconv.Itoa(k) + "."
+	}
+	os.Stdout.WriteString(out + " " + os.Getenv("GREETING"))
+}
+
+func main() {}
+`
+
+// served is a node with a project of functions.
+type served struct {
+	*operator
+	dir, at, host string
+}
+
+func (s *served) write(path, text string) {
+	file := filepath.Join(s.dir, path)
+	require.NoError(s.t, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(s.t, os.WriteFile(file, []byte(text), 0o644))
+}
+
+func (s *served) push() { s.must("", "push", s.dir, "--project", "hello", "-s", "one") }
+
+func (s *served) get(path string) (status int, body string) {
+	r, err := http.NewRequest("GET", "http://"+s.at+path, nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	r.Host = s.host
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(raw)
+}
+
+// goFunction puts the function in Go into the project: built here, as the library of Go takes minutes in the sandbox of a node that has never
+// built any. TAU_TEST_GO_SOURCE=1 has the node do it.
+func (s *served) goFunction() {
+	if os.Getenv("TAU_TEST_GO_SOURCE") != "" {
+		s.write("functions/draw/main.go", drawGo)
+		s.write("functions/draw/go.mod", "module draw\n\ngo 1.24\n")
+		return
+	}
+	source := s.t.TempDir()
+	require.NoError(s.t, os.WriteFile(filepath.Join(source, "main.go"), []byte(drawGo), 0o644))
+	require.NoError(s.t, os.WriteFile(filepath.Join(source, "go.mod"), []byte("module draw\n\ngo 1.24\n"), 0o644))
+	require.NoError(s.t, os.MkdirAll(filepath.Join(s.dir, "functions", "draw"), 0o755))
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-w", "-o", filepath.Join(s.dir, "functions", "draw", "main.wasm"), ".")
+	build.Dir, build.Env = source, append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
+	out, err := build.CombinedOutput()
+	require.NoError(s.t, err, string(out))
+}
+
+// TestPushedFunctionsAreServed: functions in C and Go are pushed, and answer at the gateway's door: each request in a clean instance, with
+// random numbers of its own; those that never end harm no neighbour; a new version takes over.
+func TestPushedFunctionsAreServed(t *testing.T) {
+	t.Parallel()
+	o := &operator{t, t.TempDir()}
+	s := &served{operator: o, dir: filepath.Join(t.TempDir(), "hello"), at: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	o.must("", "config", "generate", "-n", "cloud.example.com", "--protos", "all", "--p2p-port", "0", "-s", "one", "--http-listen", s.at)
+	if out, _ := exec.Command("sh", "-c", "echo 'int f(void){return 1;}' | clang --target=wasm32-wasi -x c - -mexec-model=reactor -o /dev/null 2>&1").CombinedOutput(); len(out) > 0 && os.Getenv("CI") == "" {
+		t.Skipf("no compiler for C: %s", out)
+	}
+	o.start("one")
+	o.ready("one", 0)
+	s.write("functions/count/main.c", countC)
+	s.write("functions/spin/main.c", spinC)
+	s.goFunction()
+	s.write("tau.yaml", `name: hello
+functions:
+  count: {paths: [/count], environment: {GREETING: hello}, memory: 1MB}
+  spin: {paths: [/spin], timeout: 1s, memory: 1MB, concurrency: 4}
+  draw: {paths: [/draw], environment: {GREETING: hello}, memory: 16MB}
+`)
+	loaded, err := project.Load(os.DirFS(s.dir))
+	require.NoError(t, err)
+	compiled, err := project.Compile(loaded.Project, project.Options{Project: "hello"})
+	require.NoError(t, err)
+	s.host = compiled.Claims[0].Host
+	s.push()
+	patience := 2 * time.Minute
+	if os.Getenv("TAU_TEST_GO_SOURCE") != "" {
+		patience = 15 * time.Minute
+	}
+	is := func(path, want string) {
+		t.Helper()
+		var status int
+		var body string
+		o.within(patience, path+" answers "+want, func() bool { status, body = s.get(path); return status == 200 && strings.Contains(body, want) })
+	}
+	is("/count", "TEXT: count 1, hello")
+	is("/draw", "1 ")
+	s.alone()
+	s.write("functions/count/main.c", strings.ReplaceAll(countC, "TEXT", "another"))
+	s.push()
+	is("/count", "another: count 1, hello")
+}
+
+// alone asks again and again, beside functions that never end.
+func (s *served) alone() {
+	drawn := [3]map[string]bool{{}, {}, {}} // by each way
+	var spins sync.WaitGroup
+	for range 3 {
+		spins.Go(func() {
+			if status, body := s.get("/spin"); status != 504 || !strings.Contains(body, "within 1s (request ") {
+				s.t.Errorf("a function that never ends was answered with %d %s", status, body)
+			}
+		})
+	}
+	const draws = 6
+	for range draws {
+		status, body := s.get("/count")
+		require.Equal(s.t, 200, status, body)
+		require.Equal(s.t, "TEXT: count 1, hello", body)
+		status, body = s.get("/draw")
+		require.Equal(s.t, 200, status, body)
+		words := strings.SplitN(body, " ", 2)
+		require.Equal(s.t, "1", words[0], "it has seen the request before")
+		require.True(s.t, strings.HasSuffix(body, " hello"), body)
+		for i, word := range strings.Fields(strings.TrimSuffix(words[1], " hello")) {
+			drawn[i][word] = true
+		}
+	}
+	spins.Wait()
+	for i, way := range []string{"crypto/rand", "math/rand", "the order of a map"} {
+		require.Greater(s.t, len(drawn[i]), 1, "%s: all requests have drawn the same", way)
+	}
+}
