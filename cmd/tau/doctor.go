@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
 	"net"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -18,7 +16,6 @@ import (
 
 	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
-	"github.com/taucloud/tau/storage/blocks"
 	"github.com/taucloud/tau/storage/pebbledisk"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/libp2p"
@@ -209,35 +206,6 @@ func dial(text string) error {
 	return conn.Close()
 }
 
-func (d *doctor) disk(s *shape.Shape) {
-	reserve, err := shape.ParseSize(s.DiskReserve)
-	if err != nil {
-		return // Load has checked it
-	}
-	dir := d.paths.Data
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) { // the first that is there
-		if _, err := os.Stat(dir); err == nil {
-			break
-		}
-	}
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		d.bad("disk", "look whether it is mounted", "%s: %v", dir, err)
-		return
-	}
-	free := fs.Bavail * uint64(fs.Bsize)
-	switch {
-	case unix.Access(dir, unix.W_OK) != nil:
-		d.bad("disk", "give the directory to the user that runs the node: chown -R USER "+dir, "this user may not write to %s", dir)
-	case free < reserve:
-		d.bad("disk", "make room, or give the node a larger disk", "%d MiB are free in %s, less than the reserve of %s: what is new is refused", free>>20, dir, s.DiskReserve)
-	case free < 4*reserve:
-		d.warn("disk", "make room before it is full", "%d MiB are free in %s, and %s of them are kept in reserve", free>>20, dir, s.DiskReserve)
-	default:
-		d.ok("disk", "%d GiB are free in %s", free>>30, dir)
-	}
-}
-
 func (d *doctor) certificate(s *shape.Shape) {
 	remedy := "tau certify " + d.paths.Flags() + " --cloud-key FILE gives it one; or remove the certificate and set an invitation (tau invite)"
 	if d.running {
@@ -375,35 +343,4 @@ func dialAny(addresses []string) (why error) {
 		}
 	}
 	return why
-}
-
-// deep reads the whole disk: the node does it if it runs.
-func (d *doctor) deep() {
-	var a blocks.Audit
-	err := error(nil)
-	if d.running {
-		err = d.ask(d.cmd, "audit", nil, nil, &a)
-	} else if id, _ := pebbledisk.ID(d.paths.Data); id == "" {
-		d.ok("contents", "there is no disk yet in %s", d.paths.Data)
-		return
-	} else {
-		a, err = d.auditClosed()
-	}
-	switch {
-	case err != nil:
-		d.bad("contents", "if it is damaged: "+pebbledisk.Remedy, "%v", err)
-	case a.Damaged > 0:
-		d.bad("contents", pebbledisk.Remedy, "%d of %d values are damaged, such as %v", a.Damaged, a.Keys, a.Examples)
-	default:
-		d.ok("contents", "%d values, %d blocks of them, %d MiB: all as they were written", a.Keys, a.Blocks, a.Bytes>>20)
-	}
-}
-
-func (d *doctor) auditClosed() (a blocks.Audit, err error) {
-	disk, err := pebbledisk.Open(d.paths.Data, pebbledisk.Options{})
-	if err != nil {
-		return a, err
-	}
-	a, err = blocks.AuditDisk(context.Background(), disk)
-	return a, errors.Join(err, disk.Close())
 }

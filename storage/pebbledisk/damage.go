@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -17,10 +18,17 @@ var ErrDamaged = errors.New("storage: the disk is damaged")
 const Remedy = "what other members hold too comes back by itself: stop the node, move the directory away (it may help to find out what happened) " +
 	"and start with --accept-empty-disk, or put a backup of the directory in its place; then look after the hardware"
 
+// ReadOnlyRemedy is what helps where nothing can be written.
+const ReadOnlyRemedy = "the kernel makes a file system read-only when it meets an error: its log (dmesg) says which. Check the file system (fsck), mount it for " +
+	"writing and start the node: what it had acknowledged is there"
+
 // explain says what an error of pebble's means for whoever runs the node.
 func explain(dir string, err error) error {
 	if isDamage(err) || errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w: %s: %w: %s", ErrDamaged, dir, err, Remedy)
+	}
+	if errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("storage: open the disk in %s: %w: %s", dir, err, ReadOnlyRemedy)
 	}
 	return fmt.Errorf("storage: open the disk in %s: %w", dir, err)
 }

@@ -1,9 +1,11 @@
 package pebbledisk
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -47,8 +49,19 @@ func (l *logger) Fatalf(format string, args ...any) {
 	err := error(fatal)
 	l.disk.damaged(err)
 	if l.disk.failure.CompareAndSwap(nil, &err) {
-		l.log.Error("the disk has failed: nothing is written any more", slog.String("error", err.Error()))
+		l.log.Error("the disk has failed: nothing is written any more", slog.String("error", err.Error()), slog.String("remedy", remedyFor(err)))
 	}
+}
+
+// remedyFor is what helps against an error after which nothing is written any more.
+func remedyFor(err error) string {
+	switch {
+	case isDamage(err):
+		return Remedy
+	case errors.Is(err, syscall.EROFS):
+		return ReadOnlyRemedy
+	}
+	return "the kernel's log (dmesg) says what is wrong with the hardware, or with what is below the file system; what was acknowledged is there at the next start, from this disk or from a copy of it"
 }
 
 // fatalError is what pebble has said, and why.

@@ -24,12 +24,12 @@ const openAgain = time.Second
 // lockRun makes sure that one process at a time is the node of a shape, before anything is touched.
 func lockRun(paths shape.Paths) (io.Closer, error) {
 	if err := os.MkdirAll(paths.Run, 0o700); err != nil {
-		return nil, err
+		return nil, readOnly(err)
 	}
 	path := strings.TrimSuffix(paths.Socket, filepath.Ext(paths.Socket)) + ".lock"
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, readOnly(err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
@@ -39,6 +39,14 @@ func lockRun(paths shape.Paths) (io.Closer, error) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return f, nil
+}
+
+// readOnly says what to do about a file system that nothing can be written to.
+func readOnly(err error) error {
+	if errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%w: %s", err, pebbledisk.ReadOnlyRemedy)
+	}
+	return err
 }
 
 // openDisk opens the node's disk, and waits for room if there is none to open it; nil when ctx has ended
