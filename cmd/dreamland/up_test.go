@@ -167,6 +167,13 @@ func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
 	require.Equal(t, "a feature", body, "a branch has a preview of its own")
 	_, body = d.browses(r, at)
 	require.Equal(t, "two", body, "and production stays as it was")
+	require.Contains(t, d.must(dir, "git", "push", "dreamland", ":feature/one"), "branch feature/one is gone")
+	require.Eventually(t, func() bool {
+		status, _ := d.browses(r, preview)
+		return status == http.StatusNotFound
+	}, 20*time.Second, 50*time.Millisecond, "and with it its preview")
+	jobs := reads[[]taulive.Job](d, "builds", "site")
+	require.Len(t, jobs, 5, "a delivery is one job: %v", jobs)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "tau.yaml"), []byte("name: ["), 0o600))
 	out, err = d.says("", "dreamland", "push", dir)
 	require.Error(t, err, "a build that fails")

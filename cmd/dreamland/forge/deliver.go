@@ -30,7 +30,7 @@ type delivery struct {
 // deliver tells of where a ref is now, also if nobody watches. The one who watches is told how it goes until ctx ends.
 func (f *Forge) deliver(project, dir, ref string) (watch func(ctx context.Context, say func(string))) {
 	name, _ := buildable(ref)
-	d := &delivery{done: make(chan struct{}), tries: make(chan error, 1), moved: Moved{Project: project, Branch: name, Repository: dir}}
+	d := &delivery{done: make(chan struct{}), tries: make(chan error, 1), moved: Moved{Project: project, Branch: name, Repository: dir, Snapshot: strings.HasPrefix(ref, Snapshots)}}
 	if !f.begin(func() { defer close(d.done); f.carry(d, ref) }) {
 		d.err = errors.New("the universe ends: it is built when that runs again")
 		close(d.done)

@@ -49,9 +49,11 @@ const (
 	delivered = "refs/dreamland/delivered/" // of each ref, the commit of the last job
 )
 
-// Moved is a branch that is at another commit than before.
+// Moved is a branch that is at another commit than before. Snapshot: a tree is to be built as if it were pushed to the branch, which stays
+// where it is.
 type Moved struct {
 	Project, Branch, Commit string
+	Snapshot                bool
 	// Repository is its bare repository on this machine.
 	Repository string
 }
@@ -62,6 +64,8 @@ type Deliverer interface {
 	Deliver(ctx context.Context, m Moved) (job string, err error)
 	// Follow tells how the job goes, until it has ended or ctx has.
 	Follow(ctx context.Context, m Moved, job string, say func(line string))
+	// Gone is told of a branch that was deleted, once, and of the commit where it was. Nothing is lost if nobody can be told: whoever builds looks now and then.
+	Gone(ctx context.Context, project, branch, was string)
 }
 
 // Refused makes an error that says that a commit cannot be built, however often it is tried.

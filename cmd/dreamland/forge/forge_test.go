@@ -29,6 +29,7 @@ type builder struct {
 	moved []Moved
 	wait  chan struct{} // builds end when it is closed; nil: at once
 	fails int           // so many deliveries
+	gone  []string
 }
 
 func (b *builder) Deliver(_ context.Context, m Moved) (string, error) {
@@ -51,6 +52,12 @@ func (b *builder) Follow(ctx context.Context, m Moved, job string, say func(stri
 		}
 	}
 	say("built " + m.Commit)
+}
+
+func (b *builder) Gone(_ context.Context, project, branch, was string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gone = append(b.gone, project+" "+branch+" "+was)
 }
 
 func (b *builder) got() (list []string) {
@@ -126,6 +133,11 @@ func TestAPush(t *testing.T) {
 	require.ElementsMatch(t, []string{"site main " + one, "site main " + two, "site feature/x " + two}, w.b.got(), "a tag is not built")
 	require.Contains(t, w.git("push", w.url+"/site.git", ":feature/x"), "branch feature/x is gone")
 	require.Len(t, w.b.got(), 3)
+	require.Eventually(t, func() bool {
+		w.b.mu.Lock()
+		defer w.b.mu.Unlock()
+		return len(w.b.gone) == 1 && w.b.gone[0] == "site feature/x "+two
+	}, 10*time.Second, 5*time.Millisecond)
 
 	clone := filepath.Join(t.TempDir(), "clone")
 	w.git("clone", "-q", w.url+"/site.git", clone)

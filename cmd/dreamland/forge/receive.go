@@ -196,8 +196,9 @@ func (f *Forge) follow(ctx context.Context, project, dir string, moved []command
 		switch {
 		case !is:
 		case c.deletes():
-			say("branch " + name + " is gone; what was published of it stays")
+			say("branch " + name + " is gone, and with it what was published of it")
 			f.forget(dir, c.ref)
+			f.begin(func() { f.cfg.Deliver.Gone(f.ctx, project, name, c.old) })
 		default:
 			prefix := ""
 			if len(moved) > 1 {

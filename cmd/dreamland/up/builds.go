@@ -17,10 +17,11 @@ import (
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
-// deliverer hands what was pushed to a patrick, as tau push does.
+// deliverer hands what was pushed to the cloud: a branch by a webhook, a snapshot as tau push does.
 type deliverer struct {
-	u   *Universe
-	git *source.Git
+	u     *Universe
+	git   *source.Git
+	hooks hooks
 }
 
 func newDeliverer(u *Universe) (*deliverer, error) {
@@ -33,13 +34,16 @@ func newDeliverer(u *Universe) (*deliverer, error) {
 		return nil, err
 	}
 	git.Files, git.Within = true, time.Minute
-	return &deliverer{u, git}, nil
+	return &deliverer{u: u, git: git, hooks: hooks{u: u, known: map[string]string{}}}, nil
 }
 
 // Deliver implements forge.Deliverer.
 func (d *deliverer) Deliver(ctx context.Context, m forge.Moved) (string, error) {
 	if err := patrickapi.CheckName("branch", m.Branch); err != nil {
 		return "", forge.Refused(err)
+	}
+	if !m.Snapshot {
+		return d.deliverHook(ctx, m)
 	}
 	tree, err := d.tree(ctx, m)
 	if err != nil {

@@ -84,7 +84,7 @@ func (f *front) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 			continue
 		}
 		within, cancel := context.WithTimeout(ctx, dialWithin)
-		conn, err := new(net.Dialer).DialContext(within, "tcp", fmt.Sprintf("127.0.0.1:%d", m.Door))
+		conn, err := new(net.Dialer).DialContext(within, "tcp", onLoopback(m.Door))
 		cancel()
 		if err == nil {
 			return conn, nil

@@ -85,11 +85,17 @@ func (m *member) prepare(cloud transport.Identity) error {
 	}
 	s.Name, s.Network, s.CloudKey, s.Services = m.Name, m.u.plan.Cloud, cloud.Peer().String(), m.Services
 	s.Listen, s.DiskReserve = []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", m.Port)}, "16MiB"
-	if s.HTTPListen = ""; m.Door != 0 {
-		s.HTTPListen = fmt.Sprintf("127.0.0.1:%d", m.Door)
-	}
+	s.HTTPListen, s.PatrickListen = onLoopback(m.Door), onLoopback(m.Hooks)
 	m.peer = s.Identity().Peer()
 	return errors.Join(writeFile(m.paths.Config, s.YAML()), m.certify(s, cloud))
+}
+
+// onLoopback is the address of a port, "" of none.
+func onLoopback(port int) string {
+	if port == 0 {
+		return ""
+	}
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // meet tells the node of the others.

@@ -41,12 +41,13 @@ type plan struct {
 	Nodes []plannedNode `json:"nodes"`
 }
 
-// plannedNode is one node; Port is where it listens, Door where its gateway does, if it has one. They change when somebody else has them.
+// plannedNode is one node; Port is where it listens, Door where its gateway does, Hooks where its patrick does, if it has one. They change when somebody else has them.
 type plannedNode struct {
 	Name     string   `json:"name"`
 	Services []string `json:"services"`
 	Port     int      `json:"port"`
 	Door     int      `json:"door,omitempty"`
+	Hooks    int      `json:"hooks,omitempty"`
 }
 
 // runs reports whether it runs a service.
@@ -168,6 +169,9 @@ func (pl *plan) place(taken map[int]bool) error {
 		if n.runs("gateway") {
 			ports = append(ports, &n.Door)
 		}
+		if n.runs("patrick") {
+			ports = append(ports, &n.Hooks)
+		}
 		for _, port := range ports {
 			if taken[*port] || *port != 0 && !free(*port) {
 				*port = 0
@@ -193,7 +197,7 @@ func reserved(but place) map[int]bool {
 			taken[port] = true
 		}
 		for _, n := range pl.Nodes {
-			taken[n.Port], taken[n.Door] = true, true
+			taken[n.Port], taken[n.Door], taken[n.Hooks] = true, true, true
 		}
 	}
 	return taken

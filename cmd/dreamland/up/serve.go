@@ -7,11 +7,11 @@ import (
 
 // serve opens the ports of the universe.
 func (u *Universe) serve() error {
-	deliver, err := newDeliverer(u)
-	if err != nil {
+	var err error
+	if u.deliver, err = newDeliverer(u); err != nil {
 		return err
 	}
-	if u.forge, err = forge.New(forge.Config{Dir: u.place.git(), Check: patrickapi.CheckProject, Deliver: deliver, Log: u.log}); err != nil {
+	if u.forge, err = forge.New(forge.Config{Dir: u.place.git(), Check: patrickapi.CheckProject, Deliver: u.deliver, Log: u.log}); err != nil {
 		return err
 	}
 	admin, err := u.listen(u.plan.Admin, "admin-port")

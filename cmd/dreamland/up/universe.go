@@ -48,6 +48,7 @@ type Universe struct {
 	begun  time.Time
 	token  string
 	cloud  transport.Identity
+	key    string // the cloud's, as its file has it
 
 	unlock  func()
 	log     *slog.Logger
@@ -57,6 +58,7 @@ type Universe struct {
 	relay   *relay.Relay
 	forge   *forge.Forge
 	front   *front
+	deliver *deliverer
 	servers []*server
 	running sync.WaitGroup // runs of nodes
 	over    chan struct{}  // closed when somebody wants it to end
@@ -144,11 +146,11 @@ func (u *Universe) prepare() error {
 
 // assemble makes the nodes.
 func (u *Universe) assemble() error {
-	key, err := keep(u.place.cloudKey(), newKey)
-	if err != nil {
+	var err error
+	if u.key, err = keep(u.place.cloudKey(), newKey); err != nil {
 		return err
 	}
-	if u.cloud, err = cloudIdentity(key); err != nil {
+	if u.cloud, err = cloudIdentity(u.key); err != nil {
 		return fmt.Errorf("%s is damaged: bring it back from a backup, or begin anew: dreamland clean %s", u.place.cloudKey(), u.place.name())
 	}
 	for _, n := range u.plan.Nodes {
@@ -223,6 +225,7 @@ func (u *Universe) ready(ctx context.Context) error {
 		case failed != nil:
 			return failed
 		case len(pending) == 0:
+			u.whileItRuns(u.deliver.hooks.moved)
 			return writeJSON(u.place.run(), u.says(true))
 		}
 		select {
@@ -233,6 +236,22 @@ func (u *Universe) ready(ctx context.Context) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// whileItRuns does something beside, until the universe is told to end.
+func (u *Universe) whileItRuns(do func(ctx context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	u.running.Go(func() {
+		defer cancel()
+		do(ctx)
+	})
+	u.running.Go(func() {
+		defer cancel()
+		select {
+		case <-u.over:
+		case <-ctx.Done():
+		}
+	})
 }
 
 // errEnded is why a universe is not ready that somebody has ended.
@@ -354,6 +373,9 @@ func (u *Universe) askable(services ...string) (list []*member) {
 func (u *Universe) ask(ctx context.Context, services []string, path string, post, get, into any) error {
 	var errs []string
 	for _, m := range u.askable(services...) {
+		if path == "auth" && !m.runs("auth") {
+			continue // it is asked where auth runs
+		}
 		err := m.client().Ask(ctx, path, post, get, into)
 		if err == nil || isFailure(err) || ctx.Err() != nil {
 			return err

@@ -215,8 +215,8 @@ func insist(ctx context.Context, env node.Env, try func() error) error {
 	}
 }
 
-// JobsRequest asks for one job, or the newest of a project, "" for all.
-type JobsRequest struct{ Job, Project string }
+// JobsRequest asks for one job, or the newest of a project, "" for all, and of a branch, "" for all.
+type JobsRequest struct{ Job, Project, Branch string }
 
 func (r *running) jobs(ctx context.Context, req JobsRequest) (list []Job, err error) {
 	list = []Job{}
@@ -229,7 +229,7 @@ func (r *running) jobs(ctx context.Context, req JobsRequest) (list []Job, err er
 			}
 			return err
 		}
-		found, err := client.List(ctx, patrickapi.ListRequest{Project: req.Project})
+		found, err := client.List(ctx, patrickapi.ListRequest{Project: req.Project, Branch: req.Branch})
 		for _, j := range found.Jobs {
 			list = append(list, jobOf(j))
 		}
