@@ -79,6 +79,8 @@ func TestWhoIsRevokedIsNoMember(t *testing.T) {
 	require.Equal(t, []storage.Entry{{Key: keyOf(identity(1).Peer())}}, m.Unsaved())
 	m.Learn(Told{Members: []addressbook.Signed{saying(1, 9, false, "patrick")}})
 	requireKnown(t, m, "patrick", false, 2)
+	m.Load([]storage.Entry{{Key: keyOf(identity(1).Peer()), Value: transport.Encode(saying(1, 9, false, "patrick"))}})
+	requireKnown(t, m, "patrick", false, 2) // nor if the disk is put back
 }
 
 func TestChangesAreTold(t *testing.T) {

@@ -62,11 +62,6 @@ func (n *Node) authorize(loop clock.Loop) (options []transport.Option, err error
 	if err := loadMembership(local, n.authority, m.Certificate); err != nil {
 		return nil, err
 	}
-	if host, ok := n.cfg.World.Host.(transport.Addressed); ok {
-		for _, c := range m.inviters() {
-			host.SetAddresses(c.Peer, c.Addresses)
-		}
-	}
 	return []transport.Option{transport.AuthorizeBy(n.authority)}, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/goldentest"
 )
@@ -50,6 +51,62 @@ func FuzzService(f *testing.F, golden []string, services func(c *Cloud) []node.C
 			require.True(t, m.Up())
 		})
 	})
+}
+
+// FuzzEntries has another member that may offer a service write arbitrary entries into its replicated store: what a node gets of
+// a bad replica. Nothing may panic, hang or log an error for it; the node goes on, ends in order, and starts with it on its
+// disk. An input is a list of entries: the length of a key, the key, two bytes of length, a value.
+// It begins with the values of golden files, all of them under each of some keys.
+func FuzzEntries(f *testing.F, golden []string, keys []storage.Key, namespace string, spec func(c *Cloud) node.Spec) {
+	for _, k := range keys {
+		var seed []byte
+		for _, value := range goldentest.Values(f, golden...) {
+			seed = append(append(seed, byte(len(k))), k...)
+			seed = append(binary.BigEndian.AppendUint16(seed, uint16(len(value))), value...)
+		}
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		entries := entriesOf(input)
+		if len(entries) == 0 {
+			return
+		}
+		Run(t, func(c *Cloud) {
+			is := spec(c)
+			m := c.Add("fuzzed", node.Configured{Spec: is}).Start()
+			var env node.Env
+			bad := c.Add("bad", node.Configured{Spec: Part(is.Name, func(e node.Env) { env = e })}).Start()
+			Sleep(15 * time.Second)
+			require.NoError(t, clock.Do(context.Background(), env.Loop, func(ctx context.Context) {
+				store, err := env.OpenReplicated(ctx, namespace, storage.History{})
+				require.NoError(t, err)
+				for _, e := range entries {
+					if store.Apply(new(storage.Batch).Put(e.Key, e.Value)) == nil {
+						_ = clock.Sleep(ctx, env.Loop, time.Second)
+					}
+				}
+			}))
+			Sleep(30 * time.Second)
+			require.True(t, bad.Up())
+			m.Stop()
+			m.Start()
+			Sleep(time.Minute)
+			require.True(t, m.Up())
+		})
+	})
+}
+
+func entriesOf(input []byte) (list []storage.Entry) {
+	for len(input) >= 3 && len(list) < stepsMax {
+		n := min(int(input[0]), len(input)-3)
+		key, rest := string(input[1:1+n]), input[1+n:]
+		size := min(int(binary.BigEndian.Uint16(rest)), len(rest)-2)
+		if storage.IsKey(key) {
+			list = append(list, storage.Entry{Key: storage.Key(key), Value: rest[2 : 2+size]})
+		}
+		input = rest[2+size:]
+	}
+	return list
 }
 
 type step struct {

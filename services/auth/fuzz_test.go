@@ -6,11 +6,33 @@ import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/auth/authapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
 )
 
 func FuzzRequests(f *testing.F) {
 	nodetest.FuzzService(f, []string{"testdata/golden/v1.txt", "authapi/testdata/golden/v1.txt"}, func(c *nodetest.Cloud) []node.Configured {
 		c.Key, c.Issuer, c.Grantable = &deskCloud, authapi.Service, []string{node.MembershipService, "monkey"}
 		return []node.Configured{{Spec: Spec(nil)}, {Spec: AgentSpec()}}
+	})
+}
+
+func FuzzEntries(f *testing.F) {
+	nodetest.FuzzEntries(f, []string{"testdata/golden/v1.txt", "authapi/testdata/golden/v1.txt"}, []storage.Key{
+		storage.K(revokedPart, "s", "b"),
+		storage.K(rotationPart, "b"),
+		issuerKey(transport.Peer{1}),
+		tokenKey("t"),
+		tokenRevokedKey("t"),
+		projectKey("p"),
+		repositoryKey("r"),
+		hookKey("h"),
+		storage.K(secretPart, "o", "k", "n-", "1", "b"),
+		storage.K(secretPart, "o"),
+		storage.K(secretEndPart, "o", "k", "n-", "1", "b", "2"),
+		storage.K(auditPart, "1", "b", "1"),
+	}, namespace, func(c *nodetest.Cloud) node.Spec {
+		c.Key, c.Issuer, c.Grantable = &deskCloud, authapi.Service, []string{node.MembershipService, "monkey"}
+		return Spec(nil)
 	})
 }

@@ -87,7 +87,9 @@ func (s *Service) followForges() {
 		}
 	})
 	for _, e := range s.store.Entries(looksKey()) {
-		s.lookSoon(e.Key.Parts()[1], 0)
+		if parts := e.Key.Parts(); len(parts) == 3 { // a patrick that is no good may have written another one
+			s.lookSoon(parts[1], 0)
+		}
 	}
 	s.env.Loop.Go("follow repositories", func(ctx context.Context) {
 		for clock.Sleep(ctx, s.env.Loop, clock.Jittered(s.env.Rand, s.settings.PollEvery)) == nil {
@@ -125,8 +127,9 @@ func (s *Service) listRepositories(ctx context.Context) {
 // followed lists the repositories of which anything was seen.
 func (s *Service) followed() (list []string) {
 	for _, e := range s.store.Entries(storage.K("ref")) {
-		if r := e.Key.Parts()[1]; len(list) == 0 || list[len(list)-1] != r {
-			list = append(list, r)
+		parts := e.Key.Parts()
+		if len(parts) == 4 && (len(list) == 0 || list[len(list)-1] != parts[1]) {
+			list = append(list, parts[1])
 		}
 	}
 	return list

@@ -54,8 +54,8 @@ func (s *Service) follow(ctx context.Context, _ transport.Peer, hello []byte, st
 func (s *Service) allPending(f *follower) error {
 	stored, err := s.store.List(storage.K(versions))
 	for _, e := range stored {
-		if parts := e.Key.Parts(); f.follows(parts[2]) {
-			f.pending[tnsapi.BranchRequest{Project: parts[1], Branch: parts[2]}] = true
+		if b, ok := branchOf(e.Key); ok && f.follows(b.Branch) {
+			f.pending[b] = true
 		}
 	}
 	return err

@@ -24,9 +24,7 @@ func (s *Service) Branches() ([]tnsapi.BranchRequest, error) {
 	}
 	var list []tnsapi.BranchRequest
 	for _, e := range stored {
-		parts := e.Key.Parts()
-		b := tnsapi.BranchRequest{Project: parts[1], Branch: parts[2]}
-		if len(list) == 0 || list[len(list)-1] != b {
+		if b, ok := branchOf(e.Key); ok && (len(list) == 0 || list[len(list)-1] != b) {
 			list = append(list, b)
 		}
 	}
@@ -101,7 +99,7 @@ func (r registry) strays(headers []storage.Entry) ([]string, error) {
 	}
 	for _, e := range parts {
 		p := e.Key.Parts()
-		if !at[storage.K(versions, p[1], p[2], p[3])] {
+		if len(p) == 5 && !at[storage.K(versions, p[1], p[2], p[3])] {
 			list = append(list, string(storage.K(p[:4]...))+" has entries and no header")
 		}
 	}

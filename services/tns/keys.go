@@ -39,6 +39,15 @@ func versionKey(v tnsapi.Version) storage.Key {
 	return storage.K(versions, v.Project, v.Branch, versionID(v))
 }
 
+// branchOf is the branch of a header's key. Other keys there have none.
+func branchOf(k storage.Key) (b tnsapi.BranchRequest, ok bool) {
+	parts := k.Parts()
+	if len(parts) != 4 || parts[0] != versions {
+		return b, false
+	}
+	return tnsapi.BranchRequest{Project: parts[1], Branch: parts[2]}, true
+}
+
 func entriesKey(v tnsapi.Version) storage.Key {
 	return storage.K(entries, v.Project, v.Branch, versionID(v))
 }

@@ -68,9 +68,11 @@ func (s *Service) await(ctx context.Context, changed *clock.Queue[struct{}]) err
 // changed is called, in a turn of its own, after a version was added or deleted, here or at another
 // replica.
 func (s *Service) changed(k storage.Key) {
+	b, ok := branchOf(k)
+	if !ok {
+		return // a replica that is no good has written it
+	}
 	s.assertWhole(k)
-	parts := k.Parts() // see keys.go
-	b := tnsapi.BranchRequest{Project: parts[1], Branch: parts[2]}
 	for _, w := range s.watchers {
 		if w.branch == b {
 			_ = w.changed.TryPush(struct{}{}) // full: the watcher will read the newest version anyway
@@ -84,7 +86,7 @@ func (s *Service) changed(k storage.Key) {
 }
 
 // assertWhole warns of a version that became visible in part. That cannot happen as long as a
-// version is one batch and a batch is one delta everywhere.
+// version is one batch and a batch is one delta everywhere: some tns is no good, or of a release that is.
 func (s *Service) assertWhole(k storage.Key) {
 	raw, err := s.store.Get(k)
 	if err != nil {
@@ -96,6 +98,6 @@ func (s *Service) assertWhole(k storage.Key) {
 	}
 	if ok, err := s.registry.whole(v); err == nil && !ok {
 		s.env.Observe("version-torn", s.described(v)...)
-		s.env.Log.Error("a version is not whole", "project", v.Project, "branch", v.Branch, "commit", v.Commit)
+		s.env.Log.Warn("a version is not whole", "project", v.Project, "branch", v.Branch, "commit", v.Commit)
 	}
 }

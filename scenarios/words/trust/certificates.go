@@ -84,9 +84,11 @@ func (c *invitationsAreKept) admitted(f check.Fact, id string) error {
 type expiredAreOut struct {
 	check.Tally
 	until map[string]int64 // by node: the latest end of what it has shown, in seconds since 1970
+	// replaced: what a node has shown is of a key that was replaced since, as far as the node knows or not.
+	replaced map[string]bool
 }
 
-func newExpiredAreOut() *expiredAreOut { return &expiredAreOut{until: map[string]int64{}} }
+func newExpiredAreOut() *expiredAreOut { return &expiredAreOut{until: map[string]int64{}, replaced: map[string]bool{}} }
 
 func (*expiredAreOut) Name() string { return expiredName }
 
@@ -96,12 +98,24 @@ var epoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 // lookedFor is within what time a certificate's end is noticed, and acted on.
 const lookedFor = credentials.LookInterval + 2*time.Second
 
-// Fact implements check.OnFact.
-func (c *expiredAreOut) Fact(f check.Fact) error {
+// Witness implements check.OnWitness.
+func (c *expiredAreOut) Witness(v check.View, f check.Fact) error {
 	switch f.Name {
 	case "certificate-shown", "certificate-renewed", node.JoinedFact:
+		if f.Name == "certificate-shown" && c.replaced[f.Node] {
+			break // the same as before
+		}
+		delete(c.replaced, f.Node)
 		if until := f.Int("until"); until > c.until[f.Node] {
 			c.until[f.Node] = until
+		}
+	case keyReplaced:
+		// What the old key has signed, also by others whom it has certified, ends with it. Auths have others at once.
+		ends := epoch.Add(f.At + time.Duration(f.Int("overlap"))).Unix()
+		for _, n := range v.Nodes() {
+			if until, known := c.until[n.Name]; known && !slices.Contains(n.Services, authapi.Service) {
+				c.until[n.Name], c.replaced[n.Name] = min(until, ends), true
+			}
 		}
 	}
 	return nil
