@@ -88,7 +88,9 @@ type expiredAreOut struct {
 	replaced map[string]bool
 }
 
-func newExpiredAreOut() *expiredAreOut { return &expiredAreOut{until: map[string]int64{}, replaced: map[string]bool{}} }
+func newExpiredAreOut() *expiredAreOut {
+	return &expiredAreOut{until: map[string]int64{}, replaced: map[string]bool{}}
+}
 
 func (*expiredAreOut) Name() string { return expiredName }
 
