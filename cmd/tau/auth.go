@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	crand "crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -113,9 +114,9 @@ func projectsCommand() *cobra.Command {
 }
 
 func repositoriesCommand() *cobra.Command {
-	return listing("list [PROJECT]", "List repositories, all or those of a project", "repositories", cobra.MaximumNArgs(1), []string{"REPOSITORY", "PROJECT", "FORGE", "BRANCHES", "WEBHOOK", "ADDRESS"},
+	return listing("list [PROJECT]", "List repositories, all or those of a project", "repositories", cobra.MaximumNArgs(1), []string{"REPOSITORY", "PROJECT", "HOLDS", "FORGE", "BRANCHES", "WEBHOOK", "ADDRESS"},
 		func(r authapi.Repository) []string {
-			return []string{r.Name, r.Project, r.Forge, strings.Join(r.Branches, " "), "/hooks/" + r.Hook, r.URL}
+			return []string{r.Name, r.Project, cmp.Or(string(r.Holds), "everything"), r.Forge, strings.Join(r.Branches, " "), "/hooks/" + r.Hook, r.URL}
 		})
 }
 
@@ -152,7 +153,10 @@ func repositoryAddCommand() *cobra.Command {
 	var w where
 	r := authapi.Repository{}
 	var hosts string
-	cmd := &cobra.Command{Use: "add NAME", Args: cobra.ExactArgs(1), Short: "Add a repository to a project, or change it"}
+	cmd := &cobra.Command{Use: "add NAME", Args: cobra.ExactArgs(1), Short: "Add a repository to a project, or change it",
+		Example: `  tau auth repository add shop --project shop --url https://git.example.com/acme/shop.git
+  tau auth repository add shop-config --project shop --holds configuration --url git@github.com:acme/shop-config.git --forge github --known-hosts known_hosts
+  tau auth repository add shop-code --project shop --holds code --url git@github.com:acme/shop-code.git --forge github --known-hosts known_hosts`}
 	w.asking(cmd, waitFor)
 	inJSON := asJSON(cmd)
 	f := cmd.Flags()
@@ -162,6 +166,7 @@ func repositoryAddCommand() *cobra.Command {
 	f.StringVar(&r.ForgeName, "forge-name", "", "its OWNER/NAME or id at the forge; default: the path of its address")
 	f.StringSliceVar(&r.Branches, "branch", []string{"main"}, "patterns of the branches that are built")
 	f.StringVar(&hosts, "known-hosts", "", "a file with the host keys that count, for ssh")
+	f.StringVar((*string)(&r.Holds), "holds", "", "what of the project is in it, if that is in several: configuration, code (of functions) or resource (a website or a library); default: everything")
 	f.BoolVar(&r.NewestWins, "newest-wins", false, "a push makes older jobs of its branch superfluous")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		r.Name = args[0]

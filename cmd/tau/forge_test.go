@@ -103,4 +103,47 @@ func TestAGitPushIsPublished(t *testing.T) {
 		return err
 	}))
 	require.NotContains(t, p.log.String(), canary)
+
+	// A project in three repositories is one version of all of them.
+	o.must("", "auth", "project", "add", "tea", "-s", "one")
+	at := map[string]string{}
+	push := func(name, holds string, files map[string]string) {
+		bare, work := filepath.Join(t.TempDir(), name+".git"), t.TempDir()
+		git("init", "-q", "--bare", "-b", "main", bare)
+		var made authapi.RepositoryResponse
+		require.NoError(t, json.Unmarshal([]byte(o.must("", "auth", "repository", "add", name, "--project", "tea", "--holds", holds, "--url", "file://"+bare, "--forge-name", "acme/"+name, "-s", "one", "--json")), &made))
+		keys := filepath.Join(t.TempDir(), "secret")
+		require.NoError(t, os.WriteFile(keys, []byte(strings.TrimSpace(o.must("", "auth", "secret", "put", "hook", name, "--generate", "-s", "one"))), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(bare, "hooks", "post-receive"), []byte(fmt.Sprintf(hookScript, "acme/"+name, keys, port, "/hooks/"+made.Repository.Hook)), 0o755))
+		git("init", "-q", "-b", "main", work)
+		for file, content := range files {
+			require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(work, file)), 0o755))
+			require.NoError(t, os.WriteFile(filepath.Join(work, file), []byte(content), 0o644))
+		}
+		git("-C", work, "add", ".")
+		git("-C", work, "commit", "-q", "-m", "one")
+		at[name] = git("-C", work, "rev-parse", "HEAD")
+		require.Contains(t, git("-C", work, "push", bare, "main"), "accepted")
+	}
+	push("tea-site", "resource", map[string]string{"index.html": "<p>tea\n"})
+	push("tea-code", "code", map[string]string{"functions/ping/main.wasm": "\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x07\x08\x01\x04ping\x00\x00\x0a\x04\x01\x02\x00\x0b"})
+	push("tea-config", "configuration", map[string]string{
+		"config.yaml":         "name: tea\n",
+		"functions/ping.yaml": "trigger: {type: https, method: GET, paths: [/ping]}\nsource: .\nexecution: {timeout: 1s, memory: 1MB, call: ping}\n",
+		"websites/site.yaml":  "paths: [/]\nsource: {github: {id: \"7\", fullname: acme/tea-site}}\n",
+	})
+	o.within(2*time.Minute, "all three are published", func() bool {
+		list, ok := ask[[]live.Version](o, "versions", "tea", "-s", "one")
+		return ok && len(list) > 0 && list[0].Live && list[0].Commit == at["tea-config"]
+	})
+	jobs, ok := ask[[]live.Job](o, "jobs", "-s", "one")
+	require.True(t, ok)
+	for _, j := range jobs {
+		if j.Commit == at["tea-config"] {
+			log := o.must("", "logs", j.Job, "-s", "one")
+			require.Contains(t, log, "with tea-code at "+at["tea-code"])
+			require.Contains(t, log, "with tea-site at "+at["tea-site"])
+			require.Contains(t, log, "2 assets built")
+		}
+	}
 }

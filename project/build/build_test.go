@@ -37,7 +37,7 @@ func planOf(t *testing.T, files map[string]string) ([]Step, error) {
 	fsys := treeOf(t, files)
 	loaded, err := project.Load(fsys)
 	require.NoError(t, err)
-	return Plan(loaded.Project, fsys)
+	return Plan(loaded.Project, fsys, nil)
 }
 
 func shop() map[string]string {

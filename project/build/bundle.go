@@ -37,6 +37,8 @@ type Provenance struct {
 	Repository string `json:"repository"`
 	Branch     string `json:"branch"`
 	Commit     string `json:"commit"`
+	// Parts are the commits of the project's other repositories that went into it, by the cloud's names for them.
+	Parts map[string]string `json:"parts,omitempty"`
 	// Tree is the SHA-256 of the encoded tree, in hexadecimal digits.
 	Tree string `json:"tree"`
 	// Job, Attempt and Builder (a peer) are those that published.

@@ -62,9 +62,14 @@ const (
 )
 
 // Plan lists the steps of a project whose tree is fsys, by folder. An error is the fault of whoever has pushed. What has
-// no code in this tree - it is in a repository of its own - has no step.
-func Plan(p *project.Project, fsys fs.FS) ([]Step, error) {
-	pl := planner{fsys: fsys}
+// no code in this tree - it is in a repository of its own, which has no place - has no step.
+func Plan(p *project.Project, fsys fs.FS, places Places) ([]Step, error) {
+	pl := planner{fsys: fsys, places: places, libraries: map[project.Ref]string{}}
+	p.Each(func(ref project.Ref, r any) {
+		if l, is := r.(*project.Library); is {
+			pl.libraries[ref] = pl.folder(ref, l)
+		}
+	})
 	pl.scope("", &p.Scope)
 	for i := range p.Applications {
 		pl.scope(p.Applications[i].Name, &p.Applications[i].Scope)
@@ -87,20 +92,41 @@ func Plan(p *project.Project, fsys fs.FS) ([]Step, error) {
 }
 
 type planner struct {
-	fsys  fs.FS
-	steps []Step
-	errs  []error
+	fsys      fs.FS
+	places    Places
+	libraries map[project.Ref]string // their folders
+	steps     []Step
+	errs      []error
+}
+
+// folder is where the code of a resource is in the tree, "" if it is in none.
+func (pl *planner) folder(ref project.Ref, r any) string {
+	if place, placed := pl.places[ref.String()]; placed {
+		return place
+	}
+	if f, is := r.(*project.Function); is && strings.HasPrefix(f.Source, "libraries/") {
+		return pl.library(ref.Application, strings.TrimPrefix(f.Source, "libraries/"))
+	}
+	return project.Folder(ref, r)
+}
+
+// library is the folder of a library, of the application before the project.
+func (pl *planner) library(application, name string) string {
+	if folder, is := pl.libraries[project.Ref{Application: application, Kind: "libraries", Name: name}]; is {
+		return folder
+	}
+	return pl.libraries[project.Ref{Kind: "libraries", Name: name}]
 }
 
 func (pl *planner) scope(application string, s *project.Scope) {
 	for i := range s.Functions {
 		f := &s.Functions[i]
 		ref := project.Ref{Application: application, Kind: "functions", Name: f.Name}
-		pl.function(ref, project.Folder(ref, f), f.Call)
+		pl.function(ref, pl.folder(ref, f), f.Call)
 	}
 	for i := range s.Websites {
 		ref := project.Ref{Application: application, Kind: "websites", Name: s.Websites[i].Name}
-		pl.website(ref, project.Folder(ref, &s.Websites[i]))
+		pl.website(ref, pl.folder(ref, &s.Websites[i]))
 	}
 }
 

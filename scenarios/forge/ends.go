@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -111,4 +112,20 @@ func (f far) Fetch(ctx context.Context, s monkey.Source) (patrickapi.Tree, error
 		return patrickapi.Tree{}, err
 	}
 	return patrickapi.DecodeTree(resp.Tree)
+}
+
+// defaultBranch is what a repository of the simulated forge shows first.
+const defaultBranch = "main"
+
+// Head implements monkey.Fetcher.
+func (f far) Head(ctx context.Context, s monkey.Source) (string, error) {
+	resp, err := ask(ctx, f.env, Refs, RefsRequest{Repository: nameOf(s.URL), Key: KeyHash(s.Key)})
+	if err != nil {
+		return "", err
+	}
+	commit := cmp.Or(resp.Branches[s.Branch], resp.Branches[defaultBranch])
+	if commit == "" {
+		return "", monkey.UserError("the repository has no commit")
+	}
+	return commit, nil
 }

@@ -32,7 +32,7 @@ func jobsOf(commits ...string) knownJobs {
 	known := knownJobs{}
 	for i, c := range commits {
 		id := patrickapi.JobID("site", "main", c, patrickapi.Event{ID: c, Order: uint64(i + 1)})
-		known[id] = patrickapi.Job{ID: id, Commit: c, Status: patrickapi.Success}
+		known[id] = patrickapi.Job{ID: id, Repository: "site", Branch: "main", Commit: c, Status: patrickapi.Success}
 	}
 	return known
 }

@@ -204,6 +204,11 @@ func TestBrokenPromisesAboutVersionsAndReplicas(t *testing.T) {
 	told := func(commits, assets, wrong string) string {
 		return "3 client client project-told project=p branch=b commit=c1 order=1 error= commits=" + commits + " assets=" + assets + " wrong=" + wrong + "\n4 client client audit-swept\n"
 	}
+	part := func(repository, branch, mark string) string {
+		return "1 client client part-sent project=p repository=" + repository + " branch=" + branch + " mark=" + mark + "\n"
+	}
+	parts := part("r", "b", "m1") + part("r", "b", "m2") + part("s", "b", "n1")
+	elsewhere := part("r", "x", "x1")
 	attempts := func(n int) string {
 		return strings.Repeat("2 core-1 patrick job-released job=bad success=false\n", n) + "3 core-1 patrick job-finished job=bad status=failed\n"
 	}
@@ -214,6 +219,14 @@ func TestBrokenPromisesAboutVersionsAndReplicas(t *testing.T) {
 		{"projects-are-of-one-commit", "no whole: torn", after(one(&fakeTNS{})...), sent + told("c1", "a1", "torn")},
 		{"projects-are-of-one-commit", "was tried 2 times", after(one(&fakeTNS{})...), sent + attempts(2)},
 		{"projects-are-of-one-commit", "nobody could read a project", settled(one(&fakeTNS{})...), sent},
+		{"projects-are-of-their-heads", "", settled(one(&fakeTNS{})...), parts + told("m2,n1", "", "")},
+		{"projects-are-of-their-heads", "nobody has pushed m9", after(one(&fakeTNS{})...), parts + told("m9,n1", "", "")},
+		{"projects-are-of-their-heads", "m1 and m2 are both of r", after(one(&fakeTNS{})...), parts + told("m1,m2", "", "")},
+		{"projects-are-of-their-heads", "x1 is of branch x of r", after(one(&fakeTNS{})...), parts + elsewhere + told("x1", "", "")},
+		{"projects-are-of-their-heads", "no whole: torn", after(one(&fakeTNS{})...), parts + told("m2,n1", "", "torn")},
+		{"projects-are-of-their-heads", `is of "m1 n1", without m2, which r has`, settled(one(&fakeTNS{})...), parts + told("m1,n1", "", "")},
+		{"projects-are-of-their-heads", "without n1, which s has", settled(one(&fakeTNS{})...), parts + told("m2", "", "")},
+		{"projects-are-of-their-heads", "nobody could read a project", settled(one(&fakeTNS{})...), parts},
 		{"caught-up-before-serving", "", after(pair(&fakeTNS{replica: filled}, &fakeTNS{replica: filled})...), opened(1)},
 		{"caught-up-before-serving", "serves and has nothing", after(pair(&fakeTNS{replica: filled}, &fakeTNS{replica: later})...), opened(0)},
 		{"whole-versions-only", "", after(one(&fakeTNS{versions: branch("one")})...), quiet(2)},

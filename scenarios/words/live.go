@@ -45,6 +45,7 @@ var live = map[string]scenario.Observed{
 	"whole-versions-only":           but(byFacts, noInside+": stored versions are not looked through"),
 	"versions-are-true":             but(bySettling, noDisks+": that what is durable is on disks, tns alone says"),
 	"projects-are-of-one-commit":    unseen("what real toolchains make of a commit nobody knows beforehand"),
+	"projects-are-of-their-heads":   unseen("there is no forge in it"),
 	"newest-success-is-live":        bySettling,
 	"no-stale-publish":              byFacts,
 	"replicas-converged":            unseen(noInside),

@@ -14,6 +14,7 @@ var means = map[string]string{
 	"whole-versions-only":           "no tns ever holds a part of a version",
 	"versions-are-true":             "what tns tells of versions was published, is whole, and gets only newer",
 	"projects-are-of-one-commit":    "configuration, routes and assets of a project are all of one commit",
+	"projects-are-of-their-heads":   "a project in several repositories is of one commit of each, in the end of the newest",
 	"newest-success-is-live":        "the newest push of a branch that succeeded is live in the end",
 	"no-stale-publish":              "no tns lets a holder publish that another one has taken over from",
 	"replicas-converged":            "in the end all replicas of a store are equal",

@@ -2,8 +2,10 @@ package auth
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/project/build"
 	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/services/auth/deploykey"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -94,8 +96,30 @@ func (s *Service) source(ctx context.Context, from transport.Peer, req authapi.S
 	if resp.Secrets, err = s.buildSecrets(ctx, r.Project); err != nil {
 		return authapi.SourceResponse{}, err
 	}
+	if resp.Parts, err = s.parts(ctx, r); err != nil {
+		return authapi.SourceResponse{}, err
+	}
 	s.env.Observe("source-given", node.F("job", req.Job), node.F("attempt", req.Token.Attempt), node.F("holder", from))
 	return resp, nil
+}
+
+// parts are the other repositories that the versions of one are made of. To one that holds everything those of resources are added; two that
+// both hold everything have nothing to do with each other.
+func (s *Service) parts(ctx context.Context, of authapi.Repository) (list []authapi.Part, err error) {
+	for _, r := range s.repositories() {
+		if r.Project != of.Project || r.Name == of.Name || of.Holds == build.Everything && r.Holds != build.Resource {
+			continue
+		}
+		if len(list) == authapi.PartsMax {
+			return nil, transport.New(transport.Conflict, authapi.Source.Name, fmt.Sprintf("the project has more than %d repositories", authapi.PartsMax+1))
+		}
+		p := authapi.Part{Repository: r}
+		if p.Keys, err = s.deployKeys(ctx, r.Name); err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
 }
 
 // buildSecrets are those of a project, by name.

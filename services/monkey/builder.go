@@ -33,6 +33,10 @@ type Request struct {
 	Step *build.Step
 	// Secrets are the project's build secrets, by name: for the environment of its steps. None of them is in the log, whatever is written there.
 	Secrets map[string]string
+	// Places is where in Tree the code of websites and libraries is that have a repository of their own, and Parts are the commits of the
+	// project's other repositories that are in it.
+	Places build.Places
+	Parts  map[string]string
 	// Log takes a line of the build's log.
 	Log func(line string)
 }

@@ -26,6 +26,9 @@ type Fetcher interface {
 	// any other one another attempt is made: the forge does not answer, does not know the commit yet, or does not take the key. Texts
 	// are shown to people, and hold nothing of the key.
 	Fetch(ctx context.Context, s Source) (patrickapi.Tree, error)
+	// Head asks where the source's Branch is now, or, if there is none of the name, the branch that the repository shows to whoever names
+	// none. Its Commit does not count. Errors are as those of Fetch; a repository without any commit is a UserError.
+	Head(ctx context.Context, s Source) (commit string, err error)
 }
 
 // Source is where the commit of a job is, and what opens it.
@@ -44,52 +47,66 @@ type Source struct {
 // fetchAgainMax bounds how long an attempt goes on asking a forge that does not answer: after three attempts, ten minutes, the job fails.
 const fetchAgainMax = 3 * time.Minute
 
-// fetchCommit gets the tree of a commit from its forge, by what auth gives to the holder of the job, and the build secrets.
-func (s *Service) fetchCommit(ctx context.Context, l *lock, book *logbook) (tree patrickapi.Tree, secrets map[string]string, err error) {
-	if l.job.Commit == patrickapi.NoCommit {
-		return tree, nil, nil
-	}
+// fetchCommit gets what a job builds from its forge, by what auth gives to the holder of the job.
+func (s *Service) fetchCommit(ctx context.Context, l *lock, book *logbook) (g gathered, err error) {
 	var from authapi.SourceResponse
 	if err := s.retryWhileLeased(ctx, l, func(ctx context.Context) (err error) {
 		from, err = s.auth.Source(ctx, l.job.ID, l.token)
 		return err
 	}); err != nil {
-		return tree, nil, err
+		return g, err
 	}
 	book.hide(from.Secrets)
+	if l.job.Commit == patrickapi.NoCommit {
+		if from.Repository.Holds.Configures() {
+			return g, nil
+		}
+		return s.gather(ctx, l, book, from, patrickapi.Tree{})
+	}
+	tree, err := s.fetchOwn(ctx, l, book, from)
+	if err != nil {
+		return g, err
+	}
+	return s.gather(ctx, l, book, from, tree)
+}
+
+// fetchOwn gets the tree of the job's commit.
+func (s *Service) fetchOwn(ctx context.Context, l *lock, book *logbook, from authapi.SourceResponse) (tree patrickapi.Tree, err error) {
+	err = s.insistAtForge(ctx, l, book, from.Keys, func(key []byte) (err error) {
+		tree, err = s.fetcher.Fetch(ctx, Source{URL: from.Repository.URL, Commit: l.job.Commit, Branch: l.job.Branch, Key: key, KnownHosts: from.Repository.KnownHosts})
+		return err
+	})
+	if err == nil && len(tree.Files) > FetchedFilesMax {
+		err = UserError("the commit has too many files")
+	}
+	s.env.Observe("commit-fetched", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("files", len(tree.Files)), node.F("success", err == nil))
+	return tree, err
+}
+
+// insistAtForge asks a forge until it answers, or for fetchAgainMax, with each of the keys of a repository, the newest first: it may not be at
+// the forge yet.
+func (s *Service) insistAtForge(ctx context.Context, l *lock, book *logbook, keys [][]byte, ask func(key []byte) error) (err error) {
+	if len(keys) == 0 {
+		keys = [][]byte{nil}
+	}
 	for until := s.env.Loop.Elapsed() + fetchAgainMax; ; {
-		if tree, err = s.fetchOnce(ctx, l, from); err == nil || IsUserError(err) || s.env.Loop.Elapsed() >= until {
-			break
+		for _, key := range keys {
+			if err := s.check(l); err != nil {
+				return err
+			}
+			if err = ask(key); err == nil || IsUserError(err) || ctx.Err() != nil {
+				break
+			}
+		}
+		if err == nil || IsUserError(err) || s.env.Loop.Elapsed() >= until {
+			return err
 		}
 		book.line("fetch: " + err.Error())
 		book.flush()
 		if clock.Sleep(ctx, s.env.Loop, 10*retryWait) != nil {
-			break
+			return err
 		}
 	}
-	s.env.Observe("commit-fetched", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("files", len(tree.Files)), node.F("success", err == nil))
-	return tree, from.Secrets, err
-}
-
-// fetchOnce tries the keys of a repository, the newest first: it may not be at the forge yet.
-func (s *Service) fetchOnce(ctx context.Context, l *lock, from authapi.SourceResponse) (tree patrickapi.Tree, err error) {
-	keys := from.Keys
-	if len(keys) == 0 {
-		keys = [][]byte{nil}
-	}
-	for _, key := range keys {
-		if err := s.check(l); err != nil {
-			return tree, err
-		}
-		tree, err = s.fetcher.Fetch(ctx, Source{URL: from.Repository.URL, Commit: l.job.Commit, Branch: l.job.Branch, Key: key, KnownHosts: from.Repository.KnownHosts})
-		if err == nil || IsUserError(err) || ctx.Err() != nil {
-			break
-		}
-	}
-	if err == nil && len(tree.Files) > FetchedFilesMax {
-		return tree, UserError("the commit has too many files")
-	}
-	return tree, err
 }
 
 // fetcherOf makes the fetcher of a node. One that was given none fetches nothing.
@@ -106,4 +123,9 @@ type noFetcher struct{}
 // Fetch implements Fetcher.
 func (noFetcher) Fetch(context.Context, Source) (patrickapi.Tree, error) {
 	return patrickapi.Tree{}, transport.New(transport.Refused, "monkey/fetch", "this node fetches nothing from forges")
+}
+
+// Head implements Fetcher.
+func (noFetcher) Head(context.Context, Source) (string, error) {
+	return "", transport.New(transport.Refused, "monkey/fetch", "this node fetches nothing from forges")
 }

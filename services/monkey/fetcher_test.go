@@ -24,6 +24,7 @@ type forge struct {
 	answer  func(s Source) (patrickapi.Tree, error)
 	fetched []Source
 	asked   []authapi.SourceRequest
+	heads   map[string]string
 	source  authapi.SourceResponse
 	err     error
 }
@@ -31,6 +32,13 @@ type forge struct {
 func (f *forge) Fetch(_ context.Context, s Source) (patrickapi.Tree, error) {
 	f.fetched = append(f.fetched, s)
 	return f.answer(s)
+}
+
+func (f *forge) Head(_ context.Context, s Source) (string, error) {
+	if commit, is := f.heads[s.URL]; is {
+		return commit, nil
+	}
+	return "", errors.New("not now")
 }
 
 const buildSecret = "first line of a secret\nsecond line of it"

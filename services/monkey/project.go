@@ -16,7 +16,7 @@ import (
 
 // make builds what was pushed: a project step by step, a tree without one as a whole.
 func (s *Service) make(ctx context.Context, l *lock, req Request) (Result, error) {
-	if req.Job.Forge && req.Job.Commit == patrickapi.NoCommit { // the branch was deleted: from now on there is nothing
+	if req.Job.Forge && req.Job.Commit == patrickapi.NoCommit && len(req.Tree.Files) == 0 { // the branch was deleted: from now on there is nothing
 		return Result{Artifact: patrickapi.Tree{}.Encode()}, nil
 	}
 	_, mono := req.Tree.File(project.MonoFile)
@@ -65,12 +65,8 @@ func (s Settings) hosts(j patrickapi.Job) project.Options {
 
 // readCommit reads, checks, compiles and plans a project. It touches nothing of the service.
 func (s Settings) readCommit(req Request) (c commit, err error) {
-	files := make([]build.File, 0, len(req.Tree.Files))
-	for _, f := range req.Tree.Files {
-		files = append(files, build.File{Path: f.Path, Data: f.Data})
-	}
 	c.bundle = build.NewBundle()
-	if c.files, err = build.FS(files); err != nil {
+	if c.files, err = build.FS(files(req.Tree)); err != nil {
 		return c, err
 	}
 	loaded, err := project.Load(c.files)
@@ -82,7 +78,7 @@ func (s Settings) readCommit(req Request) (c commit, err error) {
 		return c, err
 	}
 	c.entries = compiled.Entries
-	c.steps, err = build.Plan(loaded.Project, c.files)
+	c.steps, err = build.Plan(loaded.Project, c.files, req.Places)
 	return c, err
 }
 
@@ -126,7 +122,7 @@ func (s *Service) assembled(req Request, c commit) (Result, error) {
 	entries, all := c.bundle.Entries(), &project.Compiled{Entries: c.entries}
 	sum := sha256.Sum256(req.Tree.Encode())
 	entries[build.ProvenancePath] = string(build.Encode(build.Provenance{
-		Repository: req.Job.Repository, Branch: req.Job.Branch, Commit: req.Job.Commit, Tree: hex.EncodeToString(sum[:]),
+		Repository: req.Job.Repository, Branch: req.Job.Branch, Commit: req.Job.Commit, Parts: req.Parts, Tree: hex.EncodeToString(sum[:]),
 		Job: req.Job.ID, Attempt: req.Attempt, Builder: s.env.Self.String(), Built: len(c.steps) - c.earlier.reused, Reused: c.earlier.reused,
 	}))
 	for path, value := range entries {

@@ -99,23 +99,25 @@ func (s *Service) fence(ctx context.Context, l *lock) error {
 }
 
 // sourceOf is what was pushed, and the build secrets that go with it.
-func (s *Service) sourceOf(ctx context.Context, l *lock, book *logbook) (tree patrickapi.Tree, secrets map[string]string, err error) {
+func (s *Service) sourceOf(ctx context.Context, l *lock, book *logbook) (g gathered, err error) {
 	if l.job.Forge {
 		return s.fetchCommit(ctx, l, book)
 	}
-	tree, err = s.fetchTree(ctx, l)
-	return tree, nil, err
+	g.tree, err = s.fetchTree(ctx, l)
+	return g, err
 }
 
 // build fetches the tree and hands it to the builder.
 func (s *Service) build(ctx context.Context, l *lock, book *logbook) (Result, error) {
-	tree, secrets, err := s.sourceOf(ctx, l, book)
+	source, err := s.sourceOf(ctx, l, book)
 	if err != nil {
 		return Result{}, err
 	}
 	l.phase = "build"
 	s.env.Observe("build-started", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("holder", l.token.Holder))
-	built, err := s.buildInTime(ctx, l, Request{Job: l.job, Attempt: l.token.Attempt, Tree: tree, Secrets: secrets, Log: book.line})
+	built, err := s.buildInTime(ctx, l, Request{
+		Job: l.job, Attempt: l.token.Attempt, Tree: source.tree, Secrets: source.secrets, Places: source.places, Parts: source.commits, Log: book.line,
+	})
 	s.env.Observe("build-ended", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("holder", l.token.Holder), node.F("success", err == nil))
 	if err != nil {
 		return built, err

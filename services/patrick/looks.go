@@ -284,7 +284,7 @@ func (s *Service) makeMove(ctx context.Context, r authapi.Repository, m refs.Mov
 	if m.After == "" {
 		req.Commit, req.NewestWins = patrickapi.NoCommit, true
 	}
-	resp, err := atCoordinator(s, moved, func(q moveRequest) string { return patrickapi.BranchID(q.Repository, q.Branch) }, s.moved)(ctx, s.env.Self, req)
+	resp, err := atCoordinator(s, moved, func(q moveRequest) string { return patrickapi.BranchID(seriesOf(q.Project), q.Branch) }, s.moved)(ctx, s.env.Self, req)
 	switch transport.KindOf(err) {
 	case 0:
 	case transport.Invalid, transport.Conflict: // it will never be a job

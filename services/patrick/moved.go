@@ -26,13 +26,18 @@ func (s *Service) moved(ctx context.Context, _ transport.Peer, req moveRequest) 
 		Project: req.Project, Repository: req.Repository, Branch: req.Branch, Commit: req.Commit, NewestWins: req.NewestWins,
 		Tree:  patrickapi.Origin{Repository: req.Repository, Ref: "refs/heads/" + req.Branch, Commit: req.Commit}.Encode(),
 		Event: patrickapi.Event{ID: req.Event, Order: order},
-	}, true)
+	}, seriesOf(req.Project))
 }
 
+// seriesOf names the series that the jobs of all moves of a project's repositories are in: a version is made of all of them, so of two moves of
+// one branch one is newer, whichever repositories they are of. No repository has such a name.
+func seriesOf(project string) string { return "/" + project }
+
 // orderOfMove is the move's number, which is the same for all who see the move, wherever they are and however often they ask. Only where
-// somebody has pushed by hand to the same branch it may be too small: then it is one more than all that is known.
+// somebody has pushed by hand to the same branch, or another repository of the project has moved there, it may be too small: then it is one
+// more than all that is known.
 func (s *Service) orderOfMove(ctx context.Context, req moveRequest) (uint64, error) {
-	id := patrickapi.JobID(req.Repository, req.Branch, req.Commit, patrickapi.Event{ID: req.Event, Order: req.Number})
+	id := patrickapi.JobIDIn(seriesOf(req.Project), req.Repository, req.Branch, req.Commit, patrickapi.Event{ID: req.Event, Order: req.Number})
 	known := func() bool {
 		_, is := s.board.briefs[id]
 		return is || s.board.memoryOf(id).knows(id)
@@ -44,11 +49,11 @@ func (s *Service) orderOfMove(ctx context.Context, req moveRequest) (uint64, err
 	if err := context.Cause(ctx); err != nil {
 		return 0, err
 	}
-	branch := patrickapi.BranchID(req.Repository, req.Branch)
+	branch := patrickapi.BranchID(seriesOf(req.Project), req.Branch)
 	if known() || req.Number > max(live, s.board.highest(branch)) {
 		return req.Number, nil
 	}
-	for _, other := range s.board.ids() { // rare: a repeated move of such a branch
+	for _, other := range s.board.ids() { // a repeated move of such a branch
 		if patrickapi.BranchOf(other) == branch && s.read(other).Spec.Event == req.Event {
 			return patrickapi.OrderOf(other), nil
 		}

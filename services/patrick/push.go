@@ -30,16 +30,16 @@ func keepTime(bytes int64) time.Duration {
 // push accepts a push and acknowledges it once the job and its tree would survive the loss of this
 // node, if another patrick can be reached.
 func (s *Service) push(ctx context.Context, _ transport.Peer, req patrickapi.PushRequest) (patrickapi.PushResponse, error) {
-	return s.take(ctx, req, false)
+	return s.take(ctx, req, "")
 }
 
-// take is push; forge: the tree is an origin, and a patrick has made the event of what a forge has told it.
-func (s *Service) take(ctx context.Context, req patrickapi.PushRequest, forge bool) (patrickapi.PushResponse, error) {
+// take is push; with a series, the tree is an origin, and a patrick has made the event of what a forge has told it.
+func (s *Service) take(ctx context.Context, req patrickapi.PushRequest, series string) (patrickapi.PushResponse, error) {
 	var none patrickapi.PushResponse
 	if text := whatIsWrong(req); text != "" {
 		return none, transport.New(transport.Invalid, "patrick/push", text)
 	}
-	id := patrickapi.JobID(req.Repository, req.Branch, req.Commit, req.Event)
+	id := patrickapi.JobIDIn(cmp.Or(series, req.Repository), req.Repository, req.Branch, req.Commit, req.Event)
 	if req.Event.Order > s.board.highest(patrickapi.BranchOf(id))+patrickapi.OrderStepMax {
 		return none, transport.New(transport.Invalid, "patrick/push", "the event's order is absurd: no patrick has given it")
 	}
@@ -52,7 +52,7 @@ func (s *Service) take(ctx context.Context, req patrickapi.PushRequest, forge bo
 		if err != nil {
 			return none, err
 		}
-		if duplicate, err = s.accept(id, req, tree, forge); err != nil {
+		if duplicate, err = s.accept(id, req, tree, series != ""); err != nil {
 			return none, err
 		}
 	}

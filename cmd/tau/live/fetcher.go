@@ -40,17 +40,45 @@ func (f *fetcher) Fetch(ctx context.Context, s monkey.Source) (t patrickapi.Tree
 	return t, err
 }
 
-func (f *fetcher) fetch(ctx context.Context, s monkey.Source) (t patrickapi.Tree, err error) {
+// Head implements monkey.Fetcher.
+func (f *fetcher) Head(ctx context.Context, s monkey.Source) (commit string, err error) {
+	if left := clock.Offload(ctx, f.loop, func() {
+		var git *source.Git
+		if git, err = f.git(); err != nil {
+			return
+		}
+		if commit, err = git.Head(ctx, requestOf(s)); err != nil {
+			err = permanent(err)
+		}
+	}); left != nil {
+		return "", left
+	}
+	return commit, err
+}
+
+func requestOf(s monkey.Source) source.Request {
+	return source.Request{URL: s.URL, Commit: s.Commit, Branch: s.Branch, Key: s.Key, KnownHosts: s.KnownHosts}
+}
+
+func (f *fetcher) git() (*source.Git, error) {
 	if err := os.MkdirAll(f.scratch, 0o700); err != nil {
-		return t, err
+		return nil, err
 	}
 	git, err := source.FindGit(f.scratch)
 	if err != nil {
-		return t, err
+		return nil, err
 	}
 	git.Files = true // what those who run the cloud have told auth
 	git.Budget.Entries, git.Budget.FileLen, git.Budget.TotalLen = monkey.FetchedFilesMax, monkey.FetchedLenMax, monkey.FetchedLenMax
 	git.PackLen = 4 * monkey.FetchedLenMax // a branch may have to be fetched with its past
+	return git, nil
+}
+
+func (f *fetcher) fetch(ctx context.Context, s monkey.Source) (t patrickapi.Tree, err error) {
+	git, err := f.git()
+	if err != nil {
+		return t, err
+	}
 	dir, err := os.MkdirTemp(f.scratch, "tree-")
 	if err != nil {
 		return t, err
@@ -61,7 +89,7 @@ func (f *fetcher) fetch(ctx context.Context, s monkey.Source) (t patrickapi.Tree
 		return t, err
 	}
 	defer root.Close()
-	if _, err := git.Fetch(ctx, source.Request{URL: s.URL, Commit: s.Commit, Branch: s.Branch, Key: s.Key, KnownHosts: s.KnownHosts}, root); err != nil {
+	if _, err := git.Fetch(ctx, requestOf(s), root); err != nil {
 		return t, permanent(err)
 	}
 	return readTree(root)

@@ -19,6 +19,29 @@ type Ref struct {
 
 // Refs lists all branches of a repository, as the forge says. Commit and Branch of the request do not count.
 func (g *Git) Refs(ctx context.Context, r Request) (list []Ref, err error) {
+	return g.lsRemote(ctx, r, "--heads")
+}
+
+// Head asks where the request's Branch is, or, if there is none of the name, what the repository shows to whoever names none. Commit of
+// the request does not count.
+func (g *Git) Head(ctx context.Context, r Request) (commit string, err error) {
+	list, err := g.lsRemote(ctx, r)
+	for _, ref := range list {
+		if ref.Name == "refs/heads/"+r.Branch {
+			return ref.Commit, nil
+		}
+		if ref.Name == "HEAD" {
+			commit = ref.Commit
+		}
+	}
+	if err == nil && commit == "" {
+		err = &Error{Bad, "the repository has no branch " + r.Branch + ", and none that it shows first"}
+	}
+	return commit, err
+}
+
+// lsRemote lists branches, and HEAD unless the option is --heads.
+func (g *Git) lsRemote(ctx context.Context, r Request, option ...string) (list []Ref, err error) {
 	r.Commit, r.Branch = strings.Repeat("0", 40), ""
 	if err := r.check(); err != nil {
 		return nil, err
@@ -33,7 +56,8 @@ func (g *Git) Refs(ctx context.Context, r Request) (list []Ref, err error) {
 		return nil, &Error{Failed, err.Error()}
 	}
 	defer func() { _ = os.RemoveAll(j.dir) }()
-	cmd := j.command(ctx, "-c", "http.lowSpeedLimit=1024", "-c", "http.lowSpeedTime=30", "ls-remote", "--heads", "--quiet", "--", r.URL)
+	args := append([]string{"-c", "http.lowSpeedLimit=1024", "-c", "http.lowSpeedTime=30", "ls-remote", "--quiet"}, option...)
+	cmd := j.command(ctx, append(args, "--", r.URL)...)
 	var said beginning
 	told := &whole{max: refsOutputMax}
 	cmd.Stdout, cmd.Stderr = told, &said
@@ -45,7 +69,10 @@ func (g *Git) Refs(ctx context.Context, r Request) (list []Ref, err error) {
 	}
 	for line := range strings.Lines(told.String()) {
 		commit, name, found := strings.Cut(strings.TrimRight(line, "\n"), "\t")
-		if !found || !commitForm.MatchString(commit) || !strings.HasPrefix(name, "refs/heads/") {
+		if found && len(option) == 0 && name != "HEAD" && !strings.HasPrefix(name, "refs/heads/") {
+			continue // a tag, say
+		}
+		if !found || !commitForm.MatchString(commit) || name != "HEAD" && !strings.HasPrefix(name, "refs/heads/") {
 			return nil, &Error{Failed, "the forge's answer is no list of branches"} // not whole, then: it would be taken for deletions
 		}
 		list = append(list, Ref{name, commit})

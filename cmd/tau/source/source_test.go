@@ -131,6 +131,22 @@ func TestTheCommitIsFetched(t *testing.T) {
 	require.Equal(t, Got{3, int64(len("first#!/bin/sh\n")), []string{"src/vendor"}}, got)
 }
 
+// TestHead: a branch, or what the repository shows first.
+func TestHead(t *testing.T) {
+	r := newRepository(t)
+	g := r.fetcher()
+	_, err := g.Head(t.Context(), Request{URL: r.url(), Branch: "main"})
+	require.ErrorContains(t, err, "has no branch main")
+	first := r.commit("main", r.tree(entry("100644", "a", r.blob("1"))))
+	second := r.commit("next", r.tree(entry("100644", "a", r.blob("2"))), first)
+	r.git("", "tag", "other", second)
+	for branch, want := range map[string]string{"main": first, "next": second, "other": first} {
+		commit, err := g.Head(t.Context(), Request{URL: r.url(), Branch: branch})
+		require.NoError(t, err)
+		require.Equal(t, want, commit, branch)
+	}
+}
+
 func TestACommitThatIsNotThere(t *testing.T) {
 	r := newRepository(t)
 	r.commit("main", r.small("x"))

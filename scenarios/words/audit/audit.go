@@ -97,7 +97,7 @@ func (a *auditor) Hear(f check.Fact) {
 		a.jobs.add(f.Text("job"))
 		a.projects.add(f.Text("project"))
 		a.branches.add(tnsapi.BranchRequest{Project: f.Text("project"), Branch: f.Text("branch")})
-	case "project-sent":
+	case "project-sent", "part-sent":
 		a.whole.add(tnsapi.BranchRequest{Project: f.Text("project"), Branch: f.Text("branch")})
 	case "publish-sent", "rollback-sent":
 		a.branches.add(tnsapi.BranchRequest{Project: f.Text("project"), Branch: f.Text("branch")})

@@ -66,7 +66,7 @@ func assembled(name, branch string, tree patrickapi.Tree, fsys fs.FS) (entries [
 	for _, e := range compiled.Entries {
 		entries = append(entries, tnsapi.Entry{Path: e.Path, Value: e.Value})
 	}
-	steps, err := build.Plan(loaded.Project, fsys)
+	steps, err := build.Plan(loaded.Project, fsys, nil)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -3,6 +3,7 @@
 package forges
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/taucloud/tau/fixtures"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/project/build"
 	"github.com/taucloud/tau/scenarios/forge"
 	"github.com/taucloud/tau/scenarios/ports"
 	"github.com/taucloud/tau/scenarios/words/evidence"
@@ -35,7 +37,9 @@ func Actions() []scenario.Action {
 
 // repositoryParams is what a repository in a timeline may say.
 type repositoryParams struct {
-	Name     string        `yaml:"name" range:"1..128" doc:"the repository, of the project of the same name"`
+	Name     string        `yaml:"name" range:"1..128" doc:"the repository"`
+	Project  string        `yaml:"project" range:"0..128" doc:"the project that it is of; default: one of the repository's name"`
+	Holds    string        `yaml:"holds" values:"everything configuration code resource" doc:"what of the project is in it"`
 	Branches []string      `yaml:"branches" range:"1..16" doc:"patterns of the branches that are built"`
 	Rotate   bool          `yaml:"rotate" doc:"it has new secrets; those before count for the overlap"`
 	Overlap  time.Duration `yaml:"overlap" range:"0s..720h" doc:"for how long secrets count that are replaced"`
@@ -45,14 +49,28 @@ type repositoryParams struct {
 func repositoryAction() scenario.Action {
 	return scenario.Action{
 		Name: "repository", Service: authapi.Service, Example: `repository: {name: site, branches: [main, "b-*"]}`,
-		Doc:    "those who run the cloud tell auth of a repository at the forge, with a deploy key, a webhook and a build secret, and the forge of its webhook",
-		Params: func() any { return &repositoryParams{Name: "site", Branches: []string{"main"}, RetryFor: time.Minute} },
+		Doc: "those who run the cloud tell auth of a repository at the forge, with a deploy key, a webhook and a build secret, and the forge of its webhook",
+		Params: func() any {
+			return &repositoryParams{Name: "site", Holds: everything, Branches: []string{"main"}, RetryFor: time.Minute}
+		},
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
 			p := *params.(*repositoryParams)
 			scenario.Numbered(n, &p.Name)
+			p.Project = cmp.Or(p.Project, p.Name)
 			return p.run(ctx, client)
 		},
 	}
+}
+
+// everything is what a repository holds that does not say so.
+const everything = "everything"
+
+// holds is what auth is told of it.
+func (p repositoryParams) holds() build.Holds {
+	if p.Holds == everything {
+		return build.Everything
+	}
+	return build.Holds(p.Holds)
 }
 
 // Canary begins every secret of a scenario: it is to be found nowhere but where secrets belong.
@@ -66,7 +84,11 @@ func secret(env node.Env) string {
 }
 
 // secrets are what the people of a scenario keep of a repository, on the disk of their own machine.
-type secrets struct{ Hook, Secret, Old, Deploy string }
+type secrets struct {
+	Hook, Secret, Old, Deploy string
+	Project                   string
+	Holds                     build.Holds
+}
 
 func secretsKey(name string) storage.Key { return storage.K("secrets", name) }
 
@@ -79,14 +101,16 @@ func secretsOf(env node.Env, name string) (s secrets) {
 
 func (p repositoryParams) run(ctx context.Context, env node.Env) error {
 	was := secretsOf(env, p.Name)
-	s := secrets{Secret: secret(env), Deploy: secret(env), Old: was.Secret}
+	s := secrets{Secret: secret(env), Deploy: secret(env), Old: was.Secret, Project: p.Project, Holds: p.holds()}
 	build := secret(env)
 	auths := authapi.NewClient(env.Wire)
 	_, err := users.Insist(ctx, env, p.RetryFor, []transport.Kind{transport.Invalid}, func(ctx context.Context) error {
-		if _, err := auths.PutProject(ctx, p.Name); err != nil {
+		if _, err := auths.PutProject(ctx, p.Project); err != nil {
 			return err
 		}
-		resp, err := auths.PutRepository(ctx, authapi.Repository{Name: p.Name, Project: p.Name, URL: forge.URL(p.Name), Forge: string(webhook.GitHub), Branches: p.Branches})
+		resp, err := auths.PutRepository(ctx, authapi.Repository{
+			Name: p.Name, Project: p.Project, URL: forge.URL(p.Name), Forge: string(webhook.GitHub), Branches: p.Branches, Holds: p.holds(),
+		})
 		if err != nil {
 			return err
 		}
@@ -94,7 +118,7 @@ func (p repositoryParams) run(ctx context.Context, env node.Env) error {
 		for _, put := range []authapi.SecretPutRequest{
 			{ID: authapi.SecretID{Kind: authapi.HookSecret, Owner: p.Name}, Value: []byte(s.Secret)},
 			{ID: authapi.SecretID{Kind: authapi.DeployKey, Owner: p.Name}, Value: []byte(s.Deploy)},
-			{ID: authapi.SecretID{Kind: authapi.BuildSecret, Owner: p.Name, Name: "API_KEY"}, Value: []byte(build)},
+			{ID: authapi.SecretID{Kind: authapi.BuildSecret, Owner: p.Project, Name: "API_KEY"}, Value: []byte(build)},
 		} {
 			put.Overlap = int64(p.Overlap / time.Second)
 			if _, err := auths.PutSecret(ctx, put); err != nil {
@@ -165,6 +189,9 @@ func gitPushAction() scenario.Action {
 
 func (p gitPushParams) run(ctx context.Context, env node.Env) error {
 	req := forge.PushRequest{Repository: p.Repository, Branch: p.Branch, Quiet: p.Quiet}
+	if s := secretsOf(env, p.Repository); s.Holds != build.Everything {
+		return p.runPart(ctx, env, s, req)
+	}
 	built := evidence.Built{}
 	commit := patrickapi.NoCommit
 	if !p.Delete {

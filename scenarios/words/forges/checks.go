@@ -105,8 +105,8 @@ type jobsSeen interface {
 func newest(s jobsSeen, key [2]string) (job patrickapi.Job) {
 	var order uint64
 	for _, id := range s.JobIDs() {
-		if patrickapi.BranchOf(id) == patrickapi.BranchID(key[0], key[1]) && patrickapi.OrderOf(id) >= order {
-			order, job = patrickapi.OrderOf(id), s.Job(id)
+		if j := s.Job(id); j.Repository == key[0] && j.Branch == key[1] && patrickapi.OrderOf(id) >= order {
+			order, job = patrickapi.OrderOf(id), j
 		}
 	}
 	return job

@@ -38,6 +38,11 @@ func Checks() []scenario.Check {
 			New:  func() check.Checker { return newProjects() },
 		},
 		{
+			Name: "projects-are-of-their-heads",
+			Doc:  "what a user reads of a project that is kept in several repositories is at any moment of one commit of each, which was pushed there; after healing it is of what was pushed last to each of them",
+			New:  func() check.Checker { return newParts() },
+		},
+		{
 			Name: "newest-success-is-live",
 			Doc:  "a push is newer than all that had been acknowledged before it was made; after healing, the newest push of a branch that succeeded is live on every tns, or what was published or rolled back after it",
 			New:  func() check.Checker { return newNewestIsLive() },

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/taucloud/tau/node/fencing"
 	"github.com/taucloud/tau/project"
+	"github.com/taucloud/tau/project/build"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/ask"
 )
@@ -62,6 +62,8 @@ type Repository struct {
 	// Hook is the name of its webhook, which the auth makes that stores it first. It is not a secret.
 	Hook string `cbor:"9,keyasint,omitempty"`
 	Made int64  `cbor:"10,keyasint"` // seconds since 1970
+	// Holds says what of the project is in it.
+	Holds build.Holds `cbor:"11,keyasint,omitempty"`
 }
 
 // At is the repository's name at its forge.
@@ -99,6 +101,8 @@ func CheckRepository(r Repository) error {
 		wrong = "the name at the forge has at most 256 bytes"
 	case len(r.Branches) == 0 || len(r.Branches) > BranchesMax || slices.ContainsFunc(r.Branches, badPattern):
 		wrong = "expected 1 to 16 patterns of branches, such as main or release/*"
+	case r.Holds != build.Everything && !slices.Contains(build.HoldsAll, r.Holds):
+		wrong = "a repository holds everything of its project, its configuration, code of its functions, or a resource: a website or a library"
 	case len(r.KnownHosts) > knownHostsLenMax:
 		wrong = "the known hosts are too many: at most 16 KiB"
 	}
@@ -259,19 +263,6 @@ type ForgeResponse struct {
 	Token      string     `cbor:"3,keyasint,omitempty"`
 }
 
-// SourceRequest asks for what the holder of a job needs to fetch and build its commit.
-type SourceRequest struct {
-	Job   string        `cbor:"1,keyasint"`
-	Token fencing.Token `cbor:"2,keyasint"`
-}
-
-// SourceResponse is that. Keys are private deploy keys, newest first; Secrets are the project's, by name.
-type SourceResponse struct {
-	Repository Repository        `cbor:"1,keyasint"`
-	Keys       [][]byte          `cbor:"2,keyasint,omitempty"`
-	Secrets    map[string]string `cbor:"3,keyasint,omitempty"`
-}
-
 // AuditEntry is what somebody has done.
 type AuditEntry struct {
 	At   int64          `cbor:"1,keyasint"` // nanoseconds since 1970
@@ -386,11 +377,6 @@ func (c *Client) Hook(ctx context.Context, hook string) (HookResponse, error) {
 // Forge is what a patrick needs to ask a forge about a repository.
 func (c *Client) Forge(ctx context.Context, repository string) (ForgeResponse, error) {
 	return ask.Call(ctx, c.asker, Forge, "", callTimeout, Named{repository})
-}
-
-// Source is what the holder of a job needs to fetch and build its commit. Conflict: the caller does not hold it, as patricks say.
-func (c *Client) Source(ctx context.Context, job string, token fencing.Token) (SourceResponse, error) {
-	return ask.Call(ctx, c.asker, Source, "", 2*callTimeout, SourceRequest{Job: job, Token: token})
 }
 
 // Audit lists what was done, newest first, at most so many entries.

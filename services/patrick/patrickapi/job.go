@@ -105,7 +105,12 @@ const (
 // all deliveries of an event are one job, for ever. It begins with the BranchID
 // and the order, so the ids of a branch are in the order of its events.
 func JobID(repository, branch, commit string, event Event) string {
-	return fmt.Sprintf("%s-%016x-%s", BranchID(repository, branch), event.Order, digest(12, repository, branch, commit, event.ID))
+	return JobIDIn(repository, repository, branch, commit, event)
+}
+
+// JobIDIn is JobID where decisions are made together with those of other repositories: with all of one series.
+func JobIDIn(series, repository, branch, commit string, event Event) string {
+	return fmt.Sprintf("%s-%016x-%s", BranchID(series, branch), event.Order, digest(12, repository, branch, commit, event.ID))
 }
 
 // jobIDLen is the length of a job's id, orderAt where the order is in it.
