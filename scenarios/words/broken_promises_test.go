@@ -156,14 +156,28 @@ func TestBrokenPromisesAboutCertificates(t *testing.T) {
 		{"certificates-are-renewed", "core-2 shows a certificate that does not count", showing(0, 1, true), replaced + quiet(2)},
 		{"certificates-are-renewed", "core-2 knows of 0 replacements of the cloud key, of 1", showing(9, 0, true), replaced + quiet(2)},
 	})
+	shown := func(what string, minutes int) check.Fact {
+		until := time.Date(2026, 1, 1, 0, minutes, 0, 0, time.UTC).Unix()
+		return check.Fact{Node: "core-2", Name: what, Fields: []node.Field{node.F("until", until)}}
+	}
+	first, again := shown("certificate-shown", 10), shown("certificate-shown", 60)
+	turned := check.Fact{Node: "client", Name: "key-replaced", At: time.Minute, Fields: []node.Field{node.F("overlap", time.Minute)}}
 	for _, b := range []struct {
-		check string
 		want  string
 		at    time.Duration
-	}{{"expired-are-out", "", 10 * time.Minute}, {"expired-are-out", "whose certificate has ended at 10m0s", 16 * time.Minute}} {
-		c, at, want := checkerCalled(t, b.check), b.at, b.want
-		until := time.Date(2026, 1, 1, 0, 10, 0, 0, time.UTC).Unix()
-		require.NoError(t, c.(check.OnFact).Fact(check.Fact{Node: "core-2", Name: "certificate-shown", Fields: []node.Field{node.F("until", until)}}))
+		facts []check.Fact
+	}{
+		{"", 10 * time.Minute, []check.Fact{first}},
+		{"whose certificate has ended at 10m0s", 16 * time.Minute, []check.Fact{first}},
+		{"", 16 * time.Minute, []check.Fact{first, again}},
+		{"whose certificate has ended at 2m0s", 10 * time.Minute, []check.Fact{first, turned}},
+		{"whose certificate has ended at 2m0s", 10 * time.Minute, []check.Fact{first, turned, again}},
+		{"", 10 * time.Minute, []check.Fact{first, turned, shown("certificate-renewed", 60)}},
+	} {
+		c, at, want := checkerCalled(t, "expired-are-out"), b.at, b.want
+		for _, f := range b.facts {
+			require.NoError(t, c.(check.OnWitness).Witness(bare(), f))
+		}
 		err := c.(check.OnDelivery).Delivered(check.Delivery{At: at, To: "core-1", From: check.Standing{Node: "core-2"}, Name: "patrick/event"})
 		if want == "" {
 			require.NoError(t, err)
