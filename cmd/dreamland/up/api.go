@@ -119,13 +119,19 @@ func (u *Universe) api() http.Handler {
 	for _, rt := range routes() {
 		mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) { u.answer(w, r, rt) })
 	}
+	servePage(mux)
 	return mux
 }
 
 func (u *Universe) answer(w http.ResponseWriter, r *http.Request, rt route) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	if !here127(r.Host) || !rt.open && !u.mayAsk(r) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if !ownPage(r) {
+		answerJSON(w, http.StatusForbidden, Problem{"this is for this machine, and not for pages of elsewhere"})
+		return
+	}
+	if !rt.open && !u.mayAsk(r) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		answerJSON(w, http.StatusUnauthorized, Problem{"expected Authorization: Bearer TOKEN, with the token of the file " + u.place.token()})
 		return

@@ -22,7 +22,7 @@ import (
 func Commands() []func(dreamland.Tools) *cobra.Command {
 	return []func(dreamland.Tools) *cobra.Command{
 		Command, downCommand, cleanCommand, statusCommand, newProjectCommand, pushCommand, devCommand, buildsCommand, logsCommand, versionsCommand, rollbackCommand,
-		killCommand, startCommand, pauseCommand, partitionCommand, healCommand, doctorCommand, NodeCommand,
+		killCommand, startCommand, pauseCommand, partitionCommand, healCommand, openCommand, doctorCommand, NodeCommand,
 	}
 }
 
@@ -199,7 +199,7 @@ func tellReady(out io.Writer, r Running) {
 	if r.HTTP != "" {
 		fmt.Fprintf(out, "  http   %s\n", r.HTTP)
 	}
-	fmt.Fprintf(out, "  git    %s/PROJECT.git\n  admin  %s (token: %s)\n", r.Git, r.Admin, r.Token)
+	fmt.Fprintf(out, "  git    %s/PROJECT.git\n  admin  %s (token: %s; its page: dreamland open)\n", r.Git, r.Admin, r.Token)
 }
 
 // signalled is a context that ends with SIGTERM.

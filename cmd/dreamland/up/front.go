@@ -49,6 +49,75 @@ type front struct {
 
 	mu       sync.Mutex
 	believed map[branchIn]belief
+	last     []Request // of which the newest is the last
+	number   int64
+}
+
+// Request is one that a browser has made.
+type Request struct {
+	Number int64     `json:"number"`
+	At     time.Time `json:"at"`
+	Method string    `json:"method"`
+	Host   string    `json:"host"`
+	Path   string    `json:"path"` // without a query
+	Status int       `json:"status"`
+	// Took is until the end of the answer, in microseconds.
+	Took  int64 `json:"took"`
+	Bytes int64 `json:"bytes"`
+	// Version is the commit that has answered, "" if none has.
+	Version string `json:"version"`
+}
+
+const (
+	// requestsKept bounds the requests that are remembered, requestTextMax the host and the path of each, in bytes.
+	requestsKept   = 200
+	requestTextMax = 300
+)
+
+// requests are the last ones, newest first.
+func (f *front) requests() []Request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := slices.Clone(f.last)
+	slices.Reverse(list)
+	return append([]Request{}, list...)
+}
+
+// keep remembers a request that is over.
+func (f *front) keep(r Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.number++
+	r.Number = f.number
+	if len(f.last) == requestsKept {
+		f.last = f.last[1:]
+	}
+	f.last = append(f.last, r)
+}
+
+// counted notes what is answered.
+type counted struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// Unwrap is for an http.ResponseController.
+func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (c *counted) WriteHeader(status int) {
+	if status >= 200 {
+		c.status = status
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.bytes += int64(n)
+	return n, err
 }
 
 // belief is what the live version of a branch answers, as far as is known.
@@ -103,7 +172,13 @@ func plainly(w http.ResponseWriter, status int, text string) {
 }
 
 // ServeHTTP implements http.Handler.
-func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *front) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
+	w, began := &counted{ResponseWriter: answer, status: http.StatusOK}, time.Now()
+	is := Request{At: began.UTC(), Method: r.Method, Host: r.Host[:min(len(r.Host), requestTextMax)], Path: r.URL.Path[:min(len(r.URL.Path), requestTextMax)]}
+	defer func() {
+		is.Status, is.Bytes, is.Version, is.Took = w.status, w.bytes, w.Header().Get(substrateapi.HeaderVersion), time.Since(began).Microseconds()
+		f.keep(is)
+	}()
 	host, status, why := f.host(r.Context(), r.Host)
 	if why != "" {
 		plainly(w, status, why)
@@ -197,14 +272,14 @@ func branchOf(ref string) (branch string, is bool) {
 	return branch, !strings.HasPrefix(branch, "refs/")
 }
 
+// labelLenMax bounds a part of a domain name, in bytes.
+const labelLenMax = 63
+
 // labelOf is a name as a part of a domain name.
 func labelOf(name string) string {
-	return strings.Trim(strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(name)), "-")
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	label := strings.Join(words, "-")
+	return strings.Trim(label[:min(len(label), labelLenMax)], "-")
 }
 
 // claims are what the live version of a branch answers.

@@ -31,9 +31,12 @@ func routes() []route {
 		of(http.MethodGet, "/v1/projects", "What has been pushed.", projectList),
 		of(http.MethodGet, "/v1/projects/{project}/refs", "The branches and tags of a project's repository.", refs),
 		of(http.MethodGet, "/v1/projects/{project}/versions", "The versions of a branch that are kept, the live one first.", versions),
+		of(http.MethodGet, "/v1/projects/{project}/claims", "The requests that the live version of a branch answers.", projectClaims),
 		of(http.MethodPost, "/v1/projects/{project}/rollback", "Make an older version of a branch live again.", rollback),
 		of(http.MethodGet, "/v1/builds", "The newest jobs.", builds),
 		lines(http.MethodGet, "/v1/builds/{job}/log", "The log of a job, line by line; with follow until it has ended.", buildLog),
+		of(http.MethodGet, "/v1/requests", "The last requests of browsers, newest first.", requests),
+		of(http.MethodGet, "/v1/traffic", "How much has passed between each two nodes.", traffic),
 		of(http.MethodPost, "/v1/down", "End the universe in order.", down),
 	}
 }
@@ -207,6 +210,31 @@ type Project struct {
 	// URL is where it answers, "" while nothing does.
 	URL  string      `json:"url"`
 	Refs []forge.Ref `json:"refs"`
+	// Branches are those of the refs that are built, with where each answers.
+	Branches []Branch `json:"branches"`
+}
+
+// Branch is one that is built.
+type Branch struct {
+	Branch  string `json:"branch"`
+	Commit  string `json:"commit"`
+	Subject string `json:"subject"`
+	URL     string `json:"url"`
+}
+
+// branches are those of the refs of a project, each once, the one in production first.
+func (u *Universe) branches(project string, refs []forge.Ref) []Branch {
+	list := []Branch{}
+	for _, r := range refs {
+		name, is := branchOf(r.Name)
+		if is && !slices.ContainsFunc(list, func(b Branch) bool { return b.Branch == name }) {
+			list = append(list, Branch{name, r.Commit, r.Subject, u.url(project, name)})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Branch) int {
+		return cmp.Compare(map[bool]int{true: 0, false: 1}[a.Branch == production], map[bool]int{true: 0, false: 1}[b.Branch == production])
+	})
+	return list
 }
 
 func projectList(ctx context.Context, u *Universe, _ nothing) ([]Project, error) {
@@ -216,7 +244,7 @@ func projectList(ctx context.Context, u *Universe, _ nothing) ([]Project, error)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Project{name, u.remote(name), u.url(name, production), append([]forge.Ref{}, found...)})
+		list = append(list, Project{name, u.remote(name), u.url(name, production), append([]forge.Ref{}, found...), u.branches(name, found)})
 	}
 	return list, nil
 }

@@ -97,6 +97,7 @@ func (r *Relay) read(from, to string, source net.Conn, way chan<- chunk) {
 		n, err := source.Read(buffer)
 		s, _ := r.link(from, to)
 		if n > 0 {
+			r.count(from, to, n)
 			way <- chunk{buffer[:n], course.arrival(time.Since(r.began), n, s.shape())}
 			if s.Shape != (fault.Shape{}) {
 				r.tell(from, to, fault.PartShape)
@@ -107,6 +108,13 @@ func (r *Relay) read(from, to string, source net.Conn, way chan<- chunk) {
 			return
 		}
 	}
+}
+
+// count notes that something was sent.
+func (r *Relay) count(from, to string, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.passed[[2]string{from, to}] += int64(n)
 }
 
 // open waits until a link lets something pass; false: the conn is over.

@@ -5,6 +5,7 @@ package relay
 
 import (
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -52,6 +53,7 @@ type Relay struct {
 	affected func(from, to string, part fault.LinkPart)
 	changed  chan struct{} // closed when the state changes
 	conns    map[*conn]struct{}
+	passed   map[[2]string]int64 // bytes, by from and to
 	over     bool
 }
 
@@ -62,7 +64,7 @@ func Listen(resolve func(address string) (node string, known bool)) (*Relay, err
 		return nil, err
 	}
 	r := &Relay{
-		listener: l, began: time.Now(), resolve: resolve, changed: make(chan struct{}), conns: map[*conn]struct{}{},
+		listener: l, began: time.Now(), resolve: resolve, changed: make(chan struct{}), conns: map[*conn]struct{}{}, passed: map[[2]string]int64{},
 		state: func(string, string) State { return State{} }, affected: func(string, string, fault.LinkPart) {},
 	}
 	r.running.Go(r.accept)
@@ -79,6 +81,13 @@ func (r *Relay) SetLinks(state func(from, to string) State, affected func(from, 
 	r.state, r.affected = state, affected
 	close(r.changed)
 	r.changed = make(chan struct{})
+}
+
+// Passed is how many bytes each node has sent to each other one.
+func (r *Relay) Passed() map[[2]string]int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.passed)
 }
 
 // Reset ends the conns between nodes for which match says so, and returns how many there were.

@@ -1,0 +1,290 @@
+// The page of a universe. What others chose - names of projects, branches, paths, lines of logs - is only ever put in as text.
+
+const at = (id) => document.getElementById(id);
+const names = "http://www.w3.org/2000/svg";
+
+/* The token comes behind the # of the address, which is sent to nobody, and stays in this tab. */
+if (location.hash.startsWith("#token=")) {
+  sessionStorage.setItem("token", decodeURIComponent(location.hash.slice(7)));
+  history.replaceState(null, "", location.pathname);
+}
+const token = () => sessionStorage.getItem("token") || "";
+
+class Refused extends Error {}
+
+async function send(path, body) {
+  const headers = { Authorization: "Bearer " + token() };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const answer = await fetch("v1/" + path, { method: body === undefined ? "GET" : "POST", headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store" });
+  if (answer.ok) return answer;
+  const why = (await answer.json().catch(() => ({}))).error || answer.statusText;
+  throw answer.status === 401 ? new Refused(why) : new Error(why);
+}
+const ask = async (path, body) => (await send(path, body)).json();
+
+function say(text, bad = false) {
+  at("said").textContent = text;
+  at("said").className = bad ? "bad" : "";
+}
+
+/* make makes an element: of its text, its attributes, and what it holds. */
+function make(tag, how = {}, ...inner) {
+  const e = document.createElement(tag);
+  for (const [key, value] of Object.entries(how)) {
+    if (key === "text") e.textContent = value;
+    else if (key === "class") e.className = value;
+    else if (key.startsWith("on")) e.addEventListener(key.slice(2), value);
+    else if (value !== undefined && value !== false) e.setAttribute(key, value === true ? "" : value);
+  }
+  e.append(...inner);
+  return e;
+}
+
+/* sync keeps the children of an element in step with a list: those that stay keep the focus, and what people have opened. */
+function sync(into, list, key, create, update) {
+  const old = new Map([...into.children].map((e) => [e.dataset.key, e]));
+  let before = null;
+  for (const one of list) {
+    const id = key(one);
+    let e = old.get(id);
+    if (e) old.delete(id);
+    else {
+      e = create(one);
+      e.dataset.key = id;
+    }
+    update(e, one);
+    const next = before ? before.nextSibling : into.firstChild;
+    if (e !== next) into.insertBefore(e, next);
+    before = e;
+  }
+  for (const e of old.values()) e.remove();
+}
+
+const put = (e, text) => { if (e.textContent !== text) e.textContent = text; };
+const part = (e, name) => e.querySelector(`[data-part="${name}"]`);
+const time = (text) => new Date(text).toLocaleTimeString([], { hour12: false });
+const short = (commit) => commit.slice(0, 10);
+
+function button(text, label, act) {
+  return make("button", { type: "button", text, "aria-label": label, onclick: async (event) => {
+    const b = event.currentTarget;
+    b.disabled = true;
+    try { await act(); } catch (e) { say(e.message, true); }
+    b.disabled = false;
+    refresh();
+  } });
+}
+
+/* Nodes. */
+let members = [];
+const chosen = new Set();
+
+function toNode(name, what) {
+  return button({ kill: "Kill", pause: "Pause", start: "Start" }[what], `${what} ${name}`, async () => {
+    const done = await ask(`nodes/${encodeURIComponent(name)}/${what}`, {});
+    say(`${done.node} is ${done.state}${done.how ? ": " + done.how : ""}`);
+  });
+}
+
+function showNodes(s) {
+  members = s.members;
+  put(at("name"), s.name);
+  document.title = `${s.name} - dreamland`;
+  put(at("ready"), s.ready ? "ready" : "not all nodes are ready");
+  at("ready").className = "badge " + (s.ready ? "up" : "starting");
+  put(at("where"), `${s.members.length} nodes, up ${s.up}, ${s.processes ? "a process each" : "in one process"}. Projects answer at ${s.http ? s.http.replace("localhost", "PROJECT.localhost") : "no place: no node runs gateway"}, and are pushed to ${s.git}/PROJECT.git`);
+  sync(at("nodes"), s.members, (n) => n.name, (n) => make("tr", {},
+    make("td", {}, make("input", { type: "checkbox", "aria-label": `choose ${n.name} to be cut off`, onchange: (e) => { e.target.checked ? chosen.add(n.name) : chosen.delete(n.name); buttons(); } })),
+    make("td", {}, make("strong", { text: n.name }), make("div", { class: "dim", text: n.services.join(", ") === n.name ? "" : n.services.join(", ") })),
+    make("td", { "data-part": "state" }),
+    make("td", { class: "nowrap", "data-part": "does" }, toNode(n.name, "kill"), " ", toNode(n.name, "pause"), " ", toNode(n.name, "start"))), (row, n) => {
+    const state = part(row, "state");
+    put(state, n.state + (n.why ? ": " + n.why : "") + (n.restarts ? `, started ${n.restarts + 1} times` : ""));
+    state.className = n.state;
+    const [kill, pause, start] = part(row, "does").children;
+    const runs = n.state === "up" || n.state === "starting" || n.state === "paused";
+    kill.hidden = !runs;
+    pause.hidden = n.state !== "up" && n.state !== "starting";
+    start.hidden = n.state === "up" || n.state === "starting" || n.state === "stopping";
+  });
+  const groups = s.partition || [];
+  put(at("parted"), groups.length ? "Cut: " + groups.map((g) => g.join(", ")).join("  |  ") : "");
+  at("heal").disabled = groups.length === 0;
+  buttons();
+}
+
+function buttons() { at("partition").disabled = chosen.size === 0 || chosen.size === members.length; }
+
+at("partition").addEventListener("click", async () => {
+  try {
+    const p = await ask("partition", { groups: [[...chosen]] });
+    say("cut off: " + p.groups[0].join(", "));
+    chosen.clear();
+    for (const box of at("nodes").querySelectorAll("input")) box.checked = false;
+  } catch (e) { say(e.message, true); }
+  refresh();
+});
+at("heal").addEventListener("click", async () => {
+  try { await ask("heal", {}); say("all nodes can hear of each other"); } catch (e) { say(e.message, true); }
+  refresh();
+});
+
+const signs = { up: "\u2713", starting: "\u2026", stopping: "\u2026", paused: "\u2016", down: "\u2715", failed: "!" };
+let passed = new Map();
+
+function draw(list, links, groups) {
+  const svg = at("picture");
+  const w = svg.clientWidth || 600, h = svg.clientHeight || 350;
+  svg.setAttribute("viewBox", `0 0 ${w} ${h}`);
+  const rx = Math.max(60, Math.min(w / 2 - 95, 230)), ry = h / 2 - 32;
+  const where = new Map(list.map((n, i) => {
+    const a = (2 * Math.PI * i) / list.length - Math.PI / 2;
+    return [n.name, { x: w / 2 + rx * Math.cos(a), y: h / 2 + ry * Math.sin(a), a }];
+  }));
+  const el = (tag, how, text) => {
+    const e = document.createElementNS(names, tag);
+    for (const [k, v] of Object.entries(how)) e.setAttribute(k, v);
+    if (text !== undefined) e.textContent = text;
+    return e;
+  };
+  const side = new Map(groups.flatMap((g, i) => g.map((n) => [n, i])));
+  const out = [], now = new Map();
+  for (const l of links) {
+    const a = where.get(l.a), b = where.get(l.b), key = l.a + " " + l.b;
+    now.set(key, l.bytes);
+    if (!a || !b) continue;
+    const more = passed.has(key) ? l.bytes - passed.get(key) : 0;
+    const cut = groups.length && side.get(l.a) !== side.get(l.b);
+    const line = el("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, class: cut ? "cut" : "" });
+    if (!cut) {
+      line.style.strokeWidth = String(Math.min(8, 0.7 + Math.log2(1 + more / 400) * 0.7));
+      line.style.opacity = more > 0 ? "0.85" : "0.4";
+    }
+    line.append(el("title", {}, `${l.a} and ${l.b}: ${Math.round(l.bytes / 1024)} KiB so far`));
+    out.push(line);
+  }
+  passed = now;
+  for (const n of list) {
+    const p = where.get(n.name), right = Math.cos(p.a) > 0.15, left = Math.cos(p.a) < -0.15;
+    out.push(el("circle", { cx: p.x, cy: p.y, r: 10, class: n.state }), el("text", { x: p.x, y: p.y + 4, class: "sign" }, signs[n.state] || "?"),
+      el("text", { x: p.x + (right ? 16 : left ? -16 : 0), y: p.y + (right || left ? 4 : Math.sin(p.a) > 0 ? 26 : -16), "text-anchor": right ? "start" : left ? "end" : "middle" }, n.name));
+  }
+  svg.setAttribute("aria-label", "The nodes, and who talks to whom: " + list.map((n) => `${n.name} is ${n.state}`).join(", "));
+  svg.replaceChildren(...out);
+}
+
+/* Projects. */
+function showProjects(list) {
+  at("no-projects").hidden = list.length > 0;
+  sync(at("projects"), list, (p) => p.project, (p) => {
+    const more = make("details", { ontoggle: () => { if (more.open) showMore(p.project, more); } }, make("summary", { text: "Versions and routes" }), make("div", { "data-part": "more" }));
+    return make("div", { class: "project" }, make("h3", { text: p.project }), make("ul", { "data-part": "branches" }), more);
+  }, (e, p) => {
+    const branches = p.branches;
+    sync(part(e, "branches"), branches, (b) => b.branch, () => make("li", {}, make("a", { "data-part": "link" }), make("span", { class: "dim", "data-part": "of" })), (li, b) => {
+      const link = part(li, "link");
+      if (link.getAttribute("href") !== b.url) link.setAttribute("href", b.url);
+      put(link, b.url);
+      put(part(li, "of"), `  ${b.branch} at ${short(b.commit)}: ${b.subject}`);
+    });
+    const more = e.querySelector("details");
+    if (more.open && more.dataset.seen !== JSON.stringify(branches)) showMore(p.project, more);
+    more.dataset.seen = JSON.stringify(branches);
+  });
+}
+
+async function showMore(project, more) {
+  const into = part(more, "more"), path = `projects/${encodeURIComponent(project)}/`;
+  try {
+    const [versions, claims] = await Promise.all([ask(path + "versions"), ask(path + "claims")]);
+    into.replaceChildren(make("ul", {}, ...versions.map((v) => make("li", {}, make("span", { class: "mono", text: short(v.commit) }), v.live ? make("strong", { class: "ok", text: " live " }) : " ",
+      ...(v.live ? [] : [button("Roll back", `make ${short(v.commit)} of ${project} live again`, async () => {
+        const done = await ask(path + "rollback", { commit: v.commit });
+        say(`live: ${short(done.commit)} of ${done.project}`);
+        await showMore(project, more);
+      })])))),
+    make("ul", {}, ...claims.claims.map((c) => make("li", { class: "mono", text: `${c.methods.join(",")} ${c.host}${c.path} \u2192 ${c.target}` }))));
+  } catch (e) { into.replaceChildren(make("p", { class: "bad", text: e.message })); }
+}
+
+/* Builds. */
+function showBuilds(list) {
+  sync(at("builds"), list.slice(0, 12), (j) => j.job, (j) => make("tr", {}, make("td", { class: "mono", text: time(j.accepted) }), make("td", { class: "free", text: `${j.project}, ${j.branch}` }),
+    make("td", { class: "mono extra", text: short(j.commit) }), make("td", { "data-part": "state" }), make("td", { class: "nowrap" }, button("Log", `show the log of ${j.project}, ${j.branch}, ${short(j.commit)}`, () => { follow(j); }))), (row, j) => {
+    const state = part(row, "state");
+    put(state, j.status + (j.error ? ": " + j.error : ""));
+    state.className = j.status === "success" ? "success" : j.status === "failed" || j.status === "cancelled" ? "failed" : "running";
+  });
+}
+
+let following = null;
+async function follow(job) {
+  if (following) following.abort();
+  const mine = (following = new AbortController());
+  at("log-of").hidden = false;
+  put(at("h-log"), `Log of ${job.project}, ${job.branch}, ${short(job.commit)}`);
+  const log = at("log");
+  log.replaceChildren();
+  log.focus();
+  try {
+    const answer = await fetch(`v1/builds/${encodeURIComponent(job.job)}/log?follow=true`, { headers: { Authorization: "Bearer " + token() }, signal: mine.signal });
+    let rest = "";
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop();
+      for (const line of lines.filter(Boolean)) {
+        const l = JSON.parse(line);
+        const low = log.scrollTop + log.clientHeight >= log.scrollHeight - 4;
+        log.append(make("div", { text: l.line ?? [l.status, l.error].filter(Boolean).join(": "), class: l.line !== undefined ? "" : l.error ? "bad" : "ok" }));
+        while (log.childElementCount > 5000) log.firstChild.remove();
+        if (low) log.scrollTop = log.scrollHeight;
+      }
+    }
+  } catch (e) { if (!mine.signal.aborted) say(e.message, true); }
+}
+at("close-log").addEventListener("click", () => { if (following) following.abort(); at("log-of").hidden = true; at("h-builds").focus(); });
+
+/* Requests. */
+function showRequests(list) {
+  const good = list.filter((r) => r.status < 500).length, times = list.map((r) => r.took).sort((a, b) => a - b);
+  put(at("figures"), list.length ? `${list.length} of late, ${list.length - good} of them failed; half of them within ${ms(times[Math.floor((times.length - 1) / 2)])}, the slowest ${ms(times[times.length - 1])}` : "None yet.");
+  sync(at("requests"), list.slice(0, 15), (r) => String(r.number), (r) => make("tr", {}, make("td", { class: "mono", text: time(r.at) }), make("td", { class: "free", text: `${r.method} ${r.host}${r.path}` }),
+    make("td", { text: String(r.status), class: r.status >= 400 ? "bad" : "ok" }), make("td", { class: "mono right", text: ms(r.took) }), make("td", { class: "mono extra", text: short(r.version) })), () => {});
+}
+const ms = (micros) => micros < 10000 ? (micros / 1000).toFixed(1) + " ms" : Math.round(micros / 1000) + " ms";
+
+/* All of it, again and again. */
+let turn = 0, busy = false;
+async function refresh() {
+  if (busy || document.hidden) return;
+  busy = true;
+  try {
+    const [s, links, jobs, requests] = await Promise.all([ask("status"), ask("traffic"), ask("builds").catch(() => null), ask("requests")]);
+    at("ask").hidden = true;
+    at("main").hidden = false;
+    showNodes(s);
+    draw(s.members, links, s.partition || []);
+    if (jobs) showBuilds(jobs);
+    showRequests(requests);
+    if (turn++ % 3 === 0) showProjects(await ask("projects"));
+    if (at("said").dataset.lost) { delete at("said").dataset.lost; say(""); }
+  } catch (e) {
+    if (e instanceof Refused) {
+      if (token()) say("this token is not the universe's", true);
+      at("ask").hidden = false;
+      at("main").hidden = true;
+    } else { at("said").dataset.lost = "1"; say("the universe does not answer: " + e.message, true); }
+  }
+  busy = false;
+}
+at("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("token", at("token").value.trim());
+  refresh();
+});
+document.addEventListener("visibilitychange", refresh);
+setInterval(refresh, 1000);
+refresh();
