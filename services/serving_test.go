@@ -77,11 +77,7 @@ func (s *stage) publish(p *project.Project, commit string, files map[string]stri
 }
 
 func (s *stage) publishWith(p *project.Project, commit string, files map[string]string, pin bool) {
-	branch := cmp.Or(s.branch, "main")
-	compiled, err := project.Compile(p, project.Options{Project: p.Name, Preview: s.branch})
-	require.NoError(s, err)
 	bundle := build.NewBundle()
-	entries := compiled.Entries
 	if files != nil {
 		var list []build.File
 		for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -94,15 +90,24 @@ func (s *stage) publishWith(p *project.Project, commit string, files map[string]
 		require.NoError(s, err)
 		require.True(s, done)
 		require.NoError(s, bundle.Add(step, "", asset))
-		for path, value := range bundle.Entries() {
-			if s.change != nil {
-				a, err := build.DecodeAsset([]byte(value))
-				require.NoError(s, err)
-				s.change(&a)
-				value = string(build.Encode(a))
-			}
-			entries = append(entries, project.Entry{Path: path, Value: []byte(value)})
+	}
+	s.publishBundle(p, commit, bundle, pin)
+}
+
+// publishBundle publishes a project with its assets.
+func (s *stage) publishBundle(p *project.Project, commit string, bundle *build.Bundle, pin bool) {
+	branch := cmp.Or(s.branch, "main")
+	compiled, err := project.Compile(p, project.Options{Project: p.Name, Preview: s.branch})
+	require.NoError(s, err)
+	entries := compiled.Entries
+	for path, value := range bundle.Entries() {
+		if s.change != nil {
+			a, err := build.DecodeAsset([]byte(value))
+			require.NoError(s, err)
+			s.change(&a)
+			value = string(build.Encode(a))
 		}
+		entries = append(entries, project.Entry{Path: path, Value: []byte(value)})
 	}
 	s.user.Do(func(ctx context.Context) {
 		root, err := s.user.Env.Blocks.Add(ctx, bundle.Content())

@@ -151,6 +151,8 @@ functions:
 	is("/count", "TEXT: count 1, hello")
 	is("/draw", "1 ")
 	s.alone()
+	log := o.must("", "logs", "--project", "hello", "--function", "spin", "-s", "one")
+	require.Equal(t, 3, strings.Count(log, "it was stopped: engine: the call has taken too long"), log)
 	s.write("functions/count/main.c", strings.ReplaceAll(countC, "TEXT", "another"))
 	s.push()
 	is("/count", "another: count 1, hello")

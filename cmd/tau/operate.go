@@ -23,13 +23,31 @@ const followEvery = time.Second
 func logsCommand() *cobra.Command {
 	var w where
 	cmd := &cobra.Command{
-		Use: "logs JOB", Args: cobra.ExactArgs(1), Short: "The log of a job: whole when it has ended, else what is known of it so far",
-		Example: "  tau logs -s compute -f 4c64711b5e446552-0000000000000001-9f932fa374fdf3cbbcd6b613",
+		Use: "logs JOB", Args: cobra.MaximumNArgs(1), Short: "The log of a job, or with --function what a function says",
+		Long: `The log of a job: whole when it has ended, else what is known of it so far. With --function it is what a function of a project says on
+standard error, on all nodes that run it: the last of it, with the id of the request that it was said for, and why a request was stopped. This is
+told to nodes that offer substrate, patrick or auth.`,
+		Example: `  tau logs -s compute -f 4c64711b5e446552-0000000000000001-9f932fa374fdf3cbbcd6b613
+  tau logs -s compute -f --project shop --function order`,
 	}
+	said := live.SaidRequest{}
+	cmd.Flags().StringVar(&said.Function, "function", "", "the function whose log is wanted: NAME, or APPLICATION/NAME")
+	cmd.Flags().StringVar(&said.Project, "project", "", "its project")
+	cmd.Flags().StringVar(&said.Branch, "branch", "", "its branch; without it the one in production")
 	w.reading(cmd, waitFor)
 	inJSON := asJSON(cmd)
 	follow := cmd.Flags().BoolP("follow", "f", false, "go on until the job has ended; exit status 1 if it did without success")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case said.Function != "" && (said.Project == "" || len(args) > 0):
+			return errors.New("--function: expected with --project, and without a job")
+		case said.Function != "":
+			return w.said(cmd, said, *follow, *inJSON)
+		case said.Project != "" || said.Branch != "":
+			return errors.New("--project, --branch: expected with --function")
+		case len(args) == 0:
+			return errors.New("expected a job, or --project and --function")
+		}
 		if !patrickapi.IsJobID(args[0]) {
 			return noJob(args[0])
 		}
@@ -59,6 +77,55 @@ func logsCommand() *cobra.Command {
 		}
 	}
 	return cmd
+}
+
+// said prints what a function says.
+func (w *where) said(cmd *cobra.Command, req live.SaidRequest, follow, inJSON bool) error {
+	application, name, found := strings.Cut(req.Function, "/")
+	if req.Function = "functions/" + req.Function; found {
+		req.Function = "applications/" + application + "/functions/" + name
+	}
+	silent := map[string]bool{}
+	for {
+		var resp live.SaidResponse
+		if err := w.ask(cmd, "said", nil, req, &resp); err != nil {
+			return err
+		}
+		for _, p := range resp.Silent {
+			if !silent[p] {
+				fmt.Fprintf(cmd.ErrOrStderr(), "tau: %s does not answer: what was said there is missing\n", p)
+			}
+			silent[p] = true
+		}
+		if resp.Lost > 0 && len(req.Known) > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "tau: %d lines are not kept any more\n", resp.Lost)
+		}
+		for _, l := range resp.Lines {
+			if inJSON {
+				if err := printJSON(cmd.OutOrStdout(), l); err != nil {
+					return err
+				}
+				continue
+			}
+			printLines(cmd.OutOrStdout(), []string{l.At.Format(time.DateTime) + "  " + l.Node + "  " + l.Request + "  " + l.Text})
+		}
+		for p, c := range req.Known {
+			if _, answered := resp.Known[p]; !answered {
+				resp.Known[p] = c
+			}
+		}
+		req.Known = resp.Known
+		switch {
+		case len(resp.Lines) > 0:
+			continue // there may be more
+		case !follow:
+			return nil
+		}
+		if err := cmdline.Lost(cmd.OutOrStdout()); err != nil {
+			return failure{err}
+		}
+		time.Sleep(followEvery)
+	}
 }
 
 // noJob says why something is not the name of a job.

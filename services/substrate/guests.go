@@ -118,7 +118,10 @@ func (s *Service) await(ctx context.Context, p *place) error {
 	return nil
 }
 
-func (t *target) name() string { return t.release.version.Project + "/" + t.path }
+// name is what a function is known by, whichever version it is of.
+func (t *target) name() string {
+	return t.release.version.Project + "\x00" + t.release.version.Branch + "\x00" + t.path
+}
 
 func (t *target) guest(parameters map[string]string) Guest {
 	return Guest{Project: t.release.version.Project, Commit: t.release.version.Commit, Target: t.path, Function: *t.function, Parameters: parameters, Hash: t.asset.Hash}
@@ -210,14 +213,22 @@ func (h handler) run(here clock.Loop, w http.ResponseWriter, r *http.Request, a 
 		}
 		return module, err
 	}
-	began := here.Elapsed()
+	began, id := here.Elapsed(), idOf(r)
 	ran := a.guests.Serve(here, w, r, g)
 	took := here.Elapsed() - began
-	_ = h.service.With(context.WithoutCancel(r.Context()), here, func(s **Service) { (*s).ran(g, ran, took) })
+	_ = h.service.With(context.WithoutCancel(r.Context()), here, func(s **Service) { (*s).ran(t, ran, took, id) })
+}
+
+// idOf is the request's name, which its gateway has given.
+func idOf(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	return id[:min(len(id), 64)]
 }
 
 // ran notes what became of a request.
-func (s *Service) ran(g Guest, ran Ran, took time.Duration) {
-	s.env.Observe("function-ran", node.F("project", g.Project), node.F("function", g.Target), node.F("commit", g.Commit), node.F("status", ran.Status),
-		node.F("ended", ran.Ended), node.F("fuel", ran.Fuel), node.F("memory", ran.Memory), node.F("cold", ran.Cold), node.F("took", took), node.F("at-once", s.places.of(g.Project+"/"+g.Target)))
+func (s *Service) ran(t *target, ran Ran, took time.Duration, id string) {
+	v := t.release.version
+	s.journal.add(t.name(), ran.Log, substrateapi.LogLine{At: s.env.Loop.Now().UnixNano(), Request: id, Commit: v.Commit})
+	s.env.Observe("function-ran", node.F("project", v.Project), node.F("function", t.path), node.F("commit", v.Commit), node.F("status", ran.Status),
+		node.F("ended", ran.Ended), node.F("fuel", ran.Fuel), node.F("memory", ran.Memory), node.F("cold", ran.Cold), node.F("took", took), node.F("at-once", s.places.of(t.name())))
 }

@@ -67,6 +67,7 @@ type Service struct {
 	inMind  int64              // bytes of them that are in memory
 
 	places   places // where functions run
+	journal  journal
 	inFlight int
 	draining bool
 	drained  gate
@@ -79,6 +80,7 @@ func (s *Service) Start(context.Context) error {
 		return err
 	}
 	substrateapi.Status.Serve(s.env.Wire, s.status)
+	substrateapi.Logs.Serve(s.env.Wire, s.logs)
 	httpstream.Serve(s.env.Wire, substrateapi.HTTP.Name, substrateapi.HTTP.Rule, handler{clock.Own(s.env.Loop, s)})
 	s.env.Loop.Go("substrate follow", s.follow)
 	return nil

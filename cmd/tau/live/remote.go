@@ -49,6 +49,7 @@ var questions = map[string]func(r *running, ctx context.Context, query []byte) (
 	"peers":    answering((*running).peers),
 	"jobs":     answering((*running).jobs),
 	"log":      answering((*running).log),
+	"said":     answering((*running).said),
 	"versions": answering((*running).versions),
 }
 

@@ -9,5 +9,5 @@ import (
 
 // TestGolden: what is sent.
 func TestGolden(t *testing.T) {
-	goldentest.Check(t, substrateapi.StatusRequest{}, substrateapi.StatusResponse{})
+	goldentest.Check(t, substrateapi.StatusRequest{}, substrateapi.StatusResponse{}, substrateapi.LogsRequest{}, substrateapi.LogsResponse{}, substrateapi.LogLine{})
 }

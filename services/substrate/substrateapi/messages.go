@@ -15,6 +15,41 @@ type StatusResponse struct {
 	Cached, CacheMax int64
 }
 
+// LogsRequest asks for what a function has said.
+type LogsRequest struct {
+	// Branch is the one in production if it is "".
+	Project, Branch string
+	// Function is the path of its entry, such as functions/hello.
+	Function string
+	// After is the number of the last line that is known, of the run Run of the substrate's node.
+	Run, After uint64
+}
+
+// LogsResponse is that, from the line after on, at most LogLinesMax lines and LogSizeMax bytes.
+type LogsResponse struct {
+	Run uint64
+	// Lost are lines after the last that was known which are not kept any more.
+	Lost  uint64
+	Lines []LogLine
+}
+
+// Bounds of a LogsResponse.
+const (
+	LogLinesMax = 256
+	LogSizeMax  = 256 << 10
+)
+
+// LogLine is a line of what a function has said, or of why it was stopped.
+type LogLine struct {
+	// Seq numbers the lines of a function on one node.
+	Seq uint64
+	// At is when its request was answered, in nanoseconds of Unix time.
+	At int64
+	// Request is the id of the request, Commit the version that has answered it.
+	Request, Commit string
+	Text            string
+}
+
 // Fields of the responses of substrates. Clients are told HeaderVersion only.
 const (
 	// HeaderVersion is the commit of the version that has answered.

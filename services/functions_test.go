@@ -1,0 +1,184 @@
+package services_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/fixtures/guests"
+	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/node/nodetest"
+	"github.com/taucloud/tau/project"
+	"github.com/taucloud/tau/project/build"
+	"github.com/taucloud/tau/services/hoarder"
+	"github.com/taucloud/tau/services/substrate"
+	"github.com/taucloud/tau/services/substrate/substrateapi"
+	"github.com/taucloud/tau/services/tns"
+	"github.com/taucloud/tau/transport"
+)
+
+// slowGuests answers with the length of the module and the path's parameter, after 10 s, and says so.
+type slowGuests struct {
+	loads, reads, closed *int
+	ready                map[string]bool
+}
+
+// SharedByLoops implements clock.Shared.
+func (slowGuests) SharedByLoops() {}
+
+// Close implements substrate.Guests.
+func (g slowGuests) Close() { *g.closed++ }
+
+// Load implements substrate.Guests.
+func (g slowGuests) Load(ctx context.Context, _ clock.Loop, guest substrate.Guest) error {
+	*g.loads++
+	_, err := guest.Module(ctx)
+	g.ready[guest.Hash] = err == nil
+	return err
+}
+
+// Serve implements substrate.Guests.
+func (g slowGuests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, guest substrate.Guest) substrate.Ran {
+	ran := substrate.Ran{Status: 200, Ended: "answered", Log: "one\ntwo for " + guest.Parameters["id"] + "\n"}
+	if !g.ready[guest.Hash] {
+		module, err := guest.Module(r.Context())
+		if err != nil {
+			return substrate.Ran{Status: 503}
+		}
+		*g.reads += len(module)
+		g.ready[guest.Hash] = true
+	}
+	_ = clock.Sleep(r.Context(), here, 10*time.Second)
+	fmt.Fprint(w, guest.Commit, " ", guest.Parameters["id"], " ", guest.Program().Env)
+	return ran
+}
+
+// withFunctions is a stage whose substrate runs functions.
+func withFunctions(t *testing.T, change func(s *substrate.Settings), f func(s *stage, g slowGuests)) {
+	settings := substrate.DefaultSettings()
+	change(settings)
+	nodetest.Run(t, func(c *nodetest.Cloud) {
+		g := slowGuests{new(int), new(int), new(int), map[string]bool{}}
+		s := &stage{Cloud: c, orders: map[string]uint64{}}
+		s.tns = c.Add("tns", node.Configured{Spec: tns.Spec(), Settings: tns.DefaultSettings()}).Start()
+		s.store = c.Add("store", node.Configured{Spec: hoarder.Spec(), Settings: hoarder.DefaultSettings()}).Start()
+		s.substrate = c.Add("substrate", node.Configured{Spec: substrate.Spec(func(node.Env) substrate.Guests { return g }), Settings: settings}).Start()
+		s.user = c.Caller("user", "monkey", "gateway", "patrick")
+		nodetest.Sleep(5 * time.Second)
+		f(s, g)
+	})
+}
+
+// publishFunction publishes a function that answers /f/{id}.
+func (s *stage) publishFunction(commit string, concurrency int) {
+	p := &project.Project{Name: "hello", Scope: project.Scope{
+		Domains: []project.Domain{{Base: project.Base{Name: "d"}, FQDN: "www.example.com"}},
+		Functions: []project.Function{{Base: project.Base{Name: "f"}, Type: "https", Methods: []string{"GET"}, Paths: []string{"/f/{id}"}, Domains: []string{"d"}, Source: ".",
+			Call: "page", Timeout: project.Duration(time.Minute), Memory: 1 << 20, Concurrency: concurrency, Environment: map[string]string{"B": "2", "A": "1"}}},
+	}}
+	bundle := build.NewBundle()
+	require.NoError(s, bundle.Add(build.Step{Toolchain: build.Prebuilt, Folder: "functions/f", Targets: []string{"functions/f"}}, "", guests.Version(commit)))
+	s.publishBundle(p, commit, bundle, true)
+	nodetest.Sleep(3 * time.Second)
+}
+
+// askAtOnce sends so many requests at once and counts the answers by status.
+func (s *stage) askAtOnce(n int) map[int]int {
+	by := map[int]int{}
+	for i := range n {
+		s.user.Env.Loop.Go("ask", func(ctx context.Context) {
+			by[s.askIn(ctx, "GET", fmt.Sprintf("http://www.example.com/f/%d", i)).status]++
+		})
+	}
+	return by
+}
+
+// TestFunctionsHavePlaces: one runs, two wait, the others are told to come again at once; who waits too long, too. The module is read once.
+func TestFunctionsHavePlaces(t *testing.T) {
+	withFunctions(t, func(c *substrate.Settings) { c.FunctionQueue, c.FunctionWait = 2, 15*time.Second }, func(s *stage, g slowGuests) {
+		s.publishFunction("c1", 1)
+		by := s.askAtOnce(5)
+		nodetest.Sleep(5 * time.Second)
+		require.Equal(t, map[int]int{503: 2}, by)
+		a := s.ask("GET", "http://www.example.com/f/x")
+		require.Equal(t, 503, a.status)
+		require.Equal(t, substrateapi.Busy, a.header.Get(substrateapi.HeaderRefused))
+		require.Equal(t, "1", a.header.Get("Retry-After"))
+		nodetest.Sleep(20 * time.Second)
+		require.Equal(t, map[int]int{200: 2, 503: 3}, by, "the third would have waited for 20 s")
+		require.Equal(t, "200 c1 y [A=1 B=2]", s.ask("GET", "http://www.example.com/f/y").String())
+		require.Equal(t, len(guests.Version("c1")), *g.reads)
+		require.Equal(t, 405, s.ask("POST", "http://www.example.com/f/y").status)
+		require.Equal(t, 0, *g.closed)
+		s.substrate.Stop()
+		require.Equal(t, 1, *g.closed)
+	})
+}
+
+// TestAllFunctionsTogether: how many requests of all functions run at once is bounded, too.
+func TestAllFunctionsTogether(t *testing.T) {
+	withFunctions(t, func(c *substrate.Settings) { c.FunctionsMax, c.FunctionQueue = 2, 0 }, func(s *stage, _ slowGuests) {
+		s.publishFunction("c1", 9)
+		by := s.askAtOnce(4)
+		nodetest.Sleep(15 * time.Second)
+		require.Equal(t, map[int]int{200: 2, 503: 2}, by)
+	})
+}
+
+// TestANewFunctionIsReadyBefore: the module of a new version is there before it takes over, if the old one was asked for; a request that the old
+// version has goes on with it.
+func TestANewFunctionIsReadyBefore(t *testing.T) {
+	withFunctions(t, func(*substrate.Settings) {}, func(s *stage, g slowGuests) {
+		s.publishFunction("c1", 0)
+		s.publishFunction("c2", 0)
+		require.Zero(t, *g.loads, "nobody has asked for it")
+		var old answer
+		s.user.Env.Loop.Go("ask", func(ctx context.Context) { old = s.askIn(ctx, "GET", "http://www.example.com/f/1") })
+		nodetest.Sleep(5 * time.Second)
+		s.publishFunction("c3", 0)
+		require.Equal(t, 1, *g.loads)
+		require.Equal(t, "200 c3 2 [A=1 B=2]", s.ask("GET", "http://www.example.com/f/2").String())
+		require.Equal(t, "200 c2 1 [A=1 B=2]", old.String())
+		require.Equal(t, "c2", old.header.Get(substrateapi.HeaderVersion))
+	})
+}
+
+// TestWhatFunctionsSay: is read by those who may, from where they were, and by nobody else.
+func TestWhatFunctionsSay(t *testing.T) {
+	withFunctions(t, func(*substrate.Settings) {}, func(s *stage, _ slowGuests) {
+		s.publishFunction("c1", 0)
+		s.ask("GET", "http://www.example.com/f/7", "X-Request-Id", "r7")
+		read := func(c *nodetest.Caller, req substrateapi.LogsRequest) (resp substrateapi.LogsResponse, err error) {
+			c.Do(func(ctx context.Context) {
+				resp, err = substrateapi.Logs.Call(ctx, c.Env.Wire, s.substrate.Peer(), req)
+			})
+			return resp, err
+		}
+		req := substrateapi.LogsRequest{Project: "hello", Function: "functions/f"}
+		resp, err := read(s.user, req)
+		require.NoError(t, err)
+		require.Len(t, resp.Lines, 2)
+		require.Equal(t, "two for 7", resp.Lines[1].Text)
+		require.Equal(t, "r7", resp.Lines[1].Request)
+		require.Equal(t, "c1", resp.Lines[1].Commit)
+		s.ask("GET", "http://www.example.com/f/8")
+		req.Run, req.After = resp.Run, resp.Lines[1].Seq
+		resp, err = read(s.user, req)
+		require.NoError(t, err)
+		require.Len(t, resp.Lines, 2)
+		require.Equal(t, "two for 8", resp.Lines[1].Text)
+		req.Function = "functions/none"
+		_, err = read(s.user, req)
+		require.Equal(t, transport.NotFound, transport.KindOf(err))
+		req.Function = "functions/f"
+		other := s.Caller("other", "monkey", "gateway")
+		nodetest.Sleep(3 * time.Second)
+		_, err = read(other, req)
+		require.Equal(t, transport.NotAllowed, transport.KindOf(err))
+	})
+}
