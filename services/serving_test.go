@@ -2,6 +2,7 @@ package services_test
 
 import (
 	"cmp"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -161,7 +162,7 @@ func (s *stage) askIn(ctx context.Context, method, url string, fields ...string)
 
 func (a answer) String() string { return strings.TrimSpace(fmt.Sprint(a.status, " ", a.body)) }
 
-var pages = map[string]string{"index.html": "<h1>one</h1>", "style.css": "css", "docs/index.html": "docs", "404.html": "lost", "_headers": "/style.css\n  Cache-Control: max-age=9\n", "big.bin": strings.Repeat("0123456789", 300_000)}
+var pages = map[string]string{"index.html": "<h1>one</h1>", "style.css": "css", "docs/index.html": "docs", "404.html": "lost", "_headers": "/style.css\n  Cache-Control: max-age=9\n", "text.txt": strings.Repeat("all work and no play ", 200), "big.bin": strings.Repeat("0123456789", 300_000)}
 
 // TestAWebsiteIsServed: the files of the current version, with what browsers rely on.
 func TestAWebsiteIsServed(t *testing.T) {
@@ -190,6 +191,22 @@ func TestAWebsiteIsServed(t *testing.T) {
 		require.Equal(t, "/docs/?a=b", s.ask("GET", "http://www.example.com/docs?a=b").header.Get("Location"))
 		require.Equal(t, "404 lost", s.ask("GET", "http://www.example.com/none").String())
 		require.Equal(t, "max-age=9", s.ask("GET", "http://www.example.com/style.css").header.Get("Cache-Control"))
+		text := s.ask("GET", "http://www.example.com/text.txt", "Accept-Encoding", "gzip")
+		require.Equal(t, "gzip", text.header.Get("Content-Encoding"))
+		require.Equal(t, "Accept-Encoding", text.header.Get("Vary"))
+		require.Equal(t, "text/plain; charset=utf-8", text.header.Get("Content-Type"))
+		unpacked, err := gzip.NewReader(strings.NewReader(text.body))
+		require.NoError(t, err)
+		all, err := io.ReadAll(unpacked)
+		require.NoError(t, err)
+		require.Equal(t, pages["text.txt"], string(all))
+		plain := s.ask("GET", "http://www.example.com/text.txt", "Accept-Encoding", "gzip;q=0")
+		require.Equal(t, pages["text.txt"], plain.body)
+		require.Equal(t, "Accept-Encoding", plain.header.Get("Vary"))
+		require.NotEqual(t, plain.header.Get("Etag"), text.header.Get("Etag"), "other bytes, another tag")
+		require.Equal(t, 304, s.ask("GET", "http://www.example.com/text.txt", "Accept-Encoding", "gzip", "If-None-Match", text.header.Get("Etag")).status)
+		require.Equal(t, 404, s.ask("GET", "http://www.example.com/text.txt.gz").status, "it is no file of the website")
+		require.Empty(t, s.ask("GET", "http://www.example.com/big.bin", "Accept-Encoding", "gzip").header.Get("Content-Encoding"))
 		require.Equal(t, pages["big.bin"], s.ask("GET", "http://www.example.com/big.bin").body)
 		post := s.ask("POST", "http://www.example.com/")
 		require.Equal(t, 405, post.status)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 )
 
 // Make carries out a step that needs no program; ok is false for any other. An error is the fault of whoever has pushed.
@@ -48,8 +49,11 @@ func site(fsys fs.FS, folder string) ([]byte, error) {
 		}
 		files = append(files, File{name, data})
 	}
-	return pack(files)
+	return packSite(files)
 }
+
+// packSite makes the archive of a website, with what was packed of it.
+func packSite(files []File) ([]byte, error) { return archive(files, packedOf(files)) }
 
 // File is a file of a tree: a slash-separated, relative path, and its content.
 type File struct {
@@ -58,11 +62,18 @@ type File struct {
 }
 
 // pack makes an archive, with nothing in it but paths and contents.
-func pack(files []File) ([]byte, error) {
+func pack(files []File) ([]byte, error) { return archive(files, nil) }
+
+// archive makes one; those files of it that are others, packed, say so.
+func archive(files, packed []File) ([]byte, error) {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
-	for _, f := range files {
-		dst, err := w.CreateHeader(&zip.FileHeader{Name: f.Path, Method: zip.Store})
+	for i, f := range slices.Concat(files, packed) {
+		header := &zip.FileHeader{Name: f.Path, Method: zip.Store}
+		if i >= len(files) {
+			header.Comment = PackedComment
+		}
+		dst, err := w.CreateHeader(header)
 		if err != nil {
 			return nil, err
 		}

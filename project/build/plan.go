@@ -31,7 +31,7 @@ const (
 )
 
 // Revision is part of every key: it is raised when a toolchain of this package, or how one is run, changes what it makes.
-const Revision = 2
+const Revision = 3
 
 // Step makes one asset: of a folder, for all functions whose code that is, or for one website.
 type Step struct {

@@ -170,7 +170,7 @@ func Left(s Step, files []File) ([]byte, error) {
 		return nil, errors.New("the scripts have left no files in $OUT")
 	}
 	if s.Website {
-		return pack(files)
+		return packSite(files)
 	}
 	for _, name := range []string{"main.wasm", "artifact.wasm"} {
 		for _, f := range files {

@@ -11,6 +11,8 @@ import (
 	"io"
 	"path"
 	"strings"
+
+	"github.com/taucloud/tau/project/build"
 )
 
 // Bounds of a website. What has more is not served.
@@ -34,6 +36,7 @@ type File struct {
 // Site is what is known of a website. It does not change.
 type Site struct {
 	files     map[string]File
+	packed    map[string]File // of files, as builders pack them; nobody asks for them by name
 	spa       bool
 	redirects []redirect
 	headers   []headerRule
@@ -51,7 +54,7 @@ func Read(archive io.ReaderAt, size int64, spa bool) (*Site, error) {
 	if len(z.File) > FilesMax {
 		return nil, fmt.Errorf("site: more than %d files", FilesMax)
 	}
-	s := &Site{files: make(map[string]File, len(z.File)), spa: spa}
+	s := &Site{files: make(map[string]File, len(z.File)), packed: map[string]File{}, spa: spa}
 	for _, f := range z.File {
 		if err := s.add(archive, size, f); err != nil {
 			return nil, err
@@ -74,7 +77,11 @@ func (s *Site) add(archive io.ReaderAt, size int64, f *zip.File) error {
 	if path.Clean("/"+f.Name) != "/"+f.Name {
 		return fmt.Errorf("site: %.80q is no path of a file", f.Name)
 	}
-	if _, twice := s.files[f.Name]; twice {
+	into := s.files
+	if f.Comment == build.PackedComment {
+		into = s.packed
+	}
+	if _, twice := into[f.Name]; twice {
 		return fmt.Errorf("site: %.80q is there twice", f.Name)
 	}
 	at, err := f.DataOffset()
@@ -90,7 +97,7 @@ func (s *Site) add(archive io.ReaderAt, size int64, f *zip.File) error {
 		return fmt.Errorf("site: %.80q: %w", f.Name, err)
 	}
 	file.ETag = `"` + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18]) + `"`
-	s.files[f.Name] = file
+	into[f.Name] = file
 	return nil
 }
 
@@ -213,6 +220,9 @@ func (s *Site) serve(status int, name, rest, accepts string) Answer {
 	a := Answer{Status: status, File: &f, Type: TypeOf(name), Header: s.headersFor(rest)}
 	for _, e := range []struct{ name, suffix string }{{"br", ".br"}, {"gzip", ".gz"}} {
 		packed, found := s.files[name+e.suffix]
+		if !found {
+			packed, found = s.packed[name+e.suffix]
+		}
 		if !found {
 			continue
 		}
