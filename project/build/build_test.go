@@ -3,6 +3,8 @@ package build
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"io/fs"
 	"testing"
@@ -165,4 +167,23 @@ func TestBundle(t *testing.T) {
 		}
 	}
 	require.Error(t, b.Add(Step{Targets: []string{"x"}}, "", make([]byte, BundleLenMax)))
+}
+
+// FuzzBundle: whatever the entries of a version say of a bundle, and whatever that is, what is cut out of it is the asset that was put in, or
+// nothing is.
+func FuzzBundle(f *testing.F) {
+	b := NewBundle()
+	require.NoError(f, b.Add(Step{Key: "k", Toolchain: Go, Targets: []string{"functions/a"}}, "go1", []byte("one")))
+	f.Add([]byte(b.Entries()[AssetsPrefix+"functions/a"]), b.Content())
+	f.Add(Encode(Provenance{}), []byte{})
+	f.Fuzz(func(t *testing.T, entry, bundle []byte) {
+		_, _ = DecodeProvenance(entry)
+		a, err := DecodeAsset(entry)
+		if err != nil {
+			return
+		}
+		asset, ok := Cut(bundle, a)
+		sum := sha256.Sum256(asset)
+		require.True(t, !ok || int64(len(asset)) == a.Size && hex.EncodeToString(sum[:]) == a.Hash)
+	})
 }
