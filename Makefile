@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec bench-engine mutants mutation determinism live torture churn figures clean
+.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec at-rest bench-engine mutants mutation determinism live torture churn figures clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -29,6 +29,9 @@ race: ## all that runs live, under the race detector (needs gcc)
 bench: ## the figures of the README
 	go test -run '^$$' -bench . -benchtime 1s -cpu 1 ./sim ./scenarios/...
 	go test -run '^$$' -bench . -benchtime 1s ./storage/... ./transport/...
+
+at-rest: ## what clouds of 20, 200 and 1,000 nodes send that have nothing to do (3 minutes)
+	go test -run '^$$' -bench AtRest -benchtime 1x ./scenarios
 
 bench-engine: ## calls of WebAssembly guests: reset, warm, new, cold, in processor time, with ratios
 	go test -run '^$$' -bench . -benchtime 20x ./wasm/engine
