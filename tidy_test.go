@@ -78,6 +78,7 @@ var mayImport = []struct {
 	{"sim", []string{"clock", "transport", "storage", "node", "sim", "yamltree"}, "sim knows no service: words for services come from a scenario.Vocabulary"},
 	{"dreamland", []string{"clock", "transport", "storage", "node", "sim", "cmdline"}, "the command line knows no service: a program hands its words to dreamland.Main"},
 	{"simtest", []string{"clock", "transport", "storage", "node", "sim"}, "tests of anybody's services: words come from the caller"},
+	{"dreamtest", []string{"clock", "transport", "storage", "node", "sim", "services", "scenarios", "project", "cmd"}, "a test of a project runs it in either world"},
 	{"examples", []string{"clock", "transport", "storage", "node", "sim", "dreamland", "simtest"}, "examples show what other modules can do: they know none of our services"},
 	{"scenarios", []string{"clock", "transport", "storage", "node", "sim", "services", "fixtures", "docs", "project", "wasm"}, "scenarios are stories about services in the simulated world"},
 	{"fixtures", []string{"transport"}, "fixtures are data"},
