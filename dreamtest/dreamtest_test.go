@@ -21,14 +21,12 @@ func story(t *testing.T, u *dreamtest.Universe) {
 	require.Equal(t, first.Commit, r.Version)
 
 	u.Kill("substrate")
-	u.Kill("hoarder")
 	u.Eventually(func() bool { return u.Get("http://hello.localhost/").Status == 200 })
 	u.Kill("substrate-2")
 	require.NotEqual(t, 200, u.Get("http://hello.localhost/").Status, "nobody is left who could answer")
 	u.Start("substrate")
 	u.Eventually(func() bool { return u.Get("http://hello.localhost/").Status == 200 })
-	u.Start("hoarder")
-	u.Partition([]string{"monkey", "hoarder-2"})
+	u.Partition([]string{"monkey", "seer"})
 	u.Eventually(func() bool { return u.Get("http://hello.localhost/").Status == 200 })
 	u.Heal()
 
