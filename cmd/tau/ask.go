@@ -335,6 +335,9 @@ func peersCommand() *cobra.Command {
 	return cmd
 }
 
+// usesMax is how many nodes may join by one invitation at most.
+const usesMax = 1024
+
 func inviteCommand() *cobra.Command {
 	var w where
 	var services []string
@@ -356,6 +359,9 @@ func inviteCommand() *cobra.Command {
 		services, err := chosen(services, shape.ServiceNames())
 		if err != nil {
 			return err
+		}
+		if uses == 0 || uses > usesMax {
+			return fmt.Errorf("--uses %d: expected how many nodes may join by it, 1 to %d", uses, usesMax)
 		}
 		var resp live.InviteResponse
 		if err := w.ask(cmd, "invite", live.InviteRequest{Services: services, For: expires, Uses: uses}, nil, &resp); err != nil {

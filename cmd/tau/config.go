@@ -109,11 +109,28 @@ func (w *where) runs() bool {
 // tryAddresses listens where the node will.
 func tryAddresses(file string, s *shape.Shape, places shape.Places) error {
 	var wrong yamltree.Errors
-	for i, text := range s.Listen {
-		if what, hint := live.TryListen(text); what != "" {
-			at := places["p2p-listen"][i]
-			wrong = append(wrong, &yamltree.Error{File: file, Line: at.Line, Col: at.Col, What: "p2p-listen: " + what, Hint: hint})
+	complain := func(key string, i int, what, hint string) {
+		if what != "" {
+			at := places[key][i]
+			wrong = append(wrong, &yamltree.Error{File: file, Line: at.Line, Col: at.Col, What: key + ": " + what, Hint: hint})
 		}
+	}
+	for i, text := range s.Listen {
+		what, hint := live.TryListen(text)
+		complain("p2p-listen", i, what, hint)
+	}
+	taken := map[string]string{}
+	for _, door := range [][2]string{{"metrics-listen", s.MetricsListen}, {"patrick-listen", s.PatrickListen}, {"http-listen", s.HTTPListen}} {
+		key, address := door[0], door[1]
+		if address == "" {
+			continue
+		}
+		what, hint := live.TryDoor(address)
+		if other := taken[address]; other != "" {
+			what, hint = fmt.Sprintf("%s is that of %s, too", address, other), "choose another port"
+		}
+		complain(key, 0, what, hint)
+		taken[address] = key
 	}
 	if len(wrong) > 0 {
 		return wrong

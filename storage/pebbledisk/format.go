@@ -36,6 +36,9 @@ func ID(dir string) (string, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return "", noDirectory(dir)
+	}
 	_, id, _ := strings.Cut(text, "\n")
 	if id = strings.TrimSpace(id); err == nil && id == "" {
 		err = fmt.Errorf("%w: %s names no disk", ErrFormat, dir)
@@ -43,9 +46,15 @@ func ID(dir string) (string, error) {
 	return id, err
 }
 
+func noDirectory(dir string) error {
+	return fmt.Errorf("storage: %s is no directory, where the disk of a node should be: move it away", dir)
+}
+
 // prepare takes a directory, and makes sure that it is one of ours.
 func prepare(fs vfs.FS, dir string) (*pebble.Lock, error) {
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
+	if err := fs.MkdirAll(dir, 0o700); errors.Is(err, syscall.ENOTDIR) {
+		return nil, noDirectory(dir)
+	} else if err != nil {
 		return nil, fmt.Errorf("storage: make %s: %w", dir, err)
 	}
 	lock, err := pebble.LockDirectory(dir, fs)

@@ -37,6 +37,16 @@ func TryListen(text string) (what, hint string) {
 	return "", ""
 }
 
+// TryDoor is TryListen at a host and a port, where the node serves those outside of the cloud.
+func TryDoor(address string) (what, hint string) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return whyNotListen(address, "tcp", address, err)
+	}
+	_ = l.Close()
+	return "", ""
+}
+
 func whyNotListen(text, network, address string, err error) (what, hint string) {
 	host, port, _ := net.SplitHostPort(address)
 	switch {

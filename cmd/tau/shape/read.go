@@ -27,7 +27,7 @@ func Load(path string) (*Shape, error) {
 	return s, err
 }
 
-// LoadPlaced is Load that says where entries of lists are.
+// LoadPlaced is Load that says where values are.
 func LoadPlaced(path string) (*Shape, Places, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -48,10 +48,10 @@ func Read(path string, raw []byte) (*Shape, error) {
 // Place is where something is in a file, from 1.
 type Place struct{ Line, Col int }
 
-// Places are those of the entries of lists, by key, in the order of the list.
+// Places are those of values, by key: one, or those of the entries of a list, in their order.
 type Places map[string][]Place
 
-// ReadPlaced is Read that says where entries of lists are.
+// ReadPlaced is Read that says where values are.
 func ReadPlaced(path string, raw []byte) (*Shape, Places, error) {
 	root, errs := yamltree.Read(path, raw, dialect)
 	r := &reader{file: path, shape: Defaults(), seen: map[string]*yamltree.Value{}, secret: map[int]bool{}, places: Places{}, errors: errs}
@@ -136,6 +136,7 @@ func (r *reader) field(f *field, v *yamltree.Value) {
 	if f.text != nil {
 		if text, ok := r.scalar(f, v); ok {
 			*f.text(r.shape) = text
+			r.places[f.key] = []Place{{v.Line, v.Col}}
 		}
 		return
 	}
