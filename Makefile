@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec at-rest bench-engine mutants mutation determinism live torture churn figures clean
+.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec at-rest bench-engine bench-serving mutants mutation determinism live torture churn figures clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -32,6 +32,10 @@ bench: ## the figures of the README
 
 at-rest: ## what clouds of 20, 200 and 1,000 nodes send that have nothing to do (3 minutes)
 	go test -run '^$$' -bench AtRest -benchtime 1x ./scenarios
+
+bench-serving: ## functions behind net/http beside plain net/http, in processor time of the server; ends with lines "ratio NAME-CLIENTS"
+	@mkdir -p bin; TAU_SERVING=1 go test -count 1 -timeout 30m -run '^TestServingRatios$$' -v ./wasm/web >bin/serving.txt 2>&1 || { cat bin/serving.txt; exit 1; }
+	@grep -E '^(serving|ratio) ' bin/serving.txt
 
 bench-engine: ## calls of WebAssembly guests: reset, warm, new, cold, in processor time, with ratios
 	go test -run '^$$' -bench . -benchtime 20x ./wasm/engine

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -15,30 +14,31 @@ import (
 
 // variables is a request as CGI/1.1 has it. Parameters of the path are PARAM_NAME.
 func variables(q *http.Request, length int64, x Exchange) []string {
-	host, port, err := net.SplitHostPort(q.Host)
-	if err != nil {
-		host, port = q.Host, "80"
-		if q.Header.Get("X-Forwarded-Proto") == "https" {
-			port = "443"
-		}
+	https := q.Header.Get("X-Forwarded-Proto") == "https"
+	host, port := q.Host, "80"
+	if https {
+		port = "443"
 	}
-	env := []string{
-		"GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1", "SERVER_SOFTWARE=tau", "SERVER_NAME=" + host, "SERVER_PORT=" + port,
-		"REQUEST_METHOD=" + q.Method, "SCRIPT_NAME=", "PATH_INFO=" + q.URL.Path, "QUERY_STRING=" + q.URL.RawQuery, "REQUEST_URI=" + q.URL.RequestURI(),
-		"REMOTE_ADDR=" + q.Header.Get("X-Forwarded-For"), "REQUEST_SCHEME=" + scheme(q), "HTTP_HOST=" + q.Host,
+	if at := strings.LastIndexByte(host, ':'); at >= 0 && !strings.HasSuffix(host, "]") {
+		host, port = host[:at], host[at+1:]
 	}
+	env := append(make([]string, 0, 32), "GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1", "SERVER_SOFTWARE=tau", "SERVER_NAME="+host, "SERVER_PORT="+port,
+		"REQUEST_METHOD="+q.Method, "SCRIPT_NAME=", "PATH_INFO="+q.URL.Path, "QUERY_STRING="+q.URL.RawQuery, "REQUEST_URI="+q.URL.RequestURI(),
+		"REMOTE_ADDR="+q.Header.Get("X-Forwarded-For"), "HTTP_HOST="+q.Host)
 	if length > 0 {
 		env = append(env, "CONTENT_LENGTH="+strconv.FormatInt(length, 10))
 	}
 	if t := q.Header.Get("Content-Type"); t != "" {
 		env = append(env, "CONTENT_TYPE="+t)
 	}
-	if scheme(q) == "https" {
-		env = append(env, "HTTPS=on")
+	if https {
+		env = append(env, "REQUEST_SCHEME=https", "HTTPS=on")
+	} else {
+		env = append(env, "REQUEST_SCHEME=http")
 	}
 	for _, name := range slices.Sorted(maps.Keys(q.Header)) {
 		switch name {
-		case "Content-Type", "Content-Length", "Proxy", "Authorization-Proxy", "Host": // Proxy would be HTTP_PROXY, which means something else
+		case "Content-Type", "Content-Length", "Proxy", "Host": // Proxy would be HTTP_PROXY, which means something else
 			continue
 		}
 		separator := ", "
@@ -54,13 +54,6 @@ func variables(q *http.Request, length int64, x Exchange) []string {
 		env[i] = strings.ReplaceAll(env[i], "\x00", "") // the guest sees strings that end with it
 	}
 	return env
-}
-
-func scheme(q *http.Request) string {
-	if q.Header.Get("X-Forwarded-Proto") == "https" {
-		return "https"
-	}
-	return "http"
 }
 
 // variable is a name as environments have it.

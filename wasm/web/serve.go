@@ -149,7 +149,7 @@ func (c *call) answer(q *http.Request) answer {
 	e := &event{request: q, body: body, log: said}
 	var out bytes.Buffer
 	request := engine.Request{
-		Entry: c.function.Call, Argv: []string{c.function.Call}, Env: append(variables(q, int64(len(body)), x), c.function.Env...),
+		Entry: c.function.Call, Argv: []string{c.function.Call}, Env: c.environment(q, int64(len(body))),
 		Stdin: &e.reader, Stdout: &out, Stderr: said, Value: e, Now: x.Now, Elapsed: x.Elapsed, Rand: x.Rand,
 	}
 	e.reader.Reset(body)
@@ -185,6 +185,14 @@ func (c *call) answer(q *http.Request) answer {
 	return a
 }
 
+// environment is what a function sees: the request, unless it asks for that by events, and its own.
+func (c *call) environment(q *http.Request, length int64) []string {
+	if c.loaded.params > 0 {
+		return c.function.Env
+	}
+	return append(variables(q, length, c.exchange), c.function.Env...)
+}
+
 // note adds a line that is not the function's own. There is always room for it.
 func (c *capped) note(format string, args ...any) {
 	if c.Len() > 0 && !bytes.HasSuffix([]byte(c.String()), []byte("\n")) {
@@ -198,14 +206,15 @@ func (c *call) load(ctx context.Context) answer {
 	x := c.exchange
 	var code []byte
 	var err error
-	if c.outcome.Cold = !c.runner.Loaded(c.function); c.outcome.Cold {
+	key := c.function.key()
+	if c.outcome.Cold = !c.runner.has(key); c.outcome.Cold {
 		if code, err = x.Module(ctx); err != nil {
 			c.outcome.Ended, c.outcome.Log = Missing, ""
 			return plain(http.StatusServiceUnavailable, "the function's module cannot be read now", x.ID)
 		}
 	}
 	take := func() {
-		c.loaded, err = c.runner.take(ctx, c.function, func() ([]byte, error) {
+		c.loaded, err = c.runner.take(ctx, c.function, key, func() ([]byte, error) {
 			if code == nil { // it went between two looks
 				return nil, errNotLoaded
 			}

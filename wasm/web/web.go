@@ -10,7 +10,6 @@ package web
 import (
 	"container/list"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -60,11 +59,16 @@ type Function struct {
 	Env []string
 }
 
-// key is the function's name in the table; what an environment holds is not in it.
-func (f Function) key() string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %d %d %q", f.Module, f.Call, f.Timeout, f.MemoryMax, f.Env)
-	return string(h.Sum(nil))
+// key is the function's name in the table. It is made for each request, so nothing is hashed for it.
+type key struct {
+	module, call string
+	timeout      time.Duration
+	memoryMax    int64
+	env          string
+}
+
+func (f Function) key() key {
+	return key{f.Module, f.Call, f.Timeout, f.MemoryMax, strings.Join(f.Env, "\x00")}
 }
 
 // pageLen is that of WebAssembly's memory.
@@ -77,7 +81,7 @@ type Runner struct {
 	turn    chan struct{} // one module is compiled at a time: it takes a processor for seconds
 
 	mu     sync.Mutex
-	loaded map[string]*loaded
+	loaded map[key]*loaded
 	order  list.List // of *loaded, the first was asked for last
 	bytes  int64
 	failed int
@@ -87,7 +91,7 @@ type Runner struct {
 
 // loaded is a function that is ready, is being made so, or cannot be.
 type loaded struct {
-	key      string
+	key      key
 	done     chan struct{}
 	function *engine.Function
 	params   int // of the exported function
@@ -109,7 +113,7 @@ func New(o Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Runner{options: o, engine: e, turn: make(chan struct{}, 1), loaded: map[string]*loaded{}}, nil
+	return &Runner{options: o, engine: e, turn: make(chan struct{}, 1), loaded: map[key]*loaded{}}, nil
 }
 
 func defaults[T int64 | uint64](v *T, to T) {
@@ -158,10 +162,12 @@ type Fault struct{ Text string }
 func (f *Fault) Error() string { return f.Text }
 
 // Loaded reports whether a function was loaded and is still there, or is known not to load.
-func (r *Runner) Loaded(f Function) bool {
+func (r *Runner) Loaded(f Function) bool { return r.has(f.key()) }
+
+func (r *Runner) has(key key) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.loaded[f.key()]
+	l := r.loaded[key]
 	if l == nil {
 		return false
 	}
@@ -180,7 +186,7 @@ func (r *Runner) Load(ctx context.Context, f Function, module []byte) error {
 		return err
 	}
 	defer r.leave()
-	l, err := r.take(ctx, f, func() ([]byte, error) { return module, nil })
+	l, err := r.take(ctx, f, f.key(), func() ([]byte, error) { return module, nil })
 	if err == nil {
 		r.release(l)
 	}
@@ -191,8 +197,7 @@ func (r *Runner) Load(ctx context.Context, f Function, module []byte) error {
 var errNotLoaded = errors.New("web: the function is not loaded")
 
 // take returns a function that is loaded; release it. Whoever comes first reads the module and loads it, the others wait.
-func (r *Runner) take(ctx context.Context, f Function, module func() ([]byte, error)) (*loaded, error) {
-	key := f.key()
+func (r *Runner) take(ctx context.Context, f Function, key key, module func() ([]byte, error)) (*loaded, error) {
 	r.mu.Lock()
 	l := r.loaded[key]
 	first := l == nil

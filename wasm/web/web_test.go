@@ -20,6 +20,9 @@ import (
 var cacheDir string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(clientOf) != "" {
+		os.Exit(load())
+	}
 	dir, err := os.MkdirTemp("", "web")
 	if err != nil {
 		panic(err)
