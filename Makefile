@@ -30,7 +30,7 @@ bench: ## the figures of the README
 	go test -run '^$$' -bench . -benchtime 1s -cpu 1 ./sim ./scenarios/...
 	go test -run '^$$' -bench . -benchtime 1s ./storage/... ./transport/...
 
-at-rest: ## what clouds of 20, 200 and 1,000 nodes send that have nothing to do (3 minutes)
+at-rest: ## what clouds of 20, 200 and 1,000 nodes send that have nothing to do (a few minutes, most of them for the start of the last)
 	go test -run '^$$' -bench AtRest -benchtime 1x ./scenarios
 
 bench-serving: ## functions behind net/http beside plain net/http, in processor time of the server; ends with lines "ratio NAME-CLIENTS"

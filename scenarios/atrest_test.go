@@ -19,7 +19,7 @@ func resting(nodes int) string {
 	return fmt.Sprintf(`
 name: resting
 seed: 1
-duration: 4m
+duration: 60s
 nodes:
   - {name: core, count: 3, services: [auth, seer, tns, patrick, hoarder]}
   - {name: monkey, count: %d, services: [monkey]}
@@ -29,7 +29,7 @@ expect: {always: [no-lost-jobs]}
 }
 
 // restFrom and restTo are when what is sent counts: all have met by then.
-const restFrom, restTo = 2 * time.Minute, 4 * time.Minute
+const restFrom, restTo = 30 * time.Second, 60 * time.Second
 
 // sent counts the frames of a trace, by whether a core or a monkey sends them.
 type sent struct {

@@ -77,8 +77,9 @@ func crowdMain(order string) error {
 	return nil
 }
 
-// startCrowd returns when the strangers are there. begin lets them loose; end says how often they came.
-func startCrowd(t testing.TB, c crowd) (begin func(), end func() (came int)) {
+// startCrowd returns when the strangers are there. begin lets them loose; end says how often they came, and what
+// processor time that took.
+func startCrowd(t testing.TB, c crowd) (begin func(), end func() (came int, used time.Duration)) {
 	order, err := json.Marshal(c)
 	require.NoError(t, err)
 	cmd := exec.Command(os.Args[0])
@@ -93,18 +94,19 @@ func startCrowd(t testing.TB, c crowd) (begin func(), end func() (came int)) {
 	line, err := out.ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "ready\n", line)
-	return func() { _, _ = fmt.Fprintln(in) }, func() (came int) {
+	return func() { _, _ = fmt.Fprintln(in) }, func() (came int, used time.Duration) {
 		_ = in.Close()
 		_, err := fmt.Fscan(out, &came)
 		require.NoError(t, err)
 		require.NoError(t, cmd.Wait())
-		return came
+		return came, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	}
 }
 
 // BenchmarkFlood is what a member gets from a node over a conn that is open, while 100 strangers in a process of their own
 // flood the node as fast as they can, and what processors the node spends on them; loopback is not exempt from limits. They
-// share the machine's processors with the node, so what attacking costs them is in what the member gets, and not in the latter.
+// share the machine's processors with the node, so what attacking costs them (cpus-of-strangers) is in what the member gets, and
+// not in the latter (cpus-for-strangers): of a processor of its own the node keeps the rest for members.
 func BenchmarkFlood(b *testing.B) {
 	for _, addresses := range []int{1, 100} {
 		for _, name := range slices.Sorted(maps.Keys(floods)) {
@@ -122,13 +124,15 @@ func benchmarkFlood(b *testing.B, c crowd) {
 	server.host.LibP2P().Network().Notify(&network.NotifyBundle{ConnectedF: func(network.Network, network.Conn) { letIn.Add(1) }})
 	var peace, flooded yield
 	var came int
+	var spent time.Duration
 	const lasts = 4 * time.Second
 	for b.Loop() {
 		begin, end := startCrowd(b, c)
 		peace.add(goodput(member, server, lasts/2))
 		begin()
 		flooded.add(goodput(member, server, lasts))
-		came += end()
+		n, used := end()
+		came, spent = came+n, spent+used
 		peace.add(goodput(member, server, lasts/2))
 	}
 	seconds := flooded.wall.Seconds()
@@ -137,6 +141,7 @@ func benchmarkFlood(b *testing.B, c crowd) {
 	b.ReportMetric(peace.perSecond(), "calls/s-in-peace")
 	b.ReportMetric(flooded.perSecond()/peace.perSecond(), "of-that-in-a-flood")
 	b.ReportMetric(forStrangers/seconds, "cpus-for-strangers")
+	b.ReportMetric(spent.Seconds()/seconds, "cpus-of-strangers")
 	b.ReportMetric(float64(came)/seconds, "come/s")
 	b.ReportMetric(float64(letIn.Load())/seconds, "let-in/s")
 }
