@@ -1,12 +1,15 @@
 package patrick
 
 import (
+	"context"
 	"testing"
 
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/services/patrick/refs"
 	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
 )
 
 func FuzzRequests(f *testing.F) {
@@ -31,5 +34,14 @@ func FuzzEntries(f *testing.F) {
 		storage.K("ref", "r", "refs/heads/main", "x"),
 		statusKey(job),
 		storage.K("jobs"), storage.K("past"), storage.K("delivery"), storage.K("look"), storage.K("ref"), storage.K("status"), storage.K("x"),
-	}, "main", func(*nodetest.Cloud) node.Spec { return Spec(Ends{}) })
+	}, "main", func(*nodetest.Cloud) node.Spec { return Spec(Ends{Forge: func(node.Env) Forge { return deafForge{} }}) })
 }
+
+// deafForge answers nobody.
+type deafForge struct{}
+
+func (deafForge) Refs(context.Context, Remote) ([]refs.Seen, error) {
+	return nil, transport.New(transport.Unreachable, "refs", "it is deaf")
+}
+
+func (deafForge) Report(context.Context, Remote, CommitStatus) error { return nil }
