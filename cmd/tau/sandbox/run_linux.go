@@ -242,6 +242,9 @@ func (r *run) run(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := keepOwn(); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
 	if err := r.cmd.Start(); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}

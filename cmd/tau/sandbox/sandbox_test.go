@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,6 +120,21 @@ func TestARunReachesNothingOfTheMachine(t *testing.T) {
 		t.Error("the listener was reached")
 	default:
 	}
+}
+
+// A node may have been started with files open that nobody has marked to be closed.
+func TestARunInheritsNoDescriptor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret"), []byte("secret"), 0o644))
+	require.NoError(t, os.Chmod(dir, 0o755))
+	fd, err := syscall.Open(dir, syscall.O_RDONLY|syscall.O_DIRECTORY, 0) // without O_CLOEXEC
+	require.NoError(t, err)
+	defer syscall.Close(fd)
+	result, said, err := says(t, `for d in /proc/self/fd/*; do [ -d "$d/" ] && [ -e "$d/secret" ] && echo "reached $d: $(cat "$d/secret")"; done; printf x >"$RESULT"`)
+	require.NoError(t, err, said)
+	require.Equal(t, "x", result)
+	require.Empty(t, said)
 }
 
 func TestARunEndsAtItsLimits(t *testing.T) {
