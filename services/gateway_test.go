@@ -52,6 +52,9 @@ func (s *stand) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.dies.Load() {
 		panic(http.ErrAbortHandler)
 	}
+	if r.Header.Get("X-Slow") != "" { // a function that never ends, on a substrate that is well
+		_ = clock.Sleep(r.Context(), httpstream.Endpoint(r).Loop(), time.Hour)
+	}
 	if d := s.delay.Load(); d > 0 {
 		_ = clock.Sleep(r.Context(), httpstream.Endpoint(r).Loop(), time.Duration(d))
 	}
@@ -237,6 +240,20 @@ func TestWhoIsSilentIsNotWaitedFor(t *testing.T) {
 		require.LessOrEqual(t, time.Since(began), 20*time.Second)
 		g.stands[1].delay.Store(int64(time.Hour))
 		require.Equal(t, 504, g.ask("POST", strings.NewReader("body")).status)
+	})
+}
+
+// TestASlowFunctionEjectsNobody: requests that are not answered in time say nothing of a substrate that says that it is well.
+func TestASlowFunctionEjectsNobody(t *testing.T) {
+	atGate(t, 2, nil, func(g *gate) {
+		for range 8 {
+			g.user.Env.Loop.Go("slow", func(ctx context.Context) { g.askIn(ctx, "GET", nil, "X-Slow", "1") })
+		}
+		nodetest.Sleep(40 * time.Second)
+		require.Empty(t, g.Facts("substrate-ejected"))
+		for range 10 {
+			require.Equal(t, 200, g.ask("GET", nil).status)
+		}
 	})
 }
 

@@ -104,8 +104,13 @@ func (s *served) goFunction() {
 	source := s.t.TempDir()
 	require.NoError(s.t, os.WriteFile(filepath.Join(source, "main.go"), []byte(drawGo), 0o644))
 	require.NoError(s.t, os.WriteFile(filepath.Join(source, "go.mod"), []byte("module draw\n\ngo 1.24\n"), 0o644))
-	require.NoError(s.t, os.MkdirAll(filepath.Join(s.dir, "functions", "draw"), 0o755))
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-w", "-o", filepath.Join(s.dir, "functions", "draw", "main.wasm"), ".")
+	s.built(source, "draw")
+}
+
+// built puts what is built of a folder into the project.
+func (s *served) built(source, name string) {
+	require.NoError(s.t, os.MkdirAll(filepath.Join(s.dir, "functions", name), 0o755))
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-w", "-o", filepath.Join(s.dir, "functions", name, "main.wasm"), ".")
 	build.Dir, build.Env = source, append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
 	out, err := build.CombinedOutput()
 	require.NoError(s.t, err, string(out))
@@ -153,9 +158,20 @@ functions:
 	s.alone()
 	log := o.must("", "logs", "--project", "hello", "--function", "spin", "-s", "one")
 	require.Equal(t, 3, strings.Count(log, "it was stopped: engine: the call has taken too long"), log)
+	template := filepath.Join(t.TempDir(), "template")
+	made, err := exec.Command("tau", "project", "new", template, "--template", "hello").CombinedOutput()
+	require.NoError(t, err, string(made))
+	require.NoError(t, os.RemoveAll(filepath.Join(s.dir, "functions", "draw"))) // a tree has 3 MiB at most
+	s.built(filepath.Join(template, "functions", "hello"), "hello")
+	s.write("tau.yaml", `name: hello
+functions:
+  count: {paths: [/count], environment: {GREETING: hello}, memory: 1MB}
+  hello: {paths: [/hello], memory: 16MB, timeout: 5s}
+`)
 	s.write("functions/count/main.c", strings.ReplaceAll(countC, "TEXT", "another"))
 	s.push()
 	is("/count", "another: count 1, hello")
+	is("/hello", "Hello.\n")
 }
 
 // alone asks again and again, beside functions that never end.

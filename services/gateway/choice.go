@@ -69,14 +69,27 @@ type health struct {
 	ejected bool
 }
 
-// failed notes a failure: at once grave ones, such as that nobody is there, eject it alone.
-func (h *health) failed(now time.Duration, grave bool, s *Settings) (ejected bool) {
+// verdict is what a failure says of a substrate.
+type verdict int
+
+const (
+	unclear  verdict = iota
+	doubtful         // ask it how it is
+	gone             // it is not there
+)
+
+// failed notes a failure. Grave ones, such as that nobody is there, eject it alone; of others several in a row raise doubts.
+func (h *health) failed(grave bool, s *Settings) verdict {
 	h.failures++
-	if h.ejected || !grave && h.failures < s.EjectAfter {
-		return false
+	switch {
+	case h.ejected:
+		return unclear
+	case grave:
+		return gone
+	case h.failures >= s.EjectAfter:
+		return doubtful
 	}
-	h.eject(now, s)
-	return true
+	return unclear
 }
 
 func (h *health) eject(now time.Duration, s *Settings) {

@@ -74,11 +74,12 @@ func TestChooseTakesTheBetterOfTwo(t *testing.T) {
 func TestEjection(t *testing.T) {
 	s := DefaultSettings()
 	var h health
-	require.False(t, h.failed(0, false, s))
-	require.False(t, h.failed(0, false, s))
-	require.True(t, h.failed(0, false, s))
+	require.Equal(t, unclear, h.failed(false, s))
+	require.Equal(t, unclear, h.failed(false, s))
+	require.Equal(t, doubtful, h.failed(false, s))
+	h.eject(0, s)
 	require.Equal(t, s.EjectFor, h.until)
-	require.False(t, h.failed(0, true, s), "it is out already")
+	require.Equal(t, unclear, h.failed(true, s), "it is out already")
 	var waits []time.Duration
 	for range 7 {
 		h.eject(0, s)
@@ -89,6 +90,6 @@ func TestEjection(t *testing.T) {
 	require.Equal(t, s.EjectMax, waits[6])
 	h.succeeded()
 	require.Equal(t, health{}, h)
-	require.True(t, h.failed(0, true, s))
+	require.Equal(t, gone, h.failed(true, s))
 	_ = transport.Peer{}
 }

@@ -167,27 +167,40 @@ func (s *Service) probe() {
 		if b.probing || !(b.health.ejected && now >= b.health.until) && b.refuses == "" {
 			continue
 		}
-		b.probing = true
-		s.env.Loop.Go("gateway probe", func(ctx context.Context) {
-			ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, probeTimeout)
-			defer cancel()
-			is, err := substrateapi.Status.Call(ctx, s.env.Wire, b.peer, substrateapi.StatusRequest{})
-			b.probing = false
-			switch {
-			case err != nil && b.health.ejected:
-				b.health.eject(s.env.Loop.Elapsed(), &s.settings)
-			case err == nil:
-				if b.health.ejected {
-					s.env.Observe("substrate-back", node.F("peer", b.peer))
-				}
-				b.refuses = is.Refuses
-				if is.Refuses != substrateapi.Draining && is.Refuses != substrateapi.Starting {
-					b.refuses = ""
-				}
-				b.health.succeeded()
-			}
-		})
+		s.inquire(b)
 	}
+}
+
+// inquire asks a substrate how it is. One that does not answer is out.
+func (s *Service) inquire(b *backend) {
+	b.probing = true
+	s.env.Loop.Go("gateway probe", func(ctx context.Context) {
+		ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, probeTimeout)
+		defer cancel()
+		is, err := substrateapi.Status.Call(ctx, s.env.Wire, b.peer, substrateapi.StatusRequest{})
+		b.probing = false
+		switch {
+		case err != nil && b.health.ejected:
+			b.health.eject(s.env.Loop.Elapsed(), &s.settings)
+		case err != nil && b.health.failures > 0:
+			s.eject(b)
+		case err == nil:
+			if b.health.ejected {
+				s.env.Observe("substrate-back", node.F("peer", b.peer))
+			}
+			b.refuses = is.Refuses
+			if is.Refuses != substrateapi.Draining && is.Refuses != substrateapi.Starting {
+				b.refuses = ""
+			}
+			b.health.succeeded()
+		}
+	})
+}
+
+// eject gives a substrate no requests for a while.
+func (s *Service) eject(b *backend) {
+	b.health.eject(s.env.Loop.Elapsed(), &s.settings)
+	s.env.Observe("substrate-ejected", node.F("peer", b.peer), node.F("for", b.health.until-s.env.Loop.Elapsed()))
 }
 
 // choose picks a substrate for a host that was not tried yet. Where all are out, one of them is asked all the same.
@@ -239,8 +252,13 @@ func (s *Service) learn(o outcome) {
 	}
 	switch {
 	case o.failed:
-		if b.health.failed(s.env.Loop.Elapsed(), o.grave, &s.settings) {
-			s.env.Observe("substrate-ejected", node.F("peer", b.peer), node.F("for", b.health.until-s.env.Loop.Elapsed()))
+		switch b.health.failed(o.grave, &s.settings) {
+		case gone:
+			s.eject(b)
+		case doubtful: // it may be a function that is slow, on a substrate that is well
+			if !b.probing {
+				s.inquire(b)
+			}
 		}
 		b.latency = max(b.latency, o.took)
 	case o.refused != "":
