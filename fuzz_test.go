@@ -18,6 +18,7 @@ var fuzzed = map[string]struct {
 	"node":                        {why: "its own disk; FuzzAdmit and FuzzOpen have the statements that are kept there"},
 	"project":                     {targets: []string{"FuzzParse", "FuzzRepository", "FuzzCompile", "FuzzDecodeRoutes"}},
 	"project/build":               {targets: []string{"FuzzCheckModule", "FuzzBundle"}},
+	"services/substrate":          {why: "its own disk"},
 	"services/auth":               {targets: []string{"FuzzRequests", "FuzzEntries"}},
 	"services/hoarder":            {targets: []string{"FuzzRequests", "FuzzEntries", "FuzzRecords"}},
 	"services/patrick":            {targets: []string{"FuzzRequests", "FuzzEntries"}},

@@ -33,6 +33,7 @@ are sealed where they are stored: nothing shows them again.`,
 	cmd.AddCommand(
 		group("project", "Projects", authAsk("add NAME", "Make a project", "project-add"), projectsCommand(), authAsk("remove NAME", "Forget a project that has no repositories, with its secrets", "project-remove")),
 		group("repository", "Repositories of projects", repositoryAddCommand(), repositoriesCommand(), authAsk("remove NAME", "Forget a repository, its webhook and its secrets", "repository-remove")),
+		group("domain", "Whose hosts are, where several projects claim one", domainAddCommand(), domainsCommand(), authAsk("remove HOST", "Forget whose a host is", "domain-remove")),
 		group("secret", "Deploy keys, and secrets of webhooks, statuses and builds", secretPutCommand(), secretsCommand(), secretRevokeCommand()),
 		group("token", "API tokens", tokenCreateCommand(), tokensCommand(), authAsk("revoke ID", "Take a token back, for ever", "token-revoke")),
 		group("vault", "The keys that secrets are sealed with", vaultCommand("rotate", "Draw a new vault key, and seal everything anew", false), vaultCommand("forget", "Forget old vault keys that nothing needs", true)),
@@ -107,6 +108,32 @@ func listing[T any](use, short, do string, args cobra.PositionalArgs, head []str
 		return nil
 	}
 	return cmd
+}
+
+func domainAddCommand() *cobra.Command {
+	var w where
+	var project string
+	cmd := &cobra.Command{
+		Use: "add HOST", Args: cobra.ExactArgs(1), Short: "Say that a host is a project's: no other one answers there",
+		Example: "  tau auth domain add shop.example.com --project shop",
+	}
+	w.asking(cmd, waitFor)
+	inJSON := asJSON(cmd)
+	cmd.Flags().StringVar(&project, "project", "", "whose it is")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var resp authapi.Done
+		if err := w.ask(cmd, "auth", live.AuthRequest{Do: "domain-add", Name: args[0], Project: project}, nil, &resp); err != nil {
+			return err
+		}
+		return printDone(cmd, *inJSON, resp)
+	}
+	return cmd
+}
+
+func domainsCommand() *cobra.Command {
+	return listing("list [PROJECT]", "List whose hosts are, all or those of a project", "domains", cobra.MaximumNArgs(1), []string{"HOST", "PROJECT", "SINCE"}, func(d authapi.Domain) []string {
+		return []string{d.Host, d.Project, day(d.Made)}
+	})
 }
 
 func projectsCommand() *cobra.Command {

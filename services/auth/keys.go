@@ -19,6 +19,7 @@ const (
 
 	projectPart    = "project"      // /<name>: an authapi.Project
 	repositoryPart = "repository"   // /<name>: an authapi.Repository; of two that are written at once one counts, everywhere the same
+	domainPart     = "domain"       // /<host>: an authapi.Domain; of two that are written at once one counts, everywhere the same
 	hookPart       = "hook"         // /<hook>: the name of its repository
 	secretPart     = "secret"       // /<owner>/<kind>/<name>/<version>/<by>: a sealedSecret
 	secretEndPart  = "secret-ended" // the same and /<until>: it ends then; of several the first
@@ -45,6 +46,7 @@ func tokenRevokedKey(id string) storage.Key { return storage.K(tokenRevokedPart,
 
 func projectKey(name string) storage.Key    { return storage.K(projectPart, name) }
 func repositoryKey(name string) storage.Key { return storage.K(repositoryPart, name) }
+func domainKey(host string) storage.Key     { return storage.K(domainPart, host) }
 func hookKey(hook string) storage.Key       { return storage.K(hookPart, hook) }
 
 // paddedID is an id in keys.

@@ -84,6 +84,11 @@ func (s *Service) deleteProject(ctx context.Context, from transport.Peer, req au
 	}
 	batch := new(storage.Batch).Delete(projectKey(req.Name))
 	s.dropSecrets(batch, req.Name, func(kind authapi.Kind) bool { return kind == authapi.BuildSecret })
+	for _, d := range s.domains() {
+		if d.Project == req.Name {
+			batch.Delete(domainKey(d.Host))
+		}
+	}
 	resp.Copies, err = s.commit(ctx, batch, from, "project-deleted", req.Name, req.Name)
 	return resp, err
 }

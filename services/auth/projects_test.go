@@ -296,6 +296,49 @@ func TestTheVaultKeyIsReplaced(t *testing.T) {
 }
 
 // TestRepositoriesAreOfOneProject: nobody takes another project's, a project with repositories stays, and what is deleted has no hook.
+// TestDomains: a host is of one project at most, until that lets it go or is gone.
+func TestDomains(t *testing.T) {
+	inCity(t, 1, func(c *city) {
+		c.as(c.auths[0], func(ctx context.Context, a *authapi.Client) {
+			put := func(host, project string) transport.Kind {
+				_, err := a.PutDomain(ctx, host, project)
+				return transport.KindOf(err)
+			}
+			require.Equal(t, transport.Conflict, put("shop.example.com", "shop"), "there is no such project")
+			for _, name := range []string{"shop", "other"} {
+				_, err := a.PutProject(ctx, name)
+				require.NoError(t, err)
+			}
+			require.Zero(t, put("Shop.Example.com.", "shop"))
+			require.Zero(t, put("shop.example.com", "shop"), "again")
+			require.Equal(t, transport.Conflict, put("SHOP.example.com", "other"))
+			for _, bad := range []string{"", "*.example.com", "shop.example.com:80", "a/b.example.com", strings.Repeat("a.", 200) + "com"} {
+				require.Equal(t, transport.Invalid, put(bad, "shop"), bad)
+			}
+			require.Zero(t, put("other.example.com", "other"))
+			list, err := a.Domains(ctx, "")
+			require.NoError(t, err)
+			require.Len(t, list, 2)
+			require.Equal(t, "other.example.com", list[0].Host)
+			list, err = a.Domains(ctx, "shop")
+			require.NoError(t, err)
+			require.Len(t, list, 1)
+			require.Equal(t, "shop", list[0].Project)
+			require.NotZero(t, list[0].Made)
+			_, err = a.DeleteDomain(ctx, "nobody.example.com")
+			require.Equal(t, transport.NotFound, transport.KindOf(err))
+			_, err = a.DeleteDomain(ctx, "shop.example.com")
+			require.NoError(t, err)
+			require.Zero(t, put("shop.example.com", "other"))
+			_, err = a.DeleteProject(ctx, "other")
+			require.NoError(t, err)
+			list, err = a.Domains(ctx, "")
+			require.NoError(t, err)
+			require.Empty(t, list)
+		})
+	})
+}
+
 func TestRepositoriesAreOfOneProject(t *testing.T) {
 	inCity(t, 1, func(c *city) {
 		r := c.settle()

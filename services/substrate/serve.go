@@ -111,7 +111,7 @@ func (s *Service) find(ctx context.Context, q question) *answer {
 	switch {
 	case found == nil && len(methods) > 0:
 		a.status, a.says, a.allow = http.StatusMethodNotAllowed, "this path takes "+strings.Join(methods, ", "), methods
-	case found == nil && !s.table.Has(q.host) && s.unread() > 0:
+	case found == nil && !s.table.Has(q.host) && (s.unread() > 0 || !s.owners.known && len(s.byHost[q.host]) > 0):
 		a.refused = substrateapi.Starting
 	case found == nil && !s.table.Has(q.host):
 		a.status, a.says = http.StatusNotFound, "no project serves "+q.host

@@ -12,6 +12,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/project/route"
+	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/substrate/substrateapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
@@ -50,10 +51,12 @@ type Service struct {
 	guests   Guests
 	tns      *tnsapi.Client
 	hoarder  *hoarderapi.Client
+	auth     *authapi.Client
 
 	wanted   map[string]tnsapi.Version // the newest that tns has named, by project
 	projects map[string]*release       // what is served
 	byHost   map[string]map[string]bool
+	owners   owners
 	table    route.Tree[*target]
 	tableLen int64
 
@@ -75,14 +78,18 @@ type Service struct {
 
 // Start implements node.Service.
 func (s *Service) Start(context.Context) error {
-	s.tns, s.hoarder = tnsapi.NewClient(s.env.Wire), hoarderapi.NewClient(s.env.Wire)
+	s.tns, s.hoarder, s.auth = tnsapi.NewClient(s.env.Wire), hoarderapi.NewClient(s.env.Wire), authapi.NewClient(s.env.Wire)
 	if err := s.forgetBundles(); err != nil {
+		return err
+	}
+	if err := s.recallOwners(); err != nil {
 		return err
 	}
 	substrateapi.Status.Serve(s.env.Wire, s.status)
 	substrateapi.Logs.Serve(s.env.Wire, s.logs)
 	httpstream.Serve(s.env.Wire, substrateapi.HTTP.Name, substrateapi.HTTP.Rule, handler{clock.Own(s.env.Loop, s)})
 	s.env.Loop.Go("substrate follow", s.follow)
+	s.env.Loop.Go("substrate owners", s.followOwners)
 	return nil
 }
 

@@ -248,6 +248,9 @@ func (s *Service) decide(host string) {
 		delete(s.byHost, host)
 		return
 	}
+	if !s.owners.known && s.contested(host) {
+		return // nobody is served at it until it is known whose it is
+	}
 	var claimants []route.Claimant
 	for _, name := range slices.Sorted(maps.Keys(s.byHost[host])) {
 		c := route.Claimant{Project: name}
@@ -256,7 +259,7 @@ func (s *Service) decide(host string) {
 				c.Claims = append(c.Claims, claim)
 			}
 		}
-		claimants = append(claimants, c)
+		claimants = append(claimants, s.ranked(c, host))
 	}
 	owned, _ := route.Decide(claimants)
 	for _, name := range slices.Sorted(maps.Keys(owned)) {

@@ -14,7 +14,8 @@ import (
 type AuthRequest struct {
 	// Do is what: a word of authDoes.
 	Do         string
-	Name       string                       `json:",omitempty"` // of a project, a repository, an owner of secrets, a token
+	Name       string                       `json:",omitempty"` // of a project, a repository, a host, an owner of secrets, a token
+	Project    string                       `json:",omitempty"` // that a host is to be of
 	Repository *authapi.Repository          `json:",omitempty"`
 	Secret     *authapi.SecretPutRequest    `json:",omitempty"`
 	Revoke     *authapi.SecretRevokeRequest `json:",omitempty"`
@@ -32,6 +33,15 @@ var authDoes = map[string]func(ctx context.Context, a *authapi.Client, req AuthR
 	"projects": func(ctx context.Context, a *authapi.Client, _ AuthRequest) (any, error) { return a.Projects(ctx) },
 	"project-remove": func(ctx context.Context, a *authapi.Client, r AuthRequest) (any, error) {
 		return done(a.DeleteProject(ctx, r.Name))
+	},
+	"domain-add": func(ctx context.Context, a *authapi.Client, r AuthRequest) (any, error) {
+		return done(a.PutDomain(ctx, r.Name, r.Project))
+	},
+	"domains": func(ctx context.Context, a *authapi.Client, r AuthRequest) (any, error) {
+		return a.Domains(ctx, r.Name)
+	},
+	"domain-remove": func(ctx context.Context, a *authapi.Client, r AuthRequest) (any, error) {
+		return done(a.DeleteDomain(ctx, r.Name))
 	},
 	"repositories": func(ctx context.Context, a *authapi.Client, r AuthRequest) (any, error) {
 		return a.Repositories(ctx, r.Name)

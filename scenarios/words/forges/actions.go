@@ -32,7 +32,7 @@ import (
 
 // Actions are what people do there, and others try.
 func Actions() []scenario.Action {
-	return []scenario.Action{repositoryAction(), gitPushAction(), webhookAction()}
+	return []scenario.Action{repositoryAction(), gitPushAction(), webhookAction(), domainAction()}
 }
 
 // repositoryParams is what a repository in a timeline may say.

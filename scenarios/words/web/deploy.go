@@ -3,6 +3,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,6 +26,7 @@ import (
 // deployParams is what a deployment in a timeline may say.
 type deployParams struct {
 	Project  string        `yaml:"project" range:"1..63" doc:"whose website it is, at PROJECT.example.com"`
+	Host     string        `yaml:"host" range:"0..253" doc:"claim this host instead, whosever it is"`
 	Commit   string        `yaml:"commit" range:"1..256" doc:"names the version; {n} is the number of the occurrence; default: a new one each time"`
 	Pages    int           `yaml:"pages" range:"1..1000" doc:"how many pages it has"`
 	Size     int64         `yaml:"size" range:"1..1MiB" doc:"the size of each page, at least"`
@@ -105,7 +107,7 @@ func (p *deployParams) built() (content []byte, entries []tnsapi.Entry, err erro
 	const target = "websites/site"
 	w := project.Website{Base: project.Base{Name: "site"}, Paths: []string{"/"}, Domains: []string{"www"}}
 	compiled, err := project.Compile(&project.Project{Name: p.Project, Scope: project.Scope{
-		Domains: []project.Domain{{Base: project.Base{Name: "www"}, FQDN: hostOf(p.Project)}}, Websites: []project.Website{w},
+		Domains: []project.Domain{{Base: project.Base{Name: "www"}, FQDN: cmp.Or(p.Host, hostOf(p.Project))}}, Websites: []project.Website{w},
 	}}, project.Options{Project: p.Project})
 	if err != nil {
 		return nil, nil, err

@@ -10,6 +10,8 @@ import (
 // TestGolden: what is sent.
 func TestGolden(t *testing.T) {
 	goldentest.Check(t,
+		authapi.Domain{},
+		authapi.DomainsResponse{},
 		authapi.RenewRequest{},
 		authapi.AdmitRequest{},
 		authapi.CertificateResponse{},

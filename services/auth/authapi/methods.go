@@ -36,11 +36,14 @@ var (
 
 	// Projects, repositories and secrets: who runs the cloud writes, and reads all but the secrets themselves.
 	ProjectPut       = transport.Method[Named, Done]{Name: "auth/project-put", Rule: transport.Offers(Service)}
-	ProjectList      = transport.Method[PageRequest, ProjectsResponse]{Name: "auth/project-list", Rule: transport.Offers(Service)}
+	ProjectList      = transport.Method[PageRequest, ProjectsResponse]{Name: "auth/project-list", Rule: transport.Offers(Service, "substrate")}
 	ProjectDelete    = transport.Method[Named, Done]{Name: "auth/project-delete", Rule: transport.Offers(Service)}
 	RepositoryPut    = transport.Method[Repository, RepositoryResponse]{Name: "auth/repository-put", Rule: transport.Offers(Service)}
 	RepositoryList   = transport.Method[PageRequest, RepositoriesResponse]{Name: "auth/repository-list", Rule: transport.Offers(Service, "patrick")}
 	RepositoryDelete = transport.Method[Named, Done]{Name: "auth/repository-delete", Rule: transport.Offers(Service)}
+	DomainPut        = transport.Method[Domain, Done]{Name: "auth/domain-put", Rule: transport.Offers(Service)}
+	DomainList       = transport.Method[PageRequest, DomainsResponse]{Name: "auth/domain-list", Rule: transport.Offers(Service, "substrate")}
+	DomainDelete     = transport.Method[Named, Done]{Name: "auth/domain-delete", Rule: transport.Offers(Service)}
 	SecretPut        = transport.Method[SecretPutRequest, SecretPutResponse]{Name: "auth/secret-put", Rule: transport.Offers(Service)}
 	SecretList       = transport.Method[SecretsRequest, SecretsResponse]{Name: "auth/secret-list", Rule: transport.Offers(Service)}
 	SecretRevoke     = transport.Method[SecretRevokeRequest, Done]{Name: "auth/secret-revoke", Rule: transport.Offers(Service)}

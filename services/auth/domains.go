@@ -1,0 +1,87 @@
+package auth
+
+import (
+	"context"
+
+	"github.com/taucloud/tau/project"
+	"github.com/taucloud/tau/services/auth/authapi"
+	"github.com/taucloud/tau/storage"
+	"github.com/taucloud/tau/transport"
+)
+
+// domains lists whose hosts are, by host.
+func (s *Service) domains() (list []authapi.Domain) {
+	for _, e := range s.store.Entries(storage.K(domainPart)) {
+		var d authapi.Domain
+		if transport.Decode(e.Value, &d) == nil {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// putDomain keeps whose a host is. It is taken from nobody: whoever has it must let it go first.
+func (s *Service) putDomain(ctx context.Context, from transport.Peer, d authapi.Domain) (resp authapi.Done, err error) {
+	op := authapi.DomainPut.Name
+	if err := s.Ready(); err != nil {
+		return resp, err
+	}
+	if d.Host, err = project.CheckHost(d.Host); err != nil {
+		return resp, transport.New(transport.Invalid, op, err.Error())
+	}
+	if project.CheckIdentifier(d.Project) != nil || !s.has(projectKey(d.Project)) {
+		return resp, transport.New(transport.Conflict, op, "there is no project of this name: make it first")
+	}
+	list := s.domains()
+	for _, had := range list {
+		switch {
+		case had.Host != d.Host:
+		case had.Project != d.Project:
+			return resp, transport.New(transport.Conflict, op, "the host is project "+had.Project+"'s: remove it there first")
+		default:
+			resp.Copies, err = s.replicate(ctx)
+			return resp, err
+		}
+	}
+	if len(list) >= authapi.DomainsMax {
+		return resp, transport.New(transport.Conflict, op, "there are too many domains")
+	}
+	d.Made = s.env.Loop.Now().Unix()
+	resp.Copies, err = s.commit(ctx, new(storage.Batch).Put(domainKey(d.Host), transport.Encode(d)), from, "domain-given", d.Project, d.Host)
+	return resp, err
+}
+
+func (s *Service) listDomains(_ context.Context, _ transport.Peer, req authapi.PageRequest) (resp authapi.DomainsResponse, err error) {
+	if err := s.Ready(); err != nil {
+		return resp, err
+	}
+	for _, d := range s.domains() {
+		if d.Host <= req.After || req.Project != "" && d.Project != req.Project {
+			continue
+		}
+		if len(resp.List) == authapi.RecordPageMax {
+			resp.More = true
+			break
+		}
+		resp.List = append(resp.List, d)
+	}
+	return resp, nil
+}
+
+func (s *Service) deleteDomain(ctx context.Context, from transport.Peer, req authapi.Named) (resp authapi.Done, err error) {
+	op := authapi.DomainDelete.Name
+	if err := s.Ready(); err != nil {
+		return resp, err
+	}
+	host, err := project.CheckHost(req.Name)
+	if err != nil {
+		return resp, transport.New(transport.Invalid, op, err.Error())
+	}
+	var d authapi.Domain
+	raw, err := s.store.Get(domainKey(host))
+	if err != nil || transport.Decode(raw, &d) != nil {
+		return resp, transport.New(transport.NotFound, op, "this auth knows of no such domain")
+	}
+	resp.Copies, err = s.commit(ctx, new(storage.Batch).Delete(domainKey(host)), from, "domain-let-go", d.Project, host)
+	return resp, err
+}
