@@ -41,6 +41,9 @@ func variables(q *http.Request, length int64, x Exchange) []string {
 		case "Content-Type", "Content-Length", "Proxy", "Host": // Proxy would be HTTP_PROXY, which means something else
 			continue
 		}
+		if strings.Contains(name, "_") {
+			continue // a client's X_Forwarded_For would have the name of the gateway's own field
+		}
 		separator := ", "
 		if name == "Cookie" {
 			separator = "; "

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -337,47 +336,14 @@ func (r *run) watch(ctx context.Context, first <-chan *os.Process, over <-chan s
 			if p == nil {
 				continue
 			}
+			if made := entriesOf(p.Pid); made > r.job.Limits.Entries {
+				r.end(fault("it made more than %d files and folders", r.job.Limits.Entries))
+			}
 			if has := memoryOf(p.Pid); has > r.job.Limits.Memory {
 				r.end(fault("it had more than %d MiB of memory", r.job.Limits.Memory>>20))
 			}
 		}
 	}
-}
-
-// memoryOf is what a process and all below it have in memory, in bytes.
-func memoryOf(root int) int64 {
-	below := map[int][]int{}
-	pages := map[int]int64{}
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return 0
-	}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		raw, err := os.ReadFile("/proc/" + e.Name() + "/stat")
-		if err != nil {
-			continue
-		}
-		// The name, in parentheses, may have anything in it. After it come the state, the parent and, as the 22nd, the resident pages.
-		fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
-		if len(fields) < 22 {
-			continue
-		}
-		parent, _ := strconv.Atoi(fields[1])
-		pages[pid], _ = strconv.ParseInt(fields[21], 10, 64)
-		below[parent] = append(below[parent], pid)
-	}
-	sum, todo := int64(0), []int{root}
-	for len(todo) > 0 {
-		pid := todo[0]
-		todo = append(todo[1:], below[pid]...)
-		sum += pages[pid]
-		delete(below, pid)
-	}
-	return sum * int64(os.Getpagesize())
 }
 
 // close closes what is ours, and what is the child's if it was never started.

@@ -20,6 +20,8 @@ type Limits struct {
 	Memory int64
 	// Disk bounds its files, which are in memory too, in bytes: as much as that of the build and as much of /tmp.
 	Disk int64
+	// Entries bounds how many files, folders and links it makes, looked at with the memory: each takes some of the kernel's, which nothing else counts.
+	Entries int64
 	// Processes bounds how many there are at once.
 	Processes int
 	// Output bounds what it says, in bytes; a run that says more is ended.
@@ -30,7 +32,7 @@ type Limits struct {
 
 // DefaultLimits are enough for the toolchains that are known, and for what people build with them.
 var DefaultLimits = Limits{
-	Within: 10 * time.Minute, CPU: 10 * time.Minute, Memory: 1 << 30, Disk: 512 << 20, Processes: 256, Output: 1 << 20, Result: 64 << 20,
+	Within: 10 * time.Minute, CPU: 10 * time.Minute, Memory: 1 << 30, Disk: 512 << 20, Entries: 200_000, Processes: 256, Output: 1 << 20, Result: 64 << 20,
 }
 
 // Job is a program to run.

@@ -36,7 +36,7 @@ func sandboxFor(t testing.TB) *Sandbox {
 func says(t *testing.T, script string, change ...func(*Job)) (result, said string, err error) {
 	t.Helper()
 	var lines []string
-	j := Job{Script: script, Limits: Limits{Within: 30 * time.Second, CPU: 20 * time.Second, Memory: 128 << 20, Disk: 16 << 20, Processes: 64, Output: 64 << 10, Result: 1 << 20}}
+	j := Job{Script: script, Limits: Limits{Within: 30 * time.Second, CPU: 20 * time.Second, Memory: 128 << 20, Disk: 16 << 20, Processes: 64, Output: 64 << 10, Result: 1 << 20, Entries: 10_000}}
 	j.Line = func(l string) { lines = append(lines, l) }
 	for _, c := range change {
 		c(&j)
@@ -152,6 +152,7 @@ func TestARunEndsAtItsLimits(t *testing.T) {
 		"files":          {"head -c 100000000 /dev/zero >/build/large 2>/dev/null; cp /dev/zero /build/larger", "", nil},
 		"memory of one":  {"perl -e '$x = \"x\" x 500_000_000; sleep 30'", "", nil},
 		"memory of all":  {"for i in 1 2 3 4; do perl -e '$x = \"x\" x 60_000_000; sleep 30' & done; wait", "memory", nil},
+		"entries":        {"i=0; while [ $i -lt 3000 ]; do mkdir /tmp/$i; i=$((i+1)); done; sleep 30", "files and folders", func(j *Job) { j.Limits.Entries = 1000 }},
 		"processes":      {"bomb() { bomb | bomb & }; bomb; sleep 30", "", func(j *Job) { j.Limits.Within = 2 * time.Second; j.Limits.CPU = 2 * time.Second }},
 	} {
 		t.Run(name, func(t *testing.T) {

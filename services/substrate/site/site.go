@@ -4,10 +4,12 @@ package site
 
 import (
 	"archive/zip"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"path"
 	"strings"
@@ -37,6 +39,7 @@ type File struct {
 type Site struct {
 	files     map[string]File
 	packed    map[string]File // of files, as builders pack them; nobody asks for them by name
+	apart     map[string]bool // files with .gz behind the name of another one, which do not unpack to that
 	spa       bool
 	redirects []redirect
 	headers   []headerRule
@@ -60,6 +63,7 @@ func Read(archive io.ReaderAt, size int64, spa bool) (*Site, error) {
 			return nil, err
 		}
 	}
+	s.setApart(archive)
 	for name, read := range map[string]func(text string){"_redirects": s.readRedirects, "_headers": s.readHeaders} {
 		text, err := s.control(archive, name)
 		if err != nil {
@@ -96,9 +100,39 @@ func (s *Site) add(archive io.ReaderAt, size int64, f *zip.File) error {
 	if _, err := io.Copy(h, io.NewSectionReader(archive, at, file.Size)); err != nil {
 		return fmt.Errorf("site: %.80q: %w", f.Name, err)
 	}
-	file.ETag = `"` + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18]) + `"`
+	file.ETag = etagOf(h)
 	into[f.Name] = file
 	return nil
+}
+
+// setApart finds the files that are called as if they were others packed with gzip, and are not.
+func (s *Site) setApart(archive io.ReaderAt) {
+	s.apart = map[string]bool{}
+	for name, packed := range s.files {
+		plain, is := s.files[strings.TrimSuffix(name, ".gz")]
+		if !is || !strings.HasSuffix(name, ".gz") {
+			continue
+		}
+		if !unpacksTo(io.NewSectionReader(archive, packed.Offset, packed.Size), plain) {
+			s.apart[name] = true
+		}
+	}
+}
+
+// unpacksTo reports whether a file packed with gzip is another one; no more is unpacked than that has.
+func unpacksTo(packed io.Reader, plain File) bool {
+	z, err := gzip.NewReader(packed)
+	if err != nil {
+		return false
+	}
+	h := sha256.New()
+	n, err := io.Copy(h, io.LimitReader(z, plain.Size+1))
+	return err == nil && n == plain.Size && etagOf(h) == plain.ETag
+}
+
+// etagOf is an ETag of what was hashed.
+func etagOf(h hash.Hash) string {
+	return `"` + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18]) + `"`
 }
 
 // control reads a file that is about the others, "" if there is none.
@@ -220,7 +254,7 @@ func (s *Site) serve(status int, name, rest, accepts string) Answer {
 	a := Answer{Status: status, File: &f, Type: TypeOf(name), Header: s.headersFor(rest)}
 	for _, e := range []struct{ name, suffix string }{{"br", ".br"}, {"gzip", ".gz"}} {
 		packed, found := s.files[name+e.suffix]
-		if !found {
+		if !found || s.apart[name+e.suffix] {
 			packed, found = s.packed[name+e.suffix]
 		}
 		if !found {

@@ -3,6 +3,7 @@ package site
 import (
 	"archive/zip"
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"maps"
@@ -41,8 +42,19 @@ func said(raw []byte, a Answer) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", a.Status, a.Location))
 }
 
+// gz is "js", packed with gzip.
+var gz = zipped("js")
+
+func zipped(text string) string {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, _ = io.WriteString(w, text)
+	_ = w.Close()
+	return out.String()
+}
+
 var example = map[string]string{
-	"index.html": "home", "about.html": "about", "app.js": "js", "app.js.br": "BR", "app.js.gz": "GZ", "docs/index.html": "docs",
+	"index.html": "home", "about.html": "about", "app.js": "js", "app.js.br": "BR", "app.js.gz": gz, "app.js.gz.gz": gz, "index.html.gz": "home", "docs/index.html": "docs",
 	"docs/404.html": "no docs", "404.html": "nothing", "with space.txt": "space", "old/kept.html": "kept",
 	"_redirects": "# moved\n/old/* /new/:splat 302\n/blog/:year/:name /posts/:name?y=:year\n/force /app.js 200!\n/app.js /index.html 200\n" +
 		"/gone /404.html 404\n/away https://example.com/:splat 308\n/api/* https://api.example.com/v1/:splat 307\n/bad\n/x /y 999\n/star*/x /y\n/evil/* //:splat\n/host/* /:splat\n/spaced /docs/a\u00e9 301\n",
@@ -108,7 +120,7 @@ func TestSinglePage(t *testing.T) {
 func TestPacked(t *testing.T) {
 	s, raw := read(t, false, example)
 	for accepts, want := range map[string]string{
-		"": "js", "gzip": "GZ", "br": "BR", "gzip, br": "BR", "*": "BR", "br;q=0, gzip": "GZ", "br; q=0.000, *": "GZ", "identity": "js", "gzip;q=0.5": "GZ",
+		"": "js", "gzip": gz, "br": "BR", "gzip, br": "BR", "*": "BR", "br;q=0, gzip": gz, "br; q=0.000, *": gz, "identity": "js", "gzip;q=0.5": gz,
 	} {
 		a := s.Resolve("", "app.js", "", accepts)
 		require.Equal(t, "200 "+want, said(raw, a), accepts)
@@ -117,6 +129,12 @@ func TestPacked(t *testing.T) {
 	}
 	require.NotEqual(t, s.Resolve("", "app.js", "", "br").File.ETag, s.Resolve("", "app.js", "", "").File.ETag)
 	require.False(t, s.Resolve("", "about", "", "br").Negotiated)
+	for rest, want := range map[string]string{"": "home", "app.js.gz": gz} { // what only seems to be packed is a file of its own
+		a := s.Resolve("", rest, "", "gzip")
+		require.Equal(t, "200 "+want, said(raw, a))
+		require.Empty(t, a.Encoding)
+		require.False(t, a.Negotiated)
+	}
 }
 
 func TestHeaders(t *testing.T) {
