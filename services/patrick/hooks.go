@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"net/textproto"
@@ -22,8 +21,6 @@ import (
 )
 
 const (
-	// hooksMax bounds the webhooks that are read at once: each may take webhook.BodyLenMax bytes of memory.
-	hooksMax = 8
 	// hookTimeout bounds the question of what a webhook is, and hookBodyTimeout how long its body may take.
 	hookTimeout, hookBodyTimeout = 5 * time.Second, 20 * time.Second
 	// unknownFor is how long an auth's word counts that a webhook is none; unknownMax bounds how many are remembered.
@@ -52,25 +49,23 @@ func deliveryKey(r, id string) storage.Key {
 func serveHook(w http.ResponseWriter, r *http.Request, in inside) {
 	var hook authapi.HookResponse
 	var now time.Time
-	var release func()
+	at := &reading{address: addressOf(r)}
 	refused := in(r.Context(), func(ctx context.Context, s *Service) (err error) {
-		hook, release, err = s.admitHook(ctx, r.PathValue("hook"))
+		hook, err = s.admitHook(ctx, r.PathValue("hook"), at)
 		now = s.env.Loop.Now()
 		return err
 	})
-	if release != nil {
-		defer func() {
-			_ = in(context.WithoutCancel(r.Context()), func(context.Context, *Service) error { release(); return nil })
-		}()
-	}
+	defer func() {
+		_ = in(context.WithoutCancel(r.Context()), func(_ context.Context, s *Service) error { s.looks.readings.end(at); return nil })
+	}()
 	if refused != nil {
 		turnAway(w, r, in, refused)
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(now.Add(hookBodyTimeout)) // where it cannot be set, the server has one
-	body, err := io.ReadAll(io.LimitReader(r.Body, webhook.BodyLenMax+1))
+	body, err := readHook(r, in, at)
 	if err != nil {
-		turnAway(w, r, in, &httpError{http.StatusBadRequest, "the body did not come whole"})
+		turnAway(w, r, in, err)
 		return
 	}
 	told, err := webhook.Read(webhook.Hook{Forge: webhook.Forge(hook.Repository.Forge), Secrets: hook.Secrets}, textproto.MIMEHeader(r.Header), body, now)
@@ -104,36 +99,38 @@ type hookAnswer struct {
 	Repository string `json:"repository"`
 }
 
-// admitHook finds out what a webhook is. release has to be called when it was read.
-func (s *Service) admitHook(ctx context.Context, id string) (hook authapi.HookResponse, release func(), err error) {
+// admitHook finds out what a webhook is, and whether one more of it may be read now. The reading has to be ended, whatever comes of it.
+func (s *Service) admitHook(ctx context.Context, id string, at *reading) (hook authapi.HookResponse, err error) {
 	switch {
 	case s.looks.forge == nil:
-		return hook, nil, &httpError{http.StatusServiceUnavailable, "this node asks no forges"}
+		return hook, &httpError{http.StatusServiceUnavailable, "this node asks no forges"}
 	case len(id) > hookIDLenMax:
-		return hook, nil, errNoHook
-	case s.looks.waiting >= hooksMax:
-		return hook, nil, errBusy
+		return hook, errNoHook
 	}
 	if until, is := s.looks.unknown[id]; is && s.env.Loop.Elapsed() < until {
-		return hook, nil, errNoHook
+		return hook, errNoHook
 	}
 	if s.env.Presence(authapi.Service) == transport.Nobody {
-		return hook, nil, errNoHook
+		return hook, errNoHook
 	}
-	s.looks.waiting++
-	release = func() { s.looks.waiting-- }
+	if !s.looks.readings.begin(at) {
+		return hook, errBusy
+	}
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, hookTimeout)
 	defer cancel()
 	hook, err = s.looks.auth.Hook(ctx, id)
 	switch transport.KindOf(err) {
 	case 0:
-		return hook, release, nil
+		if !s.looks.readings.of(at, hook.Repository) {
+			return hook, errBusy
+		}
+		return hook, nil
 	case transport.NotFound:
 		s.believeUnknown(id)
-		return hook, release, errNoHook
+		return hook, errNoHook
 	}
 	s.env.Log.Info("auth does not say what a webhook is", "err", err)
-	return hook, release, &httpError{http.StatusServiceUnavailable, "it cannot be found out now what this webhook is: try again"}
+	return hook, &httpError{http.StatusServiceUnavailable, "it cannot be found out now what this webhook is: try again"}
 }
 
 var (

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/auth/authapi"
@@ -37,6 +38,7 @@ type street struct {
 	auth       *nodetest.Machine
 	repository authapi.Repository
 	secrets    []string
+	others     map[string]authapi.Repository // of other webhooks
 	authErr    error
 	branches   map[string]string // where the forge says that they are
 	forgeErr   error
@@ -75,6 +77,9 @@ func onStreet(t *testing.T, set setup, f func(s *street)) {
 
 func (s *street) startAuth(env node.Env) {
 	authapi.Hook.Serve(env.Wire, func(_ context.Context, _ transport.Peer, req authapi.Named) (resp authapi.HookResponse, err error) {
+		if other, is := s.others[req.Name]; is {
+			return authapi.HookResponse{Repository: other, Secrets: []string{"its own secret, which nobody here knows"}}, nil
+		}
 		if s.authErr != nil || req.Name != s.repository.Hook {
 			return resp, errors.Join(s.authErr, transport.New(transport.NotFound, "hook", "no"))
 		}
@@ -291,7 +296,7 @@ func TestWhatIsNoWebhookOfOurs(t *testing.T) {
 			for _, prefix := range []string{"look", "delivery", "ref"} {
 				require.Empty(t, p.store.Entries(storage.K(prefix)))
 			}
-			require.Zero(t, p.looks.waiting)
+			require.Equal(t, newReadings(), p.looks.readings)
 		})
 		s.secrets = []string{"the secret of today, that is new", hookSecret}
 		status, _ := s.deliver(s.patricks[0], good)
@@ -305,6 +310,91 @@ func TestWhatIsNoWebhookOfOurs(t *testing.T) {
 		require.Equal(t, 503, status)
 		require.NotContains(t, body, "broken")
 	})
+}
+
+// silence is a body of which a byte comes, and then nothing.
+type silence struct {
+	ctx  context.Context
+	loop clock.Loop
+	said bool
+}
+
+// Read implements io.Reader.
+func (s *silence) Read(p []byte) (int, error) {
+	if !s.said {
+		s.said = true
+		return copy(p, "{"), nil
+	}
+	return 0, errors.Join(clock.Sleep(s.ctx, s.loop, time.Hour), io.ErrUnexpectedEOF)
+}
+
+// TestBodiesThatNeverEnd take no more than what their own webhook has: those of others are taken meanwhile.
+func TestBodiesThatNeverEnd(t *testing.T) {
+	onStreet(t, setup{}, func(s *street) {
+		s.others = map[string]authapi.Repository{"evil": {Name: "evil", Project: "e", URL: "https://forge.example.com/evil/evil.git", Forge: "github", Branches: []string{"main"}, Hook: "evil"}}
+		loop := s.user.Env.Loop
+		statuses := map[int]int{}
+		for range 2 * hooksMax {
+			loop.Go("evil", func(ctx context.Context) {
+				r, err := http.NewRequestWithContext(ctx, "POST", "http://patrick/hooks/evil", &silence{ctx: ctx, loop: loop})
+				require.NoError(t, err)
+				r.ContentLength = 1000
+				if resp, err := httpstream.Do(ctx, s.user.Env.Wire, s.patricks[0].Peer(), patrickapi.HTTP, r); err == nil {
+					statuses[resp.StatusCode]++
+				}
+			})
+		}
+		nodetest.Sleep(5 * time.Second)
+		s.turn(s.patricks[0], func(_ context.Context, p *Service) { require.Equal(t, hooksOfHook, p.looks.readings.count) })
+		status, body := s.deliver(s.patricks[0], s.gitHub("d", "main", 0, 1))
+		require.Equal(t, 202, status, body)
+		nodetest.Sleep(30 * time.Second)
+		s.turn(s.patricks[0], func(_ context.Context, p *Service) { require.Equal(t, newReadings(), p.looks.readings) })
+		require.Equal(t, 2*hooksMax-hooksOfHook, statuses[503])
+	})
+}
+
+// TestReadingsHaveBounds of each webhook, project, address, and of bytes, and hold nothing when they are over.
+func TestReadingsHaveBounds(t *testing.T) {
+	all := newReadings()
+	var begun []*reading
+	try := func(address, hook, project string) bool {
+		r := &reading{address: address}
+		begun = append(begun, r)
+		return all.begin(r) && all.of(r, authapi.Repository{Hook: hook, Project: project})
+	}
+	count := func(n int, address, hook, project func(i int) string) (taken int) {
+		for i := range n {
+			if try(address(i), hook(i), project(i)) {
+				taken++
+			}
+		}
+		return taken
+	}
+	same, other := func(int) string { return "x" }, func(i int) string { return fmt.Sprint(i) }
+	end := func() {
+		for _, r := range begun {
+			all.end(r)
+			all.end(r)
+		}
+		require.Equal(t, newReadings(), all)
+	}
+	for name, c := range map[string]struct{ taken, want int }{
+		"hook":    {count(20, other, same, same), hooksOfHook},
+		"project": {func() int { end(); return count(20, other, other, same) }(), hooksOfProject},
+		"address": {func() int { end(); return count(50, same, other, other) }(), hooksOfAddress},
+		"all":     {func() int { end(); return count(100, other, other, other) }(), hooksMax},
+	} {
+		require.Equal(t, c.want, c.taken, name)
+	}
+	end()
+	require.True(t, try("a", "h", "p"))
+	evil := begun[len(begun)-1]
+	require.True(t, all.grow(evil, hookBytesOfProject))
+	require.False(t, all.grow(evil, 1))
+	require.True(t, try("b", "i", "q"))
+	require.True(t, all.grow(begun[len(begun)-1], hookBytesEach))
+	end()
 }
 
 // TestDeliveriesAreForgotten, the oldest ones, and all of a repository that there is no more.

@@ -180,20 +180,29 @@ func (s *Service) change(ctx context.Context, r *http.Request, what string, do f
 	return viewOf(j), err
 }
 
+// IsStream reports whether a request asks for events as they come, which may take streamMax. Whoever bounds the requests at once has bounds
+// of their own for these.
+func IsStream(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+}
+
 func serveLogs(w http.ResponseWriter, r *http.Request, in inside) {
-	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+	if IsStream(r) {
 		streamLogs(w, r, in)
 		return
 	}
 	asked(w, r, in, func(ctx context.Context, s *Service) (any, error) {
-		view, _, err := s.logOf(ctx, r)
+		view, _, err := s.logOf(ctx, r, nil)
 		return view, err
 	})
 }
 
-// logOf is the log of a job, and whether the job has ended and all of the log is there.
-func (s *Service) logOf(ctx context.Context, r *http.Request) (view logView, over bool, err error) {
-	j, _, err := s.theJob(ctx, r, readScope)
+// logOf is the log of a job, and whether the job has ended and all of the log is there. admit, if there is one, is asked before.
+func (s *Service) logOf(ctx context.Context, r *http.Request, admit func(token, project string) error) (view logView, over bool, err error) {
+	j, token, err := s.theJob(ctx, r, readScope)
+	if err == nil && admit != nil {
+		err = admit(token, j.Project)
+	}
 	if err != nil {
 		return view, false, err
 	}
@@ -212,13 +221,54 @@ func (s *Service) logOf(ctx context.Context, r *http.Request) (view logView, ove
 const (
 	// streamEvery is how often a log is asked for that is streamed; streamMax bounds how long it is, then who reads asks again.
 	streamEvery, streamMax = time.Second, 30 * time.Minute
+	// streamWrite is how long who reads a stream may take for what has come in a streamEvery.
+	streamWrite = 10 * time.Second
+	// StreamsMax bounds the streams at once, streamsOfToken those by one token, streamsOfProject those of jobs of one project.
+	StreamsMax, streamsOfToken, streamsOfProject = 256, 8, 32
 )
+
+// streams counts the streams, by token and by project. The zero value has none.
+type streams struct {
+	count int
+	by    map[[2]string]int
+}
+
+var errStreams = &httpError{http.StatusTooManyRequests, fmt.Sprintf("too many logs are streamed: at most %d at once by one token, %d of one project, %d here", streamsOfToken, streamsOfProject, StreamsMax)}
+
+// begin counts a stream, if there is room, and returns what ends it.
+func (s *streams) begin(token, project string) (end func(), err error) {
+	t, p := [2]string{"token", token}, [2]string{"project", project}
+	if s.count >= StreamsMax || s.by[t] >= streamsOfToken || s.by[p] >= streamsOfProject {
+		return nil, errStreams
+	}
+	if s.by == nil {
+		s.by = map[[2]string]int{}
+	}
+	s.count++
+	s.by[t]++
+	s.by[p]++
+	return func() {
+		s.count--
+		for _, key := range [][2]string{t, p} {
+			if s.by[key]--; s.by[key] == 0 {
+				delete(s.by, key)
+			}
+		}
+	}, nil
+}
 
 // streamLogs sends the lines of a log as they come, as server-sent events, until the job has ended. A token that is taken back ends it.
 func streamLogs(w http.ResponseWriter, r *http.Request, in inside) {
 	var view logView
 	var told []string
 	begun := false
+	var end func()
+	defer func() {
+		if end != nil {
+			_ = in(context.WithoutCancel(r.Context()), func(context.Context, *Service) error { end(); return nil })
+		}
+	}()
+	var now time.Time
 	for range streamMax / streamEvery {
 		over := false
 		err := in(r.Context(), func(ctx context.Context, s *Service) (err error) {
@@ -229,7 +279,13 @@ func streamLogs(w http.ResponseWriter, r *http.Request, in inside) {
 			}
 			ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, apiTimeout)
 			defer cancel()
-			view, over, err = s.logOf(ctx, r)
+			view, over, err = s.logOf(ctx, r, func(token, project string) (err error) {
+				if end == nil {
+					end, err = s.streams.begin(token, project)
+				}
+				return err
+			})
+			now = s.env.Loop.Now()
 			return err
 		})
 		if err != nil && !begun {
@@ -237,9 +293,11 @@ func streamLogs(w http.ResponseWriter, r *http.Request, in inside) {
 			return
 		}
 		if !begun {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // that of a request does not end a stream
 			w.Header().Set("Content-Type", "text/event-stream")
 			begun = true
 		}
+		_ = http.NewResponseController(w).SetWriteDeadline(now.Add(streamWrite)) // where it cannot be set, the server has one
 		for _, line := range unheard(told, view.Lines) {
 			if raw, err := json.Marshal(line); err == nil {
 				fmt.Fprintf(w, "data: %s\n\n", raw)
@@ -247,11 +305,11 @@ func streamLogs(w http.ResponseWriter, r *http.Request, in inside) {
 		}
 		told = view.Lines
 		if over || err != nil {
-			end := "end"
+			event := "end"
 			if err != nil {
-				end = "error"
+				event = "error"
 			}
-			fmt.Fprintf(w, "event: %s\ndata: {}\n\n", end)
+			fmt.Fprintf(w, "event: %s\ndata: {}\n\n", event)
 		}
 		if http.NewResponseController(w).Flush() != nil || over || err != nil {
 			return

@@ -3,6 +3,8 @@ package patrick
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
+	"github.com/taucloud/tau/transport/httpstream"
 )
 
 // Tokens by their form only.
@@ -95,6 +98,54 @@ func TestALogIsStreamed(t *testing.T) {
 		require.NoError(t, finished)
 		require.Equal(t, "data: \"one\"\n\ndata: \"two\"\n\ndata: \"three\"\n\nevent: end\ndata: {}\n\n", body)
 	})
+}
+
+// TestStreamsAreFew by one token, which takes nothing of what others and webhooks have, and are given back.
+func TestStreamsAreFew(t *testing.T) {
+	onStreet(t, setup{}, func(s *street) {
+		s.tokens[viewer] = []string{"read"}
+		s.branches["main"] = commitOf(1)
+		s.deliver(s.patricks[0], s.gitHub("d", "main", 0, 1))
+		nodetest.Sleep(5 * time.Second)
+		id := s.all("main")[0].ID
+		statuses := map[int]int{}
+		var open []io.Closer
+		for range 130 {
+			s.user.Env.Loop.Go("reader", func(ctx context.Context) {
+				r, err := http.NewRequest("GET", "http://patrick/v1/jobs/"+id+"/logs", nil)
+				require.NoError(t, err)
+				r.Header.Set("Authorization", "Bearer "+viewer)
+				r.Header.Set("Accept", "text/event-stream")
+				if resp, err := httpstream.Do(ctx, s.user.Env.Wire, s.patricks[0].Peer(), patrickapi.HTTP, r); err == nil {
+					statuses[resp.StatusCode]++
+					open = append(open, resp.Body)
+				}
+			})
+		}
+		nodetest.Sleep(5 * time.Second)
+		require.Equal(t, map[int]int{200: streamsOfToken, 429: 130 - streamsOfToken}, statuses)
+		status, _ := s.deliver(s.patricks[0], s.gitHub("e", "main", 0, 1))
+		require.Equal(t, 202, status)
+		s.user.Do(func(context.Context) {
+			for _, body := range open {
+				_ = body.Close()
+			}
+		})
+		nodetest.Sleep(10 * time.Second)
+		s.turn(s.patricks[0], func(_ context.Context, p *Service) {
+			require.Zero(t, p.streams.count)
+			require.Empty(t, p.streams.by)
+		})
+	})
+	var all streams
+	for i := range 2 * StreamsMax {
+		_, err := all.begin(fmt.Sprint(i), fmt.Sprint(i%4))
+		require.Equal(t, i < 4*streamsOfProject, err == nil)
+	}
+	for i := range 2 * StreamsMax {
+		_, _ = all.begin(fmt.Sprint(i), fmt.Sprint("p", i))
+	}
+	require.Equal(t, StreamsMax, all.count)
 }
 
 // TestStatusesAreReported once each, again where the forge does not take them, and not for ever.

@@ -52,8 +52,8 @@ type looks struct {
 	auth  *authapi.Client
 	of    map[string]*lookState
 	busy  int
-	// waiting is how many webhooks are being read.
-	waiting int
+	// readings are the webhooks that are being taken.
+	readings readings
 	// unknown are webhooks that auths did not know, until when that is believed, in Elapsed.
 	unknown map[string]time.Duration
 }
@@ -69,7 +69,7 @@ type lookState struct {
 }
 
 func newLooks(env node.Env, make func(node.Env) Forge) *looks {
-	l := &looks{auth: authapi.NewClient(env.Wire), of: map[string]*lookState{}, unknown: map[string]time.Duration{}}
+	l := &looks{auth: authapi.NewClient(env.Wire), of: map[string]*lookState{}, unknown: map[string]time.Duration{}, readings: newReadings()}
 	if make != nil {
 		l.forge = make(env) // nil, if this node is not to reach any
 	}

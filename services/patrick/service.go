@@ -43,6 +43,7 @@ type Service struct {
 	tns      *tnsapi.Client
 	ends     Ends
 	looks    *looks
+	streams  streams
 	// api asks patricks as users do
 	api *patrickapi.Client
 	// reports are the jobs of which forges have to be told, reporting: a task does

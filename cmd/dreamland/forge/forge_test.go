@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taucloud/tau/project"
+	"github.com/taucloud/tau/transport"
 )
 
 // builder is told of what has moved.
@@ -262,4 +263,15 @@ func TestManyPushes(t *testing.T) {
 	require.Equal(t, 1, won)
 	require.Len(t, w.b.got(), 2)
 	w.git("--git-dir="+filepath.Join(w.forge.cfg.Dir, "site.git"), "fsck", "--strict")
+}
+
+// TestAWrongNameIsSaidPlainly: who pushes reads what is wrong with it, not which service says so.
+func TestAWrongNameIsSaidPlainly(t *testing.T) {
+	f, err := New(Config{Dir: t.TempDir(), Check: func(string) error { return transport.New(transport.Invalid, "patrick/name", "a name like that") }, Deliver: &builder{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	require.NoError(t, err)
+	defer f.Close()
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "http://localhost/x.git/info/refs?service=git-receive-pack", nil)
+	f.ServeHTTP(w, r)
+	require.Equal(t, "a name like that\n", w.Body.String())
 }

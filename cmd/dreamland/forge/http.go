@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/taucloud/tau/transport"
 )
 
 // The two services of Git.
@@ -82,7 +84,12 @@ func (f *Forge) path(path string) (project, what string, err error) {
 	project, what, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	project = strings.TrimSuffix(project, ".git")
 	if wrong := f.cfg.Check(project); wrong != nil {
-		return "", "", &problem{http.StatusNotFound, wrong.Error()}
+		text := wrong.Error()
+		var e *transport.Error
+		if errors.As(wrong, &e) {
+			text = e.Text // which service says so is nothing to who pushes
+		}
+		return "", "", &problem{http.StatusNotFound, text}
 	}
 	return project, what, nil
 }

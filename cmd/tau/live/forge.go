@@ -69,8 +69,9 @@ func (f *forge) Refs(ctx context.Context, r patrick.Remote) (list []refs.Seen, e
 const (
 	// requestsMax bounds the requests from outside that patrick's front door serves at once.
 	requestsMax = 128
-	// bodyTimeout bounds how long a request may take to come.
-	bodyTimeout = 30 * time.Second
+	// bodyTimeout bounds how long a request may take to come, answerTimeout how long it may take to come and be answered. Streams have times
+	// of their own.
+	bodyTimeout, answerTimeout = 30 * time.Second, time.Minute
 )
 
 // newFront serves patrick's front door at the address of the shape. A node whose port for that is taken does its work all the same.
@@ -85,7 +86,7 @@ func newFront(cfg Config) func(node.Env, http.Handler) (func(), error) {
 			cfg.Log.Warn("no webhooks are taken: change patrick-listen, or stop who has the port", slog.String("address", address), slog.String("error", err.Error()))
 			return func() {}, nil
 		}
-		server := &http.Server{Handler: atMost(requestsMax, h), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: bodyTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+		server := &http.Server{Handler: apart(h), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
@@ -93,6 +94,18 @@ func newFront(cfg Config) func(node.Env, http.Handler) (func(), error) {
 		}()
 		return func() { _ = server.Close(); <-ended }, nil
 	}
+}
+
+// apart serves streams apart from the rest, so that who reads logs takes no room of webhooks and of other requests.
+func apart(h http.Handler) http.Handler {
+	streams, rest := atMost(patrick.StreamsMax, h), atMost(requestsMax, h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if patrick.IsStream(r) {
+			streams.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
 }
 
 // atMost serves so many requests at once, and refuses others for now.

@@ -2,6 +2,9 @@ package webhook
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -133,20 +136,49 @@ func readGeneric(d *Delivery, body []byte) error {
 	return nil
 }
 
-// decode reads a body. The text of the decoder's errors may hold parts of it, which is the forge's own.
+// decode reads a body. What is said of a wrong one is what was expected, with nothing of the body but where it is wrong.
 func decode(body []byte, into any) error {
-	if err := json.Unmarshal(body, into); err != nil {
-		return malformed("the body is not the JSON of this event: " + shortened(err.Error()))
+	err := json.Unmarshal(body, into)
+	if err == nil {
+		return nil
 	}
-	return nil
+	what := "is not what this event has"
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		what = fmt.Sprintf("is no JSON, at byte %d of %d", syntax.Offset, len(body))
+	case errors.As(err, &kind):
+		found, _, _ := strings.Cut(kind.Value, " ") // after "number" come its digits
+		what = fmt.Sprintf("has %s where %s is expected", oneOf(found), expected(kind.Type))
+		if kind.Field != "" {
+			what += ": " + strings.ToLower(kind.Field)
+		}
+	}
+	return malformed("the body is not the JSON of this event: it " + what)
 }
 
-func shortened(text string) string {
-	text = strings.ToValidUTF8(text, "?")
-	if r := []rune(text); len(r) > 120 {
-		return string(r[:120]) + "..."
+// oneOf is what a decoder calls a value, in words.
+func oneOf(value string) string {
+	if words := map[string]string{"array": "a list", "object": "an object", "string": "a string", "number": "a number", "bool": "true or false"}; words[value] != "" {
+		return words[value]
 	}
-	return text
+	return "another value"
+}
+
+// expected is what fits into a type, in words.
+func expected(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[json.Number]():
+		return "a number"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Slice:
+		return "a list"
+	case t.Kind() == reflect.String:
+		return "a string"
+	}
+	return "an object"
 }
 
 // about sets the repository. An event of a push must have one.

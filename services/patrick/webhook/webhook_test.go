@@ -368,6 +368,24 @@ func TestManyRefs(t *testing.T) {
 	}
 }
 
+// TestWhatIsWrongIsSaid in words of JSON: where it is, and what was expected.
+func TestWhatIsWrongIsSaid(t *testing.T) {
+	for body, says := range map[string]string{
+		`[]`:                         "has a list where an object is expected",
+		`{"ref":5}`:                  "has a number where a string is expected: ref",
+		`{"forced":"yes"}`:           "has a string where true or false is expected: forced",
+		`{"repository":{"id":{}}}`:   "has an object where a number is expected: repository.id",
+		`{"repository":"acme/site"}`: "has a string where an object is expected: repository",
+		`{"ref":`:                    "is no JSON, at byte 7 of 7",
+		`{"repository":{"id":"x"}}`:  "is not what this event has",
+	} {
+		err := readGitHub(&Delivery{Event: "push"}, []byte(body))
+		require.EqualError(t, err, "the body is not the JSON of this event: it "+says, body)
+	}
+	err := readGeneric(&Delivery{Event: "push"}, []byte(`{"updates":{}}`))
+	require.EqualError(t, err, "the body is not the JSON of this event: it has an object where a list is expected: updates")
+}
+
 // Whatever a forge signs: what is read is within the bounds, and what is not signed is not read.
 func FuzzRead(f *testing.F) {
 	names, _ := filepath.Glob("testdata/*.json")
