@@ -39,6 +39,8 @@ type Request struct {
 	Parts  map[string]string
 	// Log takes a line of the build's log.
 	Log func(line string)
+	// Flush lets those who follow the log see its lines now: otherwise a few travel together.
+	Flush func()
 }
 
 // Result is what was built.

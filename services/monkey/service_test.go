@@ -738,6 +738,23 @@ func TestTreesThatCannotBeBuilt(t *testing.T) {
 	})
 }
 
+// TestALogIsSeenWhenItIsToBe: a builder that is silent for long lets others see what it has said before.
+func TestALogIsSeenWhenItIsToBe(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		y.build = func(ctx context.Context, loop clock.Loop, r Request) (Result, error) {
+			r.Log("this takes long")
+			r.Flush()
+			return Result{}, errors.Join(clock.Sleep(ctx, loop, 20*time.Second), UserError("a.go:1: one\na.go:2: two"))
+		}
+		y.offer(job(1))
+		nodetest.Sleep(3 * time.Second)
+		require.Len(t, y.logged, 1)
+		require.Equal(t, []string{"this takes long"}, y.logged[0].Lines)
+		nodetest.Sleep(2 * time.Minute)
+		require.Equal(t, []string{"failed: a.go:1: one", "a.go:2: two"}, y.logged[1].Lines, "an error keeps its lines")
+	})
+}
+
 func TestLogbooksAreBounded(t *testing.T) {
 	inYard(t, without{}, nil, func(y *yard) {
 		y.turn(func(s *Service) {

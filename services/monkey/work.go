@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -53,7 +54,9 @@ func (s *Service) work(ctx context.Context, l *lock) {
 	out := s.attempt(workCtx, l, book)
 	if !out.succeeded() {
 		out.err = book.masked(out.err)
-		book.line("failed: " + out.err.Error())
+		for line := range strings.SplitSeq("failed: "+out.err.Error(), "\n") {
+			book.line(line)
+		}
 	}
 	book.flush()
 	out.log, out.logSize = book.store(ctx)
@@ -116,7 +119,7 @@ func (s *Service) build(ctx context.Context, l *lock, book *logbook) (Result, er
 	l.phase = "build"
 	s.env.Observe("build-started", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("holder", l.token.Holder))
 	built, err := s.buildInTime(ctx, l, Request{
-		Job: l.job, Attempt: l.token.Attempt, Tree: source.tree, Secrets: source.secrets, Places: source.places, Parts: source.commits, Log: book.line,
+		Job: l.job, Attempt: l.token.Attempt, Tree: source.tree, Secrets: source.secrets, Places: source.places, Parts: source.commits, Log: book.line, Flush: book.flush,
 	})
 	s.env.Observe("build-ended", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("holder", l.token.Holder), node.F("success", err == nil))
 	if err != nil {

@@ -104,6 +104,9 @@ func (f *upFlags) run(cmd *cobra.Command, p place) error {
 	}
 	err = u.ready(ctx)
 	if err == nil {
+		if !f.detached {
+			warnOfBuilds(ctx, cmd.ErrOrStderr(), p)
+		}
 		v.ready(u, time.Since(began))
 		v.watch(ctx, u)
 	}
@@ -134,6 +137,7 @@ func (f *upFlags) apart(cmd *cobra.Command, p place) error {
 	defer done()
 	for end := time.Now().Add(readyWithin); ; {
 		if r, up := p.running(); up && r.Ready && r.PID == child.Process.Pid {
+			warnOfBuilds(ctx, cmd.ErrOrStderr(), p)
 			return f.tellReady(cmd, r)
 		}
 		select {

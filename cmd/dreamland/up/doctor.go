@@ -18,9 +18,21 @@ import (
 type Finding struct {
 	What string `json:"what"`
 	OK   bool   `json:"ok"`
-	Is   string `json:"is"`
+	// Warning: it is not wrong for all that there is to do.
+	Warning bool   `json:"warning,omitempty"`
+	Is      string `json:"is"`
 	// Do is what to do about it.
 	Do string `json:"do,omitempty"`
+}
+
+func (f Finding) word() string {
+	switch {
+	case !f.OK:
+		return "WRONG"
+	case f.Warning:
+		return "warning"
+	}
+	return "ok"
 }
 
 func doctorCommand(tools dreamland.Tools) *cobra.Command {
@@ -31,7 +43,7 @@ func doctorCommand(tools dreamland.Tools) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		list := []Finding{findGit(), findRoom(p), findPlan(p)}
+		list := append([]Finding{findGit(), findRoom(p), findPlan(p)}, findBuilds(cmd.Context(), p)...)
 		list = append(list, findRunning(cmd, p)...)
 		wrong := false
 		for _, f := range list {
@@ -42,7 +54,7 @@ func doctorCommand(tools dreamland.Tools) *cobra.Command {
 		} else {
 			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 			for _, f := range list {
-				fmt.Fprintf(t, "%s\t%s\t%s\n", map[bool]string{true: "ok", false: "WRONG"}[f.OK], f.What, strings.TrimSuffix(f.Is+": "+f.Do, ": "))
+				fmt.Fprintf(t, "%s\t%s\t%s\n", f.word(), f.What, strings.TrimSuffix(f.Is+": "+f.Do, ": "))
 			}
 			err = t.Flush()
 		}
@@ -57,9 +69,9 @@ func doctorCommand(tools dreamland.Tools) *cobra.Command {
 func findGit() Finding {
 	out, err := exec.Command("git", "--version").Output()
 	if err != nil {
-		return Finding{"git", false, err.Error(), "install it, such as apt-get install git"}
+		return Finding{What: "git", OK: false, Is: err.Error(), Do: "install it, such as apt-get install git"}
 	}
-	return Finding{"git", true, strings.TrimSpace(string(out)), ""}
+	return Finding{What: "git", OK: true, Is: strings.TrimSpace(string(out))}
 }
 
 // roomMin is how much a universe should have on its file system, in bytes.
@@ -72,10 +84,10 @@ func findRoom(p place) Finding {
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
-		return Finding{"disk", false, err.Error(), "see to it that " + dir + " can be read"}
+		return Finding{What: "disk", OK: false, Is: err.Error(), Do: "see to it that " + dir + " can be read"}
 	}
 	room := st.Bavail * uint64(st.Bsize)
-	f := Finding{"disk", room >= roomMin, fmt.Sprintf("%d MiB free for %s", room>>20, p.dir), ""}
+	f := Finding{What: "disk", OK: room >= roomMin, Is: fmt.Sprintf("%d MiB free for %s", room>>20, p.dir)}
 	if !f.OK {
 		f.Do = "make room: below 16 MiB the nodes refuse what is new"
 	}
@@ -86,40 +98,40 @@ func findPlan(p place) Finding {
 	pl, err := readPlan(p)
 	switch {
 	case err != nil:
-		return Finding{"plan", false, err.Error(), ""}
+		return Finding{What: "plan", OK: false, Is: err.Error()}
 	case pl == nil:
-		return Finding{"plan", true, "there is no universe " + p.name() + " yet", "dreamland up " + p.name()}
+		return Finding{What: "plan", OK: true, Is: "there is no universe " + p.name() + " yet", Do: "dreamland up " + p.name()}
 	}
 	for _, file := range []string{p.token(), p.cloudKey()} {
 		if err := forOneself(file); err != nil && exists(file) {
-			return Finding{"secrets", false, err.Error(), ""}
+			return Finding{What: "secrets", OK: false, Is: err.Error()}
 		}
 	}
 	if p.taken() {
-		return Finding{"plan", true, fmt.Sprintf("%d nodes", len(pl.Nodes)), ""}
+		return Finding{What: "plan", OK: true, Is: fmt.Sprintf("%d nodes", len(pl.Nodes))}
 	}
 	for flag, port := range map[string]int{"http-port": pl.HTTP, "admin-port": pl.Admin, "git-port": pl.Git} {
 		if !free(port) {
-			return Finding{"ports", false, fmt.Sprintf("another process has the port %d", port), "stop it, or choose another one with dreamland up --" + flag}
+			return Finding{What: "ports", OK: false, Is: fmt.Sprintf("another process has the port %d", port), Do: "stop it, or choose another one with dreamland up --" + flag}
 		}
 	}
-	return Finding{"plan", true, fmt.Sprintf("%d nodes, its ports are free", len(pl.Nodes)), ""}
+	return Finding{What: "plan", OK: true, Is: fmt.Sprintf("%d nodes, its ports are free", len(pl.Nodes))}
 }
 
 func findRunning(cmd *cobra.Command, p place) []Finding {
 	c, err := reach(p)
 	if err != nil {
-		return []Finding{{"universe", true, err.Error(), ""}}
+		return []Finding{{What: "universe", OK: true, Is: err.Error()}}
 	}
 	ctx, cancel := within(cmd.Context())
 	defer cancel()
 	var s Status
 	if err := c.ask(ctx, "status", nil, nil, &s); err != nil {
-		return []Finding{{"universe", false, err.Error(), "its log: " + p.log()}}
+		return []Finding{{What: "universe", Is: err.Error(), Do: "its log: " + p.log()}}
 	}
 	var list []Finding
 	for _, n := range s.Members {
-		f := Finding{"node " + n.Name, n.State == stateUp && n.Why == "", n.State, ""}
+		f := Finding{What: "node " + n.Name, OK: n.State == stateUp && n.Why == "", Is: n.State}
 		if n.Why != "" {
 			f.Is += ": " + n.Why
 		}
@@ -132,7 +144,7 @@ func findRunning(cmd *cobra.Command, p place) []Finding {
 		list = append(list, f)
 	}
 	if len(s.Partition) > 0 {
-		list = append(list, Finding{"network", false, "there is a partition", "dreamland heal"})
+		list = append(list, Finding{What: "network", OK: false, Is: "there is a partition", Do: "dreamland heal"})
 	}
 	return list
 }

@@ -30,6 +30,9 @@ func (p place) node(name string) string { return filepath.Join(p.dir, "nodes", n
 
 func (p place) nodeLog(name string) string { return filepath.Join(p.dir, "log", name+".jsonl") }
 
+// placeOfNode is the universe of which a node has its root.
+func placeOfNode(root string) place { return place{filepath.Dir(filepath.Dir(root))} }
+
 // name is the universe's.
 func (p place) name() string { return filepath.Base(p.dir) }
 
@@ -45,6 +48,9 @@ func universes() (string, error) {
 	}
 	return filepath.Join(state, "dreamland"), nil
 }
+
+// alone reports whether who names no universe means this one: it is the one without a name, or the only one that there is.
+func (p place) alone() bool { return p.name() == defaultName || len(known()) == 1 }
 
 // names are parts of domain names, too.
 var nameForm = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$`)

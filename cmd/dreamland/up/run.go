@@ -37,17 +37,17 @@ func (u *Universe) runs(m *member) (runner, error) {
 	h := &here{over: make(chan struct{}), cancel: cancel}
 	u.running.Go(func() {
 		defer close(h.over)
-		h.result = run(ctx, s, m.paths, u.relay.Address(), out, func() { cancel(taulive.ErrKilled) })
+		h.result = run(ctx, s, m.paths, u.place, u.relay.Address(), out, func() { cancel(taulive.ErrKilled) })
 		_ = out.Close()
 	})
 	return h, nil
 }
 
 // run is a node, from its start to its end.
-func run(ctx context.Context, s *shape.Shape, paths shape.Paths, relay string, log io.Writer, crash func()) error {
+func run(ctx context.Context, s *shape.Shape, paths shape.Paths, of place, relay string, log io.Writer, crash func()) error {
 	return taulive.Run(ctx, taulive.Config{
 		Shape: s, Paths: paths, Log: taulive.NewLog(log, s.Level(), true), Release: "dreamland", Ready: func() {}, Crash: crash,
-		Through: rehearsal.Dialer{Relay: relay, From: s.Name},
+		Through: rehearsal.Dialer{Relay: relay, From: s.Name}, Universe: of.dir,
 	})
 }
 
@@ -128,7 +128,7 @@ func NodeCommand(tools dreamland.Tools) *cobra.Command {
 			}
 			ctx, stop := signalled()
 			defer stop()
-			if err := run(ctx, s, paths, args[1], cmd.ErrOrStderr(), func() { os.Exit(1) }); err != nil {
+			if err := run(ctx, s, paths, placeOfNode(args[0]), args[1], cmd.ErrOrStderr(), func() { os.Exit(1) }); err != nil {
 				fmt.Fprintf(cmd.ErrOrStderr(), "%v\n", err)
 				return tools.Failed
 			}

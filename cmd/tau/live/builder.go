@@ -19,15 +19,19 @@ import (
 	"github.com/taucloud/tau/services/monkey"
 )
 
-// Toolchains are those of a node. unsandboxed: where there is no sandbox, builds run with the rights of the node.
-func Toolchains(s *shape.Shape, paths shape.Paths, unsandboxed bool) *toolchains.Set {
+// Toolchains are those of a node. unsandboxed: where there is no sandbox, builds run with the rights of the node. universe is as in Config.
+func Toolchains(s *shape.Shape, paths shape.Paths, unsandboxed bool, universe string) *toolchains.Set {
 	most, err := shape.ParseSize(s.BuildCache)
 	if err != nil {
 		most = 0 // a shape that was read has a size
 	}
+	warm, option := "", "; or tau start --allow-unsandboxed-builds, if you trust all who push"
+	if universe != "" {
+		warm, option = filepath.Join(universe, "warm"), ""
+	}
 	return toolchains.New(toolchains.Config{
 		Go: s.GoRoot, ModuleCache: s.GoModules, WASI: s.WASI, Node: s.Node, AssemblyScript: s.AssemblyScript,
-		Cache: filepath.Join(paths.Builds, "cache"), CacheLen: int64(most), Networks: s.BuildNetwork,
+		Cache: filepath.Join(paths.Builds, "cache"), CacheLen: int64(most), Warm: warm, Networks: s.BuildNetwork,
 		Find: func(ctx context.Context) (toolchains.Runner, error) {
 			found, err := sandbox.Find(ctx)
 			switch {
@@ -36,7 +40,7 @@ func Toolchains(s *shape.Shape, paths shape.Paths, unsandboxed bool) *toolchains
 			case unsandboxed:
 				return sandbox.Bare{Dir: filepath.Join(paths.Builds, "runs")}, nil
 			}
-			return nil, &toolchains.Missing{What: "nothing that was pushed runs on this node, as it has no sandbox", Remedy: err.Error() + "; or tau start --allow-unsandboxed-builds, if you trust all who push"}
+			return nil, &toolchains.Missing{What: "nothing that was pushed runs on this node, as it has no sandbox", Remedy: err.Error() + option}
 		},
 	})
 }
@@ -50,7 +54,7 @@ type builder struct {
 func newBuilder(cfg Config) func(node.Env) monkey.Builder {
 	_ = os.RemoveAll(filepath.Join(cfg.Paths.Builds, "runs")) // what a node left that was killed
 	return func(env node.Env) monkey.Builder {
-		return &builder{loop: env.Loop, set: Toolchains(cfg.Shape, cfg.Paths, cfg.Unsandboxed)}
+		return &builder{loop: env.Loop, set: Toolchains(cfg.Shape, cfg.Paths, cfg.Unsandboxed, cfg.Universe)}
 	}
 }
 
@@ -83,7 +87,8 @@ func (b *builder) step(ctx context.Context, r monkey.Request) (monkey.Result, er
 			order.Files = append(order.Files, build.File{Path: name, Data: f.Data})
 		}
 	}
-	lines := &relay{loop: b.loop, log: r.Log, more: make(chan struct{}, 1), over: make(chan struct{})}
+	r.Flush() // what comes may be silent for long
+	lines := &relay{loop: b.loop, log: r.Log, flush: r.Flush, more: make(chan struct{}, 1), over: make(chan struct{})}
 	order.Line = lines.add
 	var made toolchains.Made
 	var err error
@@ -112,11 +117,13 @@ func (b *builder) step(ctx context.Context, r monkey.Request) (monkey.Result, er
 type relay struct {
 	loop clock.Loop
 	log  func(string)
-	more chan struct{}
-	over chan struct{}
-	mu   sync.Mutex
-	wait []string
-	lost int
+	// flush lets others see the lines.
+	flush func()
+	more  chan struct{}
+	over  chan struct{}
+	mu    sync.Mutex
+	wait  []string
+	lost  int
 }
 
 // waitMax bounds the lines that wait for a busy loop.
@@ -158,6 +165,7 @@ func (l *relay) pump(ctx context.Context) {
 				for _, line := range lines {
 					l.log(line)
 				}
+				l.flush()
 			})
 		}
 	}

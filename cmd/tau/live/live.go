@@ -41,6 +41,9 @@ type Config struct {
 	Failpoints bool
 	// Unsandboxed: builds run with the rights of the node where it has no sandbox.
 	Unsandboxed bool
+	// Universe is the directory of the universe that the node is one of, "" if of none: nodes of one share what compilers have made of their
+	// own libraries, and no hint names an option of tau start.
+	Universe string
 	// Release names the program, for metrics.
 	Release string
 	// Reload is told when the configuration is to be read again; nil: never.

@@ -2,13 +2,17 @@ package toolchains
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // cache keeps what was made, at most max bytes of it: what was not asked for the longest goes first. It may lose anything.
@@ -91,4 +95,29 @@ func writeWhole(file string, content []byte) error {
 		_ = os.Remove(f.Name())
 	}
 	return err
+}
+
+// lockEvery is how often a lock is tried that another node holds.
+const lockEvery = 200 * time.Millisecond
+
+// lock makes sure that one node at a time makes what several share, until unlock is called or the process ends.
+func lock(ctx context.Context, file string) (unlock func(), err error) {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { _ = f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", file, err), f.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), f.Close())
+		case <-time.After(lockEvery):
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package toolchains
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -104,11 +105,26 @@ func (w *warm) archive(ctx context.Context, line func(string)) (string, error) {
 		fmt.Fprintf(&imports, "import _ %q\n", p)
 	}
 	sum := sha256.Sum256([]byte(w.tool.version + w.runner.Backend() + imports.String()))
-	file := filepath.Join(w.set.cfg.Cache, "go-"+hex.EncodeToString(sum[:8])+".tar")
+	dir, whose := cmp.Or(w.set.cfg.Warm, w.set.cfg.Cache), "node"
+	if w.set.cfg.Warm != "" {
+		whose = "universe"
+	}
+	file := filepath.Join(dir, "go-"+hex.EncodeToString(sum[:8])+".tar")
 	if _, err := os.Stat(file); err == nil {
 		return file, nil
 	}
-	line("the library of " + w.tool.version + " is compiled for WebAssembly, once for this node")
+	line(fmt.Sprintf("the library of %s is compiled for WebAssembly, once for this %s: that takes a minute or two", w.tool.version, whose))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	unlock, err := lock(ctx, filepath.Join(dir, "go.lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(file); err == nil {
+		return file, nil // another node has made it meanwhile
+	}
 	limits := sandbox.DefaultLimits
 	limits.Result = 400 << 20
 	files := []sandbox.File{{Path: "warm/go.mod", Data: []byte("module warm\n\ngo 1.24\n")}, {Path: "warm/main.go", Data: []byte("package main\n\n" + imports.String() + "\nfunc main() {}\n")}}
@@ -120,10 +136,7 @@ func (w *warm) archive(ctx context.Context, line func(string)) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the library of Go: %w", errors.New(err.Error())) // never the fault of whoever has pushed
 	}
-	if err := os.MkdirAll(w.set.cfg.Cache, 0o700); err != nil {
-		return "", err
-	}
-	if old, err := filepath.Glob(filepath.Join(w.set.cfg.Cache, "go-*.tar")); err == nil {
+	if old, err := filepath.Glob(filepath.Join(dir, "go-*.tar")); err == nil {
 		for _, o := range old { // of other versions
 			_ = os.Remove(o)
 		}

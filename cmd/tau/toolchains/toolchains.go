@@ -39,6 +39,8 @@ type Config struct {
 	// Cache is a directory for what was made and for warm caches of compilers, CacheLen bounds it, in bytes.
 	Cache    string
 	CacheLen int64
+	// Warm is a directory for warm caches that other nodes of the same user share; "": they are in Cache.
+	Warm string
 	// Networks are the projects whose scripts may reach the network.
 	Networks []string
 	// Find returns what runs jobs. The error says what is missing, and what to do.

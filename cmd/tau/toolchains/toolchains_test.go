@@ -11,9 +11,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taucloud/tau/cmd/tau/sandbox"
@@ -84,6 +86,45 @@ func TestGo(t *testing.T) {
 	_, err = s.Build(t.Context(), order(build.Go, []string{"x"}, map[string]string{"go.mod": goModule + "require example.com/gone v1.0.0\n", "x.go": "package main\n\nimport _ \"example.com/gone\"\n\nfunc main() {}\n"}))
 	require.True(t, sandbox.IsFault(err), err)
 	require.ErrorContains(t, err, "example.com/gone")
+}
+
+// compiler counts how often the library is compiled.
+type compiler struct{ runs atomic.Int32 }
+
+func (c *compiler) Backend() string { return "none" }
+
+func (c *compiler) Run(context.Context, sandbox.Job) ([]byte, error) {
+	c.runs.Add(1)
+	time.Sleep(2 * lockEvery)
+	return []byte("made"), nil
+}
+
+// TestNodesShareWhatIsWarm: of two nodes that need Go's library at once, one compiles it, and both say so at once.
+func TestNodesShareWhatIsWarm(t *testing.T) {
+	var c compiler
+	var nodes sync.WaitGroup
+	shared := filepath.Join(t.TempDir(), "warm")
+	for range 2 {
+		w := &warm{set: New(Config{Cache: t.TempDir(), Warm: shared}), runner: &c, tool: &tool{version: "go1.99"}}
+		nodes.Go(func() {
+			said := []string{}
+			file, err := w.archive(t.Context(), func(l string) { said = append(said, l) })
+			assert.NoError(t, err)
+			assert.Equal(t, []string{"the library of go1.99 is compiled for WebAssembly, once for this universe: that takes a minute or two"}, said)
+			made, err := os.ReadFile(file)
+			assert.NoError(t, err)
+			assert.Equal(t, "made", string(made))
+		})
+	}
+	nodes.Wait()
+	require.EqualValues(t, 1, c.runs.Load())
+	unlock, err := lock(t.Context(), filepath.Join(shared, "go.lock"))
+	require.NoError(t, err)
+	defer unlock()
+	waits, stop := context.WithCancel(t.Context())
+	stop()
+	_, err = lock(waits, filepath.Join(shared, "go.lock"))
+	require.ErrorIs(t, err, context.Canceled, "who waits goes when the build ends")
 }
 
 func TestC(t *testing.T) {
