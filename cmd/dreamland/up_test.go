@@ -76,6 +76,13 @@ func (d *developer) must(dir, name string, args ...string) string {
 	return out
 }
 
+func (d *developer) fails(name string, args ...string) string {
+	d.t.Helper()
+	out, err := d.says("", name, args...)
+	require.Error(d.t, err, "%s %s: %s", name, args, out)
+	return out
+}
+
 func reads[T any](d *developer, args ...string) (answer T) {
 	d.t.Helper()
 	var out, complaint bytes.Buffer
@@ -112,6 +119,37 @@ func (d *developer) serves(r up.Running, address, part string) {
 		status, body := d.browses(r, address)
 		return status == http.StatusOK && strings.Contains(body, part)
 	}, 20*time.Second, 50*time.Millisecond, part)
+}
+
+// TestWithoutASandbox: doctor and up say beforehand that no function is built, and what to do, which is no option that a universe has not.
+func TestWithoutASandbox(t *testing.T) {
+	t.Parallel()
+	d := newDeveloper(t)
+	git, err := exec.LookPath("git")
+	require.NoError(t, err)
+	bin := t.TempDir()
+	require.NoError(t, os.Symlink(git, filepath.Join(bin, "git")))
+	says := func(args ...string) string {
+		cmd := d.command("", "dreamland", args...)
+		cmd.Env = append(cmd.Env, "PATH="+bin)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+	const remedy = "install it, apt-get install bubblewrap\n"
+	out := says("doctor")
+	require.Regexp(t, `warning +builds +sandbox: .*`+remedy, out)
+	out = says(append([]string{"up", "bare", "--detach"}, few...)...)
+	require.Regexp(t, `warning: no function is built here, websites are: there is no bubblewrap .*`+remedy, out)
+	require.Equal(t, 1, strings.Count(out, "warning"))
+	dir := filepath.Join(d.home, "fun")
+	d.must("", "dreamland", "new", "project", dir, "--template", "hello")
+	out = d.fails("dreamland", "push", dir)
+	require.Contains(t, out, remedy)
+	require.NotContains(t, out, "tau start")
+	d.must("", "dreamland", "down", "bare")
+	require.NotContains(t, says("up", "noone", "--detach", "--node", "one=seer,auth,tns,hoarder,patrick"), "warning", "nobody builds there anyway")
+	d.must("", "dreamland", "down", "noone")
 }
 
 // TestAPushIsPublishedAndOutlivesKill9: up, a project, git push, whose output has the build's log and how it ended; the universe's process is
@@ -178,6 +216,14 @@ func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
 	out, err = d.says("", "dreamland", "push", dir)
 	require.Error(t, err, "a build that fails")
 	require.Contains(t, out, "failed: ")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "tau.yaml"), []byte("name: site\none: 1\ntwo: 2\n"), 0o600))
+	out, err = d.says("", "dreamland", "push", dir)
+	require.Error(t, err)
+	require.Regexp(t, `(?m)^failed: tau.yaml:2:1: .*\n    \| one: 1\n`, out, "an error keeps its lines")
+	require.Equal(t, 1, strings.Count(out, "tau.yaml:3:1: "), "and is told once: %s", out)
+	require.Equal(t, 1, strings.Count(d.fails("dreamland", "logs"), "tau.yaml:3:1: "), "here, too")
+	require.NotContains(t, d.must("", "dreamland", "builds"), "tau.yaml:3:1: ", "a table has its first line")
+	require.Contains(t, reads[[]taulive.Job](d, "builds")[0].Error, "\ntau.yaml:3:1: ")
 	require.Len(t, reads[[]taulive.Version](d, "versions", "site"), 2)
 	require.Equal(t, commit, reads[taulive.Version](d, "rollback", "site", commit[:8]).Commit)
 	d.serves(r, at, string(page))
@@ -185,7 +231,11 @@ func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
 	require.NoError(t, syscall.Kill(r.PID, syscall.SIGKILL))
 	repository := filepath.Join(r.Dir, "git", "site.git")
 	d.must(repository, "git", "update-ref", "refs/heads/other", commit) // moved, and then the process was killed
-	r = reads[up.Running](d, "up", "a", "--detach")
+	require.Eventually(t, func() bool { // the kernel takes its time to end a large process
+		_, err := d.says("", "dreamland", "up", "a", "--detach")
+		return err == nil
+	}, 20*time.Second, 100*time.Millisecond)
+	r = d.runs()[0]
 	d.serves(r, at, string(page))
 	list := reads[[]taulive.Version](d, "versions", "site")
 	require.Len(t, list, 3)
@@ -204,13 +254,15 @@ func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
 	require.Empty(t, reads[up.Partition](d, "heal").Groups)
 	d.must("", "dreamland", "doctor")
 	d.must("", "dreamland", "down", "a")
-	for _, address := range []string{r.Admin, r.Git, r.HTTP} {
+	forgeAt, named := strings.CutSuffix(r.Git, "/a")
+	require.True(t, named, r.Git)
+	for _, address := range []string{r.Admin, forgeAt, r.HTTP} {
 		l, err := net.Listen("tcp", strings.TrimPrefix(address, "http://"))
 		require.NoError(t, err)
 		require.NoError(t, l.Close())
 	}
 
-	busy, err := net.Listen("tcp", strings.TrimPrefix(r.Git, "http://"))
+	busy, err := net.Listen("tcp", strings.TrimPrefix(forgeAt, "http://"))
 	require.NoError(t, err)
 	defer busy.Close()
 	out, err = d.says("", "dreamland", "up", "a", "--detach")

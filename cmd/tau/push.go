@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -106,6 +107,15 @@ func treeOf(dir string) ([]byte, error) {
 	return raw, err
 }
 
+// firstLine is the beginning of a text of several lines, for a table.
+func firstLine(text string) string {
+	line, _, more := strings.Cut(text, "\n")
+	if more {
+		line += " ..."
+	}
+	return line
+}
+
 func jobsCommand() *cobra.Command {
 	var w where
 	var project string
@@ -130,7 +140,7 @@ func jobsCommand() *cobra.Command {
 		}
 		lines := [][]string{{"JOB", "PROJECT", "BRANCH", "STATUS", "ATTEMPTS", "ACCEPTED", "ERROR"}}
 		for _, j := range list {
-			lines = append(lines, []string{j.Job, j.Project, j.Branch, j.Status, fmt.Sprint(j.Attempts), j.Accepted.Format(time.DateTime), j.Error})
+			lines = append(lines, []string{j.Job, j.Project, j.Branch, j.Status, fmt.Sprint(j.Attempts), j.Accepted.Format(time.DateTime), firstLine(j.Error)})
 		}
 		table(cmd.OutOrStdout(), lines...)
 		return nil

@@ -79,6 +79,10 @@ func (r *refused) Unwrap() error { return r.error }
 type Config struct {
 	// Dir is where the repositories are.
 	Dir string
+	// Universe is the first part of the path of each repository: another forge may listen at the port of this one by and by.
+	Universe string
+	// Unnamed reports whether pushes are taken to remotes without it, as they once were.
+	Unnamed func() bool
 	// Check says what is wrong with the name of a project, which is that of its repository.
 	Check   func(project string) error
 	Deliver Deliverer

@@ -31,6 +31,8 @@ type builder struct {
 	wait  chan struct{} // builds end when it is closed; nil: at once
 	fails int           // so many deliveries
 	gone  []string
+	// unnamed: the forge takes pushes whose remote names no universe.
+	unnamed bool
 }
 
 func (b *builder) Deliver(_ context.Context, m Moved) (string, error) {
@@ -83,8 +85,8 @@ func newWorld(t *testing.T, dir string) *world {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("there is no git on this machine")
 	}
-	b := &builder{}
-	f, err := New(Config{Dir: dir, Check: project.CheckIdentifier, Deliver: b, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	b := &builder{unnamed: true}
+	f, err := New(Config{Dir: dir, Universe: "u", Unnamed: func() bool { return b.unnamed }, Check: project.CheckIdentifier, Deliver: b, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	require.NoError(t, err)
 	s := httptest.NewServer(f)
 	t.Cleanup(func() { f.Close(); s.CloseClientConnections(); s.Close() })
@@ -114,6 +116,25 @@ func (w *world) commit(text string) string {
 	w.git("add", ".")
 	w.git("commit", "-q", "-m", text)
 	return w.git("rev-parse", "HEAD")
+}
+
+// TestRemotesNameTheirUniverse: a push meant for another universe is refused, and one that does not say for which it is, unless it can only be this one.
+func TestRemotesNameTheirUniverse(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	w.git("push", "-q", w.url+"/u/site.git", "main")
+	w.git("push", "-q", w.url+"/u/site", "main:two")
+	w.b.unnamed = false
+	out, err := w.run("push", w.url+"/default/site.git", "main:three")
+	require.Error(t, err)
+	require.Contains(t, out, "this is universe u, not default: ")
+	require.Contains(t, out, "/u/site.git\n", "and how it is meant")
+	out, err = w.run("push", w.url+"/site.git", "main:three")
+	require.Error(t, err)
+	require.Contains(t, out, "this is universe u, and the remote does not say which it is for")
+	_, err = w.run("ls-remote", w.url+"/default/site.git")
+	require.Error(t, err)
+	require.Contains(t, w.git("ls-remote", w.url+"/site.git"), "refs/heads/two", "what only reads harms nobody")
+	require.NotContains(t, w.git("ls-remote", w.url+"/u/site.git"), "three")
 }
 
 // TestAPush makes its repository, with its log in its own output; several refs at once are told of one by one; a clone has what was pushed.
@@ -214,7 +235,7 @@ func TestAttacks(t *testing.T) {
 	_, _ = io.CopyN(z, ones{}, 64<<20)
 	require.NoError(t, z.Close())
 	require.Equal(t, http.StatusBadRequest, post(receive, push, "", "gzip", &packed))
-	for _, path := range []string{"/../x.git", "/%2e%2e/x", "/a%2fb.git", "/..%2f..%2fetc.git", "/.empty.git", "/a.b.git", "/" + strings.Repeat("a", 200) + ".git"} {
+	for _, path := range []string{"/../x.git", "/%2e%2e/x", "/a%2f..%2fb.git", "/..%2f..%2fetc.git", "/.empty.git", "/a.b.git", "/" + strings.Repeat("a", 200) + ".git"} {
 		require.Equal(t, http.StatusNotFound, post(path+"/git-receive-pack", push, "", "", strings.NewReader(flushPkt)), path)
 	}
 	require.Empty(t, w.forge.Projects())

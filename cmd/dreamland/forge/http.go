@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -33,7 +34,8 @@ func (p *problem) Error() string { return p.text }
 
 func badPush(err error) error { return &problem{http.StatusBadRequest, "push: " + err.Error()} }
 
-// ServeHTTP implements http.Handler: /PROJECT.git and what Git asks of it, or /PROJECT.
+// ServeHTTP implements http.Handler: /UNIVERSE/PROJECT.git and what Git asks of it, or /UNIVERSE/PROJECT; without UNIVERSE to read, and to push
+// where that is allowed.
 func (f *Forge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := f.serve(w, r)
 	if err == nil {
@@ -54,9 +56,13 @@ func (f *Forge) serve(w http.ResponseWriter, r *http.Request) error {
 	if !loopback(r.Host) || r.Header.Get("Origin") != "" {
 		return &problem{http.StatusForbidden, "this forge is for this machine: http://127.0.0.1 or http://localhost, and not for web pages"}
 	}
-	project, what, err := f.path(r.URL.Path)
+	universe, project, what, err := f.path(r.URL.Path)
 	if err != nil {
 		return err
+	}
+	service := r.URL.Query().Get("service")
+	if push := what == receivePack || service == receivePack; universe != f.cfg.Universe && (universe != "" || push && !f.cfg.Unnamed()) {
+		return f.elsewhere(r, universe, project)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), waitMax)
 	defer cancel()
@@ -66,7 +72,6 @@ func (f *Forge) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	release := once(done)
 	defer release()
-	service := r.URL.Query().Get("service")
 	switch {
 	case r.Method == http.MethodGet && what == "info/refs" && (service == uploadPack || service == receivePack):
 		return f.advertise(w, r, project, service)
@@ -76,22 +81,38 @@ func (f *Forge) serve(w http.ResponseWriter, r *http.Request) error {
 		}
 		return f.exchange(w, r, project, what, release)
 	}
-	return &problem{http.StatusNotFound, "there is no such page: git clone and git push know " + r.Host + "/PROJECT.git"}
+	return &problem{http.StatusNotFound, "there is no such page: git clone and git push know " + r.Host + "/" + f.cfg.Universe + "/PROJECT.git"}
 }
 
-// path is the project of a path, and what is asked of it.
-func (f *Forge) path(path string) (project, what string, err error) {
-	project, what, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	project = strings.TrimSuffix(project, ".git")
-	if wrong := f.cfg.Check(project); wrong != nil {
-		text := wrong.Error()
-		var e *transport.Error
-		if errors.As(wrong, &e) {
-			text = e.Text // which service says so is nothing to who pushes
-		}
-		return "", "", &problem{http.StatusNotFound, text}
+// elsewhere refuses what is meant for another universe, or says of none for which it is.
+func (f *Forge) elsewhere(r *http.Request, universe, project string) error {
+	here := fmt.Sprintf("this is universe %s", f.cfg.Universe)
+	hint := fmt.Sprintf("if that is meant: git remote set-url dreamland http://%s/%s/%s.git", r.Host, f.cfg.Universe, project)
+	if universe == "" {
+		return &problem{http.StatusForbidden, here + ", and the remote does not say which it is for: " + hint}
 	}
-	return project, what, nil
+	return &problem{http.StatusForbidden, fmt.Sprintf("%s, not %.64s: dreamland status -u %[2]s says where that is; %s", here, universe, hint)}
+}
+
+// path is the universe and the project of a path, and what is asked of it. A remote of old has no universe, "".
+func (f *Forge) path(path string) (universe, project, what string, err error) {
+	project, what, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if asked := what == "info/refs" || what == uploadPack || what == receivePack; what != "" && !asked && !strings.HasSuffix(project, ".git") {
+		universe = project
+		project, what, _ = strings.Cut(what, "/")
+	}
+	project = strings.TrimSuffix(project, ".git")
+	for _, name := range []string{project, cmp.Or(universe, project)} {
+		if wrong := f.cfg.Check(name); wrong != nil {
+			text := wrong.Error()
+			var e *transport.Error
+			if errors.As(wrong, &e) {
+				text = e.Text // which service says so is nothing to who pushes
+			}
+			return "", "", "", &problem{http.StatusNotFound, text}
+		}
+	}
+	return universe, project, what, nil
 }
 
 // loopback reports whether a host is this machine by a name that no web page of elsewhere can have.

@@ -112,15 +112,39 @@ func readTree(from fs.FS) ([]byte, error) {
 // Follow implements forge.Deliverer.
 func (d *deliverer) Follow(ctx context.Context, m forge.Moved, job string, say func(string)) {
 	say(fmt.Sprintf("building %s of %s, branch %s: job %s", short(m.Commit), m.Project, m.Branch, job))
-	end, err := d.u.follow(ctx, job, say)
+	told := ending{}
+	end, err := d.u.follow(ctx, job, func(line string) {
+		told.hear(line)
+		say(line)
+	})
 	switch {
 	case err != nil:
 		say("the log ends here: " + err.Error() + "; dreamland logs -f " + job)
 	case end.Status != patrickapi.Success.String():
-		say(strings.TrimSuffix(end.Status+": "+end.Error, ": "))
+		for _, line := range told.rest(end.Status, end.Error) {
+			say(line)
+		}
 	default:
 		say(d.u.published(ctx, branchIn{m.Project, m.Branch}, m.Commit))
 	}
+}
+
+// ending is what a log has said of how its job has ended: a builder's last lines are why it has failed.
+type ending struct{ last string }
+
+func (e *ending) hear(line string) {
+	if strings.HasPrefix(line, patrickapi.Failed.String()+": ") {
+		e.last = line
+	}
+}
+
+// rest are the lines that say how it has ended, none if the log has said it.
+func (e *ending) rest(status, why string) []string {
+	lines := strings.Split(strings.TrimSuffix(status+": "+why, ": "), "\n")
+	if e.last != "" && (strings.HasPrefix(lines[0], e.last) || strings.HasPrefix(e.last, lines[0])) {
+		return nil
+	}
+	return lines
 }
 
 // published is the last line of a push that has come through: with the URL, when that answers with it.

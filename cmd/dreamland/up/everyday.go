@@ -128,6 +128,15 @@ func plainText(text string) string {
 	}, text)
 }
 
+// firstLine is the beginning of a text of several lines, for a table.
+func firstLine(text string) string {
+	line, _, more := strings.Cut(text, "\n")
+	if more {
+		line += " ..."
+	}
+	return line
+}
+
 func buildsCommand(tools dreamland.Tools) *cobra.Command {
 	return says("builds [PROJECT]", "The newest jobs, of all projects or of one", "  dreamland builds\n  dreamland builds hello --json", tools, nil,
 		func(ctx context.Context, c *client, args []string, into *[]taulive.Job) error {
@@ -144,7 +153,7 @@ func writeBuilds(out io.Writer, list []taulive.Job) {
 	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "PROJECT\tBRANCH\tCOMMIT\tSTATUS\tACCEPTED\tJOB\tERROR")
 	for _, j := range list {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plainText(j.Project), plainText(j.Branch), short(j.Commit), j.Status, j.Accepted.Local().Format(time.TimeOnly), j.Job, plainText(j.Error))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plainText(j.Project), plainText(j.Branch), short(j.Commit), j.Status, j.Accepted.Local().Format(time.TimeOnly), j.Job, plainText(firstLine(j.Error)))
 	}
 	_ = t.Flush()
 }
@@ -271,7 +280,7 @@ func newest(ctx context.Context, c *client, project string) (string, error) {
 }
 
 func (a *asking) tellLog(cmd *cobra.Command, c *client, job string, follow bool) error {
-	q, last, out := url.Values{}, LogLine{}, cmd.OutOrStdout()
+	q, last, out, told := url.Values{}, LogLine{}, cmd.OutOrStdout(), ending{}
 	if follow {
 		q.Set("follow", "true")
 	}
@@ -285,8 +294,11 @@ func (a *asking) tellLog(cmd *cobra.Command, c *client, job string, follow bool)
 		case a.json:
 			_, err = fmt.Fprintf(out, "%s\n", line)
 		case last.Status != "" || last.Error != "":
-			_, err = fmt.Fprintln(out, strings.TrimPrefix(strings.TrimSuffix(last.Status+": "+plainText(last.Error), ": "), ": "))
+			for _, line := range told.rest(last.Status, last.Error) {
+				fmt.Fprintln(out, strings.TrimPrefix(plainText(line), ": "))
+			}
 		default:
+			told.hear(last.Line)
 			_, err = fmt.Fprintln(out, plainText(last.Line))
 		}
 		return err

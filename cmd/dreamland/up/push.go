@@ -82,7 +82,7 @@ func newProject(dir, name, template, universe string) (m Made, err error) {
 	if m.Name, m.Files, err = projects.Make(dir, name, template); err != nil {
 		return m, err
 	}
-	m.Dir, m.Remote = dir, local(pl.Git)+"/"+m.Name+".git"
+	m.Dir, m.Remote = dir, p.pushedTo(pl)+"/"+m.Name+".git"
 	if !exists(filepath.Join(dir, ".git")) {
 		if _, err := git(dir, nil, "init", "--quiet", "-b", "main"); err != nil {
 			return m, err

@@ -249,7 +249,9 @@ func projectList(ctx context.Context, u *Universe, _ nothing) ([]Project, error)
 	return list, nil
 }
 
-func (u *Universe) remote(project string) string { return local(u.plan.Git) + "/" + project + ".git" }
+func (u *Universe) remote(project string) string {
+	return u.place.pushedTo(u.plan) + "/" + project + ".git"
+}
 
 type projectIn struct {
 	Project string `json:"project" in:"path"`

@@ -184,7 +184,7 @@ func (u *Universe) nodeAt(address string) (string, bool) {
 
 // says is what a universe says of itself.
 func (u *Universe) says(ready bool) Running {
-	r := Running{Name: u.place.name(), Admin: local(u.plan.Admin), Git: local(u.plan.Git), Token: u.place.token(), Dir: u.place.dir, PID: os.Getpid(), Ready: ready, HTTP: u.http(), Nodes: []string{}}
+	r := Running{Name: u.place.name(), Admin: local(u.plan.Admin), Git: u.place.pushedTo(u.plan), Token: u.place.token(), Dir: u.place.dir, PID: os.Getpid(), Ready: ready, HTTP: u.http(), Nodes: []string{}}
 	for _, m := range u.members {
 		r.Nodes = append(r.Nodes, m.Name)
 	}
@@ -198,6 +198,9 @@ func (u *Universe) http() string {
 	}
 	return ""
 }
+
+// pushedTo is where the forge of the universe is. Its name is in it, as another universe may listen at its port by and by.
+func (p place) pushedTo(pl *plan) string { return local(pl.Git) + "/" + p.name() }
 
 func local(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
 
