@@ -231,7 +231,7 @@ func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
 	require.NoError(t, syscall.Kill(r.PID, syscall.SIGKILL))
 	repository := filepath.Join(r.Dir, "git", "site.git")
 	d.must(repository, "git", "update-ref", "refs/heads/other", commit) // moved, and then the process was killed
-	require.Eventually(t, func() bool { // the kernel takes its time to end a large process
+	require.Eventually(t, func() bool {                                 // the kernel takes its time to end a large process
 		_, err := d.says("", "dreamland", "up", "a", "--detach")
 		return err == nil
 	}, 20*time.Second, 100*time.Millisecond)
