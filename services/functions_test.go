@@ -15,6 +15,7 @@ import (
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/project/build"
+	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/services/hoarder"
 	"github.com/taucloud/tau/services/substrate"
 	"github.com/taucloud/tau/services/substrate/substrateapi"
@@ -79,7 +80,7 @@ func (s *stage) publishFunction(commit string, concurrency int) {
 	p := &project.Project{Name: "hello", Scope: project.Scope{
 		Domains: []project.Domain{{Base: project.Base{Name: "d"}, FQDN: "www.example.com"}},
 		Functions: []project.Function{{Base: project.Base{Name: "f"}, Type: "https", Methods: []string{"GET"}, Paths: []string{"/f/{id}"}, Domains: []string{"d"}, Source: ".",
-			Call: "page", Timeout: project.Duration(time.Minute), Memory: 1 << 20, Concurrency: concurrency, Environment: map[string]string{"B": "2", "A": "1"}}},
+			Call: "page", Timeout: project.Duration(time.Minute), Memory: 1 << 20, Concurrency: concurrency, Environment: map[string]string{"B": "2", "A": "1"}, Secrets: s.secrets}},
 	}}
 	bundle := build.NewBundle()
 	require.NoError(s, bundle.Add(build.Step{Toolchain: build.Prebuilt, Folder: "functions/f", Targets: []string{"functions/f"}}, "", guests.Version(commit)))
@@ -117,6 +118,42 @@ func TestFunctionsHavePlaces(t *testing.T) {
 		require.Equal(t, 0, *g.closed)
 		s.substrate.Stop()
 		require.Equal(t, 1, *g.closed)
+	})
+}
+
+// TestFunctionsHaveTheirSecrets: those that they name, new ones within 30 s, known ones for 10 minutes without an auth; no function runs
+// before it is known what they are, and none is in a log.
+func TestFunctionsHaveTheirSecrets(t *testing.T) {
+	withFunctions(t, func(*substrate.Settings) {}, func(s *stage, _ slowGuests) {
+		known, asked := map[string]string{"KEY": "for ", "OTHER": "nobody's"}, 0
+		keeper := s.Add("auth", node.Configured{Spec: nodetest.Part(authapi.Service, func(env node.Env) {
+			authapi.FunctionSecrets.Serve(env.Wire, func(_ context.Context, from transport.Peer, req authapi.Named) (authapi.FunctionSecretsResponse, error) {
+				require.Equal(t, authapi.Named{Name: "hello"}, req)
+				require.Equal(t, s.substrate.Peer(), from)
+				asked++
+				return authapi.FunctionSecretsResponse{Secrets: known}, nil
+			})
+		})}).Start()
+		nodetest.Sleep(5 * time.Second)
+		s.secrets = []string{"KEY", "LACKING"}
+		s.publishFunction("c1", 9)
+		get := func() string { return s.ask("GET", "http://www.example.com/f/y").String() }
+		require.Equal(t, "200 c1 y [A=1 B=2 KEY=for ]", get())
+		require.Equal(t, "200 c1 y [A=1 B=2 KEY=for ]", get())
+		require.Equal(t, 1, asked)
+		s.user.Env.Loop.Go("logs", func(ctx context.Context) {
+			resp, err := substrateapi.Logs.Call(ctx, s.user.Env.Wire, s.substrate.Peer(), substrateapi.LogsRequest{Project: "hello", Branch: "main", Function: "functions/f"})
+			require.NoError(t, err)
+			text := fmt.Sprint(resp)
+			require.Contains(t, text, "two ***y")
+			require.NotContains(t, text, "two for y")
+		})
+		known = map[string]string{"KEY": "new"}
+		nodetest.Sleep(30 * time.Second)
+		require.Equal(t, "200 c1 y [A=1 B=2 KEY=new]", get())
+		keeper.Stop()
+		nodetest.Sleep(5 * time.Minute)
+		require.Equal(t, "200 c1 y [A=1 B=2 KEY=new]", get())
 	})
 }
 

@@ -41,6 +41,7 @@ type stage struct {
 	change                func(*build.Asset)
 	through               *nodetest.Machine // a gateway
 	branch                string            // what is published is of it, "" for main
+	secrets               []string          // that its functions name
 }
 
 func onStage(t *testing.T, change func(s *substrate.Settings), f func(s *stage)) {

@@ -233,7 +233,7 @@ func secretPutCommand() *cobra.Command {
 	var generate bool
 	var overlap time.Duration
 	cmd := &cobra.Command{
-		Use: "put KIND OWNER [NAME]", Args: cobra.RangeArgs(2, 3), Short: "Store a secret, or replace it: deploy, hook or status of a repository, build NAME of a project",
+		Use: "put KIND OWNER [NAME]", Args: cobra.RangeArgs(2, 3), Short: "Store a secret, or replace it: deploy, hook or status of a repository, build NAME or function NAME of a project",
 		Long: `Reads the secret from the standard input, or from a file; a newline at its end is none of it. With --generate a deploy key is made, of which the
 public half is printed, or the secret of a webhook, which is printed once: keep it for the forge.`,
 	}

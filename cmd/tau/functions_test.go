@@ -22,7 +22,7 @@ const countC = `#include <stdio.h>
 #include <stdlib.h>
 static int count;
 __attribute__((export_name("count"))) void counts(void) {
-	printf("Content-Type: text/plain\n\n%s: count %d, %s", "TEXT", ++count, getenv("GREETING"));
+	printf("Content-Type: text/plain\n\n%s: count %d, %s%s", "TEXT", ++count, getenv("GREETING"), getenv("TOKEN") ? getenv("TOKEN") : "");
 	fflush(stdout);
 }
 `
@@ -133,7 +133,7 @@ func TestPushedFunctionsAreServed(t *testing.T) {
 	s.goFunction()
 	s.write("tau.yaml", `name: hello
 functions:
-  count: {paths: [/count], environment: {GREETING: hello}, memory: 1MB}
+  count: {paths: [/count], environment: {GREETING: hello}, secrets: [TOKEN], memory: 1MB}
   spin: {paths: [/spin], timeout: 1s, memory: 1MB, concurrency: 4}
   draw: {paths: [/draw], environment: {GREETING: hello}, memory: 16MB}
 `)
@@ -142,6 +142,8 @@ functions:
 	compiled, err := project.Compile(loaded.Project, project.Options{Project: "hello"})
 	require.NoError(t, err)
 	s.host = compiled.Claims[0].Host
+	o.must("", "auth", "project", "add", "hello", "-s", "one")
+	o.must(" and a secret\n", "auth", "secret", "put", "function", "hello", "TOKEN", "-s", "one")
 	s.push()
 	patience := 2 * time.Minute
 	if os.Getenv("TAU_TEST_GO_SOURCE") != "" {
@@ -153,7 +155,7 @@ functions:
 		var body string
 		o.within(patience, path+" answers "+want, func() bool { status, body = s.get(path); return status == 200 && strings.Contains(body, want) })
 	}
-	is("/count", "TEXT: count 1, hello")
+	is("/count", "TEXT: count 1, hello and a secret")
 	is("/draw", "1 ")
 	s.alone()
 	log := o.must("", "logs", "--project", "hello", "--function", "spin", "-s", "one")
@@ -165,7 +167,7 @@ functions:
 	s.built(filepath.Join(template, "functions", "hello"), "hello")
 	s.write("tau.yaml", `name: hello
 functions:
-  count: {paths: [/count], environment: {GREETING: hello}, memory: 1MB}
+  count: {paths: [/count], environment: {GREETING: hello}, secrets: [TOKEN], memory: 1MB}
   hello: {paths: [/hello], memory: 16MB, timeout: 5s}
 `)
 	s.write("functions/count/main.c", strings.ReplaceAll(countC, "TEXT", "another"))
@@ -189,7 +191,7 @@ func (s *served) alone() {
 	for range draws {
 		status, body := s.get("/count")
 		require.Equal(s.t, 200, status, body)
-		require.Equal(s.t, "TEXT: count 1, hello", body)
+		require.Equal(s.t, "TEXT: count 1, hello and a secret", body)
 		status, body = s.get("/draw")
 		require.Equal(s.t, 200, status, body)
 		words := strings.SplitN(body, " ", 2)

@@ -12,7 +12,8 @@ import (
 	"github.com/taucloud/tau/transport"
 )
 
-// What is given out here are secrets: to patricks those of webhooks and what opens a forge, to a monkey those of the job that it holds.
+// What is given out here are secrets: to patricks those of webhooks and what opens a forge, to a monkey those of the job that it holds, to
+// a substrate those of functions.
 
 // hook serves what a webhook is of and is signed with.
 func (s *Service) hook(ctx context.Context, _ transport.Peer, req authapi.Named) (resp authapi.HookResponse, err error) {
@@ -93,7 +94,7 @@ func (s *Service) source(ctx context.Context, from transport.Peer, req authapi.S
 	if resp.Keys, err = s.deployKeys(ctx, r.Name); err != nil {
 		return authapi.SourceResponse{}, err
 	}
-	if resp.Secrets, err = s.buildSecrets(ctx, r.Project); err != nil {
+	if resp.Secrets, err = s.named(ctx, authapi.BuildSecret, r.Project); err != nil {
 		return authapi.SourceResponse{}, err
 	}
 	if resp.Parts, err = s.parts(ctx, r); err != nil {
@@ -122,11 +123,20 @@ func (s *Service) parts(ctx context.Context, of authapi.Repository) (list []auth
 	return list, nil
 }
 
-// buildSecrets are those of a project, by name.
-func (s *Service) buildSecrets(ctx context.Context, project string) (map[string]string, error) {
+// functionSecrets serves who runs the functions of a project.
+func (s *Service) functionSecrets(ctx context.Context, _ transport.Peer, req authapi.Named) (resp authapi.FunctionSecretsResponse, err error) {
+	if err := s.vaultReady(); err != nil {
+		return resp, err
+	}
+	resp.Secrets, err = s.named(ctx, authapi.FunctionSecret, req.Name)
+	return resp, err
+}
+
+// named are the secrets of a kind that a project has, by name.
+func (s *Service) named(ctx context.Context, kind authapi.Kind, project string) (map[string]string, error) {
 	var all map[string]string
 	for _, x := range s.secretsOf(project) {
-		if _, have := all[x.id.Name]; have || x.id.Kind != authapi.BuildSecret {
+		if _, have := all[x.id.Name]; have || x.id.Kind != kind {
 			continue
 		}
 		values, err := s.values(ctx, x.id)

@@ -83,7 +83,7 @@ func (s *Service) deleteProject(ctx context.Context, from transport.Peer, req au
 		return resp, transport.New(transport.Conflict, op, "it has repositories: delete them first")
 	}
 	batch := new(storage.Batch).Delete(projectKey(req.Name))
-	s.dropSecrets(batch, req.Name, func(kind authapi.Kind) bool { return kind == authapi.BuildSecret })
+	s.dropSecrets(batch, req.Name, authapi.Kind.OfProject)
 	for _, d := range s.domains() {
 		if d.Project == req.Name {
 			batch.Delete(domainKey(d.Host))
@@ -176,7 +176,7 @@ func (s *Service) deleteRepository(ctx context.Context, from transport.Peer, req
 		return resp, err
 	}
 	batch := new(storage.Batch).Delete(repositoryKey(r.Name)).Delete(hookKey(r.Hook))
-	s.dropSecrets(batch, r.Name, func(kind authapi.Kind) bool { return kind != authapi.BuildSecret })
+	s.dropSecrets(batch, r.Name, func(kind authapi.Kind) bool { return !kind.OfProject() })
 	resp.Copies, err = s.commit(ctx, batch, from, "repository-deleted", r.Project, r.Name)
 	return resp, err
 }

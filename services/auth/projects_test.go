@@ -43,7 +43,7 @@ type city struct {
 
 func inCity(t *testing.T, auths int, f func(c *city)) {
 	nodetest.Run(t, func(cloud *nodetest.Cloud) {
-		cloud.Key, cloud.Issuer, cloud.Grantable = &cloudKey, authapi.Service, []string{node.MembershipService, "monkey", "part", "patrick"}
+		cloud.Key, cloud.Issuer, cloud.Grantable = &cloudKey, authapi.Service, []string{node.MembershipService, "monkey", "part", "patrick", "substrate"}
 		c := &city{town: &town{Cloud: cloud, t: t, agents: auth.DefaultAgentSettings(), envs: map[string]node.Env{}, heard: map[string]int{}}}
 		for i := range auths {
 			kept := &safe{drawn: &c.drawn}
@@ -112,6 +112,57 @@ func (c *city) hookSecrets(hook string) (list []string, err error) {
 
 // TestSecretsAreForThoseWhoNeedThem: patricks get those of webhooks, a monkey those of the job that it holds, while it holds it, and
 // nobody else anything.
+// TestFunctionSecretsAreForSubstrates, by name, and no others; those of builds are not among them, nor they among those.
+func TestFunctionSecretsAreForSubstrates(t *testing.T) {
+	inCity(t, 1, func(c *city) {
+		c.settle()
+		serves := c.member("substrate", node.Configured{Spec: nodetest.Part("substrate", func(node.Env) {})}).Start()
+		const value = canary + " of a function"
+		put := func(ctx context.Context, a *authapi.Client, owner, name, value string) transport.Kind {
+			_, err := a.PutSecret(ctx, authapi.SecretPutRequest{ID: authapi.SecretID{Kind: authapi.FunctionSecret, Owner: owner, Name: name}, Value: []byte(value)})
+			return transport.KindOf(err)
+		}
+		c.as(c.auths[0], func(ctx context.Context, a *authapi.Client) {
+			require.Zero(t, put(ctx, a, "shop", "STRIPE_KEY", value))
+			require.Equal(t, transport.NotFound, put(ctx, a, "nobody", "STRIPE_KEY", value))
+			require.Equal(t, transport.Invalid, put(ctx, a, "shop", "A B", value))
+			require.Equal(t, transport.Invalid, put(ctx, a, "shop", "A", "a\x00b"))
+		})
+		nodetest.Sleep(10 * time.Second)
+		c.as(serves, func(ctx context.Context, a *authapi.Client) {
+			got, err := a.FunctionSecrets(ctx, "shop")
+			require.NoError(t, err)
+			require.Equal(t, map[string]string{"STRIPE_KEY": value}, got)
+			got, err = a.FunctionSecrets(ctx, "other")
+			require.NoError(t, err)
+			require.Empty(t, got)
+		})
+		for _, m := range []*nodetest.Machine{c.monkey, c.patrick, c.auths[0]} {
+			c.as(m, func(ctx context.Context, a *authapi.Client) {
+				_, err := a.FunctionSecrets(ctx, "shop")
+				require.Equal(t, transport.NotAllowed, transport.KindOf(err))
+			})
+		}
+		c.job = patrickapi.JobID("site", "main", "c", patrickapi.Event{ID: "e", Order: 1})
+		c.heldUnder = fencing.Token{Attempt: 2, Holder: c.monkey.Peer()}
+		c.held = patrickapi.HeldResponse{Project: "shop", Repository: "site", Branch: "main", Forge: true}
+		c.as(c.monkey, func(ctx context.Context, a *authapi.Client) {
+			got, err := a.Source(ctx, c.job, c.heldUnder)
+			require.NoError(t, err)
+			require.NotContains(t, got.Secrets, "STRIPE_KEY")
+		})
+		c.as(c.auths[0], func(ctx context.Context, a *authapi.Client) {
+			_, err := a.RevokeSecret(ctx, authapi.SecretID{Kind: authapi.FunctionSecret, Owner: "shop", Name: "STRIPE_KEY"}, 0)
+			require.NoError(t, err)
+		})
+		c.as(serves, func(ctx context.Context, a *authapi.Client) {
+			got, err := a.FunctionSecrets(ctx, "shop")
+			require.NoError(t, err)
+			require.Empty(t, got)
+		})
+	})
+}
+
 func TestSecretsAreForThoseWhoNeedThem(t *testing.T) {
 	inCity(t, 2, func(c *city) {
 		r := c.settle()

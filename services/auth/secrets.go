@@ -155,7 +155,7 @@ func checkSecret(req authapi.SecretPutRequest) error {
 		wrong = "what is replaced counts for 30 days more at most"
 	case req.ID.Kind == authapi.HookSecret && (len(req.Value) < hookSecretLenMin || len(req.Value) > hookSecretLenMax):
 		wrong = "the secret of a webhook has 16 to 256 bytes"
-	case req.ID.Kind == authapi.BuildSecret && bytes.ContainsRune(req.Value, 0):
+	case req.ID.Kind.OfProject() && bytes.ContainsRune(req.Value, 0):
 		wrong = "no variable of an environment holds a zero byte"
 	}
 	if wrong != "" {
@@ -177,7 +177,7 @@ func describe(id authapi.SecretID, version uint64) string {
 
 // projectOf is the project that a secret is of.
 func (s *Service) projectOf(op string, id authapi.SecretID) (string, error) {
-	if id.Kind != authapi.BuildSecret {
+	if !id.Kind.OfProject() {
 		r, err := s.repository(op, id.Owner)
 		return r.Project, err
 	}
@@ -190,12 +190,12 @@ func (s *Service) projectOf(op string, id authapi.SecretID) (string, error) {
 func (s *Service) roomForSecret(id authapi.SecretID, all []secret) error {
 	names := map[string]bool{}
 	for _, x := range all {
-		if x.id.Kind == authapi.BuildSecret && x.counts(s.env.Loop.Now().Unix()) {
+		if x.id.Kind == id.Kind && x.counts(s.env.Loop.Now().Unix()) {
 			names[x.id.Name] = true
 		}
 	}
-	if id.Kind == authapi.BuildSecret && !names[id.Name] && len(names) >= authapi.BuildSecretsMax {
-		return transport.New(transport.Conflict, authapi.SecretPut.Name, "the project has too many build secrets")
+	if id.Kind.OfProject() && !names[id.Name] && len(names) >= authapi.BuildSecretsMax {
+		return transport.New(transport.Conflict, authapi.SecretPut.Name, "the project has too many such secrets")
 	}
 	return nil
 }

@@ -106,6 +106,7 @@ func (s *Service) serveProjects() {
 	authapi.Vault.Serve(s.env.Wire, s.changeVault)
 	authapi.Hook.Serve(s.env.Wire, s.hook)
 	authapi.Forge.Serve(s.env.Wire, s.forge)
+	authapi.FunctionSecrets.Serve(s.env.Wire, s.functionSecrets)
 	authapi.Source.Serve(s.env.Wire, s.source)
 	vaultKeys.Serve(s.env.Wire, s.giveKeys)
 }

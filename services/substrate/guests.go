@@ -37,6 +37,8 @@ type Guest struct {
 	// Target is the path of its entry; Function is what that says.
 	Target   string
 	Function project.Function
+	// Secrets are those that the function names, by name: variables of its environment, which are in no log and on no disk.
+	Secrets map[string]string
 	// Parameters are those of the path that was matched.
 	Parameters map[string]string
 	// Hash names the module; Module reads it, whole and verified. It may park.
@@ -44,11 +46,14 @@ type Guest struct {
 	Module func(ctx context.Context) ([]byte, error)
 }
 
-// Program is the function as engines know it. Secrets are not in it: auths give them to nobody but builders.
+// Program is the function as engines know it.
 func (g Guest) Program() web.Function {
 	f := web.Function{Module: g.Hash, Call: g.Function.Call, Timeout: time.Duration(g.Function.Timeout), MemoryMax: int64(g.Function.Memory)}
 	for _, name := range slices.Sorted(maps.Keys(g.Function.Environment)) {
 		f.Env = append(f.Env, name+"="+g.Function.Environment[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(g.Secrets)) {
+		f.Env = append(f.Env, name+"="+g.Secrets[name])
 	}
 	return f
 }
@@ -83,6 +88,12 @@ func (s *Service) function(ctx context.Context, a *answer, t *target, parameters
 		return
 	}
 	t.asked = true
+	secrets, err := s.secretsOf(ctx, t)
+	if err != nil {
+		s.env.Log.Debug("the secrets of a function cannot be had", "project", t.release.version.Project, "function", t.path, "err", err)
+		a.refused = substrateapi.Starting
+		return
+	}
 	if a.place = s.places.enter(t.name(), s.concurrency(t), s.settings.FunctionQueue); a.place == nil {
 		a.refused = substrateapi.Busy
 		return
@@ -92,7 +103,7 @@ func (s *Service) function(ctx context.Context, a *answer, t *target, parameters
 		a.place, a.refused = nil, substrateapi.Busy
 		return
 	}
-	a.guests, a.guest, a.target = s.guests, t.guest(parameters), t
+	a.guests, a.guest, a.target = s.guests, t.guest(parameters, secrets), t
 }
 
 // concurrency is how many requests of a function are run at once here.
@@ -123,8 +134,8 @@ func (t *target) name() string {
 	return t.release.version.Project + "\x00" + t.release.version.Branch + "\x00" + t.path
 }
 
-func (t *target) guest(parameters map[string]string) Guest {
-	return Guest{Project: t.release.version.Project, Commit: t.release.version.Commit, Target: t.path, Function: *t.function, Parameters: parameters, Hash: t.asset.Hash}
+func (t *target) guest(parameters, secrets map[string]string) Guest {
+	return Guest{Project: t.release.version.Project, Commit: t.release.version.Commit, Target: t.path, Function: *t.function, Secrets: secrets, Parameters: parameters, Hash: t.asset.Hash}
 }
 
 // reading is a module that is being read, for all who wait for it.
@@ -191,7 +202,11 @@ func (s *Service) ready(ctx context.Context, old, r *release) error {
 			continue
 		}
 		t.asked = true
-		g := t.guest(nil)
+		secrets, err := s.secretsOf(ctx, t)
+		if err != nil {
+			continue // requests are told
+		}
+		g := t.guest(nil, secrets)
 		g.Module = func(ctx context.Context) ([]byte, error) { return s.module(ctx, t) }
 		if err := s.guests.Load(ctx, s.env.Loop, g); err != nil {
 			if ctx.Err() != nil {
@@ -228,7 +243,7 @@ func idOf(r *http.Request) string {
 // ran notes what became of a request.
 func (s *Service) ran(t *target, ran Ran, took time.Duration, id string) {
 	v := t.release.version
-	s.journal.add(t.name(), ran.Log, substrateapi.LogLine{At: s.env.Loop.Now().UnixNano(), Request: id, Commit: v.Commit})
+	s.journal.add(t.name(), s.masked(v.Project, ran.Log), substrateapi.LogLine{At: s.env.Loop.Now().UnixNano(), Request: id, Commit: v.Commit})
 	s.env.Observe("function-ran", node.F("project", v.Project), node.F("function", t.path), node.F("commit", v.Commit), node.F("status", ran.Status),
 		node.F("ended", ran.Ended), node.F("fuel", ran.Fuel), node.F("memory", ran.Memory), node.F("cold", ran.Cold), node.F("took", took), node.F("at-once", s.places.of(t.name())))
 }

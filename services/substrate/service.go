@@ -57,6 +57,7 @@ type Service struct {
 	projects map[string]*release       // what is served
 	byHost   map[string]map[string]bool
 	owners   owners
+	secrets  map[string]secretsKnown // by project
 	table    route.Tree[*target]
 	tableLen int64
 

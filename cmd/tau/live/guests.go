@@ -48,6 +48,16 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
+// lacking are the secrets that a function names and has not.
+func lacking(g substrate.Guest) (names []string) {
+	for _, name := range g.Function.Secrets {
+		if _, has := g.Secrets[name]; !has {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // SharedByLoops implements clock.Shared.
 func (*guests) SharedByLoops() {}
 
@@ -80,8 +90,8 @@ func (g *guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, 
 			if o.Cold {
 				w.Header().Set(substrateapi.HeaderCold, "1")
 			}
-			if o.Cold && len(guest.Function.Secrets) > 0 {
-				ran.Log = fmt.Sprintf("[tau] it runs without its secrets: %s are not given to functions yet\n", strings.Join(guest.Function.Secrets, ", ")) + ran.Log
+			if missing := lacking(guest); o.Cold && len(missing) > 0 {
+				ran.Log = fmt.Sprintf("[tau] it runs without secrets that nobody has put (tau auth secret put function %s NAME): %s\n", guest.Project, strings.Join(missing, ", ")) + ran.Log
 			}
 		},
 	})

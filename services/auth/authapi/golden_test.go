@@ -11,6 +11,7 @@ import (
 func TestGolden(t *testing.T) {
 	goldentest.Check(t,
 		authapi.Domain{},
+		authapi.FunctionSecretsResponse{},
 		authapi.DomainsResponse{},
 		authapi.RenewRequest{},
 		authapi.AdmitRequest{},

@@ -51,7 +51,9 @@ var (
 	Vault            = transport.Method[VaultRequest, VaultResponse]{Name: "auth/vault", Rule: transport.Offers(Service)}
 
 	// Secrets themselves, for those who need them only.
-	Hook   = transport.Method[Named, HookResponse]{Name: "auth/hook", Rule: transport.Offers("patrick")}
-	Forge  = transport.Method[Named, ForgeResponse]{Name: "auth/forge", Rule: transport.Offers("patrick")}
-	Source = transport.Method[SourceRequest, SourceResponse]{Name: "auth/source", Rule: transport.Offers("monkey")}
+	Hook  = transport.Method[Named, HookResponse]{Name: "auth/hook", Rule: transport.Offers("patrick")}
+	Forge = transport.Method[Named, ForgeResponse]{Name: "auth/forge", Rule: transport.Offers("patrick")}
+	// FunctionSecrets are of a project's functions, for those who run them.
+	FunctionSecrets = transport.Method[Named, FunctionSecretsResponse]{Name: "auth/function-secrets", Rule: transport.Offers("substrate")}
+	Source          = transport.Method[SourceRequest, SourceResponse]{Name: "auth/source", Rule: transport.Offers("monkey")}
 )

@@ -19,7 +19,7 @@ const (
 	RepositoriesMax = 4096
 	// BranchesMax bounds the patterns of branches of a repository.
 	BranchesMax = 16
-	// BuildSecretsMax bounds the build secrets of a project.
+	// BuildSecretsMax bounds the build secrets of a project, and its function secrets.
 	BuildSecretsMax = 64
 	// SecretVersionsMax bounds the versions of a secret that count at once: of more, the oldest ends.
 	SecretVersionsMax = 4
@@ -143,11 +143,16 @@ const (
 	StatusToken Kind = "status"
 	// BuildSecret is one of a project, by name: monkeys that hold a job of a repository of the project get it.
 	BuildSecret Kind = "build"
+	// FunctionSecret is one of a project, by name: substrates get it, and functions that name it as a variable of their environment.
+	FunctionSecret Kind = "function"
 )
+
+// OfProject reports whether such secrets are of a project, and not of a repository.
+func (k Kind) OfProject() bool { return k == BuildSecret || k == FunctionSecret }
 
 var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
-// SecretID names a secret. Owner is a repository, or of a BuildSecret a project; only a BuildSecret has a name of its own.
+// SecretID names a secret. Owner is a repository, or, of a [Kind.OfProject], a project; only those have names of their own.
 type SecretID struct {
 	Kind  Kind   `cbor:"1,keyasint"`
 	Owner string `cbor:"2,keyasint"`
@@ -158,14 +163,14 @@ type SecretID struct {
 func (id SecretID) Check() error {
 	wrong := ""
 	switch {
-	case id.Kind != DeployKey && id.Kind != HookSecret && id.Kind != StatusToken && id.Kind != BuildSecret:
-		wrong = "expected a secret of deploy, hook, status or build"
+	case id.Kind != DeployKey && id.Kind != HookSecret && id.Kind != StatusToken && !id.Kind.OfProject():
+		wrong = "expected a secret of deploy, hook, status, build or function"
 	case project.CheckIdentifier(id.Owner) != nil:
 		wrong = "that is no name of a repository or project"
-	case id.Kind == BuildSecret && !secretName.MatchString(id.Name):
-		wrong = "a build secret has the name of an environment variable: letters, digits and underscores"
-	case id.Kind != BuildSecret && id.Name != "":
-		wrong = "only build secrets have names"
+	case id.Kind.OfProject() && !secretName.MatchString(id.Name):
+		wrong = "a secret for builds or functions has the name of an environment variable: letters, digits and underscores"
+	case !id.Kind.OfProject() && id.Name != "":
+		wrong = "only secrets for builds and functions have names"
 	}
 	if wrong != "" {
 		return transport.New(transport.Invalid, "auth/secret", wrong)

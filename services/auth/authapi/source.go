@@ -27,6 +27,17 @@ type SourceResponse struct {
 	Parts []Part `cbor:"4,keyasint,omitempty"`
 }
 
+// FunctionSecretsResponse are the secrets of a project's functions, by name.
+type FunctionSecretsResponse struct {
+	Secrets map[string]string `cbor:"1,keyasint,omitempty"`
+}
+
+// FunctionSecrets are the secrets of a project's functions, by name. Only substrates get them.
+func (c *Client) FunctionSecrets(ctx context.Context, project string) (map[string]string, error) {
+	resp, err := ask.Call(ctx, c.asker, FunctionSecrets, "", callTimeout, Named{project})
+	return resp.Secrets, err
+}
+
 // Part is a repository that goes into the versions of another one, and what opens it: private deploy keys, newest first.
 type Part struct {
 	Repository Repository `cbor:"1,keyasint"`
