@@ -163,13 +163,27 @@ func (d *decoder) mono(fsys fs.FS) error {
 		if folder == "" {
 			return
 		}
-		if info, err := fs.Stat(fsys, folder); err != nil || !info.IsDir() {
+		if !holdsFiles(fsys, folder) {
 			o := d.origins[ref]
 			at := o.place(mono, 0)
-			d.fail(o.file, at, "make it, or say where its code is with "+mono+": ./FOLDER", "%s %s: there is no folder %s", o.table.one, ref.Name, folder)
+			d.fail(o.file, at, "make it, or say where its code is with "+mono+": ./FOLDER", "%s %s: there is no folder %s with a file in it", o.table.one, ref.Name, folder)
 		}
 	})
 	return nil
+}
+
+// holdsFiles reports whether a folder is there with a file in it: Git keeps no other.
+func holdsFiles(fsys fs.FS, folder string) (holds bool) {
+	if info, err := fs.Stat(fsys, folder); err != nil || !info.IsDir() {
+		return false
+	}
+	_ = fs.WalkDir(fsys, folder, func(_ string, e fs.DirEntry, err error) error {
+		if holds = err != nil || !e.IsDir(); holds { // what cannot be read may hold some
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return holds
 }
 
 // Folder is where the code of a resource is in a repository, "" if it is not there. Of a configuration repository it is

@@ -199,7 +199,7 @@ func repositoryAddCommand() *cobra.Command {
 		r.Name = args[0]
 		if hosts != "" {
 			if r.KnownHosts, err = os.ReadFile(hosts); err != nil {
-				return err
+				return fmt.Errorf("--known-hosts: %w: ssh-keyscan HOST >%s makes it; compare its keys with those that the forge publishes", err, hosts)
 			}
 		}
 		if err := authapi.CheckRepository(r); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -56,8 +57,15 @@ func validateCommand() *cobra.Command {
 		default:
 			err = tryAddresses(file, s, places)
 		}
+		warning := ""
+		if err == nil {
+			warning = s.Unused()
+		}
 		if *inJSON {
-			return validatedAsJSON(cmd.OutOrStdout(), file, err)
+			return validatedAsJSON(cmd.OutOrStdout(), file, warning, err)
+		}
+		if warning != "" {
+			fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s: %s\n", file, warning)
 		}
 		if err != nil {
 			return err
@@ -78,7 +86,7 @@ type problem struct {
 }
 
 // validatedAsJSON prints what came of it; the exit status is the same as without.
-func validatedAsJSON(out io.Writer, file string, err error) error {
+func validatedAsJSON(out io.Writer, file, warning string, err error) error {
 	problems := []problem{}
 	var wrong yamltree.Errors
 	if errors.As(err, &wrong) {
@@ -88,7 +96,7 @@ func validatedAsJSON(out io.Writer, file string, err error) error {
 	} else if err != nil {
 		problems = append(problems, problem{File: file, What: err.Error()})
 	}
-	if failed := printJSON(out, map[string]any{"file": file, "valid": err == nil, "problems": problems}); failed != nil {
+	if failed := printJSON(out, map[string]any{"file": file, "valid": err == nil, "problems": problems, "warnings": slices.DeleteFunc([]string{warning}, func(w string) bool { return w == "" })}); failed != nil {
 		return failed
 	}
 	if err != nil {

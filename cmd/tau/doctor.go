@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/multiformats/go-multiaddr"
@@ -39,6 +40,9 @@ type finding struct {
 	Remedy string `json:"remedy,omitempty"`
 }
 
+// states are those of findings, the worst first.
+var states = []string{"bad", "warning", "ok"}
+
 // doctor looks at one node from the machine that it runs on.
 type doctor struct {
 	where
@@ -70,6 +74,7 @@ func doctorCommand() *cobra.Command {
 	}
 	d.flags(cmd)
 	inJSON := asJSON(cmd)
+	verbose := cmd.Flags().Bool("verbose", false, "list the limits that the node keeps, too")
 	deep := cmd.Flags().Bool("deep", false, "read all that is on the disk and verify it; that takes as long as the disk takes")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		d.cmd, d.paths, d.findings = cmd, shape.PathsOf(d.root, d.shape), []finding{}
@@ -87,14 +92,19 @@ func doctorCommand() *cobra.Command {
 				d.deep()
 			}
 		}
-		return d.report(*inJSON)
+		return d.report(*inJSON, *verbose)
 	}
 	return cmd
 }
 
-func (d *doctor) report(inJSON bool) error {
+// report tells what is bad first, then what is to be noticed. JSON has all of it.
+func (d *doctor) report(inJSON, verbose bool) error {
 	out, bad := d.cmd.OutOrStdout(), false
+	slices.SortStableFunc(d.findings, func(a, b finding) int { return slices.Index(states, a.State) - slices.Index(states, b.State) })
 	for _, f := range d.findings {
+		if !inJSON && !verbose && f.Check == "limits" && f.State == "ok" {
+			continue
+		}
 		bad = bad || f.State == "bad"
 		if !inJSON {
 			fmt.Fprintf(out, "%-8s %-13s %s\n", f.State, f.Check, f.What)

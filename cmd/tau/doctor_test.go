@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taucloud/tau/cmd/tau/shape"
@@ -63,4 +64,24 @@ func TestRemediesCanBeTyped(t *testing.T) {
 	run(strings.Fields(typed), strings.NewReader(""), &out, &complaint)
 	require.Contains(t, complaint.String(), "tau config generate makes one", "it is read, and says what is wrong: %s", typed)
 	require.NotContains(t, complaint.String(), "unknown")
+}
+
+// TestTheDoctorBeginsWithWhatIsWrong; the limits that a node keeps are for who asks for them.
+func TestTheDoctorBeginsWithWhatIsWrong(t *testing.T) {
+	var out bytes.Buffer
+	d := doctor{cmd: &cobra.Command{}}
+	d.cmd.SetOut(&out)
+	d.ok("limits", "12 streams")
+	d.ok("clock", "it is right")
+	d.warn("node", "start it", "it does not run")
+	d.bad("disk", "mount it", "it is not there")
+	require.ErrorIs(t, d.report(false, false), errTold)
+	require.Regexp(t, `(?s)^bad .*warning .*ok .*clock`, out.String())
+	require.NotContains(t, out.String(), "12 streams")
+	out.Reset()
+	require.Error(t, d.report(false, true))
+	require.Contains(t, out.String(), "12 streams")
+	out.Reset()
+	require.Error(t, d.report(true, false))
+	require.Contains(t, out.String(), "12 streams", "JSON is whole")
 }

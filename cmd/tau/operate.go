@@ -46,7 +46,7 @@ told to nodes that offer substrate, patrick or auth.`,
 		case said.Project != "" || said.Branch != "":
 			return errors.New("--project, --branch: expected with --function")
 		case len(args) == 0:
-			return errors.New("expected a job, or --project and --function")
+			return errors.New("expected a job, such as tau jobs lists, or --project and --function")
 		}
 		if !patrickapi.IsJobID(args[0]) {
 			return noJob(args[0])

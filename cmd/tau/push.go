@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/taucloud/tau/cmd/tau/live"
+	source "github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
@@ -39,9 +40,12 @@ func pushCommand() *cobra.Command {
 		if err := patrickapi.CheckName("branch", branch); err != nil {
 			return err
 		}
-		tree, err := treeOf(args[0])
+		tree, n, err := treeOf(args[0])
 		if err != nil {
 			return err
+		}
+		if !holdsProject(args[0]) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "tau: there is no %s here: %d files are published as they are\n", source.MonoFile, n)
 		}
 		sum := sha256.Sum256(tree)
 		req := live.PushRequest{Project: project, Repository: project, Branch: branch, Commit: hex.EncodeToString(sum[:20]), Tree: tree}
@@ -59,16 +63,16 @@ func pushCommand() *cobra.Command {
 }
 
 // treeOf reads the files of a directory.
-func treeOf(dir string) ([]byte, error) {
+func treeOf(dir string) (tree []byte, n int, err error) {
 	switch info, err := os.Stat(dir); {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("there is no %s: expected the directory to push", dir)
+		return nil, 0, fmt.Errorf("there is no %s: expected the directory to push", dir)
 	case err == nil && !info.IsDir():
-		return nil, fmt.Errorf("%s is a file: expected a directory, all of which is pushed, such as %s", dir, filepath.Dir(dir))
+		return nil, 0, fmt.Errorf("%s is a file: expected a directory, all of which is pushed, such as %s", dir, filepath.Dir(dir))
 	}
-	dir, err := filepath.EvalSymlinks(dir)
+	dir, err = filepath.EvalSymlinks(dir)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	var t patrickapi.Tree
 	size := 0
@@ -97,14 +101,24 @@ func treeOf(dir string) ([]byte, error) {
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(t.Files) == 0 {
-		return nil, fmt.Errorf("%s has no files", dir)
+		return nil, 0, fmt.Errorf("%s has no files", dir)
 	}
 	raw := t.Encode()
 	_, err = patrickapi.DecodeTree(raw)
-	return raw, err
+	return raw, len(t.Files), err
+}
+
+// holdsProject reports whether a directory is that of a project, or of a part of one.
+func holdsProject(dir string) bool {
+	for _, name := range []string{source.MonoFile, source.RepositoryFile} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // firstLine is the beginning of a text of several lines, for a table.

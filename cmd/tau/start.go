@@ -68,6 +68,9 @@ func start(w where, cfg live.Config, inJSON bool, rehearsal string) (err error) 
 		return fmt.Errorf("%s holds the node's key and others may read it: chmod 600 %s", paths.Config, paths.Config)
 	}
 	log := live.NewLog(os.Stderr, s.Level(), inJSON || !terminal(os.Stderr))
+	if s.Unused() != "" {
+		log.Warn("http-listen: this node runs no gateway, so nobody listens there")
+	}
 	if err := environment(log, cfg.Failpoints); err != nil {
 		return err
 	}

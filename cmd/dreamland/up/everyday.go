@@ -144,7 +144,11 @@ func buildsCommand(tools dreamland.Tools) *cobra.Command {
 			if len(args) > 0 {
 				q.Set("project", args[0])
 			}
-			return c.ask(ctx, "builds", q, nil, into)
+			err := c.ask(ctx, "builds", q, nil, into)
+			if err == nil && len(args) > 0 && len(*into) == 0 {
+				err = fmt.Errorf("there is no project %.64q: dreamland builds lists those that were pushed", args[0])
+			}
+			return err
 		},
 		func(out io.Writer, list []taulive.Job) error { writeBuilds(out, list); return nil })
 }

@@ -80,7 +80,10 @@ func browse(address string) error {
 	}
 	path, err := exec.LookPath(program)
 	if err != nil {
-		return errors.New("no browser is known here (" + program + "): open the address above in one, or ask with --print")
+		return errors.New("no browser could be started (there is no " + program + "): open the address above")
 	}
-	return exec.Command(path, address).Run()
+	if err := exec.Command(path, address).Run(); err != nil {
+		return fmt.Errorf("no browser could be started (%s: %w): open the address above", program, err)
+	}
+	return nil
 }

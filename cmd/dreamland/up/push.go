@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/taucloud/tau/cmd/dreamland/forge"
 	"github.com/taucloud/tau/cmd/tau/projects"
 	"github.com/taucloud/tau/dreamland"
+	"github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
@@ -172,6 +174,7 @@ func (f *pushFlags) onSnapshots(cmd *cobra.Command, do func(ctx context.Context,
 			return fail(cmd, f.tools, err)
 		}
 		defer s.remove()
+		s.complaint = cmd.ErrOrStderr()
 		ctx, done := f.tools.Interruptible()
 		defer done()
 		return do(ctx, s)
@@ -190,7 +193,8 @@ type Pushed struct {
 // snapshots makes commits of a folder as it is, in a repository beside it, and pushes them.
 type snapshots struct {
 	dir, git, remote, project, branch string
-	last                              string // commit
+	last                              string    // commit
+	complaint                         io.Writer // takes what is to be noticed; nil: nobody does
 }
 
 func (f *pushFlags) snapshots(dir string) (*snapshots, error) {
@@ -243,6 +247,13 @@ func (s *snapshots) push(ctx context.Context, out io.Writer) (p Pushed, err erro
 	if _, err := run("add", "--all", "--", "."); err != nil {
 		return p, err
 	}
+	list, err := run("ls-files", "-z")
+	if err != nil {
+		return p, err
+	}
+	if err := s.look(strings.Split(list, "\x00")); err != nil {
+		return p, err
+	}
 	tree, err := run("write-tree")
 	if err != nil {
 		return p, err
@@ -263,6 +274,17 @@ func (s *snapshots) push(ctx context.Context, out io.Writer) (p Pushed, err erro
 	}
 	s.last = p.Commit
 	return p, nil
+}
+
+// look refuses a tree without files, and says of one without a project that it is none: mostly another folder was meant.
+func (s *snapshots) look(files []string) error {
+	switch n := len(files) - 1; {
+	case n < 1:
+		return badRequest(fmt.Errorf("%s has no files: expected the folder of a project, such as dreamland new project makes", s.dir))
+	case s.complaint != nil && s.last == "" && !slices.Contains(files, project.MonoFile) && !slices.Contains(files, project.RepositoryFile):
+		fmt.Fprintf(s.complaint, "there is no %s here: %d files are published as they are\n", project.MonoFile, n)
+	}
+	return nil
 }
 
 // remoteLines passes on what a forge says, without git's words before it.

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/clock"
@@ -147,7 +149,7 @@ func serve[Req, Resp any](mux *http.ServeMux, pattern string, limit time.Duratio
 		if err != nil {
 			kind := transport.KindOf(err)
 			w.WriteHeader(http.StatusBadGateway)
-			resp = Failure{Text: err.Error(), Bad: kind == transport.Invalid || kind == transport.NotFound, Starting: errors.Is(err, errStarting)}
+			resp = Failure{Text: plainly(err), Bad: kind == transport.Invalid || kind == transport.NotFound, Starting: errors.Is(err, errStarting)}
 		}
 		_ = json.NewEncoder(w).Encode(resp)
 	})
@@ -179,4 +181,13 @@ func (r *running) onAgent(ctx context.Context, env *node.Env, f func(ctx context
 	var err error
 	entered := clock.Do(ctx, env.Loop, func(ctx context.Context) { err = f(ctx, *env) })
 	return errors.Join(err, entered)
+}
+
+// plainly is an error for people: which service says so is nothing to them, unless it could not be asked.
+func plainly(err error) string {
+	var e *transport.Error
+	if !errors.As(err, &e) || e.Text == "" || !slices.Contains([]transport.Kind{transport.NotFound, transport.Conflict, transport.Refused, transport.Invalid}, e.Kind) {
+		return err.Error()
+	}
+	return strings.Replace(err.Error(), e.Error(), e.Text, 1)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/taucloud/tau/services/gateway/gatewayapi"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -120,6 +121,14 @@ func Differ(a, b *Shape) (keys []string) {
 		}
 	}
 	return keys
+}
+
+// Unused says which key counts for nothing, as the node does not run what it is for; "" if each counts.
+func (s *Shape) Unused() string {
+	if s.HTTPListen != "" && !slices.Contains(s.Services, gatewayapi.Service) {
+		return "http-listen: this node runs no gateway, so nobody listens there"
+	}
+	return ""
 }
 
 // Identity is the node's key pair.

@@ -195,3 +195,12 @@ func TestSizes(t *testing.T) {
 		}
 	}
 }
+
+// TestAKeyThatCountsForNothing is told: nobody listens where people look for it.
+func TestAKeyThatCountsForNothing(t *testing.T) {
+	s := Defaults()
+	s.HTTPListen, s.Services = "127.0.0.1:8080", []string{"seer"}
+	require.Contains(t, s.Unused(), "this node runs no gateway")
+	s.Services = append(s.Services, "gateway")
+	require.Empty(t, s.Unused())
+}
