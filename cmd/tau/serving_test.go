@@ -27,6 +27,7 @@ func TestAPushedPageIsServed(t *testing.T) {
 	site := filepath.Join(t.TempDir(), "hello")
 	require.NoError(t, os.MkdirAll(filepath.Join(site, "websites", "site"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(site, "tau.yaml"), []byte("name: hello\nwebsites:\n  site:\n    paths: [/]\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(site, "websites", "site", "index.html"), []byte("none yet"), 0o644))
 	loaded, err := project.Load(os.DirFS(site))
 	require.NoError(t, err)
 	compiled, err := project.Compile(loaded.Project, project.Options{Project: "hello"})
