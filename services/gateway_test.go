@@ -2,6 +2,8 @@ package services_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -38,6 +40,14 @@ func (*stand) SharedByLoops() {}
 
 // ServeHTTP implements http.Handler.
 func (s *stand) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get(substrateapi.HeaderKnock) != "" && s.refuse.Load() == nil {
+		word := substrateapi.KnockSomebody
+		if strings.HasPrefix(r.Host, "nobody.") {
+			word = substrateapi.KnockNobody
+		}
+		w.Header().Set(substrateapi.HeaderKnock, word)
+		return
+	}
 	s.asked.Add(1)
 	s.header.Store(r.Header.Clone())
 	if why, _ := s.refuse.Load().(string); why != "" {
@@ -113,7 +123,11 @@ func (g *gate) ask(method string, body io.Reader, fields ...string) (a answer) {
 }
 
 func (g *gate) askIn(ctx context.Context, method string, body io.Reader, fields ...string) (a answer) {
-	r, err := http.NewRequest(method, "http://www.example.com/path?query", body)
+	return g.askOf(ctx, "www.example.com", method, body, fields...)
+}
+
+func (g *gate) askOf(ctx context.Context, host, method string, body io.Reader, fields ...string) (a answer) {
+	r, err := http.NewRequest(method, "http://"+host+"/path?query", body)
 	require.NoError(g, err)
 	for i := 0; i < len(fields); i += 2 {
 		r.Header.Set(fields[i], fields[i+1])
@@ -287,6 +301,85 @@ func TestAGatewayHasBounds(t *testing.T) {
 	})
 }
 
+// silence is a body of which a byte comes, and then nothing.
+type silence struct {
+	ctx  context.Context
+	loop clock.Loop
+	said bool
+}
+
+// Read implements io.Reader.
+func (s *silence) Read(p []byte) (int, error) {
+	if !s.said {
+		s.said = true
+		return copy(p, "x"), nil
+	}
+	return 0, errors.Join(clock.Sleep(s.ctx, s.loop, time.Hour), io.ErrUnexpectedEOF)
+}
+
+// TestWhoSendsNothingTakesAShare: bodies that never come, to one host, to many and to none, leave room for others.
+func TestWhoSendsNothingTakesAShare(t *testing.T) {
+	const most = 16
+	status := func(g *gate) (r gatewayapi.StatusResponse) {
+		g.user.Do(func(ctx context.Context) {
+			var err error
+			r, err = gatewayapi.Status.Call(ctx, g.user.Env.Wire, g.gateway.Peer(), gatewayapi.StatusRequest{})
+			require.NoError(g, err)
+		})
+		return r
+	}
+	for name, c := range map[string]struct {
+		host          func(i int) string
+		length        int64
+		holds, status int
+	}{
+		"nobody's":                  {func(int) string { return "nobody.example.com" }, 1000, 0, 404},
+		"nobody's, many":            {func(i int) string { return fmt.Sprintf("nobody.%d.example.com", i) }, 1000, 0, 404},
+		"one host":                  {func(int) string { return "evil.example.com" }, 1000, most / 8, 503},
+		"one host, passed on":       {func(int) string { return "evil.example.com" }, 1 << 20, most / 8, 503},
+		"many hosts, one address":   {func(i int) string { return fmt.Sprintf("%d.example.com", i) }, 1000, most / 4, 503},
+		"one host, of any length":   {func(int) string { return "evil.example.com" }, -1, most / 8, 503},
+		"many hosts, of any length": {func(i int) string { return fmt.Sprintf("%d.example.com", i) }, -1, most / 4, 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			atGate(t, 1, func(s *gateway.Settings) { s.RequestsMax = most }, func(g *gate) {
+				statuses := map[int]int{}
+				other := g.Caller("other")
+				for i := range 3 * most {
+					loop := g.user.Env.Loop
+					loop.Go("silent", func(ctx context.Context) {
+						r, err := http.NewRequest("POST", "http://"+c.host(i)+"/", &silence{ctx: ctx, loop: loop})
+						require.NoError(t, err)
+						r.ContentLength = c.length
+						if response, err := httpstream.Do(ctx, g.user.Env.Wire, g.gateway.Peer(), gatewayapi.HTTP.Name, r); err == nil {
+							statuses[response.StatusCode]++
+						}
+					})
+				}
+				nodetest.Sleep(3 * time.Second)
+				require.Equal(t, map[int]int{c.status: 3*most - c.holds}, statuses)
+				require.Equal(t, c.holds, status(g).InFlight)
+				g.user = other
+				require.Equal(t, "200 a", g.ask("GET", nil).String())
+				require.Equal(t, "200 a", g.ask("POST", strings.NewReader("body")).String())
+				require.Equal(t, "200 a", g.ask("POST", io.MultiReader(strings.NewReader("body"))).String())
+				require.Equal(t, c.holds, status(g).InFlight)
+			})
+		})
+	}
+	atGate(t, 1, func(s *gateway.Settings) { s.RequestsMax = most }, func(g *gate) { // one host's requests that have come whole
+		g.stands[0].delay.Store(int64(10 * time.Second))
+		statuses := map[int]int{}
+		for range most {
+			g.user.Env.Loop.Go("busy", func(ctx context.Context) { statuses[g.askIn(ctx, "GET", nil).status]++ })
+		}
+		nodetest.Sleep(time.Second)
+		require.Equal(t, map[int]int{503: most / 2}, statuses)
+		g.stands[0].delay.Store(0)
+		g.user.Do(func(ctx context.Context) { require.Equal(t, 200, g.askOf(ctx, "other.example.com", "GET", nil).status) })
+	})
+}
+
 // TestAGatewayDrains: it answers what it has before it ends, and takes no more.
 func TestAGatewayDrains(t *testing.T) {
 	atGate(t, 1, nil, func(g *gate) {
@@ -326,6 +419,19 @@ func TestAWebsiteBehindAGateway(t *testing.T) {
 		require.Equal(t, "206 one", s.ask("GET", "http://www.example.com/", "Range", "bytes=4-6").String())
 		require.Equal(t, "12", s.ask("HEAD", "http://www.example.com/").header.Get("Content-Length"))
 		require.Equal(t, 404, s.ask("GET", "http://none.example.com/").status)
+		require.Equal(t, 404, s.ask("POST", "http://none.example.com/").status)
+		s.user.Do(func(ctx context.Context) {
+			for host, says := range map[string]string{"none.example.com": "404 no project serves none.example.com", "www.example.com": "405 this path takes GET, HEAD"} {
+				r, err := http.NewRequest("POST", "http://"+host+"/", strings.NewReader("body"))
+				require.NoError(t, err)
+				response, err := httpstream.Do(ctx, s.user.Env.Wire, door.Peer(), gatewayapi.HTTP.Name, r)
+				require.NoError(t, err)
+				raw, err := io.ReadAll(response.Body)
+				require.NoError(t, err)
+				require.Contains(t, string(raw), says[:3])
+				require.Contains(t, string(raw), says[4:])
+			}
+		})
 	})
 }
 

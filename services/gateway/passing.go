@@ -35,13 +35,21 @@ func passOn(h http.Header) {
 	}
 }
 
+// addressOf is where a request comes from: an address, or a member.
+func addressOf(r *http.Request) string {
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return at.Addr().Unmap().String()
+	}
+	return r.RemoteAddr
+}
+
 // outgoing is the request as the substrate gets it.
 func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	r := x.r.Clone(ctx)
 	passOn(r.Header)
 	from := "unknown"
 	if at, err := netip.ParseAddrPort(x.r.RemoteAddr); err == nil {
-		if from = at.Addr().Unmap().String(); at.Addr().Unmap().Is6() {
+		if from = addressOf(x.r); at.Addr().Unmap().Is6() {
 			from = `"[` + from + `]"`
 		}
 	}
@@ -89,6 +97,7 @@ type body struct {
 	begun   bool
 	tooLong bool
 	err     error
+	over    func() // it has come, or never will
 }
 
 // keep reads all of a body whose length is known.
@@ -113,8 +122,11 @@ func (b *body) Read(p []byte) (int, error) {
 		b.tooLong = true
 		return 0, errors.New("gateway: the body is too long")
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.err = err
+	if err != nil {
+		b.over()
+		if !errors.Is(err, io.EOF) {
+			b.err = err
+		}
 	}
 	return n, err
 }

@@ -45,14 +45,17 @@ type exchange struct {
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ep := httpstream.Endpoint(r)
 	x := &exchange{handler: h, w: w, r: r, ep: ep, here: ep.Loop(), host: hostOf(r.Host), began: ep.Loop().Elapsed()}
-	if h.service.With(r.Context(), x.here, func(s **Service) { x.ticket = (*s).admit(x.host, idOf(r.Header.Get(gatewayapi.HeaderRequestID))) }) != nil {
-		panic(http.ErrAbortHandler)
+	x.ticket = ticket{id: idOf(r.Header.Get(gatewayapi.HeaderRequestID)), reads: r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0, address: addressOf(r)}
+	x.admit()
+	if x.knocks {
+		if !x.knock() {
+			return
+		}
+		x.admit()
 	}
 	w.Header().Set(gatewayapi.HeaderRequestID, x.id)
 	if x.status != 0 {
-		w.Header().Set("Retry-After", "1")
-		w.Header().Set("Connection", "close")
-		x.say(x.status, x.says)
+		x.turnAway(x.status, x.says)
 		return
 	}
 	whole := false
@@ -61,6 +64,32 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !whole {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// admit asks for room.
+func (x *exchange) admit() {
+	if x.service.With(x.r.Context(), x.here, func(s **Service) { x.ticket = (*s).admit(x.ticket, x.host) }) != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// turnAway answers a request that is not let in. What it would still send is not waited for.
+func (x *exchange) turnAway(status int, says string) {
+	x.w.Header().Set(gatewayapi.HeaderRequestID, x.id)
+	x.w.Header().Set("Connection", "close")
+	if status == http.StatusTooManyRequests {
+		x.w.Header().Set("Retry-After", "1")
+	}
+	x.say(status, says)
+}
+
+// hasRead says that the body has come, or never will.
+func (x *exchange) hasRead() {
+	if !x.reads {
+		return
+	}
+	x.reads = false
+	_ = x.service.With(context.WithoutCancel(x.r.Context()), x.here, func(s **Service) { (*s).room.read(x.host, x.address) })
 }
 
 // hostOf is the name in a Host field: in lower case, without a port and without a dot at its end.
@@ -96,11 +125,12 @@ func (x *exchange) serve() (whole bool) {
 		return x.say(http.StatusRequestEntityTooLarge, fmt.Sprintf("a body has at most %d bytes", x.settings.BodyMax))
 	}
 	if x.r.Body != nil && x.r.Body != http.NoBody && x.r.ContentLength != 0 {
-		x.body = &body{from: x.r.Body, left: x.settings.BodyMax}
+		x.body = &body{from: x.r.Body, left: x.settings.BodyMax, over: x.hasRead}
 		if x.r.ContentLength > 0 && x.r.ContentLength <= smallBody {
 			if x.body.kept = make([]byte, x.r.ContentLength); !x.body.keep() {
 				return x.say(http.StatusBadRequest, "the body of the request broke off")
 			}
+			x.hasRead()
 		}
 	}
 	until := x.here.Elapsed() + x.settings.HeadTimeout
@@ -294,6 +324,7 @@ func (x *exchange) release(a attempt, peer transport.Peer) {
 
 // done says that the request is over.
 func (x *exchange) done(whole bool) {
+	x.hasRead()
 	access := gatewayapi.Access{
 		At: x.here.Now().UnixNano(), ID: x.id, Host: x.host, Method: x.r.Method, Path: x.r.URL.Path, Status: x.code,
 		Took: x.here.Elapsed() - x.began, Bytes: x.bytes, Substrate: x.peer, Tries: len(x.tried), Version: x.version,
@@ -301,17 +332,17 @@ func (x *exchange) done(whole bool) {
 	const pathMax = 256
 	access.Path = access.Path[:min(len(access.Path), pathMax)]
 	access.Host = access.Host[:min(len(access.Host), pathMax)]
-	_ = x.service.With(context.WithoutCancel(x.r.Context()), x.here, func(s **Service) { (*s).finished(access, whole) })
+	_ = x.service.With(context.WithoutCancel(x.r.Context()), x.here, func(s **Service) { (*s).finished(access, x.host, whole) })
 }
 
-func (s *Service) finished(a gatewayapi.Access, whole bool) {
+func (s *Service) finished(a gatewayapi.Access, host string, whole bool) {
 	if len(s.recent) >= gatewayapi.RecentMax {
 		s.recent = append(s.recent[:0], s.recent[1:]...)
 	}
 	s.recent = append(s.recent, a)
 	s.env.Observe("request-answered", node.F("id", a.ID), node.F("host", a.Host), node.F("status", a.Status), node.F("took", a.Took),
 		node.F("bytes", a.Bytes), node.F("by", a.Substrate), node.F("tries", a.Tries), node.F("version", a.Version), node.F("whole", whole))
-	if s.inFlight--; s.inFlight == 0 {
+	if s.room.leave(host); s.room.all == 0 {
 		for _, wake := range s.drained {
 			wake()
 		}

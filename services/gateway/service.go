@@ -35,7 +35,7 @@ func Spec(doors func(node.Env) Door) node.Spec {
 		Doc:      "the door of the cloud: takes requests and hands them to substrates",
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
-			s := &Service{env: env, settings: *settings.(*Settings), backends: map[transport.Peer]*backend{}, buckets: map[string]*bucket{}}
+			s := &Service{env: env, settings: *settings.(*Settings), backends: map[transport.Peer]*backend{}, buckets: map[string]*bucket{}, room: newRoom(), served: map[string]time.Duration{}}
 			if doors != nil {
 				s.door = doors(env)
 			}
@@ -52,7 +52,9 @@ type Service struct {
 	backends map[transport.Peer]*backend
 	followed bool // it was asked who there is
 
-	inFlight int
+	room     room
+	knocking int                      // how many substrates are being asked whether anybody serves a host
+	served   map[string]time.Duration // hosts that somebody serves, until when that is believed, in Elapsed
 	draining bool
 	drained  []func() // who waits for the last request
 	buckets  map[string]*bucket
@@ -98,8 +100,8 @@ func (s *Service) Stop(ctx context.Context) error {
 	s.draining = true
 	ctx, cancel := clock.WithTimeout(ctx, s.env.Loop, s.settings.DrainTimeout)
 	defer cancel()
-	if s.inFlight > 0 {
-		for s.inFlight > 0 {
+	if s.room.all > 0 {
+		for s.room.all > 0 {
 			if s.env.Loop.Park(ctx, func(wake func()) { s.drained = append(s.drained, wake) }) != nil {
 				break
 			}
@@ -289,7 +291,7 @@ func (s *Service) over(peer transport.Peer) {
 }
 
 func (s *Service) status(context.Context, transport.Peer, gatewayapi.StatusRequest) (gatewayapi.StatusResponse, error) {
-	r := gatewayapi.StatusResponse{InFlight: s.inFlight, InFlightMax: s.settings.RequestsMax, Draining: s.draining, Recent: slices.Clone(s.recent)}
+	r := gatewayapi.StatusResponse{InFlight: s.room.all, InFlightMax: s.settings.RequestsMax, Draining: s.draining, Recent: slices.Clone(s.recent)}
 	now := s.env.Loop.Elapsed()
 	for _, p := range s.sorted() {
 		b := s.backends[p]

@@ -48,6 +48,10 @@ type answer struct {
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	here := httpstream.Endpoint(r).Loop()
 	q := question{host: HostOf(r.Host), method: r.Method, path: r.URL.Path, query: r.URL.RawQuery, accepts: strings.Join(r.Header["Accept-Encoding"], ",")}
+	if r.Header.Get(substrateapi.HeaderKnock) != "" {
+		h.knock(w, r, q.host)
+		return
+	}
 	var a *answer
 	err := h.service.Do(r.Context(), here, func(ctx context.Context, s **Service) { a = (*s).find(ctx, q) })
 	defer h.done(r.Context(), here, &a)
@@ -60,6 +64,32 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.write(w, r)
+}
+
+// knock says whether anybody serves a host.
+func (h handler) knock(w http.ResponseWriter, r *http.Request, host string) {
+	a := &answer{}
+	word := substrateapi.KnockSomebody
+	if h.service.With(r.Context(), httpstream.Endpoint(r).Loop(), func(s **Service) {
+		refuses := (*s).refuses()
+		switch {
+		case (*s).table.Has(host):
+		case refuses != "" && refuses != substrateapi.Busy: // who is busy knows all the same
+			a.refused = refuses
+		case (*s).startsFor(host):
+			a.refused = substrateapi.Starting
+		default:
+			word = substrateapi.KnockNobody
+		}
+	}) != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if a.refused != "" {
+		a.write(w, r)
+		return
+	}
+	w.Header().Set(substrateapi.HeaderKnock, word)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // done says that a request is over, also if its client is gone.
@@ -95,6 +125,11 @@ func HostOf(field string) string {
 	return strings.TrimSuffix(strings.ToLower(host), ".")
 }
 
+// startsFor reports whether it is not known yet if a host that nobody serves here has somebody.
+func (s *Service) startsFor(host string) bool {
+	return s.unread() > 0 || !s.owners.known && len(s.byHost[host]) > 0
+}
+
 // find says what answers a request. It may wait for assets.
 func (s *Service) find(ctx context.Context, q question) *answer {
 	a := &answer{load: fmt.Sprintf("%d/%d", s.inFlight, s.settings.RequestsMax)}
@@ -111,7 +146,7 @@ func (s *Service) find(ctx context.Context, q question) *answer {
 	switch {
 	case found == nil && len(methods) > 0:
 		a.status, a.says, a.allow = http.StatusMethodNotAllowed, "this path takes "+strings.Join(methods, ", "), methods
-	case found == nil && !s.table.Has(q.host) && (s.unread() > 0 || !s.owners.known && len(s.byHost[q.host]) > 0):
+	case found == nil && !s.table.Has(q.host) && s.startsFor(q.host):
 		a.refused = substrateapi.Starting
 	case found == nil && !s.table.Has(q.host):
 		a.status, a.says = http.StatusNotFound, "no project serves "+q.host

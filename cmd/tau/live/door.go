@@ -22,6 +22,8 @@ const (
 	doorHeadTimeout, doorIdleTimeout = 10 * time.Second, 2 * time.Minute
 	// doorPartTimeout is how long a part of a body may take, in either direction: who is slower than that is cut off.
 	doorPartTimeout = time.Minute
+	// doorBodyGrace is how long a body may be waited for in all, and a second more for each doorBodyRate bytes that have come.
+	doorBodyGrace, doorBodyRate = 10 * time.Second, 1 << 10
 	// doorHeadLenMax bounds the head of a request, in bytes.
 	doorHeadLenMax = 64 << 10
 )
@@ -94,7 +96,7 @@ type paced struct{ h http.Handler }
 func (p paced) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &pacedBody{r.Body, control}
+		r.Body = &pacedBody{body: r.Body, control: control}
 	}
 	p.h.ServeHTTP(&pacedWriter{w, control}, r)
 	_ = control.SetReadDeadline(time.Time{})
@@ -107,16 +109,26 @@ type pacedBody struct {
 		Close() error
 	}
 	control *http.ResponseController
+	waited  time.Duration // for the client; what others take of the time is not its fault
+	come    int64
 }
 
 // Read implements io.Reader.
 func (b *pacedBody) Read(p []byte) (int, error) {
-	_ = b.control.SetReadDeadline(time.Now().Add(doorPartTimeout))
+	began := time.Now()
+	_ = b.control.SetReadDeadline(began.Add(min(doorPartTimeout, b.left())))
 	n, err := b.body.Read(p)
+	b.waited += time.Since(began)
+	b.come += int64(n)
 	if err != nil {
 		_ = b.control.SetReadDeadline(time.Time{})
 	}
 	return n, err
+}
+
+// left is for how long the client may be waited for now.
+func (b *pacedBody) left() time.Duration {
+	return doorBodyGrace + time.Duration(b.come)*time.Second/doorBodyRate - b.waited
 }
 
 // Close implements io.Closer.

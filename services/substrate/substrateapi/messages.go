@@ -61,8 +61,17 @@ const (
 	HeaderLoad = "X-Tau-Load"
 	// HeaderCold is set if what has answered had to be brought here first.
 	HeaderCold = "X-Tau-Cold"
+	// HeaderKnock, in a request, asks only whether anybody serves its host: nothing else is done about it. The response has it with one of
+	// KnockSomebody and KnockNobody.
+	HeaderKnock = "X-Tau-Knock"
 	// HeaderPrefix begins all of them.
 	HeaderPrefix = "X-Tau-"
+)
+
+// The answers to HeaderKnock.
+const (
+	KnockSomebody = "somebody"
+	KnockNobody   = "nobody"
 )
 
 // The reasons of HeaderRefused.
