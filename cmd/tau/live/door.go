@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,6 +25,8 @@ const (
 	doorPartTimeout = time.Minute
 	// doorBodyGrace is how long a body may be waited for in all, and a second more for each doorBodyRate bytes that have come.
 	doorBodyGrace, doorBodyRate = 10 * time.Second, 1 << 10
+	// doorRestTimeout is how long the rest of a body may take that nobody read.
+	doorRestTimeout = time.Second
 	// doorHeadLenMax bounds the head of a request, in bytes.
 	doorHeadLenMax = 64 << 10
 )
@@ -95,11 +98,17 @@ type paced struct{ h http.Handler }
 // ServeHTTP implements http.Handler.
 func (p paced) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
+	body := &pacedBody{ended: true}
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &pacedBody{body: r.Body, control: control}
+		body = &pacedBody{body: r.Body, control: control}
+		r.Body = body
 	}
 	p.h.ServeHTTP(&pacedWriter{w, control}, r)
-	_ = control.SetReadDeadline(time.Time{})
+	until := time.Time{}
+	if !body.ended { // the server reads some of what is left, so that the connection may be used again: for no longer than this
+		until = time.Now().Add(doorRestTimeout)
+	}
+	_ = control.SetReadDeadline(until)
 	_ = control.SetWriteDeadline(time.Time{})
 }
 
@@ -111,6 +120,7 @@ type pacedBody struct {
 	control *http.ResponseController
 	waited  time.Duration // for the client; what others take of the time is not its fault
 	come    int64
+	ended   bool
 }
 
 // Read implements io.Reader.
@@ -120,7 +130,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	b.waited += time.Since(began)
 	b.come += int64(n)
-	if err != nil {
+	if b.ended = err == io.EOF; b.ended {
 		_ = b.control.SetReadDeadline(time.Time{})
 	}
 	return n, err
