@@ -21,11 +21,17 @@ func TestTheTutorial(t *testing.T) {
 	d := newDeveloper(t)
 	raw, err := os.ReadFile("../../docs/tutorial.md")
 	require.NoError(t, err)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
+	var ports [3]string // others of this machine may have the usual ones, and tests that run beside this one
+	var listeners [3]net.Listener
+	for i := range ports {
+		listeners[i], err = net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		_, ports[i], err = net.SplitHostPort(listeners[i].Addr().String())
+		require.NoError(t, err)
+	}
+	for _, l := range listeners {
+		require.NoError(t, l.Close())
+	}
 
 	script := "set -e -o pipefail\ncd \"$HOME\"\ngit config --global user.name A\ngit config --global user.email a@example.com\n"
 	for _, block := range regexp.MustCompile("(?s)```sh( long)?\n(.*?)```").FindAllStringSubmatch(string(raw), -1) {
@@ -33,8 +39,8 @@ func TestTheTutorial(t *testing.T) {
 			script += fmt.Sprintf("echo '== %s'\n", strings.ReplaceAll(strings.SplitN(block[2], "\n", 2)[0], "'", "")) + block[2]
 		}
 	}
-	script = strings.ReplaceAll(script, ":7480/", ":"+port+"/")
-	script = strings.Replace(script, "\ndreamland up --detach\n", "\ndreamland up --detach --http-port "+port+"\n", 1)
+	script = strings.ReplaceAll(script, ":7480/", ":"+ports[0]+"/")
+	script = strings.Replace(script, "\ndreamland up --detach\n", "\ndreamland up --detach --http-port "+ports[0]+" --admin-port "+ports[1]+" --git-port "+ports[2]+"\n", 1)
 	said := d.must("", "bash", "-c", script)
 	require.NotContains(t, said, "404")
 	parts := strings.Split(said, "\n== ")
