@@ -53,13 +53,17 @@ timeline: [{at: 1s, attack: {by: mallory, do: knock}}]
 func TestAttacksOverlap(t *testing.T) {
 	kinds := strings.Split(regexp.MustCompile(`there are (.*)`).FindStringSubmatch(whatAttacksAre(t))[1], ", ")
 	require.Len(t, kinds, 15)
-	var attacks strings.Builder
+	var attacks, patricks strings.Builder
 	for _, kind := range kinds {
-		fmt.Fprintf(&attacks, "  - {at: 4s, every: 500ms, times: 3, attack: {by: \"*s\", do: %[1]s, count: 3}}\n"+
+		list := fmt.Sprintf("  - {at: 4s, every: 500ms, times: 3, attack: {by: \"*s\", do: %[1]s, count: 3}}\n"+
 			"  - {at: 4s, every: 500ms, times: 3, attack: {by: mallory, do: %[1]s, count: 3}}\n"+
 			"  - {at: 9s, every: 1s, times: 2, attack: {by: judas, do: %[1]s, count: 3}}\n"+
 			"  - {at: 13999ms, attack: {by: judas, do: %[1]s, count: 3}}\n"+
 			"  - {at: 13999ms, attack: {by: mallory, do: %[1]s, count: 3}}\n", kind)
+		attacks.WriteString(list)
+		if kind != "fence" { // which a bad patrick may: docs/what-a-bad-member-can-do.md
+			patricks.WriteString(list)
+		}
 	}
 	s, err := scenario.Parse("overlap.yaml", []byte(`name: overlap
 duration: 14s
@@ -72,7 +76,7 @@ strangers: [{name: mallory}]
 timeline:
   - {at: 3s, crash: core-2, for: 5s}
   - {at: 5s, crash: judas, for: 1s}
-`+strings.ReplaceAll(attacks.String(), "*s", "brutus")+strings.ReplaceAll(attacks.String(), "*s", "judas")+`
+`+strings.ReplaceAll(patricks.String(), "*s", "brutus")+strings.ReplaceAll(attacks.String(), "*s", "judas")+`
 `), Vocabulary())
 	require.NoError(t, err)
 	o := run.Of(s)
