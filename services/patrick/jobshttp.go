@@ -221,6 +221,8 @@ func (s *Service) logOf(ctx context.Context, r *http.Request, admit func(token, 
 const (
 	// streamEvery is how often a log is asked for that is streamed; streamMax bounds how long it is, then who reads asks again.
 	streamEvery, streamMax = time.Second, 30 * time.Minute
+	// streamTries is how often a log may be out of reach, one after the other, before that ends a stream of it.
+	streamTries = 10
 	// streamWrite is how long who reads a stream may take for what has come in a streamEvery.
 	streamWrite = 10 * time.Second
 	// StreamsMax bounds the streams at once, streamsOfToken those by one token, streamsOfProject those of jobs of one project.
@@ -269,6 +271,7 @@ func streamLogs(w http.ResponseWriter, r *http.Request, in inside) {
 		}
 	}()
 	var now time.Time
+	tries := 0
 	for range streamMax / streamEvery {
 		over := false
 		err := in(r.Context(), func(ctx context.Context, s *Service) (err error) {
@@ -292,6 +295,10 @@ func streamLogs(w http.ResponseWriter, r *http.Request, in inside) {
 			turnAway(w, r, in, statusError(err))
 			return
 		}
+		if tries++; begun && transport.KindOf(err) == transport.Unreachable && tries <= streamTries {
+			continue // whoever has the log of a job that has just ended may be known a moment later
+		}
+		tries = 0
 		if !begun {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // that of a request does not end a stream
 			w.Header().Set("Content-Type", "text/event-stream")

@@ -95,6 +95,7 @@ func TestALogIsStreamed(t *testing.T) {
 			})
 		})
 		_, body := s.api("GET", "/v1/jobs/"+id+"/logs", viewer, "text/event-stream")
+		nodetest.Sleep(5 * time.Second) // a reader may know of the end before who has reported it does
 		require.NoError(t, finished)
 		require.Equal(t, "data: \"one\"\n\ndata: \"two\"\n\ndata: \"three\"\n\nevent: end\ndata: {}\n\n", body)
 	})
