@@ -14,7 +14,6 @@ import (
 
 // TestTheTutorial runs docs/tutorial.md as it stands, but for the port; blocks marked long only with TUTORIAL=all.
 func TestTheTutorial(t *testing.T) {
-	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("there is no curl on this machine")
 	}
@@ -40,7 +39,9 @@ func TestTheTutorial(t *testing.T) {
 		}
 	}
 	script = strings.ReplaceAll(script, ":7480/", ":"+ports[0]+"/")
-	script = strings.Replace(script, "\ndreamland up --detach\n", "\ndreamland up --detach --http-port "+ports[0]+" --admin-port "+ports[1]+" --git-port "+ports[2]+"\n", 1)
+	up := "dreamland up --detach --http-port " + ports[0] + " --admin-port " + ports[1] + " --git-port " + ports[2]
+	// A port that was free when a node chose it may be somebody else's when it starts, as tests of other packages run now: then it chooses again.
+	script = strings.Replace(script, "\ndreamland up --detach\n", "\n"+up+" || "+up+" || "+up+"\n", 1)
 	said := d.must("", "bash", "-c", script)
 	require.NotContains(t, said, "404")
 	parts := strings.Split(said, "\n== ")
