@@ -10,14 +10,13 @@ import (
 )
 
 // domains lists whose hosts are, by host.
-func (s *Service) domains() (list []authapi.Domain) {
-	for _, e := range s.store.Entries(storage.K(domainPart)) {
-		var d authapi.Domain
-		if transport.Decode(e.Value, &d) == nil {
-			list = append(list, d)
-		}
-	}
-	return list
+func (s *Service) domains() []authapi.Domain { return records[authapi.Domain](s, domainPart) }
+
+// domain is whose a host is.
+func (s *Service) domain(host string) (d authapi.Domain, known bool) {
+	raw, err := s.store.Get(domainKey(host))
+	known = err == nil && transport.Decode(raw, &d) == nil
+	return d, known
 }
 
 // putDomain keeps whose a host is. It is taken from nobody: whoever has it must let it go first.
@@ -32,18 +31,13 @@ func (s *Service) putDomain(ctx context.Context, from transport.Peer, d authapi.
 	if project.CheckIdentifier(d.Project) != nil || !s.has(projectKey(d.Project)) {
 		return resp, transport.New(transport.Conflict, op, "there is no project of this name: make it first")
 	}
-	list := s.domains()
-	for _, had := range list {
-		switch {
-		case had.Host != d.Host:
-		case had.Project != d.Project:
-			return resp, transport.New(transport.Conflict, op, "the host is project "+had.Project+"'s: remove it there first")
-		default:
-			resp.Copies, err = s.replicate(ctx)
-			return resp, err
-		}
-	}
-	if len(list) >= authapi.DomainsMax {
+	switch had, known := s.domain(d.Host); {
+	case known && had.Project != d.Project:
+		return resp, transport.New(transport.Conflict, op, "the host is project "+had.Project+"'s: remove it there first")
+	case known:
+		resp.Copies, err = s.replicate(ctx)
+		return resp, err
+	case len(s.domains()) >= authapi.DomainsMax:
 		return resp, transport.New(transport.Conflict, op, "there are too many domains")
 	}
 	d.Made = s.env.Loop.Now().Unix()
@@ -55,16 +49,9 @@ func (s *Service) listDomains(_ context.Context, _ transport.Peer, req authapi.P
 	if err := s.Ready(); err != nil {
 		return resp, err
 	}
-	for _, d := range s.domains() {
-		if d.Host <= req.After || req.Project != "" && d.Project != req.Project {
-			continue
-		}
-		if len(resp.List) == authapi.RecordPageMax {
-			resp.More = true
-			break
-		}
-		resp.List = append(resp.List, d)
-	}
+	resp.List, resp.More = page(s.domains(), func(d authapi.Domain) bool {
+		return d.Host > req.After && (req.Project == "" || d.Project == req.Project)
+	})
 	return resp, nil
 }
 
@@ -77,9 +64,8 @@ func (s *Service) deleteDomain(ctx context.Context, from transport.Peer, req aut
 	if err != nil {
 		return resp, transport.New(transport.Invalid, op, err.Error())
 	}
-	var d authapi.Domain
-	raw, err := s.store.Get(domainKey(host))
-	if err != nil || transport.Decode(raw, &d) != nil {
+	d, known := s.domain(host)
+	if !known {
 		return resp, transport.New(transport.NotFound, op, "this auth knows of no such domain")
 	}
 	resp.Copies, err = s.commit(ctx, new(storage.Batch).Delete(domainKey(host)), from, "domain-let-go", d.Project, host)

@@ -57,18 +57,33 @@ func (s *Service) listProjects(_ context.Context, _ transport.Peer, req authapi.
 	if err := s.Ready(); err != nil {
 		return resp, err
 	}
-	for _, e := range s.store.Entries(storage.K(projectPart)) {
-		var p authapi.Project
-		if transport.Decode(e.Value, &p) != nil || p.Name <= req.After {
+	resp.List, resp.More = page(records[authapi.Project](s, projectPart), func(p authapi.Project) bool { return p.Name > req.After })
+	return resp, nil
+}
+
+// records are the values below a part of the store, by their keys; those that cannot be read are left out.
+func records[T any](s *Service, part string) (list []T) {
+	for _, e := range s.store.Entries(storage.K(part)) {
+		var r T
+		if transport.Decode(e.Value, &r) == nil {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// page is a page of those records that are asked for, in order. more: there are others behind it.
+func page[T any](list []T, asked func(T) bool) (some []T, more bool) {
+	for _, r := range list {
+		if !asked(r) {
 			continue
 		}
-		if len(resp.List) == authapi.RecordPageMax {
-			resp.More = true
-			break
+		if len(some) == authapi.RecordPageMax {
+			return some, true
 		}
-		resp.List = append(resp.List, p)
+		some = append(some, r)
 	}
-	return resp, nil
+	return some, false
 }
 
 func (s *Service) deleteProject(ctx context.Context, from transport.Peer, req authapi.Named) (resp authapi.Done, err error) {
@@ -94,14 +109,8 @@ func (s *Service) deleteProject(ctx context.Context, from transport.Peer, req au
 }
 
 // repositories lists them, by name.
-func (s *Service) repositories() (list []authapi.Repository) {
-	for _, e := range s.store.Entries(storage.K(repositoryPart)) {
-		var r authapi.Repository
-		if transport.Decode(e.Value, &r) == nil {
-			list = append(list, r)
-		}
-	}
-	return list
+func (s *Service) repositories() []authapi.Repository {
+	return records[authapi.Repository](s, repositoryPart)
 }
 
 // repository finds one by its name. NotFound: this auth knows of none.
@@ -153,16 +162,9 @@ func (s *Service) listRepositories(_ context.Context, _ transport.Peer, req auth
 	if err := s.Ready(); err != nil {
 		return resp, err
 	}
-	for _, r := range s.repositories() {
-		if r.Name <= req.After || req.Project != "" && r.Project != req.Project {
-			continue
-		}
-		if len(resp.List) == authapi.RecordPageMax {
-			resp.More = true
-			break
-		}
-		resp.List = append(resp.List, r)
-	}
+	resp.List, resp.More = page(s.repositories(), func(r authapi.Repository) bool {
+		return r.Name > req.After && (req.Project == "" || r.Project == req.Project)
+	})
 	return resp, nil
 }
 
