@@ -2,7 +2,6 @@ package services_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -301,22 +300,6 @@ func TestAGatewayHasBounds(t *testing.T) {
 	})
 }
 
-// silence is a body of which a byte comes, and then nothing.
-type silence struct {
-	ctx  context.Context
-	loop clock.Loop
-	said bool
-}
-
-// Read implements io.Reader.
-func (s *silence) Read(p []byte) (int, error) {
-	if !s.said {
-		s.said = true
-		return copy(p, "x"), nil
-	}
-	return 0, errors.Join(clock.Sleep(s.ctx, s.loop, time.Hour), io.ErrUnexpectedEOF)
-}
-
 // TestWhoSendsNothingTakesAShare: bodies that never come, to one host, to many and to none, leave room for others.
 func TestWhoSendsNothingTakesAShare(t *testing.T) {
 	const most = 16
@@ -348,7 +331,7 @@ func TestWhoSendsNothingTakesAShare(t *testing.T) {
 				for i := range 3 * most {
 					loop := g.user.Env.Loop
 					loop.Go("silent", func(ctx context.Context) {
-						r, err := http.NewRequest("POST", "http://"+c.host(i)+"/", &silence{ctx: ctx, loop: loop})
+						r, err := http.NewRequest("POST", "http://"+c.host(i)+"/", nodetest.NewSilence(ctx, loop, "x"))
 						require.NoError(t, err)
 						r.ContentLength = c.length
 						if response, err := httpstream.Do(ctx, g.user.Env.Wire, g.gateway.Peer(), gatewayapi.HTTP.Name, r); err == nil {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/services/auth/authapi"
@@ -312,22 +311,6 @@ func TestWhatIsNoWebhookOfOurs(t *testing.T) {
 	})
 }
 
-// silence is a body of which a byte comes, and then nothing.
-type silence struct {
-	ctx  context.Context
-	loop clock.Loop
-	said bool
-}
-
-// Read implements io.Reader.
-func (s *silence) Read(p []byte) (int, error) {
-	if !s.said {
-		s.said = true
-		return copy(p, "{"), nil
-	}
-	return 0, errors.Join(clock.Sleep(s.ctx, s.loop, time.Hour), io.ErrUnexpectedEOF)
-}
-
 // TestBodiesThatNeverEnd take no more than what their own webhook has: those of others are taken meanwhile.
 func TestBodiesThatNeverEnd(t *testing.T) {
 	onStreet(t, setup{}, func(s *street) {
@@ -336,7 +319,7 @@ func TestBodiesThatNeverEnd(t *testing.T) {
 		statuses := map[int]int{}
 		for range 2 * hooksMax {
 			loop.Go("evil", func(ctx context.Context) {
-				r, err := http.NewRequestWithContext(ctx, "POST", "http://patrick/hooks/evil", &silence{ctx: ctx, loop: loop})
+				r, err := http.NewRequestWithContext(ctx, "POST", "http://patrick/hooks/evil", nodetest.NewSilence(ctx, loop, "{"))
 				require.NoError(t, err)
 				r.ContentLength = 1000
 				if resp, err := httpstream.Do(ctx, s.user.Env.Wire, s.patricks[0].Peer(), patrickapi.HTTP, r); err == nil {
