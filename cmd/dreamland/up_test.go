@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/taucloud/tau/cmd/dreamland/up"
 	taulive "github.com/taucloud/tau/cmd/tau/live"
+	"github.com/taucloud/tau/cmdline"
 )
 
 // developer types commands about universes of his own.
@@ -67,6 +69,13 @@ func (d *developer) command(dir, name string, args ...string) *exec.Cmd {
 func (d *developer) says(dir, name string, args ...string) (string, error) {
 	out, err := d.command(dir, name, args...).CombinedOutput()
 	return string(out), err
+}
+
+// port is one that nobody has.
+func (d *developer) port() string {
+	port, err := cmdline.FreePort()
+	require.NoError(d.t, err)
+	return strconv.Itoa(port)
 }
 
 func (d *developer) must(dir, name string, args ...string) string {
@@ -174,7 +183,9 @@ func TestWithoutASandbox(t *testing.T) {
 func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
 	t.Parallel()
 	d := newDeveloper(t)
-	r := reads[up.Running](d, append([]string{"up", "a", "--detach"}, few...)...)
+	// Ports of its own, as it is ended and begun again: universes of other tests may take the usual ones meanwhile.
+	own := []string{"up", "a", "--detach", "--http-port", d.port(), "--admin-port", d.port(), "--git-port", d.port()}
+	r := reads[up.Running](d, append(own, few...)...)
 	require.Equal(t, "a", r.Name)
 	require.Equal(t, []string{"one", "two"}, r.Nodes)
 	info, err := os.Stat(r.Token)

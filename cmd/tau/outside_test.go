@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taucloud/tau/cmd/tau/live"
+	"github.com/taucloud/tau/cmdline"
 )
 
 // systemd is told what a process tells it.
@@ -45,10 +46,9 @@ func (s systemd) hears(t *testing.T, want string) {
 }
 
 func freePort(t *testing.T) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := cmdline.FreePort()
 	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // get reads a page.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/taucloud/tau/cmdline"
 	"github.com/taucloud/tau/dreamland"
 )
 
@@ -111,7 +112,7 @@ func findPlan(p place) Finding {
 		return Finding{What: "plan", OK: true, Is: fmt.Sprintf("%d nodes", len(pl.Nodes))}
 	}
 	for flag, port := range map[string]int{"http-port": pl.HTTP, "admin-port": pl.Admin, "git-port": pl.Git} {
-		if !free(port) {
+		if !cmdline.Free(port) {
 			return Finding{What: "ports", OK: false, Is: fmt.Sprintf("another process has the port %d", port), Do: "stop it, or choose another one with dreamland up --" + flag}
 		}
 	}

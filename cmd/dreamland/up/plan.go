@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	taulive "github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
+	"github.com/taucloud/tau/cmdline"
 	"github.com/taucloud/tau/yamltree"
 )
 
@@ -123,7 +123,7 @@ func newPlan(p place, w wishes) (*plan, error) {
 		port   *int
 		wanted int
 	}{{&pl.HTTP, firstHTTP}, {&pl.Admin, firstAdmin}, {&pl.Git, firstGit}} {
-		if taken[one.wanted] || !free(one.wanted) {
+		if taken[one.wanted] || !cmdline.Free(one.wanted) {
 			one.wanted = 0
 		}
 		port, err := freePort(one.wanted, taken)
@@ -173,7 +173,7 @@ func (pl *plan) place(taken map[int]bool) error {
 			ports = append(ports, &n.Hooks)
 		}
 		for _, port := range ports {
-			if taken[*port] || *port != 0 && !free(*port) {
+			if taken[*port] || *port != 0 && !cmdline.Free(*port) {
 				*port = 0
 			}
 			var err error
@@ -203,30 +203,15 @@ func reserved(but place) map[int]bool {
 	return taken
 }
 
-func free(port int) bool {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err == nil {
-		_ = l.Close()
-	}
-	return err == nil
-}
-
 // freePort is the wanted one, or, for 0, one that is free and not taken; it is taken from now on.
-func freePort(wanted int, taken map[int]bool) (int, error) {
-	for port := wanted; ; port = 0 {
-		if port == 0 {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				return 0, fmt.Errorf("no port is free: %w", err)
-			}
-			port = l.Addr().(*net.TCPAddr).Port
-			_ = l.Close()
-		}
-		if !taken[port] {
-			taken[port] = true
-			return port, nil
+func freePort(wanted int, taken map[int]bool) (port int, err error) {
+	for port = wanted; port == 0 || taken[port]; {
+		if port, err = cmdline.FreePort(); err != nil {
+			return 0, err
 		}
 	}
+	taken[port] = true
+	return port, nil
 }
 
 // readPlan is the plan of a universe that is there, nil if there is none.

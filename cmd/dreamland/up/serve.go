@@ -1,6 +1,9 @@
 package up
 
 import (
+	"errors"
+	"net"
+
 	"github.com/taucloud/tau/cmd/dreamland/forge"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
@@ -14,24 +17,41 @@ func (u *Universe) serve() error {
 	if u.forge, err = forge.New(forge.Config{Dir: u.place.git(), Universe: u.place.name(), Unnamed: u.place.alone, Check: patrickapi.CheckProject, Deliver: u.deliver, Log: u.log}); err != nil {
 		return err
 	}
-	admin, err := u.listen(u.plan.Admin, "admin-port")
-	if err != nil {
+	if err := u.open(); err != nil {
 		return err
 	}
-	u.servers = append(u.servers, begin(admin, u.api()))
-	git, err := u.listen(u.plan.Git, "git-port")
-	if err != nil {
-		return err
+	u.servers = append(u.servers, begin(u.at.admin, u.api()), begin(u.at.git, u.forge))
+	if u.at.http != nil {
+		u.front = newFront(u)
+		u.servers = append(u.servers, begin(u.at.http, u.front))
 	}
-	u.servers = append(u.servers, begin(git, u.forge))
-	if u.http() == "" {
-		return nil
-	}
-	http, err := u.listen(u.plan.HTTP, "http-port")
-	if err != nil {
-		return err
-	}
-	u.front = newFront(u)
-	u.servers = append(u.servers, begin(http, u.front))
 	return nil
+}
+
+// ports are those of a universe, open; http is nil where nothing answers.
+type ports struct{ admin, git, http net.Listener }
+
+// open opens the ports, all before anything is served, as each is told of all.
+func (u *Universe) open() (err error) {
+	defer func() {
+		if err != nil {
+			for _, l := range []net.Listener{u.at.admin, u.at.git, u.at.http} {
+				if l != nil {
+					err = errors.Join(err, l.Close())
+				}
+			}
+		}
+	}()
+	if u.at.admin, err = u.listen(&u.plan.Admin, u.wishes.admin, "admin-port"); err != nil {
+		return err
+	}
+	if u.at.git, err = u.listen(&u.plan.Git, u.wishes.git, "git-port"); err != nil {
+		return err
+	}
+	if u.http() != "" {
+		if u.at.http, err = u.listen(&u.plan.HTTP, u.wishes.http, "http-port"); err != nil {
+			return err
+		}
+	}
+	return writeJSON(u.place.plan(), u.plan)
 }

@@ -46,6 +46,7 @@ type Universe struct {
 	plan   *plan
 	wishes wishes
 	begun  time.Time
+	fresh  bool // its plan was made for this run
 	token  string
 	cloud  transport.Identity
 	key    string // the cloud's, as its file has it
@@ -59,6 +60,7 @@ type Universe struct {
 	forge   *forge.Forge
 	front   *front
 	deliver *deliverer
+	at      ports
 	servers []*server
 	running sync.WaitGroup // runs of nodes
 	over    chan struct{}  // closed when somebody wants it to end
@@ -112,13 +114,13 @@ func (u *Universe) prepare() error {
 	if u.plan, err = readPlan(u.place); err != nil {
 		return err
 	}
-	fresh := u.plan == nil || u.plan.Ephemeral // of one that was killed
+	u.fresh = u.plan == nil || u.plan.Ephemeral // of one that was killed
 	switch {
-	case !fresh && u.wishes.ephemeral:
+	case !u.fresh && u.wishes.ephemeral:
 		return fmt.Errorf("universe %s is there, and what it has is kept: choose another name for one that is gone when it ends, or dreamland clean %[1]s", u.place.name())
-	case !fresh && len(u.wishes.nodes) > 0:
+	case !u.fresh && len(u.wishes.nodes) > 0:
 		return fmt.Errorf("universe %s is there with its nodes: --node is for a new one; dreamland clean %[1]s", u.place.name())
-	case fresh:
+	case u.fresh:
 		if err := u.place.clear(); err != nil {
 			return err
 		}
@@ -342,13 +344,21 @@ func noNode(name string, names []string) error {
 	return badRequest(fmt.Errorf("there is no node %.64q: %s", name, yamltree.SuggestFew(name, names, 16)))
 }
 
-// listen opens a port of the universe on loopback.
-func (u *Universe) listen(port int, flag string) (net.Listener, error) {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("another process has the port %d of universe %s (ss -lntp 'sport = :%[1]d' shows which): stop it, or choose another port with --%[3]s, which the universe then keeps", port, u.place.name(), flag)
+// listen opens a port of the universe on loopback. One that was chosen just now, and that somebody took meanwhile, is
+// chosen again; one that somebody knows, as it was given or has been there before, is not.
+func (u *Universe) listen(port *int, given int, flag string) (net.Listener, error) {
+	for {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *port))
+		switch {
+		case !errors.Is(err, syscall.EADDRINUSE):
+			return l, err
+		case given != 0 || !u.fresh:
+			return nil, fmt.Errorf("another process has the port %d of universe %s (ss -lntp 'sport = :%[1]d' shows which): stop it, or choose another port with --%[3]s, which the universe then keeps", *port, u.place.name(), flag)
+		}
+		if *port, err = freePort(0, reserved(u.place)); err != nil {
+			return nil, err
+		}
 	}
-	return l, err
 }
 
 // askable are nodes that answer, those that run one of the services first.

@@ -2,6 +2,8 @@ package up
 
 import (
 	"encoding/json"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
+
+	"github.com/taucloud/tau/cmdline"
 )
 
 func TestUnheard(t *testing.T) {
@@ -92,7 +96,7 @@ func TestOneAfterTheOther(t *testing.T) {
 		require.NoError(t, u.close())
 		require.NoDirExists(t, p.dir)
 		for _, port := range ports {
-			require.True(t, free(port))
+			require.True(t, cmdline.Free(port))
 		}
 		if i == 0 {
 			time.Sleep(500 * time.Millisecond)
@@ -103,4 +107,33 @@ func TestOneAfterTheOther(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(home, "dreamland", "*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// TestAPortIsTakenMeanwhile: of the ports that a new universe chose, one is taken before it opens it: it chooses again, and
+// keeps that. One that was given, or that it had before, is told of.
+func TestAPortIsTakenMeanwhile(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer busy.Close()
+	port := busy.Addr().(*net.TCPAddr).Port
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	p, err := placeOf("a")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		name   string
+		fresh  bool
+		wished int
+		again  bool
+	}{{"chosen", true, 0, true}, {"given", true, port, false}, {"known", false, 0, false}} {
+		u := &Universe{place: p, plan: &plan{Git: port}, fresh: c.fresh, wishes: wishes{git: c.wished}}
+		l, err := u.listen(&u.plan.Git, c.wished, "git-port")
+		if !c.again {
+			require.ErrorContains(t, err, fmt.Sprintf("another process has the port %d of universe a", port), c.name)
+			continue
+		}
+		require.NoError(t, err, c.name)
+		require.NotEqual(t, port, u.plan.Git)
+		require.Equal(t, u.plan.Git, l.Addr().(*net.TCPAddr).Port)
+		require.NoError(t, l.Close())
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taucloud/tau/cmd/tau/shape"
+	"github.com/taucloud/tau/cmdline"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/membership"
 )
@@ -43,10 +44,9 @@ func runNode(ctx context.Context, t *testing.T, root, name string, cloud transpo
 }
 
 func freePort(t *testing.T) int {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	port, err := cmdline.FreePort()
 	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // held is what this process has open.
