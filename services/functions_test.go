@@ -45,7 +45,7 @@ func (g slowGuests) Load(ctx context.Context, _ clock.Loop, guest substrate.Gues
 
 // Serve implements substrate.Guests.
 func (g slowGuests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, guest substrate.Guest) substrate.Ran {
-	ran := substrate.Ran{Status: 200, Ended: "answered", Log: "one\ntwo for " + guest.Parameters["id"] + "\n"}
+	ran := substrate.Ran{Status: 200, Ended: "answered", Fuel: 10, Memory: 1 << 16, Log: "one\ntwo for " + guest.Parameters["id"] + "\n"}
 	if !g.ready[guest.Hash] {
 		module, err := guest.Module(r.Context())
 		if err != nil {
@@ -216,6 +216,38 @@ func TestWhatFunctionsSay(t *testing.T) {
 		other := s.Caller("other", "monkey", "gateway")
 		nodetest.Sleep(3 * time.Second)
 		_, err = read(other, req)
+		require.Equal(t, transport.NotAllowed, transport.KindOf(err))
+	})
+}
+
+// TestWhatFunctionsUse is told to those who may know it, as it is now.
+func TestWhatFunctionsUse(t *testing.T) {
+	withFunctions(t, func(c *substrate.Settings) { c.FunctionQueue, c.FunctionWait = 1, 15*time.Second }, func(s *stage, _ slowGuests) {
+		s.publishFunction("c1", 1)
+		read := func(c *nodetest.Caller, req substrateapi.UsageRequest) (resp substrateapi.UsageResponse, err error) {
+			c.Do(func(ctx context.Context) {
+				resp, err = substrateapi.FunctionUsage.Call(ctx, c.Env.Wire, s.substrate.Peer(), req)
+			})
+			return resp, err
+		}
+		s.askAtOnce(4)
+		nodetest.Sleep(5 * time.Second)
+		resp, err := read(s.user, substrateapi.UsageRequest{})
+		require.NoError(t, err)
+		require.Equal(t, []substrateapi.Usage{{Project: "hello", Branch: "main", Function: "functions/f", Refused: 2, InFlight: 1, Waiting: 1, Took: make([]uint64, 8)}}, resp.Functions)
+		nodetest.Sleep(20 * time.Second)
+		resp, err = read(s.user, substrateapi.UsageRequest{Project: "hello"})
+		require.NoError(t, err)
+		require.Len(t, resp.Functions, 1)
+		one := resp.Functions[0]
+		require.NotZero(t, one.At)
+		one.At, one.TookAll = 0, one.TookAll.Round(time.Second)
+		require.Equal(t, substrateapi.Usage{Project: "hello", Branch: "main", Function: "functions/f", Commit: "c1", Requests: 2, Refused: 2, Fuel: 20, FuelMax: 10, MemoryMax: 1 << 16,
+			LimitMemory: 1 << 20, TookAll: 20 * time.Second, Took: []uint64{0, 0, 0, 0, 0, 0, 2, 0}}, one)
+		resp, err = read(s.user, substrateapi.UsageRequest{Project: "hello", Branch: "next"})
+		require.NoError(t, err)
+		require.Empty(t, resp.Functions)
+		_, err = read(s.Caller("stranger", "monkey"), substrateapi.UsageRequest{})
 		require.Equal(t, transport.NotAllowed, transport.KindOf(err))
 	})
 }

@@ -28,7 +28,7 @@ all services; a test compares it. What a caller may do with one object - this jo
 service decides by the authenticated peer: see the Messages of its README.
 
 A node that ` + "`tau start`" + ` runs serves one more, ` + "`admin/ask`" + ` (a call, for members, whatever they may offer): what ` + "`tau --node`" + ` asks by the
-certificate of a member - status, peers, jobs, log and versions, at most 16 at once. It changes nothing. Of a node's own it
+certificate of a member - status, peers, jobs, log, functions and versions, at most 16 at once. It changes nothing. Of a node's own it
 tells its addresses, services, gauges and the warnings of its log; all else any member can ask the services for.
 
 | name | kind | who |

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/cmd/tau/live"
+	"github.com/taucloud/tau/cmd/tau/shape"
 	"github.com/taucloud/tau/project"
 )
 
@@ -160,6 +162,19 @@ functions:
 	s.alone()
 	log := o.must("", "logs", "--project", "hello", "--function", "spin", "-s", "one")
 	require.Equal(t, 3, strings.Count(log, "it was stopped: engine: the call has taken too long"), log)
+	used, ok := ask[live.FunctionsResponse](o, "functions", "hello", "-s", "one")
+	require.True(t, ok)
+	require.Empty(t, used.Silent)
+	require.Len(t, used.Functions, 3)
+	spin := used.Functions[2]
+	require.Equal(t, [4]any{"functions/spin", uint64(3), uint64(3), "hello"}, [4]any{spin.Function, spin.Requests, spin.Errors, spin.Project})
+	require.Greater(t, spin.Fuel, uint64(1_000_000))
+	require.Equal(t, uint64(1_000_000), used.Functions[0].MemoryLimit)
+	require.Greater(t, used.Functions[0].MemoryMax, uint64(1<<15))
+	page, err := live.NewClient(shape.PathsOf(o.root, "one").Socket).Page(t.Context(), "/metrics", 1<<20)
+	require.NoError(t, err)
+	require.Contains(t, string(page), `tau_function_requests_total{branch="main",function="functions/spin",outcome="failed",project="hello"} 3`)
+	require.Contains(t, string(page), `tau_function_duration_seconds_count{branch="main",function="functions/spin",project="hello"} 3`)
 	template := filepath.Join(t.TempDir(), "template")
 	made, err := exec.Command("tau", "project", "new", template, "--template", "hello").CombinedOutput()
 	require.NoError(t, err, string(made))

@@ -37,7 +37,7 @@ func TestANodeThatHangs(t *testing.T) {
 	job := "4c64711b5e446552-0000000000000001-9f932fa374fdf3cbbcd6b613"
 	for _, args := range [][]string{
 		{"status"}, {"status", "--wait", "1s"}, {"peers"}, {"invite", "--services", "monkey"}, {"push", tree, "--project", "p"}, {"jobs"}, {"logs", job},
-		{"versions", "p"}, {"rollback", "p", "c"}, {"leave", "--yes"}, {"revoke", peer, "--yes"}, {"doctor", "--deep"}, {"log-level", "info"},
+		{"versions", "p"}, {"functions"}, {"rollback", "p", "c"}, {"leave", "--yes"}, {"revoke", peer, "--yes"}, {"doctor", "--deep"}, {"log-level", "info"},
 		{"certify", "--cloud-key", filepath.Join(root, "keys", "cloud.key")},
 	} {
 		began := time.Now()

@@ -133,7 +133,7 @@ func rootCommand() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(configCommand(), startCommand(), statusCommand(), peersCommand(), inviteCommand(), pushCommand(), jobsCommand(), logsCommand(),
+	root.AddCommand(configCommand(), startCommand(), statusCommand(), peersCommand(), inviteCommand(), pushCommand(), jobsCommand(), logsCommand(), functionsCommand(),
 		versionsCommand(), rollbackCommand(), leaveCommand(), revokeCommand(), certifyCommand(), rotateCommand(), authCommand(), doctorCommand(), debugCommand(), logLevelCommand(),
 		manCommand(), versionCommand(), projects.Command())
 	return root

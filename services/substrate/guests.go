@@ -95,11 +95,13 @@ func (s *Service) function(ctx context.Context, a *answer, t *target, parameters
 		return
 	}
 	if a.place = s.places.enter(t.name(), s.concurrency(t), s.settings.FunctionQueue); a.place == nil {
+		s.usages.refused(t.name(), t)
 		a.refused = substrateapi.Busy
 		return
 	}
 	if err := s.await(ctx, a.place); err != nil {
 		s.places.leave(a.place)
+		s.usages.refused(t.name(), t)
 		a.place, a.refused = nil, substrateapi.Busy
 		return
 	}
@@ -244,6 +246,7 @@ func idOf(r *http.Request) string {
 func (s *Service) ran(t *target, ran Ran, took time.Duration, id string) {
 	v := t.release.version
 	s.journal.add(t.name(), s.masked(v.Project, ran.Log), substrateapi.LogLine{At: s.env.Loop.Now().UnixNano(), Request: id, Commit: v.Commit})
+	s.usages.add(t.name(), t, ran, took, s.env.Loop.Now().UnixNano())
 	s.env.Observe("function-ran", node.F("project", v.Project), node.F("function", t.path), node.F("commit", v.Commit), node.F("status", ran.Status),
 		node.F("ended", ran.Ended), node.F("fuel", ran.Fuel), node.F("memory", ran.Memory), node.F("cold", ran.Cold), node.F("took", took), node.F("at-once", s.places.of(t.name())))
 }

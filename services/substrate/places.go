@@ -59,6 +59,14 @@ func (p *places) of(function string) int {
 	return 0
 }
 
+// waits is how many requests of a function wait.
+func (p *places) waits(function string) int {
+	if l := p.lanes[function]; l != nil {
+		return l.waiting
+	}
+	return 0
+}
+
 func (p *places) grant(l *lane, one *place) {
 	one.granted = true
 	l.running++

@@ -72,6 +72,7 @@ type Service struct {
 
 	places   places // where functions run
 	journal  journal
+	usages   usages
 	inFlight int
 	draining bool
 	drained  gate
@@ -88,6 +89,7 @@ func (s *Service) Start(context.Context) error {
 	}
 	substrateapi.Status.Serve(s.env.Wire, s.status)
 	substrateapi.Logs.Serve(s.env.Wire, s.logs)
+	substrateapi.FunctionUsage.Serve(s.env.Wire, s.usage)
 	httpstream.Serve(s.env.Wire, substrateapi.HTTP.Name, substrateapi.HTTP.Rule, handler{clock.Own(s.env.Loop, s)})
 	s.env.Loop.Go("substrate follow", s.follow)
 	s.env.Loop.Go("substrate owners", s.followOwners)

@@ -107,6 +107,7 @@ func (r *running) routes() http.Handler {
 	serve(mux, "GET /v1/jobs", askTimeout, r.jobs)
 	serve(mux, "GET /v1/log", askTimeout, r.log)
 	serve(mux, "GET /v1/said", askTimeout, r.said)
+	serve(mux, "GET /v1/functions", askTimeout, r.functions)
 	serve(mux, "GET /v1/versions", askTimeout, r.versions)
 	serve(mux, "GET /v1/claims", askTimeout, r.claims)
 	serve(mux, "POST /v1/rollback", askTimeout, r.rollback)

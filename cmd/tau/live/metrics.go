@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/services/substrate/substrateapi"
 )
 
 // Metric is one of a node's own metrics: counters end in _total, and names say their unit.
@@ -23,6 +25,9 @@ const (
 	counter = prometheus.CounterValue
 	gauge   = prometheus.GaugeValue
 )
+
+// functionLabels are those of a function.
+var functionLabels = []string{"project", "branch", "function"}
 
 // Metrics are all of them, but for those of the Go runtime (go_*) and the process (process_*).
 var Metrics = []Metric{
@@ -55,6 +60,12 @@ var Metrics = []Metric{
 	{"tau_transport_conns", "Conns with members and who asks to be one: each member has one for each kind of traffic.", nil, gauge},
 	{"tau_transport_streams", "libp2p streams that are open.", nil, gauge},
 	{"tau_transport_memory_bytes", "Buffers of connections.", nil, gauge},
+	{"tau_function_requests_total", "Requests of each function here, by outcome: answered, failed (stopped, or 500 and more) and refused (no place was free).", append(functionLabels, "outcome"), counter},
+	{"tau_function_cold_total", "Those that waited until the function's module was loaded.", functionLabels, counter},
+	{"tau_function_fuel_total", "What its requests have cost, in units of the engine: about one for each instruction.", functionLabels, counter},
+	{"tau_function_memory_max_bytes", "The most memory that one request had, since the node's start.", functionLabels, gauge},
+	{"tau_function_in_flight", "Requests of a function that run now.", functionLabels, gauge},
+	{"tau_function_duration_seconds", "How long requests of a function took: a histogram.", functionLabels, gauge},
 }
 
 // collector asks a node for its metrics when somebody wants them.
@@ -174,6 +185,9 @@ func (c *collector) collectNode(ctx context.Context, s sample) {
 	}
 	s.yes("tau_node_ready", all)
 	_ = c.r.on(ctx, func(ctx context.Context, env node.Env) error {
+		if slices.Contains(c.r.cfg.Shape.Services, substrateapi.Service) {
+			s.functions(ctx, env)
+		}
 		s.set("tau_node_incarnation", float64(env.Incarnation))
 		s.set("tau_certificate_expiry_timestamp_seconds", float64(env.Authority.OwnUntil()))
 		for name, value := range env.Gauges() {

@@ -45,12 +45,13 @@ const (
 
 // questions are those that are answered to members, by path.
 var questions = map[string]func(r *running, ctx context.Context, query []byte) (any, error){
-	"status":   answering((*running).status),
-	"peers":    answering((*running).peers),
-	"jobs":     answering((*running).jobs),
-	"log":      answering((*running).log),
-	"said":     answering((*running).said),
-	"versions": answering((*running).versions),
+	"status":    answering((*running).status),
+	"peers":     answering((*running).peers),
+	"jobs":      answering((*running).jobs),
+	"log":       answering((*running).log),
+	"said":      answering((*running).said),
+	"functions": answering((*running).functions),
+	"versions":  answering((*running).versions),
 }
 
 func answering[Req, Resp any](h func(r *running, ctx context.Context, req Req) (Resp, error)) func(r *running, ctx context.Context, query []byte) (any, error) {

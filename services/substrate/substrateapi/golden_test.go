@@ -9,5 +9,6 @@ import (
 
 // TestGolden: what is sent.
 func TestGolden(t *testing.T) {
-	goldentest.Check(t, substrateapi.StatusRequest{}, substrateapi.StatusResponse{}, substrateapi.LogsRequest{}, substrateapi.LogsResponse{}, substrateapi.LogLine{})
+	goldentest.Check(t, substrateapi.StatusRequest{}, substrateapi.StatusResponse{}, substrateapi.LogsRequest{}, substrateapi.LogsResponse{}, substrateapi.LogLine{},
+		substrateapi.UsageRequest{}, substrateapi.UsageResponse{}, substrateapi.Usage{})
 }

@@ -14,5 +14,8 @@ var Status = transport.Method[StatusRequest, StatusResponse]{Name: "substrate/st
 // them: those that serve functions anyway do, and those at whose nodes people who run the cloud ask.
 var Logs = transport.Method[LogsRequest, LogsResponse]{Name: "substrate/logs", Rule: transport.Offers(Service, "patrick", "auth")}
 
+// FunctionUsage asks one substrate what functions have used there. Who may read a function's log may read that.
+var FunctionUsage = transport.Method[UsageRequest, UsageResponse]{Name: "substrate/usage", Rule: transport.Offers(Service, "patrick", "auth")}
+
 // HTTP is the name of the streams that carry a request and its response, see package httpstream.
 var HTTP = transport.StreamName{Name: "substrate/http", Rule: transport.Offers("gateway")}
