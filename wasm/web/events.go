@@ -11,20 +11,21 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/wasm/engine"
+	"github.com/taucloud/tau/wasm/sdk"
 	"github.com/tetratelabs/wazero/api"
 )
 
 // SDK is the module of the functions about events.
 const SDK = "taubyte/sdk"
 
-// Errors of the functions; 0 is none. They are this package's own numbers.
+// Errors of the functions.
 const (
-	ok      = 0
-	errID   = 1 // there is no such event
-	errMem  = 2 // a pointer to where the guest has no memory
-	errNone = 3 // there is no such field, or no more of the body
-	errSize = 4 // what is to be written does not fit
-	errWhat = 5 // it makes no sense
+	ok      = sdk.OK
+	errID   = sdk.ErrEventNotFound
+	errMem  = sdk.ErrMemory
+	errEOF  = sdk.ErrEOF // no more of the body
+	errSize = sdk.ErrBufferTooSmall
+	errWhat = sdk.ErrWrite // it makes no sense
 )
 
 // eventHTTP is the type of an event that is a request.
@@ -100,11 +101,11 @@ const i32, i64 = api.ValueTypeI32, api.ValueTypeI64
 // Events are the modules by which a function with a parameter asks about its request and answers it: of taubyte/sdk what is about HTTP events and
 // random numbers, and of env _ready, _sleep and _log.
 func Events() []engine.Host {
-	var s sdk
+	var s about
 	s.asking()
 	s.answering()
 	s.functions = append(s.functions,
-		engine.HostFunction{Name: "getEventType", Params: []api.ValueType{i32, i32}, Results: []api.ValueType{i32}, Call: eventType},
+		engine.HostFunction{Name: "getEventType", Params: []api.ValueType{i32, i32}, Call: eventType},
 		engine.HostFunction{Name: "cryptoRead", Params: []api.ValueType{i32, i32, i32}, Results: []api.ValueType{i32}, Call: cryptoRead})
 	return []engine.Host{{Module: SDK, Functions: s.functions}, {Module: "env", Functions: []engine.HostFunction{
 		{Name: "_ready", Call: func(*engine.Call, []uint64) {}},
@@ -121,15 +122,15 @@ func Events() []engine.Host {
 	}}}
 }
 
-// sdk collects the functions about an event.
-type sdk struct{ functions []engine.HostFunction }
+// about collects the functions about an event.
+type about struct{ functions []engine.HostFunction }
 
 // add adds one whose first parameter is the event.
-func (s *sdk) add(name string, do func(g guest) uint32, params ...api.ValueType) {
+func (s *about) add(name string, do func(g guest) uint32, params ...api.ValueType) {
 	s.functions = append(s.functions, engine.HostFunction{Name: name, Params: params, Results: []api.ValueType{i32}, Call: func(c *engine.Call, stack []uint64) {
 		e, is := c.Request.Value.(*event)
 		if uint32(stack[0]) != 0 || !is {
-			stack[0] = errID
+			stack[0] = uint64(errID)
 			return
 		}
 		e.used = true
@@ -138,23 +139,19 @@ func (s *sdk) add(name string, do func(g guest) uint32, params ...api.ValueType)
 }
 
 // value adds two functions: how long a value is, and the value.
-func (s *sdk) value(name string, of func(r *http.Request) string) {
+func (s *about) value(name string, of func(r *http.Request) string) {
 	s.add(name+"Size", func(g guest) uint32 { return g.put32(1, uint32(len(of(g.event.request)))) }, i32, i32)
 	s.add(name, func(g guest) uint32 { return g.give(1, g.u32(2), of(g.event.request)) }, i32, i32, i32)
 }
 
-// named adds the same for a value that a key says.
-func (s *sdk) named(name string, of func(r *http.Request, key string) (string, bool)) {
+// named adds the same for a value that a key says; it is empty if there is none.
+func (s *about) named(name string, of func(r *http.Request, key string) string) {
 	find := func(g guest, at int) (string, uint32) {
 		key, readable := g.text(at)
 		if !readable {
 			return "", errMem
 		}
-		v, found := of(g.event.request, key)
-		if !found {
-			return "", errNone
-		}
-		return v, ok
+		return of(g.event.request, key), ok
 	}
 	s.add(name+"Size", func(g guest) uint32 {
 		v, e := find(g, 2)
@@ -172,28 +169,24 @@ func (s *sdk) named(name string, of func(r *http.Request, key string) (string, b
 	}, i32, i32, i32, i32, i32)
 }
 
-// listed adds the same for names; the guest has asked before how long they are.
-func (s *sdk) listed(name string, of func(r *http.Request) []string) {
+// listed adds the same for names; the guest has asked before how long they are. What some say of the size of their buffer, others do not.
+func (s *about) listed(name string, of func(r *http.Request) []string, more ...api.ValueType) {
 	s.add(name+"Size", func(g guest) uint32 { return g.put32(1, uint32(len(keys(of(g.event.request))))) }, i32, i32)
-	s.add(name, func(g guest) uint32 { return g.give(1, ^uint32(0), keys(of(g.event.request))) }, i32, i32)
+	s.add(name, func(g guest) uint32 { return g.give(1, ^uint32(0), keys(of(g.event.request))) }, append([]api.ValueType{i32, i32}, more...)...)
 }
 
 // asking are the functions about the request.
-func (s *sdk) asking() {
+func (s *about) asking() {
 	s.value("getHttpEventMethod", func(r *http.Request) string { return r.Method })
 	s.value("getHttpEventHost", func(r *http.Request) string { return r.Host })
 	s.value("getHttpEventPath", func(r *http.Request) string { return r.URL.Path })
 	s.value("getHttpEventUserAgent", (*http.Request).UserAgent)
-	s.named("getHttpEventQueryValueByName", func(r *http.Request, key string) (string, bool) {
-		q := r.URL.Query()
-		return q.Get(key), q.Has(key)
-	})
-	s.named("getHttpEventHeaders", func(r *http.Request, key string) (string, bool) {
-		values := r.Header.Values(key)
-		return strings.Join(values, ", "), len(values) > 0
-	})
+	s.named("getHttpEventQueryValueByName", func(r *http.Request, key string) string { return r.URL.Query().Get(key) })
+	s.named("getHttpEventHeaders", func(r *http.Request, key string) string { return strings.Join(r.Header.Values(key), ", ") })
+	fields := func(r *http.Request) []string { return slices.Sorted(maps.Keys(r.Header)) }
 	s.listed("getHttpEventRequestQueryKeys", func(r *http.Request) []string { return slices.Sorted(maps.Keys(r.URL.Query())) })
-	s.listed("getHttpEventRequestHeaderKeys", func(r *http.Request) []string { return slices.Sorted(maps.Keys(r.Header)) })
+	s.listed("getHttpEventRequestHeaderKeys", fields, i32)
+	s.listed("getHttpEventHeaderVarNameById", fields) // the same, in the SDK for Go
 	s.add("readHttpEventBody", func(g guest) uint32 {
 		part, readable := g.Memory().Read(g.u32(1), g.u32(2))
 		if !readable {
@@ -205,7 +198,7 @@ func (s *sdk) asking() {
 			return e
 		}
 		if n == 0 && len(part) > 0 {
-			return errNone
+			return errEOF
 		}
 		return ok
 	}, i32, i32, i32, i32)
@@ -213,7 +206,7 @@ func (s *sdk) asking() {
 }
 
 // answering are the functions that make the answer.
-func (s *sdk) answering() {
+func (s *about) answering() {
 	s.add("eventHttpWrite", func(g guest) uint32 {
 		part, readable := g.Memory().Read(g.u32(1), g.u32(2))
 		if !readable {
@@ -246,13 +239,11 @@ func (s *sdk) answering() {
 	}, i32, i32, i32, i32)
 }
 
+// eventType has no result, with which it could say that something is wrong: then the guest finds what it had there.
 func eventType(c *engine.Call, stack []uint64) {
-	g := guest{Call: c, stack: stack}
-	if _, is := c.Request.Value.(*event); uint32(stack[0]) != 0 || !is {
-		stack[0] = errID
-		return
+	if _, is := c.Request.Value.(*event); uint32(stack[0]) == 0 && is {
+		_ = guest{Call: c, stack: stack}.put32(1, eventHTTP)
 	}
-	stack[0] = uint64(g.put32(1, eventHTTP))
 }
 
 func (e *event) setStatus(status uint32) uint32 {
@@ -284,21 +275,21 @@ func cryptoRead(c *engine.Call, stack []uint64) {
 	part, readable := c.Memory().Read(uint32(stack[0]), uint32(stack[1]))
 	at := uint32(stack[2])
 	if !readable {
-		stack[0] = errMem
+		stack[0] = uint64(errMem)
 		return
 	}
 	c.Pay(8 * uint64(len(part)))
 	clear(part)
 	if c.World.Rand != nil {
 		if _, err := io.ReadFull(c.World.Rand, part); err != nil {
-			stack[0] = errNone
+			stack[0] = uint64(sdk.ErrRandom)
 			return
 		}
 	}
 	var n [8]byte
 	binary.LittleEndian.PutUint64(n[:], uint64(len(part)))
-	stack[0] = ok
+	stack[0] = uint64(ok)
 	if !c.Memory().Write(at, n[:]) {
-		stack[0] = errMem
+		stack[0] = uint64(errMem)
 	}
 }
