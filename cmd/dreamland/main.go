@@ -5,12 +5,14 @@ package main
 import (
 	"github.com/taucloud/tau/cmd/dreamland/live"
 	"github.com/taucloud/tau/cmd/dreamland/up"
+	"github.com/taucloud/tau/cmd/tau/source/gogit"
 	"github.com/taucloud/tau/dreamland"
 	"github.com/taucloud/tau/scenarios/swarm"
 	"github.com/taucloud/tau/scenarios/words"
 )
 
 func main() {
+	gogit.Main()
 	dreamland.With(live.Command, live.TortureCommand, live.FiguresCommand)
 	dreamland.With(up.Commands()...)
 	dreamland.Main(words.Vocabulary(), swarm.Swarm{})

@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"os/exec"
 	"slices"
 	"time"
 
 	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
+	"github.com/taucloud/tau/cmd/tau/source"
 	"github.com/taucloud/tau/cmd/tau/toolchains"
 	"github.com/taucloud/tau/services/monkey/monkeyapi"
 )
@@ -21,9 +21,12 @@ func (d *doctor) builds(s *shape.Shape) {
 	if !slices.Contains(s.Services, monkeyapi.Service) {
 		return
 	}
-	if _, err := exec.LookPath("git"); err != nil {
-		d.warn("builds", "apt-get install git", "there is no git: nothing is fetched from forges")
-	} else {
+	switch git, err := source.FindGit(""); {
+	case err != nil:
+		d.warn("builds", "apt-get install git", "%v: nothing is fetched from forges", err)
+	case git.Own:
+		d.ok("builds", "there is no git: what is at forges is fetched by %s, but for repositories with SHA-256", git.Backend())
+	default:
 		d.ok("builds", "git is there")
 	}
 	ctx, cancel := context.WithTimeout(d.cmd.Context(), buildsWithin)

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/taucloud/tau/cmd/tau/projects"
+	"github.com/taucloud/tau/cmd/tau/source/gogit"
 	"github.com/taucloud/tau/cmdline"
 	"github.com/taucloud/tau/yamltree"
 )
@@ -26,7 +27,10 @@ const (
 	exitBad    = 2 // bad input: a flag, an argument, a configuration
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	gogit.Main()
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
 
 // failure is an error that is not the input's fault; what is told already has no text.
 type failure struct{ error }

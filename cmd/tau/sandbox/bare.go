@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/taucloud/tau/cmd/tau/child"
 )
 
 // Bare runs jobs as they are, with the rights of the node, in a directory below Dir: it is for those who trust whoever pushes. Only time,
@@ -45,7 +47,7 @@ func (b Bare) Run(ctx context.Context, j Job) (result []byte, err error) {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", "set -e\ntar -C \"$BUILD\" -ixf -\ncd \"$BUILD/$0\"\nexec </dev/null\n"+j.Script, filepath.Join(".", j.Folder))
 	cmd.Dir = dir
 	cmd.Env = environment(j, os.Getenv("PATH"), build, left, func(m Mount) string { return m.From })
-	ownGroup(cmd)
+	child.OwnGroup(cmd)
 	cmd.WaitDelay = 2 * time.Second
 	lines := &lines{room: j.Limits.Output, line: j.Line, over: func() { end(fault("it said more than %d bytes", j.Limits.Output)) }}
 	said := &masker{to: lines, secrets: secretsOf(j.Secrets)}
@@ -53,6 +55,9 @@ func (b Bare) Run(ctx context.Context, j Job) (result []byte, err error) {
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
+	}
+	if err := child.KeepOwn(); err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/taucloud/tau/cmd/tau/child"
 )
 
 // Sandbox runs jobs, each in namespaces of its own made by bubblewrap.
@@ -241,7 +243,7 @@ func (r *run) run(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := keepOwn(); err != nil {
+	if err := child.KeepOwn(); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	if err := r.cmd.Start(); err != nil {

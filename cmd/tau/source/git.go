@@ -13,13 +13,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/taucloud/tau/cmd/tau/child"
+	"github.com/taucloud/tau/cmd/tau/source/gogit"
 	"github.com/taucloud/tau/project/tree"
 )
 
-// Git fetches with the system's git, 2.39 or later.
+// Git fetches with the system's git, 2.39 or later, or with the one in this program.
 type Git struct {
-	// Program is git's path, Prlimit that of util-linux' prlimit; "" for that means no limits on memory and files.
+	// Program is git's path, or that of this program if it is Own. Prlimit is the path of util-linux' prlimit; "" for that means no limits on
+	// memory and files of a git that is not Own, which has limits of its own.
 	Program, Prlimit string
+	Own              bool
 	// Scratch is a directory for bare repositories and keys, which are deleted when a fetch ends.
 	Scratch string
 	Budget  tree.Budget
@@ -31,17 +35,35 @@ type Git struct {
 	Files bool
 }
 
-// FindGit looks for the programs. The error says what to install.
+// FindGit looks for the programs: the git of this machine or, if there is none, that in this program ([gogit.Main]). The error says what to
+// install.
 func FindGit(scratch string) (*Git, error) {
-	program, err := exec.LookPath("git")
-	if err != nil {
+	g := &Git{Scratch: scratch, Budget: tree.DefaultBudget, PackLen: 512 << 20, Within: 5 * time.Minute}
+	var err error
+	if g.Program, err = exec.LookPath("git"); err == nil {
+		g.Prlimit, _ = exec.LookPath("prlimit")
+		return g, nil
+	}
+	if g.Program, err = os.Executable(); err != nil || !gogit.Able() {
 		return nil, errors.New("there is no git on this machine: install it, apt-get install git")
 	}
-	prlimit, _ := exec.LookPath("prlimit")
-	return &Git{
-		Program: program, Prlimit: prlimit, Scratch: scratch, Budget: tree.DefaultBudget,
-		PackLen: 512 << 20, Within: 5 * time.Minute,
-	}, nil
+	g.Own = true
+	return g, nil
+}
+
+// Backend says what fetches.
+func (g *Git) Backend() string {
+	if g.Own {
+		return "the git in this program"
+	}
+	return "the git of this machine"
+}
+
+func (g *Git) words() words {
+	if g.Own {
+		return ownWords{}
+	}
+	return systemWords{}
 }
 
 // Fetch implements [Fetcher].
@@ -87,6 +109,9 @@ func (g *Git) open(r Request) (*job, error) {
 	j.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
 		"GIT_LFS_SKIP_SMUDGE=1", "GIT_NO_REPLACE_OBJECTS=1", "GIT_ALLOW_PROTOCOL=" + strings.Join(schemes, ":"),
+	}
+	if g.Own {
+		defer func() { j.env = append(j.env, j.ownEnv()...) }()
 	}
 	if len(r.Key) > 0 {
 		j.keys, err = os.MkdirTemp(inMemory(dir), keysOf(g.Scratch))
@@ -146,15 +171,13 @@ func (j *job) ssh() string {
 
 // fetch gets the commit: by its name, or else by the branch.
 func (j *job) fetch(ctx context.Context, r Request) error {
-	if out, err := j.run(ctx, "init", "--quiet", "--bare", "--template=", j.bare); err != nil {
+	if j.Own && len(r.Commit) != 40 {
+		return &Error{Bad, "the repository names its commits by SHA-256, which only the git of a machine fetches: install it, apt-get install git"}
+	}
+	if out, err := j.run(ctx, j.words().make(j.bare)...); err != nil {
 		return j.failure(ctx, out, err)
 	}
-	fetch := []string{
-		"-C", j.bare, "-c", "core.hooksPath=/dev/null", "-c", "fetch.unpackLimit=1", "-c", "core.bigFileThreshold=1m", "-c", "fetch.fsckObjects=true",
-		"-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "http.lowSpeedLimit=1024", "-c", "http.lowSpeedTime=30",
-		"fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head",
-	}
-	out, err := j.run(ctx, append(fetch, "--depth=1", "--", r.URL, r.Commit+":refs/heads/job")...)
+	out, err := j.run(ctx, j.words().fetch(j.bare, r.URL, r.Commit+":refs/heads/job", true)...)
 	if err == nil {
 		return nil
 	}
@@ -162,10 +185,10 @@ func (j *job) fetch(ctx context.Context, r Request) error {
 	if failure.Kind != Missing || r.Branch == "" {
 		return failure
 	}
-	if out, err := j.run(ctx, append(fetch, "--", r.URL, "+refs/heads/"+r.Branch+":refs/heads/branch")...); err != nil {
+	if out, err := j.run(ctx, j.words().fetch(j.bare, r.URL, "+refs/heads/"+r.Branch+":refs/heads/branch", false)...); err != nil {
 		return j.failure(ctx, out, err)
 	}
-	if _, err := j.run(ctx, "-C", j.bare, "cat-file", "-e", r.Commit+"^{commit}"); err != nil {
+	if _, err := j.run(ctx, j.words().has(j.bare, r.Commit)...); err != nil {
 		return &Error{Missing, "the repository has no commit " + r.Commit}
 	}
 	return nil
@@ -174,14 +197,17 @@ func (j *job) fetch(ctx context.Context, r Request) error {
 // command is git as a child in limits, which ends with all that it has started when ctx does.
 func (j *job) command(ctx context.Context, args ...string) *exec.Cmd {
 	words := append([]string{j.Program}, args...)
-	if j.Prlimit != "" {
+	if j.Prlimit != "" && !j.Own {
 		words = append([]string{
-			j.Prlimit, "--core=0", "--nofile=256", fmt.Sprintf("--data=%d", dataMax), fmt.Sprintf("--fsize=%d", j.PackLen), "--",
+			j.Prlimit, "--core=0", "--nofile=256", fmt.Sprintf("--data=%d", dataMax), fmt.Sprintf("--cpu=%d", int64((j.Within+time.Second-1)/time.Second)), fmt.Sprintf("--fsize=%d", j.PackLen), "--",
 		}, words...)
 	}
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Env, cmd.Dir = j.env, j.dir
-	ownGroup(cmd)
+	child.OwnGroup(cmd)
+	if err := child.KeepOwn(); err != nil {
+		cmd.Err = err
+	}
 	cmd.WaitDelay = 2 * time.Second
 	return cmd
 }
@@ -236,6 +262,10 @@ func (j *job) failure(ctx context.Context, out string, err error) *Error {
 		return &Error{Failed, "the fetch was ended"}
 	}
 	kind := Failed
+	var exit *exec.ExitError
+	if j.Own && errors.As(err, &exit) && kinds[exit.ExitCode()] != 0 {
+		return &Error{kinds[exit.ExitCode()], j.said(out, err)}
+	}
 	for _, s := range signs {
 		if strings.Contains(out, s.text) {
 			kind = s.kind

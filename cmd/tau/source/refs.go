@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
+	"slices"
 	"strings"
 )
 
@@ -19,13 +19,14 @@ type Ref struct {
 
 // Refs lists all branches of a repository, as the forge says. Commit and Branch of the request do not count.
 func (g *Git) Refs(ctx context.Context, r Request) (list []Ref, err error) {
-	return g.lsRemote(ctx, r, "--heads")
+	list, err = g.lsRemote(ctx, r, true)
+	return slices.DeleteFunc(list, func(r Ref) bool { return r.Name == "HEAD" }), err
 }
 
 // Head asks where the request's Branch is, or, if there is none of the name, what the repository shows to whoever names none. Commit of
 // the request does not count.
 func (g *Git) Head(ctx context.Context, r Request) (commit string, err error) {
-	list, err := g.lsRemote(ctx, r)
+	list, err := g.lsRemote(ctx, r, false)
 	for _, ref := range list {
 		if ref.Name == "refs/heads/"+r.Branch {
 			return ref.Commit, nil
@@ -40,8 +41,8 @@ func (g *Git) Head(ctx context.Context, r Request) (commit string, err error) {
 	return commit, err
 }
 
-// lsRemote lists branches, and HEAD unless the option is --heads.
-func (g *Git) lsRemote(ctx context.Context, r Request, option ...string) (list []Ref, err error) {
+// lsRemote lists branches, and HEAD, which may be left out if heads alone are asked for.
+func (g *Git) lsRemote(ctx context.Context, r Request, heads bool) (list []Ref, err error) {
 	r.Commit, r.Branch = strings.Repeat("0", 40), ""
 	if err := r.check(); err != nil {
 		return nil, err
@@ -55,9 +56,8 @@ func (g *Git) lsRemote(ctx context.Context, r Request, option ...string) (list [
 	if err != nil {
 		return nil, &Error{Failed, err.Error()}
 	}
-	defer func() { _ = os.RemoveAll(j.dir) }()
-	args := append([]string{"-c", "http.lowSpeedLimit=1024", "-c", "http.lowSpeedTime=30", "ls-remote", "--quiet"}, option...)
-	cmd := j.command(ctx, append(args, "--", r.URL)...)
+	defer j.close()
+	cmd := j.command(ctx, j.words().refs(r.URL, heads)...)
 	var said beginning
 	told := &whole{max: refsOutputMax}
 	cmd.Stdout, cmd.Stderr = told, &said
@@ -69,7 +69,7 @@ func (g *Git) lsRemote(ctx context.Context, r Request, option ...string) (list [
 	}
 	for line := range strings.Lines(told.String()) {
 		commit, name, found := strings.Cut(strings.TrimRight(line, "\n"), "\t")
-		if found && len(option) == 0 && name != "HEAD" && !strings.HasPrefix(name, "refs/heads/") {
+		if found && !heads && name != "HEAD" && !strings.HasPrefix(name, "refs/heads/") {
 			continue // a tag, say
 		}
 		if !found || !commitForm.MatchString(commit) || name != "HEAD" && !strings.HasPrefix(name, "refs/heads/") {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/cmd/tau/source/gogit"
 	"github.com/taucloud/tau/project/tree"
 )
 
@@ -27,10 +28,11 @@ import (
 type repository struct {
 	*testing.T
 	dir string
+	own bool // its fetchers are the git in this program
 }
 
 func newRepository(t *testing.T) *repository {
-	r := &repository{t, filepath.Join(t.TempDir(), "forge")}
+	r := &repository{T: t, dir: filepath.Join(t.TempDir(), "forge")}
 	r.git("", "init", "-q", "--bare", "-b", "main", r.dir)
 	return r
 }
@@ -75,10 +77,32 @@ func (r *repository) commit(branch, tree string, parents ...string) string {
 
 func (r *repository) url() string { return "file://" + r.dir }
 
+func TestMain(m *testing.M) {
+	gogit.Main()
+	os.Exit(m.Run())
+}
+
+// both runs a test with the system's git, and with that of this program.
+func both(t *testing.T, test func(t *testing.T, r *repository)) {
+	for _, own := range []bool{false, true} {
+		t.Run(map[bool]string{false: "the system's", true: "its own"}[own], func(t *testing.T) {
+			r := newRepository(t)
+			r.own = own
+			test(t, r)
+		})
+	}
+}
+
 // fetcher is one with small bounds, whose scratch directory is empty again at the end.
 func (r *repository) fetcher() *Git {
+	if r.own {
+		was := os.Getenv("PATH")
+		r.Setenv("PATH", "/nowhere")
+		defer r.Setenv("PATH", was)
+	}
 	g, err := FindGit(r.TempDir())
 	require.NoError(r, err)
+	require.Equal(r, r.own, g.Own)
 	g.Files, g.Within = true, time.Minute
 	r.Cleanup(func() {
 		left, err := os.ReadDir(g.Scratch)
@@ -121,8 +145,9 @@ func (r *repository) small(content string) string {
 	return r.tree(entry("100644", ".gitignore", r.blob("")), entry("100644", "a.txt", r.blob(content)), entry("40000", "src", sub))
 }
 
-func TestTheCommitIsFetched(t *testing.T) {
-	r := newRepository(t)
+func TestTheCommitIsFetched(t *testing.T) { both(t, theCommitIsFetched) }
+
+func theCommitIsFetched(t *testing.T, r *repository) {
 	first := r.commit("main", r.small("first"))
 	r.commit("main", r.small("second"), first)
 	got, files, err := r.fetch(t.Context(), r.fetcher(), Request{URL: r.url(), Commit: first, Branch: "main"})
@@ -132,8 +157,9 @@ func TestTheCommitIsFetched(t *testing.T) {
 }
 
 // TestHead: a branch, or what the repository shows first.
-func TestHead(t *testing.T) {
-	r := newRepository(t)
+func TestHead(t *testing.T) { both(t, head) }
+
+func head(t *testing.T, r *repository) {
 	g := r.fetcher()
 	_, err := g.Head(t.Context(), Request{URL: r.url(), Branch: "main"})
 	require.ErrorContains(t, err, "has no branch main")
@@ -147,8 +173,9 @@ func TestHead(t *testing.T) {
 	}
 }
 
-func TestACommitThatIsNotThere(t *testing.T) {
-	r := newRepository(t)
+func TestACommitThatIsNotThere(t *testing.T) { both(t, aCommitThatIsNotThere) }
+
+func aCommitThatIsNotThere(t *testing.T, r *repository) {
 	r.commit("main", r.small("x"))
 	for _, branch := range []string{"", "main", "other"} {
 		_, files, err := r.fetch(t.Context(), r.fetcher(), Request{URL: r.url(), Commit: strings.Repeat("a", 40), Branch: branch})
@@ -188,8 +215,9 @@ func served(r *repository) *httptest.Server {
 	return s
 }
 
-func TestAForgeThatGivesOutNoCommitByName(t *testing.T) {
-	r := newRepository(t)
+func TestAForgeThatGivesOutNoCommitByName(t *testing.T) { both(t, aForgeThatGivesOutNoCommitByName) }
+
+func aForgeThatGivesOutNoCommitByName(t *testing.T, r *repository) {
 	first := r.commit("main", r.small("first"))
 	r.commit("main", r.small("second"), first)
 	s := served(r)
@@ -212,14 +240,14 @@ func TestAForgeThatGivesOutNoCommitByName(t *testing.T) {
 // What others have put into repositories, to hurt whoever fetches them.
 func TestHostileTrees(t *testing.T) {
 	r := newRepository(t)
-	x := r.blob("x")
+	x, forge := r.blob("x"), served(r)
 	link := r.blob("/etc/passwd")
 	deep := r.tree(entry("100644", "x", x))
-	for range 200 {
+	for range 40 {
 		deep = r.tree(entry("40000", "d", deep))
 	}
 	bomb := r.tree(entry("100644", "x", x))
-	for range 8 {
+	for range 6 {
 		var lines []string
 		for i := range 10 {
 			lines = append(lines, entry("40000", string(rune('a'+i)), bomb))
@@ -236,22 +264,29 @@ func TestHostileTrees(t *testing.T) {
 		"a newline": r.tree(entry("100644", "a\nb", x)), "an escape": r.tree(entry("100644", "a\x1b[2Jb", x)), "latin": r.tree(entry("100644", "caf\xe9", x)),
 		"deep": deep, "a bomb": bomb, "long": r.tree(entry("100644", strings.Repeat("a", 20_000), x)),
 	} {
-		t.Run(name, func(t *testing.T) {
-			commit := r.commit("main", id)
-			_, files, err := r.fetch(t.Context(), r.fetcher(), Request{URL: r.url(), Commit: commit})
-			require.Error(t, err)
-			var p *tree.Problem
-			if !errors.As(err, &p) {
-				requireKind(t, Bad, err) // git's own checks have found it: it is nothing to try again, either
-			}
-			require.Empty(t, files)
-			require.NotContains(t, err.Error(), "\x1b")
-		})
+		commit := r.commit("main", id)
+		for _, r.own = range []bool{false, true} {
+			t.Run(map[bool]string{false: name, true: name + ", its own git"}[r.own], func(t *testing.T) {
+				req := Request{URL: r.url(), Commit: commit}
+				if r.own { // which reads what is on this machine where it is: a pack it gets over a network alone
+					req.URL, req.Branch = forge.URL+"/shop.git", "main"
+				}
+				_, files, err := r.fetch(t.Context(), r.fetcher(), req)
+				require.Error(t, err)
+				var p *tree.Problem
+				if !errors.As(err, &p) {
+					requireKind(t, Bad, err) // git's own checks have found it: it is nothing to try again, either
+				}
+				require.Empty(t, files)
+				require.NotContains(t, err.Error(), "\x1b")
+			})
+		}
 	}
 }
 
-func TestLargeContents(t *testing.T) {
-	r := newRepository(t)
+func TestLargeContents(t *testing.T) { both(t, largeContents) }
+
+func largeContents(t *testing.T, r *repository) {
 	noise := make([]byte, 3<<20)
 	_, _ = rand.Read(noise)
 	zeros := r.commit("main", r.tree(entry("100644", "zeros", r.blob(strings.Repeat("\x00", 12<<20)))))
@@ -264,17 +299,18 @@ func TestLargeContents(t *testing.T) {
 	got, _, err := r.fetch(t.Context(), g, Request{URL: r.url(), Commit: large})
 	require.NoError(t, err)
 	require.EqualValues(t, len(noise), got.Bytes)
-	if g.Prlimit == "" {
+	if g.Prlimit == "" && !g.Own {
 		return
 	}
 	g.PackLen = 1 << 20
-	_, _, err = r.fetch(t.Context(), g, Request{URL: r.url(), Commit: large})
+	_, _, err = r.fetch(t.Context(), g, Request{URL: served(r).URL + "/shop.git", Commit: large, Branch: "noise"})
 	requireKind(t, TooLarge, err)
 }
 
 // A forge that says nothing more: the fetch ends with its context, and so does all that git has started.
-func TestAForgeThatHangs(t *testing.T) {
-	r := newRepository(t)
+func TestAForgeThatHangs(t *testing.T) { both(t, aForgeThatHangs) }
+
+func aForgeThatHangs(t *testing.T, r *repository) {
 	asked, done := make(chan struct{}, 8), make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		asked <- struct{}{}

@@ -20,7 +20,7 @@ import (
 func (j *job) list(ctx context.Context, commit string, c *tree.Checker) error {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := j.command(running, "-C", j.bare, "ls-tree", "-r", "-z", "-l", "--full-tree", commit)
+	cmd := j.command(running, j.words().list(j.bare, commit)...)
 	var said beginning
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
@@ -97,7 +97,7 @@ func (j *job) write(ctx context.Context, c *tree.Checker, into *os.Root) (got Go
 	files := c.Files()
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := j.command(running, "-C", j.bare, "cat-file", "--batch", "--buffer")
+	cmd := j.command(running, j.words().contents(j.bare)...)
 	var said beginning
 	cmd.Stderr = &said
 	in, err := cmd.StdinPipe()

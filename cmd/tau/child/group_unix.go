@@ -1,14 +1,14 @@
 //go:build unix
 
-package source
+package child
 
 import (
 	"os/exec"
 	"syscall"
 )
 
-// ownGroup lets a command and all that it starts be ended together.
-func ownGroup(cmd *exec.Cmd) {
+// OwnGroup lets a command and all that it starts be ended together.
+func OwnGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }

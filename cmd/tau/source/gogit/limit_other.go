@@ -1,0 +1,5 @@
+//go:build !linux && !darwin
+
+package gogit
+
+func limit(int64) error { return nil }
