@@ -40,6 +40,7 @@ var compiled = wazero.NewCompilationCache()
 func NewGuests(env node.Env) substrate.Guests {
 	runner, err := web.New(web.Options{
 		Engine: engine.Options{Compiled: compiled, IdleBytesMax: 8 << 20}, FuelPerSecond: fuelPerSecond, Fuelled: true, LoadedBytesMax: 64 << 20,
+		BodyMax: 4 << 20, AnswerMax: 1 << 20, // so that what has no end costs little
 	})
 	if err != nil {
 		panic(err) // nothing of it depends on the world
@@ -76,6 +77,10 @@ func (g *Guests) Load(ctx context.Context, here clock.Loop, guest substrate.Gues
 func (g *Guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, guest substrate.Guest) (ran substrate.Ran) {
 	id, now, elapsed := r.Header.Get(gatewayapi.HeaderRequestID), here.Now(), here.Elapsed()
 	seed := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", g.env.Self, id, elapsed))
+	waited := func(err error) error { // as the guest sees time next
+		now, elapsed = here.Now(), here.Elapsed()
+		return err
+	}
 	g.runner.Serve(w, r, guest.Program(), web.Exchange{
 		Parameters: guest.Parameters, ID: id,
 		Module: func(ctx context.Context) ([]byte, error) {
@@ -87,13 +92,16 @@ func (g *Guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, 
 		},
 		Off: func(ctx context.Context, f func()) error { return clock.Offload(ctx, here, f) },
 		Now: func() time.Time { return now }, Elapsed: func() time.Duration { return elapsed }, Rand: rand.NewChaCha8(seed),
-		Ran: func(o web.Outcome) {
-			ran = substrate.RanAs(o)
-			if o.Cold {
+		Wait: func(ctx context.Context, d time.Duration) error { return waited(clock.Sleep(ctx, here, d)) }, Clock: here,
+		Spent: func(ctx context.Context, fuel uint64) error {
+			return waited(clock.Sleep(ctx, here, time.Duration(float64(fuel)/fuelPerSecond*float64(time.Second))))
+		},
+		Head: func(cold bool) {
+			if cold {
 				w.Header().Set(substrateapi.HeaderCold, "1")
 			}
-			_ = clock.Sleep(r.Context(), here, time.Duration(float64(o.Usage.Fuel)/fuelPerSecond*float64(time.Second)))
 		},
+		Ran: func(o web.Outcome) { ran = substrate.RanAs(o) },
 	})
 	return ran
 }

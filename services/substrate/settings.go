@@ -16,8 +16,8 @@ type Settings struct {
 	TableSize int64 `yaml:"table-size" range:"1MiB..1TiB"`
 	// FetchTimeout bounds the fetch of a version's assets.
 	FetchTimeout time.Duration `yaml:"fetch-timeout" range:"100ms..10m"`
-	// FunctionsMax is how many requests functions answer at once, all together; each may have the memory of its function and some 20 MiB for
-	// bodies.
+	// FunctionsMax is how many requests functions answer at once, all together; each may have the memory of its function and some
+	// 200 KiB for bodies.
 	FunctionsMax int `yaml:"functions-max" range:"1..100000"`
 	// FunctionConcurrency is how many requests one function answers at once, if it does not say so itself.
 	FunctionConcurrency int `yaml:"function-concurrency" range:"1..100000"`

@@ -48,7 +48,7 @@ func (u *usages) add(name string, t *target, ran Ran, took time.Duration, now in
 	one := u.of(name, t)
 	one.Commit, one.LimitMemory, one.At = t.release.version.Commit, uint64(t.function.Memory), now
 	one.Requests++
-	if ran.Ended != Answered || ran.Status >= 500 {
+	if ran.Ended != Answered && ran.Ended != Gone || ran.Status >= 500 {
 		one.Errors++
 	}
 	if ran.Cold {
@@ -62,8 +62,11 @@ func (u *usages) add(name string, t *target, ran Ran, took time.Duration, now in
 	one.Took[at]++
 }
 
-// Answered is how a request ends that was answered.
-const Answered = "answered"
+// Answered is how a request ends that was answered, Gone how one ends whose client has gone, which is no error.
+const (
+	Answered = "answered"
+	Gone     = "client-gone"
+)
 
 // usage answers with what functions have used here.
 func (s *Service) usage(_ context.Context, _ transport.Peer, req substrateapi.UsageRequest) (resp substrateapi.UsageResponse, err error) {

@@ -57,8 +57,13 @@ type Request struct {
 	Now     func() time.Time
 	Elapsed func() time.Duration
 	Rand    io.Reader
-	Value   any // for hosts
+	Value   any // for hosts; a Beginner is told
+	// Sleep waits in place of that of Options. It may end the call.
+	Sleep func(time.Duration)
 }
+
+// Beginner is a value of a request that wants to know its call.
+type Beginner interface{ Begins(c *Call) }
 
 // Response is how a call ended, if it was not stopped.
 type Response struct {
@@ -153,7 +158,8 @@ func (c *Call) refuel() {
 	c.hand(owed)
 }
 
-func (c *Call) spent() uint64 {
+// Spent is what the call has cost so far, in units.
+func (c *Call) Spent() uint64 {
 	total := int64(min(c.limits.Fuel, 1<<62))
 	return uint64(max(0, total-c.rest-int64(c.instance.fuel.Get())))
 }
@@ -174,6 +180,10 @@ func (c *Call) random() uint64 {
 
 // sleep is a guest's.
 func (c *Call) sleep(d time.Duration) {
+	if c.Request.Sleep != nil {
+		c.Request.Sleep(d)
+		return
+	}
 	if left := c.limits.Wall - (c.engine.options.Elapsed() - c.begun); c.limits.Wall > 0 && left < d {
 		d = left
 	}

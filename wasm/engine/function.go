@@ -323,7 +323,7 @@ func (c *Call) world(r *Request) wasi.World {
 	if r.Rand != nil {
 		w.Rand = r.Rand
 	}
-	if o.Sleep != nil && o.Elapsed != nil {
+	if o.Sleep != nil && o.Elapsed != nil || r.Sleep != nil {
 		w.Sleep = c.sleep
 	}
 	return w

@@ -108,6 +108,9 @@ func (i *instance) call(ctx context.Context, r *Request, limits Limits) (Respons
 	c := &Call{Context: ctx, Request: r, instance: i, limits: limits, engine: i.function.engine}
 	c.World = c.world(r)
 	copy(e.stack, r.Args)
+	if v, is := r.Value.(Beginner); is {
+		v.Begins(c)
+	}
 	c.begin()
 	err = e.call.CallWithStack(c, e.stack)
 	var exit *sys.ExitError
@@ -119,7 +122,7 @@ func (i *instance) call(ctx context.Context, r *Request, limits Limits) (Respons
 	if err == nil && e.results > 0 {
 		response.Results = append([]uint64(nil), e.stack[:e.results]...)
 	}
-	c.usage.Fuel, c.usage.MemoryPeak = c.spent(), i.linear.peak()
+	c.usage.Fuel, c.usage.MemoryPeak = c.Spent(), i.linear.peak()
 	return response, c.usage, err
 }
 

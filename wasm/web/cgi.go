@@ -79,11 +79,20 @@ const (
 
 var errHead = errors.New("its answer does not begin with the head of a CGI response: fields such as Content-Type, then an empty line")
 
+// errField is about a field that is none.
+var errField = errors.New("its answer has")
+
+// errShort: there may be more of the head.
+var errShort = fmt.Errorf("%w", errHead)
+
 // parse reads a CGI response.
 func parse(out []byte) (a answer, err error) {
 	a = answer{status: http.StatusOK, header: http.Header{}}
 	for fields := 0; ; fields++ {
 		line, rest, found := bytes.Cut(out[:min(len(out), headLenMax)], []byte("\n"))
+		if !found && fields <= fieldsMax && len(out) < headLenMax {
+			return a, errShort
+		}
 		if !found || fields > fieldsMax {
 			return a, errHead
 		}
@@ -114,17 +123,20 @@ func parse(out []byte) (a answer, err error) {
 // field takes a field of a function's answer over.
 func (a *answer) field(name, value string) error {
 	if !validName(name) || strings.ContainsAny(value, "\r\n\x00") {
-		return fmt.Errorf("its answer has a field %.40q", name)
+		return fmt.Errorf("%w a field %.40q", errField, name)
 	}
 	name = textproto.CanonicalMIMEHeaderKey(name)
 	if name == "Status" {
 		code, _, _ := strings.Cut(value, " ")
 		status, err := strconv.Atoi(code)
 		if err != nil || status < 200 || status > 599 {
-			return fmt.Errorf("its answer has the status %.40q", value)
+			return fmt.Errorf("%w the status %.40q", errField, value)
 		}
 		a.status = status
 		return nil
+	}
+	if n, err := strconv.ParseInt(value, 10, 64); name == "Content-Length" && err == nil && n > 0 {
+		a.declared = n
 	}
 	if ours(name) {
 		return nil

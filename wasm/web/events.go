@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"encoding/binary"
 	"io"
 	"maps"
@@ -34,11 +33,19 @@ const eventHTTP = 1
 // event is a request as a guest sees it. It has the number 0.
 type event struct {
 	request  *http.Request
-	body     []byte
-	reader   bytes.Reader // of the body
 	log      io.Writer
 	used     bool
 	response answer
+
+	// What follows a guest and the task that serves it have in turns, see flow.go.
+	yield    func(wish) bool
+	call     *engine.Call
+	stop     error  // why the guest ends
+	head     []byte // of standard output, until it is whole
+	headed   bool
+	input    []byte // what has come of the body
+	inputEnd error  // what comes after it
+	buffer   []byte
 }
 
 func (e *event) answer() answer {
@@ -192,7 +199,10 @@ func (s *about) asking() {
 		if !readable {
 			return errMem
 		}
-		n, _ := g.event.reader.Read(part)
+		n := 0
+		if len(part) > 0 {
+			n, _ = g.event.Read(part)
+		}
 		g.Pay(uint64(n))
 		if e := g.put32(3, uint32(n)); e != ok {
 			return e
@@ -202,7 +212,7 @@ func (s *about) asking() {
 		}
 		return ok
 	}, i32, i32, i32, i32)
-	s.add("closeHttpEventBody", func(g guest) uint32 { g.event.reader.Reset(nil); return ok }, i32)
+	s.add("closeHttpEventBody", func(g guest) uint32 { g.event.input, g.event.inputEnd = nil, io.EOF; return ok }, i32)
 }
 
 // answering are the functions that make the answer.
@@ -214,10 +224,10 @@ func (s *about) answering() {
 		}
 		g.Pay(uint64(len(part)))
 		g.Output(len(part))
-		g.event.response.body = append(g.event.response.body, part...)
+		g.event.write(part)
 		return g.put32(3, uint32(len(part)))
 	}, i32, i32, i32, i32)
-	s.add("eventHttpFlush", func(guest) uint32 { return ok }, i32)
+	s.add("eventHttpFlush", func(g guest) uint32 { g.event.wish(wish{kind: sends}); return ok }, i32)
 	s.add("eventHttpRetCode", func(g guest) uint32 { return g.event.setStatus(g.u32(1)) }, i32, i32)
 	s.add("eventHttpHeaderAdd", func(g guest) uint32 {
 		name, readable := g.text(1)

@@ -23,11 +23,18 @@ type Exchange struct {
 	Module func(ctx context.Context) ([]byte, error)
 	// Off runs what takes long or waits for other calls; nil: here.
 	Off func(ctx context.Context, f func()) error
+	// Wait is how a function sleeps; nil: as the engine says. Clock tells how long it may wait for its client; nil: that of the process.
+	Wait  func(ctx context.Context, d time.Duration) error
+	Clock Clock
+	// Spent is told what the call has cost since it was told last, whenever it waits or has ended; may be nil.
+	Spent func(ctx context.Context, fuel uint64) error
+	// Head is told that the head of the answer is about to be written, and whether the module was loaded for it; may be nil.
+	Head func(cold bool)
 	// Now, Elapsed and Rand are the call's, in place of the engine's; may be nil.
 	Now     func() time.Time
 	Elapsed func() time.Duration
 	Rand    io.Reader
-	// Ran is told how the call has ended, before the answer is written; may be nil.
+	// Ran is told how the call has ended, before the rest of the answer is written; may be nil.
 	Ran func(Outcome)
 }
 
@@ -55,30 +62,61 @@ const (
 	Faulty    = "faulty"
 	Missing   = "missing"
 	Refused   = "refused"
+	Gone      = "client-gone"
 )
 
-// Serve answers a request with a function. The body is read before, the answer written after the call. It panics with http.ErrAbortHandler if the client is gone.
+// Serve answers a request with a function. A short body is read before the call, a longer one while the function reads it. A short answer is sent when the
+// call has ended, whole and with its length; of a longer one a part is sent whenever so much was written, and also when the function flushes, sleeps or waits for
+// more of the body, and with each write if it is a stream of events. It panics with http.ErrAbortHandler if the client is gone, or the answer cannot be
+// brought to its end.
 func (r *Runner) Serve(w http.ResponseWriter, q *http.Request, f Function, x Exchange) {
 	if x.Off == nil {
 		x.Off = func(_ context.Context, f func()) error { f(); return nil }
 	}
-	c := &call{runner: r, function: f, exchange: x}
-	a := c.answer(q)
+	c := &call{runner: r, function: f, exchange: x, clock: x.Clock}
+	if c.clock == nil {
+		c.clock = wall{time.Now()}
+	}
+	a := c.answer(w, q)
 	c.outcome.Status = a.status
 	if x.Ran != nil {
 		x.Ran(c.outcome)
 	}
-	if q.Context().Err() != nil {
+	switch {
+	case q.Context().Err() != nil, c.begun && c.outcome.Ended != Answered:
 		panic(http.ErrAbortHandler)
+	case c.begun && a.hasBody(q):
+		_, _ = w.Write(a.body)
+	case !c.begun:
+		if x.Head != nil {
+			x.Head(c.outcome.Cold)
+		}
+		a.write(w, q)
 	}
-	a.write(w, q)
 }
 
-// answer is a response that is whole.
+// answer is a response that is whole, or what was not sent of it.
 type answer struct {
-	status int
-	header http.Header
-	body   []byte
+	status   int
+	header   http.Header
+	body     []byte
+	declared int64 // Content-Length, 0 if it says none
+}
+
+// hasBody reports whether a body is sent.
+func (a *answer) hasBody(q *http.Request) bool {
+	return q.Method != http.MethodHead && a.status != http.StatusNoContent && a.status != http.StatusNotModified
+}
+
+// fields puts those of an answer into the head of a response.
+func (a *answer) fields(h http.Header) {
+	for name, values := range a.header {
+		h[name] = values
+	}
+	h.Del("X-Accel-Buffering")
+	if h.Get("Content-Type") == "" && len(a.body) > 0 {
+		h.Set("Content-Type", http.DetectContentType(a.body))
+	}
 }
 
 func plain(status int, text, id string) answer {
@@ -97,23 +135,22 @@ func plain(status int, text, id string) answer {
 
 func (a answer) write(w http.ResponseWriter, q *http.Request) {
 	h := w.Header()
-	for name, values := range a.header {
-		h[name] = values
+	a.fields(h)
+	length := int64(len(a.body))
+	if q.Method == http.MethodHead && length == 0 {
+		length = a.declared
 	}
-	bodiless := a.status == http.StatusNoContent || a.status == http.StatusNotModified
-	if bodiless {
-		h.Del("Content-Length")
-	} else {
-		h.Set("Content-Length", strconv.Itoa(len(a.body)))
-		if h.Get("Content-Type") == "" && len(a.body) > 0 {
-			h.Set("Content-Type", http.DetectContentType(a.body))
-		}
+	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
+		h.Set("Content-Length", strconv.FormatInt(length, 10))
 	}
 	w.WriteHeader(a.status)
-	if !bodiless && q.Method != http.MethodHead {
+	if a.hasBody(q) {
 		_, _ = w.Write(a.body) // a length that is not reached resets the stream
 	}
 }
+
+// statusGone is that of an answer that nobody waits for.
+const statusGone = 499
 
 // call is a request on its way through a function.
 type call struct {
@@ -122,67 +159,68 @@ type call struct {
 	exchange Exchange
 	outcome  Outcome
 	loaded   *loaded
+	clock    Clock
+	began    time.Duration
+	event    *event
+	begun    bool   // the head of the answer was sent
+	come     int64  // of the body
+	told     uint64 // of what it costs
 }
 
 // answer answers. What it says to clients tells nothing of the function but that it has failed; its log tells why.
-func (c *call) answer(q *http.Request) answer {
+func (c *call) answer(w http.ResponseWriter, q *http.Request) answer {
 	ctx, x := q.Context(), c.exchange
 	if err := c.runner.enter(); err != nil {
 		c.outcome.Ended = Missing
 		return plain(http.StatusServiceUnavailable, "this node is ending", x.ID)
 	}
 	defer c.runner.leave()
-	body, err := c.body(q)
+	said := &capped{left: logMax}
+	e := &event{request: q, log: said}
+	c.event = e
+	length, err := c.body(q)
 	if err != nil {
-		c.outcome.Ended = Refused
-		var tooLong *http.MaxBytesError
-		if errors.As(err, &tooLong) {
-			return plain(http.StatusRequestEntityTooLarge, fmt.Sprintf("a function takes a body of at most %d bytes", tooLong.Limit), x.ID)
-		}
-		return plain(http.StatusBadRequest, "the body of the request broke off", x.ID)
+		return c.stopped(err, said)
 	}
 	if failed := c.load(ctx); failed.status != 0 {
 		return failed
 	}
 	defer c.runner.release(c.loaded)
-	said := &capped{left: logMax}
-	e := &event{request: q, body: body, log: said}
-	var out bytes.Buffer
+	out := &printed{event: e}
 	request := engine.Request{
-		Entry: c.function.Call, Argv: []string{c.function.Call}, Env: c.environment(q, int64(len(body))),
-		Stdin: &e.reader, Stdout: &out, Stderr: said, Value: e, Now: x.Now, Elapsed: x.Elapsed, Rand: x.Rand,
+		Entry: c.function.Call, Argv: []string{c.function.Call}, Env: c.environment(q, length),
+		Stdin: e, Stdout: out, Stderr: said, Value: e, Now: x.Now, Elapsed: x.Elapsed, Rand: x.Rand,
 	}
-	e.reader.Reset(body)
 	request.Args = make([]uint64, c.loaded.params)
-	var response engine.Response
-	left := x.Off(ctx, func() { response, c.outcome.Usage, err = c.loaded.function.Call(ctx, request) })
-	if left != nil {
-		err = left
+	if c.loaded.params == 0 {
+		request.Stdout = stdout{e}
 	}
+	if x.Wait != nil {
+		request.Sleep = e.sleeps
+	}
+	c.began = c.clock.Elapsed()
+	response, err := c.run(ctx, w, q, request)
 	if e.used {
 		_, _ = said.Write(out.Bytes()) // who answers with events prints for people
+	} else if out.Len() > 0 && err == nil {
+		if e.response, err = parse(out.Bytes()); err == nil {
+			e.headed = true
+		}
 	}
 	defer func() { c.outcome.Log = said.String() }()
-	if err != nil {
+	switch {
+	case errors.Is(err, errEnough):
+	case err != nil:
 		return c.stopped(err, said)
-	}
-	if e.used {
-		c.outcome.Ended = Answered
-		return e.answer()
-	}
-	if response.ExitCode != 0 && out.Len() == 0 {
+	case !e.answers() && response.ExitCode != 0 && len(e.head) == 0:
 		c.outcome.Ended = Trapped
 		said.note("it exited with code %d, and has answered nothing", response.ExitCode)
 		return plain(http.StatusInternalServerError, "the function failed", x.ID)
-	}
-	a, err := parse(out.Bytes())
-	if err != nil {
-		c.outcome.Ended = Malformed
-		said.note("%v", err)
-		return plain(http.StatusInternalServerError, "the function's answer is none", x.ID)
+	case !e.answers():
+		return c.stopped(errHead, said)
 	}
 	c.outcome.Ended = Answered
-	return a
+	return e.answer()
 }
 
 // environment is what a function sees: the request, unless it asks for that by events, and its own.
@@ -244,25 +282,50 @@ func (c *call) load(ctx context.Context) answer {
 	return plain(http.StatusServiceUnavailable, "the function is not ready", x.ID)
 }
 
-// body reads the body of a request.
-func (c *call) body(q *http.Request) ([]byte, error) {
+// body reads the body of a request, if it is short, and returns its length; 0 if that is not known yet, or it has none.
+func (c *call) body(q *http.Request) (length int64, err error) {
+	e := c.event
 	if q.Body == nil || q.Body == http.NoBody {
-		return nil, nil
+		e.inputEnd = io.EOF
+		return 0, nil
 	}
-	most := c.runner.options.BodyMax
-	if q.ContentLength > most {
-		return nil, &http.MaxBytesError{Limit: most}
+	if q.ContentLength > c.runner.options.BodyMax {
+		return 0, &http.MaxBytesError{Limit: c.runner.options.BodyMax}
 	}
-	body, err := io.ReadAll(io.LimitReader(q.Body, most+1))
-	if err == nil && int64(len(body)) > most {
-		err = &http.MaxBytesError{Limit: most}
+	if q.ContentLength > partLen {
+		return q.ContentLength, nil
 	}
-	return body, err
+	e.input, err = io.ReadAll(io.LimitReader(q.Body, partLen))
+	switch c.come = int64(len(e.input)); {
+	case err != nil:
+		return 0, errBroke
+	case c.come > c.runner.options.BodyMax:
+		return 0, &http.MaxBytesError{Limit: c.runner.options.BodyMax}
+	case c.come < partLen || q.ContentLength == partLen:
+		e.inputEnd = io.EOF
+		return c.come, nil
+	}
+	return 0, nil
 }
 
 // stopped says what a call that was stopped is answered with.
 func (c *call) stopped(err error, said *capped) answer {
-	x, trap := c.exchange, (*engine.Trap)(nil)
+	x, trap, tooLong := c.exchange, (*engine.Trap)(nil), (*http.MaxBytesError)(nil)
+	switch {
+	case errors.As(err, &tooLong):
+		c.outcome.Ended = Refused
+		return plain(http.StatusRequestEntityTooLarge, fmt.Sprintf("a function takes a body of at most %d bytes", tooLong.Limit), x.ID)
+	case errors.Is(err, errBroke):
+		c.outcome.Ended = Refused
+		return plain(http.StatusBadRequest, "the body of the request broke off", x.ID)
+	case errors.Is(err, errGone), errors.Is(err, context.Canceled):
+		c.outcome.Ended = Gone
+		return answer{status: statusGone}
+	case errors.Is(err, errHead), errors.Is(err, errField):
+		c.outcome.Ended = Malformed
+		said.note("%v", err)
+		return plain(http.StatusInternalServerError, "the function's answer is none", x.ID)
+	}
 	said.note("it was stopped: %v", err)
 	switch {
 	case errors.Is(err, engine.ErrWall), errors.Is(err, engine.ErrFuel) && c.runner.options.Fuelled:

@@ -30,7 +30,8 @@ type Options struct {
 	// LoadedBytesMax bounds what modules take that are ready to be called (default 1 GiB, by estimate); those that were not called for
 	// longest go first.
 	LoadedBytesMax int64
-	// BodyMax bounds the body of a request (default 4 MiB), AnswerMax an answer with its head (default 8 MiB). Both are in memory as a whole.
+	// BodyMax bounds the body of a request (default 64 MiB), AnswerMax an answer with its head (default 256 MiB). Of each a part is in memory,
+	// of up to 64 KiB.
 	BodyMax, AnswerMax int64
 }
 
@@ -106,8 +107,8 @@ type loaded struct {
 func New(o Options) (*Runner, error) {
 	defaults(&o.FuelPerSecond, 10_000_000_000)
 	defaults(&o.LoadedBytesMax, 1<<30)
-	defaults(&o.BodyMax, 4<<20)
-	defaults(&o.AnswerMax, 8<<20)
+	defaults(&o.BodyMax, 64<<20)
+	defaults(&o.AnswerMax, 256<<20)
 	o.Engine.Hosts = append(o.Engine.Hosts, Events()...)
 	e, err := engine.New(o.Engine)
 	if err != nil {

@@ -126,7 +126,6 @@ func TestHostile(t *testing.T) {
 		{fuel, "trap", 500, Trapped, "trapped"},
 		{fuel, "exit", 500, Trapped, "code 3"},
 		{fuel, "bare", 500, Malformed, "head of a CGI response"},
-		{fuel, "big", 500, TooLong, "too long"},
 		{fuel, "say", 200, Answered, "said: say\n"},
 	} {
 		w := s.get(c.function, "http://example.com/?"+c.query)

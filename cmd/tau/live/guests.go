@@ -84,12 +84,15 @@ func (g *guests) Load(ctx context.Context, here clock.Loop, guest substrate.Gues
 func (g *guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, guest substrate.Guest) (ran substrate.Ran) {
 	g.runner.Serve(w, r, guest.Program(), web.Exchange{
 		Parameters: guest.Parameters, ID: r.Header.Get(gatewayapi.HeaderRequestID), Module: guest.Module,
-		Off: func(ctx context.Context, f func()) error { return clock.Offload(ctx, here, f) },
-		Ran: func(o web.Outcome) {
-			ran = substrate.RanAs(o)
-			if o.Cold {
+		Off:  func(ctx context.Context, f func()) error { return clock.Offload(ctx, here, f) },
+		Wait: func(ctx context.Context, d time.Duration) error { return clock.Sleep(ctx, here, d) }, Clock: here,
+		Head: func(cold bool) {
+			if cold {
 				w.Header().Set(substrateapi.HeaderCold, "1")
 			}
+		},
+		Ran: func(o web.Outcome) {
+			ran = substrate.RanAs(o)
 			if missing := lacking(guest); o.Cold && len(missing) > 0 {
 				ran.Log = fmt.Sprintf("[tau] it runs without secrets that nobody has put (tau auth secret put function %s NAME): %s\n", guest.Project, strings.Join(missing, ", ")) + ran.Log
 			}

@@ -101,7 +101,7 @@ func (p *httpParams) until(ctx context.Context, env node.Env, path string, ask f
 				continue
 			}
 			if a.hostile {
-				env.Observe("http-hostile", node.F("project", p.Project), node.F("path", path), node.F("status", a.status), node.F("took", a.took), node.F("says", a.says))
+				env.Observe("http-hostile", node.F("project", p.Project), node.F("path", path), node.F("status", a.status), node.F("took", a.took), node.F("cut", a.cut), node.F("says", a.says))
 				return
 			}
 			env.Observe("http-answered", node.F("project", p.Project), node.F("path", path), node.F("status", a.status), node.F("version", a.version),
@@ -119,7 +119,9 @@ type answered struct {
 	// said is the version that a function says that it is of; alone whether it has seen nothing but this request.
 	said, alone string
 	hostile     bool
-	took        time.Duration
+	// cut: the answer broke off in its midst.
+	cut  bool
+	took time.Duration
 }
 
 func (p *httpParams) ask(ctx context.Context, env node.Env, gate transport.Peer, path string) (a answered, err error) {
