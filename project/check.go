@@ -2,6 +2,7 @@ package project
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -74,7 +75,8 @@ type reporter func(ref Ref, mono string, item int, hint, what string)
 // check finds what is wrong between resources; own is the project's own host. said says where one is, for messages.
 func (p *Project) check(own string, report reporter, said func(ref Ref, mono string, item int) string) {
 	names := p.names()
-	ids := map[string]Ref{}
+	ids, folders := map[string]Ref{}, map[string]Ref{}
+	built := map[string]Build{}
 	p.each(func(ref Ref, r resource) {
 		if id := r.base().ID; id != "" {
 			if first, twice := ids[id]; twice {
@@ -87,6 +89,13 @@ func (p *Project) check(own string, report reporter, said func(ref Ref, mono str
 		switch r := r.(type) {
 		case *Function:
 			uses = r.Domains
+			if folder := Folder(ref, r); folder != "" && !r.Build.IsZero() {
+				if first, taken := folders[folder]; taken && !reflect.DeepEqual(built[folder], r.Build) {
+					report(ref, firstOf(r.Build), 0, "say the same of both, or give each a folder", fmt.Sprintf("its code is in the folder of %s, %s, which is built in another way", first, said(first, firstOf(built[folder]), 0)))
+				} else if !taken {
+					folders[folder], built[folder] = ref, r.Build
+				}
+			}
 			if library, is := strings.CutPrefix(r.Source, "libraries/"); is && !names.has(ref.Application, "libraries", library) {
 				report(ref, "source", -1, hintFor(library, p.known(ref.Application, "libraries"), "libraries"), fmt.Sprintf("source: there is no library %s", library))
 			}

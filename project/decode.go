@@ -293,7 +293,7 @@ func (w *walker) unlimited(f *field, v *yamltree.Value) bool {
 	return true
 }
 
-// list reads a list, or one item for a list of one. What is there twice is once.
+// list reads a list, or one item for a list of one. What is there twice is once, unless the field says otherwise.
 func (w *walker) list(f *field, dst *[]string, at string, v *yamltree.Value) {
 	items := []*yamltree.Value{v}
 	switch {
@@ -313,7 +313,7 @@ func (w *walker) list(f *field, dst *[]string, at string, v *yamltree.Value) {
 			w.fail(w.origin.file, item, "write "+at+": "+f.example, "%s: expected a list of texts, found %s in it", at, item)
 			continue
 		}
-		if w.text(f, &text, item); text != "" && !slices.Contains(*dst, text) {
+		if w.text(f, &text, item); text != "" && (f.ordered || !slices.Contains(*dst, text)) {
 			*dst = append(*dst, text)
 		}
 	}

@@ -77,7 +77,7 @@ func (d *draw) scope(s *Scope, global []Domain) {
 		domains = append(domains, domain.Name)
 	}
 	for _, b := range d.bases("lib") {
-		s.Libraries = append(s.Libraries, Library{Base: b, Code: d.code("libraries/" + b.Name)})
+		s.Libraries = append(s.Libraries, Library{Base: b, Code: d.code("libraries/" + b.Name), Build: d.build(".")})
 	}
 	for _, b := range d.bases("fun") {
 		s.Functions = append(s.Functions, d.function(b, domains, s.Libraries))
@@ -137,6 +137,7 @@ func (d *draw) function(b Base, domains []string, libraries []Library) Function 
 	}
 	if d.yes() {
 		f.Cron, f.Concurrency = []string{"0 3 * * *", "@daily"}, 7
+		f.Build = d.build(f.Source)
 		f.Environment, f.Secrets = map[string]string{"A": d.text(), "B_1": "x"}, []string{"KEY"}
 	}
 	switch f.Type = rapid.SampledFrom([]string{TriggerHTTP, TriggerHTTPS, TriggerPubSub, TriggerP2P, TriggerCron}).Draw(d.T, "type"); f.Type {
@@ -183,4 +184,15 @@ func withFolders(p *Project, files fstest.MapFS) fstest.MapFS {
 		}
 	})
 	return files
+}
+
+// build is said in tau.yaml alone.
+func (d *draw) build(source string) Build {
+	switch {
+	case d.form == Repository || source != ".":
+		return Build{}
+	case d.yes():
+		return Build{Toolchain: rapid.SampledFrom(Toolchains).Draw(d.T, "toolchain")}
+	}
+	return Build{Steps: []string{"make", "make", "a: b\nc"}, Environment: map[string]string{"A": d.text()}, Network: d.yes(), Output: "dist"}
 }

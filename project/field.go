@@ -35,7 +35,9 @@ type field struct {
 	// initial is what is meant if it is left out, as text; words about it for the reference if it is no text.
 	initial, meant string
 	required       bool
-	secret         bool
+	// ordered is a list in which an item may be twice.
+	ordered bool
+	secret  bool
 	// better: there is nothing like it in tau.
 	better bool
 	// writeAs says which of repo is written, for a field whose place depends on others; nil: the first.

@@ -46,6 +46,44 @@ func finishFunction(d *decoder, o *origin, r resource) {
 		f.Methods = []string{"GET"}
 	}
 	finishEnvironment(d, o, f)
+	finishBuild(d, o, f.Build)
+	if strings.HasPrefix(f.Source, "libraries/") && !f.Build.IsZero() {
+		d.fail(o.file, o.place(firstOf(f.Build), 0), "say it of the library", "function %s: its code is a library, which says itself how it is built", f.Name)
+	}
+}
+
+// firstOf is the first field that says something of a build.
+func firstOf(b Build) string {
+	switch {
+	case b.Toolchain != "":
+		return "build.toolchain"
+	case len(b.Steps) > 0:
+		return "build.steps"
+	case len(b.Environment) > 0:
+		return "build.environment"
+	case b.Network:
+		return "build.network"
+	}
+	return "build.output"
+}
+
+// finishBuild sees whether a build is one.
+func finishBuild(d *decoder, o *origin, b Build) {
+	rest := b
+	rest.Toolchain = ""
+	switch {
+	case len(b.Steps) > stepsMax:
+		d.fail(o.file, o.place("build.steps", stepsMax), "call several from one", "build.steps: more than %d steps", stepsMax)
+	case b.Toolchain != "" && !rest.IsZero():
+		d.fail(o.file, o.place(firstOf(rest), -1), "remove build.toolchain, and call the compiler in a step", "%s: the steps of a toolchain are its own, so keep one of them", firstOf(rest))
+	case len(b.Steps) == 0 && !rest.IsZero():
+		d.fail(o.file, o.place(firstOf(rest), -1), "write build.steps: [make], or remove it", "%s: there are no steps that it could be for", firstOf(rest))
+	}
+	for _, name := range []string{"SRC", "OUT"} {
+		if _, own := b.Environment[name]; own {
+			d.fail(o.file, o.place("build.environment", -1), "rename it", "build.environment: %s is the build's own", name)
+		}
+	}
 }
 
 // HTTP reports whether requests make the function run.
@@ -76,11 +114,13 @@ func finishEnvironment(d *decoder, o *origin, f *Function) {
 
 func finishWebsite(d *decoder, o *origin, r resource) {
 	w := r.(*Website)
+	finishBuild(d, o, w.Build)
 	finishCode(d, o, &w.Code, "websites/"+w.Name)
 }
 
 func finishLibrary(d *decoder, o *origin, r resource) {
 	l := r.(*Library)
+	finishBuild(d, o, l.Build)
 	finishCode(d, o, &l.Code, "libraries/"+l.Name)
 }
 

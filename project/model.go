@@ -104,6 +104,25 @@ type Function struct {
 	Environment map[string]string `json:"environment,omitempty"`
 	// Secrets are names: their values are the cloud's to keep.
 	Secrets []string `json:"secrets,omitempty"`
+	Build   Build    `json:"build,omitzero" cbor:"-"`
+}
+
+// Build is how the code of a folder is built, where tau.yaml says it; otherwise its files do. It is not published.
+type Build struct {
+	// Toolchain is the one to take where the files would do for several. "": by the files, or by Steps.
+	Toolchain string `json:"toolchain,omitempty"`
+	// Steps are commands for a shell, one after the other, in the folder; the others are about them. Those below keep their order.
+	Steps       []string          `json:"steps,omitempty"`
+	Environment map[string]string `json:"environment,omitempty"`
+	// Network: they need it. The operator has to allow it.
+	Network bool `json:"network,omitempty"`
+	// Output is what they make, a folder or a file within the folder of the code; "": what they leave in $OUT.
+	Output string `json:"output,omitempty"`
+}
+
+// IsZero reports whether nothing is said.
+func (b Build) IsZero() bool {
+	return b.Toolchain == "" && len(b.Steps) == 0 && len(b.Environment) == 0 && !b.Network && b.Output == ""
 }
 
 // Code is where the code of a website or of a library is: in a repository of its own, or, without one, in a folder of
@@ -126,13 +145,15 @@ type Website struct {
 	Domains []string `json:"domains,omitempty"`
 	Paths   []string `json:"paths"`
 	// SPA: what is not there is answered with index.html.
-	SPA bool `json:"spa"`
+	SPA   bool  `json:"spa"`
+	Build Build `json:"build,omitzero" cbor:"-"`
 }
 
 // Library is code that functions use.
 type Library struct {
 	Base
 	Code
+	Build Build `json:"build,omitzero" cbor:"-"`
 }
 
 // Database holds keys and values.

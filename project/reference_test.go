@@ -81,7 +81,7 @@ func TestTheExamplesOfTheDocument(t *testing.T) {
 	raw, err := os.ReadFile(document)
 	require.NoError(t, err)
 	examples := example.FindAllStringSubmatch(string(raw), -1)
-	require.Len(t, examples, 3)
+	require.Len(t, examples, 4)
 	for _, m := range examples {
 		first, _, _ := strings.Cut(m[1], "\n")
 		if file, of := strings.CutPrefix(first, "# "); of {

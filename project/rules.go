@@ -1,6 +1,7 @@
 package project
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/taucloud/tau/project/route"
@@ -15,8 +16,12 @@ const (
 	textLenMax                    = 4096 // bytes of a text
 	itemsMax                      = 256  // items of a list, keys of a mapping of a resource
 	nameLenMax                    = 64
+	stepsMax                      = 32 // of a build
 	concurrencyMax                = 100_000
 )
+
+// Toolchains are those that can be asked for by name.
+var Toolchains = []string{"prebuilt", "go", "c", "assemblyscript"}
 
 const namePattern = `^[A-Za-z_][A-Za-z0-9_-]{0,63}$`
 
@@ -32,14 +37,25 @@ var (
 			}
 			return ""
 		}}
-	emailRule    = rule{want: "an address such as ops@example.com", pattern: `^[^@\s]+@[^@\s]+$`}
-	sizeRule     = rule{want: "a size such as 32MB", pattern: sizePattern}
-	durationRule = rule{want: "a duration such as 10s or 5m", pattern: durationPattern}
-	variableRule = rule{want: "the name of a variable: letters, digits and _, no digit first", pattern: `^[A-Za-z_][A-Za-z0-9_]{0,127}$`}
-	symbolRule   = rule{want: "the name of an exported function", pattern: `^[^\s]{1,128}$`}
-	branchRule   = rule{want: "a branch", pattern: `^[^\s~^:?*\[\\]{1,250}$`}
+	emailRule     = rule{want: "an address such as ops@example.com", pattern: `^[^@\s]+@[^@\s]+$`}
+	sizeRule      = rule{want: "a size such as 32MB", pattern: sizePattern}
+	durationRule  = rule{want: "a duration such as 10s or 5m", pattern: durationPattern}
+	variableRule  = rule{want: "the name of a variable: letters, digits and _, no digit first", pattern: `^[A-Za-z_][A-Za-z0-9_]{0,127}$`}
+	symbolRule    = rule{want: "the name of an exported function", pattern: `^[^\s]{1,128}$`}
+	branchRule    = rule{want: "a branch", pattern: `^[^\s~^:?*\[\\]{1,250}$`}
+	toolchainRule = rule{want: strings.Join(Toolchains[:len(Toolchains)-1], ", ") + " or " + Toolchains[len(Toolchains)-1], words: Toolchains}
+	stepRule      = rule{want: "a command for a shell", check: func(text string) string {
+		if strings.ContainsRune(text, 0) {
+			return "a command has no zero bytes"
+		}
+		return ""
+	}}
 	// folderRule is of folders within a repository.
 	folderRule = rule{want: "a folder of the repository, such as ./site", pattern: `^[^\s\\]([^\\]{0,254}[^\s\\])?$`, check: checkFolder, norm: cleanFolder}
+	// outputRule is of folders and files within the folder of the code; "." is that itself.
+	outputRule = rule{want: "a folder or a file within the folder of the code, such as dist", pattern: folderRule.pattern, check: checkFolder, norm: func(text string) string {
+		return cmp.Or(cleanFolder(text), ".")
+	}}
 	sourceRule = rule{want: `".", a folder such as ./code/ping, or libraries/NAME`, pattern: `^(\.|\./[^\\]{1,250}|libraries/[A-Za-z_][A-Za-z0-9_-]{0,63})$`,
 		check: func(text string) string {
 			if !strings.HasPrefix(text, "./") {

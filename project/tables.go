@@ -117,7 +117,7 @@ var domains = table{
 
 var functions = table{
 	kind: "functions", one: "function", doc: "Code that runs when something happens: a request, a message, a call of a peer, a moment.",
-	fields: []field{
+	fields: slices.Concat([]field{
 		{repo: []string{"trigger.type"}, mono: "type", doc: "What makes it run: `http` or `https` (requests), `pubsub` (messages of a channel), `p2p` (commands of peers), `cron` (moments).",
 			example: "https", rule: typeRule, meant: "what the other fields say: https with paths, pubsub with a channel, p2p with a command, else cron", in: of(func(f *Function) any { return &f.Type })},
 		{repo: []string{"trigger.local"}, mono: "local", doc: "Only what happens on the same node counts.", example: "true", initial: "false", in: of(func(f *Function) any { return &f.Local })},
@@ -136,7 +136,7 @@ var functions = table{
 		{repo: []string{"environment"}, mono: "environment", doc: "Environment variables.", example: "{GREETING: Hello}", better: true, rule: rule{want: "a text", keys: &variableRule}, in: of(func(f *Function) any { return &f.Environment })},
 		{repo: []string{"secrets"}, mono: "secrets", doc: "Names of secrets that it gets as environment variables. Their values are never in Git.", example: "[STRIPE_KEY]", better: true, rule: variableRule, in: of(func(f *Function) any { return &f.Secrets })},
 		{repo: []string{"includes"}, doc: "Old.", example: "[/functions/ping.go]", ignored: "the code of a function is its folder"},
-	},
+	}, builds(of(func(f *Function) any { return &f.Build }), true)),
 	finish: finishFunction,
 }
 
@@ -146,7 +146,7 @@ var websites = table{
 		{repo: []string{"domains"}, mono: "domains", doc: "Names of domains, of the application or of the project.", example: "[main]", meant: "the project's own host", rule: nameRule, in: of(func(w *Website) any { return &w.Domains })},
 		{repo: []string{"paths", "source.paths"}, mono: "paths", doc: "Where it is: it answers for what is at or below these paths, but for what functions answer.", example: "[/]", initial: "/", rule: prefixRule, in: of(func(w *Website) any { return &w.Paths })},
 		{repo: []string{"spa"}, mono: "spa", doc: "What is not there is answered with index.html (a single-page application), not with 404.", example: "false", initial: "true", better: true, in: of(func(w *Website) any { return &w.SPA })},
-	}, code(of(func(w *Website) any { return &w.Code }), "site"), []field{
+	}, code(of(func(w *Website) any { return &w.Code }), "site"), builds(of(func(w *Website) any { return &w.Build }), false), []field{
 		{repo: []string{"libraries"}, doc: "Old.", example: "[]", ignored: "websites use no libraries"},
 		{repo: []string{"source.includes"}, doc: "Old.", example: "[]", ignored: "all files of a website belong to it"},
 	}),
@@ -155,7 +155,7 @@ var websites = table{
 
 var libraries = table{
 	kind: "libraries", one: "library", doc: "Code that functions use, by `source: libraries/NAME`.",
-	fields: code(of(func(l *Library) any { return &l.Code }), "src"),
+	fields: slices.Concat(code(of(func(l *Library) any { return &l.Code }), "src"), builds(of(func(l *Library) any { return &l.Build }), true)),
 	finish: finishLibrary,
 }
 
@@ -169,6 +169,21 @@ func code(in func(any) any, folder string) []field {
 		{repo: []string{"source.github.fullname"}, mono: "github.fullname", doc: "Its own repository at GitHub: owner and name.", example: "me/site", rule: rule{want: "owner/name", pattern: `^([\w.-]{1,100}/[\w.-]{1,100})?$`}, in: of(func(c *Code) any { return &c.GithubName })},
 		{repo: []string{"source.repository"}, mono: "repository", doc: "Its own repository, wherever that is.", example: "https://git.example.com/me/site.git", better: true, rule: repositoryRule, in: of(func(c *Code) any { return &c.Repository })},
 	}
+}
+
+// builds are the fields of how code is built; module: of a module, so that there are toolchains.
+func builds(in func(any) any, module bool) (list []field) {
+	of := func(get func(*Build) any) func(any) any { return func(r any) any { return get(in(r).(*Build)) } }
+	if module {
+		list = append(list, field{mono: "build.toolchain", doc: "What builds it, where its files would do for several: `" + strings.Join(Toolchains, "`, `") + "`.", example: "go", meant: "what its files say, or `build.steps`", better: true, rule: toolchainRule,
+			in: of(func(b *Build) any { return &b.Toolchain })})
+	}
+	return append(list,
+		field{mono: "build.steps", doc: "Commands for a shell, one after the other, in the folder of the code, in the sandbox of the node that builds.", example: `[npm run build]`, meant: "what its files say", better: true, ordered: true, rule: stepRule, in: of(func(b *Build) any { return &b.Steps })},
+		field{mono: "build.environment", doc: "Environment variables of the steps, beside the project's build secrets.", example: "{MODE: production}", better: true, rule: rule{want: "a text", keys: &variableRule}, in: of(func(b *Build) any { return &b.Environment })},
+		field{mono: "build.network", doc: "The steps need the network, which the operator has to allow to the project (`build-network`); if not, the build fails and says so.", example: "true", initial: "false", better: true, in: of(func(b *Build) any { return &b.Network })},
+		field{mono: "build.output", doc: "What the steps make: a folder, or a module, within the folder of the code. Of a website it is the site, of a module `main.wasm` in it.", example: "dist", meant: "what they leave in `$OUT`", better: true, rule: outputRule, in: of(func(b *Build) any { return &b.Output })},
+	)
 }
 
 var databases = table{

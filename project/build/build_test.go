@@ -93,8 +93,7 @@ func TestKeys(t *testing.T) {
 
 func TestWhatCannotBeBuilt(t *testing.T) {
 	for name, c := range map[string]struct{ file, content, text string }{
-		"nothing":   {"functions/slow/README", "", "functions/slow: nothing in functions/slow says how it is built"},
-		"container": {"functions/slow/.taubyte/config.yaml", "environment: {image: x}", "no container engine runs here"},
+		"nothing": {"functions/slow/README", "", "functions/slow: nothing in functions/slow says how it is built"},
 	} {
 		files := shop()
 		delete(files, "functions/slow/go.mod")

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -27,7 +28,8 @@ const (
 	Go             Toolchain = "go"             // go.mod is in the folder
 	AssemblyScript Toolchain = "assemblyscript" // package.json, and sources in .ts
 	C              Toolchain = "c"              // sources in .c
-	Script         Toolchain = "script"         // .taubyte: shell scripts, one after the other
+	Script         Toolchain = "script"         // .taubyte, or build.steps of tau.yaml: a shell runs one after the other
+	Container      Toolchain = "container"      // .taubyte with an image: in a container of that
 )
 
 // Revision is part of every key: it is raised when a toolchain of this package, or how one is run, changes what it makes.
@@ -44,12 +46,30 @@ type Step struct {
 	Calls []string
 	// Website: the asset is a site, and no module.
 	Website bool
-	// Scripts are those of [Script], by their paths in the folder, in the order in which they run with Variables.
+	// Scripts are those of [Script] and [Container], by their paths in the folder, in the order in which they run with Variables; Commands run in
+	// their place, if tau.yaml says how the folder is built.
 	Scripts   []string
+	Commands  []string
 	Variables []Variable
+	// Output is what they make, a folder or a file within the folder; "": what they leave in $OUT.
+	Output string
+	// Network is what Commands need of it.
+	Network Network
+	// Image is that of a [Container], Where the place at which it is named, for people.
+	Image, Where string
 	// Key is a hash of all that goes into the step: equal keys, equal assets, as long as the toolchain itself is the same.
 	Key string
 }
+
+// Network is whether a step reaches the network.
+type Network uint8
+
+// What a step may have of it, and what tau.yaml asks for.
+const (
+	NetworkIfAllowed Network = iota // nothing is said: it reaches it if the operator allows that to the project
+	NetworkNone
+	NetworkNeeded // it fails if the operator does not allow it
+)
 
 // Module reports whether the step makes a WebAssembly module.
 func (s Step) Module() bool { return !s.Website }
@@ -64,10 +84,16 @@ const (
 // Plan lists the steps of a project whose tree is fsys, by folder. An error is the fault of whoever has pushed. What has
 // no code in this tree - it is in a repository of its own, which has no place - has no step.
 func Plan(p *project.Project, fsys fs.FS, places Places) ([]Step, error) {
-	pl := planner{fsys: fsys, places: places, libraries: map[project.Ref]string{}}
+	pl := planner{fsys: fsys, places: places, libraries: map[project.Ref]string{}, builds: map[string]project.Build{}}
 	p.Each(func(ref project.Ref, r any) {
-		if l, is := r.(*project.Library); is {
-			pl.libraries[ref] = pl.folder(ref, l)
+		switch r := r.(type) {
+		case *project.Library:
+			pl.libraries[ref] = pl.folder(ref, r)
+			pl.says(pl.libraries[ref], r.Build)
+		case *project.Function:
+			if !strings.HasPrefix(r.Source, "libraries/") {
+				pl.says(pl.folder(ref, r), r.Build)
+			}
 		}
 	})
 	pl.scope("", &p.Scope)
@@ -94,9 +120,17 @@ func Plan(p *project.Project, fsys fs.FS, places Places) ([]Step, error) {
 type planner struct {
 	fsys      fs.FS
 	places    Places
-	libraries map[project.Ref]string // their folders
+	libraries map[project.Ref]string   // their folders
+	builds    map[string]project.Build // of modules, by folder, if tau.yaml says how
 	steps     []Step
 	errs      []error
+}
+
+// says takes over how a folder is built: no two say that differently.
+func (pl *planner) says(folder string, b project.Build) {
+	if !b.IsZero() {
+		pl.builds[folder] = b
+	}
 }
 
 // folder is where the code of a resource is in the tree, "" if it is in none.
@@ -126,7 +160,7 @@ func (pl *planner) scope(application string, s *project.Scope) {
 	}
 	for i := range s.Websites {
 		ref := project.Ref{Application: application, Kind: "websites", Name: s.Websites[i].Name}
-		pl.website(ref, pl.folder(ref, &s.Websites[i]))
+		pl.website(ref, pl.folder(ref, &s.Websites[i]), s.Websites[i].Build)
 	}
 }
 
@@ -142,19 +176,19 @@ func (pl *planner) function(ref project.Ref, folder, call string) {
 		}
 	}
 	step := Step{Folder: folder, Targets: []string{ref.String()}, Calls: []string{call}}
-	if err := step.choose(pl.fsys); err != nil {
+	if err := step.choose(pl.fsys, pl.builds[folder]); err != nil {
 		pl.errs = append(pl.errs, fmt.Errorf("%s: %w", ref, err))
 		return
 	}
 	pl.steps = append(pl.steps, step)
 }
 
-func (pl *planner) website(ref project.Ref, folder string) {
+func (pl *planner) website(ref project.Ref, folder string, b project.Build) {
 	if !pl.here(folder) {
 		return
 	}
 	step := Step{Toolchain: Static, Website: true, Folder: folder, Targets: []string{ref.String()}}
-	if _, err := step.scripts(pl.fsys); err != nil {
+	if _, err := step.scripts(pl.fsys, b); err != nil {
 		pl.errs = append(pl.errs, fmt.Errorf("%s: %w", ref, err))
 		return
 	}
@@ -170,17 +204,27 @@ func (pl *planner) here(folder string) bool {
 	return err == nil && info.IsDir()
 }
 
-// choose finds out by its files how the folder of a module is built.
-func (s *Step) choose(fsys fs.FS) error {
+// choose finds out how the folder of a module is built: as tau.yaml says, or by its files.
+func (s *Step) choose(fsys fs.FS, b project.Build) error {
 	entries, err := fs.ReadDir(fsys, s.Folder)
 	if err != nil {
+		return err
+	}
+	if s.Toolchain = Toolchain(b.Toolchain); s.Toolchain == Prebuilt && modulePath(fsys, s.Folder) == "" {
+		return fmt.Errorf("there is no main.wasm in %s, and tau.yaml says that it is built already", s.Folder)
+	}
+	if s.Toolchain != "" {
+		return nil
+	}
+	if len(b.Steps) > 0 {
+		_, err := s.scripts(fsys, b)
 		return err
 	}
 	if modulePath(fsys, s.Folder) != "" {
 		s.Toolchain = Prebuilt
 		return nil
 	}
-	if found, err := s.scripts(fsys); err != nil || found {
+	if found, err := s.scripts(fsys, b); err != nil || found {
 		return err
 	}
 	switch {
@@ -196,13 +240,28 @@ func (s *Step) choose(fsys fs.FS) error {
 	return nil
 }
 
-// scripts makes it a step of scripts if the folder says so.
-func (s *Step) scripts(fsys fs.FS) (found bool, err error) {
+// scripts makes it a step of scripts if tau.yaml or the folder says so.
+func (s *Step) scripts(fsys fs.FS, b project.Build) (found bool, err error) {
 	w, err := workflowOf(fsys, s.Folder, s.Website)
-	if w == nil || err != nil {
+	switch {
+	case len(b.Steps) > 0 && (w != nil || err != nil):
+		return false, fmt.Errorf("tau.yaml says with build how %s is built, and so does its .taubyte: keep one of them", s.Folder)
+	case len(b.Steps) > 0:
+		s.Toolchain, s.Commands, s.Output, s.Network = Script, b.Steps, b.Output, NetworkNone
+		for _, name := range slices.Sorted(maps.Keys(b.Environment)) {
+			s.Variables = append(s.Variables, Variable{name, b.Environment[name]})
+		}
+		if b.Network {
+			s.Network = NetworkNeeded
+		}
+		return true, nil
+	case w == nil || err != nil:
 		return false, err
 	}
-	s.Toolchain, s.Scripts, s.Variables = Script, w.scripts, w.variables
+	s.Toolchain, s.Scripts, s.Variables, s.Image, s.Where = Script, w.scripts, w.variables, w.image, w.where
+	if s.Image != "" {
+		s.Toolchain = Container
+	}
 	return true, nil
 }
 
@@ -240,6 +299,20 @@ func (s *Step) finish(fsys fs.FS) error {
 		text(f)
 		number(len(data))
 		h.Write(data)
+	}
+	if len(s.Commands) > 0 { // what the folder's own files say is in them
+		number(-1) // no file begins so
+		for _, command := range s.Commands {
+			text(command)
+		}
+		for _, v := range s.Variables {
+			number(-1)
+			text(v.Name)
+			text(v.Value)
+		}
+		number(-1)
+		text(s.Output)
+		number(int(s.Network))
 	}
 	s.Key = hex.EncodeToString(h.Sum(nil))
 	return nil

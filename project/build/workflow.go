@@ -29,12 +29,14 @@ var workflowDialect = yamltree.Dialect{
 type workflow struct {
 	scripts   []string // by their paths in the folder
 	variables []Variable
+	// image is that of a container to build in, where the place that names it; "" for none.
+	image, where string
 }
 
 // Variable is one of the environment of scripts.
 type Variable struct{ Name, Value string }
 
-// workflowOf reads the workflow of a folder; nil: it has none. A container, which no node runs, is refused.
+// workflowOf reads the workflow of a folder; nil: it has none.
 func workflowOf(fsys fs.FS, folder string, website bool) (*workflow, error) {
 	dir := ""
 	for _, name := range []string{".taubyte", "taubyte"} {
@@ -42,6 +44,9 @@ func workflowOf(fsys fs.FS, folder string, website bool) (*workflow, error) {
 		if dir == "" && has(fsys, folder, name+"/config.yaml") && !(website && plain) {
 			dir = name
 		}
+	}
+	if docker := ".taubyte/Docker/Dockerfile"; dir == "" && has(fsys, folder, docker) {
+		return &workflow{image: docker, where: path.Join(folder, docker) + ":1:1"}, nil
 	}
 	if dir == "" {
 		return nil, nil
@@ -66,7 +71,7 @@ func workflowOf(fsys fs.FS, folder string, website bool) (*workflow, error) {
 	for _, e := range root.Entries {
 		switch key := e.Key.Text; key {
 		case "version":
-		case "environment":
+		case "environment", "enviroment": // as tau reads it
 			image = r.environment(w, e.Value)
 		case "workflow":
 			for _, name := range r.texts(e.Value) {
@@ -91,10 +96,10 @@ func workflowOf(fsys fs.FS, folder string, website bool) (*workflow, error) {
 	case len(r.wrong) > 0:
 		return nil, r.wrong
 	case image != nil:
-		r.fail(image, "leave image out: then its scripts run in the sandbox of the node that builds, without a network and with what that node has in /usr; or keep what the image builds in "+folder+" (a module as main.wasm) and remove "+path.Join(folder, dir),
-			"it names a container image to build in, and no container engine runs here")
-		return nil, r.wrong
-	case len(w.scripts) == 0:
+		w.image = image.Text
+		w.where = fmt.Sprintf("%s:%d:%d", file, max(1, image.Line), max(1, image.Col))
+	}
+	if len(w.scripts) == 0 && image == nil {
 		r.fail(root, "write workflow: [build], and build.sh beside it", "there is no workflow")
 		return nil, r.wrong
 	}

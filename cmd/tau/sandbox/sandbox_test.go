@@ -273,3 +273,9 @@ func BenchmarkRun(b *testing.B) {
 		}
 	}
 }
+
+// Before its root is made, the first process of a run sees the machine, whose files are not the run's.
+func TestTheFilesOfTheMachineAreNotTheRuns(t *testing.T) {
+	t.Parallel()
+	require.Zero(t, entriesOf(os.Getpid()))
+}

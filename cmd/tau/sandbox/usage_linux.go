@@ -11,11 +11,17 @@ import (
 // What a run uses, as the kernel tells.
 
 // entriesOf is how many files and folders there are in the file systems that a run writes to, by its first process. What cannot be asked
-// has ended, or has not begun.
+// has ended, or has not begun: until bubblewrap has made the run's root, the process still sees that of the machine.
 func entriesOf(pid int) (made int64) {
+	root := "/proc/" + strconv.Itoa(pid) + "/root"
+	ours, err := os.Stat("/")
+	theirs, also := os.Stat(root)
+	if err != nil || also != nil || os.SameFile(ours, theirs) {
+		return 0
+	}
 	for _, dir := range []string{"/tmp", "/build"} {
 		var s syscall.Statfs_t
-		if syscall.Statfs("/proc/"+strconv.Itoa(pid)+"/root"+dir, &s) == nil {
+		if syscall.Statfs(root+dir, &s) == nil {
 			made += int64(s.Files - s.Ffree)
 		}
 	}

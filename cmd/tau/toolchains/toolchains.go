@@ -43,6 +43,8 @@ type Config struct {
 	Warm string
 	// Networks are the projects whose scripts may reach the network.
 	Networks []string
+	// Engine runs steps that name an image; nil: they are refused.
+	Engine Engine
 	// Find returns what runs jobs. The error says what is missing, and what to do.
 	Find func(ctx context.Context) (Runner, error)
 }
@@ -83,6 +85,8 @@ type tool struct {
 	base func(ctx context.Context, line func(string)) (string, error)
 	// finish makes the asset of the result; nil: it is the asset.
 	finish func(s build.Step, result []byte) ([]byte, error)
+	// engine runs it in a container; nil: it runs in the sandbox.
+	engine Engine
 	// secrets are for it; private: what it makes depends on them, and nobody else is given it.
 	secrets bool
 }
@@ -138,6 +142,8 @@ func (s *Set) tool(ctx context.Context, kind build.Toolchain) (Runner, *tool, er
 		t, err = s.findAssemblyScript(ctx, r)
 	case build.Script:
 		t = scripts()
+	case build.Container:
+		t = contained(s.cfg.Engine)
 	default:
 		err = &Missing{fmt.Sprintf("no node builds %s", kind), "build it before the push, and keep the module as main.wasm"}
 	}
@@ -239,7 +245,10 @@ func (s *Set) Build(ctx context.Context, o Order) (m Made, err error) {
 	}
 	if t.secrets {
 		maps.Copy(job.Env, o.Secrets)
-		job.Network = slices.Contains(s.cfg.Networks, o.Project)
+		job.Network = slices.Contains(s.cfg.Networks, o.Project) && o.Step.Network != build.NetworkNone
+		if o.Step.Network == build.NetworkNeeded && !job.Network {
+			return m, fault("its steps need the network (build.network), which the operator of this node has not allowed to the project %s (build-network): bring what they need with the code, or ask the operator", o.Project)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Secrets)) {
 		job.Secrets = append(job.Secrets, o.Secrets[name])
@@ -249,7 +258,12 @@ func (s *Set) Build(ctx context.Context, o Order) (m Made, err error) {
 			return m, err
 		}
 	}
-	result, err := r.Run(ctx, job)
+	var result []byte
+	if t.engine != nil {
+		result, err = t.engine.Run(ctx, o.Step.Image, job)
+	} else {
+		result, err = r.Run(ctx, job)
+	}
 	if err == nil && t.finish != nil {
 		result, err = t.finish(o.Step, result)
 	}

@@ -190,6 +190,91 @@ func TestScripts(t *testing.T) {
 	}
 }
 
+// TestCommands: those of tau.yaml, what they say that they make, and the network that they ask for.
+func TestCommands(t *testing.T) {
+	s := newSet(t, build.Script)
+	o := order(build.Script, nil, map[string]string{"in.txt": "salt"})
+	o.Step.Website, o.Step.Output, o.Step.Variables = true, "dist/it's", []build.Variable{{Name: "OUT", Value: "/usr"}, {Name: "result", Value: "/x"}}
+	o.Step.Commands = []string{"mkdir -p \"dist/it's\"", "cd dist\ncp ../in.txt \"it's/a.txt\" # 'x", "[ $OUT = /usr ]"}
+	o.Secrets = map[string]string{"TOKEN": "sesame"}
+	made, err := s.Build(t.Context(), o)
+	require.NoError(t, err)
+	want, err := build.Left(o.Step, []build.File{{Path: "a.txt", Data: []byte("salt")}})
+	require.NoError(t, err)
+	require.Equal(t, want, made.Asset)
+
+	o.Step.Website, o.Step.Output, o.Step.Key = false, "in.txt", "module"
+	made, err = s.Build(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, "salt", string(made.Asset))
+	for key, c := range map[string]struct {
+		change func(*build.Step)
+		want   string
+	}{
+		"a file of a website": {func(s *build.Step) { s.Website = true }, "in.txt is a file, and a website is a folder"},
+		"nothing":             {func(s *build.Step) { s.Output = "gone" }, "the steps have left no gone"},
+		"no module":           {func(s *build.Step) { s.Output = "dist" }, "no main.wasm"},
+		"a step that fails":   {func(s *build.Step) { s.Commands = []string{"false; true"} }, "exit code 1"},
+		"network":             {func(s *build.Step) { s.Network = build.NetworkNeeded }, "has not allowed to the project p (build-network)"},
+	} {
+		wrong := o
+		wrong.Step.Key = key
+		c.change(&wrong.Step)
+		_, err := s.Build(t.Context(), wrong)
+		require.True(t, sandbox.IsFault(err), "%s: %v", key, err)
+		require.ErrorContains(t, err, c.want, key)
+	}
+}
+
+// TestTheNetworkOfAStep: who asks for none gets none, whatever is allowed.
+func TestTheNetworkOfAStep(t *testing.T) {
+	t.Parallel()
+	for asked, want := range map[build.Network]bool{build.NetworkIfAllowed: true, build.NetworkNone: false, build.NetworkNeeded: true} {
+		reached := !want
+		s := New(Config{Cache: t.TempDir(), Networks: []string{"p"}, Find: func(context.Context) (Runner, error) {
+			return fake{func(j sandbox.Job) ([]byte, error) { reached = j.Network; return nil, errors.New("seen") }}, nil
+		}})
+		o := order(build.Script, nil, nil)
+		o.Step.Commands, o.Step.Network = []string{"true"}, asked
+		_, err := s.Build(t.Context(), o)
+		require.ErrorContains(t, err, "seen")
+		require.Equal(t, want, reached, "%d", asked)
+	}
+}
+
+type containers struct{ fake }
+
+func (e containers) Run(ctx context.Context, image string, j sandbox.Job) ([]byte, error) {
+	if image != "x/y:1" {
+		return nil, errors.New("another image")
+	}
+	return e.fake.Run(ctx, j)
+}
+
+// TestContainers: a step in a container runs where an engine is, and is refused at once where none is.
+func TestContainers(t *testing.T) {
+	t.Parallel()
+	o := order(build.Container, []string{"f"}, map[string]string{".taubyte/build.sh": ""})
+	o.Step.Image, o.Step.Where, o.Step.Scripts = "x/y:1", "functions/f/.taubyte/config.yaml:1:22", []string{".taubyte/build.sh"}
+	cfg := Config{Cache: t.TempDir(), Find: func(context.Context) (Runner, error) {
+		return fake{func(sandbox.Job) ([]byte, error) { return nil, errors.New("it ran outside") }}, nil
+	}}
+	_, err := New(cfg).Build(t.Context(), o)
+	require.True(t, sandbox.IsFault(err), "%v", err)
+	require.ErrorContains(t, err, "functions/f/.taubyte/config.yaml:1:22: it names a container image to build in (x/y:1), and no container engine runs on this node")
+	cfg.Engine = containers{fake{func(j sandbox.Job) ([]byte, error) {
+		require.Contains(t, j.Script, ".taubyte/build.sh")
+		var out bytes.Buffer
+		w := tar.NewWriter(&out)
+		require.NoError(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "./main.wasm", Size: 1}))
+		_, _ = w.Write([]byte("m"))
+		return out.Bytes(), w.Close()
+	}}}
+	made, err := New(cfg).Build(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, "m", string(made.Asset))
+}
+
 func TestNamesOutsideAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"../x", "/etc/x"} {
@@ -216,7 +301,7 @@ func TestWhatIsMissingIsNobodysFaultAndHasARemedy(t *testing.T) {
 		return fake{func(sandbox.Job) ([]byte, error) { return nil, &sandbox.Fault{Text: "not found"} }}, nil
 	}}
 	s := New(cfg)
-	for _, kind := range append(kinds[:3:3], "container") {
+	for _, kind := range append(kinds[:3:3], "cobol") {
 		_, err := s.Build(t.Context(), order(kind, nil, nil))
 		var missing *Missing
 		require.ErrorAs(t, err, &missing, kind)
