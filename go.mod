@@ -48,6 +48,11 @@ require (
 )
 
 require (
+	github.com/evanw/esbuild v0.28.2 // indirect
+	github.com/nlnwa/whatwg-url v0.6.2 // indirect
+)
+
+require (
 	filippo.io/age v1.3.2
 	filippo.io/hpke v0.4.0 // indirect
 	github.com/DataDog/zstd v1.5.7 // indirect

@@ -68,7 +68,7 @@ func benches(b *testing.B, guest, entry string) []bench {
 			i.close()
 		}},
 		{"new and initialised", func() {
-			i, err := (&Function{engine: f.engine, prepared: f.prepared, setup: f.setup, compiled: f.compiled}).initialised(ctx)
+			i, err := (&Function{engine: f.engine, prepared: f.prepared, setup: f.setup, code: f.code}).initialised(ctx)
 			if err != nil {
 				panic(err)
 			}

@@ -48,6 +48,8 @@ func (t *Trap) Error() string { return "engine: the guest trapped: " + t.Text }
 type Request struct {
 	Entry string   // an exported function; empty: _start
 	Args  []uint64 // of that function
+	// Drive leads the call in place of an entry: it calls functions of the guest, by [Call.Invoke].
+	Drive func(*Call) error
 	// Argv and Env are what a command sees. Functions of a module that is no command were initialised with those of Setup.
 	Argv, Env []string
 	Stdin     io.Reader // nil: empty
@@ -103,6 +105,27 @@ func (c *Call) Value(any) any { return nil }
 
 // Memory is that of the guest. What it returns must not be kept beyond a call of the guest.
 func (c *Call) Memory() api.Memory { return c.instance.memory }
+
+// State is what Setup.Begin has returned.
+func (c *Call) State() any { return c.instance.state }
+
+// Invoke calls a function that the guest exports, which has at most one result. It is for whoever leads a call (Request.Drive), and for
+// functions of hosts, which give an error on (Stop). Nothing that the guest has told must be taken for more than numbers.
+func (c *Call) Invoke(name string, args ...uint64) (uint64, error) {
+	r, err := c.enter(name, args)
+	switch {
+	case err != nil:
+		return 0, err
+	case r.ExitCode != 0:
+		return 0, &Trap{Text: fmt.Sprintf("it exited with code %d", r.ExitCode)}
+	case len(r.Results) == 0:
+		return 0, nil
+	}
+	return r.Results[0], nil
+}
+
+// Random is the call's own generator, for guests whose own was seeded before the snapshot.
+func (c *Call) Random() uint64 { return c.random() }
 
 // Stop ends the call with an error. It does not return.
 func (c *Call) Stop(err error) {

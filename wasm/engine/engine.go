@@ -12,6 +12,7 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -67,6 +68,48 @@ type Engine struct {
 
 	mu     sync.Mutex
 	loaded map[loadKey]*loading
+	codes  map[[sha256.Size]byte]*code
+}
+
+// code is a module that was compiled, for all functions of it.
+type code struct {
+	id     [sha256.Size]byte
+	once   sync.Once
+	module wazero.CompiledModule
+	err    error
+	users  int
+}
+
+// compile compiles a module, or takes what was compiled of it. Whoever got it drops it.
+func (e *Engine) compile(p Prepared) (*code, error) {
+	e.mu.Lock()
+	c := e.codes[p.ID]
+	if c == nil {
+		c = &code{id: p.ID}
+		e.codes[p.ID] = c
+	}
+	c.users++
+	e.mu.Unlock()
+	c.once.Do(func() { c.module, c.err = e.cache.compile(e.runtime, p) })
+	if c.err != nil {
+		e.drop(c)
+		return nil, c.err
+	}
+	return c, nil
+}
+
+// drop takes one user of compiled code away, and closes what the last has used.
+func (e *Engine) drop(c *code) {
+	e.mu.Lock()
+	c.users--
+	last := c.users == 0
+	if last {
+		delete(e.codes, c.id)
+	}
+	e.mu.Unlock()
+	if last && c.module != nil {
+		_ = c.module.Close(context.Background())
+	}
 }
 
 // New makes an engine. Close it.
@@ -91,7 +134,7 @@ func New(o Options) (*Engine, error) {
 		config = config.WithCompilationCache(cache.compiled)
 	}
 	e := &Engine{options: o, runtime: wazero.NewRuntimeWithConfig(ctx, config), hosts: map[string]bool{}, cache: cache,
-		loaded: map[loadKey]*loading{}, idle: idleList{bytesMax: o.IdleBytesMax}}
+		loaded: map[loadKey]*loading{}, codes: map[[sha256.Size]byte]*code{}, idle: idleList{bytesMax: o.IdleBytesMax}}
 	for _, h := range merged(append([]Host{refuelHost(), wasiHost(), batchHost(), assemblyScript()}, o.Hosts...)) {
 		if err := e.addHost(ctx, h); err != nil {
 			return nil, errors.Join(err, e.Close())

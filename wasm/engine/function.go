@@ -11,7 +11,6 @@ import (
 
 	"github.com/taucloud/tau/wasm/rewrite"
 	"github.com/taucloud/tau/wasm/wasi"
-	"github.com/tetratelabs/wazero"
 )
 
 // Setup is how a module is initialised, and what its calls may do.
@@ -26,6 +25,13 @@ type Setup struct {
 	// Warm is carried out before the snapshot is taken, so that what a guest makes once is made: each call begins as
 	// if this one had been before it. One that fails leaves no trace.
 	Warm *Request
+	// Begin is carried out by the host when an instance was initialised, before the snapshot and before Warm. What it returns is the
+	// state of all calls ([Call.State]). Key says what it does: functions with the same are the same.
+	Begin func(*Call) (any, error)
+	Key   string
+	// MemoryMax bounds the memory in bytes, beside what the module was prepared with; 0: that alone. Functions of one module
+	// that differ in it share what was compiled.
+	MemoryMax uint64
 }
 
 // Function is a module that is ready to be called, by many at once.
@@ -34,9 +40,10 @@ type Function struct {
 	key      loadKey
 	prepared Prepared
 	setup    Setup
-	compiled wazero.CompiledModule
+	code     *code
 	image    *image   // nil if calls need instances of their own
 	globals  []uint64 // as of the snapshot
+	state    any      // of Setup.Begin, as of the snapshot
 	usual    atomic.Int64
 	idle     []*instance // guarded by idleList.mu; the last is the one that rested shortest
 
@@ -72,7 +79,7 @@ func (e *Engine) Load(ctx context.Context, p Prepared, s Setup) (*Function, erro
 	if s.Warm != nil {
 		warm = s.Warm.Entry
 	}
-	key := loadKey{p.ID, sha256.Sum256([]byte(fmt.Sprintf("%q %q %q", s.Argv, s.Env, warm))), [2]Limits{s.Limits, s.Start}}
+	key := loadKey{p.ID, sha256.Sum256([]byte(fmt.Sprintf("%q %q %q %q %d", s.Argv, s.Env, warm, s.Key, s.MemoryMax))), [2]Limits{s.Limits, s.Start}}
 	e.mu.Lock()
 	l, found := e.loaded[key]
 	if !found {
@@ -157,7 +164,7 @@ func (f *Function) shut() {
 
 func (f *Function) free() {
 	f.engine.idle.drop(func(i *instance) bool { return i.function == f })
-	_ = f.compiled.Close(context.Background())
+	f.engine.drop(f.code)
 	f.image.close()
 }
 
@@ -187,11 +194,11 @@ func (e *Engine) load(ctx context.Context, key loadKey, p Prepared, s Setup) (*F
 			return nil, fmt.Errorf("engine: it imports %q of %q, which there is not", i.Name, i.Module)
 		}
 	}
-	compiled, err := e.cache.compile(e.runtime, p)
+	compiled, err := e.compile(p)
 	if err != nil {
 		return nil, fmt.Errorf("engine: the module is not valid: %w", err)
 	}
-	f := &Function{engine: e, key: key, prepared: p, setup: s, compiled: compiled}
+	f := &Function{engine: e, key: key, prepared: p, setup: s, code: compiled}
 	if len(p.Facts.Fresh) > 0 {
 		return f, nil
 	}
@@ -199,7 +206,7 @@ func (e *Engine) load(ctx context.Context, key loadKey, p Prepared, s Setup) (*F
 		return f, nil
 	}
 	if err := f.snapshot(ctx, nil); err != nil {
-		_ = compiled.Close(context.Background())
+		e.drop(compiled)
 		return nil, fmt.Errorf("engine: initialising the module: %w", err)
 	}
 	return f, nil
@@ -228,7 +235,7 @@ func (f *Function) snapshot(ctx context.Context, warm *Request) error {
 	for _, g := range i.globals {
 		f.globals = append(f.globals, g.Get())
 	}
-	f.image = image
+	f.image, f.state = image, i.state
 	return nil
 }
 
@@ -252,6 +259,14 @@ func (f *Function) initialised(ctx context.Context) (*instance, error) {
 			return nil, err
 		}
 	}
+	if f.setup.Begin == nil {
+		return i, nil
+	}
+	begin := func(c *Call) (err error) { i.state, err = f.setup.Begin(c); return err }
+	if _, _, err := i.call(ctx, &Request{Drive: begin, Stderr: f.setup.Log}, f.setup.Start); err != nil {
+		i.close()
+		return nil, err
+	}
 	return i, nil
 }
 
@@ -262,7 +277,7 @@ func (f *Function) Resets() (ok bool, why string) {
 
 // Params is how many parameters an exported function has, 0 if there is no such function.
 func (f *Function) Params(name string) int {
-	definition := f.compiled.ExportedFunctions()[name]
+	definition := f.code.module.ExportedFunctions()[name]
 	if definition == nil {
 		return 0
 	}
@@ -276,7 +291,7 @@ func (f *Function) Call(ctx context.Context, r Request) (Response, Usage, error)
 		return Response{}, Usage{}, fmt.Errorf("engine: the function is closed")
 	}
 	defer f.leave()
-	if r.Entry == "" {
+	if r.Entry == "" && r.Drive == nil {
 		r.Entry = start
 	}
 	if strings.HasPrefix(r.Entry, rewrite.Prefix) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/taucloud/tau/wasm/rewrite"
 	"github.com/tetratelabs/wazero"
@@ -25,6 +26,7 @@ type instance struct {
 	depth    api.MutableGlobal
 	globals  []api.MutableGlobal
 	entries  map[string]*entry
+	state    any  // of Setup.Begin
 	pages    int  // that the last reset has put back
 	spoiled  bool // it holds more than a reset frees, or state that is not known
 }
@@ -35,19 +37,24 @@ type entry struct {
 	params  int
 	results int
 	stack   []uint64
+	busy    bool // a call is on its way
 }
 
 // newInstance makes an instance with the function's snapshot, if there is one already, and without having called anything.
 func (f *Function) newInstance() (*instance, error) {
 	facts := f.prepared.Facts
-	i := &instance{function: f, entries: map[string]*entry{}}
-	linear, err := newLinear(uint64(facts.MemoryPagesMax)<<16*uint64(boolToInt(facts.HasMemory)), f.image)
+	i := &instance{function: f, entries: map[string]*entry{}, state: f.state}
+	most := uint64(facts.MemoryPagesMax) << 16 * uint64(boolToInt(facts.HasMemory))
+	if f.setup.MemoryMax > 0 {
+		most = min(most, f.setup.MemoryMax&^(1<<16-1))
+	}
+	linear, err := newLinear(most, f.image)
 	if err != nil {
 		return nil, err
 	}
 	i.linear = linear
 	ctx := experimental.WithMemoryAllocator(context.Background(), experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return linear }))
-	i.module, err = f.engine.runtime.InstantiateModule(ctx, f.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	i.module, err = f.engine.runtime.InstantiateModule(ctx, f.code.module, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		linear.close()
 		return nil, fmt.Errorf("engine: a new instance: %w", err)
@@ -84,7 +91,7 @@ func boolToInt(b bool) int {
 
 func (i *instance) entry(name string, args int) (*entry, error) {
 	e := i.entries[name]
-	if e == nil {
+	if e == nil || e.busy { // one that is on its way, and has come to itself again by way of the host, has its stack in use
 		call := i.module.ExportedFunction(name)
 		if call == nil {
 			return nil, fmt.Errorf("%w: %q", ErrEntry, name)
@@ -100,30 +107,66 @@ func (i *instance) entry(name string, args int) (*entry, error) {
 }
 
 // call carries out a request.
-func (i *instance) call(ctx context.Context, r *Request, limits Limits) (Response, Usage, error) {
-	e, err := i.entry(r.Entry, len(r.Args))
-	if err != nil {
-		return Response{}, Usage{}, err
-	}
+func (i *instance) call(ctx context.Context, r *Request, limits Limits) (response Response, _ Usage, err error) {
 	c := &Call{Context: ctx, Request: r, instance: i, limits: limits, engine: i.function.engine}
+	if r.Drive == nil {
+		if _, err := i.entry(r.Entry, len(r.Args)); err != nil {
+			return Response{}, Usage{}, err
+		}
+	}
 	c.World = c.world(r)
-	copy(e.stack, r.Args)
 	if v, is := r.Value.(Beginner); is {
 		v.Begins(c)
 	}
 	c.begin()
-	err = e.call.CallWithStack(c, e.stack)
-	var exit *sys.ExitError
-	if err != nil && !errors.As(err, &exit) && c.stopped == nil {
-		i.spoiled = true // by a trap, perhaps deep in recursion: its stack remains as large as it became
-	}
-	response := Response{}
-	response.ExitCode, err = c.ended(err, i.function.prepared.depthMax)
-	if err == nil && e.results > 0 {
-		response.Results = append([]uint64(nil), e.stack[:e.results]...)
+	if r.Drive != nil {
+		response.ExitCode, err = c.drive(r.Drive)
+	} else {
+		response, err = c.enter(r.Entry, r.Args)
+		response.Results = slices.Clone(response.Results) // the stack is the next call's
 	}
 	c.usage.Fuel, c.usage.MemoryPeak = c.Spent(), i.linear.peak()
 	return response, c.usage, err
+}
+
+// enter calls an exported function, and says how that has ended.
+func (c *Call) enter(name string, args []uint64) (response Response, err error) {
+	e, err := c.instance.entry(name, len(args))
+	if err != nil {
+		return Response{}, err
+	}
+	copy(e.stack, args)
+	e.busy = true
+	err = e.call.CallWithStack(c, e.stack)
+	e.busy = false
+	var exit *sys.ExitError
+	if err != nil && !errors.As(err, &exit) && c.stopped == nil {
+		c.instance.spoiled = true // by a trap, perhaps deep in recursion: its stack remains as large as it became
+	}
+	response.ExitCode, err = c.ended(err, c.instance.function.prepared.depthMax)
+	if err == nil && e.results > 0 {
+		response.Results = e.stack[:e.results]
+	}
+	return response, err
+}
+
+// drive has the host lead the call.
+func (c *Call) drive(lead func(*Call) error) (code uint32, err error) {
+	defer func() {
+		if c.stopped == nil {
+			return
+		}
+		if p := recover(); p != nil && p != any(c.stopped) {
+			panic(p)
+		}
+		err = c.stopped
+	}()
+	err = lead(c)
+	var exit *sys.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode(), nil
+	}
+	return 0, err
 }
 
 // reset makes the instance equal to the snapshot. False: it can't.
