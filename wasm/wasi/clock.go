@@ -101,6 +101,9 @@ func (w *World) wait(s []byte) uint64 {
 	return 0
 }
 
+// Wait is a guest's that sleeps by other ways than this interface.
+func (w *World) Wait(d time.Duration) { w.sleep(uint64(max(d, 0))) }
+
 func (w *World) sleep(nanos uint64) {
 	const longest = time.Hour // a call is over long before
 	d := time.Duration(min(nanos, uint64(longest)))

@@ -81,7 +81,7 @@ const random = () => {
   }
   return drawn[drawnAt++];
 };
-Object.defineProperty(Math, "random", { value: { random() { return random(); } }.random, writable: true, enumerable: false, configurable: true });
+Object.defineProperty(Math, "random", { value: { random }.random, writable: true, enumerable: false, configurable: true });
 
 const integers = [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array, BigInt64Array, BigUint64Array];
 const crypto = {

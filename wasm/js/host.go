@@ -1,0 +1,211 @@
+package js
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/taucloud/tau/wasm/engine"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// function is one that the runtime calls. It returns a value, 0 for undefined.
+type function struct {
+	name string
+	args int
+	call func(i interpreter, x *Exchange, args []uint32) uint32
+}
+
+// functions are all that a bundle can reach of the host, by way of the runtime.
+var functions = []function{
+	{"log", 1, func(i interpreter, _ *Exchange, args []uint32) uint32 {
+		i.log(i.string(args[0]))
+		return 0
+	}},
+	{"encode", 1, func(i interpreter, _ *Exchange, args []uint32) uint32 {
+		return i.buffer([]byte(i.string(args[0])))
+	}},
+	{"decode", 5, func(i interpreter, _ *Exchange, args []uint32) uint32 {
+		bytes := i.view(args[0], i.number(args[1]), i.number(args[2]))
+		if i.number(args[3]) != 0 && !utf8.Valid(bytes) {
+			return i.must("qjs_get_null")
+		}
+		return i.text(decoded(bytes, i.number(args[4]) != 0))
+	}},
+	{"draw", 1, func(i interpreter, _ *Exchange, args []uint32) uint32 {
+		const count = 64
+		bytes := i.view(args[0], 0, 8*count)
+		for n := range count {
+			binary.LittleEndian.PutUint64(bytes[8*n:], math.Float64bits(float64(i.Random()>>11)/(1<<53)))
+		}
+		return 0
+	}},
+	{"random", 3, func(i interpreter, _ *Exchange, args []uint32) uint32 {
+		bytes := i.view(args[0], i.number(args[1]), i.number(args[2]))
+		clear(bytes)
+		if i.World.Rand != nil {
+			if _, err := io.ReadFull(i.World.Rand, bytes); err != nil {
+				i.Stop(err)
+			}
+		}
+		return 0
+	}},
+	{"url", 2, func(i interpreter, _ *Exchange, args []uint32) uint32 {
+		if len(args) == 2 {
+			return i.parsed(parseURL(i.string(args[0]), i.string(args[1]), true))
+		}
+		return i.parsed(parseURL(i.string(args[0]), "", false))
+	}},
+	{"setURL", 3, func(i interpreter, _ *Exchange, args []uint32) uint32 {
+		return i.parsed(setURL(i.string(args[0]), i.string(args[1]), i.string(args[2])))
+	}},
+	{"body", 0, func(i interpreter, x *Exchange, _ []uint32) uint32 { return i.buffer(x.Body) }},
+	{"text", 0, func(i interpreter, x *Exchange, _ []uint32) uint32 { return i.text(decoded(x.Body, false)) }},
+	{"answer", 2, func(i interpreter, x *Exchange, args []uint32) uint32 { i.answer(x, args, ""); return 0 }},
+	{"answerText", 3, func(i interpreter, x *Exchange, args []uint32) uint32 { i.answer(x, args, i.string(args[2])); return 0 }},
+	{"answerBytes", 5, func(i interpreter, x *Exchange, args []uint32) uint32 {
+		i.answer(x, args, string(i.view(args[2], i.number(args[3]), i.number(args[4]))))
+		return 0
+	}},
+	{"failed", 1, func(i interpreter, x *Exchange, args []uint32) uint32 {
+		x.failure = i.string(args[0])
+		return 0
+	}},
+	{"done", 0, func(_ interpreter, x *Exchange, _ []uint32) uint32 { x.done = true; return 0 }},
+	{"idle", 0, func(_ interpreter, x *Exchange, _ []uint32) uint32 { x.idle = true; return 0 }},
+	{"wait", 1, func(i interpreter, _ *Exchange, args []uint32) uint32 {
+		i.World.Wait(time.Duration(min(max(i.float(args[0]), 0), 3_600_000) * float64(time.Millisecond)))
+		return 0
+	}},
+}
+
+// byName finds them.
+var byName = func() map[string]function {
+	m := map[string]function{}
+	for _, f := range functions {
+		m[f.name] = f
+	}
+	return m
+}()
+
+func decimal(n int) string { return strconv.Itoa(n) }
+
+// decoded is UTF-8 as a string; a mark at the beginning is none of its characters.
+func decoded(bytes []byte, keepMark bool) string {
+	text := strings.ToValidUTF8(string(bytes), "\uFFFD")
+	if !keepMark {
+		text = strings.TrimPrefix(text, "\uFEFF")
+	}
+	return text
+}
+
+func (i interpreter) float(v uint32) float64 {
+	bits, err := i.Invoke("qjs_get_float64", uint64(v))
+	if err != nil {
+		i.Stop(err)
+	}
+	return math.Float64frombits(bits)
+}
+
+// number is one that is a length or a position.
+func (i interpreter) number(v uint32) uint32 {
+	f := i.float(v)
+	if !(f >= 0 && f <= math.MaxUint32) {
+		i.Stop(engine.ErrPointer)
+	}
+	return uint32(f)
+}
+
+// parsed is what a URL consists of, or null.
+func (i interpreter) parsed(parts []string) uint32 {
+	if parts == nil {
+		return i.must("qjs_get_null")
+	}
+	return i.text(strings.Join(parts, "\n"))
+}
+
+func (i interpreter) answer(x *Exchange, args []uint32, body string) {
+	x.Status = int(i.number(args[0]))
+	fields := strings.Split(i.string(args[1]), "\x00")
+	i.Output(len(body))
+	for n := 0; n+1 < len(fields); n += 2 {
+		i.Output(len(fields[n]) + len(fields[n+1]))
+		x.Fields = append(x.Fields, [2]string{fields[n], fields[n+1]})
+	}
+	x.Answer, x.answered = []byte(body), true
+}
+
+// errForeign ends a module that imports what is for the interpreter.
+var errForeign = errors.New("js: this function of the host is for JavaScript alone")
+
+// of is the interpreter of a call.
+func of(c *engine.Call) (interpreter, *Exchange) {
+	x, is := c.Request.Value.(*Exchange)
+	if !is || x.program == nil {
+		c.Stop(errForeign)
+	}
+	return interpreter{c, x.program}, x
+}
+
+// Hosts are the functions that the interpreter imports.
+func Hosts() []engine.Host {
+	const i32 = api.ValueTypeI32
+	list := func(n int) (l []api.ValueType) {
+		for range n {
+			l = append(l, i32)
+		}
+		return l
+	}
+	return []engine.Host{{Module: "env", Functions: []engine.HostFunction{
+		{Name: "host_call", Params: list(5), Results: list(1), Call: hostCall},
+		{Name: "host_promise_rejection", Params: list(3), Call: promiseRejection},
+		// Local time is that of Greenwich.
+		{Name: "host_get_timezone_offset", Params: list(2), Results: list(1), Call: func(_ *engine.Call, stack []uint64) { stack[0] = 0 }},
+		{Name: "host_interrupt", Results: list(1), Call: func(_ *engine.Call, stack []uint64) { stack[0] = 0 }},
+		// A bundle is whole: nothing is loaded beside it. The interpreter makes an error of that.
+		{Name: "host_module_normalize", Params: list(2), Results: list(1), Call: func(_ *engine.Call, stack []uint64) { stack[0] = 0 }},
+		{Name: "host_module_load", Params: list(2), Results: list(1), Call: func(_ *engine.Call, stack []uint64) { stack[0] = 0 }},
+	}}}
+}
+
+// hostCall takes the name of a function (pointer, length), this, how many arguments, pointers to them; it returns a pointer to the result.
+func hostCall(c *engine.Call, stack []uint64) {
+	i, x := of(c)
+	const nameMax, argsMax = 16, 5
+	name, ok := c.Memory().Read(uint32(stack[0]), min(uint32(stack[1]), nameMax))
+	f, known := byName[string(name)]
+	count := min(uint32(stack[3]), argsMax)
+	if !ok || !known || f.name != "url" && int(count) < f.args {
+		c.Stop(errForeign)
+	}
+	var args [argsMax]uint32
+	for n := range count {
+		args[n], _ = c.Memory().ReadUint32Le(uint32(stack[4]) + 4*n)
+	}
+	v := f.call(i, x, args[:count])
+	if v == 0 {
+		v = i.must("qjs_get_undefined")
+	}
+	stack[0] = uint64(v)
+}
+
+// promiseRejection takes a promise, why it was rejected, and whether somebody has asked for it after all.
+func promiseRejection(c *engine.Call, stack []uint64) {
+	_, x := of(c)
+	promise, handled := uint32(stack[0]), uint32(stack[2]) != 0
+	object, _ := c.Memory().ReadUint32Le(promise)
+	for n, r := range x.rejected {
+		if other, _ := c.Memory().ReadUint32Le(r.promise); other == object {
+			x.rejected = append(x.rejected[:n], x.rejected[n+1:]...)
+			break
+		}
+	}
+	if !handled && len(x.rejected) < rejectedMax {
+		x.rejected = append(x.rejected, rejection{promise, uint32(stack[1])})
+	}
+}

@@ -1,0 +1,113 @@
+// Streams, as far as bodies need them: chunks in a queue. What is answered is in memory as a whole all the same.
+
+class Controller {
+  constructor(s) { this.s = s; }
+  get desiredSize() { return this.s.closed ? 0 : 1 - this.s.queue.length; }
+  enqueue(chunk) {
+    if (this.s.closed) throw new TypeError("the stream is closed");
+    this.s.queue.push(chunk);
+    this.s.wake();
+  }
+  close() {
+    if (this.s.closed) throw new TypeError("the stream is closed");
+    this.s.closed = true;
+    this.s.wake();
+  }
+  error(e) {
+    this.s.closed = this.s.failed = true;
+    this.s.error = e;
+    this.s.queue = [];
+    this.s.wake();
+  }
+}
+
+class ReadableStream {
+  #s;
+  #reader = null;
+  constructor(source = {}) {
+    const s = { queue: [], closed: false, failed: false, error: undefined, waiting: [], source, pulling: null, wake() {
+      const waiting = s.waiting;
+      s.waiting = [];
+      for (const f of waiting) f();
+    } };
+    const controller = new Controller(s);
+    s.started = (async () => source.start?.(controller))();
+    s.started.catch((e) => controller.error(e));
+    s.pull = () => {
+      if (!source.pull || s.pulling || s.closed) return;
+      s.pulling = s.started.then(() => source.pull(controller)).catch((e) => controller.error(e)).finally(() => {
+        s.pulling = null;
+        s.wake();
+      });
+    };
+    this.#s = s;
+  }
+  get locked() { return this.#reader !== null; }
+  async #read() {
+    const s = this.#s;
+    for (;;) {
+      if (s.queue.length) return { value: s.queue.shift(), done: false };
+      if (s.failed) throw s.error;
+      if (s.closed) return { value: undefined, done: true };
+      s.pull();
+      await new Promise((wake) => s.waiting.push(wake));
+    }
+  }
+  async cancel(why) {
+    const s = this.#s;
+    s.closed = true;
+    s.queue = [];
+    s.wake();
+    await s.source.cancel?.(why);
+  }
+  getReader() {
+    if (this.#reader) throw new TypeError("the stream is read by somebody already");
+    const stream = this;
+    this.#reader = {
+      read: () => stream.#read(),
+      cancel: (why) => stream.cancel(why),
+      releaseLock() { stream.#reader = null; },
+    };
+    return this.#reader;
+  }
+  async *[Symbol.asyncIterator]() {
+    const reader = this.getReader();
+    for (let r = await reader.read(); !r.done; r = await reader.read()) yield r.value;
+    reader.releaseLock();
+  }
+  values() { return this[Symbol.asyncIterator](); }
+}
+
+// streamOf is a body as a stream. Whoever makes a body of it that nobody has read gets the body itself.
+const streamOf = (body, taken) => {
+  const stream = new ReadableStream({
+    async pull(controller) {
+      taken();
+      const bytes = await asBytes(body);
+      if (bytes.length) controller.enqueue(bytes);
+      controller.close();
+    },
+  });
+  Object.defineProperty(stream, B, { value: body });
+  return stream;
+};
+
+const readAll = async (stream) => {
+  const parts = [];
+  let length = 0;
+  for await (const chunk of stream) {
+    const bytes = bytesOf(chunk) ?? (typeof chunk === "string" ? encode(chunk) : null);
+    if (!bytes) throw new TypeError("a chunk of a body is a Uint8Array");
+    parts.push(bytes);
+    length += bytes.length;
+  }
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+};
+
+define("ReadableStream", ReadableStream);
