@@ -98,6 +98,12 @@ func (e *Engine) compile(p Prepared) (*code, error) {
 	return c, nil
 }
 
+// Keep compiles a module and keeps what was compiled until the engine is closed, for what is used again and again.
+func (e *Engine) Keep(p Prepared) error {
+	_, err := e.compile(p)
+	return err
+}
+
 // drop takes one user of compiled code away, and closes what the last has used.
 func (e *Engine) drop(c *code) {
 	e.mu.Lock()

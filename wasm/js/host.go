@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -55,6 +54,13 @@ var functions = []function{
 		}
 		return 0
 	}},
+	{"field", 2, func(i interpreter, _ *Exchange, args []uint32) uint32 {
+		name, value := i.string(args[0]), i.string(args[1])
+		if !isField(name) || strings.TrimSpace(value) != value || strings.ContainsAny(value, "\r\n\x00") {
+			name = ""
+		}
+		return i.text(strings.ToLower(name))
+	}},
 	{"url", 2, func(i interpreter, _ *Exchange, args []uint32) uint32 {
 		if len(args) == 2 {
 			return i.parsed(parseURL(i.string(args[0]), i.string(args[1]), true))
@@ -66,10 +72,13 @@ var functions = []function{
 	}},
 	{"body", 0, func(i interpreter, x *Exchange, _ []uint32) uint32 { return i.buffer(x.Body) }},
 	{"text", 0, func(i interpreter, x *Exchange, _ []uint32) uint32 { return i.text(decoded(x.Body, false)) }},
-	{"answer", 2, func(i interpreter, x *Exchange, args []uint32) uint32 { i.answer(x, args, ""); return 0 }},
-	{"answerText", 3, func(i interpreter, x *Exchange, args []uint32) uint32 { i.answer(x, args, i.string(args[2])); return 0 }},
+	{"answer", 2, func(i interpreter, x *Exchange, args []uint32) uint32 { i.answered(x, args, ""); return 0 }},
+	{"answerText", 3, func(i interpreter, x *Exchange, args []uint32) uint32 {
+		i.answered(x, args, i.string(args[2]))
+		return 0
+	}},
 	{"answerBytes", 5, func(i interpreter, x *Exchange, args []uint32) uint32 {
-		i.answer(x, args, string(i.view(args[2], i.number(args[3]), i.number(args[4]))))
+		i.answered(x, args, string(i.view(args[2], i.number(args[3]), i.number(args[4]))))
 		return 0
 	}},
 	{"failed", 1, func(i interpreter, x *Exchange, args []uint32) uint32 {
@@ -93,7 +102,15 @@ var byName = func() map[string]function {
 	return m
 }()
 
-func decimal(n int) string { return strconv.Itoa(n) }
+// isField reports whether it is the name of a header.
+func isField(name string) bool {
+	for _, c := range []byte(name) {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+			return false
+		}
+	}
+	return name != ""
+}
 
 // decoded is UTF-8 as a string; a mark at the beginning is none of its characters.
 func decoded(bytes []byte, keepMark bool) string {
@@ -129,7 +146,7 @@ func (i interpreter) parsed(parts []string) uint32 {
 	return i.text(strings.Join(parts, "\n"))
 }
 
-func (i interpreter) answer(x *Exchange, args []uint32, body string) {
+func (i interpreter) answered(x *Exchange, args []uint32, body string) {
 	x.Status = int(i.number(args[0]))
 	fields := strings.Split(i.string(args[1]), "\x00")
 	i.Output(len(body))
@@ -196,15 +213,9 @@ func hostCall(c *engine.Call, stack []uint64) {
 
 // promiseRejection takes a promise, why it was rejected, and whether somebody has asked for it after all.
 func promiseRejection(c *engine.Call, stack []uint64) {
-	_, x := of(c)
+	i, x := of(c)
 	promise, handled := uint32(stack[0]), uint32(stack[2]) != 0
-	object, _ := c.Memory().ReadUint32Le(promise)
-	for n, r := range x.rejected {
-		if other, _ := c.Memory().ReadUint32Le(r.promise); other == object {
-			x.rejected = append(x.rejected[:n], x.rejected[n+1:]...)
-			break
-		}
-	}
+	x.ask(i.object(promise), i)
 	if !handled && len(x.rejected) < rejectedMax {
 		x.rejected = append(x.rejected, rejection{promise, uint32(stack[1])})
 	}

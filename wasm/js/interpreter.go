@@ -15,9 +15,15 @@ type interpreter struct {
 
 // Layout of program.scratch: a list of arguments, then a length.
 const (
-	argsMax    = 3
+	argsMax    = 5
 	lengthAt   = 4 * argsMax
 	scratchLen = lengthAt + 4
+)
+
+// States of a promise; the third is that it is fulfilled.
+const (
+	promisePending  = 0
+	promiseRejected = 2
 )
 
 // must calls a function of the guest. What ends that ends the call.

@@ -69,9 +69,9 @@ const (
 
 // program is a bundle that was loaded: where its values are in the memory of the snapshot.
 type program struct {
-	loaded, asked, tick, rejected, describe, undefined uint32
-	scratch                                            uint32 // a list of three arguments, a length
-	sources                                            *sources
+	loaded, asked, answer, failed, tick, rejected, describe, undefined uint32
+	scratch                                                            uint32 // a list of arguments, a length
+	sources                                                            *sources
 }
 
 // Error is an error of a bundle when it is loaded: it does not parse, throws, or exports nothing that can be called.
@@ -143,7 +143,7 @@ func (i interpreter) runtime() error {
 	for _, f := range []struct {
 		name string
 		at   *uint32
-	}{{"loaded", &i.loaded}, {"asked", &i.asked}, {"tick", &i.tick}, {"rejected", &i.rejected}, {"describe", &i.describe}} {
+	}{{"loaded", &i.loaded}, {"asked", &i.asked}, {"answer", &i.answer}, {"failed", &i.failed}, {"tick", &i.tick}, {"rejected", &i.rejected}, {"describe", &i.describe}} {
 		*f.at = i.must("qjs_get_prop_string", uint64(made), uint64(i.zeroed(f.name)))
 	}
 	return nil
@@ -157,13 +157,12 @@ func (i interpreter) load(bundle []byte, call string, env []string) error {
 		return err
 	}
 	i.drain()
-	const pending, fulfilled = 0, 1
 	state := i.must("qjs_promise_state", uint64(promise))
-	if state == pending {
+	if state == promisePending {
 		return &Error{"the module awaits what does not come while it is loaded"}
 	}
 	result := i.must("qjs_promise_result", uint64(promise))
-	if state != fulfilled {
+	if state == promiseRejected {
 		i.must("qjs_promise_mark_as_handled", uint64(promise))
 		return i.explain(result)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/wasm/engine"
 )
@@ -57,7 +58,7 @@ func newStage(t *testing.T) *stage {
 
 func limits() engine.Limits {
 	l := engine.DefaultLimits()
-	l.Fuel, l.Wall = 1_000_000_000, 0
+	l.Fuel, l.Wall = 200_000_000, 0
 	return l
 }
 
@@ -96,8 +97,57 @@ func (s *stage) run(body string) string {
 	return string(x.Answer)
 }
 
-func TestAFunctionAnswers(t *testing.T) {
+// TestWhatThereIs: what a Workers' program expects beside the language.
+func TestWhatThereIs(t *testing.T) {
 	s := newStage(t)
-	require.Equal(t, "hello", s.run(`return new Response("hello")`))
-	t.Log(s.usage, s.log.String())
+	for code, want := range map[string]string{
+		`return new Response("hello")`: "hello",
+		// Requests.
+		`return new Response([request.method, request.url, request.headers.get("X-WORD"), request.headers.has("none"), await request.text(), request.bodyUsed, request.body].join())`:                                                                    "GET,http://example.com/some/path?name=value,first, second,false,,false,",
+		`const r = new Request("http://a.example/x", {method: "post", body: "text", headers: {a: "b"}}); const c = r.clone(); return new Response([r.method, await r.text(), await c.text(), r.headers.get("content-type"), c.headers.get("a")].join())`: "POST,text,text,text/plain;charset=UTF-8,b",
+		`const r = new Request("http://a.example", {method: "PUT", body: '{"a": [1]}'}); return Response.json((await r.json()).a)`:                                                                                                                       "[1]",
+		`const r = new Request("http://a.example", {method: "PUT", body: new Uint8Array([104, 105])}); return new Response(new Uint8Array(await r.arrayBuffer()))`:                                                                                       "hi",
+		`const r = new Request(request, {headers: {b: "c"}}); return new Response(r.url + [...r.headers])`:                                                                                                                                               "http://example.com/some/path?name=valueb,c",
+		`return new Response(new Response("streamed").body)`: "streamed",
+		`const s = new ReadableStream({start(c) { c.enqueue(new TextEncoder().encode("a")) }, async pull(c) { await null; c.enqueue(new TextEncoder().encode("b")); c.close() }}); return new Response(s)`: "ab",
+		`let text = ""; for await (const part of new Response("in parts").body) text += new TextDecoder().decode(part); return new Response(text)`:                                                         "in parts",
+		`const r = new Response("once"); await r.text(); try { await r.text() } catch (e) { return new Response(e.name) }`:                                                                                 "TypeError",
+		`try { await fetch("http://example.com") } catch (e) { return new Response(String(e)) }`:                                                                                                           "TypeError: fetch: functions in JavaScript cannot reach other hosts",
+		// Responses.
+		`const r = Response.json({a: 1}); return new Response([r.status, r.ok, r.headers.get("content-type"), await r.text()].join())`:                    `200,true,application/json,{"a":1}`,
+		`const r = Response.redirect("http://a.example/b", 301); return new Response([r.status, r.headers.get("location")].join())`:                       "301,http://a.example/b",
+		`const n = []; for (const s of [100, 600, "x"]) try { new Response("", {status: s}) } catch (e) { n.push(e.name) } return new Response(n.join())`: "RangeError,RangeError,RangeError",
+		`try { new Response("x", {status: 204}) } catch (e) { return new Response(e.name) }`:                                                              "TypeError",
+		`return new Response(new URLSearchParams({a: "b c"}))`:                                                                                            "a=b+c",
+		// Headers.
+		`const h = new Headers([["B", " x "], ["a", 1]]); h.append("b", "y"); h.append("Set-Cookie", "c=1"); h.append("set-cookie", "d=2"); return Response.json([[...h], h.getSetCookie(), h.get("set-cookie")])`: `[[["a","1"],["b","x, y"],["set-cookie","c=1"],["set-cookie","d=2"]],["c=1","d=2"],"c=1, d=2"]`,
+		`const n = []; for (const h of [["a b", ""], ["a", "x\r\ny"], ["", ""], ["ä", "b"]]) try { new Headers([h]) } catch (e) { n.push(e.name) } return new Response(n.join())`:                                  "TypeError,TypeError,TypeError,TypeError",
+		`const h = new Headers({a: "1", b: "2"}); h.set("A", "3"); h.delete("b"); return Response.json([...new Headers(h)])`:                                                                                       `[["a","3"]]`,
+		// URLs.
+		`const u = new URL("../c?d=e#f", "HTTPS://user:pw@Example.COM:443/a/b/x"); return new Response([u.href, u.origin, u.host, u.port, u.pathname, u.search, u.hash, u.username].join(" "))`:        "https://user:pw@example.com/a/c?d=e#f https://example.com example.com  /a/c ?d=e #f user",
+		`const u = new URL("http://a.example/"); u.pathname = "/ä b"; u.searchParams.append("q", "1 2"); u.searchParams.set("r", "&"); u.hash = "x"; u.port = "81"; return new Response(u.toString())`: "http://a.example:81/%C3%A4%20b?q=1+2&r=%26#x",
+		`const u = new URL(request.url); u.search = "?a=1&a=2"; return Response.json([u.searchParams.getAll("a"), URL.canParse("nothing"), URL.parse("x:y").protocol, JSON.stringify(u)])`:             `[["1","2"],false,"x:","\"http://example.com/some/path?a=1&a=2\""]`,
+		`try { new URL("nothing") } catch (e) { return new Response(String(e)) }`:                                                                    "TypeError: 'nothing' is no valid URL",
+		`const p = new URLSearchParams("?a=%41+b&c&d=%E4%"); p.sort(); return Response.json([[...p], p.size, p.has("c"), p.get("x"), p.toString()])`: `[[["a","A b"],["c",""],["d","�%"]],3,true,null,"a=A+b&c=&d=%EF%BF%BD%25"]`,
+		// Text, base 64, clones.
+		`return Response.json([[...new TextEncoder().encode("é€")], new TextDecoder().decode(new Uint8Array([0xef, 0xbb, 0xbf, 0x61, 0xff])), btoa("hi"), atob("aGk=")])`:                               `[[195,169,226,130,172],"a�","aGk=","hi"]`,
+		`const d = new TextDecoder(); const b = new TextEncoder().encode("€𝄞"); let t = ""; for (const x of b) t += d.decode(new Uint8Array([x]), {stream: true}); return new Response(t + d.decode())`: "€𝄞",
+		`try { new TextDecoder("utf-8", {fatal: true}).decode(new Uint8Array([255])) } catch (e) { return new Response(e.name) }`:                                                                       "TypeError",
+		`return new Response("half \ud800 of it")`: "half � of it",
+		`const a = {d: new Date(0), m: new Map([[1, {x: [1]}]]), u: new Uint8Array([1, 2])}; a.self = a; const b = structuredClone(a); return Response.json([b.self === b, b !== a, b.d.getTime(), b.m.get(1), [...b.u]])`: `[true,true,0,{"x":[1]},[1,2]]`,
+		`try { structuredClone(() => 1) } catch (e) { return new Response(e.name) }`: "DataCloneError",
+		// Time and what comes later.
+		`return Response.json([Date.now(), new Date().toISOString(), new Date().getTimezoneOffset()])`: `[1700000000000,"2023-11-14T22:13:20.000Z",0]`,
+		`const order = []; queueMicrotask(() => order.push(1)); setTimeout((x) => order.push(x), 20, 3); setTimeout(() => order.push(2), 10); const gone = setTimeout(() => order.push(9), 5); clearTimeout(gone); const began = performance.now(); await new Promise((f) => setTimeout(f, 30)); return Response.json([order, performance.now() - began >= 30])`: `[[1,2,3],true]`,
+		`let n = 0; await new Promise((f) => { const i = setInterval(() => { if (++n == 3) { clearInterval(i); f() } }, 10) }); return new Response(n)`:                                                                                                                                                                                                          "3",
+		`try { for (;;) setTimeout(() => 1, 1) } catch (e) { return new Response(e.name) }`: "RangeError",
+		// Recursion, memory, generated code: errors that can be caught.
+		`const f = (n) => f(n + 1) + 1; try { f(0) } catch (e) { return new Response(e.name) }`:                                           "RangeError",
+		`const all = []; try { for (;;) all.push(new Uint8Array(1 << 20)) } catch (e) { all.length = 0; return new Response(String(e)) }`: "InternalError: out of memory",
+		`try { await import("./other.js") } catch (e) { return new Response(e.name) }`:                                                    "ReferenceError",
+		`return new Response([typeof crypto.randomUUID(), crypto.getRandomValues(new Uint8Array(4)).length, self === globalThis].join())`: "string,4,true",
+		`return new Response(typeof host + typeof std + typeof os + typeof require + typeof process)`:                                     "undefinedundefinedundefinedundefinedundefined",
+	} {
+		assert.Equal(t, want, s.run(code), code)
+	}
 }

@@ -47,16 +47,18 @@ func (x *Exchange) Serve(c *engine.Call) error {
 	}
 	x.program = p
 	i := interpreter{c, p}
-	if _, err := i.call(i.asked, i.text(x.request())); err != nil {
-		x.failure = "Uncaught " + err.Error()
+	promise, err := i.call(i.asked, i.request(x)...)
+	for waits := err == nil && i.must("qjs_is_promise", uint64(promise)) != 0; !x.done && !x.idle && err == nil; {
+		i.drain()
+		switch {
+		case waits && i.settled(x, promise):
+			waits = false
+		case !x.done:
+			_, err = i.call(i.tick)
+		}
 	}
-	for i.drain(); !x.done && x.failure == ""; i.drain() {
-		if _, err := i.call(i.tick); err != nil {
-			return err
-		}
-		if x.idle {
-			break
-		}
+	if err != nil {
+		x.failure = "Uncaught " + err.Error()
 	}
 	i.tellRejected(x)
 	switch {
@@ -69,28 +71,57 @@ func (x *Exchange) Serve(c *engine.Call) error {
 	return nil
 }
 
+// settled passes on what came of the promise of a response, if it is known.
+func (i interpreter) settled(x *Exchange, promise uint32) bool {
+	next := i.answer
+	switch i.must("qjs_promise_state", uint64(promise)) {
+	case promisePending:
+		return false
+	case promiseRejected:
+		next = i.failed
+		x.ask(i.object(promise), i)
+	}
+	if _, err := i.call(next, i.must("qjs_promise_result", uint64(promise))); err != nil {
+		i.Stop(err)
+	}
+	return true
+}
+
 // request is the request as the runtime takes it.
-func (x *Exchange) request() string {
-	var b strings.Builder
-	add := func(text string) {
+func (i interpreter) request(x *Exchange) []uint32 {
+	var params, fields strings.Builder
+	add := func(b *strings.Builder, text string) {
 		b.WriteString(strings.ReplaceAll(text, "\x00", ""))
 		b.WriteByte(0)
 	}
-	add(x.Method)
-	add(x.URL)
-	add([]string{"0", "1"}[min(len(x.Body), 1)])
-	add(decimal(len(x.Parameters)))
 	for _, name := range slices.Sorted(maps.Keys(x.Parameters)) {
-		add(name)
-		add(x.Parameters[name])
+		add(&params, name)
+		add(&params, x.Parameters[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.Header)) {
-		for _, value := range x.Header[name] {
-			add(strings.ToLower(name))
-			add(value)
+		add(&fields, strings.ToLower(name))
+		separator := ", "
+		if name == "Cookie" {
+			separator = "; "
 		}
+		add(&fields, strings.Join(x.Header[name], separator))
 	}
-	return b.String()
+	args := []uint32{i.text(x.Method), i.text(x.URL), i.text(params.String()), i.text(fields.String())}
+	if len(x.Body) > 0 {
+		args = append(args, i.must("qjs_get_true"))
+	}
+	return args
+}
+
+// object is what tells a promise from others.
+func (i interpreter) object(promise uint32) uint32 {
+	object, _ := i.Memory().ReadUint32Le(promise)
+	return object
+}
+
+// ask notes that somebody has asked for a promise that was rejected.
+func (x *Exchange) ask(object uint32, i interpreter) {
+	x.rejected = slices.DeleteFunc(x.rejected, func(r rejection) bool { return i.object(r.promise) == object })
 }
 
 // tellRejected logs the rejected promises that nobody has asked about.

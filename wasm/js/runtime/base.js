@@ -2,6 +2,9 @@
 
 const define = (name, value) => Object.defineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true });
 
+// S is what an object is made of, out of sight.
+const S = Symbol("state");
+
 // serving: a request is being answered. Before, the module is loaded, and what it has then is found by each request.
 let serving = false;
 const onlyServing = (what) => {

@@ -30,7 +30,7 @@ const cloned = (v, seen) => {
       if (v.cause !== undefined) copy.cause = cloned(v.cause, seen);
     });
   }
-  if (v instanceof Promise || v instanceof WeakMap || v instanceof WeakSet || v instanceof WeakRef || v instanceof Message || v instanceof Headers || v instanceof URL) {
+  if (v instanceof Promise || v instanceof WeakMap || v instanceof WeakSet || v instanceof WeakRef || v[S] !== undefined || v instanceof URL) {
     throw new DOMException(`${v.constructor.name} cannot be cloned`, "DataCloneError");
   }
   const copy = Array.isArray(v) ? new Array(v.length) : {};

@@ -4,11 +4,15 @@ const shownMax = 100;
 const depthMax = 4;
 
 const describe = (e) => {
-  if (!(e instanceof Error)) return show(e);
-  let head = "Error";
   try {
-    head = String(e);
-  } catch { /* somebody's own toString */ }
+    return described(e);
+  } catch {
+    return "what was thrown cannot be told: telling it throws";
+  }
+};
+const described = (e) => {
+  if (!(e instanceof Error)) return show(e);
+  const head = String(e);
   const stack = typeof e.stack === "string" ? e.stack.trimEnd() : "";
   const text = stack && stack.startsWith(head) ? stack : stack ? head + "\n" + stack : head;
   return e.cause === undefined ? text : `${text}\nCaused by ${e.cause === e ? "itself" : describe(e.cause)}`;
@@ -76,16 +80,17 @@ const format = (args) => {
 const counts = new Map();
 const began = new Map();
 let indent = "";
-const print = (...args) => {
-  const text = format(args);
+const write = (before, args) => {
+  const text = before + format(args);
   host.log(indent ? indent + text.replaceAll("\n", "\n" + indent) : text);
 };
+const print = (...args) => write("", args);
 define("console", {
   log: print, info: print, debug: print, dir: print, table: print,
-  warn: (...args) => print("warning:", ...args),
-  error: (...args) => print("error:", ...args),
-  trace: (...args) => print("trace:", ...args, new Error().stack ?? ""),
-  assert(ok, ...args) { if (!ok) print("assertion failed:", ...args); },
+  warn: (...args) => write("warning: ", args),
+  error: (...args) => write("error: ", args),
+  trace: (...args) => write("trace: ", [...args, "\n" + (new Error().stack ?? "")]),
+  assert(ok, ...args) { if (!ok) write("assertion failed: ", args); },
   count(label = "default") {
     counts.set(label, (counts.get(label) ?? 0) + 1);
     print(`${label}: ${counts.get(label)}`);

@@ -1,66 +1,63 @@
-// Headers, Request and Response.
+// Headers, Request and Response. What a request does not ask for is not made: each instruction here is part of every request.
 
-const nameOfField = (name) => {
-  name = String(name);
-  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) throw new TypeError(`'${name}' is no name of a header`);
-  return name.toLowerCase();
-};
-const valueOfField = (value) => {
-  value = String(value).replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, "");
-  if (/[\0\r\n]/.test(value)) throw new TypeError("a header's value has a line break or a zero in it");
-  return value;
+const isName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const nameOfField = (given) => {
+  const name = host.field(String(given), "");
+  if (name === "") throw new TypeError(`'${given}' is no name of a header`);
+  return name;
 };
 
-let flat; // names and values of headers, one after the other
-let unflat; // headers of such a list, which is the host's: names are in lower case, and nothing in it is malformed
+// The state of Headers: the value of a name, or a list of several.
 
-class Headers {
-  #fields = new Map(); // the values of a name in lower case
-  constructor(init) {
-    if (init === undefined || init === null) return;
-    if (typeof init !== "object") throw new TypeError("Headers takes an object, pairs or Headers");
-    if (typeof init[Symbol.iterator] !== "function") init = Object.entries(init);
+const addField = (fields, given, value, instead) => {
+  given = String(given);
+  value = String(value);
+  let name = host.field(given, value); // in lower case, and "" if the host does not take the name or the value as they are
+  if (name === "") {
+    name = nameOfField(given);
+    value = value.trim();
+    if (host.field(given, value) === "") throw new TypeError("a header's value has a line break or a zero in it");
+  }
+  const before = instead ? undefined : fields[name];
+  fields[name] = before === undefined ? value : typeof before === "string" ? [before, value] : [...before, value];
+};
+const fillFields = (fields, init) => {
+  if (typeof init !== "object") throw new TypeError("Headers takes an object, pairs or Headers");
+  if (init[S] !== undefined && init instanceof Headers) {
+    for (const name in init[S]) fields[name] = init[S][name];
+  } else if (typeof init[Symbol.iterator] === "function") {
     for (const pair of init) {
       const [name, value, ...more] = pair;
       if (value === undefined || more.length) throw new TypeError("Headers takes pairs of a name and a value");
-      this.append(name, value);
+      addField(fields, name, value);
     }
+  } else {
+    const names = Object.keys(init);
+    for (let i = 0; i < names.length; i++) addField(fields, names[i], init[names[i]]);
   }
-  static {
-    flat = (headers) => {
-      let all = "";
-      for (const [name, values] of headers.#fields) for (const value of values) all += name + "\0" + value + "\0";
-      return all;
-    };
-    unflat = (parts, at) => {
-      const headers = new Headers();
-      for (; at + 1 < parts.length; at += 2) {
-        const values = headers.#fields.get(parts[at]);
-        if (values) values.push(parts[at + 1]);
-        else headers.#fields.set(parts[at], [parts[at + 1]]);
-      }
-      return headers;
-    };
+};
+const joined = (value) => (value === undefined ? null : typeof value === "string" ? value : value.join(", "));
+
+class Headers {
+  constructor(init) {
+    const fields = (this[S] = { __proto__: null });
+    if (init !== undefined && init !== null) fillFields(fields, init);
   }
-  append(name, value) {
-    name = nameOfField(name);
-    value = valueOfField(value);
-    const values = this.#fields.get(name);
-    if (values) values.push(value);
-    else this.#fields.set(name, [value]);
+  append(name, value) { addField(this[S], name, value); }
+  delete(name) { delete this[S][nameOfField(name)]; }
+  get(name) { return joined(this[S][nameOfField(name)]); }
+  getAll(name) {
+    const value = this[S][nameOfField(name)];
+    return value === undefined ? [] : typeof value === "string" ? [value] : [...value];
   }
-  delete(name) { this.#fields.delete(nameOfField(name)); }
-  get(name) { return this.#fields.get(nameOfField(name))?.join(", ") ?? null; }
-  getSetCookie() { return [...(this.#fields.get("set-cookie") ?? [])]; }
-  getAll(name) { return [...(this.#fields.get(nameOfField(name)) ?? [])]; }
-  has(name) { return this.#fields.has(nameOfField(name)); }
-  set(name, value) { this.#fields.set(nameOfField(name), [valueOfField(value)]); }
+  getSetCookie() { return this.getAll("set-cookie"); }
+  has(name) { return this[S][nameOfField(name)] !== undefined; }
+  set(name, value) { addField(this[S], name, value, true); }
   forEach(f, self) { for (const [name, value] of this) f.call(self, value, name, this); }
   *entries() {
-    for (const name of [...this.#fields.keys()].sort()) {
-      const values = this.#fields.get(name);
-      if (name === "set-cookie") for (const value of values) yield [name, value];
-      else yield [name, values.join(", ")];
+    for (const name of Object.keys(this[S]).sort()) {
+      if (name === "set-cookie") for (const value of this.getAll(name)) yield [name, value];
+      else yield [name, this.get(name)];
     }
   }
   *keys() { for (const [name] of this) yield name; }
@@ -68,13 +65,23 @@ class Headers {
   [Symbol.iterator]() { return this.entries(); }
 }
 
+// flat is names and values of headers, one after the other, each with a zero behind it.
+const flat = (fields) => {
+  let all = "";
+  for (const name in fields) {
+    const value = fields[name];
+    if (typeof value === "string") all += name + "\0" + value + "\0";
+    else for (const one of value) all += name + "\0" + one + "\0";
+  }
+  return all;
+};
+
 // A body is a text, bytes, those of the request, which the host has, or a stream.
-const B = Symbol("body");
 const bodyOf = (v) => {
-  if (v === undefined || v === null) return null;
+  if (typeof v === "string") return { text: v, type: "text/plain;charset=UTF-8" };
   if (v instanceof ReadableStream) {
     if (v.locked) throw new TypeError("the stream is read by somebody already");
-    return v[B] ?? { stream: v };
+    return v[S] ?? { stream: v };
   }
   if (v instanceof URLSearchParams) return { text: v.toString(), type: "application/x-www-form-urlencoded;charset=UTF-8" };
   const bytes = bytesOf(v);
@@ -94,113 +101,122 @@ const asText = async (body) => {
   return decode(await asBytes(body), false, false);
 };
 
+// Message is what Request and Response have in common. Their state has body, used, stream, and headers or what they are made of: init, type of
+// the body, or raw: those of the host.
 class Message {
-  constructor(body, headers) {
-    Object.defineProperty(this, B, { value: { of: body, used: false, stream: null }, writable: true });
-    this.headers = headers;
-    if (body?.type && !headers.has("content-type")) headers.set("content-type", body.type);
+  get headers() {
+    const s = this[S];
+    if (s.headers) return s.headers;
+    const headers = (s.headers = new Headers(s.init));
+    const fields = headers[S];
+    if (s.raw) {
+      const parts = s.raw.split("\0");
+      for (let i = 0; i + 1 < parts.length; i += 2) fields[parts[i]] = parts[i + 1];
+    }
+    if (s.body?.type !== undefined && fields["content-type"] === undefined) fields["content-type"] = s.body.type;
+    return headers;
   }
-  get bodyUsed() { return this[B].used; }
+  get bodyUsed() { return this[S].used; }
   get body() {
-    const b = this[B];
-    if (!b.of) return null;
-    if (b.of.stream) return b.of.stream;
-    return (b.stream ??= streamOf(b.of, () => { b.used = true; }));
+    const s = this[S];
+    if (!s.body) return null;
+    if (s.body.stream) return s.body.stream;
+    return (s.stream ??= streamOf(s.body, () => { s.used = true; }));
   }
-  #take() {
-    const b = this[B];
-    if (b.used || b.stream?.locked) throw new TypeError("the body was read already");
-    b.used = b.of !== null;
-    return b.of;
-  }
-  async text() { return asText(this.#take()); }
-  async json() { return JSON.parse(await asText(this.#take())); }
-  async bytes() { return asBytes(this.#take()); }
+  async text() { return asText(taken(this)); }
+  async json() { return JSON.parse(await asText(taken(this))); }
+  async bytes() { return asBytes(taken(this)); }
   async arrayBuffer() {
-    const bytes = await asBytes(this.#take());
+    const bytes = await asBytes(taken(this));
     return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
   }
   async blob() { throw new TypeError("there are no blobs here: use arrayBuffer()"); }
   async formData() { throw new TypeError("forms are not parsed here: use new URLSearchParams(await request.text())"); }
 }
-
+const taken = (message) => {
+  const s = message[S];
+  if (s.used || s.stream?.locked) throw new TypeError("the body was read already");
+  s.used = s.body !== null;
+  return s.body;
+};
 const copied = (message) => {
-  const b = message[B];
-  if (b.used || b.stream?.locked) throw new TypeError("the body was read already, so there is no copy");
-  if (b.of?.stream) throw new TypeError("a body that is a stream has no copy");
-  return b.of;
+  const s = message[S];
+  if (s.used || s.stream?.locked) throw new TypeError("the body was read already, so there is no copy");
+  if (s.body?.stream) throw new TypeError("a body that is a stream has no copy");
+  return s.body;
+};
+// made makes an object of a class, of its state.
+const made = (of, state) => {
+  const object = Object.create(of.prototype);
+  object[S] = state;
+  return object;
 };
 
-const methods = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
-
-const made = Symbol("made"); // in place of a URL: what a request has is known
-
-class Request extends Message {
-  #method;
-  #url;
+class Request {
   constructor(input, init = {}) {
-    if (input === made) {
-      super(init.body, init.headers);
-      this.#method = init.method;
-      this.#url = init.url;
-      return;
-    }
     const from = input instanceof Request ? input : null;
     let method = String(init.method ?? from?.method ?? "GET");
-    if (methods.includes(method.toUpperCase())) method = method.toUpperCase();
-    if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(method)) throw new TypeError(`'${method}' is no method`);
-    const given = init.body !== undefined && init.body !== null;
-    if (given && (method === "GET" || method === "HEAD")) throw new TypeError(`a request with the method ${method} has no body`);
+    if (["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"].includes(method.toUpperCase())) method = method.toUpperCase();
+    if (!isName.test(method)) throw new TypeError(`'${method}' is no method`);
     let body = null;
-    if (given) body = bodyOf(init.body);
-    else if (from) {
+    if (init.body !== undefined && init.body !== null) {
+      if (method === "GET" || method === "HEAD") throw new TypeError(`a request with the method ${method} has no body`);
+      body = bodyOf(init.body);
+    } else if (from) {
       body = copied(from);
-      from[B].used = body !== null;
+      from[S].used = body !== null;
     }
-    super(body, new Headers(init.headers ?? from?.headers));
-    this.#method = method;
-    this.#url = from ? from.url : new URL(input).href;
+    this[S] = { method, url: from ? from.url : new URL(input).href, headers: null, init: init.headers ?? from?.headers, body, used: false, stream: null };
+    this.headers;
   }
-  get method() { return this.#method; }
-  get url() { return this.#url; }
-  clone() { return new Request(made, { method: this.#method, url: this.#url, headers: new Headers(this.headers), body: copied(this) }); }
+  get method() { return this[S].method; }
+  get url() { return this[S].url; }
+  clone() { return made(Request, { method: this.method, url: this.url, headers: new Headers(this.headers), body: copied(this), used: false, stream: null }); }
 }
 
-const statuses = [204, 205, 304]; // without a body
+const bodiless = (status) => status === 204 || status === 205 || status === 304;
 
-class Response extends Message {
-  #status;
-  #statusText;
-  constructor(body, init = {}) {
-    const status = init?.status === undefined ? 200 : Math.trunc(Number(init.status));
-    if (!(status >= 200 && status <= 599)) throw new RangeError(`the status of a response is between 200 and 599, not ${init.status}`);
-    const of = bodyOf(body);
-    if (of && statuses.includes(status)) throw new TypeError(`a response with the status ${status} has no body`);
-    super(of, new Headers(init?.headers));
-    this.#status = status;
-    this.#statusText = String(init?.statusText ?? "");
+class Response {
+  constructor(body, init) {
+    const s = (this[S] = { status: 200, text: "", headers: null, init: undefined, body: null, used: false, stream: null });
+    if (body !== undefined && body !== null) s.body = bodyOf(body);
+    if (init === undefined || init === null) return;
+    if (init.status !== undefined) {
+      s.status = Math.trunc(Number(init.status));
+      if (!(s.status >= 200 && s.status <= 599)) throw new RangeError(`the status of a response is between 200 and 599, not ${init.status}`);
+      if (s.body && bodiless(s.status)) throw new TypeError(`a response with the status ${s.status} has no body`);
+    }
+    if (init.statusText !== undefined) s.text = String(init.statusText);
+    if (init.headers !== undefined && init.headers !== null) {
+      s.init = init.headers;
+      this.headers;
+    }
   }
-  get status() { return this.#status; }
-  get statusText() { return this.#statusText; }
-  get ok() { return this.#status < 300; }
+  get status() { return this[S].status; }
+  get statusText() { return this[S].text; }
+  get ok() { return this[S].status < 300; }
   get redirected() { return false; }
   get type() { return "default"; }
   get url() { return ""; }
-  clone() {
-    const response = new Response(null, this);
-    response[B].of = copied(this);
-    return response;
-  }
-  static json(data, init = {}) {
+  clone() { return made(Response, { ...this[S], body: copied(this), headers: new Headers(this.headers), stream: null }); }
+  static json(data, init) {
     const text = JSON.stringify(data);
     if (text === undefined) throw new TypeError("Response.json: the value has no JSON");
-    const headers = new Headers(init?.headers);
-    if (!headers.has("content-type")) headers.set("content-type", "application/json");
-    return new Response(text, { ...init, headers });
+    const response = new Response(null, init);
+    if (bodiless(response[S].status)) throw new TypeError(`a response with the status ${response[S].status} has no body`);
+    response[S].body = { text, type: "application/json" };
+    if (response[S].headers) response[S].headers[S]["content-type"] ??= "application/json";
+    return response;
   }
   static redirect(url, status = 302) {
     if (![301, 302, 303, 307, 308].includes(status)) throw new RangeError(`${status} is no status of a redirect`);
     return new Response(null, { status, headers: { location: new URL(url).href } });
+  }
+}
+
+for (const of of [Request, Response]) {
+  for (const name of Object.getOwnPropertyNames(Message.prototype)) {
+    if (name !== "constructor") Object.defineProperty(of.prototype, name, Object.getOwnPropertyDescriptor(Message.prototype, name));
   }
 }
 

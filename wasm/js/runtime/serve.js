@@ -7,59 +7,83 @@ let answered = false;
 
 const finished = () => { if (answered && pending === 0) host.done(); };
 
+// twos are names and values, which lie one after the other, each with a zero behind it.
+const twos = (text) => {
+  const parts = text.split("\0");
+  const list = [];
+  for (let i = 0; i + 1 < parts.length; i += 2) list.push([parts[i], parts[i + 1]]);
+  return list;
+};
+
 // loaded takes the namespace of the module, the name of what is called, and the environment as names and values.
 const loaded = (module, name, variables) => {
   const main = module.default;
-  if (main !== null && (typeof main === "object" || typeof main === "function") && typeof main[name] === "function") handler = (...args) => main[name](...args);
+  if (main !== null && (typeof main === "object" || typeof main === "function") && typeof main[name] === "function") handler = (request, env, context) => main[name](request, env, context);
   else if (name !== "default" && typeof module[name] === "function") handler = module[name];
   else if (main === undefined) throw new TypeError(`the module has no default export: expected export default { ${name}(request, env) { return new Response(...) } }`);
   else throw new TypeError(`the default export has no function ${name}: expected export default { ${name}(request, env) { return new Response(...) } }`);
-  const parts = variables.split("\0");
-  for (let i = 0; i + 1 < parts.length; i += 2) env[parts[i]] = parts[i + 1];
+  for (const [variable, value] of twos(variables)) env[variable] = value;
 };
 
-// asked takes a request: its method, its URL, whether it has a body, how many parameters, these, then headers.
-const asked = (text) => {
-  serving = true;
-  drawnAt = drawn.length;
-  const parts = text.split("\0");
-  const parameters = {};
-  let at = 4;
-  for (let i = Number(parts[3]); i > 0; i--, at += 2) parameters[parts[at]] = parts[at + 1];
-  const request = new Request(made, { method: parts[0], url: parts[1], headers: unflat(parts, at), body: parts[2] === "1" ? { asked: true } : null });
-  const ctx = {
-    params: parameters,
-    waitUntil(promise) {
-      pending++;
-      Promise.resolve(promise).catch((e) => host.log("Uncaught (in waitUntil) " + describe(e))).finally(() => {
-        pending--;
-        finished();
-      });
-    },
-    passThroughOnException() {},
-  };
-  answer(request, ctx);
-};
-
-const answer = async (request, ctx) => {
-  try {
-    const response = await handler(request, env, ctx);
-    if (!(response instanceof Response)) throw new TypeError(`the function has returned ${show(response, 1)}: expected a Response`);
-    const state = response[B];
-    if (state.used || state.stream?.locked) throw new TypeError("the body of the response was read already");
-    const body = state.of;
-    const fields = flat(response.headers);
-    if (!body) host.answer(response.status, fields);
-    else if (body.text !== undefined) host.answerText(response.status, fields, body.text);
-    else {
-      const bytes = await asBytes(body);
-      host.answerBytes(response.status, fields, bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    }
-  } catch (e) {
-    host.failed("Uncaught " + describe(e));
+class Context {
+  get params() { return this[S]; }
+  waitUntil(promise) {
+    pending++;
+    Promise.resolve(promise).catch((e) => host.log("Uncaught (in waitUntil) " + describe(e))).finally(() => {
+      pending--;
+      finished();
+    });
   }
+  passThroughOnException() {}
+}
+const requestIs = Request.prototype;
+const contextIs = Context.prototype;
+
+// asked answers a request, or returns the promise of a response, for which the host waits (a promise's then costs as much as all the rest). It takes its method, its URL, and names and values of its parameters and of its headers, which are read when
+// they are asked for.
+const asked = (method, url, params, headers, hasBody) => {
+  serving = true;
+  drawnAt = 64;
+  const request = { __proto__: requestIs, [S]: { method, url, headers: null, raw: headers, body: hasBody ? { asked: true } : null, used: false, stream: null } };
+  const context = { __proto__: contextIs, [S]: params === "" ? {} : Object.fromEntries(twos(params)) };
+  try {
+    const response = handler(request, env, context);
+    if (typeof response !== "object" || response === null || response[S] === undefined) return response instanceof Promise ? response : Promise.resolve(response);
+    answer(response);
+  } catch (e) {
+    failed(e);
+  }
+};
+
+// answer gives the host a response, or fails.
+const answer = (response) => {
+  try {
+    respond(response);
+  } catch (e) {
+    failed(e);
+  }
+};
+const respond = (response) => {
+  if (!(response instanceof Response)) throw new TypeError(`the function has returned ${show(response, 1)}: expected a Response`);
+  const s = response[S];
+  if (s.used || s.stream?.locked) throw new TypeError("the body of the response was read already");
+  const body = s.body;
+  const fields = s.headers ? flat(s.headers[S]) : body?.type !== undefined ? `content-type\0${body.type}\0` : "";
+  if (body?.text !== undefined) host.answerText(s.status, fields, body.text);
+  else if (!body) host.answer(s.status, fields);
+  else return asBytes(body).then((bytes) => {
+    host.answerBytes(s.status, fields, bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    end();
+  }).catch(failed);
+  end();
+};
+const failed = (e) => {
+  host.failed("Uncaught " + describe(e));
+  end();
+};
+const end = () => {
   answered = true;
   finished();
 };
 
-return { loaded, asked, tick, rejected: (e) => host.log("Uncaught (in promise) " + describe(e)), describe: (e) => host.failed(describe(e)) };
+return { loaded, asked, tick, answer, failed, rejected: (e) => host.log("Uncaught (in promise) " + describe(e)), describe: (e) => host.failed(describe(e)) };

@@ -88,7 +88,7 @@ const streamOf = (body, taken) => {
       controller.close();
     },
   });
-  Object.defineProperty(stream, B, { value: body });
+  stream[S] = body;
   return stream;
 };
 

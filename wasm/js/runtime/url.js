@@ -1,7 +1,7 @@
 // URL and URLSearchParams. The host parses URLs, by the standard.
 
 const unescaped = (text) => {
-  text = text.replaceAll("+", " ");
+  if (text.includes("+")) text = text.replaceAll("+", " ");
   if (!text.includes("%")) return text;
   try {
     return decodeURIComponent(text);
@@ -15,100 +15,117 @@ const unescaped = (text) => {
 };
 const escaped = (text) => encodeURIComponent(text.toWellFormed())
   .replace(/[!'()~]/g, (c) => "%" + c.charCodeAt(0).toString(16).toUpperCase()).replaceAll("%20", "+");
-const pairs = (search) => (search.startsWith("?") ? search.slice(1) : search).split("&").filter((part) => part).map((part) => {
-  const at = part.indexOf("=");
-  return at < 0 ? [unescaped(part), ""] : [unescaped(part.slice(0, at)), unescaped(part.slice(at + 1))];
-});
+const pairs = (search) => {
+  const list = [];
+  if (search[0] === "?") search = search.slice(1);
+  const parts = search.includes("&") ? search.split("&") : [search];
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i];
+    if (part === "") continue;
+    const at = part.indexOf("=");
+    list.push(at < 0 ? [unescaped(part), ""] : [unescaped(part.slice(0, at)), unescaped(part.slice(at + 1))]);
+  }
+  return list;
+};
+const valueIn = (list, name) => {
+  for (let i = 0; i < list.length; i++) if (list[i][0] === name) return list[i][1];
+  return null;
+};
 
+const changed = Symbol("changed"); // whom parameters tell of changes
 let paramsOf; // makes those of a URL, which is told of changes
 let setParams;
 
 class URLSearchParams {
-  #list = [];
-  #changed = null;
-  constructor(init = "") {
-    if (init instanceof URLSearchParams) this.#list = init.#list.map((pair) => [...pair]);
+  [S] = [];
+  [changed] = null;
+  constructor(init) {
+    if (init === undefined) return;
+    if (typeof init === "string") this[S] = pairs(init);
+    else if (init instanceof URLSearchParams) this[S] = init[S].map((pair) => [...pair]);
     else if (init !== null && typeof init === "object" && typeof init[Symbol.iterator] === "function") {
       for (const pair of init) {
         const [name, value, ...more] = pair;
         if (value === undefined || more.length) throw new TypeError("URLSearchParams takes pairs of a name and a value");
-        this.#list.push([String(name), String(value)]);
+        this[S].push([String(name), String(value)]);
       }
-    } else if (init !== null && typeof init === "object") this.#list = Object.entries(init).map(([name, value]) => [name, String(value)]);
-    else this.#list = pairs(String(init));
+    } else if (init !== null && typeof init === "object") this[S] = Object.entries(init).map(([name, value]) => [name, String(value)]);
+    else this[S] = pairs(String(init));
   }
   static {
-    paramsOf = (search, changed) => {
-      const params = new URLSearchParams(search);
-      params.#changed = changed;
+    paramsOf = (search, tell) => {
+      const params = new URLSearchParams();
+      params[S] = pairs(search);
+      params[changed] = tell;
       return params;
     };
-    setParams = (params, search) => { params.#list = pairs(search); };
+    setParams = (params, search) => { params[S] = pairs(search); };
   }
-  #update() { this.#changed?.(this.toString()); }
-  get size() { return this.#list.length; }
+  #update() { this[changed]?.(this.toString()); }
+  get size() { return this[S].length; }
   append(name, value) {
-    this.#list.push([String(name), String(value)]);
+    this[S].push([String(name), String(value)]);
     this.#update();
   }
   delete(name, value) {
-    this.#list = this.#list.filter(([n, v]) => n !== String(name) || value !== undefined && v !== String(value));
+    this[S] = this[S].filter(([n, v]) => n !== String(name) || value !== undefined && v !== String(value));
     this.#update();
   }
-  get(name) { return this.#list.find(([n]) => n === String(name))?.[1] ?? null; }
-  getAll(name) { return this.#list.filter(([n]) => n === String(name)).map(([, v]) => v); }
-  has(name, value) { return this.#list.some(([n, v]) => n === String(name) && (value === undefined || v === String(value))); }
+  get(name) { return valueIn(this[S], String(name)); }
+  getAll(name) { return this[S].filter(([n]) => n === String(name)).map(([, v]) => v); }
+  has(name, value) { return this[S].some(([n, v]) => n === String(name) && (value === undefined || v === String(value))); }
   set(name, value) {
-    const at = this.#list.findIndex(([n]) => n === String(name));
+    const at = this[S].findIndex(([n]) => n === String(name));
     if (at < 0) return this.append(name, value);
-    this.#list = this.#list.filter(([n], i) => i <= at || n !== String(name));
-    this.#list[at] = [String(name), String(value)];
+    this[S] = this[S].filter(([n], i) => i <= at || n !== String(name));
+    this[S][at] = [String(name), String(value)];
     this.#update();
   }
   sort() {
-    this.#list.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+    this[S].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
     this.#update();
   }
-  forEach(f, self) { for (const [name, value] of this.#list) f.call(self, value, name, this); }
-  *entries() { for (const [name, value] of this.#list) yield [name, value]; }
-  *keys() { for (const [name] of this.#list) yield name; }
-  *values() { for (const [, value] of this.#list) yield value; }
+  forEach(f, self) { for (const [name, value] of this[S]) f.call(self, value, name, this); }
+  *entries() { for (const [name, value] of this[S]) yield [name, value]; }
+  *keys() { for (const [name] of this[S]) yield name; }
+  *values() { for (const [, value] of this[S]) yield value; }
   [Symbol.iterator]() { return this.entries(); }
-  toString() { return this.#list.map(([name, value]) => `${escaped(name)}=${escaped(value)}`).join("&"); }
+  toString() { return this[S].map(([name, value]) => `${escaped(name)}=${escaped(value)}`).join("&"); }
 }
 
 const urlFields = ["href", "origin", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash"];
 const parseURL = (url, base) => (base === undefined ? host.url(String(url)) : host.url(String(url), String(base)));
 
+// The state of a URL: what the host has said of it, its parts once one was asked for, its parameters once they were.
+const partOf = (url, i) => (url[S].parts ??= url[S].said.split("\n"))[i];
+const setPart = (url, field, value) => {
+  const said = host.setURL(partOf(url, 0), field, String(value));
+  if (said === null && field === "href") throw new TypeError(`'${value}' is no valid URL`);
+  if (said === null) return;
+  url[S].said = said;
+  url[S].parts = null;
+};
+
 class URL {
-  #parts;
-  #params;
   constructor(url, base) {
-    const parts = parseURL(url, base);
-    if (parts === null) throw new TypeError(`'${url}' is no valid URL${base === undefined ? "" : ` with the base '${base}'`}`);
-    this.#parts = parts.split("\n");
+    const said = parseURL(url, base);
+    if (said === null) throw new TypeError(`'${url}' is no valid URL${base === undefined ? "" : ` with the base '${base}'`}`);
+    this[S] = { said, parts: null, params: null };
   }
-  #set(field, value) {
-    const parts = host.setURL(this.#parts[0], field, String(value));
-    if (parts === null && field === "href") throw new TypeError(`'${value}' is no valid URL`);
-    if (parts !== null) this.#parts = parts.split("\n");
-  }
-  static {
-    urlFields.forEach((field, i) => Object.defineProperty(URL.prototype, field, {
-      get() { return this.#parts[i]; },
-      set: field === "origin" ? undefined : function (value) {
-        this.#set(field, value);
-        if (this.#params) setParams(this.#params, this.#parts[9]);
-      },
-      enumerable: true, configurable: true,
-    }));
-  }
-  get searchParams() { return (this.#params ??= paramsOf(this.#parts[9], (text) => this.#set("search", text))); }
-  toString() { return this.#parts[0]; }
-  toJSON() { return this.#parts[0]; }
+  get searchParams() { return (this[S].params ??= paramsOf(partOf(this, 9), (text) => setPart(this, "search", text))); }
+  toString() { return partOf(this, 0); }
+  toJSON() { return partOf(this, 0); }
   static canParse(url, base) { return parseURL(url, base) !== null; }
   static parse(url, base) { return URL.canParse(url, base) ? new URL(url, base) : null; }
 }
+urlFields.forEach((field, i) => Object.defineProperty(URL.prototype, field, {
+  get() { return partOf(this, i); },
+  set: field === "origin" ? undefined : function (value) {
+    setPart(this, field, value);
+    if (this[S].params) setParams(this[S].params, partOf(this, 9));
+  },
+  enumerable: true, configurable: true,
+}));
 
 define("URL", URL);
 define("URLSearchParams", URLSearchParams);
