@@ -29,8 +29,9 @@ func BenchmarkAsk(b *testing.B) {
 			var usage engine.Usage
 			begun := processorTime()
 			for b.Loop() {
-				x := &Exchange{Method: "GET", URL: "http://example.com/some/path?name=value", Header: http.Header{"X-Word": {"first", "second"}, "User-Agent": {"bench"}}}
-				_, usage, err = f.Call(context.Background(), engine.Request{Drive: x.Serve, Value: x})
+				x := &exchange{Method: "GET", URL: "http://example.com/some/path?name=value", Header: http.Header{"X-Word": {"first", "second"}, "User-Agent": {"bench"}}}
+				q := x.request()
+				_, usage, err = f.Call(context.Background(), engine.Request{Drive: q.Serve, Value: q})
 				require.NoError(b, err)
 			}
 			b.ReportMetric(float64((processorTime()-begun).Nanoseconds())/1000/float64(b.N), "cpu-us/op")

@@ -70,15 +70,33 @@ var functions = []function{
 	{"setURL", 3, func(i interpreter, _ *Exchange, args []uint32) uint32 {
 		return i.parsed(setURL(i.string(args[0]), i.string(args[1]), i.string(args[2])))
 	}},
-	{"body", 0, func(i interpreter, x *Exchange, _ []uint32) uint32 { return i.buffer(x.Body) }},
-	{"text", 0, func(i interpreter, x *Exchange, _ []uint32) uint32 { return i.text(decoded(x.Body, false)) }},
-	{"answer", 2, func(i interpreter, x *Exchange, args []uint32) uint32 { i.answered(x, args, ""); return 0 }},
+	{"read", 0, func(i interpreter, x *Exchange, _ []uint32) uint32 {
+		if x.Body == nil {
+			return i.must("qjs_get_null")
+		}
+		part := make([]byte, partLen)
+		n, err := io.ReadAtLeast(x.Body, part, 1)
+		switch {
+		case n > 0:
+			return i.buffer(part[:n])
+		case err != nil && err != io.EOF:
+			i.Stop(err)
+		}
+		return i.must("qjs_get_null")
+	}},
+	{"head", 2, func(i interpreter, x *Exchange, args []uint32) uint32 { i.head(x, args); return 0 }},
 	{"answerText", 3, func(i interpreter, x *Exchange, args []uint32) uint32 {
-		i.answered(x, args, i.string(args[2]))
+		i.head(x, args)
+		i.write(x, []byte(i.string(args[2])))
 		return 0
 	}},
-	{"answerBytes", 5, func(i interpreter, x *Exchange, args []uint32) uint32 {
-		i.answered(x, args, string(i.view(args[2], i.number(args[3]), i.number(args[4]))))
+	{"write", 3, func(i interpreter, x *Exchange, args []uint32) uint32 {
+		part := i.view(args[0], i.number(args[1]), i.number(args[2]))
+		for len(part) > 0 { // whoever takes it may let others run meanwhile, but not this guest
+			n := min(len(part), partLen)
+			i.write(x, part[:n])
+			part = part[n:]
+		}
 		return 0
 	}},
 	{"failed", 1, func(i interpreter, x *Exchange, args []uint32) uint32 {
@@ -146,15 +164,30 @@ func (i interpreter) parsed(parts []string) uint32 {
 	return i.text(strings.Join(parts, "\n"))
 }
 
-func (i interpreter) answered(x *Exchange, args []uint32, body string) {
-	x.Status = int(i.number(args[0]))
-	fields := strings.Split(i.string(args[1]), "\x00")
-	i.Output(len(body))
-	for n := 0; n+1 < len(fields); n += 2 {
-		i.Output(len(fields[n]) + len(fields[n+1]))
-		x.Fields = append(x.Fields, [2]string{fields[n], fields[n+1]})
+// partLen is how much of a body is read at once, in bytes.
+const partLen = 32 << 10
+
+// head begins the answer.
+func (i interpreter) head(x *Exchange, args []uint32) {
+	if x.answered {
+		i.Stop(errForeign)
 	}
-	x.Answer, x.answered = []byte(body), true
+	x.answered = true
+	parts := strings.Split(i.string(args[1]), "\x00")
+	var fields [][2]string
+	for n := 0; n+1 < len(parts); n += 2 {
+		i.Output(len(parts[n]) + len(parts[n+1]))
+		fields = append(fields, [2]string{parts[n], parts[n+1]})
+	}
+	if err := x.Head(int(i.number(args[0])), fields); err != nil {
+		i.Stop(err)
+	}
+}
+
+// write takes a part of the body of the answer.
+func (i interpreter) write(x *Exchange, part []byte) {
+	i.Output(len(part))
+	x.Write(part)
 }
 
 // errForeign ends a module that imports what is for the interpreter.
@@ -162,8 +195,12 @@ var errForeign = errors.New("js: this function of the host is for JavaScript alo
 
 // of is the interpreter of a call.
 func of(c *engine.Call) (interpreter, *Exchange) {
-	x, is := c.Request.Value.(*Exchange)
-	if !is || x.program == nil {
+	asked, is := c.Request.Value.(Asked)
+	if !is {
+		c.Stop(errForeign)
+	}
+	x := asked.JavaScript()
+	if x == nil || x.program == nil {
 		c.Stop(errForeign)
 	}
 	return interpreter{c, x.program}, x

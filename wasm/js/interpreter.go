@@ -139,7 +139,7 @@ func (i interpreter) explain(thrown uint32) error {
 	if i.describe == 0 { // the runtime itself: a bug
 		return &Error{i.string(thrown)}
 	}
-	x := i.Request.Value.(*Exchange)
+	x := i.Request.Value.(Asked).JavaScript()
 	was := x.failure
 	x.failure = ""
 	v, err := i.call1(i.describe, thrown)

@@ -9,7 +9,9 @@ package js
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"embed"
+	"fmt"
 	"io/fs"
 	"strings"
 	"sync"
@@ -84,7 +86,7 @@ var errMemory error = &engine.Trap{Text: "its memory is full"}
 
 // Setup completes the setup of a function: its bundle, and what of it is called. Env is the environment, as NAME=VALUE.
 func Setup(s engine.Setup, bundle []byte, call string) engine.Setup {
-	s.Key = call + "\x00" + string(bundle)
+	s.Key = fmt.Sprintf("%s %x", call, sha256.Sum256(bundle))
 	env, memory := s.Env, s.MemoryMax
 	s.Begin = func(c *engine.Call) (any, error) { return begin(c, bundle, call, env, memory) }
 	return s

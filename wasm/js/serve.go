@@ -2,6 +2,7 @@ package js
 
 import (
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -10,17 +11,16 @@ import (
 	"github.com/taucloud/tau/wasm/engine"
 )
 
-// Exchange is a request, and what has become of it.
+// Exchange is a request, and where its answer goes.
 type Exchange struct {
 	Method, URL string
 	Header      http.Header
 	Parameters  map[string]string
-	Body        []byte
-
-	// Status, Fields and Answer are the answer: names and values of its fields, its body.
-	Status int
-	Fields [][2]string
-	Answer []byte
+	// Body is read as the bundle reads it; nil: there is none.
+	Body io.Reader
+	// Head takes the status of the answer, and names and values of its fields; Write a part of its body, which it does not keep.
+	Head  func(status int, fields [][2]string) error
+	Write func(part []byte)
 
 	program  *program
 	answered bool
@@ -29,6 +29,12 @@ type Exchange struct {
 	failure  string
 	rejected []rejection
 }
+
+// Asked is the Value of a request that an Exchange leads.
+type Asked interface{ JavaScript() *Exchange }
+
+// JavaScript implements Asked.
+func (x *Exchange) JavaScript() *Exchange { return x }
 
 // rejection is a promise that was rejected while nobody had asked for that.
 type rejection struct{ promise, reason uint32 }
@@ -39,7 +45,7 @@ var ErrThrown = errors.New("js: the function has thrown")
 // ErrSilent is how a call ends in which nothing is left to do, and no answer was given.
 var ErrSilent = errors.New("js: the promise of a response is never settled: nothing is left to wait for")
 
-// Serve leads a call: it is a Request's Drive, of which the Exchange is the Value.
+// Serve leads a call: it is a Request's Drive, of which the Value is Asked.
 func (x *Exchange) Serve(c *engine.Call) error {
 	p, is := c.State().(*program)
 	if !is {
@@ -107,7 +113,7 @@ func (i interpreter) request(x *Exchange) []uint32 {
 		add(&fields, strings.Join(x.Header[name], separator))
 	}
 	args := []uint32{i.text(x.Method), i.text(x.URL), i.text(params.String()), i.text(fields.String())}
-	if len(x.Body) > 0 {
+	if x.Body != nil {
 		args = append(args, i.must("qjs_get_true"))
 	}
 	return args

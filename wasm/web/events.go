@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/wasm/engine"
+	"github.com/taucloud/tau/wasm/js"
 	"github.com/taucloud/tau/wasm/sdk"
 	"github.com/tetratelabs/wazero/api"
 )
@@ -46,6 +47,7 @@ type event struct {
 	input    []byte // what has come of the body
 	inputEnd error  // what comes after it
 	buffer   []byte
+	script   *js.Exchange // nil if the function is no bundle
 }
 
 func (e *event) answer() answer {

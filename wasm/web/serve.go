@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/wasm/engine"
+	"github.com/taucloud/tau/wasm/js"
 )
 
 // Exchange is what a runner has to know of a request beside what it says.
@@ -198,6 +199,10 @@ func (c *call) answer(w http.ResponseWriter, q *http.Request) answer {
 	if x.Wait != nil {
 		request.Sleep = e.sleeps
 	}
+	if c.loaded.script {
+		e.script = e.asked(c.exchange.Parameters)
+		request.Drive = e.script.Serve
+	}
 	c.began = c.clock.Elapsed()
 	response, err := c.run(ctx, w, q, request)
 	if e.used {
@@ -325,6 +330,9 @@ func (c *call) stopped(err error, said *capped) answer {
 		c.outcome.Ended = Malformed
 		said.note("%v", err)
 		return plain(http.StatusInternalServerError, "the function's answer is none", x.ID)
+	case errors.Is(err, js.ErrThrown): // the log tells already
+		c.outcome.Ended = Trapped
+		return plain(http.StatusInternalServerError, "the function failed", x.ID)
 	}
 	said.note("it was stopped: %v", err)
 	switch {

@@ -4,6 +4,7 @@
 // A command (WASI's _start) is asked like a CGI program: the request is in its environment and on standard input, its answer
 // on standard output. An exported function without parameters is asked in the same way. One with a parameter gets the
 // number of an event, about which the module asks its host (Events: the interface taubyte/sdk, as far as it is about requests).
+// A bundle of JavaScript (package js) gets a Request and returns a Response.
 // Standard error is the function's log; so is the standard output of a function that has used an event.
 package web
 
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/wasm/engine"
+	"github.com/taucloud/tau/wasm/js"
 )
 
 // Options of a runner.
@@ -80,6 +82,7 @@ type Runner struct {
 	options Options
 	engine  *engine.Engine
 	turn    chan struct{} // one module is compiled at a time: it takes a processor for seconds
+	script  bool          // the interpreter of JavaScript was compiled; whoever has the turn asks
 
 	mu     sync.Mutex
 	loaded map[key]*loaded
@@ -96,6 +99,7 @@ type loaded struct {
 	done     chan struct{}
 	function *engine.Function
 	params   int // of the exported function
+	script   bool
 	err      error
 	size     int64
 	users    int
@@ -109,7 +113,7 @@ func New(o Options) (*Runner, error) {
 	defaults(&o.LoadedBytesMax, 1<<30)
 	defaults(&o.BodyMax, 64<<20)
 	defaults(&o.AnswerMax, 256<<20)
-	o.Engine.Hosts = append(o.Engine.Hosts, Events()...)
+	o.Engine.Hosts = append(append(o.Engine.Hosts, Events()...), js.Hosts()...)
 	e, err := engine.New(o.Engine)
 	if err != nil {
 		return nil, err
@@ -252,6 +256,9 @@ func (r *Runner) load(ctx context.Context, f Function, l *loaded, module func() 
 	switch {
 	case err == nil:
 		l.size = loadedFactor*int64(len(code)) + pageLen
+		if l.script = js.Is(code); l.script {
+			l.size = scriptLen + 2*int64(len(code))
+		}
 		r.bytes += l.size
 	case errors.As(err, &fault):
 		r.failed++
@@ -302,6 +309,10 @@ const warm = "warm"
 func (r *Runner) make(ctx context.Context, f Function, module []byte) (*engine.Function, int, error) {
 	r.turn <- struct{}{}
 	defer func() { <-r.turn }()
+	if js.Is(module) {
+		function, err := r.makeScript(ctx, f, module)
+		return function, 0, err
+	}
 	shape := engine.Shape()
 	shape.MemoryPagesMax = uint32(min(max(f.MemoryMax/pageLen, 1), int64(shape.MemoryPagesMax)))
 	p, err := engine.PrepareIn(module, shape)

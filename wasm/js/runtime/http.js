@@ -91,14 +91,20 @@ const bodyOf = (v) => {
 const asBytes = async (body) => {
   if (!body) return new Uint8Array(0);
   if (body.stream) return readAll(body.stream);
-  if (body.asked) return new Uint8Array(host.body());
+  if (body.asked) return readAsked();
   return body.bytes ?? encode(body.text);
+};
+const readAsked = () => {
+  const first = host.read();
+  if (first === null) return new Uint8Array(0);
+  const parts = [new Uint8Array(first)];
+  for (let part = host.read(); part !== null; part = host.read()) parts.push(new Uint8Array(part));
+  return parts.length === 1 ? parts[0] : whole(parts);
 };
 const asText = async (body) => {
   if (!body) return "";
-  if (body.asked) return host.text();
   if (body.text !== undefined) return body.text;
-  return decode(await asBytes(body), false, false);
+  return decode(body.asked ? readAsked() : await asBytes(body), false, false);
 };
 
 // Message is what Request and Response have in common. Their state has body, used, stream, and headers or what they are made of: init, type of

@@ -70,12 +70,18 @@ const respond = (response) => {
   const body = s.body;
   const fields = s.headers ? flat(s.headers[S]) : body?.type !== undefined ? `content-type\0${body.type}\0` : "";
   if (body?.text !== undefined) host.answerText(s.status, fields, body.text);
-  else if (!body) host.answer(s.status, fields);
-  else return asBytes(body).then((bytes) => {
-    host.answerBytes(s.status, fields, bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    end();
-  }).catch(failed);
+  else {
+    host.head(s.status, fields);
+    if (body?.bytes) host.write(body.bytes.buffer, body.bytes.byteOffset, body.bytes.byteLength);
+    else if (body) return void pour(s.stream ?? body.stream ?? streamOf(body, () => {})).then(end).catch(failed);
+  }
   end();
+};
+const pour = async (stream) => {
+  for await (const chunk of stream) {
+    const bytes = chunkOf(chunk);
+    host.write(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
 };
 const failed = (e) => {
   host.failed("Uncaught " + describe(e));

@@ -1,4 +1,4 @@
-// Streams, as far as bodies need them: chunks in a queue. What is answered is in memory as a whole all the same.
+// Streams, as far as bodies need them: chunks in a queue.
 
 class Controller {
   constructor(s) { this.s = s; }
@@ -83,31 +83,34 @@ const streamOf = (body, taken) => {
   const stream = new ReadableStream({
     async pull(controller) {
       taken();
-      const bytes = await asBytes(body);
-      if (bytes.length) controller.enqueue(bytes);
-      controller.close();
+      const bytes = body.asked ? host.read() : await asBytes(body);
+      if (bytes !== null && bytes.byteLength) controller.enqueue(bytesOf(bytes));
+      if (!body.asked || bytes === null) controller.close();
     },
   });
   stream[S] = body;
   return stream;
 };
 
+// chunkOf is a part of a stream as bytes.
+const chunkOf = (chunk) => {
+  const bytes = typeof chunk === "string" ? encode(chunk) : bytesOf(chunk);
+  if (!bytes) throw new TypeError("a chunk of a body is a Uint8Array");
+  return bytes;
+};
 const readAll = async (stream) => {
   const parts = [];
-  let length = 0;
-  for await (const chunk of stream) {
-    const bytes = bytesOf(chunk) ?? (typeof chunk === "string" ? encode(chunk) : null);
-    if (!bytes) throw new TypeError("a chunk of a body is a Uint8Array");
-    parts.push(bytes);
-    length += bytes.length;
-  }
-  const whole = new Uint8Array(length);
+  for await (const chunk of stream) parts.push(chunkOf(chunk));
+  return whole(parts);
+};
+const whole = (parts) => {
+  const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
   for (const part of parts) {
-    whole.set(part, at);
+    bytes.set(part, at);
     at += part.length;
   }
-  return whole;
+  return bytes;
 };
 
 define("ReadableStream", ReadableStream);

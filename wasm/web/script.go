@@ -1,0 +1,81 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/taucloud/tau/wasm/engine"
+	"github.com/taucloud/tau/wasm/js"
+)
+
+// scriptLen is what a function in JavaScript has in memory, beside its bundle: the snapshot of its interpreter. The interpreter's code is that
+// of all, and counted with none.
+const scriptLen = 3 << 20
+
+// makeScript makes a function of a bundle (package js).
+func (r *Runner) makeScript(ctx context.Context, f Function, bundle []byte) (*engine.Function, error) {
+	if len(bundle) > js.CodeMax {
+		return nil, &Fault{fmt.Sprintf("the bundle has %d bytes, at most %d are allowed", len(bundle), js.CodeMax)}
+	}
+	if f.MemoryMax < js.MemoryMin {
+		return nil, &Fault{fmt.Sprintf("its memory of %d bytes is too small for JavaScript, which needs at least %d", f.MemoryMax, js.MemoryMin)}
+	}
+	interpreter, err := js.Module()
+	if err != nil {
+		return nil, err
+	}
+	if !r.script { // it stays, whatever functions come and go
+		if err := r.engine.Keep(interpreter); err != nil {
+			return nil, err
+		}
+		r.script = true
+	}
+	var said capped
+	said.left = logMax
+	setup := engine.Setup{Limits: r.limits(f.Timeout), Start: r.limits(max(f.Timeout, startFor)), Env: f.Env, Log: &said, MemoryMax: uint64(f.MemoryMax)}
+	function, err := r.engine.Load(ctx, interpreter, js.Setup(setup, bundle, f.Call))
+	if err != nil {
+		text := strings.TrimPrefix(err.Error(), "engine: initialising the module: ")
+		if said := strings.TrimSpace(said.String()); said != "" {
+			text += "\n" + said
+		}
+		return nil, &Fault{text}
+	}
+	return function, nil
+}
+
+// asked is a request as a bundle is asked.
+func (e *event) asked(parameters map[string]string) *js.Exchange {
+	q, scheme := e.request, "http"
+	if q.Header.Get("X-Forwarded-Proto") == "https" {
+		scheme = "https"
+	}
+	x := &js.Exchange{Method: q.Method, URL: scheme + "://" + q.Host + q.URL.RequestURI(), Header: q.Header, Parameters: parameters, Head: e.begins, Write: e.write}
+	if len(e.input) > 0 || e.inputEnd == nil {
+		x.Body = e
+	}
+	return x
+}
+
+// JavaScript implements js.Asked.
+func (e *event) JavaScript() *js.Exchange { return e.script }
+
+// begins takes the head of an answer over.
+func (e *event) begins(status int, fields [][2]string) error {
+	e.response = answer{status: status, header: http.Header{}}
+	for n, field := range fields {
+		if n == fieldsMax {
+			return fmt.Errorf("%w more than %d fields", errField, fieldsMax)
+		}
+		if strings.EqualFold(field[0], "Status") {
+			continue
+		}
+		if err := e.response.field(field[0], field[1]); err != nil {
+			return err
+		}
+	}
+	e.headed = true
+	return nil
+}

@@ -1,0 +1,82 @@
+package web
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/wasm/js"
+)
+
+const program = js.Mark + `let count = 0;
+export default { async fetch(request, env, ctx) {
+  count++;
+  const url = new URL(request.url);
+  console.log("asked for", url.pathname);
+  switch (url.pathname) {
+  case "/throws": throw new Error("broken");
+  case "/loop": for (;;);
+  case "/silent": await new Promise(() => {});
+  case "/long": return new Response("x".repeat(9 << 20));
+  case "/many": return new Response("", {headers: Array.from({length: 300}, (_, i) => ["x-" + i, "v"])});
+  case "/redirect": return Response.redirect("https://a.example/b");
+  case "/nothing": return new Response(null, {status: 204, headers: {"X-Tau-Own": "mine", "Status": "201", "Set-Cookie": "a=b", "Content-Length": "5"}});
+  }
+  return Response.json({count, method: request.method, url: request.url, id: ctx.params.id, greeting: env.GREETING, agent: request.headers.get("user-agent"), body: await request.text()}, {status: 201, headers: {"X-Mine": "yes"}});
+} }`
+
+// TestScript: a bundle of JavaScript answers, and what is wrong with it is in its log alone.
+func TestScript(t *testing.T) {
+	s := newStage(t, Options{})
+	s.module = []byte(program)
+	f := function("fetch")
+	for range 2 {
+		q := httptest.NewRequest("POST", "http://example.com:81/some/p%20ath?some=query", strings.NewReader("the body"))
+		q.Header.Set("X-Forwarded-Proto", "https")
+		q.Header.Set("User-Agent", "test")
+		w := s.ask(f, q)
+		require.Equal(t, 201, w.Code, w.Body)
+		require.JSONEq(t, `{"count": 1, "method": "POST", "url": "https://example.com:81/some/p%20ath?some=query", "id": "7", "greeting": "hello", "agent": "test", "body": "the body"}`, w.Body.String())
+		require.Equal(t, http.Header{"Content-Type": {"application/json"}, "X-Mine": {"yes"}, "Content-Length": {w.Header().Get("Content-Length")}}, w.Header())
+		require.Equal(t, "asked for /some/p%20ath\n", s.last.Log)
+		require.Equal(t, Answered, s.last.Ended)
+	}
+	require.Equal(t, 1, s.reads)
+	w := s.get(f, "/nothing")
+	require.Equal(t, http.Header{"Set-Cookie": {"a=b"}}, w.Header())
+	require.Equal(t, "https://a.example/b", s.get(f, "/redirect").Header().Get("Location"))
+	require.Equal(t, 302, s.get(f, "/redirect").Code)
+	for path, want := range map[string]struct {
+		code       int
+		ended, log string
+	}{
+		"/throws": {500, Trapped, "Uncaught Error: broken\n    at fetch ("},
+		"/silent": {500, Trapped, "never settled"},
+		"/long":   {500, TooLong, "the response is too long"},
+		"/many":   {500, Malformed, "more than 256 fields"},
+	} {
+		w := s.get(f, path)
+		require.Equal(t, want.code, w.Code, path)
+		require.Equal(t, want.ended, s.last.Ended, path)
+		require.Contains(t, s.last.Log, want.log, path)
+		require.NotContains(t, w.Body.String(), "broken")
+	}
+	small := f
+	small.MemoryMax = 2 << 20
+	require.Equal(t, 500, s.get(small, "/").Code)
+	require.Contains(t, s.last.Log, "too small for JavaScript")
+	wrong := f
+	wrong.Call = "other"
+	require.Equal(t, 500, s.get(wrong, "/").Code)
+	require.Contains(t, s.last.Log, "the default export has no function other")
+}
+
+// TestScriptTakesItsTime: fuel is time where there is no other.
+func TestScriptTakesItsTime(t *testing.T) {
+	s := newStage(t, Options{Fuelled: true, FuelPerSecond: 20_000_000})
+	s.module = []byte(program)
+	require.Equal(t, 504, s.get(function("fetch"), "/loop").Code)
+	require.Equal(t, 201, s.get(function("fetch"), "/").Code)
+}
