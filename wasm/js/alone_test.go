@@ -98,7 +98,7 @@ export default { async fetch(request) {
   case "recursion": { const f = () => f() + f(); f(); }
   case "text": { const o = {toString() { return String(o) }}; String(o); }
   case "logs": for (;;) console.log("x".repeat(10000));
-  case "memory": { const all = []; for (;;) all.push("x".repeat(100000) + all.length); }
+  case "memory": { const all = []; for (;;) all.push(new Uint8Array(1 << 16)); }
   case "string": { let s = "x"; for (;;) s += s; }
   case "answer": return new Response(new Uint8Array(4 << 20).fill(65));
   case "generated": new Function("for (;;);")();

@@ -12,7 +12,7 @@ import (
 
 // scriptLen is what a function in JavaScript has in memory, beside its bundle: the snapshot of its interpreter. The interpreter's code is that
 // of all, and counted with none.
-const scriptLen = 3 << 20
+const scriptLen = 3 << 19
 
 // makeScript makes a function of a bundle (package js).
 func (r *Runner) makeScript(ctx context.Context, f Function, bundle []byte) (*engine.Function, error) {
