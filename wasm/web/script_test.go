@@ -19,7 +19,16 @@ export default { async fetch(request, env, ctx) {
   case "/throws": throw new Error("broken");
   case "/loop": for (;;);
   case "/silent": await new Promise(() => {});
-  case "/long": return new Response("x".repeat(9 << 20));
+  case "/long": return new Response(new ReadableStream({pull(c) { c.enqueue(new Uint8Array(1 << 16)); }}));
+  case "/echo": return new Response(request.body, {headers: {"content-type": "text/plain"}});
+  case "/events": {
+    let n = 0;
+    return new Response(new ReadableStream({async pull(c) {
+      await new Promise((f) => setTimeout(f, 5));
+      c.enqueue("data: " + ++n + "\n\n");
+      if (n === 3) c.close();
+    }}), {headers: {"content-type": "text/event-stream"}});
+  }
   case "/many": return new Response("", {headers: Array.from({length: 300}, (_, i) => ["x-" + i, "v"])});
   case "/redirect": return Response.redirect("https://a.example/b");
   case "/nothing": return new Response(null, {status: 204, headers: {"X-Tau-Own": "mine", "Status": "201", "Set-Cookie": "a=b", "Content-Length": "5"}});
@@ -29,7 +38,7 @@ export default { async fetch(request, env, ctx) {
 
 // TestScript: a bundle of JavaScript answers, and what is wrong with it is in its log alone.
 func TestScript(t *testing.T) {
-	s := newStage(t, Options{})
+	s := newStage(t, Options{AnswerMax: 1 << 20})
 	s.module = []byte(program)
 	f := function("fetch")
 	for range 2 {
@@ -54,7 +63,6 @@ func TestScript(t *testing.T) {
 	}{
 		"/throws": {500, Trapped, "Uncaught Error: broken\n    at fetch ("},
 		"/silent": {500, Trapped, "never settled"},
-		"/long":   {500, TooLong, "the response is too long"},
 		"/many":   {500, Malformed, "more than 256 fields"},
 	} {
 		w := s.get(f, path)
@@ -63,6 +71,13 @@ func TestScript(t *testing.T) {
 		require.Contains(t, s.last.Log, want.log, path)
 		require.NotContains(t, w.Body.String(), "broken")
 	}
+	w = s.get(f, "/events")
+	require.Equal(t, "data: 1\n\ndata: 2\n\ndata: 3\n\n", w.Body.String())
+	require.True(t, w.Flushed, "each event is sent when it was written")
+	long := strings.Repeat("0123456789", 30_000)
+	require.Equal(t, long, s.ask(f, httptest.NewRequest("POST", "/echo", strings.NewReader(long))).Body.String())
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() { s.get(f, "/long") })
+	require.Equal(t, TooLong, s.last.Ended)
 	small := f
 	small.MemoryMax = 2 << 20
 	require.Equal(t, 500, s.get(small, "/").Code)
