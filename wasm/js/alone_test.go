@@ -194,7 +194,7 @@ func TestBundlesThatDoNotLoad(t *testing.T) {
 		_, err := s.load(code)
 		assert.ErrorContains(t, err, want, code)
 	}
-	f, err := s.load(`console.log("loading"); const later = await Promise.resolve(5); export function fetch(request, env) { return Response.json([later, env]) }`, "A=b=c", "B=")
+	f, err := s.load(`console.log("loading"); const later = await Promise.resolve(5); export default { fetch(request, env) { return Response.json([later, env]) } }`, "A=b=c", "B=")
 	require.NoError(t, err)
 	require.Equal(t, "loading\n", s.log.String())
 	x := &exchange{}

@@ -34,7 +34,8 @@ export default { async fetch(request, env, ctx) {
   case "/nothing": return new Response(null, {status: 204, headers: {"X-Tau-Own": "mine", "Status": "201", "Set-Cookie": "a=b", "Content-Length": "5"}});
   }
   return Response.json({count, method: request.method, url: request.url, id: ctx.params.id, greeting: env.GREETING, agent: request.headers.get("user-agent"), body: await request.text()}, {status: 201, headers: {"X-Mine": "yes"}});
-} }`
+}, own() { return new Response("own") } }
+export const named = () => new Response("named");`
 
 // TestScript: a bundle of JavaScript answers, and what is wrong with it is in its log alone.
 func TestScript(t *testing.T) {
@@ -82,10 +83,11 @@ func TestScript(t *testing.T) {
 	small.MemoryMax = 2 << 20
 	require.Equal(t, 500, s.get(small, "/").Code)
 	require.Contains(t, s.last.Log, "too small for JavaScript")
-	wrong := f
-	wrong.Call = "other"
-	require.Equal(t, 500, s.get(wrong, "/").Code)
-	require.Contains(t, s.last.Log, "the default export has no function other")
+	for call, want := range map[string]string{"own": "own", "named": "named", "unknown": "GET"} {
+		named := f
+		named.Call = call
+		require.Contains(t, s.get(named, "/").Body.String(), want)
+	}
 }
 
 // TestScriptTakesItsTime: fuel is time where there is no other.

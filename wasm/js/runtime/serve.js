@@ -15,13 +15,18 @@ const twos = (text) => {
   return list;
 };
 
-// loaded takes the namespace of the module, the name of what is called, and the environment as names and values.
+// loaded takes the namespace of the module, the name of what is called, and the environment as names and values. What is called is a function of the
+// default export, or an export; if there is none of the name, fetch of the default export.
 const loaded = (module, name, variables) => {
   const main = module.default;
-  if (main !== null && (typeof main === "object" || typeof main === "function") && typeof main[name] === "function") handler = (request, env, context) => main[name](request, env, context);
-  else if (name !== "default" && typeof module[name] === "function") handler = module[name];
-  else if (main === undefined) throw new TypeError(`the module has no default export: expected export default { ${name}(request, env) { return new Response(...) } }`);
-  else throw new TypeError(`the default export has no function ${name}: expected export default { ${name}(request, env) { return new Response(...) } }`);
+  const has = (name) => main !== null && (typeof main === "object" || typeof main === "function") && typeof main[name] === "function";
+  if (name !== "fetch" && !has(name) && typeof module[name] === "function" && name !== "default") handler = module[name];
+  else if (main === undefined) throw new TypeError("the module has no default export: expected export default { fetch(request, env) { return new Response(...) } }");
+  else {
+    if (!has(name)) name = "fetch";
+    if (!has(name)) throw new TypeError("the default export has no function fetch: expected export default { fetch(request, env) { return new Response(...) } }");
+    handler = (request, env, context) => main[name](request, env, context);
+  }
   for (const [variable, value] of twos(variables)) env[variable] = value;
 };
 
