@@ -150,6 +150,14 @@ func (c *Call) Output(bytes int) {
 	}
 }
 
+// Left is how much of its time the call has left; an hour if time does not bound it.
+func (c *Call) Left() time.Duration {
+	if c.limits.Wall <= 0 || c.engine.options.Elapsed == nil {
+		return time.Hour
+	}
+	return max(c.limits.Wall-(c.engine.options.Elapsed()-c.begun), 0)
+}
+
 // begin gives the first slice.
 func (c *Call) begin() {
 	if c.engine.options.Elapsed != nil {

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/binary"
 	"io"
 	"maps"
 	"net/http"
@@ -14,9 +13,6 @@ import (
 	"github.com/taucloud/tau/wasm/sdk"
 	"github.com/tetratelabs/wazero/api"
 )
-
-// SDK is the module of the functions about events.
-const SDK = "taubyte/sdk"
 
 // Errors of the functions.
 const (
@@ -33,6 +29,8 @@ const eventHTTP = 1
 
 // event is a request as a guest sees it. It has the number 0.
 type event struct {
+	sdk      sdk.Config
+	state    *sdk.State
 	request  *http.Request
 	log      io.Writer
 	used     bool
@@ -48,6 +46,16 @@ type event struct {
 	inputEnd error  // what comes after it
 	buffer   []byte
 	script   *js.Exchange // nil if the function is no bundle
+}
+
+// SDK implements sdk.Holder: what a guest opens is of its request alone.
+func (e *event) SDK() *sdk.State {
+	if e.state == nil {
+		e.sdk.Log = e.log
+		e.sdk.Loop = strings.Join(e.request.Header.Values("Cdn-Loop"), ", ")
+		e.state = sdk.New(e.sdk)
+	}
+	return e.state
 }
 
 func (e *event) answer() answer {
@@ -107,16 +115,14 @@ func keys(names []string) string {
 
 const i32, i64 = api.ValueTypeI32, api.ValueTypeI64
 
-// Events are the modules by which a function with a parameter asks about its request and answers it: of taubyte/sdk what is about HTTP events and
-// random numbers, and of env _ready, _sleep and _log.
+// Events are the modules by which a function with a parameter asks about its request and answers it: of taubyte/sdk what is about HTTP events (the rest
+// is package sdk's), and of env _ready, _sleep and _log.
 func Events() []engine.Host {
 	var s about
 	s.asking()
 	s.answering()
-	s.functions = append(s.functions,
-		engine.HostFunction{Name: "getEventType", Params: []api.ValueType{i32, i32}, Call: eventType},
-		engine.HostFunction{Name: "cryptoRead", Params: []api.ValueType{i32, i32, i32}, Results: []api.ValueType{i32}, Call: cryptoRead})
-	return []engine.Host{{Module: SDK, Functions: s.functions}, {Module: "env", Functions: []engine.HostFunction{
+	s.functions = append(s.functions, engine.HostFunction{Name: "getEventType", Params: []api.ValueType{i32, i32}, Call: eventType})
+	return []engine.Host{{Module: sdk.Module, Functions: s.functions}, {Module: "env", Functions: []engine.HostFunction{
 		{Name: "_ready", Call: func(*engine.Call, []uint64) {}},
 		{Name: "_sleep", Params: []api.ValueType{i64}, Call: func(c *engine.Call, stack []uint64) {
 			if c.World.Sleep != nil && int64(stack[0]) > 0 {
@@ -281,27 +287,4 @@ func (g guest) addField(name, v string) uint32 {
 	}
 	g.Output(len(name) + len(v))
 	return ok
-}
-
-func cryptoRead(c *engine.Call, stack []uint64) {
-	part, readable := c.Memory().Read(uint32(stack[0]), uint32(stack[1]))
-	at := uint32(stack[2])
-	if !readable {
-		stack[0] = uint64(errMem)
-		return
-	}
-	c.Pay(8 * uint64(len(part)))
-	clear(part)
-	if c.World.Rand != nil {
-		if _, err := io.ReadFull(c.World.Rand, part); err != nil {
-			stack[0] = uint64(sdk.ErrRandom)
-			return
-		}
-	}
-	var n [8]byte
-	binary.LittleEndian.PutUint64(n[:], uint64(len(part)))
-	stack[0] = uint64(ok)
-	if !c.Memory().Write(at, n[:]) {
-		stack[0] = uint64(errMem)
-	}
 }

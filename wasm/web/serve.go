@@ -12,6 +12,7 @@ import (
 
 	"github.com/taucloud/tau/wasm/engine"
 	"github.com/taucloud/tau/wasm/js"
+	"github.com/taucloud/tau/wasm/sdk"
 )
 
 // Exchange is what a runner has to know of a request beside what it says.
@@ -35,6 +36,8 @@ type Exchange struct {
 	Now     func() time.Time
 	Elapsed func() time.Duration
 	Rand    io.Reader
+	// SDK is what the function is and where to it may send requests. Its log and its loop are filled in.
+	SDK sdk.Config
 	// Ran is told how the call has ended, before the rest of the answer is written; may be nil.
 	Ran func(Outcome)
 }
@@ -177,7 +180,7 @@ func (c *call) answer(w http.ResponseWriter, q *http.Request) answer {
 	}
 	defer c.runner.leave()
 	said := &capped{left: logMax}
-	e := &event{request: q, log: said}
+	e := &event{request: q, log: said, sdk: x.SDK}
 	c.event = e
 	length, err := c.body(q)
 	if err != nil {

@@ -13,12 +13,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/taucloud/tau/wasm/engine"
 	"github.com/taucloud/tau/wasm/js"
+	"github.com/taucloud/tau/wasm/sdk"
 )
 
 // Options of a runner.
@@ -113,7 +115,7 @@ func New(o Options) (*Runner, error) {
 	defaults(&o.LoadedBytesMax, 1<<30)
 	defaults(&o.BodyMax, 64<<20)
 	defaults(&o.AnswerMax, 256<<20)
-	o.Engine.Hosts = append(append(o.Engine.Hosts, Events()...), js.Hosts()...)
+	o.Engine.Hosts = slices.Concat(o.Engine.Hosts, Events(), sdk.Hosts(), js.Hosts())
 	e, err := engine.New(o.Engine)
 	if err != nil {
 		return nil, err
