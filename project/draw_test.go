@@ -139,6 +139,7 @@ func (d *draw) function(b Base, domains []string, libraries []Library) Function 
 		f.Cron, f.Concurrency = []string{"0 3 * * *", "@daily"}, 7
 		f.Build = d.build(f.Source)
 		f.Environment, f.Secrets = map[string]string{"A": d.text(), "B_1": "x"}, []string{"KEY"}
+		f.Outbound = []string{"*.example.com", "api.example.com:8443"}
 	}
 	switch f.Type = rapid.SampledFrom([]string{TriggerHTTP, TriggerHTTPS, TriggerPubSub, TriggerP2P, TriggerCron}).Draw(d.T, "type"); f.Type {
 	case TriggerPubSub:

@@ -104,7 +104,9 @@ type Function struct {
 	Environment map[string]string `json:"environment,omitempty"`
 	// Secrets are names: their values are the cloud's to keep.
 	Secrets []string `json:"secrets,omitempty"`
-	Build   Build    `json:"build,omitzero" cbor:"-"`
+	// Outbound are the hosts on the internet that it may send requests to and ask names of; without any, none.
+	Outbound []string `json:"outbound,omitempty"`
+	Build    Build    `json:"build,omitzero" cbor:"-"`
 }
 
 // Build is how the code of a folder is built, where tau.yaml says it; otherwise its files do. It is not published.

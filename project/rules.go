@@ -37,10 +37,12 @@ var (
 			}
 			return ""
 		}}
-	emailRule     = rule{want: "an address such as ops@example.com", pattern: `^[^@\s]+@[^@\s]+$`}
-	sizeRule      = rule{want: "a size such as 32MB", pattern: sizePattern}
-	durationRule  = rule{want: "a duration such as 10s or 5m", pattern: durationPattern}
-	variableRule  = rule{want: "the name of a variable: letters, digits and _, no digit first", pattern: `^[A-Za-z_][A-Za-z0-9_]{0,127}$`}
+	emailRule    = rule{want: "an address such as ops@example.com", pattern: `^[^@\s]+@[^@\s]+$`}
+	sizeRule     = rule{want: "a size such as 32MB", pattern: sizePattern}
+	durationRule = rule{want: "a duration such as 10s or 5m", pattern: durationPattern}
+	variableRule = rule{want: "the name of a variable: letters, digits and _, no digit first", pattern: `^[A-Za-z_][A-Za-z0-9_]{0,127}$`}
+	outboundRule = rule{want: `a host such as api.example.com, "*.example.com" or api.example.com:8443`, norm: strings.ToLower,
+		pattern: `^(\*|(\*\.)?([A-Za-z0-9_-]{1,63}\.)+[A-Za-z0-9-]{1,63}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$`}
 	symbolRule    = rule{want: "the name of an exported function", pattern: `^[^\s]{1,128}$`}
 	branchRule    = rule{want: "a branch", pattern: `^[^\s~^:?*\[\\]{1,250}$`}
 	toolchainRule = rule{want: strings.Join(Toolchains[:len(Toolchains)-1], ", ") + " or " + Toolchains[len(Toolchains)-1], words: Toolchains}

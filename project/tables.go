@@ -135,6 +135,7 @@ var functions = table{
 		{repo: []string{"execution.concurrency"}, mono: "concurrency", doc: "How many requests may run at once on a node.", example: "50", meant: "up to the node", better: true, rule: rule{max: concurrencyMax}, in: of(func(f *Function) any { return &f.Concurrency })},
 		{repo: []string{"environment"}, mono: "environment", doc: "Environment variables.", example: "{GREETING: Hello}", better: true, rule: rule{want: "a text", keys: &variableRule}, in: of(func(f *Function) any { return &f.Environment })},
 		{repo: []string{"secrets"}, mono: "secrets", doc: "Names of secrets that it gets as environment variables. Their values are never in Git.", example: "[STRIPE_KEY]", better: true, rule: variableRule, in: of(func(f *Function) any { return &f.Secrets })},
+		{repo: []string{"outbound"}, mono: "outbound", doc: "Hosts on the internet that it may send requests to, at ports 80 and 443 or the one that is written behind: `*.example.com` are all names below that, `*` are all. Addresses that are not public are never reached.", example: "[api.example.com, \"*.example.org:8443\"]", meant: "none", better: true, rule: outboundRule, in: of(func(f *Function) any { return &f.Outbound })},
 		{repo: []string{"includes"}, doc: "Old.", example: "[/functions/ping.go]", ignored: "the code of a function is its folder"},
 	}, builds(of(func(f *Function) any { return &f.Build }), true)),
 	finish: finishFunction,

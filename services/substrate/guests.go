@@ -1,6 +1,7 @@
 package substrate
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/clock"
@@ -16,6 +18,8 @@ import (
 	"github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/project/build"
 	"github.com/taucloud/tau/services/substrate/substrateapi"
+	"github.com/taucloud/tau/wasm/outbound"
+	"github.com/taucloud/tau/wasm/sdk"
 	"github.com/taucloud/tau/wasm/web"
 )
 
@@ -33,7 +37,7 @@ type Guests interface {
 
 // Guest is a function that a request is for.
 type Guest struct {
-	Project, Commit string
+	Project, Branch, Commit string
 	// Target is the path of its entry; Function is what that says.
 	Target   string
 	Function project.Function
@@ -56,6 +60,19 @@ func (g Guest) Program() web.Function {
 		f.Env = append(f.Env, name+"="+g.Secrets[name])
 	}
 	return f
+}
+
+// SDK is what the function is told of itself, and where to it may send requests: to the hosts in its configuration, by way of an outside, nil if
+// there is none.
+func (g Guest) SDK(outside outbound.Outside) sdk.Config {
+	c := sdk.Config{Self: sdk.Self{Project: g.Project, Branch: g.Branch, Commit: g.Commit, Function: cmp.Or(g.Function.ID, g.Function.Name)}, Outside: outside}
+	if path, is := strings.CutPrefix(g.Target, "applications/"); is {
+		c.Self.Application, _, _ = strings.Cut(path, "/")
+	}
+	if list, err := outbound.Parse(g.Function.Outbound); err == nil { // it was checked when it was compiled; what is not understood allows nothing
+		c.Allow = list
+	}
+	return c
 }
 
 // RanAs is an outcome as a substrate wants it.
@@ -137,7 +154,7 @@ func (t *target) name() string {
 }
 
 func (t *target) guest(parameters, secrets map[string]string) Guest {
-	return Guest{Project: t.release.version.Project, Commit: t.release.version.Commit, Target: t.path, Function: *t.function, Secrets: secrets, Parameters: parameters, Hash: t.asset.Hash}
+	return Guest{Project: t.release.version.Project, Branch: t.release.version.Branch, Commit: t.release.version.Commit, Target: t.path, Function: *t.function, Secrets: secrets, Parameters: parameters, Hash: t.asset.Hash}
 }
 
 // reading is a module that is being read, for all who wait for it.

@@ -16,11 +16,15 @@ import (
 	"github.com/taucloud/tau/services/substrate"
 	"github.com/taucloud/tau/services/substrate/substrateapi"
 	"github.com/taucloud/tau/wasm/engine"
+	"github.com/taucloud/tau/wasm/outbound"
 	"github.com/taucloud/tau/wasm/web"
 )
 
 // guests runs functions in an engine of the node's own.
-type guests struct{ runner *web.Runner }
+type guests struct {
+	runner  *web.Runner
+	outside outbound.Net
+}
 
 // newGuests makes what runs the functions of a node. What was compiled stays on its disk.
 func newGuests(cfg Config) func(node.Env) substrate.Guests {
@@ -34,7 +38,7 @@ func newGuests(cfg Config) func(node.Env) substrate.Guests {
 			env.Log.Warn("this node runs no functions: its engine cannot start", slog.String("error", err.Error()))
 			return nil
 		}
-		return &guests{runner}
+		return &guests{runner: runner}
 	}
 }
 
@@ -84,6 +88,7 @@ func (g *guests) Load(ctx context.Context, here clock.Loop, guest substrate.Gues
 func (g *guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, guest substrate.Guest) (ran substrate.Ran) {
 	g.runner.Serve(w, r, guest.Program(), web.Exchange{
 		Parameters: guest.Parameters, ID: r.Header.Get(gatewayapi.HeaderRequestID), Module: guest.Module,
+		SDK:  guest.SDK(&g.outside),
 		Off:  func(ctx context.Context, f func()) error { return clock.Offload(ctx, here, f) },
 		Wait: func(ctx context.Context, d time.Duration) error { return clock.Sleep(ctx, here, d) }, Clock: here,
 		Head: func(cold bool) {
