@@ -40,6 +40,8 @@ type Ports struct {
 	Front func(node.Env, http.Handler) (stop func(), err error)
 	// Vault keeps the vault keys of auths. nil: they keep no secrets.
 	Vault func(node.Env) auth.Vault
+	// Look is how auths look at hosts whose owner proves them; nil: none is proven.
+	Look func(node.Env) auth.Look
 	// Guests runs functions, for substrates; nil: they serve websites only.
 	Guests func(node.Env) substrate.Guests
 	// Door is where requests come in from outside, for gateways; nil: they come over the wire only.
@@ -51,7 +53,7 @@ type Ports struct {
 func Catalogue(ports Ports) []node.Spec {
 	return []node.Spec{
 		seer.Spec(),
-		auth.Spec(ports.Vault),
+		auth.Spec(auth.Ends{Vault: ports.Vault, Look: ports.Look}),
 		tns.Spec(),
 		hoarder.Spec(),
 		patrick.Spec(patrick.Ends{Forge: ports.Forge, Front: ports.Front}),

@@ -33,7 +33,8 @@ are sealed where they are stored: nothing shows them again.`,
 	cmd.AddCommand(
 		group("project", "Projects", authAsk("add NAME", "Make a project", "project-add"), projectsCommand(), authAsk("remove NAME", "Forget a project that has no repositories, with its secrets", "project-remove")),
 		group("repository", "Repositories of projects", repositoryAddCommand(), repositoriesCommand(), authAsk("remove NAME", "Forget a repository, its webhook and its secrets", "repository-remove")),
-		group("domain", "Whose hosts are, where several projects claim one", domainAddCommand(), domainsCommand(), authAsk("remove HOST", "Forget whose a host is", "domain-remove")),
+		group("domain", "Whose hosts are, where several projects claim one", domainAddCommand(), domainProveCommand(), domainsCommand(), authAsk("remove HOST", "Forget whose a host is, and its certificate", "domain-remove")),
+		group("certificate", "Certificates of hosts, for TLS", certificatePutCommand(), certificatesCommand(), authAsk("remove HOST", "Forget the certificate of a host, with its key", "certificate-remove")),
 		group("secret", "Deploy keys, and secrets of webhooks, statuses and builds", secretPutCommand(), secretsCommand(), secretRevokeCommand()),
 		group("token", "API tokens", tokenCreateCommand(), tokensCommand(), authAsk("revoke ID", "Take a token back, for ever", "token-revoke")),
 		group("vault", "The keys that secrets are sealed with", vaultCommand("rotate", "Draw a new vault key, and seal everything anew", false), vaultCommand("forget", "Forget old vault keys that nothing needs", true)),
@@ -131,8 +132,12 @@ func domainAddCommand() *cobra.Command {
 }
 
 func domainsCommand() *cobra.Command {
-	return listing("list [PROJECT]", "List whose hosts are, all or those of a project", "domains", cobra.MaximumNArgs(1), []string{"HOST", "PROJECT", "SINCE"}, func(d authapi.Domain) []string {
-		return []string{d.Host, d.Project, day(d.Made)}
+	return listing("list [PROJECT]", "List whose hosts are, all or those of a project", "domains", cobra.MaximumNArgs(1), []string{"HOST", "PROJECT", "SINCE", "PROVEN"}, func(d authapi.Domain) []string {
+		proven := ""
+		if d.Proof != "" {
+			proven = "by " + d.Proof + ", " + day(d.Proven)
+		}
+		return []string{d.Host, d.Project, day(d.Made), proven}
 	})
 }
 

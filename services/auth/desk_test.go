@@ -39,7 +39,7 @@ func atDeskOf(t *testing.T, issuers string, f func(d *desk)) {
 		c.Key, c.Issuer, c.Grantable = &deskCloud, issuers, []string{"monkey", "part"}
 		settings := DefaultSettings()
 		settings.Lifetime, settings.RenewGrace, settings.InvitationMax = 2*time.Hour, 4*time.Hour, time.Hour
-		d := &desk{Cloud: c, auth: c.Add("auth", node.Configured{Spec: Spec(nil), Settings: settings})}
+		d := &desk{Cloud: c, auth: c.Add("auth", node.Configured{Spec: Spec(Ends{}), Settings: settings})}
 		d.auth.Start()
 		f(d)
 	})

@@ -28,19 +28,14 @@ func (s *Service) putDomain(ctx context.Context, from transport.Peer, d authapi.
 	if d.Host, err = project.CheckHost(d.Host); err != nil {
 		return resp, transport.New(transport.Invalid, op, err.Error())
 	}
-	if project.CheckIdentifier(d.Project) != nil || !s.has(projectKey(d.Project)) {
-		return resp, transport.New(transport.Conflict, op, "there is no project of this name: make it first")
+	if err := s.mayHave(op, d); err != nil {
+		return resp, err
 	}
-	switch had, known := s.domain(d.Host); {
-	case known && had.Project != d.Project:
-		return resp, transport.New(transport.Conflict, op, "the host is project "+had.Project+"'s: remove it there first")
-	case known:
+	if _, known := s.domain(d.Host); known {
 		resp.Copies, err = s.replicate(ctx)
 		return resp, err
-	case len(s.domains()) >= authapi.DomainsMax:
-		return resp, transport.New(transport.Conflict, op, "there are too many domains")
 	}
-	d.Made = s.env.Loop.Now().Unix()
+	d.Made, d.Proof, d.Proven = s.env.Loop.Now().Unix(), "", 0
 	resp.Copies, err = s.commit(ctx, new(storage.Batch).Put(domainKey(d.Host), transport.Encode(d)), from, "domain-given", d.Project, d.Host)
 	return resp, err
 }
@@ -68,6 +63,8 @@ func (s *Service) deleteDomain(ctx context.Context, from transport.Peer, req aut
 	if !known {
 		return resp, transport.New(transport.NotFound, op, "this auth knows of no such domain")
 	}
-	resp.Copies, err = s.commit(ctx, new(storage.Batch).Delete(domainKey(host)), from, "domain-let-go", d.Project, host)
+	batch := new(storage.Batch).Delete(domainKey(host))
+	s.dropCertificates(batch, host)
+	resp.Copies, err = s.commit(ctx, batch, from, "domain-let-go", d.Project, host)
 	return resp, err
 }

@@ -13,7 +13,7 @@ import (
 func FuzzRequests(f *testing.F) {
 	nodetest.FuzzService(f, []string{"testdata/golden/v1.txt", "authapi/testdata/golden/v1.txt"}, func(c *nodetest.Cloud) []node.Configured {
 		c.Key, c.Issuer, c.Grantable = &deskCloud, authapi.Service, []string{node.MembershipService, "monkey"}
-		return []node.Configured{{Spec: Spec(nil)}, {Spec: AgentSpec()}}
+		return []node.Configured{{Spec: Spec(Ends{})}, {Spec: AgentSpec()}}
 	})
 }
 
@@ -27,12 +27,14 @@ func FuzzEntries(f *testing.F) {
 		projectKey("p"),
 		repositoryKey("r"),
 		hookKey("h"),
+		domainKey("h"),
+		certificateKey("h", 1, transport.Peer{1}),
 		storage.K(secretPart, "o", "k", "n-", "1", "b"),
 		storage.K(secretPart, "o"),
 		storage.K(secretEndPart, "o", "k", "n-", "1", "b", "2"),
 		storage.K(auditPart, "1", "b", "1"),
 	}, namespace, func(c *nodetest.Cloud) node.Spec {
 		c.Key, c.Issuer, c.Grantable = &deskCloud, authapi.Service, []string{node.MembershipService, "monkey"}
-		return Spec(nil)
+		return Spec(Ends{})
 	})
 }

@@ -10,5 +10,5 @@ import (
 
 // TestGolden: what is stored.
 func TestGolden(t *testing.T) {
-	goldentest.Check(t, membership.Signed{}, membership.Revoking{}, tally{}, token.Record{}, sealedSecret{}, vaultKeysRequest{}, vaultKeysResponse{})
+	goldentest.Check(t, membership.Signed{}, membership.Revoking{}, tally{}, token.Record{}, sealedSecret{}, sealedCertificate{}, vaultKeysRequest{}, vaultKeysResponse{})
 }

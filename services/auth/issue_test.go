@@ -159,7 +159,7 @@ func TestNumbers(t *testing.T) {
 	d := memdisk.New()
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		c.Key, c.Issuer, c.Grantable = &deskCloud, authapi.Service, nil
-		m := c.Add("auth", node.Configured{Spec: Spec(nil), Settings: DefaultSettings()})
+		m := c.Add("auth", node.Configured{Spec: Spec(Ends{}), Settings: DefaultSettings()})
 		m.Disk = d
 		m.Start()
 		desk := &desk{c, m}

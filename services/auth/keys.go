@@ -17,13 +17,14 @@ const (
 	tokenPart        = "token"         // /<id>: a token.Record
 	tokenRevokedPart = "token-revoked" // /<id>: it was taken back; the value is when it would have ended
 
-	projectPart    = "project"      // /<name>: an authapi.Project
-	repositoryPart = "repository"   // /<name>: an authapi.Repository; of two that are written at once one counts, everywhere the same
-	domainPart     = "domain"       // /<host>: an authapi.Domain; of two that are written at once one counts, everywhere the same
-	hookPart       = "hook"         // /<hook>: the name of its repository
-	secretPart     = "secret"       // /<owner>/<kind>/<name>/<version>/<by>: a sealedSecret
-	secretEndPart  = "secret-ended" // the same and /<until>: it ends then; of several the first
-	auditPart      = "audit"        // /<time>/<by>/<n>: an authapi.AuditEntry
+	projectPart     = "project"      // /<name>: an authapi.Project
+	repositoryPart  = "repository"   // /<name>: an authapi.Repository; of two that are written at once one counts, everywhere the same
+	domainPart      = "domain"       // /<host>: an authapi.Domain; of two that are written at once one counts, everywhere the same
+	certificatePart = "certificate"  // /<host>/<version>/<by>: a sealedCertificate
+	hookPart        = "hook"         // /<hook>: the name of its repository
+	secretPart      = "secret"       // /<owner>/<kind>/<name>/<version>/<by>: a sealedSecret
+	secretEndPart   = "secret-ended" // the same and /<until>: it ends then; of several the first
+	auditPart       = "audit"        // /<time>/<by>/<n>: an authapi.AuditEntry
 )
 
 // On the disk of one auth.

@@ -102,6 +102,7 @@ func (s *Service) deleteProject(ctx context.Context, from transport.Peer, req au
 	for _, d := range s.domains() {
 		if d.Project == req.Name {
 			batch.Delete(domainKey(d.Host))
+			s.dropCertificates(batch, d.Host)
 		}
 	}
 	resp.Copies, err = s.commit(ctx, batch, from, "project-deleted", req.Name, req.Name)

@@ -35,6 +35,7 @@ type city struct {
 	*town
 	safes           []*safe
 	drawn           byte
+	shown           *shown
 	patrick, monkey *nodetest.Machine
 	job             string
 	held            patrickapi.HeldResponse
@@ -43,12 +44,12 @@ type city struct {
 
 func inCity(t *testing.T, auths int, f func(c *city)) {
 	nodetest.Run(t, func(cloud *nodetest.Cloud) {
-		cloud.Key, cloud.Issuer, cloud.Grantable = &cloudKey, authapi.Service, []string{node.MembershipService, "monkey", "part", "patrick", "substrate"}
-		c := &city{town: &town{Cloud: cloud, t: t, agents: auth.DefaultAgentSettings(), envs: map[string]node.Env{}, heard: map[string]int{}}}
+		cloud.Key, cloud.Issuer, cloud.Grantable = &cloudKey, authapi.Service, []string{"gateway", node.MembershipService, "monkey", "part", "patrick", "substrate"}
+		c := &city{town: &town{Cloud: cloud, t: t, agents: auth.DefaultAgentSettings(), envs: map[string]node.Env{}, heard: map[string]int{}}, shown: &shown{map[string][]string{}, map[string]string{}}}
 		for i := range auths {
 			kept := &safe{drawn: &c.drawn}
 			c.safes = append(c.safes, kept)
-			c.auths = append(c.auths, c.member(fmt.Sprint("auth-", i+1), node.Configured{Spec: auth.Spec(func(node.Env) auth.Vault { return kept })}))
+			c.auths = append(c.auths, c.member(fmt.Sprint("auth-", i+1), node.Configured{Spec: auth.Spec(auth.Ends{Vault: func(node.Env) auth.Vault { return kept }, Look: func(node.Env) auth.Look { return c.shown }})}))
 		}
 		for _, m := range c.auths {
 			m.Start()

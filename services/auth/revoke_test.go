@@ -441,7 +441,7 @@ func TestAStop(t *testing.T) {
 // A node without a cloud cannot say who belongs to it.
 func TestAStartWithoutACloud(t *testing.T) {
 	nodetest.Run(t, func(c *nodetest.Cloud) {
-		m := c.Add("auth", node.Configured{Spec: Spec(nil), Settings: DefaultSettings()})
+		m := c.Add("auth", node.Configured{Spec: Spec(Ends{}), Settings: DefaultSettings()})
 		require.ErrorContains(t, m.TryStart(), "set up without a cloud")
 		require.NoError(t, (&Service{}).Stop(context.Background()), "what has not started can be stopped")
 	})
@@ -458,8 +458,8 @@ func TestDefaults(t *testing.T) {
 	require.Empty(t, young.Conflicts())
 	young.RenewGrace++
 	require.Equal(t, "renew-grace", young.Conflicts()[0].Key)
-	require.Equal(t, authapi.Service, Spec(nil).Name)
-	require.False(t, Spec(nil).Everywhere)
+	require.Equal(t, authapi.Service, Spec(Ends{}).Name)
+	require.False(t, Spec(Ends{}).Everywhere)
 	require.True(t, AgentSpec().Everywhere)
 	require.Equal(t, node.MembershipService, AgentSpec().Name)
 }

@@ -267,6 +267,11 @@ func (s *Service) staleSecrets() (n int) {
 			n++
 		}
 	}
+	for _, c := range s.certificatesOf("") {
+		if s.keyring.ring.Stale(c.Sealed) {
+			n++
+		}
+	}
 	return n
 }
 
@@ -290,7 +295,7 @@ func (s *Service) sealAnew(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.sealCertificatesAnew(ctx)
 }
 
 // values are what counts now of a secret, newest first, in its bounds.

@@ -18,16 +18,27 @@ import (
 	"github.com/taucloud/tau/transport/membership"
 )
 
-// Spec is auth's entry in the catalogue. vault makes that of a node, which differs between the worlds; nil: this auth keeps no secrets.
-func Spec(vault func(node.Env) Vault) node.Spec {
+// Ends are how an auth reaches out of the cloud; they differ between the worlds. The zero value has none.
+type Ends struct {
+	// Vault keeps the vault keys. nil: this auth keeps no secrets.
+	Vault func(node.Env) Vault
+	// Look looks at hosts. nil: this auth proves no domains.
+	Look func(node.Env) Look
+}
+
+// Spec is auth's entry in the catalogue.
+func Spec(ends Ends) node.Spec {
 	return node.Spec{
 		Name:     authapi.Service,
 		Doc:      "says who belongs to the cloud",
 		Settings: func() any { return DefaultSettings() },
 		New: func(env node.Env, settings any) (node.Service, error) {
 			s := &Service{env: env, settings: *settings.(*Settings)}
-			if vault != nil {
-				s.keyring.vault = vault(env)
+			if ends.Vault != nil {
+				s.keyring.vault = ends.Vault(env)
+			}
+			if ends.Look != nil {
+				s.look = ends.Look(env)
 			}
 			return s, nil
 		},
@@ -47,6 +58,7 @@ type Service struct {
 	serial   uint64                   // counts those of this incarnation
 	patrick  *patrickapi.Client
 	keyring  keyring
+	look     Look   // nil: this auth looks at no hosts
 	audited  uint64 // counts the entries of the audit of this incarnation
 }
 
@@ -98,7 +110,12 @@ func (s *Service) serveProjects() {
 	authapi.RepositoryDelete.Serve(s.env.Wire, s.deleteRepository)
 	authapi.DomainPut.Serve(s.env.Wire, s.putDomain)
 	authapi.DomainList.Serve(s.env.Wire, s.listDomains)
+	authapi.DomainProve.Serve(s.env.Wire, s.proveDomain)
 	authapi.DomainDelete.Serve(s.env.Wire, s.deleteDomain)
+	authapi.CertificatePut.Serve(s.env.Wire, s.putCertificate)
+	authapi.CertificateList.Serve(s.env.Wire, s.listCertificates)
+	authapi.CertificateDelete.Serve(s.env.Wire, s.deleteCertificate)
+	authapi.CertificateOf.Serve(s.env.Wire, s.certificateFor)
 	authapi.SecretPut.Serve(s.env.Wire, s.putSecret)
 	authapi.SecretList.Serve(s.env.Wire, s.listSecrets)
 	authapi.SecretRevoke.Serve(s.env.Wire, s.revokeSecret)

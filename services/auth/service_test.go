@@ -44,7 +44,7 @@ func inTownOf(t *testing.T, auths int, agents *auth.AgentSettings, f func(w *tow
 		settings.Lifetime, settings.RenewGrace = 2*time.Hour, 4*time.Hour
 		for i := range auths {
 			name := "auth-" + string(rune('1'+i))
-			w.auths = append(w.auths, w.member(name, node.Configured{Spec: auth.Spec(nil), Settings: settings}))
+			w.auths = append(w.auths, w.member(name, node.Configured{Spec: auth.Spec(auth.Ends{}), Settings: settings}))
 		}
 		for _, m := range w.auths {
 			m.Start()

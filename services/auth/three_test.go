@@ -26,7 +26,7 @@ func atThree(t *testing.T, f func(d *three)) {
 		c.Key, c.Issuer, c.Grantable = &deskCloud, authapi.Service, []string{"monkey", "part"}
 		d := &three{Cloud: c}
 		for _, name := range []string{"one", "two", "three"} {
-			d.auths = append(d.auths, c.Add(name, node.Configured{Spec: Spec(nil), Settings: DefaultSettings()}).Start())
+			d.auths = append(d.auths, c.Add(name, node.Configured{Spec: Spec(Ends{}), Settings: DefaultSettings()}).Start())
 		}
 		nodetest.Sleep(5 * time.Second)
 		f(d)

@@ -13,14 +13,16 @@ import (
 // AuthRequest is what people have the auth of the node do about projects, repositories, secrets and tokens. It holds secrets.
 type AuthRequest struct {
 	// Do is what: a word of authDoes.
-	Do         string
-	Name       string                       `json:",omitempty"` // of a project, a repository, a host, an owner of secrets, a token
-	Project    string                       `json:",omitempty"` // that a host is to be of
-	Repository *authapi.Repository          `json:",omitempty"`
-	Secret     *authapi.SecretPutRequest    `json:",omitempty"`
-	Revoke     *authapi.SecretRevokeRequest `json:",omitempty"`
-	Token      *token.Record                `json:",omitempty"`
-	Forget     bool                         `json:",omitempty"`
+	Do          string
+	Name        string                         `json:",omitempty"` // of a project, a repository, a host, an owner of secrets, a token
+	Project     string                         `json:",omitempty"` // that a host is to be of
+	Repository  *authapi.Repository            `json:",omitempty"`
+	Secret      *authapi.SecretPutRequest      `json:",omitempty"`
+	Revoke      *authapi.SecretRevokeRequest   `json:",omitempty"`
+	Token       *token.Record                  `json:",omitempty"`
+	Prove       *authapi.DomainProveRequest    `json:",omitempty"`
+	Certificate *authapi.CertificatePutRequest `json:",omitempty"`
+	Forget      bool                           `json:",omitempty"`
 }
 
 // auditShown is how many entries of the audit are shown.
@@ -42,6 +44,24 @@ var authDoes = map[string]func(ctx context.Context, a *authapi.Client, req AuthR
 	},
 	"domain-remove": func(ctx context.Context, a *authapi.Client, r AuthRequest) (any, error) {
 		return done(a.DeleteDomain(ctx, r.Name))
+	},
+	"domain-prove": func(ctx context.Context, a *authapi.Client, r AuthRequest) (any, error) {
+		if r.Prove == nil {
+			return nil, errIncomplete
+		}
+		return a.ProveDomain(ctx, *r.Prove)
+	},
+	"certificate-put": func(ctx context.Context, a *authapi.Client, r AuthRequest) (any, error) {
+		if r.Certificate == nil {
+			return nil, errIncomplete
+		}
+		return a.PutCertificate(ctx, *r.Certificate)
+	},
+	"certificates": func(ctx context.Context, a *authapi.Client, r AuthRequest) (any, error) {
+		return a.Certificates(ctx, r.Name)
+	},
+	"certificate-remove": func(ctx context.Context, a *authapi.Client, r AuthRequest) (any, error) {
+		return done(a.DeleteCertificate(ctx, r.Name))
 	},
 	"repositories": func(ctx context.Context, a *authapi.Client, r AuthRequest) (any, error) {
 		return a.Repositories(ctx, r.Name)

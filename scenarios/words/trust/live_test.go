@@ -144,8 +144,8 @@ func refused(err error) bool { return transport.KindOf(err) == transport.NotAllo
 // invitation is a member.
 func TestTheCloudLive(t *testing.T) {
 	t.Parallel()
-	first := live(t, "auth-1", true, nil, seer.Spec(), auth.Spec(nil))
-	second := live(t, "auth-2", true, first, seer.Spec(), auth.Spec(nil))
+	first := live(t, "auth-1", true, nil, seer.Spec(), auth.Spec(auth.Ends{}))
+	second := live(t, "auth-2", true, first, seer.Spec(), auth.Spec(auth.Ends{}))
 	a, bad := live(t, "a", true, second), live(t, "bad", true, first)
 	bad.until(time.Minute, works, func() error { return bad.greet(a) })
 	first.until(time.Minute, works, func() (err error) {

@@ -11,6 +11,13 @@ import (
 func TestGolden(t *testing.T) {
 	goldentest.Check(t,
 		authapi.Domain{},
+		authapi.DomainProveRequest{},
+		authapi.DomainProveResponse{},
+		authapi.HostCertificate{},
+		authapi.CertificatePutRequest{},
+		authapi.CertificatePutResponse{},
+		authapi.CertificatesResponse{},
+		authapi.CertificateOfResponse{},
 		authapi.FunctionSecretsResponse{},
 		authapi.DomainsResponse{},
 		authapi.RenewRequest{},

@@ -43,17 +43,25 @@ var (
 	RepositoryDelete = transport.Method[Named, Done]{Name: "auth/repository-delete", Rule: transport.Offers(Service)}
 	DomainPut        = transport.Method[Domain, Done]{Name: "auth/domain-put", Rule: transport.Offers(Service)}
 	DomainList       = transport.Method[PageRequest, DomainsResponse]{Name: "auth/domain-list", Rule: transport.Offers(Service, "substrate")}
+	DomainProve      = transport.Method[DomainProveRequest, DomainProveResponse]{Name: "auth/domain-prove", Rule: transport.Offers(Service)}
 	DomainDelete     = transport.Method[Named, Done]{Name: "auth/domain-delete", Rule: transport.Offers(Service)}
 	SecretPut        = transport.Method[SecretPutRequest, SecretPutResponse]{Name: "auth/secret-put", Rule: transport.Offers(Service)}
 	SecretList       = transport.Method[SecretsRequest, SecretsResponse]{Name: "auth/secret-list", Rule: transport.Offers(Service)}
 	SecretRevoke     = transport.Method[SecretRevokeRequest, Done]{Name: "auth/secret-revoke", Rule: transport.Offers(Service)}
-	Audit            = transport.Method[AuditRequest, AuditResponse]{Name: "auth/audit", Rule: transport.Offers(Service)}
-	Vault            = transport.Method[VaultRequest, VaultResponse]{Name: "auth/vault", Rule: transport.Offers(Service)}
+	// Certificates of hosts: their keys are for gateways only, see CertificateOf.
+	CertificatePut    = transport.Method[CertificatePutRequest, CertificatePutResponse]{Name: "auth/certificate-put", Rule: transport.Offers(Service)}
+	CertificateList   = transport.Method[PageRequest, CertificatesResponse]{Name: "auth/certificate-list", Rule: transport.Offers(Service)}
+	CertificateDelete = transport.Method[Named, Done]{Name: "auth/certificate-delete", Rule: transport.Offers(Service)}
+
+	Audit = transport.Method[AuditRequest, AuditResponse]{Name: "auth/audit", Rule: transport.Offers(Service)}
+	Vault = transport.Method[VaultRequest, VaultResponse]{Name: "auth/vault", Rule: transport.Offers(Service)}
 
 	// Secrets themselves, for those who need them only.
 	Hook  = transport.Method[Named, HookResponse]{Name: "auth/hook", Rule: transport.Offers("patrick")}
 	Forge = transport.Method[Named, ForgeResponse]{Name: "auth/forge", Rule: transport.Offers("patrick")}
 	// FunctionSecrets are of a project's functions, for those who run them.
 	FunctionSecrets = transport.Method[Named, FunctionSecretsResponse]{Name: "auth/function-secrets", Rule: transport.Offers("substrate")}
-	Source          = transport.Method[SourceRequest, SourceResponse]{Name: "auth/source", Rule: transport.Offers("monkey")}
+	// CertificateOf is the certificate of a host with its private key, for those who answer there.
+	CertificateOf = transport.Method[Named, CertificateOfResponse]{Name: "auth/certificate-of", Rule: transport.Offers("gateway")}
+	Source        = transport.Method[SourceRequest, SourceResponse]{Name: "auth/source", Rule: transport.Offers("monkey")}
 )

@@ -1,0 +1,95 @@
+package hostcert
+
+import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var now = time.Unix(1_800_000_000, 0)
+
+func keyOf(b byte) ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed([]byte(strings.Repeat(string(rune(b)), ed25519.SeedSize)))
+}
+
+func pemOf(kind string, raw []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: raw})
+}
+
+func keyPEM(t testing.TB, key ed25519.PrivateKey) []byte {
+	raw, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	return pemOf("PRIVATE KEY", raw)
+}
+
+// chainOf is a certificate of hosts, signed by an authority of the test's own, and that authority.
+func chainOf(t testing.TB, key ed25519.PrivateKey, ends time.Time, hosts ...string) (leaf, authority []byte) {
+	above := keyOf('z')
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "an authority"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(1000 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	raw, err := x509.CreateCertificate(nil, ca, ca, above.Public(), above)
+	require.NoError(t, err)
+	parsed, err := x509.ParseCertificate(raw)
+	require.NoError(t, err)
+	one := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "x"}, DNSNames: hosts, NotBefore: now.Add(-time.Hour), NotAfter: ends}
+	leafRaw, err := x509.CreateCertificate(nil, one, parsed, key.Public(), above)
+	require.NoError(t, err)
+	return pemOf("CERTIFICATE", leafRaw), pemOf("CERTIFICATE", raw)
+}
+
+func TestRead(t *testing.T) {
+	key := keyOf('a')
+	leaf, authority := chainOf(t, key, now.Add(time.Hour), "shop.example.com", "*.shop.example.com")
+	f, err := Read("shop.example.com", append(append([]byte("words before are skipped\n"), leaf...), authority...), append([]byte("\n"), keyPEM(t, key)...), now)
+	require.NoError(t, err)
+	require.Equal(t, Facts{NotBefore: now.Add(-time.Hour).Unix(), NotAfter: now.Add(time.Hour).Unix(), Issuer: "CN=an authority", Fingerprint: f.Fingerprint, Chain: append(leaf, authority...), Key: keyPEM(t, key)}, f)
+	_, err = Read("a.shop.example.com", leaf, keyPEM(t, key), now)
+	require.NoError(t, err, "by its wildcard, and without the authority")
+	stranger, _ := chainOf(t, keyOf('b'), now.Add(time.Hour), "shop.example.com")
+	for want, c := range map[string]struct {
+		host       string
+		chain, key []byte
+		now        time.Time
+	}{
+		"not for other.example.com":    {"other.example.com", leaf, keyPEM(t, key), now},
+		"has ended":                    {"shop.example.com", leaf, keyPEM(t, key), now.Add(2 * time.Hour)},
+		"not that of the first":        {"shop.example.com", leaf, keyPEM(t, keyOf('b')), now},
+		"is not signed by the next":    {"shop.example.com", append(append([]byte{}, leaf...), stranger...), keyPEM(t, key), now},
+		"the chain has no certificate": {"shop.example.com", nil, keyPEM(t, key), now},
+		"expected certificates in PEM": {"shop.example.com", []byte("x"), keyPEM(t, key), now},
+		"the chain holds a":            {"shop.example.com", append(keyPEM(t, key), leaf...), keyPEM(t, key), now},
+		"at most 8 certificates":       {"shop.example.com", []byte(strings.Repeat(string(authority), 9)), keyPEM(t, key), now},
+		"at most 32 KiB":               {"shop.example.com", make([]byte, ChainLenMax+1), keyPEM(t, key), now},
+		"cannot be read":               {"shop.example.com", pemOf("CERTIFICATE", []byte("x")), keyPEM(t, key), now},
+		"expected one private key":     {"shop.example.com", leaf, leaf, now},
+	} {
+		_, err := Read(c.host, c.chain, c.key, c.now)
+		require.ErrorContains(t, err, want)
+	}
+	for _, bad := range [][]byte{nil, append(keyPEM(t, key), keyPEM(t, key)...), pemOf("PRIVATE KEY", []byte("x")), pemOf("EC PRIVATE KEY", []byte("x")), make([]byte, KeyLenMax+1)} {
+		_, err := Read("shop.example.com", leaf, bad, now)
+		require.ErrorIs(t, err, errKey)
+	}
+}
+
+// FuzzRead: whatever is brought, what is kept is read again as the same.
+func FuzzRead(f *testing.F) {
+	key := keyOf('a')
+	leaf, authority := chainOf(f, key, now.Add(time.Hour), "shop.example.com")
+	f.Add("shop.example.com", append(leaf, authority...), keyPEM(f, key))
+	f.Fuzz(func(t *testing.T, host string, chain, key []byte) {
+		one, err := Read(host, chain, key, now)
+		if err != nil {
+			return
+		}
+		two, err := Read(host, one.Chain, one.Key, now)
+		require.NoError(t, err)
+		require.Equal(t, one, two)
+	})
+}
