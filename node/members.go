@@ -22,6 +22,8 @@ const (
 type Contact struct {
 	Peer      transport.Peer
 	Addresses []string
+	// Services are those that it is known to offer before it has said so, nil if nothing is known.
+	Services []string
 }
 
 // Members is the directory of one node: what it has learned of the cloud from others. The node knows no
@@ -33,6 +35,7 @@ type Contact struct {
 type Members struct {
 	identity transport.Identity
 	contacts []Contact
+	whole    bool                // there are no members but these
 	host     transport.Addressed // nil if the host finds peers by itself
 
 	mu   sync.Mutex
@@ -60,7 +63,7 @@ type wantedService struct {
 
 func newMembers(cfg Config, incarnation uint64) *Members {
 	m := &Members{
-		identity: cfg.Identity, contacts: contactsOf(cfg), book: addressbook.New(cfg.World.cloud(), bookLenMax),
+		identity: cfg.Identity, contacts: contactsOf(cfg), whole: cfg.AllContacts, book: addressbook.New(cfg.World.cloud(), bookLenMax),
 		wanted: map[string]*wantedService{}, unsaved: map[storage.Key][]byte{},
 	}
 	m.host, _ = cfg.World.Host.(transport.Addressed)
@@ -119,7 +122,7 @@ func (m *Members) Lookup(service string) (peers []transport.Peer, known bool) {
 		w = m.want(service)
 	}
 	further := len(m.wanted) > before
-	peers, known = w.peers, w.told || w.remembered && slices.ContainsFunc(w.peers, func(p transport.Peer) bool { return p != m.own.Peer })
+	peers, known = w.peers, w.told || m.whole || w.remembered && slices.ContainsFunc(w.peers, func(p transport.Peer) bool { return p != m.own.Peer })
 	m.mu.Unlock()
 	if further {
 		m.wants.Tell()
@@ -129,11 +132,26 @@ func (m *Members) Lookup(service string) (peers []transport.Peer, known bool) {
 
 // want begins to collect those who offer a service.
 func (m *Members) want(service string) *wantedService {
-	w := &wantedService{peers: m.book.Offering(service)}
+	w := &wantedService{peers: m.offering(service)}
 	if len(m.wanted) < wantedMax { // there are no more services than that
 		m.wanted[service] = w
 	}
 	return w
+}
+
+// offering are those who say that they offer a service, and the contacts of which the configuration says so that have said nothing
+// yet.
+func (m *Members) offering(service string) []transport.Peer {
+	list := m.book.Offering(service)
+	for _, c := range m.contacts {
+		if slices.Contains(c.Services, service) && m.book.Get(c.Peer) == nil && !m.isRevoked(c.Peer) {
+			at, found := slices.BinarySearchFunc(list, c.Peer, transport.Peer.Compare)
+			if !found {
+				list = slices.Insert(slices.Clip(list), at, c.Peer)
+			}
+		}
+	}
+	return list
 }
 
 // Version implements transport.Directory.
@@ -148,6 +166,9 @@ func (m *Members) Watch(changed func()) (stop func()) { return m.changes.Add(cha
 
 // Contacts are those of the configuration.
 func (m *Members) Contacts() []Contact { return m.contacts }
+
+// AllContacts reports whether the contacts of the configuration are all members that there are, but this one.
+func (m *Members) AllContacts() bool { return m.whole }
 
 // Wanted lists, in order, the services that were looked up.
 func (m *Members) Wanted() []string {
@@ -289,7 +310,7 @@ func (m *Members) learn(t Told) (changed bool) {
 	for _, service := range slices.Sorted(maps.Keys(m.wanted)) {
 		w, was := m.wanted[service], *m.wanted[service]
 		if news {
-			w.peers = m.book.Offering(service)
+			w.peers = m.offering(service)
 		}
 		if t.Known && slices.Contains(t.Services, service) {
 			w.told = true
@@ -378,7 +399,7 @@ func (m *Members) Load(saved []storage.Entry) {
 		}
 	}
 	for _, service := range slices.Sorted(maps.Keys(m.wanted)) {
-		m.wanted[service].peers = m.book.Offering(service)
+		m.wanted[service].peers = m.offering(service)
 	}
 	m.version++
 }

@@ -205,7 +205,7 @@ func TestAConfiguredAddressIsNotShadowed(t *testing.T) {
 		return s
 	}
 	host := atlas{at: map[transport.Peer][]string{}}
-	m := newMembers(Config{Name: "self", Identity: identity(0), World: World{Host: host}, Contacts: []Contact{{contact.Peer(), []string{"new"}}}}, 1)
+	m := newMembers(Config{Name: "self", Identity: identity(0), World: World{Host: host}, Contacts: []Contact{{Peer: contact.Peer(), Addresses: []string{"new"}}}}, 1)
 	require.Equal(t, []string{"new"}, host.at[contact.Peer()])
 	m.Load([]storage.Entry{{Key: keyOf(contact.Peer()), Value: transport.Encode(at(1, "old"))}})
 	require.Equal(t, []string{"old", "new"}, host.at[contact.Peer()])

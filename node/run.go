@@ -33,7 +33,9 @@ type Config struct {
 	Services []Configured
 	// Contacts are members by which this node finds the others, unless it still knows some.
 	Contacts []Contact
-	World    World
+	// AllContacts: there are no members but Contacts, of which all services are known, and this node. So it waits for nobody to say so.
+	AllContacts bool
+	World       World
 }
 
 // Configured is a spec with its settings (what Spec.Settings returned, decoded

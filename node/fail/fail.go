@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -271,6 +272,7 @@ func (p *Point) Hit(ctx context.Context, env node.Env) error {
 	switch action.Do {
 	case Crash:
 		env.Crash()
+		runtime.Goexit() // where a process has several nodes: nothing of what follows the point is done
 	case Error:
 		return transport.New(transport.Internal, p.name, "injected by a failpoint")
 	case Drop:

@@ -84,11 +84,32 @@ func (a *agent) run(ctx context.Context) {
 	wait := time.Duration(a.env.Rand.Int64N(int64(a.settings.Interval)))
 	for {
 		a.beat(ctx)
-		if clock.Sleep(ctx, a.env.Loop, wait) != nil {
+		if a.pause(ctx, wait) != nil {
 			return
 		}
 		wait = a.settings.Interval
 	}
+}
+
+// pause waits; in a cloud of which all members are known, and start together, it waits for the first seer no longer than until it is
+// known.
+func (a *agent) pause(ctx context.Context, wait time.Duration) error {
+	if m := a.env.Members(); len(a.ranked) > 0 || m == nil || !m.AllContacts() {
+		return clock.Sleep(ctx, a.env.Loop, wait)
+	}
+	var timer clock.Timer
+	var stop func()
+	err := a.env.Loop.Park(ctx, func(wake func()) {
+		timer, stop = a.env.Loop.AfterFunc(wait, wake), a.env.Wire.Directory().Watch(wake)
+		if regular, _ := a.chosen(); len(regular) > 0 {
+			wake()
+		}
+	})
+	if timer != nil {
+		timer.Stop()
+		stop()
+	}
+	return err
 }
 
 // beat sends one beacon.

@@ -139,6 +139,8 @@ func (d *discovery) run(ctx context.Context) {
 // often: the others may be down for long.
 func (d *discovery) wait(known bool) time.Duration {
 	switch {
+	case !known && d.members.AllContacts():
+		return discoveryRetry / 10 // they start together
 	case !known:
 		return discoveryRetry
 	case d.alone > 0:

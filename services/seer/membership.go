@@ -80,6 +80,7 @@ func (s *Service) announced(_ context.Context, from transport.Peer, req announce
 		return announceResponse{}, transport.New(transport.Refused, announceAt.Name, err.Error())
 	}
 	s.met(from)
+	s.here[from] = true
 	resp := announceResponse{}
 	if e := s.register.book.Get(from); a.Stamp().Compare(e.Stamp()) < 0 {
 		newer := e.Signed
@@ -129,6 +130,8 @@ func (s *Service) followed(_ context.Context, from transport.Peer, req followReq
 func (s *Service) knowsAll(now time.Duration) bool {
 	switch {
 	case s.all:
+	case s.allContacts(func(p transport.Peer) bool { return s.here[p] }):
+		s.all = true
 	case now-s.began < s.settings.KnowAfter:
 		return false
 	case now-s.began >= s.settings.AloneAfter:
@@ -145,7 +148,8 @@ func (s *Service) colleagues() (list []transport.Peer) {
 	list = slices.Clone(known)
 	for _, c := range s.env.Members().Contacts() {
 		e := s.register.book.Get(c.Peer)
-		if !slices.Contains(list, c.Peer) && (e == nil || e.Offers(seerapi.Service)) {
+		may := c.Services == nil || slices.Contains(c.Services, seerapi.Service)
+		if !slices.Contains(list, c.Peer) && (e == nil && may || e != nil && e.Offers(seerapi.Service)) {
 			list = append(list, c.Peer)
 		}
 	}

@@ -44,6 +44,10 @@ type Service struct {
 	register *register
 	began    time.Duration
 	all      bool // the register has all members
+	// here are those that have announced themselves to this seer in this life, early: it has heard all contacts, of which there
+	// are no more, before settle-after.
+	here  map[transport.Peer]bool
+	early bool
 	// heardAll are the other seers of which this one has heard all that they know in this life, heardUpTo
 	// what it has heard of each.
 	heardAll  map[transport.Peer]bool
@@ -58,7 +62,7 @@ func newService(env node.Env, settings Settings) *Service {
 		pulling:  map[transport.Peer]bool{},
 
 		register: newRegister(settings.DepartAfter, settings.MembersMax).of(env.Cloud(), settings.MembersMax),
-		heardAll: map[transport.Peer]bool{}, heardUpTo: map[transport.Peer]seerapi.Cursor{},
+		here:     map[transport.Peer]bool{}, heardAll: map[transport.Peer]bool{}, heardUpTo: map[transport.Peer]seerapi.Cursor{},
 	}
 	if env.Authority != nil {
 		s.register.revoked = env.Authority.Revoked
@@ -74,8 +78,7 @@ func (s *Service) Start(context.Context) error {
 	s.began = s.env.Loop.Elapsed()
 	s.lookedAt = s.began
 	s.life = newLife(s.env)
-	s.lastTurn = s.env.Loop.Elapsed()
-	s.wokeAt = s.lastTurn
+	s.lastTurn, s.wokeAt = s.began, s.began
 	beaconNote.Serve(s.env.Wire, s.hear)
 	answer.Serve(s.env.Wire, s.answer)
 	leave.Serve(s.env.Wire, s.leave)
@@ -136,7 +139,13 @@ func (s *Service) Elapsed() time.Duration { return s.env.Loop.Elapsed() }
 func (s *Service) Settled() bool { return s.settled(s.env.Loop.Elapsed()) }
 
 func (s *Service) settled(now time.Duration) bool {
-	return now-s.wokeAt >= s.settings.SettleAfter && now-s.lastTurn < s.stall()
+	return (s.early || now-s.wokeAt >= s.settings.SettleAfter) && now-s.lastTurn < s.stall()
+}
+
+// allContacts reports whether there are no members but the contacts of the configuration, and something is so of all of them.
+func (s *Service) allContacts(is func(transport.Peer) bool) bool {
+	m := s.env.Members()
+	return m != nil && m.AllContacts() && !slices.ContainsFunc(m.Contacts(), func(c node.Contact) bool { return !is(c.Peer) })
 }
 
 // hear handles a beacon.
@@ -165,6 +174,9 @@ func (s *Service) take(from transport.Peer, b beaconMessage, asked time.Duration
 	now := s.now()
 	if s.table.hear(now, from, b, asked) {
 		_ = ask.Tell(s.env.Wire, from, askMessage{Seer: s.life, At: now}) // a later beacon causes another question
+	}
+	if !s.settled(now) && s.wokeAt == s.began {
+		s.early = s.allContacts(func(p transport.Peer) bool { m := s.table.members[p]; return m != nil && s.table.live(now, m) })
 	}
 	s.report()
 }
@@ -237,7 +249,7 @@ func (s *Service) records(_ context.Context, _ transport.Peer, req recordsReques
 func (s *Service) now() time.Duration {
 	now := s.env.Loop.Elapsed()
 	if now-s.lastTurn >= s.stall() {
-		s.wokeAt = now
+		s.wokeAt, s.early = now, false
 		s.table.resume(now)
 		s.env.Log.Warn("seer was stalled", "for", now-s.lastTurn)
 	}

@@ -1,6 +1,7 @@
 package up
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -37,18 +39,39 @@ func (u *Universe) runs(m *member) (runner, error) {
 	h := &here{over: make(chan struct{}), cancel: cancel}
 	u.running.Go(func() {
 		defer close(h.over)
-		h.result = run(ctx, s, m.paths, u.place, u.relay.Address(), out, func() { cancel(taulive.ErrKilled) })
+		h.result = run(ctx, s, m.paths, u.place, u.relay.Address(), out, func() { cancel(taulive.ErrKilled) }, true)
 		_ = out.Close()
 	})
 	return h, nil
 }
 
 // run is a node, from its start to its end.
-func run(ctx context.Context, s *shape.Shape, paths shape.Paths, of place, relay string, log io.Writer, crash func()) error {
+func run(ctx context.Context, s *shape.Shape, paths shape.Paths, of place, relay string, log io.Writer, crash func(), inOneProcess bool) error {
+	pl, err := readPlan(of)
+	if err != nil || pl == nil {
+		return cmp.Or(err, fmt.Errorf("%s is gone", of.plan()))
+	}
 	return taulive.Run(ctx, taulive.Config{
+		Others: othersOf(s, pl), Failpoints: true, InOneProcess: inOneProcess,
 		Shape: s, Paths: paths, Log: taulive.NewLog(log, s.Level(), true), Release: "dreamland", Ready: func() {}, Crash: crash,
 		Through: rehearsal.Dialer{Relay: relay, From: s.Name}, Universe: of.dir,
 	})
+}
+
+// othersOf are all other nodes of a universe, by how a node is told of them, with what they offer; nil: it is not told of all.
+func othersOf(s *shape.Shape, pl *plan) map[string][]string {
+	others := map[string][]string{}
+	for _, text := range s.Peers {
+		for _, n := range pl.Nodes {
+			if strings.HasPrefix(text, fmt.Sprintf("/ip4/127.0.0.1/tcp/%d/", n.Port)) {
+				others[text] = n.Services
+			}
+		}
+	}
+	if len(others)+1 != len(pl.Nodes) {
+		return nil
+	}
+	return others
 }
 
 // here is a run in this process.
@@ -128,7 +151,7 @@ func NodeCommand(tools dreamland.Tools) *cobra.Command {
 			}
 			ctx, stop := signalled()
 			defer stop()
-			if err := run(ctx, s, paths, placeOfNode(args[0]), args[1], cmd.ErrOrStderr(), func() { os.Exit(1) }); err != nil {
+			if err := run(ctx, s, paths, placeOfNode(args[0]), args[1], cmd.ErrOrStderr(), func() { os.Exit(1) }, false); err != nil {
 				fmt.Fprintf(cmd.ErrOrStderr(), "%v\n", err)
 				return tools.Failed
 			}

@@ -47,6 +47,7 @@ func (r *running) told() (key transport.Peer, contacts []node.Contact, err error
 		if err != nil {
 			return key, nil, err
 		}
+		c.Services = r.cfg.Others[text]
 		contacts = append(contacts, c)
 	}
 	return key, contacts, nil

@@ -39,11 +39,15 @@ type Config struct {
 	Ready func()
 	// Failpoints lets people on this machine make the node fail on purpose.
 	Failpoints bool
+	// InOneProcess: other nodes are in this process, so that what ends the process, or holds it up, is not done at anybody's word.
+	InOneProcess bool
 	// Unsandboxed: builds run with the rights of the node where it has no sandbox.
 	Unsandboxed bool
 	// Universe is the directory of the universe that the node is one of, "" if of none: nodes of one share what compilers have made of their
 	// own libraries, and no hint names an option of tau start.
 	Universe string
+	// Others, if it is set, are all members of the cloud but this one: what each of the shape's peers offers.
+	Others map[string][]string
 	// Release names the program, for metrics.
 	Release string
 	// Reload is told when the configuration is to be read again; nil: never.
@@ -80,6 +84,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer admin.close()
+	defer r.faults.over()
 	disk, err := r.openDisk(ctx)
 	if err != nil || disk == nil {
 		return err
@@ -162,7 +167,7 @@ func (r *running) configure(certificate *membership.Presented) (node.Config, err
 		return node.Config{}, whyNoHost(s.Listen, err)
 	}
 	r.keep(func() { r.host = host })
-	cfg := node.Config{Name: s.Name, Identity: s.Identity(), Contacts: contacts, World: node.World{
+	cfg := node.Config{Name: s.Name, Identity: s.Identity(), Contacts: contacts, AllContacts: r.cfg.Others != nil, World: node.World{
 		NewLoop:    r.newLoop,
 		Host:       host,
 		Membership: &node.Membership{Cloud: s.Network, Key: key, Certificate: certificate},

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// watchRetryInterval is the pause before a broken watch is opened anew.
-	watchRetryInterval = time.Second
+	// watchRetryInterval is the pause before a broken watch is opened anew. Where all members of a cloud are known, as they are
+	// started together, it is watchRetryMin at first.
+	watchRetryInterval, watchRetryMin = time.Second, 50 * time.Millisecond
 	// WatchKeepAlive is how often a replica sends the current version although nothing has changed.
 	// After twice that without a message a client considers the stream broken.
 	WatchKeepAlive = 5 * time.Second
@@ -34,36 +35,43 @@ func (c *Client) Watch(ctx context.Context, project, branch string, f func(Versi
 
 // listen calls take with each message of a stream of one replica or another, until ctx ends.
 func listen[M any](ctx context.Context, c *Client, name transport.StreamName, hello []byte, take func(M)) error {
-	for {
+	first := watchRetryInterval
+	if d, is := c.asker.Endpoint().Directory().(interface{ AllContacts() bool }); is && d.AllContacts() {
+		first = watchRetryMin
+	}
+	for pause := first; ; pause = min(2*pause, watchRetryInterval) {
 		for _, replica := range c.asker.Order("") {
-			listenTo(ctx, c, name, replica, hello, take)
+			if listenTo(ctx, c, name, replica, hello, take) {
+				pause = first
+			}
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 		}
-		if err := clock.Sleep(ctx, c.asker.Endpoint().Loop(), watchRetryInterval); err != nil {
+		if err := clock.Sleep(ctx, c.asker.Endpoint().Loop(), pause); err != nil {
 			return err
 		}
 	}
 }
 
-// listenTo listens to one replica until the stream breaks.
-func listenTo[M any](ctx context.Context, c *Client, name transport.StreamName, replica transport.Peer, hello []byte, take func(M)) {
+// listenTo listens to one replica until the stream breaks. It reports whether it has heard anything.
+func listenTo[M any](ctx context.Context, c *Client, name transport.StreamName, replica transport.Peer, hello []byte, take func(M)) (heard bool) {
 	s, err := c.open(ctx, name, replica, hello)
 	if err != nil {
-		return
+		return heard
 	}
 	defer s.Reset()
 	for {
 		raw, err := c.receive(ctx, s)
 		if err != nil {
-			return
+			return heard
 		}
 		var m M
 		if transport.Decode(raw, &m) != nil {
-			return
+			return heard
 		}
 		take(m)
+		heard = true
 	}
 }
 
