@@ -59,13 +59,15 @@ type Machine struct {
 	Membership *node.Membership
 	// Contacts are whom the machine is told of, where that is Learned.
 	Contacts []*Machine
-	services []node.Configured
-	moves    atomic.Int64
-	node     *node.Node // nil when it is down
-	host     *transporttest.PipeHost
-	place    atomic.Pointer[place] // where that is Learned
-	loops    []*loop
-	main     *loop
+	// AllContacts: there are no others, and the machine knows what they offer.
+	AllContacts bool
+	services    []node.Configured
+	moves       atomic.Int64
+	node        *node.Node // nil when it is down
+	host        *transporttest.PipeHost
+	place       atomic.Pointer[place] // where that is Learned
+	loops       []*loop
+	main        *loop
 }
 
 // Run runs a test in a bubble. At its end all nodes are stopped.
@@ -162,6 +164,7 @@ func (m *Machine) config() node.Config {
 	}}
 	if m.cloud.Learned {
 		cfg.World.Directory, cfg.World.Host, cfg.Contacts = nil, newPlace(m), m.contacts()
+		cfg.AllContacts = m.AllContacts
 	}
 	return cfg
 }

@@ -23,7 +23,13 @@ func (m *Machine) Address() string { return fmt.Sprintf("%s#%d", m.Name, m.moves
 
 func (m *Machine) contacts() (list []node.Contact) {
 	for _, c := range m.Contacts {
-		list = append(list, node.Contact{Peer: c.Peer(), Addresses: []string{c.Address()}})
+		one := node.Contact{Peer: c.Peer(), Addresses: []string{c.Address()}}
+		for _, s := range c.services {
+			if m.AllContacts && !s.Spec.Everywhere {
+				one.Services = append(one.Services, s.Spec.Name)
+			}
+		}
+		list = append(list, one)
 	}
 	return list
 }

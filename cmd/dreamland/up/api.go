@@ -1,6 +1,7 @@
 package up
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -33,7 +34,9 @@ type route struct {
 	// open: no token is asked for.
 	open bool
 	// lines: the answer is a line of JSON for each out, as they come.
-	lines  bool
+	lines bool
+	// lenMax bounds the request, in bytes; 0: requestLenMax.
+	lenMax int64
 	handle func(ctx context.Context, u *Universe, in any, send func(any) error) (any, error)
 }
 
@@ -136,7 +139,7 @@ func (u *Universe) answer(w http.ResponseWriter, r *http.Request, rt route) {
 		answerJSON(w, http.StatusUnauthorized, Problem{"expected Authorization: Bearer TOKEN, with the token of the file " + u.place.token()})
 		return
 	}
-	in, err := decode(w, r, rt.in)
+	in, err := decode(w, r, rt.in, cmp.Or(rt.lenMax, requestLenMax))
 	if err != nil {
 		answerJSON(w, http.StatusBadRequest, Problem{err.Error()})
 		return
@@ -179,10 +182,10 @@ func (u *Universe) mayAsk(r *http.Request) bool {
 }
 
 // decode reads a request.
-func decode(w http.ResponseWriter, r *http.Request, t reflect.Type) (any, error) {
+func decode(w http.ResponseWriter, r *http.Request, t reflect.Type, lenMax int64) (any, error) {
 	in := reflect.New(t)
 	if r.Method == http.MethodPost && hasBody(t) {
-		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, requestLenMax))
+		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, lenMax))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(in.Interface()); err != nil {
 			return nil, fmt.Errorf("expected JSON as the OpenAPI document says: %w", err)

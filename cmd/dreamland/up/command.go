@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -22,7 +23,7 @@ import (
 func Commands() []func(dreamland.Tools) *cobra.Command {
 	return []func(dreamland.Tools) *cobra.Command{
 		Command, downCommand, cleanCommand, statusCommand, newProjectCommand, pushCommand, devCommand, buildsCommand, logsCommand, versionsCommand, rollbackCommand,
-		killCommand, startCommand, pauseCommand, partitionCommand, healCommand, openCommand, doctorCommand, NodeCommand,
+		killCommand, startCommand, pauseCommand, partitionCommand, healCommand, callCommand, failpointCommand, openCommand, doctorCommand, NodeCommand,
 	}
 }
 
@@ -32,6 +33,8 @@ type upFlags struct {
 	wishes   wishes
 	detach   bool
 	detached bool // this process is the one that runs it
+	shape    string
+	schema   bool
 	json     bool
 }
 
@@ -49,13 +52,20 @@ It runs until it is interrupted, or told by dreamland down: then its nodes end i
 All nodes are in this process; with --processes each has one of its own.`,
 		Example: `  dreamland up
   dreamland up shop --detach
+  dreamland up large --shape nodes.yaml
   dreamland new project hello --template website && cd hello && git push dreamland main`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.schema {
+				return printJSON(cmd.OutOrStdout(), nodesSchema())
+			}
 			name := defaultName
 			if len(args) > 0 {
 				name = args[0]
 			}
 			p, err := placeOf(name)
+			if err == nil {
+				err = f.readShape(p)
+			}
 			if err != nil {
 				return err
 			}
@@ -75,10 +85,29 @@ All nodes are in this process; with --processes each has one of its own.`,
 	set.BoolVar(&f.wishes.ephemeral, "ephemeral", false, "what it has is gone when it ends")
 	set.BoolVar(&f.wishes.processes, "processes", false, "a process for each node")
 	set.StringArrayVar(&f.wishes.nodes, "node", nil, "NAME=SERVICE,SERVICE: a node of a new universe, in place of the usual ones; again for each")
+	set.StringVar(&f.shape, "shape", "", "FILE: the nodes of a new universe, in YAML; one that is there gets those that it has not")
+	set.BoolVar(&f.schema, "shape-schema", false, "print the JSON Schema of such files, and nothing else")
 	set.IntVar(&f.wishes.http, "http-port", 0, "where projects answer; it keeps the port")
 	set.IntVar(&f.wishes.admin, "admin-port", 0, "where it is asked; it keeps the port")
 	set.IntVar(&f.wishes.git, "git-port", 0, "where projects are pushed to; it keeps the port")
 	return cmd
+}
+
+// readShape reads the file of nodes, if there is one.
+func (f *upFlags) readShape(p place) (err error) {
+	switch {
+	case f.shape == "":
+		return nil
+	case len(f.wishes.nodes) > 0:
+		return errors.New("--shape and --node say the same: leave one of them out")
+	}
+	if f.shape, err = filepath.Abs(f.shape); err == nil {
+		f.wishes.shape, err = readNodes(f.shape)
+	}
+	if pl, broken := readPlan(p); err == nil && broken == nil && pl != nil && !pl.Ephemeral {
+		err = pl.fit(p.name(), f.wishes.shape) // nothing of it is kept
+	}
+	return err
 }
 
 // fail says what went wrong, which is not the fault of the command line.
@@ -171,6 +200,9 @@ func (f *upFlags) child(p place) (child *exec.Cmd, out string, err error) {
 	}
 	for _, n := range f.wishes.nodes {
 		args = append(args, "--node", n)
+	}
+	if f.shape != "" {
+		args = append(args, "--shape", f.shape)
 	}
 	for flag, port := range map[string]int{"--http-port": f.wishes.http, "--admin-port": f.wishes.admin, "--git-port": f.wishes.git} {
 		if port != 0 {

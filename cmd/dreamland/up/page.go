@@ -77,6 +77,19 @@ func traffic(_ context.Context, u *Universe, _ nothing) ([]Link, error) {
 	return list, nil
 }
 
+type functionsIn struct {
+	Project string `json:"project" in:"query"`
+	Branch  string `json:"branch" in:"query"`
+}
+
+func functions(ctx context.Context, u *Universe, in functionsIn) (resp taulive.FunctionsResponse, err error) {
+	if in.Project != "" {
+		in.Branch = branchOr(in.Branch)
+	}
+	err = u.ask(ctx, []string{"patrick", "auth", "substrate"}, "functions", nil, taulive.FunctionsRequest{Project: in.Project, Branch: in.Branch}, &resp)
+	return resp, err
+}
+
 func requests(_ context.Context, u *Universe, _ nothing) ([]Request, error) {
 	if u.front == nil {
 		return []Request{}, nil

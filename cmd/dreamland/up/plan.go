@@ -100,7 +100,7 @@ func chosenNodes(texts []string) (list []plannedNode, err error) {
 	if len(list) > nodesMax {
 		return nil, fmt.Errorf("--node: at most %d of them", nodesMax)
 	}
-	for _, service := range []string{"auth", "seer"} {
+	for _, service := range needed {
 		if !have[service] {
 			return nil, fmt.Errorf("--node: no node runs %s, without which the others do not find each other, or no certificate is renewed", service)
 		}
@@ -111,6 +111,9 @@ func chosenNodes(texts []string) (list []plannedNode, err error) {
 // newPlan is that of a universe which is to be made.
 func newPlan(p place, w wishes) (*plan, error) {
 	pl := &plan{Format: planFormat, Made: time.Now().UTC().Round(time.Second), Cloud: p.name() + ".localhost", Ephemeral: w.ephemeral, Nodes: usualNodes()}
+	if len(w.shape) > 0 {
+		pl.Nodes = nil // fit adds them
+	}
 	if len(w.nodes) > 0 {
 		var err error
 		if pl.Nodes, err = chosenNodes(w.nodes); err != nil {

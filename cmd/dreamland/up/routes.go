@@ -19,8 +19,10 @@ import (
 func routes() []route {
 	document := of(http.MethodGet, "/v1/openapi.json", "This document.", func(context.Context, *Universe, nothing) (map[string]any, error) { return document(), nil })
 	document.open = true
-	return []route{
-		document,
+	calls := of(http.MethodPost, "/v1/projects/{project}/call", "Ask a function once: a substrate runs it, and no port of HTTP is asked.", call)
+	calls.lenMax = callLenMax
+	return append(failpointRoutes(), []route{
+		document, calls,
 		of(http.MethodGet, "/v1/status", "The universe and its nodes.", status),
 		of(http.MethodPost, "/v1/nodes/{node}/kill", "End a node as kill -9 would.", killNode),
 		of(http.MethodPost, "/v1/nodes/{node}/stop", "End a node in order.", stopNode),
@@ -35,10 +37,11 @@ func routes() []route {
 		of(http.MethodPost, "/v1/projects/{project}/rollback", "Make an older version of a branch live again.", rollback),
 		of(http.MethodGet, "/v1/builds", "The newest jobs.", builds),
 		lines(http.MethodGet, "/v1/builds/{job}/log", "The log of a job, line by line; with follow until it has ended.", buildLog),
+		of(http.MethodGet, "/v1/functions", "What functions have used: requests, time, fuel and memory, by node.", functions),
 		of(http.MethodGet, "/v1/requests", "The last requests of browsers, newest first.", requests),
 		of(http.MethodGet, "/v1/traffic", "How much has passed between each two nodes.", traffic),
 		of(http.MethodPost, "/v1/down", "End the universe in order.", down),
-	}
+	}...)
 }
 
 type nothing struct{}

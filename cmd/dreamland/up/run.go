@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,10 @@ func (u *Universe) runs(m *member) (runner, error) {
 	h := &here{over: make(chan struct{}), cancel: cancel}
 	u.running.Go(func() {
 		defer close(h.over)
-		h.result = run(ctx, s, m.paths, u.place, u.relay.Address(), out, func() { cancel(taulive.ErrKilled) }, true)
+		h.result = run(ctx, s, m.paths, u.place, u.relay.Address(), out, func() { h.crashed.Store(true); cancel(taulive.ErrKilled) }, true)
+		if h.result == nil && h.crashed.Load() {
+			h.result = errCrashed
+		}
 		_ = out.Close()
 	})
 	return h, nil
@@ -74,11 +78,15 @@ func othersOf(s *shape.Shape, pl *plan) map[string][]string {
 	return others
 }
 
+// errCrashed is why a node has ended by itself.
+var errCrashed = errors.New("it has ended as in a power cut: by a failpoint, or because its disk has failed, which its log says")
+
 // here is a run in this process.
 type here struct {
-	over   chan struct{}
-	result error // after over
-	cancel context.CancelCauseFunc
+	crashed atomic.Bool // by itself
+	over    chan struct{}
+	result  error // after over
+	cancel  context.CancelCauseFunc
 }
 
 func (h *here) stop()                  { h.cancel(nil) }

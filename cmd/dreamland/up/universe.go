@@ -25,6 +25,7 @@ import (
 // wishes are what whoever starts a universe has said.
 type wishes struct {
 	nodes            []string // NAME=SERVICES
+	shape            []shapedNode
 	ephemeral        bool
 	processes        bool
 	http, admin, git int
@@ -129,6 +130,9 @@ func (u *Universe) prepare() error {
 		}
 	}
 	u.plan.wish(u.wishes)
+	if err := u.plan.fit(u.place.name(), u.wishes.shape); err != nil {
+		return err
+	}
 	u.plan.grown()
 	if u.logFile, err = openLog(u.place.log()); err != nil {
 		return err

@@ -91,6 +91,9 @@ func TestOneAfterTheOther(t *testing.T) {
 		u, err := open(p, wishes{ephemeral: true, nodes: []string{"one=seer,auth,tns,hoarder,patrick", "two=monkey"}})
 		require.NoError(t, err)
 		require.NoError(t, u.ready(t.Context()))
+		if i == 0 {
+			testFailpoint(t, u)
+		}
 		require.NoError(t, u.members[1].kill())
 		ports := []int{u.plan.Admin, u.plan.Git, u.plan.Nodes[0].Port, u.plan.Nodes[1].Port}
 		require.NoError(t, u.close())
@@ -136,4 +139,45 @@ func TestAPortIsTakenMeanwhile(t *testing.T) {
 		require.Equal(t, u.plan.Git, l.Addr().(*net.TCPAddr).Port)
 		require.NoError(t, l.Close())
 	}
+}
+
+// testFailpoint: a node of a universe ends at a failpoint, alone, and lives again without it.
+func testFailpoint(t *testing.T, u *Universe) {
+	ctx := t.Context()
+	_, err := setFailpoint(ctx, u, SetFailpoint{Point: "beacon/before-sent", Do: "crash"})
+	require.ErrorContains(t, err, `did you mean "beacon/before-send"?`)
+	for _, bad := range []SetFailpoint{{Do: "crash"}, {Point: "beacon/before-send", Do: "melt"}, {Point: "beacon/before-send", Do: "off"}, {Point: "beacon/before-send", Do: "panic"},
+		{Point: "beacon/before-send", Do: "hang"}, {Point: "gateway/before-ask", Do: "error"}, {Point: "beacon/before-send", Do: "drop", For: "soon"}, {Point: "beacon/before-send", Do: "drop", Nodes: []string{"three"}}} {
+		_, err := setFailpoint(ctx, u, bad)
+		require.Equal(t, 400, statusOf(err), "%v: %v", bad, err)
+	}
+	set, err := setFailpoint(ctx, u, SetFailpoint{Point: "beacon/before-send", Do: "crash", Nodes: []string{"two"}})
+	require.NoError(t, err)
+	require.Len(t, set, 1)
+	require.Equal(t, "crash", set[0].Rules[0].Do)
+	require.Eventually(t, func() bool {
+		state, why, _, _ := u.members[1].is()
+		return state == stateFailed && strings.Contains(why, "by a failpoint")
+	}, 20*time.Second, 10*time.Millisecond)
+	state, _, _, _ := u.members[0].is()
+	require.Equal(t, stateUp, state, "the other one lives")
+	_, err = startNode(ctx, u, nodeIn{"two"})
+	require.NoError(t, err)
+	list, err := failpoints(ctx, u, nothing{})
+	require.NoError(t, err)
+	require.NotEmpty(t, list)
+	for _, p := range list {
+		require.Empty(t, p.Rules, "what was set has ended with the node")
+	}
+	_, err = setFailpoint(ctx, u, SetFailpoint{Point: "beacon/before-send", Do: "drop", For: "20ms"})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		list, err := clearFailpoints(ctx, u, ClearFailpoints{Point: "tns/before-apply"})
+		return err == nil && len(list) == 0
+	}, 20*time.Second, 10*time.Millisecond, "its time is over")
+	_, err = setFailpoint(ctx, u, SetFailpoint{Point: "beacon/before-send", Do: "drop"})
+	require.NoError(t, err)
+	list, err = clearFailpoints(ctx, u, ClearFailpoints{})
+	require.NoError(t, err)
+	require.Empty(t, list)
 }

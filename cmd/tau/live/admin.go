@@ -110,6 +110,7 @@ func (r *running) routes() http.Handler {
 	serve(mux, "GET /v1/functions", askTimeout, r.functions)
 	serve(mux, "GET /v1/versions", askTimeout, r.versions)
 	serve(mux, "GET /v1/claims", askTimeout, r.claims)
+	serve(mux, "POST /v1/call", callTimeout, r.call)
 	serve(mux, "POST /v1/rollback", askTimeout, r.rollback)
 	serve(mux, "GET /v1/revoked", askTimeout, r.revoked)
 	serve(mux, "POST /v1/revoke", askTimeout, r.revoke)
