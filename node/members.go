@@ -17,15 +17,6 @@ const (
 	wantedMax = 64
 )
 
-// Contact is a member that a node is told of in its configuration: it is enough that one of them, or of
-// those that the node has met since, can be reached.
-type Contact struct {
-	Peer      transport.Peer
-	Addresses []string
-	// Services are those that it is known to offer before it has said so, nil if nothing is known.
-	Services []string
-}
-
 // Members is the directory of one node: what it has learned of the cloud from others. The node knows no
 // service; an agent that the catalogue runs on every node asks seers for what is wanted, and tells it
 // here. It keeps the seers, whoever offers what somebody on this node has ever looked up, and some acquaintances
@@ -56,7 +47,7 @@ type Members struct {
 // wantedService is what is known of those who offer a service that somebody looked up.
 type wantedService struct {
 	peers []transport.Peer
-	// told: in this life, a seer has told of all; remembered: in an earlier one. That nobody else offers
+	// told: in this life, a seer has told of all, or the configuration has; remembered: in an earlier one. That nobody else offers
 	// it is not believed for having been so once.
 	told, remembered bool
 }
@@ -82,18 +73,6 @@ func newMembers(cfg Config, incarnation uint64) *Members {
 	}
 	m.announce()
 	return m
-}
-
-// contactsOf are those of the configuration, and the auths that honour the invitation that the node has: when all others are
-// gone, those know the way.
-func contactsOf(cfg Config) []Contact {
-	list := slices.Clone(cfg.Contacts)
-	for _, inviter := range cfg.World.Membership.inviters() {
-		if !slices.ContainsFunc(list, func(c Contact) bool { return c.Peer == inviter.Peer }) {
-			list = append(list, inviter)
-		}
-	}
-	return list
 }
 
 // addressesOf are a host's addresses, as many as may be announced.
@@ -122,7 +101,7 @@ func (m *Members) Lookup(service string) (peers []transport.Peer, known bool) {
 		w = m.want(service)
 	}
 	further := len(m.wanted) > before
-	peers, known = w.peers, w.told || m.whole || w.remembered && slices.ContainsFunc(w.peers, func(p transport.Peer) bool { return p != m.own.Peer })
+	peers, known = w.peers, w.told || w.remembered && slices.ContainsFunc(w.peers, func(p transport.Peer) bool { return p != m.own.Peer })
 	m.mu.Unlock()
 	if further {
 		m.wants.Tell()
@@ -132,26 +111,11 @@ func (m *Members) Lookup(service string) (peers []transport.Peer, known bool) {
 
 // want begins to collect those who offer a service.
 func (m *Members) want(service string) *wantedService {
-	w := &wantedService{peers: m.offering(service)}
+	w := &wantedService{peers: m.offering(service), told: m.whole}
 	if len(m.wanted) < wantedMax { // there are no more services than that
 		m.wanted[service] = w
 	}
 	return w
-}
-
-// offering are those who say that they offer a service, and the contacts of which the configuration says so that have said nothing
-// yet.
-func (m *Members) offering(service string) []transport.Peer {
-	list := m.book.Offering(service)
-	for _, c := range m.contacts {
-		if slices.Contains(c.Services, service) && m.book.Get(c.Peer) == nil && !m.isRevoked(c.Peer) {
-			at, found := slices.BinarySearchFunc(list, c.Peer, transport.Peer.Compare)
-			if !found {
-				list = slices.Insert(slices.Clip(list), at, c.Peer)
-			}
-		}
-	}
-	return list
 }
 
 // Version implements transport.Directory.
@@ -163,12 +127,6 @@ func (m *Members) Version() uint64 {
 
 // Watch implements transport.Directory.
 func (m *Members) Watch(changed func()) (stop func()) { return m.changes.Add(changed) }
-
-// Contacts are those of the configuration.
-func (m *Members) Contacts() []Contact { return m.contacts }
-
-// AllContacts reports whether the contacts of the configuration are all members that there are, but this one.
-func (m *Members) AllContacts() bool { return m.whole }
 
 // Wanted lists, in order, the services that were looked up.
 func (m *Members) Wanted() []string {

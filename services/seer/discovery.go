@@ -139,7 +139,7 @@ func (d *discovery) run(ctx context.Context) {
 // often: the others may be down for long.
 func (d *discovery) wait(known bool) time.Duration {
 	switch {
-	case !known && d.members.AllContacts():
+	case !known && d.members != nil && d.members.AllContacts():
 		return discoveryRetry / 10 // they start together
 	case !known:
 		return discoveryRetry
