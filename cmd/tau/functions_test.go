@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net/http"
@@ -138,7 +139,11 @@ functions:
   count: {paths: [/count], environment: {GREETING: hello}, secrets: [TOKEN], memory: 1MB}
   spin: {paths: [/spin], timeout: 1s, memory: 1MB, concurrency: 4}
   draw: {paths: [/draw], environment: {GREETING: hello}, memory: 16MB}
+  flow: {paths: [/flow], call: page, methods: [GET, POST], memory: 1MB, timeout: 1m}
 `)
+	source, err := os.ReadFile("../../fixtures/guests/c/stream.c")
+	require.NoError(t, err)
+	s.write("functions/flow/main.c", string(source))
 	loaded, err := project.Load(os.DirFS(s.dir))
 	require.NoError(t, err)
 	compiled, err := project.Compile(loaded.Project, project.Options{Project: "hello"})
@@ -160,13 +165,14 @@ functions:
 	is("/count", "TEXT: count 1, hello and a secret")
 	is("/draw", "1 ")
 	s.alone()
+	s.flows()
 	log := o.must("", "logs", "--project", "hello", "--function", "spin", "-s", "one")
 	require.Equal(t, 3, strings.Count(log, "it was stopped: engine: the call has taken too long"), log)
 	used, ok := ask[live.FunctionsResponse](o, "functions", "hello", "-s", "one")
 	require.True(t, ok)
 	require.Empty(t, used.Silent)
-	require.Len(t, used.Functions, 3)
-	spin := used.Functions[2]
+	require.Len(t, used.Functions, 4)
+	spin := used.Functions[3]
 	require.Equal(t, [4]any{"functions/spin", uint64(3), uint64(3), "hello"}, [4]any{spin.Function, spin.Requests, spin.Errors, spin.Project})
 	require.Greater(t, spin.Fuel, uint64(1_000_000))
 	require.Equal(t, uint64(1_000_000), used.Functions[0].MemoryLimit)
@@ -189,6 +195,48 @@ functions:
 	s.push()
 	is("/count", "another: count 1, hello")
 	is("/hello", "Hello.\n")
+}
+
+// flows talks with a function: each line is answered before the next is sent, over HTTP/1.1 and HTTP/2; who wants a WebSocket is told that there is none.
+func (s *served) flows() {
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		protocols := new(http.Protocols)
+		protocols.SetHTTP1(protocol == "HTTP/1.1")
+		protocols.SetUnencryptedHTTP2(protocol == "HTTP/2.0")
+		client := &http.Client{Transport: &http.Transport{Protocols: protocols}}
+		in, out := io.Pipe()
+		q, err := http.NewRequest("POST", "http://"+s.at+"/flow?echo", in)
+		require.NoError(s.t, err)
+		q.Host = s.host
+		go func() { _, _ = out.Write([]byte("line 0\n")) }()
+		response, err := client.Do(q)
+		require.NoError(s.t, err)
+		require.Equal(s.t, protocol, response.Proto)
+		lines := bufio.NewReader(response.Body)
+		for i := range 3 {
+			line, err := lines.ReadString('\n')
+			require.NoError(s.t, err)
+			require.Equal(s.t, fmt.Sprintf("line %d\n", i), line)
+			_, err = fmt.Fprintf(out, "line %d\n", i+1)
+			require.NoError(s.t, err)
+		}
+		require.NoError(s.t, out.Close())
+		rest, err := io.ReadAll(lines)
+		require.NoError(s.t, err)
+		require.Equal(s.t, "line 3\n", string(rest))
+		require.NoError(s.t, response.Body.Close())
+		client.CloseIdleConnections()
+	}
+	q, err := http.NewRequest("GET", "http://"+s.at+"/flow", http.NoBody)
+	require.NoError(s.t, err)
+	q.Host = s.host
+	q.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
+	response, err := http.DefaultClient.Do(q)
+	require.NoError(s.t, err)
+	text, err := io.ReadAll(response.Body)
+	require.NoError(s.t, err)
+	require.Equal(s.t, 501, response.StatusCode)
+	require.Contains(s.t, string(text), "nothing here takes WebSockets")
 }
 
 // alone asks again and again, beside functions that never end.

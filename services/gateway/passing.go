@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,28 @@ func passOn(h http.Header) {
 	}
 }
 
+// trails reports whether a field may be a trailer that is passed on.
+func trails(name string) bool {
+	return !slices.Contains(hopByHop, name) && !strings.HasPrefix(name, substrateapi.HeaderPrefix) && !slices.Contains([]string{
+		"Content-Length", "Host", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", gatewayapi.HeaderRequestID}, name)
+}
+
+// upgradeOf is the protocol to which a client wants to change, "" if to none that may be passed on. HTTP/2 is spoken by the door itself, with who knows
+// that it is.
+func upgradeOf(h http.Header) string {
+	to := h.Get("Upgrade")
+	asks := false
+	for _, field := range h["Connection"] {
+		for name := range strings.SplitSeq(field, ",") {
+			asks = asks || strings.EqualFold(strings.TrimSpace(name), "upgrade")
+		}
+	}
+	if !asks || strings.EqualFold(to, "h2c") {
+		return ""
+	}
+	return to
+}
+
 // addressOf is where a request comes from: an address, or a member.
 func addressOf(r *http.Request) string {
 	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
@@ -46,7 +69,13 @@ func addressOf(r *http.Request) string {
 // outgoing is the request as the substrate gets it.
 func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	r := x.r.Clone(ctx)
+	upgrade := upgradeOf(r.Header)
 	passOn(r.Header)
+	if upgrade != "" {
+		r.Header.Set("Connection", "Upgrade")
+		r.Header.Set("Upgrade", upgrade)
+	}
+	r.Header.Del("Expect") // it was answered here
 	from := "unknown"
 	if at, err := netip.ParseAddrPort(x.r.RemoteAddr); err == nil {
 		if from = addressOf(x.r); at.Addr().Unmap().Is6() {
@@ -67,9 +96,9 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 		r.Header.Set("User-Agent", "") // and not net/http's own
 	}
 	r.URL.Scheme, r.URL.Host, r.RequestURI = "http", x.r.Host, ""
-	r.Body, r.TransferEncoding, r.Close = nil, nil, false
+	r.Body, r.Trailer, r.TransferEncoding, r.Close = nil, nil, nil, false
 	if x.body != nil {
-		r.Body = x.body.next()
+		r.Body, r.Trailer = x.body.next(), x.body.trailer
 	}
 	return r
 }
@@ -98,6 +127,9 @@ type body struct {
 	tooLong bool
 	err     error
 	over    func() // it has come, or never will
+	// trailer has its trailers when it has come; until then their names, of which there are some.
+	trailer http.Header
+	trails  http.Header // the client's
 }
 
 // keep reads all of a body whose length is known.
@@ -124,6 +156,9 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	if err != nil {
 		b.over()
+		for name := range b.trailer {
+			b.trailer[name] = b.trails[name]
+		}
 		if !errors.Is(err, io.EOF) {
 			b.err = err
 		}

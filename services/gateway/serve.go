@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -35,6 +36,7 @@ type exchange struct {
 	began time.Duration
 
 	tried   []transport.Peer
+	runs    bool           // the substrate that was asked last said that it is at work
 	peer    transport.Peer // that has answered
 	version string
 	code    int
@@ -119,13 +121,19 @@ func (x *exchange) serve() (whole bool) {
 		return x.say(http.StatusBadRequest, "the request names no host")
 	case x.r.Method == http.MethodConnect || !strings.HasPrefix(x.r.URL.Path, "/"):
 		return x.say(http.StatusBadRequest, "the request names no path")
-	case x.r.Header.Get("Upgrade") != "":
-		return x.say(http.StatusNotImplemented, "upgrades are not passed on yet")
 	case x.r.ContentLength > x.settings.BodyMax:
 		return x.say(http.StatusRequestEntityTooLarge, fmt.Sprintf("a body has at most %d bytes", x.settings.BodyMax))
 	}
 	if x.r.Body != nil && x.r.Body != http.NoBody && x.r.ContentLength != 0 {
-		x.body = &body{from: x.r.Body, left: x.settings.BodyMax, over: x.hasRead}
+		x.body = &body{from: x.r.Body, left: x.settings.BodyMax, over: x.hasRead, trails: x.r.Trailer}
+		for name := range x.r.Trailer {
+			if trails(name) && x.r.ContentLength < 0 {
+				if x.body.trailer == nil {
+					x.body.trailer = http.Header{}
+				}
+				x.body.trailer[name] = nil
+			}
+		}
 		if x.r.ContentLength > 0 && x.r.ContentLength <= smallBody {
 			if x.body.kept = make([]byte, x.r.ContentLength); !x.body.keep() {
 				return x.say(http.StatusBadRequest, "the body of the request broke off")
@@ -154,9 +162,9 @@ type attempt struct {
 	says     string
 }
 
-// repeatable reports whether a request may be sent once more though it may have been acted upon.
+// repeatable reports whether a request may be sent once more though it may have been acted upon. One that a function is known to answer may not.
 func (x *exchange) repeatable() bool {
-	return x.body == nil && slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace}, x.r.Method)
+	return x.body == nil && !x.runs && upgradeOf(x.r.Header) == "" && slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace}, x.r.Method)
 }
 
 // ask asks a substrate that was not asked yet.
@@ -189,7 +197,7 @@ func (x *exchange) ask(until time.Duration) attempt {
 		limit = min(limit, x.settings.TryTimeout)
 	}
 	began := x.here.Elapsed()
-	response, cancel, err := x.send(peer, limit, dropped)
+	response, cancel, err := x.send(peer, limit, until, dropped)
 	o := outcome{peer: peer, host: x.host, took: x.here.Elapsed() - began}
 	a := attempt{response: response, cancel: cancel}
 	switch {
@@ -245,15 +253,23 @@ func (x *exchange) failed(err error, o *outcome) attempt {
 // errNotSent: nothing of the request has left this gateway.
 var errNotSent = errors.New("gateway: nothing was sent")
 
-// send sends the request and waits for the head of the response.
-func (x *exchange) send(peer transport.Peer, limit time.Duration, dropped error) (*http.Response, context.CancelCauseFunc, error) {
+// send sends the request and waits for the head of the response: limit, or, if the substrate says that it is at work, until then.
+func (x *exchange) send(peer transport.Peer, limit, until time.Duration, dropped error) (*http.Response, context.CancelCauseFunc, error) {
 	if dropped != nil {
 		return nil, nil, errNotSent
 	}
 	ctx, cancel := context.WithCancelCause(x.r.Context())
-	timer := x.here.AfterFunc(max(0, limit), func() { cancel(context.DeadlineExceeded) })
-	defer timer.Stop()
-	response, err := httpstream.Do(ctx, x.ep, peer, substrateapi.HTTP.Name, x.outgoing(ctx))
+	ends := func() { cancel(context.DeadlineExceeded) }
+	timer := x.here.AfterFunc(max(0, limit), ends)
+	defer func() { timer.Stop() }()
+	x.runs = false
+	asked := httpstream.WithProgress(ctx, func() {
+		if !x.runs && timer.Stop() {
+			x.runs = true
+			timer = x.here.AfterFunc(max(0, until-x.here.Elapsed()), ends)
+		}
+	})
+	response, err := httpstream.Do(asked, x.ep, peer, substrateapi.HTTP.Name, x.outgoing(ctx))
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
@@ -279,15 +295,35 @@ func (x *exchange) answer(a attempt) (whole bool) {
 	}
 	h.Set(gatewayapi.HeaderRequestID, x.id)
 	x.code = response.StatusCode
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return x.upgrade(response, a.cancel)
+	}
+	for _, name := range slices.Sorted(maps.Keys(response.Trailer)) {
+		if trails(name) {
+			h.Add("Trailer", name)
+		}
+	}
 	x.w.WriteHeader(response.StatusCode)
-	return x.copy(response, a.cancel)
+	if !x.copy(response, a.cancel) {
+		return false
+	}
+	for name, values := range response.Trailer {
+		if trails(name) {
+			h[http.TrailerPrefix+name] = values
+		}
+	}
+	return true
 }
 
-// copy passes the body on. What comes in parts of unknown length is sent as it comes.
+// bufferLen is how much of a body is passed on at once, in bytes.
+const bufferLen = 32 << 10
+
+// copy passes the body on, as it comes.
 func (x *exchange) copy(response *http.Response, cancel context.CancelCauseFunc) (whole bool) {
-	flush := response.ContentLength < 0
+	// What is in the midst of an answer is not kept back.
+	more := func() bool { return response.ContentLength < 0 || x.bytes < response.ContentLength }
 	control := http.NewResponseController(x.w)
-	part := make([]byte, 32<<10)
+	part := make([]byte, bufferLen)
 	for {
 		timer := x.here.AfterFunc(x.settings.IdleTimeout, func() { cancel(context.DeadlineExceeded) })
 		n, err := response.Body.Read(part)
@@ -297,7 +333,7 @@ func (x *exchange) copy(response *http.Response, cancel context.CancelCauseFunc)
 			if _, err := x.w.Write(part[:n]); err != nil {
 				return false
 			}
-			if flush && control.Flush() != nil {
+			if n < len(part) && more() && control.Flush() != nil {
 				return false
 			}
 		}

@@ -237,6 +237,9 @@ func (s *Service) ready(ctx context.Context, old, r *release) error {
 	return nil
 }
 
+// tellAfter is after how long a gateway is told that a function is at work on its request, which it does not give to another one from then on.
+const tellAfter = 100 * time.Millisecond
+
 // run answers a request with a function, at a loop of its own.
 func (h handler) run(here clock.Loop, w http.ResponseWriter, r *http.Request, a *answer) {
 	g, t := a.guest, a.target
@@ -248,6 +251,10 @@ func (h handler) run(here clock.Loop, w http.ResponseWriter, r *http.Request, a 
 		return module, err
 	}
 	began, id := here.Elapsed(), idOf(r)
+	tells := here.AfterFunc(tellAfter, func() {
+		here.Go("substrate tells", func(context.Context) { w.WriteHeader(http.StatusProcessing) }) // nothing, where the answer has begun
+	})
+	defer tells.Stop()
 	ran := a.guests.Serve(here, w, r, g)
 	took := here.Elapsed() - began
 	_ = h.service.With(context.WithoutCancel(r.Context()), here, func(s **Service) { (*s).ran(t, ran, took, id) })

@@ -18,7 +18,10 @@ import (
 type handler struct{ service *clock.Owned[*Service] }
 
 // question is what an answer depends on.
-type question struct{ host, method, path, query, accepts string }
+type question struct {
+	host, method, path, query, accepts string
+	upgrades                           bool // to WebSocket
+}
 
 // answer is what a request is answered with: found in a turn of the service, and of one release.
 type answer struct {
@@ -47,7 +50,7 @@ type answer struct {
 // ServeHTTP implements http.Handler.
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	here := httpstream.Endpoint(r).Loop()
-	q := question{host: HostOf(r.Host), method: r.Method, path: r.URL.Path, query: r.URL.RawQuery, accepts: strings.Join(r.Header["Accept-Encoding"], ",")}
+	q := question{host: HostOf(r.Host), method: r.Method, path: r.URL.Path, query: r.URL.RawQuery, accepts: strings.Join(r.Header["Accept-Encoding"], ","), upgrades: strings.EqualFold(r.Header.Get("Upgrade"), "websocket")}
 	if r.Header.Get(substrateapi.HeaderKnock) != "" {
 		h.knock(w, r, q.host)
 		return
@@ -152,6 +155,8 @@ func (s *Service) find(ctx context.Context, q question) *answer {
 		a.status, a.says = http.StatusNotFound, "no project serves "+q.host
 	case found == nil:
 		a.status, a.says = http.StatusNotFound, "nothing of this project has this path"
+	case q.upgrades:
+		a.status, a.says = http.StatusNotImplemented, "nothing here takes WebSockets yet: functions answer requests, also with server-sent events"
 	case found.Value.website != nil:
 		s.website(ctx, a, q, found.Value, found.Rest(q.path), found.Root(q.path))
 	default:

@@ -22,8 +22,9 @@ func Do(ctx context.Context, ep *transport.Endpoint, to transport.Peer, method s
 		}
 		return nil, err
 	}
-	call := &call{conn: transport.NewByteStream(ctx, s)}
-	r = r.Clone(ctx)
+	call := &call{conn: transport.NewByteStream(ctx, s), upgrades: r.Header.Get("Upgrade") != ""}
+	call.progress, _ = ctx.Value(progressKey{}).(func())
+	r = r.WithContext(ctx)
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength <= 0 {
 		// Otherwise net/http would probe with a goroutine whether there is a body.
 		r.TransferEncoding = []string{"chunked"}
@@ -41,11 +42,21 @@ func Do(ctx context.Context, ep *transport.Endpoint, to transport.Peer, method s
 	return response, nil
 }
 
+// progressKey finds who is told of progress.
+type progressKey struct{}
+
+// WithProgress makes Do call f when the server says that it is at work (102), before the head of the response.
+func WithProgress(ctx context.Context, f func()) context.Context {
+	return context.WithValue(ctx, progressKey{}, f)
+}
+
 // call is a request and its response, at the client.
 type call struct {
-	conn *transport.ByteStream
-	sent bool  // the request, whole
-	err  error // why it could not be sent
+	conn     *transport.ByteStream
+	sent     bool   // the request, whole
+	err      error  // why it could not be sent
+	upgrades bool   // more may follow the request
+	progress func() // nil: nobody wants to know
 }
 
 // send writes the request. A failed one is reset, so that the server does not take it for complete.
@@ -63,7 +74,9 @@ func (c *call) send(r *http.Request) {
 		return
 	}
 	c.sent = true
-	c.conn.CloseWrite()
+	if !c.upgrades {
+		c.conn.CloseWrite()
+	}
 }
 
 // erring keeps a writer's error, which net/http would wrap in one of its own.
@@ -91,12 +104,30 @@ func (c *call) receive(r *http.Request) (*http.Response, error) {
 			return nil, c.err // of which the other is a consequence
 		case err != nil:
 			return nil, err
+		case response.StatusCode == http.StatusSwitchingProtocols:
+			head.over = true
+			response.Body = &upgraded{taken{c.conn, in}}
+			return response, nil
+		case response.StatusCode == http.StatusProcessing && c.progress != nil:
+			c.progress()
 		case response.StatusCode >= 200:
 			head.over = true
+			if c.upgrades {
+				c.conn.CloseWrite()
+			}
 			response.Body = &body{ReadCloser: response.Body, call: c}
 			return response, nil
 		}
 	}
+}
+
+// upgraded is what a connection carries after the head of a response. To close it ends both directions.
+type upgraded struct{ taken }
+
+// Close implements io.Closer.
+func (u *upgraded) Close() error {
+	u.Reset()
+	return nil
 }
 
 // body is a response's body. The exchange is over at its end.

@@ -1,10 +1,13 @@
 package httpstream
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"time"
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/transport"
@@ -68,6 +71,43 @@ func (o *outside) FlushError() (err error) {
 		err = left
 	}
 	return err
+}
+
+// Hijack implements http.Hijacker.
+func (o *outside) Hijack() (conn net.Conn, rw *bufio.ReadWriter, err error) {
+	if left := clock.Offload(o.ctx, o.loop, func() { conn, rw, err = http.NewResponseController(o.ResponseWriter).Hijack() }); err == nil {
+		err = left
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	_ = conn.SetDeadline(time.Time{})
+	out := &outsideConn{conn, rw.Reader, o.ctx, o.loop}
+	return out, bufio.NewReadWriter(bufio.NewReader(out), bufio.NewWriter(out)), nil
+}
+
+// outsideConn is a connection that is read and written outside of turns. To close it ends both at once.
+type outsideConn struct {
+	net.Conn
+	in   *bufio.Reader
+	ctx  context.Context
+	loop clock.Loop
+}
+
+// Read implements io.Reader.
+func (o *outsideConn) Read(p []byte) (n int, err error) {
+	if left := clock.Offload(o.ctx, o.loop, func() { n, err = o.in.Read(p) }); err == nil {
+		err = left
+	}
+	return n, err
+}
+
+// Write implements io.Writer.
+func (o *outsideConn) Write(p []byte) (n int, err error) {
+	if left := clock.Offload(o.ctx, o.loop, func() { n, err = o.Conn.Write(p) }); err == nil {
+		err = left
+	}
+	return n, err
 }
 
 // outsideBody reads what a client sends outside of turns.

@@ -4,10 +4,14 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/taucloud/tau/transport"
 )
 
 // response is the http.ResponseWriter of an exchange. Without a Content-Length its
@@ -22,18 +26,27 @@ type response struct {
 	length  int64          // that the handler has declared; -1 if it has not
 	written int64
 	err     error // the first that writing met
+	in      *bufio.Reader
+	taken   bool     // by Hijack
+	later   []string // fields that are trailers
 }
 
-func newResponse(x *exchange, r *http.Request) *response {
-	return &response{x: x, out: bufio.NewWriterSize(x.conn, bufferLen), header: http.Header{}, method: r.Method, length: -1}
+func newResponse(x *exchange, r *http.Request, in *bufio.Reader) *response {
+	return &response{x: x, out: bufio.NewWriterSize(x.conn, bufferLen), header: http.Header{}, method: r.Method, length: -1, in: in}
 }
 
 // Header implements http.ResponseWriter.
 func (w *response) Header() http.Header { return w.header }
 
-// WriteHeader implements http.ResponseWriter.
+// WriteHeader implements http.ResponseWriter. Processing (102) is sent at once and without a header, and may be so by another task than the
+// handler's; the client is told by [WithProgress].
 func (w *response) WriteHeader(status int) {
-	if w.status != 0 {
+	if w.status != 0 || w.taken {
+		return
+	}
+	if status == http.StatusProcessing {
+		_, err := io.WriteString(w.x.conn, "HTTP/1.1 102 Processing\r\n\r\n")
+		w.note(err)
 		return
 	}
 	if status < 200 || status > 999 {
@@ -42,9 +55,75 @@ func (w *response) WriteHeader(status int) {
 	w.status = status
 	w.declare()
 	fmt.Fprintf(w.out, "HTTP/1.1 %03d %s\r\n", status, http.StatusText(status))
-	w.note(w.header.Write(w.out))
+	w.note(w.header.WriteSubset(w.out, w.trailers()))
 	_, err := w.out.WriteString("\r\n")
 	w.note(err)
+}
+
+// trailers are the fields that are no part of the head.
+func (w *response) trailers() map[string]bool {
+	var not map[string]bool
+	exclude := func(name string) {
+		if not == nil {
+			not = map[string]bool{}
+		}
+		not[name] = true
+	}
+	for _, field := range w.header["Trailer"] {
+		for name := range strings.SplitSeq(field, ",") {
+			if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); name != "" && name != "Trailer" && name != "Content-Length" && name != "Transfer-Encoding" {
+				w.later = append(w.later, name)
+				exclude(name)
+			}
+		}
+	}
+	for name := range w.header {
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			exclude(name)
+		}
+	}
+	return not
+}
+
+// trail sends the trailers.
+func (w *response) trail() {
+	out := http.Header{}
+	for _, name := range w.later {
+		if values := w.header[name]; len(values) > 0 {
+			out[name] = values
+		}
+	}
+	for name, values := range w.header {
+		if after, is := strings.CutPrefix(name, http.TrailerPrefix); is {
+			out[http.CanonicalHeaderKey(after)] = values
+		}
+	}
+	w.note(out.Write(w.out))
+}
+
+// Hijack implements http.Hijacker. The connection's reads and writes park; it is closed when the handler returns.
+func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if w.status != 0 || w.taken {
+		return nil, nil, http.ErrHijacked
+	}
+	w.taken = true
+	conn := &taken{w.x.conn, w.in}
+	return conn, bufio.NewReadWriter(w.in, bufio.NewWriter(conn)), nil
+}
+
+// taken is a stream from behind the head of a request on.
+type taken struct {
+	*transport.ByteStream
+	in *bufio.Reader
+}
+
+// Read implements io.Reader.
+func (t *taken) Read(p []byte) (int, error) { return t.in.Read(p) }
+
+// Close implements io.Closer: what was written is still sent, and who reads meanwhile does not any more.
+func (t *taken) Close() error {
+	_ = t.SetReadDeadline(time.Time{}.Add(1))
+	return t.ByteStream.Close()
 }
 
 // declare completes the header: the length of the body and the fixed fields.
@@ -135,6 +214,7 @@ func (w *response) finish() bool {
 	}
 	if w.chunks != nil {
 		w.note(w.chunks.Close())
+		w.trail()
 		_, err := w.out.WriteString("\r\n")
 		w.note(err)
 	}

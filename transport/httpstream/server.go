@@ -8,8 +8,8 @@
 // (package transport): a slow reader holds back its sender only, and each end holds at most a
 // window and a buffer of it.
 //
-// Not here: upgrades, trailers, and "Expect: 100-continue", which the windows make
-// useless.
+// Trailers pass in both directions, and so does the data of a connection that was upgraded: at a server by Hijack, at a client by the body of a
+// response with status 101, which is an io.ReadWriteCloser. Not here: "Expect: 100-continue", which the windows make useless.
 package httpstream
 
 import (
@@ -75,7 +75,8 @@ type exchange struct {
 func (x *exchange) serve(ctx context.Context, from transport.Peer, h http.Handler) {
 	head := &headReader{from: x.conn, left: HeadLenMax}
 	x.conn.SetReadDeadline(x.loop.Now().Add(headTimeout))
-	request, err := http.ReadRequest(bufio.NewReaderSize(head, bufferLen))
+	in := bufio.NewReaderSize(head, bufferLen)
+	request, err := http.ReadRequest(in)
 	if err != nil {
 		x.refuse(err)
 		return
@@ -83,8 +84,8 @@ func (x *exchange) serve(ctx context.Context, from transport.Peer, h http.Handle
 	x.conn.SetReadDeadline(time.Time{})
 	head.over = true
 	request.RemoteAddr = from.String()
-	w := newResponse(x, request)
-	if x.handle(h, w, request.WithContext(ctx)) && w.finish() {
+	w := newResponse(x, request, in)
+	if x.handle(h, w, request.WithContext(ctx)) && (w.taken || w.finish()) {
 		x.conn.Close()
 	} else {
 		x.conn.Reset()

@@ -290,7 +290,7 @@ func (c *call) load(ctx context.Context) answer {
 	return plain(http.StatusServiceUnavailable, "the function is not ready", x.ID)
 }
 
-// body reads the body of a request, if it is short, and returns its length; 0 if that is not known yet, or it has none.
+// body reads the body of a request, if it is known to be short, and returns its length; 0 if that is not known, or it has none.
 func (c *call) body(q *http.Request) (length int64, err error) {
 	e := c.event
 	if q.Body == nil || q.Body == http.NoBody {
@@ -300,20 +300,14 @@ func (c *call) body(q *http.Request) (length int64, err error) {
 	if q.ContentLength > c.runner.options.BodyMax {
 		return 0, &http.MaxBytesError{Limit: c.runner.options.BodyMax}
 	}
-	if q.ContentLength > partLen {
-		return q.ContentLength, nil
+	if q.ContentLength < 0 || q.ContentLength > partLen {
+		return max(0, q.ContentLength), nil
 	}
-	e.input, err = io.ReadAll(io.LimitReader(q.Body, partLen))
-	switch c.come = int64(len(e.input)); {
-	case err != nil:
+	e.input, e.inputEnd = make([]byte, q.ContentLength), io.EOF
+	if _, err = io.ReadFull(q.Body, e.input); err != nil {
 		return 0, errBroke
-	case c.come > c.runner.options.BodyMax:
-		return 0, &http.MaxBytesError{Limit: c.runner.options.BodyMax}
-	case c.come < partLen || q.ContentLength == partLen:
-		e.inputEnd = io.EOF
-		return c.come, nil
 	}
-	return 0, nil
+	return q.ContentLength, nil
 }
 
 // stopped says what a call that was stopped is answered with.

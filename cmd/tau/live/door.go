@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,6 +30,9 @@ const (
 	doorRestTimeout = time.Second
 	// doorHeadLenMax bounds the head of a request, in bytes.
 	doorHeadLenMax = 64 << 10
+	// doorStreamsMax bounds the requests at once on a connection of HTTP/2: one that is reset counts until its handler has ended, and where too many of these
+	// wait the connection is closed. doorWindow is how much of a body may come before it is read, doorConnWindow of all of a connection.
+	doorStreamsMax, doorWindow, doorConnWindow = 100, 128 << 10, 1 << 20
 )
 
 // door is where requests of browsers come in, HTTP/1.1 and, for clients that know it, HTTP/2 without TLS.
@@ -60,13 +64,7 @@ func (d *door) Open(h http.Handler) error {
 	if ip := net.ParseIP(hostOf(d.address)); ip != nil && !ip.IsLoopback() {
 		d.log.Info("requests are taken from whoever reaches this address, without TLS", slog.String("address", d.address))
 	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	d.server = &http.Server{
-		Handler: paced{h}, ReadHeaderTimeout: doorHeadTimeout, IdleTimeout: doorIdleTimeout, MaxHeaderBytes: doorHeadLenMax, Protocols: protocols,
-		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug), // of clients' mistakes
-	}
+	d.server = doorServer(h, slog.NewLogLogger(d.log.Handler(), slog.LevelDebug))
 	d.ended = make(chan struct{})
 	go func() {
 		defer close(d.ended)
@@ -76,6 +74,21 @@ func (d *door) Open(h http.Handler) error {
 	}()
 	d.log.Info("the gateway takes requests", slog.String("address", l.Addr().String()))
 	return nil
+}
+
+// doorServer is a server with a door's bounds. mistakes of clients are logged.
+func doorServer(h http.Handler, mistakes *log.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler: paced{h}, ReadHeaderTimeout: doorHeadTimeout, IdleTimeout: doorIdleTimeout, MaxHeaderBytes: doorHeadLenMax, Protocols: protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: doorStreamsMax, MaxReceiveBufferPerStream: doorWindow, MaxReceiveBufferPerConnection: doorConnWindow,
+			MaxReadFrameSize: 16 << 10, MaxDecoderHeaderTableSize: 4 << 10, MaxEncoderHeaderTableSize: 4 << 10, WriteByteTimeout: doorPartTimeout,
+		},
+		ErrorLog: mistakes,
+	}
 }
 
 // Close implements gateway.Door.
@@ -102,8 +115,11 @@ func (p paced) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
 		body = &pacedBody{body: r.Body, control: control}
 		r.Body = body
+		if r.ProtoMajor == 1 {
+			_ = control.EnableFullDuplex() // an answer may begin before the body has ended
+		}
 	}
-	p.h.ServeHTTP(&pacedWriter{w, control}, r)
+	p.h.ServeHTTP(&pacedWriter{w, control, body, r.ProtoMajor == 1}, r)
 	until := time.Time{}
 	if !body.ended { // the server reads some of what is left, so that the connection may be used again: for no longer than this
 		until = time.Now().Add(doorRestTimeout)
@@ -147,6 +163,17 @@ func (b *pacedBody) Close() error { return b.body.Close() }
 type pacedWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	body    *pacedBody
+	closes  bool // the connection is not used again if the answer begins before the body has ended; it is settled with the head
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *pacedWriter) WriteHeader(status int) {
+	if w.closes && !w.body.ended {
+		w.Header().Set("Connection", "close")
+	}
+	w.closes = false
+	w.ResponseWriter.WriteHeader(status)
 }
 
 // Unwrap is for an http.ResponseController.
@@ -154,6 +181,9 @@ func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Write implements http.ResponseWriter.
 func (w *pacedWriter) Write(p []byte) (int, error) {
+	if w.closes {
+		w.WriteHeader(http.StatusOK)
+	}
 	if err := w.control.SetWriteDeadline(time.Now().Add(doorPartTimeout)); err != nil {
 		return 0, fmt.Errorf("a deadline: %w", err)
 	}
