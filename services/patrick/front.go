@@ -66,6 +66,7 @@ func serveFront(w http.ResponseWriter, r *http.Request, in inside) {
 	for _, route := range routes() {
 		mux.HandleFunc(route.method+" "+route.path, func(w http.ResponseWriter, r *http.Request) { route.serve(w, r, in) })
 	}
+	mux.HandleFunc("GET "+PagePath("{job}"), servePage)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	mux.ServeHTTP(w, r)

@@ -211,3 +211,18 @@ func TestTheDocument(t *testing.T) {
 		require.Contains(t, body, `"accepted":{"format":"date-time","type":"string"}`)
 	})
 }
+
+// TestThePageOfAJob: the same whether there is a job or not, and its policy lets nothing of a log run.
+func TestThePageOfAJob(t *testing.T) {
+	onStreet(t, setup{}, func(s *street) {
+		job := patrickapi.JobID("r", "b", "c", patrickapi.Event{ID: "e", Order: 1})
+		status, body := s.api("GET", PagePath(job), "")
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, page, body)
+		status, _ = s.api("GET", PagePath("x"), "")
+		require.Equal(t, http.StatusNotFound, status)
+		require.Regexp(t, `default-src 'none'.*script-src 'sha256-[^']+'; style-src 'sha256-[^']+'$`, pagePolicy)
+		require.NotContains(t, page, "innerHTML")
+		require.NotRegexp(t, ` (on[a-z]+|style)=`, page, "its policy forbids it")
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/clock"
@@ -24,17 +25,22 @@ type forge struct {
 	env node.Env
 	git *source.Git
 	err error // why there is no Git here
-	// http reports statuses
-	http *http.Client
+	// http reports statuses, which lead to pages below outside, "" for nowhere.
+	http    *http.Client
+	outside string
 }
 
 // newForge is that of a node.
-func newForge(env node.Env) patrick.Forge {
+func newForge(cfg Config) func(node.Env) patrick.Forge {
+	return func(env node.Env) patrick.Forge { return forgeOf(env, cfg.Shape.PatrickURL) }
+}
+
+func forgeOf(env node.Env, outside string) *forge {
 	git, err := source.FindGit(os.TempDir())
 	if err == nil {
 		git.Within, git.Files = refsWithin, true // names of branches only, of what those who run the cloud have told auth
 	}
-	return &forge{env, git, err, &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &forge{env, git, err, &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, strings.TrimRight(outside, "/")}
 }
 
 // Refs implements patrick.Forge.

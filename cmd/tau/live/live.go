@@ -146,7 +146,7 @@ func (r *running) newLoop(name string) (clock.Loop, func()) {
 
 // ports are the real ends of what lies outside of the cloud.
 func ports(cfg Config) services.Ports {
-	return services.Ports{Builder: newBuilder(cfg), Fetcher: newFetcher(cfg), Forge: newForge, Front: newFront(cfg), Vault: newVault(cfg), Look: newLook, Door: newDoor(cfg.Shape.HTTPListen, cfg.Log.Logger), Guests: newGuests(cfg)}
+	return services.Ports{Builder: newBuilder(cfg), Fetcher: newFetcher(cfg), Forge: newForge(cfg), Front: newFront(cfg), Vault: newVault(cfg), Look: newLook, Door: newDoor(cfg.Shape.HTTPListen, cfg.Log.Logger), Guests: newGuests(cfg)}
 }
 
 // configure wires the node.

@@ -21,6 +21,9 @@ const reportWithin = 15 * time.Second
 
 // Report implements patrick.Forge.
 func (f *forge) Report(ctx context.Context, r patrick.Remote, s patrick.CommitStatus) (err error) {
+	if f.outside != "" {
+		s.Link = f.outside + patrick.PagePath(s.Job)
+	}
 	left := clock.Offload(ctx, f.env.Loop, func() {
 		within, cancel := context.WithTimeout(context.Background(), reportWithin)
 		defer cancel()

@@ -3,10 +3,14 @@ package live
 import (
 	"context"
 	"io"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/patrick"
 )
 
@@ -37,3 +41,28 @@ func TestStatusesAtForges(t *testing.T) {
 		require.Nil(t, hr)
 	}
 }
+
+// TestAStatusLeadsToTheJob: to its page, where people reach the front door, or nowhere.
+func TestAStatusLeadsToTheJob(t *testing.T) {
+	loop := clock.NewLive()
+	defer loop.Stop(time.Second)
+	for outside, want := range map[string]string{"": `{"context":"tau","description":"it failed","state":"failure"}`, "https://ci.example.com/tau/": `{"context":"tau","description":"it failed","state":"failure","target_url":"https://ci.example.com/tau/jobs/j1"}`} {
+		f := forgeOf(node.Env{Loop: loop}, outside)
+		told := ""
+		f.http.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			raw, err := io.ReadAll(r.Body)
+			told = string(raw)
+			return &http.Response{StatusCode: http.StatusCreated, Body: http.NoBody}, err
+		})
+		var err error
+		require.NoError(t, clock.Do(t.Context(), loop, func(ctx context.Context) {
+			err = f.Report(ctx, patrick.Remote{URL: "https://git.example.com/acme/site", Kind: "gitea", Name: "acme/site", Token: "t"}, patrick.CommitStatus{Commit: "c1", State: "failure", Text: "it failed", Job: "j1"})
+		}))
+		require.NoError(t, err)
+		require.JSONEq(t, want, told)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -170,6 +171,15 @@ func checkHostPort(text string) (what, hint string) {
 	}
 	if a.Port() == 0 {
 		return "port 0 is none that anybody finds", "such as 127.0.0.1:9464"
+	}
+	return "", ""
+}
+
+// checkURL is of addresses of others' browsers, below which paths go.
+func checkURL(text string) (what, hint string) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Sprintf("%q is no address of a site", text), "such as https://ci.example.com"
 	}
 	return "", ""
 }

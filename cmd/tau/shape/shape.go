@@ -32,6 +32,8 @@ type Shape struct {
 	MetricsListen string
 	// PatrickListen is where webhooks and the API of jobs are served, "" for nowhere.
 	PatrickListen string
+	// PatrickURL is where people reach that from outside, "" if it is not known: statuses of commits lead there.
+	PatrickURL string
 	// GoRoot, GoModules, WASI, Node and AssemblyScript are where the toolchains of builds are, "" to look for them; see package toolchains.
 	GoRoot, GoModules, WASI, Node, AssemblyScript string
 	// BuildCache bounds what of builds is kept.
@@ -82,6 +84,8 @@ var fields = []field{
 		text: func(s *Shape) *string { return &s.MetricsListen }, check: checkHostPort},
 	{key: "patrick-listen", doc: "Where the node's patrick takes webhooks and serves the API of jobs, such as 127.0.0.1:9480, in plain HTTP: outside of this machine by a proxy with TLS only. Left out: nowhere.",
 		text: func(s *Shape) *string { return &s.PatrickListen }, check: checkHostPort},
+	{key: "patrick-url", doc: "Where people reach that from outside, such as https://ci.example.com: the status of a commit at its forge leads to a page of its job there. Left out: it leads nowhere.",
+		text: func(s *Shape) *string { return &s.PatrickURL }, check: checkURL},
 	{key: "go-root", doc: "Where Go is, for builds of functions in Go: /usr/local/go. Left out: where the program go is.",
 		text: func(s *Shape) *string { return &s.GoRoot }, check: checkPath},
 	{key: "go-modules", doc: "A GOMODCACHE, whose modules builds may take. Left out: they take what is in vendor.",
