@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec at-rest bench-engine bench-serving mutants mutation determinism live torture churn figures clean
+.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec at-rest bench-engine bench-serving sdk mutants mutation determinism live torture churn figures clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -36,6 +36,9 @@ at-rest: ## what clouds of 20, 200 and 1,000 nodes send that have nothing to do 
 bench-serving: ## functions behind net/http beside plain net/http, in processor time of the server; ends with lines "ratio NAME-CLIENTS"
 	@mkdir -p bin; TAU_SERVING=1 go test -count 1 -timeout 30m -run '^TestServingRatios$$' -v ./wasm/web >bin/serving.txt 2>&1 || { cat bin/serving.txt; exit 1; }
 	@grep -E '^(serving|ratio) ' bin/serving.txt
+
+sdk: ## functions in Go that are compiled with our SDK, and with that of tau (a few minutes when the library of Go was not compiled for WebAssembly)
+	TAU_TEST_GO_SDK=1 go test -count 1 -timeout 20m -run 'OurSDK|TheirSDK' -v ./wasm/web
 
 bench-engine: ## calls of WebAssembly guests: reset, warm, new, cold, in processor time, with ratios
 	go test -run '^$$' -bench . -benchtime 20x ./wasm/engine

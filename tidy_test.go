@@ -69,6 +69,7 @@ var mayImport = []struct {
 	{"yamltree", nil, "a reader of files knows no words"},
 	{"cmdline", []string{"yamltree"}, "what command lines share knows no command"},
 	{"wasm", nil, "whoever runs WebAssembly knows no service, no network and no disk of ours"},
+	{"sdk", nil, "functions are compiled with it, and with nothing else"},
 	{"project", []string{"yamltree"}, "a project knows no service and no world: what is published of it are entries"},
 	{"transport/libp2p", []string{"clock", "transport"}, "an adapter knows its port only"},
 	{"transport", []string{"clock"}, "transport stands on clock"},
@@ -82,7 +83,7 @@ var mayImport = []struct {
 	{"examples", []string{"clock", "transport", "storage", "node", "sim", "dreamland", "simtest"}, "examples show what other modules can do: they know none of our services"},
 	{"scenarios", []string{"clock", "transport", "storage", "node", "sim", "services", "fixtures", "docs", "project", "wasm"}, "scenarios are stories about services in the simulated world"},
 	{"fixtures", []string{"transport"}, "fixtures are data"},
-	{"cmd", []string{"clock", "transport", "storage", "node", "sim", "services", "scenarios", "fixtures", "dreamland", "project", "wasm", "yamltree", "cmdline"}, "cmd wires it all"},
+	{"cmd", []string{"clock", "transport", "storage", "node", "sim", "services", "scenarios", "fixtures", "dreamland", "project", "sdk", "wasm", "yamltree", "cmdline"}, "cmd wires it all"},
 }
 
 func under(path, room string) bool { return path == room || strings.HasPrefix(path, room+"/") }

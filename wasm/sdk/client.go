@@ -29,7 +29,7 @@ var methods = []string{"", "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "P
 func (l *functions) client() {
 	l.add("newHttpClient", "i", ErrClientNotFound, func(g guest) Errno {
 		if len(g.clients) >= handlesMax {
-			return ErrCap
+			return ErrClientNotFound
 		}
 		if g.clients == nil {
 			g.clients = map[uint32]map[uint32]*request{}

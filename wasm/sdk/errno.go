@@ -30,7 +30,6 @@ const (
 	ErrViewNotFound      Errno = 111
 	ErrInvalidBool       Errno = 114
 	ErrFifoNotFound      Errno = 115
-	ErrCap               Errno = 125 // nothing has it: what is beyond a bound and has no number of its own
 )
 
 // Errors of what there is not yet, which guests that use it know how to take.

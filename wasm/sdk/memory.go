@@ -33,7 +33,7 @@ func (l *functions) memory() {
 			return ErrMemory
 		}
 		if len(g.views) >= handlesMax {
-			return ErrCap
+			return ErrViewNotFound
 		}
 		if g.views == nil {
 			g.views = map[uint32]view{}

@@ -21,7 +21,7 @@ const questionsMax = 16
 func (l *functions) names() {
 	l.add("dnsNewResolver", "i", ErrResolverNotFound, func(g guest) Errno {
 		if len(g.resolvers) >= handlesMax {
-			return ErrCap
+			return ErrResolverNotFound
 		}
 		if g.resolvers == nil {
 			g.resolvers = map[uint32]resolver{}

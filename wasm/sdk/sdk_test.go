@@ -306,9 +306,9 @@ func TestHeldIsBounded(t *testing.T) {
 			_, _ = w.Call("memoryViewNew", 0, 1, 0, out)
 			_, _ = w.Call("dnsNewResolver", out)
 		}
-		w.is(sdk.ErrCap, "newHttpClient", out)
-		w.is(sdk.ErrCap, "memoryViewNew", 0, 1, 0, out)
-		w.is(sdk.ErrCap, "dnsNewResolver", out)
+		w.is(sdk.ErrClientNotFound, "newHttpClient", out)
+		w.is(sdk.ErrViewNotFound, "memoryViewNew", 0, 1, 0, out)
+		w.is(sdk.ErrResolverNotFound, "dnsNewResolver", out)
 	})
 	require.Contains(t, log.String(), "more than 16 calls for one request")
 	require.Less(t, log.Len(), 4<<10)

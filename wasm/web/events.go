@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -122,7 +123,9 @@ func Events() []engine.Host {
 	s.asking()
 	s.answering()
 	s.functions = append(s.functions, engine.HostFunction{Name: "getEventType", Params: []api.ValueType{i32, i32}, Call: eventType})
-	return []engine.Host{{Module: sdk.Module, Functions: s.functions}, {Module: "env", Functions: []engine.HostFunction{
+	own := about{}
+	own.value("httpEventHead", head)
+	return []engine.Host{{Module: sdk.Module, Functions: s.functions}, {Module: sdk.Own, Functions: own.functions}, {Module: "env", Functions: []engine.HostFunction{
 		{Name: "_ready", Call: func(*engine.Call, []uint64) {}},
 		{Name: "_sleep", Params: []api.ValueType{i64}, Call: func(c *engine.Call, stack []uint64) {
 			if c.World.Sleep != nil && int64(stack[0]) > 0 {
@@ -135,6 +138,26 @@ func Events() []engine.Host {
 			}
 		}},
 	}}}
+}
+
+// head is that of a request as HTTP/1.1 writes it, to be had at once; of its body it says nothing but the length, if that is known.
+func head(r *http.Request) string {
+	var b strings.Builder
+	uri := r.RequestURI
+	if uri == "" {
+		uri = r.URL.RequestURI()
+	}
+	b.WriteString(r.Method + " " + uri + " HTTP/1.1\r\nHost: " + r.Host + "\r\n")
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		for _, v := range r.Header[name] {
+			b.WriteString(name + ": " + v + "\r\n")
+		}
+	}
+	if r.ContentLength >= 0 && r.Header.Get("Content-Length") == "" {
+		b.WriteString("Content-Length: " + strconv.FormatInt(r.ContentLength, 10) + "\r\n")
+	}
+	b.WriteString("\r\n")
+	return b.String()
 }
 
 // about collects the functions about an event.

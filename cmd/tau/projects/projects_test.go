@@ -1,6 +1,9 @@
 package projects
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,6 +34,18 @@ func TestTemplates(t *testing.T) {
 		_, err = write(dir, templateFiles(template, "other"))
 		require.ErrorContains(t, err, "is never overwritten")
 	}
+}
+
+// TestTheSDKIsThere: a function that is made with it builds without a network.
+func TestTheSDKIsThere(t *testing.T) {
+	dir := t.TempDir()
+	_, err := write(dir, templateFiles("full", "my-project"))
+	require.NoError(t, err)
+	list := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".")
+	list.Dir, list.Env = filepath.Join(dir, "functions", "greet"), append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOPROXY=off", "GOFLAGS=", "GOWORK=off")
+	out, err := list.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Equal(t, "github.com/taucloud/tau/sdk\ngreet\n", string(out))
 }
 
 func TestNames(t *testing.T) {

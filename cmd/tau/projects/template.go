@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/taucloud/tau/sdk"
 	"github.com/taucloud/tau/yamltree"
 )
 
@@ -59,7 +61,24 @@ func templateFiles(template, name string) map[string]string {
 	if err != nil {
 		panic(err)
 	}
+	for name, text := range maps.Clone(files) {
+		if path.Base(name) == "go.mod" && strings.Contains(text, "require "+sdkModule) {
+			vendor(files, path.Dir(name))
+		}
+	}
 	return files
+}
+
+// sdkModule has the SDK for Go; sdkVersion is what copies say that they are of, as none was released.
+const sdkModule, sdkVersion = "github.com/taucloud/tau", "v0.0.0"
+
+// vendor puts a copy of the SDK where builds look for it, which reach no network.
+func vendor(files map[string]string, folder string) {
+	below := path.Join(folder, "vendor")
+	files[path.Join(below, "modules.txt")] = "# " + sdkModule + " " + sdkVersion + "\n## explicit; go 1.24\n" + sdkModule + "/sdk\n"
+	for name, text := range sdk.Sources() {
+		files[path.Join(below, sdkModule, "sdk", name)] = text
+	}
 }
 
 // Names of new projects are parts of domain names, too.

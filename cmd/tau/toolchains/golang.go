@@ -93,7 +93,7 @@ type warm struct {
 var warmPackages = []string{
 	"bufio", "bytes", "context", "encoding/base64", "encoding/binary", "encoding/csv", "encoding/hex", "encoding/json", "errors", "fmt",
 	"html", "io", "log", "maps", "math", "math/rand/v2", "net/url", "os", "path", "regexp", "slices", "sort", "strconv", "strings", "sync", "text/template",
-	"time", "unicode/utf8", "unsafe", "crypto/sha256", "crypto/hmac", "crypto/rand",
+	"time", "unicode/utf8", "unsafe", "net/http", "crypto/sha256", "crypto/hmac", "crypto/rand",
 }
 
 // archive is a file with the cache; it is made if there is none of this version.
