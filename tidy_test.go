@@ -68,7 +68,7 @@ var mayImport = []struct {
 	{"clock", nil, "clock is at the bottom"},
 	{"yamltree", nil, "a reader of files knows no words"},
 	{"cmdline", []string{"yamltree"}, "what command lines share knows no command"},
-	{"wasm", nil, "whoever runs WebAssembly knows no service, no network and no disk of ours"},
+	{"wasm", []string{"sdk"}, "whoever runs WebAssembly knows no service, no network and no disk of ours"},
 	{"sdk", nil, "functions are compiled with it, and with nothing else"},
 	{"project", []string{"yamltree"}, "a project knows no service and no world: what is published of it are entries"},
 	{"transport/libp2p", []string{"clock", "transport"}, "an adapter knows its port only"},
