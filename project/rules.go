@@ -21,7 +21,7 @@ const (
 )
 
 // Toolchains are those that can be asked for by name.
-var Toolchains = []string{"prebuilt", "go", "c", "assemblyscript"}
+var Toolchains = []string{"prebuilt", "go", "c", "assemblyscript", "javascript"}
 
 const namePattern = `^[A-Za-z_][A-Za-z0-9_-]{0,63}$`
 

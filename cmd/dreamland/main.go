@@ -6,6 +6,7 @@ import (
 	"github.com/taucloud/tau/cmd/dreamland/live"
 	"github.com/taucloud/tau/cmd/dreamland/up"
 	"github.com/taucloud/tau/cmd/tau/source/gogit"
+	"github.com/taucloud/tau/cmd/tau/toolchains/esbuild"
 	"github.com/taucloud/tau/dreamland"
 	"github.com/taucloud/tau/scenarios/swarm"
 	"github.com/taucloud/tau/scenarios/words"
@@ -13,6 +14,7 @@ import (
 
 func main() {
 	gogit.Main()
+	esbuild.Main()
 	dreamland.With(live.Command, live.TortureCommand, live.FiguresCommand)
 	dreamland.With(up.Commands()...)
 	dreamland.Main(words.Vocabulary(), swarm.Swarm{})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/taucloud/tau/cmd/tau/projects"
 	"github.com/taucloud/tau/cmd/tau/source/gogit"
+	"github.com/taucloud/tau/cmd/tau/toolchains/esbuild"
 	"github.com/taucloud/tau/cmdline"
 	"github.com/taucloud/tau/yamltree"
 )
@@ -29,6 +30,7 @@ const (
 
 func main() {
 	gogit.Main()
+	esbuild.Main()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -26,7 +26,8 @@ const (
 	Prebuilt       Toolchain = "prebuilt"       // main.wasm or artifact.wasm is in the folder
 	Static         Toolchain = "static"         // the files of the folder, as they are
 	Go             Toolchain = "go"             // go.mod is in the folder
-	AssemblyScript Toolchain = "assemblyscript" // package.json, and sources in .ts
+	AssemblyScript Toolchain = "assemblyscript" // package.json that names its compiler, and sources in .ts
+	JavaScript     Toolchain = "javascript"     // index.js or index.ts
 	C              Toolchain = "c"              // sources in .c
 	Script         Toolchain = "script"         // .taubyte, or build.steps of tau.yaml: a shell runs one after the other
 	Container      Toolchain = "container"      // .taubyte with an image: in a container of that
@@ -230,12 +231,12 @@ func (s *Step) choose(fsys fs.FS, b project.Build) error {
 	switch {
 	case has(fsys, s.Folder, "go.mod"):
 		s.Toolchain = Go
-	case has(fsys, s.Folder, "package.json"):
-		s.Toolchain = AssemblyScript
 	case slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return path.Ext(e.Name()) == ".c" }):
 		s.Toolchain = C
 	default:
-		return fmt.Errorf("nothing in %s says how it is built: expected main.wasm, go.mod, package.json, a .c file or .taubyte/config.yaml", s.Folder)
+		if s.Toolchain = s.script(fsys); s.Toolchain == "" {
+			return fmt.Errorf("nothing in %s says how it is built: expected main.wasm, go.mod, index.js, index.ts, package.json, a .c file or .taubyte/config.yaml", s.Folder)
+		}
 	}
 	return nil
 }

@@ -130,6 +130,6 @@ func TestBuildsOfTauYAML(t *testing.T) {
 	_, err = planOf(t, files)
 	require.ErrorContains(t, err, "there is no main.wasm in functions/slow")
 	for _, name := range project.Toolchains {
-		require.Contains(t, []Toolchain{Prebuilt, Go, AssemblyScript, C}, Toolchain(name))
+		require.Contains(t, []Toolchain{Prebuilt, Go, AssemblyScript, JavaScript, C}, Toolchain(name))
 	}
 }

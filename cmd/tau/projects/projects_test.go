@@ -21,7 +21,7 @@ func TestVersionsTakeWhatFits(t *testing.T) {
 
 // TestTemplates make projects that are valid, without a warning.
 func TestTemplates(t *testing.T) {
-	require.Equal(t, []string{"full", "hello", "website"}, Templates())
+	require.Equal(t, []string{"full", "hello", "js", "website"}, Templates())
 	for _, template := range Templates() {
 		dir := t.TempDir()
 		_, err := write(dir, templateFiles(template, "my-project"))

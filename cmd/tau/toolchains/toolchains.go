@@ -1,5 +1,5 @@
 // Package toolchains makes assets of the steps of a project with the compilers of this machine, each run in a sandbox: Go, C and
-// AssemblyScript modules, and what the shell scripts of a folder make of it.
+// AssemblyScript modules, bundles of JavaScript, and what the shell scripts of a folder make of it.
 //
 // What a toolchain makes is a function of the folder and of the toolchain's version, so it is kept by both: what did not change is
 // not made again.
@@ -92,7 +92,7 @@ type tool struct {
 }
 
 // kinds are the toolchains that run a program.
-var kinds = []build.Toolchain{build.Go, build.C, build.AssemblyScript, build.Script}
+var kinds = []build.Toolchain{build.Go, build.C, build.AssemblyScript, build.JavaScript, build.Script}
 
 // Missing is an error that says what is not on this machine, and what to do.
 type Missing struct{ What, Remedy string }
@@ -140,6 +140,8 @@ func (s *Set) tool(ctx context.Context, kind build.Toolchain) (Runner, *tool, er
 		t, err = s.findC(ctx, r)
 	case build.AssemblyScript:
 		t, err = s.findAssemblyScript(ctx, r)
+	case build.JavaScript:
+		t, err = s.findJavaScript(ctx, r)
 	case build.Script:
 		t = scripts()
 	case build.Container:

@@ -301,7 +301,7 @@ func TestWhatIsMissingIsNobodysFaultAndHasARemedy(t *testing.T) {
 		return fake{func(sandbox.Job) ([]byte, error) { return nil, &sandbox.Fault{Text: "not found"} }}, nil
 	}}
 	s := New(cfg)
-	for _, kind := range append(kinds[:3:3], "cobol") {
+	for _, kind := range append(kinds[:4:4], "cobol") {
 		_, err := s.Build(t.Context(), order(kind, nil, nil))
 		var missing *Missing
 		require.ErrorAs(t, err, &missing, kind)
@@ -309,7 +309,7 @@ func TestWhatIsMissingIsNobodysFaultAndHasARemedy(t *testing.T) {
 		require.False(t, sandbox.IsFault(err), kind)
 	}
 	looked := s.Look(t.Context())
-	require.Len(t, looked, 4)
+	require.Len(t, looked, 5)
 	require.NoError(t, looked[0].Err)
 	require.Error(t, looked[1].Err)
 
