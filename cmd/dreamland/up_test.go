@@ -178,6 +178,32 @@ func TestWithoutASandbox(t *testing.T) {
 	d.must("", "dreamland", "down", "noone")
 }
 
+// javaScript pushes the template in JavaScript, which is bundled and answers, and then what is wrong in it.
+func (d *developer) javaScript(r up.Running, port string) {
+	d.t.Helper()
+	if _, err := exec.LookPath("bwrap"); err != nil && os.Getenv("CI") == "" {
+		d.t.Log("no function is built: there is no bubblewrap")
+		return
+	}
+	dir := filepath.Join(d.home, "script")
+	d.must("", "dreamland", "new", "project", dir, "--template", "js")
+	out := d.must(dir, "git", "push", "dreamland", "main")
+	at := "http://script.localhost:" + port + "/"
+	require.Contains(d.t, out, " of script, branch main: "+at+" ")
+	d.serves(r, at, "Hello, world.")
+	main := filepath.Join(dir, "functions/hello/index.js")
+	code, err := os.ReadFile(main)
+	require.NoError(d.t, err)
+	require.NoError(d.t, os.WriteFile(main, bytes.Replace(code, []byte("export default {"), []byte("export const other = {"), 1), 0o600))
+	require.Contains(d.t, d.fails("dreamland", "push", dir), "index.js:1:1: it has no default export: expected export default {")
+	require.NoError(d.t, os.WriteFile(main, bytes.Replace(code, []byte("console.log("), []byte("null.x("), 1), 0o600))
+	d.must("", "dreamland", "push", dir)
+	require.Eventually(d.t, func() bool {
+		status, _ := d.browses(r, at)
+		return status == http.StatusInternalServerError
+	}, 20*time.Second, 50*time.Millisecond)
+}
+
 // TestAPushIsPublishedAndOutlivesKill9: up, a project, git push, whose output has the build's log and how it ended; the universe's process is
 // killed, and what was pushed is there when it runs again, also what nobody was told of.
 func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
@@ -255,6 +281,8 @@ func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
 	require.Len(t, reads[[]taulive.Version](d, "versions", "site"), 2)
 	require.Equal(t, commit, reads[taulive.Version](d, "rollback", "site", commit[:8]).Commit)
 	d.serves(r, at, string(page))
+
+	d.javaScript(r, port)
 
 	require.NoError(t, syscall.Kill(r.PID, syscall.SIGKILL))
 	repository := filepath.Join(r.Dir, "git", "site.git")
