@@ -67,6 +67,40 @@ func TestPlan(t *testing.T) {
 	}, steps)
 }
 
+// TestPlanOfScripts: what looks like JavaScript is that, unless its package.json names another compiler.
+func TestPlanOfScripts(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  Toolchain
+		entry string
+	}{
+		"one file":         {map[string]string{"index.js": ""}, JavaScript, "index.js"},
+		"TypeScript first": {map[string]string{"index.js": "", "index.ts": ""}, JavaScript, "index.ts"},
+		"in src":           {map[string]string{"src/worker.mjs": "", "package.json": "{}"}, JavaScript, "src/worker.mjs"},
+		"as described":     {map[string]string{"index.js": "", "lib/a.ts": "", "package.json": `{"main": "./lib/a.ts"}`}, JavaScript, "lib/a.ts"},
+		"described wrong":  {map[string]string{"index.js": "", "package.json": `{"main": "../../a.js"`}, JavaScript, "index.js"},
+		"not there":        {map[string]string{"index.js": "", "package.json": `{"module": "gone.js", "main": "../index.js"}`}, JavaScript, "index.js"},
+		"AssemblyScript":   {map[string]string{"index.ts": "", "package.json": `{"devDependencies": {"assemblyscript": "1"}}`}, AssemblyScript, "index.ts"},
+		"its options":      {map[string]string{"index.ts": "", "package.json": "{}", "asconfig.json": "{}"}, AssemblyScript, "index.ts"},
+		"no entry":         {map[string]string{"package.json": "{}"}, AssemblyScript, ""},
+		"Go":               {map[string]string{"index.js": "", "go.mod": ""}, Go, "index.js"},
+		"built already":    {map[string]string{"index.js": "", "main.wasm": ""}, Prebuilt, "index.js"},
+	} {
+		files := map[string]string{"tau.yaml": "name: shop\nfunctions:\n  f: {paths: [/]}\n"}
+		for file, data := range c.files {
+			files["functions/f/"+file] = data
+		}
+		steps, err := planOf(t, files)
+		require.NoError(t, err, name)
+		require.Len(t, steps, 1)
+		require.Equal(t, c.want, steps[0].Toolchain, name)
+		has := func(file string) bool { _, is := c.files[file]; return is }
+		require.Equal(t, c.entry, JavaScriptEntry(has, func(file string) []byte { return []byte(c.files[file]) }), name)
+	}
+	require.NoError(t, CheckModule([]byte(JavaScriptMark), []string{"f"}))
+	require.Error(t, CheckModule([]byte("//tau"), nil))
+}
+
 // A key changes with what goes into its step, and with nothing else.
 func TestKeys(t *testing.T) {
 	before, err := planOf(t, shop())
