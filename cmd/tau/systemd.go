@@ -4,9 +4,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/taucloud/tau/cmd/tau/shape"
+	"github.com/taucloud/tau/services/monkey/monkeyapi"
+	"github.com/taucloud/tau/services/substrate/substrateapi"
 )
 
 // unit is that of one node: what it needs, and nothing else of the machine.
@@ -78,10 +83,50 @@ func systemdCommand() *cobra.Command {
 		if err != nil {
 			return failure{err}
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), unit, w.shape, unitWord(self), unitWord(root), user, exitLeft)
+		var services []string
+		if s, err := shape.Load(shape.PathsOf(w.root, w.shape).Config); err == nil {
+			services = s.Services
+		} else {
+			fmt.Fprintf(cmd.ErrOrStderr(), "tau: the configuration of %s cannot be read, so the unit is that of a node that neither builds nor serves functions\n", w.shape)
+		}
+		_, err = fmt.Fprint(cmd.OutOrStdout(), unitFor(services, fmt.Sprintf(unit, w.shape, unitWord(self), unitWord(root), user, exitLeft)))
 		return err
 	}
 	return cmd
+}
+
+// compiles are what keeps code from being made and run, which services that run WebAssembly, and compilers, do.
+var compiles = []string{"MemoryDenyWriteExecute=true"}
+
+// builds are what a node that builds cannot have: its sandbox makes namespaces, with a /proc of its own, and control groups, and has limits and a
+// filter of system calls itself.
+var builds = []string{
+	"PrivateDevices=true", "ProtectHostname=true", "ProtectKernelLogs=true", "ProtectKernelTunables=true", "ProtectControlGroups=true", "ProtectProc=invisible", "RestrictNamespaces=true", "RestrictSUIDSGID=true", "SystemCallFilter=@system-service",
+	"SystemCallFilter=~@privileged @resources", "SystemCallErrorNumber=EPERM",
+}
+
+// unitFor is a unit as the services of the node can live with it.
+func unitFor(services []string, text string) string {
+	without := map[string]bool{}
+	leave := func(lines []string) {
+		for _, line := range lines {
+			without[line] = true
+		}
+	}
+	if slices.Contains(services, substrateapi.Service) || slices.Contains(services, monkeyapi.Service) {
+		leave(compiles)
+	}
+	if slices.Contains(services, monkeyapi.Service) {
+		leave(builds)
+		text = strings.Replace(text, "UMask=0077\n", "UMask=0077\nDelegate=yes\n", 1)
+	}
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		if !without[strings.TrimSpace(line)] {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
 }
 
 // unitWord is a path as one word of a unit, where % begins a specifier, and blanks end a word: systemd.syntax(7).

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,4 +37,24 @@ func TestSystemdTakesTheUnit(t *testing.T) {
 	require.NoError(t, os.WriteFile(unit, out.Bytes(), 0o600))
 	said, _ := exec.Command(analyze, "verify", unit).CombinedOutput() // what is wrong with other units is not ours
 	require.NotContains(t, string(said), "tau-under-test")
+}
+
+// TestTheUnitOfWhatTheNodeDoes: what would keep a sandbox from being made, or code from running, is not in the unit of a node that does that.
+func TestTheUnitOfWhatTheNodeDoes(t *testing.T) {
+	for _, line := range append(slices.Clone(compiles), builds...) {
+		require.Contains(t, unit, "\n"+line+"\n")
+	}
+	for name, c := range map[string]struct{ has, lacks []string }{
+		"auth":      {append(slices.Clone(compiles), builds...), []string{"Delegate=yes"}},
+		"substrate": {builds, append([]string{"Delegate=yes"}, compiles...)},
+		"monkey":    {[]string{"Delegate=yes", "NoNewPrivileges=true"}, append(slices.Clone(compiles), builds...)},
+	} {
+		text := unitFor([]string{name}, unit)
+		for _, line := range c.has {
+			require.Contains(t, text, "\n"+line+"\n", name)
+		}
+		for _, line := range c.lacks {
+			require.NotContains(t, text, "\n"+line+"\n", name)
+		}
+	}
 }

@@ -48,6 +48,8 @@ type Provenance struct {
 	// Built and Reused count the assets that were made, and those that an earlier version had.
 	Built  int `json:"built"`
 	Reused int `json:"reused"`
+	// Sandbox is what kept apart what was built by programs, "" if nothing was.
+	Sandbox string `json:"sandbox,omitempty"`
 }
 
 // Bundle collects the assets of a version. Assets that are equal are in it once.

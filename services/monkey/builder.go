@@ -49,6 +49,8 @@ type Result struct {
 	Artifact []byte
 	// Toolchain is what the toolchain of a step says of itself: its name and version.
 	Toolchain string
+	// Sandbox is what kept the build of a step apart, for people; "" if nothing had to.
+	Sandbox string
 	// Entries are further entries for the registry, by path.
 	Entries map[string]string
 }

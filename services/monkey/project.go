@@ -52,6 +52,8 @@ type commit struct {
 	steps   []build.Step
 	bundle  *build.Bundle
 	earlier earlier
+	// sandbox is what kept its builds apart.
+	sandbox string
 }
 
 // hosts are where a job is served: a branch that is not in production at hosts of its own.
@@ -104,6 +106,9 @@ func (s *Service) step(ctx context.Context, l *lock, req Request, c *commit, ste
 			return err
 		}
 		asset, version = built.Artifact, built.Toolchain
+		if built.Sandbox != "" {
+			c.sandbox = built.Sandbox
+		}
 		s.env.Observe("step-built", node.F("job", l.job.ID), node.F("attempt", l.token.Attempt), node.F("target", step.Targets[0]))
 	}
 	if step.Module() {
@@ -124,6 +129,7 @@ func (s *Service) assembled(req Request, c commit) (Result, error) {
 	entries[build.ProvenancePath] = string(build.Encode(build.Provenance{
 		Repository: req.Job.Repository, Branch: req.Job.Branch, Commit: req.Job.Commit, Parts: req.Parts, Tree: hex.EncodeToString(sum[:]),
 		Job: req.Job.ID, Attempt: req.Attempt, Builder: s.env.Self.String(), Built: len(c.steps) - c.earlier.reused, Reused: c.earlier.reused,
+		Sandbox: c.sandbox,
 	}))
 	for path, value := range entries {
 		all.Entries = append(all.Entries, project.Entry{Path: path, Value: []byte(value)})

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -110,7 +111,12 @@ func (b *builder) step(ctx context.Context, r monkey.Request) (monkey.Result, er
 	if made.Kept {
 		r.Log(fmt.Sprintf("%s: nothing has changed, so it is what was built before", r.Step.Targets[0]))
 	}
-	return monkey.Result{Artifact: made.Asset, Toolchain: made.Version}, nil
+	result := monkey.Result{Artifact: made.Asset, Toolchain: made.Version}
+	if !made.Kept {
+		result.Sandbox = made.Backend
+		r.Log(fmt.Sprintf("%s: %s, %s", r.Step.Targets[0], cmp.Or(made.Version, string(r.Step.Toolchain)), made.Backend))
+	}
+	return result, nil
 }
 
 // relay passes lines of a build's goroutines to the loop, in order, while the build runs.

@@ -25,6 +25,9 @@ type Sandbox struct {
 	// apart and connected are the filters of runs without and with a network.
 	apart, connected []byte
 	slots            uidSlots
+	// groups are where runs get control groups; nil: this process may make none, and whyNot says why.
+	groups *groups
+	whyNot error
 }
 
 // programs are what a run needs of the machine, in /usr/bin.
@@ -47,6 +50,7 @@ func Find(ctx context.Context) (*Sandbox, error) {
 		return nil, fmt.Errorf("no filter of system calls is known for %s", runtime.GOARCH)
 	}
 	s := &Sandbox{bwrap: bwrap, apart: apart, connected: connected}
+	s.groups, s.whyNot = ownGroups()
 	limits := DefaultLimits
 	limits.Within = 20 * time.Second
 	said := ""
@@ -66,7 +70,10 @@ func who() string {
 
 // Backend says what keeps runs apart.
 func (s *Sandbox) Backend() string {
-	return "bubblewrap, a filter of system calls, limits of each process, memory looked at each " + watchEvery.String()
+	if s.groups != nil {
+		return "bubblewrap, a filter of system calls, a control group and limits of each process"
+	}
+	return "bubblewrap, a filter of system calls, limits of each process, memory looked at each " + watchEvery.String() + " (no control group: " + s.whyNot.Error() + ")"
 }
 
 // Run runs a job and returns its result. An error is a *Fault if the job is to blame; any other is the machine's. When it returns,
@@ -82,7 +89,17 @@ func (s *Sandbox) Run(ctx context.Context, j Job) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.groups != nil {
+		if r.group, err = s.groups.make(j.Limits); err != nil {
+			r.close()
+			return nil, fmt.Errorf("sandbox: %w", err)
+		}
+		defer func() { _ = r.group.end() }() // a group that stays is empty, and has limits
+	}
 	err = r.run(ctx)
+	if r.group != nil && r.group.outOfMemory() {
+		return nil, fault("it had more than %d MiB of memory and files", j.Limits.together()>>20)
+	}
 	if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
 		return nil, cause
 	}
@@ -104,6 +121,7 @@ type run struct {
 	filesTo                        *os.File
 	theirs                         []*os.File
 	filter                         *os.File
+	group                          *group // nil: none
 }
 
 // capped keeps what is written to it, until it is too much.
@@ -246,6 +264,14 @@ func (r *run) run(ctx context.Context) error {
 	if err := child.KeepOwn(); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
+	if r.group != nil {
+		dir, err := r.group.open()
+		if err != nil {
+			return fmt.Errorf("sandbox: %w", err)
+		}
+		defer dir.Close()
+		r.cmd.SysProcAttr.UseCgroupFD, r.cmd.SysProcAttr.CgroupFD = true, int(dir.Fd())
+	}
 	if err := r.cmd.Start(); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
@@ -338,11 +364,15 @@ func (r *run) watch(ctx context.Context, first <-chan *os.Process, over <-chan s
 			if p == nil {
 				continue
 			}
-			if made := entriesOf(p.Pid); made > r.job.Limits.Entries {
-				r.end(fault("it made more than %d files and folders", r.job.Limits.Entries))
-			}
-			if has := memoryOf(p.Pid); has > r.job.Limits.Memory {
-				r.end(fault("it had more than %d MiB of memory", r.job.Limits.Memory>>20))
+			made, files := filesOf(p.Pid)
+			has := memoryOf(p.Pid)
+			switch l := r.job.Limits; {
+			case made > l.Entries:
+				r.end(fault("it made more than %d files and folders", l.Entries))
+			case has > l.Memory:
+				r.end(fault("it had more than %d MiB of memory", l.Memory>>20))
+			case has+files > l.together():
+				r.end(fault("it had more than %d MiB of memory and files", l.together()>>20))
 			}
 		}
 	}

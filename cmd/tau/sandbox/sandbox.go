@@ -16,9 +16,10 @@ import (
 type Limits struct {
 	// Within bounds it by the clock, CPU the processor time of each of its processes.
 	Within, CPU time.Duration
-	// Memory bounds that of all its processes together, looked at each [watchEvery]; what one process may ask for is bounded by it as well. In bytes.
+	// Memory bounds that of all its processes together, in bytes; what one process may ask for is bounded by it as well.
 	Memory int64
-	// Disk bounds its files, which are in memory too, in bytes: as much as that of the build and as much of /tmp.
+	// Disk bounds its files in bytes, which are in memory too: as much as that of the build and as much of /tmp, but all of them and what its
+	// processes have never more than Memory and Disk together. That is exact in a control group, and otherwise looked at each [watchEvery].
 	Disk int64
 	// Entries bounds how many files, folders and links it makes, looked at with the memory: each takes some of the kernel's, which nothing else counts.
 	Entries int64
@@ -29,6 +30,9 @@ type Limits struct {
 	// Result bounds what it makes, in bytes.
 	Result int64
 }
+
+// together bounds memory and files of a run, in bytes.
+func (l Limits) together() int64 { return l.Memory + l.Disk }
 
 // DefaultLimits are enough for the toolchains that are known, and for what people build with them.
 var DefaultLimits = Limits{

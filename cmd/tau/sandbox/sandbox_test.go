@@ -152,6 +152,7 @@ func TestARunEndsAtItsLimits(t *testing.T) {
 		"files":          {"head -c 100000000 /dev/zero >/build/large 2>/dev/null; cp /dev/zero /build/larger", "", nil},
 		"memory of one":  {"perl -e '$x = \"x\" x 500_000_000; sleep 30'", "", nil},
 		"memory of all":  {"for i in 1 2 3 4; do perl -e '$x = \"x\" x 60_000_000; sleep 30' & done; wait", "memory", nil},
+		"files of all":   {"head -c 60000000 /dev/zero >/tmp/a; head -c 60000000 /dev/zero >/build/b; for i in 1 2; do perl -e 'open F, \"/dev/zero\"; sysread F, $x, 50_000_000; sleep 30' & done; wait", "MiB of memory and files", func(j *Job) { j.Limits.Disk = 64 << 20 }},
 		"entries":        {"i=0; while [ $i -lt 3000 ]; do mkdir /tmp/$i; i=$((i+1)); done; sleep 30", "files and folders", func(j *Job) { j.Limits.Entries = 1000 }},
 		"processes":      {"bomb() { bomb | bomb & }; bomb; sleep 30", "", func(j *Job) { j.Limits.Within = 2 * time.Second; j.Limits.CPU = 2 * time.Second }},
 	} {
@@ -272,10 +273,4 @@ func BenchmarkRun(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-}
-
-// Before its root is made, the first process of a run sees the machine, whose files are not the run's.
-func TestTheFilesOfTheMachineAreNotTheRuns(t *testing.T) {
-	t.Parallel()
-	require.Zero(t, entriesOf(os.Getpid()))
 }

@@ -10,22 +10,23 @@ import (
 
 // What a run uses, as the kernel tells.
 
-// entriesOf is how many files and folders there are in the file systems that a run writes to, by its first process. What cannot be asked
-// has ended, or has not begun: until bubblewrap has made the run's root, the process still sees that of the machine.
-func entriesOf(pid int) (made int64) {
+// filesOf is how many files and folders there are in the file systems that a run writes to, and how many bytes they have, by its first process.
+// What cannot be asked has ended, or has not begun: until bubblewrap has made the run's root, the process still sees that of the machine.
+func filesOf(pid int) (made, size int64) {
 	root := "/proc/" + strconv.Itoa(pid) + "/root"
 	ours, err := os.Stat("/")
 	theirs, also := os.Stat(root)
 	if err != nil || also != nil || os.SameFile(ours, theirs) {
-		return 0
+		return 0, 0
 	}
 	for _, dir := range []string{"/tmp", "/build"} {
 		var s syscall.Statfs_t
 		if syscall.Statfs(root+dir, &s) == nil {
 			made += int64(s.Files - s.Ffree)
+			size += int64(s.Blocks-s.Bfree) * int64(s.Bsize)
 		}
 	}
-	return made
+	return made, size
 }
 
 // memoryOf is what a process and all below it have in memory, in bytes.

@@ -218,6 +218,8 @@ type Order struct {
 type Made struct {
 	Asset   []byte
 	Version string
+	// Backend says what kept the build apart.
+	Backend string
 	// Kept: it was made before.
 	Kept bool
 }
@@ -228,7 +230,10 @@ func (s *Set) Build(ctx context.Context, o Order) (m Made, err error) {
 	if err != nil {
 		return m, err
 	}
-	m.Version = t.version
+	m.Version, m.Backend = t.version, r.Backend()
+	if t.engine != nil {
+		m.Backend = t.engine.Backend()
+	}
 	key := s.key(t, o)
 	if asset, ok := s.cache.get(key); ok {
 		m.Asset, m.Kept = asset, true
