@@ -30,13 +30,13 @@ func TestSystemdTakesTheUnit(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no systemd-analyze")
 	}
-	var out bytes.Buffer
+	var out, said bytes.Buffer
 	root := t.TempDir()
-	require.Equal(t, exitDone, run([]string{"config", "systemd", "--root", root, "--user", "root"}, strings.NewReader(""), &out, &out), out.String())
+	require.Equal(t, exitDone, run([]string{"config", "systemd", "--root", root, "--user", "root"}, strings.NewReader(""), &out, &said), said.String())
 	unit := filepath.Join(root, "tau-under-test.service")
 	require.NoError(t, os.WriteFile(unit, out.Bytes(), 0o600))
-	said, _ := exec.Command(analyze, "verify", unit).CombinedOutput() // what is wrong with other units is not ours
-	require.NotContains(t, string(said), "tau-under-test")
+	verdict, _ := exec.Command(analyze, "verify", unit).CombinedOutput() // what is wrong with other units is not ours
+	require.NotContains(t, string(verdict), "tau-under-test")
 }
 
 // TestTheUnitOfWhatTheNodeDoes: what would keep a sandbox from being made, or code from running, is not in the unit of a node that does that.
