@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/andybalholm/brotli"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taucloud/tau/clock"
@@ -184,7 +185,11 @@ func TestAWebsiteIsServed(t *testing.T) {
 		require.Equal(t, "206 one", s.ask("GET", "http://www.example.com/", "Range", "bytes=4-6").String())
 		require.Equal(t, "200 <h1>one</h1>", s.ask("GET", "http://www.example.com/", "Range", "bytes=4-6", "If-Range", `"other"`).String())
 		require.Equal(t, "200 <h1>one</h1>", s.ask("GET", "http://www.example.com/", "Range", "bytes=0-1,4-6").String())
-		require.Equal(t, 416, s.ask("GET", "http://www.example.com/", "Range", "bytes=100-").status)
+		for field, want := range map[string]string{"bytes=100-": "416", "bytes=-0": "416", "bytes=-3": "206", "items=0-1": "200", "bytes=3-1": "200", "bytes=a": "200"} {
+			require.Equal(t, want, fmt.Sprint(s.ask("GET", "http://www.example.com/", "Range", field).status), field)
+		}
+		require.Equal(t, 200, s.ask("HEAD", "http://www.example.com/", "Range", "bytes=0-1").status, "ranges are of GET")
+		require.Equal(t, "bytes */12", s.ask("GET", "http://www.example.com/", "Range", "bytes=-0").header.Get("Content-Range"))
 		head := s.ask("HEAD", "http://www.example.com/")
 		require.Equal(t, "200", head.String())
 		require.Equal(t, "12", head.header.Get("Content-Length"))
@@ -201,6 +206,15 @@ func TestAWebsiteIsServed(t *testing.T) {
 		all, err := io.ReadAll(unpacked)
 		require.NoError(t, err)
 		require.Equal(t, pages["text.txt"], string(all))
+		packed := s.ask("GET", "http://www.example.com/text.txt", "Accept-Encoding", "gzip;q=0.8, br")
+		require.Equal(t, "br", packed.header.Get("Content-Encoding"))
+		all, err = io.ReadAll(brotli.NewReader(strings.NewReader(packed.body)))
+		require.NoError(t, err)
+		require.Equal(t, pages["text.txt"], string(all))
+		require.NotEqual(t, packed.header.Get("Etag"), text.header.Get("Etag"))
+		require.Equal(t, packed.body[:3], s.ask("GET", "http://www.example.com/text.txt", "Accept-Encoding", "br", "Range", "bytes=0-2", "If-Range", packed.header.Get("Etag")).body)
+		require.Equal(t, 200, s.ask("GET", "http://www.example.com/text.txt", "Accept-Encoding", "gzip", "Range", "bytes=0-2", "If-Range", packed.header.Get("Etag")).status, "it is of other bytes")
+		require.Equal(t, 406, s.ask("GET", "http://www.example.com/style.css", "Accept-Encoding", "identity;q=0").status)
 		plain := s.ask("GET", "http://www.example.com/text.txt", "Accept-Encoding", "gzip;q=0")
 		require.Equal(t, pages["text.txt"], plain.body)
 		require.Equal(t, "Accept-Encoding", plain.header.Get("Vary"))

@@ -3,6 +3,7 @@ module example.com/counter
 go 1.26.0
 
 require (
+	github.com/andybalholm/brotli v1.2.1
 	github.com/cockroachdb/pebble/v2 v2.1.7
 	github.com/evanw/esbuild v0.28.2
 	github.com/fxamacker/cbor/v2 v2.9.6

@@ -31,13 +31,13 @@ func TestWhatIsPacked(t *testing.T) {
 			packed = append(packed, f.Name)
 		}
 	}
-	require.Equal(t, []string{"a.html.gz", "f/G.CSS.gz"}, packed)
-	require.Len(t, z.File, len(files)+2)
+	require.Equal(t, []string{"a.html.gz", "a.html.br", "b.html.br", "f/G.CSS.gz", "f/G.CSS.br"}, packed)
+	require.Len(t, z.File, len(files)+5)
 
 	var many []File
 	for i := range packFiles - 10 {
 		many = append(many, File{fmt.Sprint(i, ".txt"), text})
 	}
 	require.Len(t, packedOf(many), 0, "there is no room for it: %d bytes", len(many)*len(text))
-	require.Len(t, packedOf(many[:1000]), 1000)
+	require.Len(t, packedOf(many[:100]), 200)
 }

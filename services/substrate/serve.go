@@ -229,6 +229,9 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) {
 		h.Set("Cache-Control", "public, max-age=0, must-revalidate")
 		h.Set("Content-Length", "0")
 		w.WriteHeader(a.site.Status)
+	case a.site.Status == http.StatusNotAcceptable:
+		h.Set("Vary", "Accept-Encoding")
+		say(w, a.site.Status, "this file is there in no encoding that is accepted")
 	case a.body == nil:
 		say(w, http.StatusNotFound, "this website has no such file")
 	default:
@@ -263,8 +266,13 @@ func (a *answer) file(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.Set("Etag", a.site.File.ETag)
-	if strings.Contains(r.Header.Get("Range"), ",") {
-		r.Header.Del("Range") // several parts are answered with the whole, which is as good
+	if wanted := r.Header.Get("Range"); wanted != "" {
+		r.Header.Del("Range")
+		if r.Method == http.MethodGet && len(r.Header["Range"]) == 0 {
+			if one := site.Range(wanted, a.site.File.Size); one != "" {
+				r.Header.Set("Range", one)
+			}
+		}
 	}
 	http.ServeContent(w, r, "", time.Time{}, a.body) // the ETag says all that a time would
 }

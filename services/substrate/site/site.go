@@ -14,6 +14,8 @@ import (
 	"path"
 	"strings"
 
+	"github.com/andybalholm/brotli"
+
 	"github.com/taucloud/tau/project/build"
 )
 
@@ -39,7 +41,7 @@ type File struct {
 type Site struct {
 	files     map[string]File
 	packed    map[string]File // of files, as builders pack them; nobody asks for them by name
-	apart     map[string]bool // files with .gz behind the name of another one, which do not unpack to that
+	apart     map[string]bool // files with .br or .gz behind the name of another one, which do not unpack to that
 	spa       bool
 	redirects []redirect
 	headers   []headerRule
@@ -105,28 +107,36 @@ func (s *Site) add(archive io.ReaderAt, size int64, f *zip.File) error {
 	return nil
 }
 
-// setApart finds the files that are called as if they were others packed with gzip, and are not.
+// encodings are those in which files lie beside themselves, the best first.
+var encodings = []struct {
+	name, suffix string
+	reader       func(io.Reader) (io.Reader, error)
+}{
+	{"br", ".br", func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil }},
+	{"gzip", ".gz", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
+}
+
+// setApart finds the files that are called as if they were others, packed, and are not.
 func (s *Site) setApart(archive io.ReaderAt) {
 	s.apart = map[string]bool{}
 	for name, packed := range s.files {
-		plain, is := s.files[strings.TrimSuffix(name, ".gz")]
-		if !is || !strings.HasSuffix(name, ".gz") {
-			continue
-		}
-		if !unpacksTo(io.NewSectionReader(archive, packed.Offset, packed.Size), plain) {
-			s.apart[name] = true
+		for _, e := range encodings {
+			plain, is := s.files[strings.TrimSuffix(name, e.suffix)]
+			if !is || !strings.HasSuffix(name, e.suffix) {
+				continue
+			}
+			unpacked, err := e.reader(io.NewSectionReader(archive, packed.Offset, packed.Size))
+			if err != nil || !unpacksTo(unpacked, plain) {
+				s.apart[name] = true
+			}
 		}
 	}
 }
 
-// unpacksTo reports whether a file packed with gzip is another one; no more is unpacked than that has.
-func unpacksTo(packed io.Reader, plain File) bool {
-	z, err := gzip.NewReader(packed)
-	if err != nil {
-		return false
-	}
+// unpacksTo reports whether what was packed is a file; no more is unpacked than that has.
+func unpacksTo(unpacked io.Reader, plain File) bool {
 	h := sha256.New()
-	n, err := io.Copy(h, io.LimitReader(z, plain.Size+1))
+	n, err := io.Copy(h, io.LimitReader(unpacked, plain.Size+1))
 	return err == nil && n == plain.Size && etagOf(h) == plain.ETag
 }
 
@@ -248,11 +258,13 @@ func (s *Site) missing(rest, accepts string) Answer {
 	}
 }
 
-// serve is a file, packed if it lies there so and the client takes it.
+// serve is a file, in the encoding that the client likes best of those in which it lies there; of equal ones in the shortest.
 func (s *Site) serve(status int, name, rest, accepts string) Answer {
 	f := s.files[name]
 	a := Answer{Status: status, File: &f, Type: TypeOf(name), Header: s.headersFor(rest)}
-	for _, e := range []struct{ name, suffix string }{{"br", ".br"}, {"gzip", ".gz"}} {
+	weights := weigh(accepts)
+	best := weights.of("identity")
+	for _, e := range encodings {
 		packed, found := s.files[name+e.suffix]
 		if !found || s.apart[name+e.suffix] {
 			packed, found = s.packed[name+e.suffix]
@@ -261,28 +273,14 @@ func (s *Site) serve(status int, name, rest, accepts string) Answer {
 			continue
 		}
 		a.Negotiated = true
-		if a.Encoding == "" && Accepts(accepts, e.name) {
-			a.File, a.Encoding = &packed, e.name
+		if w := weights.of(e.name); w > 0 && (w > best || w == best && a.Encoding == "") {
+			a.File, a.Encoding, best = &packed, e.name, w
 		}
+	}
+	if best == 0 {
+		return Answer{Status: 406, Negotiated: true}
 	}
 	return a
-}
-
-// Accepts reports whether an Accept-Encoding names an encoding, or all, and not with a weight of nothing.
-func Accepts(field, encoding string) bool {
-	all := false
-	for part := range strings.SplitSeq(field, ",") {
-		name, weight, _ := strings.Cut(part, ";")
-		weight = strings.ReplaceAll(strings.TrimSpace(weight), " ", "")
-		none := weight == "q=0" || strings.HasPrefix(weight, "q=0.") && strings.Trim(weight[4:], "0") == ""
-		switch name = strings.TrimSpace(name); {
-		case strings.EqualFold(name, encoding):
-			return !none
-		case name == "*":
-			all = !none
-		}
-	}
-	return all
 }
 
 // TypeOf is the media type of a file by its name, the same on every machine.

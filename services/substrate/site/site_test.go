@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/andybalholm/brotli"
 	"github.com/stretchr/testify/require"
 )
 
@@ -42,6 +43,15 @@ func said(raw []byte, a Answer) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", a.Status, a.Location))
 }
 
+// br is "js", packed with brotli.
+var br = func() string {
+	var out bytes.Buffer
+	w := brotli.NewWriter(&out)
+	_, _ = io.WriteString(w, "js")
+	_ = w.Close()
+	return out.String()
+}()
+
 // gz is "js", packed with gzip.
 var gz = zipped("js")
 
@@ -54,7 +64,7 @@ func zipped(text string) string {
 }
 
 var example = map[string]string{
-	"index.html": "home", "about.html": "about", "app.js": "js", "app.js.br": "BR", "app.js.gz": gz, "app.js.gz.gz": gz, "index.html.gz": "home", "docs/index.html": "docs",
+	"index.html": "home", "about.html": "about", "app.js": "js", "app.js.br": br, "app.js.gz": gz, "app.js.gz.gz": gz, "index.html.gz": "home", "docs/index.html": "docs",
 	"docs/404.html": "no docs", "404.html": "nothing", "with space.txt": "space", "old/kept.html": "kept",
 	"_redirects": "# moved\n/old/* /new/:splat 302\n/blog/:year/:name /posts/:name?y=:year\n/force /app.js 200!\n/app.js /index.html 200\n" +
 		"/gone /404.html 404\n/away https://example.com/:splat 308\n/api/* https://api.example.com/v1/:splat 307\n/bad\n/x /y 999\n/star*/x /y\n/evil/* //:splat\n/host/* /:splat\n/spaced /docs/a\u00e9 301\n",
@@ -120,7 +130,9 @@ func TestSinglePage(t *testing.T) {
 func TestPacked(t *testing.T) {
 	s, raw := read(t, false, example)
 	for accepts, want := range map[string]string{
-		"": "js", "gzip": gz, "br": "BR", "gzip, br": "BR", "*": "BR", "br;q=0, gzip": gz, "br; q=0.000, *": gz, "identity": "js", "gzip;q=0.5": gz,
+		"": "js", "gzip": gz, "br": br, "gzip, br": br, "*": br, "br;q=0, gzip": gz, "br; q=0.000, *": gz, "identity": "js", "gzip;q=0.5": gz,
+		"gzip, br;q=0.9": gz, "BR;Q=1, gzip;q=0.999": br, "identity;q=0, br": br, "identity;q=0, *": br, "identity;q=0, *, br;q=0": gz, "identity, gzip;q=0.5": "js",
+		"identity;q=0.5, gzip;q=0.5": gz, "x-gzip": gz, "deflate, zstd": "js", "*;q=0, gzip;q=0.1": gz, "gzip;q=7, br;q=x": "js", ",,": "js", "*;q=0.2, identity;q=0.3": "js",
 	} {
 		a := s.Resolve("", "app.js", "", accepts)
 		require.Equal(t, "200 "+want, said(raw, a), accepts)
@@ -129,11 +141,28 @@ func TestPacked(t *testing.T) {
 	}
 	require.NotEqual(t, s.Resolve("", "app.js", "", "br").File.ETag, s.Resolve("", "app.js", "", "").File.ETag)
 	require.False(t, s.Resolve("", "about", "", "br").Negotiated)
+	for _, accepts := range []string{"identity;q=0", "*;q=0", "identity;q=0, deflate", "gzip;q=0, br;q=0, identity;q=0"} {
+		a := s.Resolve("", "app.js", "", accepts)
+		require.Equal(t, 406, a.Status, accepts)
+		require.Nil(t, a.File)
+	}
+	require.Equal(t, 406, s.Resolve("", "about", "", "identity;q=0").Status, "it is there as it is only")
 	for rest, want := range map[string]string{"": "home", "app.js.gz": gz} { // what only seems to be packed is a file of its own
 		a := s.Resolve("", rest, "", "gzip")
 		require.Equal(t, "200 "+want, said(raw, a))
 		require.Empty(t, a.Encoding)
 		require.False(t, a.Negotiated)
+	}
+}
+
+func TestRanges(t *testing.T) {
+	const long = "99999999999999999999999999"
+	for field, want := range map[string]string{
+		"bytes=0-1": "bytes=0-1", "Bytes=0-1": "bytes=0-1", "bytes=5-": "bytes=5-", "bytes=-3": "bytes=-3", "bytes=-0": "bytes=10-", "bytes=-00": "bytes=10-", "bytes=-99": "bytes=-10",
+		"bytes=3-" + long: "bytes=3-10", "bytes=" + long + "-": "bytes=10-", "bytes=" + long + "-" + long: "bytes=10-10", "bytes=-" + long: "bytes=-10", "bytes=20-30": "bytes=10-10",
+		"bytes=0-0,2-3": "", "items=0-1": "", "bytes=": "", "bytes=-": "", "bytes=5-4": "", "bytes=a-b": "", "bytes 0-1": "", "bytes=+1-2": "", "bytes=--1": "",
+	} {
+		require.Equal(t, want, Range(field, 10), field)
 	}
 }
 
