@@ -1,10 +1,12 @@
 package dreamtest_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,9 +43,16 @@ func story(t *testing.T, u *dreamtest.Universe) {
 	require.Equal(t, first.Commit, u.Get("http://hello.localhost/").Version, "the old version stays")
 }
 
+// seeds is how many seeds the story is told with: eight, or, for make rehearse, as DREAMTEST_SEEDS says.
+func seeds(t *testing.T) uint64 {
+	n, err := strconv.ParseUint(cmp.Or(os.Getenv("DREAMTEST_SEEDS"), "8"), 10, 32)
+	require.NoError(t, err, "DREAMTEST_SEEDS")
+	return n
+}
+
 // TestSimulated: the story holds whatever the seed.
 func TestSimulated(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range seeds(t) {
 		t.Run(fmt.Sprint("seed ", seed+1), func(t *testing.T) { story(t, dreamtest.Simulated(t, seed+1)) })
 	}
 }

@@ -84,7 +84,9 @@ type Config struct {
 	// Unnamed reports whether pushes are taken to remotes without it, as they once were.
 	Unnamed func() bool
 	// Check says what is wrong with the name of a project, which is that of its repository.
-	Check   func(project string) error
+	Check func(project string) error
+	// Fits says why a new project cannot be beside others that there are. nil: it always can.
+	Fits    func(project string, others []string) error
 	Deliver Deliverer
 	Log     *slog.Logger
 }
@@ -307,7 +309,19 @@ func buildable(ref string) (branch string, is bool) {
 	return "", false
 }
 
+// kept are where refs are that may be pushed.
+var kept = []string{heads, tags, Snapshots}
+
 // pushable reports whether a ref may be pushed.
 func pushable(ref string) bool {
-	return slices.ContainsFunc([]string{heads, tags, Snapshots}, func(p string) bool { return strings.HasPrefix(ref, p) })
+	return slices.ContainsFunc(kept, func(p string) bool { return strings.HasPrefix(ref, p) })
+}
+
+// keepsOnly lets git refuse all other refs in its report, so that who pushes reads which were refused, and the others are taken.
+func keepsOnly() (env []string) {
+	env = []string{fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(kept)+1), "GIT_CONFIG_KEY_0=receive.hideRefs", "GIT_CONFIG_VALUE_0=refs"}
+	for i, prefix := range kept {
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=receive.hideRefs", i+1), fmt.Sprintf("GIT_CONFIG_VALUE_%d=!%s", i+1, strings.TrimSuffix(prefix, "/")))
+	}
+	return env
 }

@@ -296,3 +296,35 @@ func TestAWrongNameIsSaidPlainly(t *testing.T) {
 	f.ServeHTTP(w, r)
 	require.Equal(t, "a name like that\n", w.Body.String())
 }
+
+// TestWhatIsNoBranch: a tag is kept; notes are refused by git's own report, and what was pushed with them is taken; who lacks what is
+// there is told to fetch first, and a project that fits to no other is refused. Each ends at once.
+func TestWhatIsNoBranch(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	w.forge.cfg.Fits = func(name string, others []string) error {
+		if len(others) > 0 {
+			return errors.New(name + " is too much")
+		}
+		return nil
+	}
+	w.git("notes", "add", "-m", "a note")
+	w.git("tag", "v1")
+	require.Contains(t, w.git("push", w.url+"/site.git", "main", "v1"), "tag v1 is kept; nothing is built of tags")
+	out, err := w.run("push", w.url+"/site.git", "refs/notes/commits", "main:next")
+	require.Error(t, err)
+	require.Contains(t, out, "! [remote rejected] refs/notes/commits -> refs/notes/commits")
+	require.Contains(t, out, "remote: refs/notes/commits is not taken: branches and tags are")
+	require.Contains(t, out, "[new branch]      main -> next")
+	require.Len(t, w.b.got(), 2)
+	require.NotContains(t, w.git("ls-remote", w.url+"/site.git"), "notes")
+	require.Contains(t, w.git("push", w.url+"/site.git", ":v1"), "tag v1 is gone")
+
+	other := newWorld(t, t.TempDir())
+	out, err = other.run("push", w.url+"/site.git", "main")
+	require.Error(t, err)
+	require.Contains(t, out, "[rejected]        main -> main (fetch first)")
+	out, err = w.run("push", w.url+"/sites.git", "main")
+	require.Error(t, err)
+	require.Contains(t, out, "remote: sites is too much")
+	require.Equal(t, []string{"site"}, w.forge.Projects())
+}

@@ -64,6 +64,9 @@ func (f *Forge) serve(w http.ResponseWriter, r *http.Request) error {
 	if push := what == receivePack || service == receivePack; universe != f.cfg.Universe && (universe != "" || push && !f.cfg.Unnamed()) {
 		return f.elsewhere(r, universe, project)
 	}
+	if err := f.fits(project); err != nil && (what == receivePack || service == receivePack) {
+		return &problem{http.StatusForbidden, err.Error()}
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), waitMax)
 	defer cancel()
 	done, err := f.slot(ctx)
@@ -82,6 +85,14 @@ func (f *Forge) serve(w http.ResponseWriter, r *http.Request) error {
 		return f.exchange(w, r, project, what, release)
 	}
 	return &problem{http.StatusNotFound, "there is no such page: git clone and git push know " + r.Host + "/" + f.cfg.Universe + "/PROJECT.git"}
+}
+
+// fits says why a project that is not there yet cannot be beside the others.
+func (f *Forge) fits(project string) error {
+	if _, there := f.dir(project); there || f.cfg.Fits == nil {
+		return nil
+	}
+	return f.cfg.Fits(project, f.Projects())
 }
 
 // elsewhere refuses what is meant for another universe, or says of none for which it is.
@@ -157,6 +168,9 @@ func (f *Forge) advertise(w http.ResponseWriter, r *http.Request, project, servi
 	defer cancel()
 	cmd := exec.CommandContext(ctx, f.program, strings.TrimPrefix(service, "git-"), "--stateless-rpc", "--http-backend-info-refs", dir)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, append(f.environment(), protocolOf(r)...), 2*time.Second
+	if service == receivePack {
+		cmd.Env = append(cmd.Env, keepsOnly()...)
+	}
 	var out, complaint bounded
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {

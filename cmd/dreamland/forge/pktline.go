@@ -111,7 +111,8 @@ func (c *commands) add(line string) error {
 	if len(parts) != 3 || !commitForm.MatchString(parts[0]) || !commitForm.MatchString(parts[1]) {
 		return fmt.Errorf("%w: expected OLD NEW REF", errPkt)
 	}
-	if !pushable(parts[2]) || plain(parts[2]) != parts[2] {
+	own := strings.HasPrefix(parts[2], "refs/dreamland/") && !pushable(parts[2])
+	if !strings.HasPrefix(parts[2], "refs/") || own || plain(parts[2]) != parts[2] { // of others git says that it does not take them
 		return fmt.Errorf("%.100q may not be pushed: branches and tags may", parts[2])
 	}
 	if c.list = append(c.list, command{parts[0], parts[1], parts[2]}); len(c.list) > RefsPerPushMax {

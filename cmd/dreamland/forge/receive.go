@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +39,13 @@ func (f *Forge) receive(w http.ResponseWriter, r *http.Request, project string, 
 		return err
 	}
 	release()
+	if said.sideband {
+		for _, c := range said.list {
+			if !pushable(c.ref) {
+				out.send(progress(plain(c.ref + " is not taken: branches and tags are")))
+			}
+		}
+	}
 	f.follow(r.Context(), project, dir, moved, said.sideband, out)
 	if said.sideband {
 		out.send(flushPkt)
@@ -87,7 +95,7 @@ func (c *client) send(text string) {
 // receivePack runs git, passes on what it says but for the end, and returns which commands it has carried out.
 func (f *Forge) receivePack(ctx context.Context, r *http.Request, dir string, said commands, body io.Reader, out *client) (moved []command, err error) {
 	cmd := exec.CommandContext(ctx, f.program, "receive-pack", "--stateless-rpc", dir)
-	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, append(f.environment(), protocolOf(r)...), 5*time.Second
+	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, slices.Concat(f.environment(), keepsOnly(), protocolOf(r)), 5*time.Second
 	var complaint bounded
 	cmd.Stderr = &complaint
 	pipe, err := cmd.StdoutPipe()
@@ -194,7 +202,10 @@ func (f *Forge) follow(ctx context.Context, project, dir string, moved []command
 	for _, c := range moved {
 		name, is := buildable(c.ref)
 		switch {
+		case !is && c.deletes():
+			say("tag " + strings.TrimPrefix(c.ref, tags) + " is gone; nothing was built of it")
 		case !is:
+			say("tag " + strings.TrimPrefix(c.ref, tags) + " is kept; nothing is built of tags: push a branch")
 		case c.deletes():
 			say("branch " + name + " is gone, and with it what was published of it")
 			f.forget(dir, c.ref)

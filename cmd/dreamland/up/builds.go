@@ -150,13 +150,14 @@ func (e *ending) rest(status, why string) []string {
 // published is the last line of a push that has come through: with the URL, when that answers with it.
 func (u *Universe) published(ctx context.Context, b branchIn, commit string) string {
 	text := fmt.Sprintf("published %s of %s, branch %s", short(commit), b.Project, b.Branch)
+	refs, _ := u.forge.Refs(ctx, b.Project) // without them the branch has its usual name
 	switch {
 	case u.front == nil:
 		return text + " (no node of this universe runs gateway; dreamland versions " + b.Project + ")"
 	case !u.front.served(ctx, b, commit):
-		return text + "; it is not served yet: " + u.url(b.Project, b.Branch)
+		return text + "; it is not served yet: " + u.url(b.Project, b.Branch, refs)
 	}
-	return text + ": " + u.url(b.Project, b.Branch)
+	return text + ": " + u.url(b.Project, b.Branch, refs)
 }
 
 func short(commit string) string { return commit[:min(len(commit), 10)] }

@@ -17,7 +17,6 @@ import (
 	"github.com/taucloud/tau/cmd/dreamland/forge"
 	taulive "github.com/taucloud/tau/cmd/tau/live"
 	claims "github.com/taucloud/tau/project/route"
-	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/services/substrate/substrateapi"
 )
 
@@ -234,7 +233,7 @@ func (f *front) welcome() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "universe %s\n", f.u.place.name())
 	for _, project := range f.u.forge.Projects() {
-		fmt.Fprintf(&b, "  %s\n", f.u.url(project, production))
+		fmt.Fprintf(&b, "  %s\n", f.u.url(project, production, nil))
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
@@ -257,8 +256,8 @@ func (f *front) branch(ctx context.Context, of string) (b branchIn, is bool) {
 	if err != nil {
 		return b, false
 	}
-	for _, r := range list {
-		if name, is := branchOf(r.Name); is && labelOf(name) == label {
+	for name, own := range labels(list) {
+		if own == label {
 			b.Branch = name
 			return b, true
 		}
@@ -270,16 +269,6 @@ func (f *front) branch(ctx context.Context, of string) (b branchIn, is bool) {
 func branchOf(ref string) (branch string, is bool) {
 	branch = strings.TrimPrefix(ref, forge.Snapshots)
 	return branch, !strings.HasPrefix(branch, "refs/")
-}
-
-// labelLenMax bounds a part of a domain name, in bytes.
-const labelLenMax = 63
-
-// labelOf is a name as a part of a domain name.
-func labelOf(name string) string {
-	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
-	label := strings.Join(words, "-")
-	return strings.Trim(label[:min(len(label), labelLenMax)], "-")
 }
 
 // claims are what the live version of a branch answers.
@@ -365,16 +354,4 @@ func (f *front) answers(ctx context.Context, host string) string {
 	}
 	_ = resp.Body.Close()
 	return resp.Header.Get(substrateapi.HeaderVersion)
-}
-
-// url is where a branch of a project answers, "" if nothing does.
-func (u *Universe) url(project, branch string) string {
-	if u.http() == "" || patrickapi.CheckProject(project) != nil {
-		return ""
-	}
-	name := labelOf(project)
-	if branch != production {
-		name = labelOf(branch) + "." + name
-	}
-	return fmt.Sprintf("http://%s%s:%d/", name, localhost, u.plan.HTTP)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -132,6 +133,7 @@ type pushFlags struct {
 func (f *pushFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.project, "project", "", "the project; default: that of the remote "+remoteName+", or else the folder's name")
 	cmd.Flags().StringVar(&f.branch, "branch", "main", "as if it were pushed to this branch")
+	cmd.Flags().Lookup("universe").Usage = "which universe; default: $DREAMLAND_UNIVERSE, that of the remote " + remoteName + ", the only one that runs, or " + defaultName
 }
 
 func pushCommand(tools dreamland.Tools) *cobra.Command {
@@ -198,6 +200,9 @@ type snapshots struct {
 }
 
 func (f *pushFlags) snapshots(dir string) (*snapshots, error) {
+	if f.universe == "" && os.Getenv("DREAMLAND_UNIVERSE") == "" {
+		f.universe = universeOf(dir)
+	}
 	c, err := f.client()
 	if err != nil {
 		return nil, err
@@ -227,6 +232,23 @@ func (f *pushFlags) snapshots(dir string) (*snapshots, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// universeOf is the universe that a folder's remote names, "" if it names none.
+func universeOf(dir string) string {
+	remote, err := git(dir, nil, "remote", "get-url", remoteName)
+	if err != nil {
+		return ""
+	}
+	at, err := url.Parse(remote)
+	if err != nil || !here127(at.Host) {
+		return ""
+	}
+	name, project, is := strings.Cut(strings.TrimPrefix(at.Path, "/"), "/")
+	if !is || strings.Contains(project, "/") || !nameForm.MatchString(name) {
+		return ""
+	}
+	return name
 }
 
 // projectOf is the project of a folder: by its remote, or by its name.

@@ -231,7 +231,7 @@ func (u *Universe) branches(project string, refs []forge.Ref) []Branch {
 	for _, r := range refs {
 		name, is := branchOf(r.Name)
 		if is && !slices.ContainsFunc(list, func(b Branch) bool { return b.Branch == name }) {
-			list = append(list, Branch{name, r.Commit, r.Subject, u.url(project, name)})
+			list = append(list, Branch{name, r.Commit, r.Subject, u.url(project, name, refs)})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Branch) int {
@@ -247,7 +247,7 @@ func projectList(ctx context.Context, u *Universe, _ nothing) ([]Project, error)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Project{name, u.remote(name), u.url(name, production), append([]forge.Ref{}, found...), u.branches(name, found)})
+		list = append(list, Project{name, u.remote(name), u.url(name, production, nil), append([]forge.Ref{}, found...), u.branches(name, found)})
 	}
 	return list, nil
 }

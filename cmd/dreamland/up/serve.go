@@ -14,7 +14,7 @@ func (u *Universe) serve() error {
 	if u.deliver, err = newDeliverer(u); err != nil {
 		return err
 	}
-	if u.forge, err = forge.New(forge.Config{Dir: u.place.git(), Universe: u.place.name(), Unnamed: u.place.alone, Check: patrickapi.CheckProject, Deliver: u.deliver, Log: u.log}); err != nil {
+	if u.forge, err = forge.New(forge.Config{Dir: u.place.git(), Universe: u.place.name(), Unnamed: u.place.alone, Check: patrickapi.CheckProject, Fits: fits, Deliver: u.deliver, Log: u.log}); err != nil {
 		return err
 	}
 	if err := u.open(); err != nil {
