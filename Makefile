@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec at-rest bench-engine bench-serving sdk mutants mutation determinism live torture churn figures clean
+.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec at-rest bench-engine bench-serving sdk mutants mutation determinism live torture laptop-audit rehearse bench-up churn figures clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -71,6 +71,18 @@ live: build ## the scenarios LIVE (six) on processes of the real world, in real 
 TORTURE ?= 10m
 torture: build ## a cloud of processes killed, frozen, wiped and knocked at for TORTURE (10m), then audited; TORTURE_SEED draws the order
 	bin/dreamland torture --for $(TORTURE) --seed $(or $(TORTURE_SEED),1)
+
+AUDIT ?= 4m
+laptop-audit: ## kill -9 a universe of dreamland up for AUDIT (4m), while somebody pushes and others ask; and begin and end ten of them, looking for what is left
+	UP_UNIVERSES=10 go test -count 1 -run '^TestOneAfterTheOther$$' -v ./cmd/dreamland/up
+	DREAMLAND_AUDIT=$(AUDIT) go test -count 1 -timeout 2h -run '^TestLaptopAudit$$' -v ./cmd/dreamland
+
+REHEARSALS ?= 1000
+rehearse: ## the example of dreamtest, a project's test, in REHEARSALS (1000) simulated clouds (under two minutes of processor time)
+	DREAMTEST_SEEDS=$(REHEARSALS) go test -count 1 -timeout 2h -run '^TestSimulated$$' ./dreamtest
+
+bench-up: ## how long dreamland up takes until all nodes of a universe are ready
+	go test -run '^$$' -bench Ready -benchtime 10x ./cmd/dreamland/up
 
 churn: build ## a torture of one minute of nodes that are built with the race detector, and end at the first race (needs gcc)
 	CGO_ENABLED=1 go build -race -o bin/tau-race ./cmd/tau

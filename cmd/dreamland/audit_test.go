@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -48,7 +49,7 @@ func TestLaptopAudit(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			a := &audit{developer: newDeveloper(t), wrong: make(chan string, 64)}
 			a.dir, a.port = filepath.Join(a.home, "site"), a.developer.port()
-			a.flags = append([]string{"up", "audit", "--detach", "--http-port", a.port, "--admin-port", a.developer.port(), "--git-port", a.developer.port()}, few...)
+			a.flags = []string{"up", "audit", "--detach", "--http-port", a.port, "--admin-port", a.developer.port(), "--git-port", a.developer.port()}
 			if kind == "a process each" {
 				a.flags = append(a.flags, "--processes")
 			}
@@ -67,7 +68,10 @@ func TestLaptopAudit(t *testing.T) {
 
 // begin makes the universe, and a project that is served.
 func (a *audit) begin() {
+	usual := a.flags
+	a.flags = append(a.flags, few...)
 	a.start()
+	a.flags = usual // it keeps its nodes
 	a.must("", "dreamland", "new", "project", a.dir, "--template", "website")
 	a.must(a.dir, "git", "config", "user.name", "a")
 	a.must(a.dir, "git", "config", "user.email", "a@b")
@@ -76,12 +80,13 @@ func (a *audit) begin() {
 }
 
 func (a *audit) start() {
-	var out string
-	require.Eventually(a.t, func() bool { // the kernel takes its time to end what was killed
-		var err error
-		out, err = a.says("", "dreamland", a.flags...)
-		return err == nil
-	}, time.Minute, 200*time.Millisecond, "%s", &out)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) { // the kernel takes its time to end what was killed
+		out, err := a.says("", "dreamland", a.flags...)
+		if err == nil {
+			break
+		}
+		require.True(a.t, time.Now().Before(end), out)
+	}
 	list := a.runs()
 	require.Len(a.t, list, 1)
 	a.run = list[0]
@@ -96,9 +101,9 @@ func (a *audit) push(ctx context.Context) (string, error) {
 	require.NoError(a.t, os.WriteFile(filepath.Join(a.dir, "websites/site/index.html"), []byte(text), 0o600))
 	a.must(a.dir, "git", "commit", "-qam", fmt.Sprint("page ", page))
 	commit := strings.TrimSpace(a.must(a.dir, "git", "rev-parse", "HEAD"))
-	cmd := a.command(a.dir, "git", "push", "dreamland", "main")
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
-	defer stop()
+	usual := a.command(a.dir, "git", "push", "dreamland", "main")
+	cmd := exec.CommandContext(ctx, usual.Path, usual.Args[1:]...)
+	cmd.Dir, cmd.Env, cmd.WaitDelay = usual.Dir, usual.Env, time.Second
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		a.acknowledged = append(a.acknowledged, commit)
@@ -195,14 +200,17 @@ func (a *audit) inspect() {
 	a.must(repository, "git", "fsck", "--connectivity-only")
 	subject := strings.TrimSpace(a.must(repository, "git", "log", "-1", "--format=%s", head))
 	last := ""
-	require.Eventually(a.t, func() bool {
+	served := func() bool {
 		r, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+a.port+"/", nil)
 		require.NoError(a.t, err)
 		r.Host = "site.localhost"
 		status, body, err := ask(r)
 		last = fmt.Sprintf("%d %v %.60q", status, err, body)
 		return strings.HasPrefix(body, subject+" x")
-	}, 90*time.Second, 100*time.Millisecond, "%s is at %s, which is not served: %s", head, subject, &last)
+	}
+	for end := time.Now().Add(90 * time.Second); !served(); time.Sleep(100 * time.Millisecond) {
+		require.True(a.t, time.Now().Before(end), "%s is at %s, which is not served: %s", head, subject, last)
+	}
 	a.must(a.dir, "git", "push", "-q", "--force", "dreamland", "main") // where a push broke off, the branch may be behind
 	a.acknowledged = append(a.acknowledged, strings.TrimSpace(a.must(a.dir, "git", "rev-parse", "HEAD")))
 	require.Less(a.t, len(descriptors(a.run.PID)), 2000)

@@ -2,12 +2,15 @@ package up
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +78,8 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// TestOneAfterTheOther: universes that begin and end, one of their nodes killed, leave no port, no file and no goroutine behind.
+// TestOneAfterTheOther: universes that begin and end, one of their nodes killed, leave no port, no file, no descriptor, no process and no
+// goroutine behind. make laptop-audit has ten of them, of the usual nodes.
 func TestOneAfterTheOther(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("there is no git on this machine")
@@ -86,30 +90,54 @@ func TestOneAfterTheOther(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", home)
 	p, err := placeOf("again")
 	require.NoError(t, err)
-	before := 0
-	for i := range 3 {
-		u, err := open(p, wishes{ephemeral: true, nodes: []string{"one=seer,auth,tns,hoarder,patrick", "two=monkey"}})
+	w, universes := wishes{ephemeral: true, nodes: []string{"one=seer,auth,tns,hoarder,patrick", "two=monkey"}}, 3
+	if text := os.Getenv("UP_UNIVERSES"); text != "" {
+		universes, err = strconv.Atoi(text)
+		require.NoError(t, err)
+		w.nodes = nil
+	}
+	goroutines, descriptors := 0, 0
+	for i := range universes {
+		u, err := open(p, w)
 		require.NoError(t, err)
 		require.NoError(t, u.ready(t.Context()))
-		if i == 0 {
+		if i == 0 && w.nodes != nil {
 			testFailpoint(t, u)
 		}
 		require.NoError(t, u.members[1].kill())
-		ports := []int{u.plan.Admin, u.plan.Git, u.plan.Nodes[0].Port, u.plan.Nodes[1].Port}
+		ports := []int{u.plan.Admin, u.plan.Git, u.plan.HTTP}
+		for _, n := range u.plan.Nodes {
+			ports = append(ports, n.Port, n.Door, n.Hooks)
+		}
 		require.NoError(t, u.close())
 		require.NoDirExists(t, p.dir)
 		for _, port := range ports {
-			require.True(t, cmdline.Free(port))
+			require.True(t, port == 0 || cmdline.Free(port), port)
 		}
 		if i == 0 {
 			time.Sleep(500 * time.Millisecond)
-			before = runtime.NumGoroutine() // libraries have theirs from the first on
+			goroutines, descriptors = runtime.NumGoroutine(), openDescriptors(t) // libraries have theirs from the first on
 		}
 	}
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+5 }, 15*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+5 && openDescriptors(t) <= descriptors+3 }, 15*time.Second, 50*time.Millisecond,
+		"goroutines: %d at first, descriptors: %d", goroutines, descriptors)
 	left, err := filepath.Glob(filepath.Join(home, "dreamland", "*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
+	children, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
+	if err == nil {
+		require.Empty(t, strings.TrimSpace(string(children)), "processes")
+	}
+}
+
+// openDescriptors is how many this process has.
+func openDescriptors(t *testing.T) int {
+	list, err := os.ReadDir("/proc/self/fd")
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0 // no Linux
+	}
+	require.NoError(t, err)
+	return len(list)
 }
 
 // TestAPortIsTakenMeanwhile: of the ports that a new universe chose, one is taken before it opens it: it chooses again, and
