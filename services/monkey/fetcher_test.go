@@ -35,6 +35,9 @@ func (f *forge) Fetch(_ context.Context, s Source) (patrickapi.Tree, error) {
 }
 
 func (f *forge) Head(_ context.Context, s Source) (string, error) {
+	if commit, is := f.heads[s.URL+"#"+s.Branch]; is {
+		return commit, nil
+	}
 	if commit, is := f.heads[s.URL]; is {
 		return commit, nil
 	}

@@ -33,9 +33,9 @@ func (s *Service) gather(ctx context.Context, l *lock, book *logbook, from autha
 		return g, nil
 	}
 	from.Parts = append(from.Parts, authapi.Part{Repository: from.Repository, Keys: from.Keys})
-	j := joining{service: s, lock: l, book: book, from: from, trees: map[string][]build.File{}, commits: map[string]string{}}
+	j := joining{service: s, lock: l, book: book, from: from, trees: map[ofBranch][]build.File{}, commits: map[string]string{}}
 	if l.job.Commit != patrickapi.NoCommit {
-		j.trees[from.Repository.Name] = files(own)
+		j.trees[ofBranch{from.Repository.Name, l.job.Branch}] = files(own)
 	}
 	joined, err := j.join(ctx)
 	if err != nil {
@@ -52,14 +52,17 @@ func (s *Service) gather(ctx context.Context, l *lock, book *logbook, from autha
 	return g, nil
 }
 
+// ofBranch is a branch of a repository.
+type ofBranch struct{ repository, branch string }
+
 // joining makes one tree of a project's repositories.
 type joining struct {
 	service *Service
 	lock    *lock
 	book    *logbook
 	from    authapi.SourceResponse
-	// trees are of the repositories that were fetched, commits of those but the job's own.
-	trees   map[string][]build.File
+	// trees are of the branches of repositories that were fetched, commits of those but the job's own.
+	trees   map[ofBranch][]build.File
 	commits map[string]string
 	places  build.Places
 }
@@ -84,21 +87,28 @@ func (j *joining) join(ctx context.Context) ([]build.File, error) {
 		}
 	}
 	j.places = build.Places{}
+	names := map[ofBranch]string{} // of the folders that they are in
 	for _, want := range wants {
 		r, known := j.at(want)
 		if !known {
 			j.book.line(fmt.Sprintf("%s: its repository %s is none that auth knows of in this project, so it is left out", want.Ref, want.Where()))
 			continue
 		}
-		j.places.Place(want, r.Name)
-		if slices.ContainsFunc(resources, func(p build.Part) bool { return p.Name == r.Name }) {
-			continue // it is that of a website before, whose branch counts
+		at := ofBranch{r.Name, cmp.Or(want.Branch, j.lock.job.Branch)}
+		name, placed := names[at]
+		if !placed {
+			name = r.Name
+			if slices.ContainsFunc(resources, func(p build.Part) bool { return p.Name == r.Name }) {
+				name = fmt.Sprintf("%s@%d", r.Name, len(names)) // another branch of it
+			}
+			part, err := j.part(ctx, r, at.branch)
+			if err != nil {
+				return nil, err
+			}
+			part.Name, names[at] = name, name
+			resources = append(resources, part)
 		}
-		part, err := j.part(ctx, r, cmp.Or(want.Branch, j.lock.job.Branch))
-		if err != nil {
-			return nil, err
-		}
-		resources = append(resources, part)
+		j.places.Place(want, name)
 	}
 	joined, err := build.Join(configuration, code, resources)
 	if err != nil {
@@ -166,7 +176,8 @@ func (j *joining) at(want build.Want) (authapi.Repository, bool) {
 
 // part is a repository as it goes in: the job's own at the job's commit, another one where its branch is now.
 func (j *joining) part(ctx context.Context, r authapi.Repository, branch string) (build.Part, error) {
-	if tree, have := j.trees[r.Name]; have && branch == j.lock.job.Branch {
+	at := ofBranch{r.Name, branch}
+	if tree, have := j.trees[at]; have {
 		return build.Part{Name: r.Name, Files: tree}, nil
 	}
 	for _, p := range j.from.Parts {
@@ -178,8 +189,12 @@ func (j *joining) part(ctx context.Context, r authapi.Repository, branch string)
 			return build.Part{}, fmt.Errorf("repository %s: %w", r.Name, err)
 		}
 		j.book.line(fmt.Sprintf("with %s at %s", r.Name, commit))
-		j.trees[r.Name], j.commits[r.Name] = files(tree), commit
-		return build.Part{Name: r.Name, Files: j.trees[r.Name]}, nil
+		name := r.Name
+		if _, have := j.commits[name]; have || r.Name == j.from.Repository.Name && branch != j.lock.job.Branch && j.lock.job.Commit != patrickapi.NoCommit {
+			name += "@" + branch // of several branches each is named
+		}
+		j.trees[at], j.commits[name] = files(tree), commit
+		return build.Part{Name: r.Name, Files: j.trees[at]}, nil
 	}
 	return build.Part{}, UserError("repository " + r.Name + " is not known")
 }

@@ -2,6 +2,8 @@ package monkey
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
@@ -101,5 +103,48 @@ func TestAProjectInSeveralRepositories(t *testing.T) {
 		of("code")
 		f.run(13)
 		require.Contains(t, f.finished[len(f.finished)-1].Error, "both hold the configuration")
+	})
+}
+
+// Two websites of one repository, each of its own branch, are both what their branch has.
+func TestSeveralBranchesOfARepository(t *testing.T) {
+	atForge(t, func(f *forge) {
+		const config, site = "https://forge.example.com/config", "https://forge.example.com/site"
+		website := func(branch string) []byte {
+			return []byte("paths: [/" + branch + "]\nsource: {branch: " + branch + ", repository: " + site + "}\n")
+		}
+		f.source = authapi.SourceResponse{
+			Repository: authapi.Repository{Name: "config", Project: "p", URL: config, Holds: build.Configuration},
+			Parts:      []authapi.Part{{Repository: authapi.Repository{Name: "site", Project: "p", URL: site, Holds: build.Resource}}},
+		}
+		next, old := strings.Repeat("1", 40), strings.Repeat("2", 40)
+		f.heads = map[string]string{site + "#next": next, site + "#old": old}
+		f.answer = func(s Source) (patrickapi.Tree, error) {
+			if s.URL == site {
+				return patrickapi.Tree{Files: []patrickapi.File{{Path: "index.html", Data: []byte(s.Branch + " at " + s.Commit)}}}, nil
+			}
+			return patrickapi.Tree{Files: []patrickapi.File{
+				{Path: "config.yaml", Data: []byte("name: p\n")}, {Path: "websites/a.yaml", Data: website("next")}, {Path: "websites/b.yaml", Data: website("old")},
+			}}, nil
+		}
+		f.run(1)
+		require.True(t, f.finished[0].Success, f.finished[0].Error)
+		entries := map[string]string{}
+		for _, e := range f.published[0].Entries {
+			entries[e.Path] = string(e.Value)
+		}
+		p, err := build.DecodeProvenance([]byte(entries[build.ProvenancePath]))
+		require.NoError(t, err)
+		require.Equal(t, map[string]string{"site": next, "site@old": old}, p.Parts)
+		for name, want := range map[string]string{"a": "next at " + next, "b": "old at " + old} {
+			got, err := build.DecodeAsset([]byte(entries[build.AssetsPrefix+"websites/"+name]))
+			require.NoError(t, err)
+			fsys, err := build.FS([]build.File{{Path: "site/index.html", Data: []byte(want)}})
+			require.NoError(t, err)
+			site, _, err := build.Make(build.Step{Toolchain: build.Static, Folder: "site"}, fsys)
+			require.NoError(t, err)
+			sum := sha256.Sum256(site)
+			require.Equal(t, hex.EncodeToString(sum[:]), got.Hash, name)
+		}
 	})
 }
