@@ -29,15 +29,31 @@ func TestMutantsApply(t *testing.T) {
 		require.NoError(t, err)
 		head, body, ok := strings.Cut(string(raw), "\n\n")
 		require.True(t, ok, "%s: a head, an empty line, the patch", p)
-		for _, word := range []string{"Mutant: ", "Scenario: ", "Seed: ", "Caught by: "} {
-			require.Contains(t, head, word, p)
+		require.Contains(t, head, "Mutant: ", p)
+		if _, test, is := strings.Cut(head, "\nTest: "); is {
+			dir, name, _ := strings.Cut(test, " ")
+			requireTest(t, p, filepath.Join("..", dir), name)
+		} else {
+			for _, word := range []string{"Scenario: ", "Seed: ", "Caught by: "} {
+				require.Contains(t, head, word, p)
+			}
+			_, story, _ := strings.Cut(head, "Scenario: ")
+			story, _, _ = strings.Cut(story, "\n")
+			require.FileExists(t, story, p)
 		}
-		_, story, _ := strings.Cut(head, "Scenario: ")
-		story, _, _ = strings.Cut(story, "\n")
-		require.FileExists(t, story, p)
 		broken[p] = patched(t, p, body)
 	}
 	compile(t, broken)
+}
+
+// requireTest demands that a test of this name is in a package.
+func requireTest(t *testing.T, patch, dir, name string) {
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	require.NoError(t, err)
+	require.True(t, slices.ContainsFunc(files, func(file string) bool {
+		raw, err := os.ReadFile(file)
+		return err == nil && strings.Contains(string(raw), "\nfunc "+name+"(t *testing.T)")
+	}), "%s: there is no test %s in %s", patch, name, dir)
 }
 
 // patched returns the files that a patch changes, as it leaves them. The old lines of each hunk

@@ -27,15 +27,21 @@ func TestReadmeListsMutants(t *testing.T) {
 	patches, err := filepath.Glob("mutants/*.patch")
 	require.NoError(t, err)
 	head := regexp.MustCompile(`^Mutant: (.*)\nScenario: (.*)\.yaml\nSeed: (.*)\nCaught by: (.*)\n`)
-	var rows []string
+	tested := regexp.MustCompile(`^Mutant: (.*)\nTest: \./(\S+) (\w+)\n`)
+	var rows, byTests []string
 	for _, p := range patches {
 		raw, err := os.ReadFile(p)
 		require.NoError(t, err)
+		if m := tested.FindStringSubmatch(string(raw)); m != nil {
+			byTests = append(byTests, fmt.Sprintf("| %s | `%s` | %s |", m[1], m[2], m[3]))
+			continue
+		}
 		m := head.FindStringSubmatch(string(raw))
-		require.NotNil(t, m, "%s: Mutant, Scenario, Seed and Caught by, a line each", p)
+		require.NotNil(t, m, "%s: Mutant, and Scenario, Seed and Caught by or Test, a line each", p)
 		rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s |", m[1], m[2], m[3], m[4]))
 	}
 	requireTable(t, "docs/mutants.md", "| mutant | scenario | seed | caught by |", rows)
+	requireTable(t, "docs/mutants.md", "| mutant | package | test |", byTests)
 }
 
 // requireTable demands that a file's table below a header has these rows and no
