@@ -23,14 +23,21 @@ import (
 	"github.com/taucloud/tau/transport/httpstream"
 )
 
-// function is the kind of a deployment, and the mix of requests for it.
-const function = "function"
+// function is the kind of a deployment, and the mix of requests for it; script is one in JavaScript.
+const (
+	function = "function"
+	script   = "script"
+)
 
-// builtFunction is what a builder makes of a function: a module with the commit in it.
+// builtFunction is what a builder makes of a function: a module, or a bundle, with the commit in it.
 func (p *deployParams) builtFunction() (content []byte, entries []tnsapi.Entry, err error) {
 	const target = "functions/page"
 	f := project.Function{Base: project.Base{Name: "page"}, Type: "https", Methods: []string{"GET", "POST"}, Paths: []string{"/{rest...}"}, Domains: []string{"www"},
 		Source: ".", Call: "page", Timeout: project.Duration(p.Timeout), Memory: 1 << 20, Concurrency: p.Limit, Environment: map[string]string{"GREETING": "hello"}}
+	asset := guests.Version(p.Commit)
+	if p.Kind == script {
+		asset, f.Memory = guests.Script(p.Commit), 8<<20
+	}
 	compiled, err := project.Compile(&project.Project{Name: p.Project, Scope: project.Scope{
 		Domains: []project.Domain{{Base: project.Base{Name: "www"}, FQDN: hostOf(p.Project)}}, Functions: []project.Function{f},
 	}}, project.Options{Project: p.Project})
@@ -39,7 +46,7 @@ func (p *deployParams) builtFunction() (content []byte, entries []tnsapi.Entry, 
 	}
 	bundle := build.NewBundle()
 	step := build.Step{Toolchain: build.Prebuilt, Folder: target, Targets: []string{target}, Calls: []string{f.Call}}
-	if err := bundle.Add(step, "", guests.Version(p.Commit)); err != nil {
+	if err := bundle.Add(step, "", asset); err != nil {
 		return nil, nil, err
 	}
 	for _, e := range compiled.Entries {
