@@ -1,15 +1,21 @@
 package js
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
+	"maps"
 	"math"
+	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/taucloud/tau/wasm/engine"
+	"github.com/taucloud/tau/wasm/outbound"
 	"github.com/tetratelabs/wazero/api"
 )
 
@@ -99,6 +105,12 @@ var functions = []function{
 		}
 		return 0
 	}},
+	{"send", 6, func(i interpreter, x *Exchange, args []uint32) uint32 { return i.text(i.send(x, args)) }},
+	{"fetched", 0, func(i interpreter, x *Exchange, _ []uint32) uint32 {
+		body := x.fetched
+		x.fetched = nil
+		return i.buffer(body)
+	}},
 	{"failed", 1, func(i interpreter, x *Exchange, args []uint32) uint32 {
 		x.failure = i.string(args[0])
 		return 0
@@ -184,6 +196,33 @@ func (i interpreter) head(x *Exchange, args []uint32) {
 	}
 }
 
+// send sends a request to another host. It returns the status and names and values of the response's fields, each with a zero behind it, or !
+// and why there is none.
+func (i interpreter) send(x *Exchange, args []uint32) string {
+	if x.Send == nil {
+		return "!there is no way out here"
+	}
+	r := outbound.Request{Method: i.string(args[0]), URL: i.string(args[1]), Header: http.Header{}}
+	parts := strings.Split(i.string(args[2]), "\x00")
+	for n := 0; n+1 < len(parts); n += 2 {
+		r.Header.Add(parts[n], parts[n+1])
+	}
+	r.Body = bytes.Clone(i.view(args[3], i.number(args[4]), i.number(args[5])))
+	response, err := x.Send(i.Call, r)
+	if err != nil {
+		return "!" + strings.TrimPrefix(err.Error(), "outbound: ")
+	}
+	var b strings.Builder
+	b.WriteString(strconv.Itoa(response.Status) + "\x00")
+	for _, name := range slices.Sorted(maps.Keys(response.Header)) {
+		for _, value := range response.Header[name] {
+			b.WriteString(strings.ToLower(name) + "\x00" + strings.ReplaceAll(value, "\x00", "") + "\x00")
+		}
+	}
+	x.fetched = response.Body
+	return b.String()
+}
+
 // write takes a part of the body of the answer.
 func (i interpreter) write(x *Exchange, part []byte) {
 	i.Output(len(part))
@@ -230,7 +269,7 @@ func Hosts() []engine.Host {
 // hostCall takes the name of a function (pointer, length), this, how many arguments, pointers to them; it returns a pointer to the result.
 func hostCall(c *engine.Call, stack []uint64) {
 	i, x := of(c)
-	const nameMax, argsMax = 16, 5
+	const nameMax, argsMax = 16, 6
 	name, ok := c.Memory().Read(uint32(stack[0]), min(uint32(stack[1]), nameMax))
 	f, known := byName[string(name)]
 	count := min(uint32(stack[3]), argsMax)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/taucloud/tau/wasm/engine"
+	"github.com/taucloud/tau/wasm/outbound"
 )
 
 // Exchange is a request, and where its answer goes.
@@ -21,12 +22,15 @@ type Exchange struct {
 	// Head takes the status of the answer, and names and values of its fields; Write a part of its body, which it does not keep.
 	Head  func(status int, fields [][2]string) error
 	Write func(part []byte)
+	// Send sends a request to another host; nil: none can be reached.
+	Send func(c *engine.Call, r outbound.Request) (*outbound.Response, error)
 
 	program  *program
 	answered bool
 	done     bool // nothing is waited for any more
 	idle     bool
 	failure  string
+	fetched  []byte // the body of what was answered last
 	rejected []rejection
 }
 

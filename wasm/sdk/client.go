@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/taucloud/tau/wasm/engine"
 	"github.com/taucloud/tau/wasm/outbound"
 )
 
@@ -214,9 +215,7 @@ func (g guest) do(r *request) Errno {
 		g.release(len(r.response.Body))
 		r.response = nil
 	}
-	g.outbound.Left = g.Left
-	response, err := g.outbound.Do(g.Context, outbound.Request{Method: r.method, URL: r.url, Header: r.header, Body: r.body})
-	g.waited()
+	response, err := g.Send(g.Call, outbound.Request{Method: r.method, URL: r.url, Header: r.header, Body: r.body})
 	if err == nil && !g.hold(len(response.Body)) {
 		err = &outbound.Refusal{Text: "responses and bodies of one request are more than 8 MiB together"}
 	}
@@ -226,6 +225,17 @@ func (g guest) do(r *request) Errno {
 	}
 	r.response, r.from = response, 0
 	return OK
+}
+
+// Send sends a request of a guest's, whatever interface it has to say so, and waits for the response. The log is told why one is refused.
+func (s *State) Send(c *engine.Call, r outbound.Request) (*outbound.Response, error) {
+	s.outbound.Left = c.Left
+	response, err := s.outbound.Do(c.Context, r)
+	guest{Call: c, State: s}.waited()
+	if err != nil {
+		s.note(err.Error())
+	}
+	return response, err
 }
 
 // fails notes why something has failed.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/taucloud/tau/wasm/engine"
 	"github.com/taucloud/tau/wasm/js"
+	"github.com/taucloud/tau/wasm/outbound"
 )
 
 // scriptLen is what a function in JavaScript has in memory, beside its bundle: the snapshot of its interpreter. The interpreter's code is that
@@ -53,6 +54,7 @@ func (e *event) asked(parameters map[string]string) *js.Exchange {
 		scheme = "https"
 	}
 	x := &js.Exchange{Method: q.Method, URL: scheme + "://" + q.Host + q.URL.RequestURI(), Header: q.Header, Parameters: parameters, Head: e.begins, Write: e.write}
+	x.Send = func(c *engine.Call, r outbound.Request) (*outbound.Response, error) { return e.SDK().Send(c, r) }
 	if len(e.input) > 0 || e.inputEnd == nil {
 		x.Body = e
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/wasm/js"
+	"github.com/taucloud/tau/wasm/outbound"
+	"github.com/taucloud/tau/wasm/sdk"
 )
 
 const program = js.Mark + `let count = 0;
@@ -88,6 +91,23 @@ func TestScript(t *testing.T) {
 		named.Call = call
 		require.Contains(t, s.get(named, "/").Body.String(), want)
 	}
+}
+
+// TestScriptsFetch: what the function's list allows can be asked, and nothing else.
+func TestScriptsFetch(t *testing.T) {
+	s := newStage(t, Options{})
+	allow, err := outbound.Parse([]string{"api.example.com"})
+	require.NoError(t, err)
+	s.module = []byte(js.Mark + `export default { async fetch() {
+  const ask = async (url, init) => { try { const r = await fetch(url, init); return [r.status, r.ok, r.url, r.headers.get("x-theirs"), await r.text()] } catch (e) { return String(e) } };
+  return Response.json([await ask("https://api.example.com/a?b", {method: "POST", body: "sent", headers: {"x-own": "mine"}}), await ask("https://evil.example.net/"), await ask("http://127.0.0.1/")]);
+} }`)
+	w := httptest.NewRecorder()
+	s.Serve(w, httptest.NewRequest("GET", "http://example.com/", nil), function("fetch"), Exchange{ID: "r1", Module: func(context.Context) ([]byte, error) { return s.module, nil }, Ran: func(o Outcome) { s.last = o },
+		SDK: sdk.Config{Outside: far{}, Allow: allow}})
+	require.JSONEq(t, `[[201, true, "https://api.example.com/a?b", "a, b", "POST https://api.example.com/a?b sent [mine]"], "TypeError: fetch: evil.example.net at port 443 is not in the function's list of outbound hosts", "TypeError: fetch: 127.0.0.1 at port 80 is not in the function's list of outbound hosts"]`,
+		w.Body.String(), s.last.Log)
+	require.Contains(t, s.last.Log, "[tau] outbound: evil.example.net")
 }
 
 // TestScriptTakesItsTime: fuel is time where there is no other.

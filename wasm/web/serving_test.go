@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/fixtures/guests"
+	"github.com/taucloud/tau/wasm/js"
 )
 
 // benchGo is the function in Go of the figures.
@@ -35,6 +36,13 @@ func answer() {
 
 func main() {}
 `
+
+// benchJS is the function in JavaScript of the figures.
+const benchJS = js.Mark + `let count = 0;
+export default { async fetch(request, env) {
+  count++;
+  return new Response("hello from a function, which was asked before: " + count + "\n" + ".".repeat(80) + "\n", {headers: {"content-type": "text/plain"}});
+} }`
 
 // clientOf is set in the process that sends requests: the address, how many clients, how many requests.
 const clientOf = "TAU_SERVING_CLIENT"
@@ -118,7 +126,7 @@ func TestServingRatios(t *testing.T) {
 	module, err := os.ReadFile(filepath.Join(dir, "main.wasm"))
 	require.NoError(t, err)
 	const body = "version [........................................] GET /some/path\ncount 1, before nothing\ngreeting hello, parameter \n"
-	names := []string{"plain", "c", "c-event", "go"}
+	names := []string{"plain", "c", "c-event", "go", "js"}
 	at := map[string]string{
 		"plain": listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
@@ -126,6 +134,7 @@ func TestServingRatios(t *testing.T) {
 		})),
 		"c":       listen(t, servedBy(t, s.Runner, function("page"), guests.Read("web-c"))),
 		"c-event": listen(t, servedBy(t, s.Runner, Function{Module: "e", Call: "event", Timeout: time.Second, MemoryMax: 1 << 20}, guests.Read("web-c"))),
+		"js":      listen(t, servedBy(t, s.Runner, Function{Module: "js", Call: "fetch", Timeout: 10 * time.Second, MemoryMax: 64 << 20}, []byte(benchJS))),
 		"go":      listen(t, servedBy(t, s.Runner, Function{Module: "go", Call: "answer", Timeout: 10 * time.Second, MemoryMax: 16 << 20}, module)),
 	}
 	rounds, requests := 7, 4000
