@@ -174,7 +174,7 @@ func TestPromisesNameWhatThereIs(t *testing.T) {
 // testNames lists the tests of this folder, of those below it and of the services.
 func testNames(t *testing.T) (names []string) {
 	pattern := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	for _, glob := range []string{"*_test.go", "*/*_test.go", "words/*/*_test.go", "../services/*_test.go", "../services/*/*_test.go", "../project/route/*_test.go", "../cmd/tau/*_test.go", "../wasm/web/*_test.go"} {
+	for _, glob := range []string{"*_test.go", "*/*_test.go", "words/*/*_test.go", "../services/*_test.go", "../services/*/*_test.go", "../project/route/*_test.go", "../cmd/tau/*_test.go", "../wasm/web/*_test.go", "../wasm/sdk/*_test.go", "../wasm/outbound/*_test.go"} {
 		files, err := filepath.Glob(glob)
 		require.NoError(t, err)
 		for _, file := range files {

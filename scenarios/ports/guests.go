@@ -81,7 +81,9 @@ func (g *Guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, 
 		now, elapsed = here.Now(), here.Elapsed()
 		return err
 	}
+	out := &outside{}
 	g.runner.Serve(w, r, guest.Program(), web.Exchange{
+		SDK:        guest.SDK(out),
 		Parameters: guest.Parameters, ID: id,
 		Module: func(ctx context.Context) ([]byte, error) {
 			module, err := guest.Module(ctx)
@@ -101,7 +103,12 @@ func (g *Guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, 
 				w.Header().Set(substrateapi.HeaderCold, "1")
 			}
 		},
-		Ran: func(o web.Outcome) { ran = substrate.RanAs(o) },
+		Ran: func(o web.Outcome) {
+			ran = substrate.RanAs(o)
+			for _, a := range out.asked {
+				g.env.Observe("outside-asked", node.F("project", guest.Project), node.F("host", a.host), node.F("address", a.address))
+			}
+		},
 	})
 	return ran
 }

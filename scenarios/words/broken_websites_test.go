@@ -24,6 +24,9 @@ func TestBrokenPromisesAboutWebsites(t *testing.T) {
 		return "60 client client http-answered project=p last=0 took=0 tries=1 " + rest + "\n"
 	}
 	failed := "60 client client http-failed project=p path=/ why=refused took=0 tries=1\n"
+	outside := func(host, address string) string {
+		return "60 run-1 substrate outside-asked project=p host=" + host + " address=" + address + "\n"
+	}
 	pair := func() []check.NodeView {
 		return []check.NodeView{runs("core-1", map[string]node.Service{"gateway": fake{}}), runs("core-2", map[string]node.Service{"substrate": fake{}})}
 	}
@@ -52,6 +55,10 @@ func TestBrokenPromisesAboutWebsites(t *testing.T) {
 		{"functions-are-bounded", "does harm", after(pair()...), "60 client client http-hostile project=p path=/ status=504 took=11000000000\n"},
 		{"functions-are-bounded", "at once", after(pair()...), "1 client client deploy-sent project=p commit=c1 kind=function limit=2\n60 core-2 substrate function-ran project=p at-once=3 took=0\n"},
 		{"functions-are-bounded", "has run for", after(pair()...), "60 core-2 substrate function-ran project=p at-once=1 took=11000000000\n"},
+		{"functions-go-where-they-may", "", after(pair()...), outside("api.outside.example", "93.184.216.34") + got("path=/out/1 status=200 went=yes")},
+		{"functions-go-where-they-may", "which is not public", after(pair()...), outside("inside.outside.example", "10.0.0.7")},
+		{"functions-go-where-they-may", "nobody has allowed", after(pair()...), outside("elsewhere.example", "93.184.216.99")},
+		{"functions-go-where-they-may", "says: 0_13", after(pair()...), got("path=/out/1 status=200 went=0_13")},
 		{"requests-are-answered", "", after(pair()...), got("path=/ status=200 version=c1")},
 		{"requests-are-answered", "was not answered after 1 tries: refused", after(pair()...), quiet(40) + failed},
 		{"requests-are-answered", "status 503", after(pair()...), quiet(40) + got("path=/ status=503 version=c1")},

@@ -48,6 +48,7 @@ var means = map[string]string{
 	"answers-are-one-version":       "each page that a browser gets is that of one version, and of a current one",
 	"requests-are-answered":         "no request of a browser fails that could be answered",
 	"requests-are-alone":            "a function that is asked sees that request, and nothing of any other",
+	"functions-go-where-they-may":   "functions reach the hosts outside that their projects have allowed them, and nobody else",
 	"functions-are-bounded":         "functions that do harm are ended, and none runs more often at once than it may",
 	"substrates-follow":             "in the end every substrate serves what is current",
 	"nothing-uninvited":             "nothing is published, finished or accepted that no user asked for",

@@ -152,6 +152,7 @@ func (c *call) run(ctx context.Context, w http.ResponseWriter, q *http.Request, 
 		e.yield = yield
 		response, c.outcome.Usage, err = c.loaded.function.Call(ctx, request)
 	}))
+	defer stop() // also when this task ends meanwhile, as those of a node do that crashes
 	left := c.pump(ctx, w, q, next)
 	stop() // it ends, where it stands
 	_ = c.spent(ctx, c.outcome.Usage.Fuel)

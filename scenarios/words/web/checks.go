@@ -315,6 +315,7 @@ func Figures() []scenario.Figure {
 		{Name: "web.failed", Unit: "requests", Doc: "those that were not"},
 		{Name: "web.repeated", Unit: "requests", Doc: "those for which more than one gateway was asked, or one twice"},
 		{Name: "web.harm", Unit: "requests", Doc: "requests that asked functions for harm, and were answered"},
+		{Name: "web.outside", Unit: "requests", Doc: "requests of functions that have come to hosts of the simulated outside"},
 		{Name: "web.goodput", Unit: "bytes/s", Doc: "bytes of answers, by the time from the first request's end to the last one's"},
 		{Name: "web.latency.median", Unit: "seconds", Doc: "how long answers took, the tries before included: the median"},
 		{Name: "web.latency.p99", Unit: "seconds", Doc: "what 99 of 100 answers did not exceed"},

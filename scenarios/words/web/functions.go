@@ -9,18 +9,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/fixtures/guests"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/project/build"
-	"github.com/taucloud/tau/services/gateway/gatewayapi"
-	"github.com/taucloud/tau/services/substrate/substrateapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
 	"github.com/taucloud/tau/sim/check"
 	"github.com/taucloud/tau/sim/scenario"
 	"github.com/taucloud/tau/transport"
-	"github.com/taucloud/tau/transport/httpstream"
 )
 
 // function is the kind of a deployment, and the mix of requests for it; script is one in JavaScript.
@@ -35,8 +31,11 @@ func (p *deployParams) builtFunction() (content []byte, entries []tnsapi.Entry, 
 	f := project.Function{Base: project.Base{Name: "page"}, Type: "https", Methods: []string{"GET", "POST"}, Paths: []string{"/{rest...}"}, Domains: []string{"www"},
 		Source: ".", Call: "page", Timeout: project.Duration(p.Timeout), Memory: 1 << 20, Concurrency: p.Limit, Environment: map[string]string{"GREETING": "hello"}}
 	asset := guests.Version(p.Commit)
-	if p.Kind == script {
+	switch p.Kind {
+	case script:
 		asset, f.Memory = guests.Script(p.Commit), 8<<20
+	case outward:
+		f.Call, f.Outbound, asset = "out", outboundHosts, guests.Read("out-c")
 	}
 	compiled, err := project.Compile(&project.Project{Name: p.Project, Scope: project.Scope{
 		Domains: []project.Domain{{Base: project.Base{Name: "www"}, FQDN: hostOf(p.Project)}}, Functions: []project.Function{f},
@@ -66,31 +65,19 @@ func (p *httpParams) call(ctx context.Context, env node.Env, i int) {
 	if hostile {
 		query = harm[i/10%len(harm)] + "-" + query
 	}
-	p.until(ctx, env, path, func(ctx context.Context, gate transport.Peer) (a answered, err error) {
-		began := env.Loop.Elapsed()
-		ctx, cancel := clock.WithTimeout(ctx, env.Loop, p.Timeout)
-		defer cancel()
+	p.until(ctx, env, path, func(ctx context.Context, gate transport.Peer) (answered, error) {
 		method, body := http.MethodGet, io.Reader(http.NoBody)
 		if hostile { // it would be repeated
 			method, body = http.MethodPost, strings.NewReader(query)
 		}
-		r, err := http.NewRequestWithContext(ctx, method, "http://"+hostOf(p.Project)+path+"?"+query, body)
-		if err != nil {
-			return a, err
-		}
-		response, err := httpstream.Do(ctx, env.Wire, gate, gatewayapi.HTTP.Name, r)
-		if err != nil {
-			return a, err
-		}
-		defer response.Body.Close()
-		content, err := io.ReadAll(response.Body)
-		if err != nil && hostile && len(content) > 0 && ctx.Err() == nil { // what has no end is cut
-			return answered{status: response.StatusCode, took: env.Loop.Elapsed() - began, hostile: true, cut: true}, nil
+		a, content, err := p.fetch(ctx, env, gate, method, path+"?"+query, body)
+		if err != nil && hostile && len(content) > 0 { // what has no end is cut
+			return answered{status: a.status, took: a.took, hostile: true, cut: true}, nil
 		}
 		if err != nil {
 			return a, err
 		}
-		a = answered{status: response.StatusCode, version: response.Header.Get(substrateapi.HeaderVersion), digest: digest(content), bytes: len(content), took: env.Loop.Elapsed() - began, hostile: hostile}
+		a.hostile = hostile
 		if a.status != http.StatusOK {
 			a.says = string(content[:min(len(content), 100)])
 			return a, nil
@@ -146,7 +133,7 @@ func (*bounded) Name() string { return "functions-are-bounded" }
 func (c *bounded) Fact(f check.Fact) error {
 	switch f.Name {
 	case "deploy-sent":
-		if f.Text("kind") == function {
+		if f.Text("kind") != "website" {
 			c.limit[f.Text("project")] = max(c.limit[f.Text("project")], int(f.Int("limit")))
 		}
 	case "http-hostile":
@@ -180,5 +167,7 @@ func functionChecks() []scenario.Check {
 			New: func() check.Checker { return &alone{} }},
 		{Name: "functions-are-bounded", Doc: "a request that makes its function run without an end, trap or answer without an end gets an error of a server within 10 s, or an answer that breaks off; and no function answers more requests at once on a node than it may",
 			New: func() check.Checker { return &bounded{limit: map[string]int{}} }},
+		{Name: "functions-go-where-they-may", Doc: "a function that sends requests reaches the hosts that its project has allowed it, at public addresses, whether they are named, resolved or redirected to, and nobody else; it is told what came of each",
+			New: func() check.Checker { return &reach{} }},
 	}
 }

@@ -21,7 +21,7 @@ import (
 type httpParams struct {
 	Project string        `yaml:"project" range:"1..63" doc:"whose website is read"`
 	Pages   int           `yaml:"pages" range:"1..1000" doc:"of how many pages one is drawn for each request"`
-	Mix     string        `yaml:"mix" values:"pages missing function hostile" doc:"pages: all are pages; missing: every fourth request is for one that there is not; function: all are for the function of the project; hostile: all are so, and every tenth does not end by itself, traps, or answers with no end"`
+	Mix     string        `yaml:"mix" values:"pages missing function hostile outbound" doc:"pages: all are pages; missing: every fourth request is for one that there is not; function: all are for the function of the project; hostile: all are so, and every tenth does not end by itself, traps, or answers with no end; outbound: all are for a function that sends requests itself, to where it may and to where it may not, and every eighth of these takes too long"`
 	Rate    int           `yaml:"rate" range:"1..10000" doc:"requests a second, however long answers take"`
 	For     time.Duration `yaml:"for" range:"0s..24h" doc:"how long"`
 	Timeout time.Duration `yaml:"timeout" range:"10ms..1h" doc:"for how long a browser waits at one gateway"`
@@ -53,9 +53,12 @@ func (p *httpParams) run(ctx context.Context, env node.Env) error {
 		}
 		open++
 		env.Loop.Go("browser", func(ctx context.Context) {
-			if p.Mix == function || p.Mix == "hostile" {
+			switch p.Mix {
+			case function, "hostile":
 				p.call(ctx, env, i)
-			} else {
+			case outward:
+				p.out(ctx, env, i)
+			default:
 				p.one(ctx, env, path)
 			}
 			open--
@@ -104,8 +107,14 @@ func (p *httpParams) until(ctx context.Context, env node.Env, path string, ask f
 				env.Observe("http-hostile", node.F("project", p.Project), node.F("path", path), node.F("status", a.status), node.F("took", a.took), node.F("cut", a.cut), node.F("says", a.says))
 				return
 			}
-			env.Observe("http-answered", node.F("project", p.Project), node.F("path", path), node.F("status", a.status), node.F("version", a.version),
-				node.F("digest", a.digest), node.F("bytes", a.bytes), node.F("took", env.Loop.Elapsed()-began), node.F("last", a.took), node.F("tries", tries), node.F("gateway", gate), node.F("says", a.says), node.F("said", a.said), node.F("alone", a.alone))
+			fields := []node.Field{
+				node.F("project", p.Project), node.F("path", path), node.F("status", a.status), node.F("version", a.version),
+				node.F("digest", a.digest), node.F("bytes", a.bytes), node.F("took", env.Loop.Elapsed()-began), node.F("last", a.took), node.F("tries", tries), node.F("gateway", gate), node.F("says", a.says), node.F("said", a.said), node.F("alone", a.alone),
+			}
+			if a.went != "" {
+				fields = append(fields, node.F("went", a.went))
+			}
+			env.Observe("http-answered", fields...)
 			return
 		}
 	}
@@ -118,32 +127,40 @@ type answered struct {
 	bytes                 int
 	// said is the version that a function says that it is of; alone whether it has seen nothing but this request.
 	said, alone string
-	hostile     bool
+	// went is "yes" if a function that was made to send a request has got what it was to get.
+	went    string
+	hostile bool
 	// cut: the answer broke off in its midst.
 	cut  bool
 	took time.Duration
 }
 
-func (p *httpParams) ask(ctx context.Context, env node.Env, gate transport.Peer, path string) (a answered, err error) {
+func (p *httpParams) ask(ctx context.Context, env node.Env, gate transport.Peer, path string) (answered, error) {
+	a, content, err := p.fetch(ctx, env, gate, http.MethodGet, path, http.NoBody)
+	if err == nil && a.status >= 500 {
+		a.says = string(content[:min(len(content), 100)])
+	}
+	return a, err
+}
+
+// fetch sends a request to a gateway, and reads the answer.
+func (p *httpParams) fetch(ctx context.Context, env node.Env, gate transport.Peer, method, target string, body io.Reader) (a answered, content []byte, err error) {
 	began := env.Loop.Elapsed()
 	ctx, cancel := clock.WithTimeout(ctx, env.Loop, p.Timeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+hostOf(p.Project)+path, http.NoBody)
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+hostOf(p.Project)+target, body)
 	if err != nil {
-		return a, err
+		return a, nil, err
 	}
 	response, err := httpstream.Do(ctx, env.Wire, gate, gatewayapi.HTTP.Name, r)
 	if err != nil {
-		return a, err
+		return a, nil, err
 	}
 	defer response.Body.Close()
-	content, err := io.ReadAll(response.Body)
-	if err != nil {
-		return a, err
+	content, err = io.ReadAll(response.Body)
+	if err != nil && ctx.Err() != nil {
+		return a, nil, err
 	}
 	a = answered{status: response.StatusCode, version: response.Header.Get(substrateapi.HeaderVersion), digest: digest(content), bytes: len(content), took: env.Loop.Elapsed() - began}
-	if a.status >= 500 {
-		a.says = string(content[:min(len(content), 100)])
-	}
-	return a, nil
+	return a, content, err // what has come before it broke off
 }
