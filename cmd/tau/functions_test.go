@@ -17,6 +17,7 @@ import (
 
 	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
+	"github.com/taucloud/tau/fixtures/guests"
 	"github.com/taucloud/tau/project"
 )
 
@@ -134,10 +135,12 @@ func TestPushedFunctionsAreServed(t *testing.T) {
 	s.write("functions/count/main.c", countC)
 	s.write("functions/spin/main.c", spinC)
 	s.goFunction()
+	s.write("functions/out/main.wasm", string(guests.Read("out-c")))
 	s.write("tau.yaml", `name: hello
 functions:
   count: {paths: [/count], environment: {GREETING: hello}, secrets: [TOKEN], memory: 1MB}
   spin: {paths: [/spin], timeout: 1s, memory: 1MB, concurrency: 4}
+  out: {paths: [/out], memory: 1MB, outbound: ["*", "127.0.0.1:1"]}
   draw: {paths: [/draw], environment: {GREETING: hello}, memory: 16MB}
   flow: {paths: [/flow], call: page, methods: [GET, POST], memory: 1MB, timeout: 1m}
 `)

@@ -276,3 +276,25 @@ func TestErrorsTellNothingOfTheNode(t *testing.T) {
 	require.EqualError(t, err, "outbound: api.example.com: read: reset")
 	require.NotContains(t, plain(&net.DNSError{Err: "no such host", Name: "x", Server: "10.0.0.53:53"}).Error(), "10.0.0.53")
 }
+
+// FuzzHost: a host has one form, and an address no other one than that in which it is printed: what a resolver might take for an address is no name.
+func FuzzHost(f *testing.F) {
+	for _, text := range []string{"Example.COM.", "127.1", "0x7f.1", "1.2.3.4", "::ffff:1.2.3.4", "a.0177", "xn--bcher-kva.example", "a.1e1"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		host, err := Host(text)
+		if err != nil {
+			return
+		}
+		again, err := Host(host)
+		require.NoError(t, err)
+		require.Equal(t, host, again)
+		if a, err := netip.ParseAddr(host); err == nil {
+			require.Equal(t, a.Unmap().String(), host)
+			return
+		}
+		last := host[strings.LastIndexByte(host, '.')+1:]
+		require.NotEqual(t, "", strings.Trim(last, "0123456789"), "the last label is a number: %s", host)
+	})
+}

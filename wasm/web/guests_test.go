@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/fixtures/guests"
 	source "github.com/taucloud/tau/sdk"
 	"github.com/taucloud/tau/wasm/outbound"
 	"github.com/taucloud/tau/wasm/sdk"
@@ -84,6 +87,55 @@ func asked(t *testing.T, s *stage, f Function, want map[string]any) {
 	}
 	require.Regexp(t, `evil.example.net .*is not in the function's list`, s.last.Log)
 	s.Logf("a module of %d bytes, %d units of fuel and %d pages for a request, %d KiB of memory", len(s.module), s.last.Usage.Fuel, s.last.Usage.Pages, s.last.Usage.MemoryPeak>>10)
+}
+
+// near resolves all names to one public address, and connects to a server of the test instead.
+type near struct {
+	outbound.Resolver
+	server string
+}
+
+func (near) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return []netip.Addr{netip.MustParseAddr("93.184.216.34")}, nil
+}
+
+func (n near) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, network, n.server)
+}
+
+// TestAFunctionGoesOut: over real sockets, to a server that only the test's own resolver and dialer make a public one.
+func TestAFunctionGoesOut(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/away" {
+			http.Redirect(w, r, "http://"+r.Context().Value(http.LocalAddrContextKey).(net.Addr).String()+"/", http.StatusFound)
+			return
+		}
+		_, _ = io.WriteString(w, "hello from "+r.Host)
+	}))
+	t.Cleanup(server.Close)
+	n := near{server: server.Listener.Addr().String()}
+	allow, err := outbound.Parse([]string{"*.example.com", n.server})
+	require.NoError(t, err)
+	s := newStage(t, Options{})
+	s.module = guests.Read("out-c")
+	f := Function{Module: "out", Call: "out", Timeout: 20 * time.Second, MemoryMax: 1 << 20}
+	for _, c := range []struct {
+		url, answer string
+		outside     outbound.Outside
+	}{
+		{"http://api.example.com/", "0 0 200 hello from api.example.com", &outbound.Net{Resolver: n, Dial: n.dial}},
+		{"http://api.example.com/away", "0 13 ", &outbound.Net{Resolver: n, Dial: n.dial}},
+		{"http://" + n.server + "/", "0 13 ", &outbound.Net{}},
+		{"http://example.net/", "0 13 ", &outbound.Net{Resolver: n, Dial: n.dial}},
+		{"http://api.example.com/", "0 13 ", nil},
+	} {
+		w := httptest.NewRecorder()
+		s.Serve(w, httptest.NewRequest("GET", "http://example.com/?url="+url.QueryEscape(c.url), nil), f, Exchange{
+			Module: func(context.Context) ([]byte, error) { return s.module, nil }, Ran: func(o Outcome) { s.last = o }, SDK: sdk.Config{Outside: c.outside, Allow: allow},
+		})
+		require.Equal(t, c.answer, w.Body.String(), c.url)
+		require.Equal(t, c.answer == "0 13 ", strings.Contains(s.last.Log, "[tau] outbound: "), s.last.Log)
+	}
 }
 
 // TestOurSDK: a function with handlers of net/http is compiled with nothing but Go, and answers.
