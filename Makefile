@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 SHELL = /bin/bash
 
-.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec at-rest bench-engine bench-serving sdk mutants mutation determinism live torture laptop-audit rehearse bench-up churn figures clean
+.PHONY: help build sim test vet race bench long big sweep swarm fuzz spec at-rest bench-engine bench-serving sdk builds mutants mutation determinism live torture laptop-audit rehearse bench-up churn figures clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -101,6 +101,9 @@ determinism: build ## every event of RUNS runs (20) of SCENARIOS under changing 
 
 spec: ## the WebAssembly specification's suites, with every module rewritten
 	WASM_SPEC=all go test ./wasm/rewrite -run TestSpecification
+
+builds: ## projects in several repositories, built by each toolchain of this machine, and pushes that are to hurt a node (ten minutes; ASSEMBLYSCRIPT is a node_modules with it)
+	TAU_BUILDS=1 go test -count 1 -timeout 1h -run '^TestRealBuilds$$' -v ./cmd/tau
 
 mutants: ## break the code on purpose and see the scenarios fail
 	scenarios/mutants/run

@@ -58,7 +58,7 @@ var (
 	outputRule = rule{want: "a folder or a file within the folder of the code, such as dist", pattern: folderRule.pattern, check: checkFolder, norm: func(text string) string {
 		return cmp.Or(cleanFolder(text), ".")
 	}}
-	sourceRule = rule{want: `".", a folder such as ./code/ping, or libraries/NAME`, pattern: `^(\.|\./[^\\]{1,250}|libraries/[A-Za-z_][A-Za-z0-9_-]{0,63})$`,
+	sourceRule = rule{want: `".", a folder such as ./code/ping, or libraries/NAME`, pattern: `^(\.|\./[^\\]{1,250}|(libraries|library)/[A-Za-z_][A-Za-z0-9_-]{0,63})$`,
 		check: func(text string) string {
 			if !strings.HasPrefix(text, "./") {
 				return ""
@@ -68,6 +68,9 @@ var (
 		norm: func(text string) string {
 			if strings.HasPrefix(text, "./") {
 				return "./" + cleanFolder(text)
+			}
+			if name, old := strings.CutPrefix(text, "library/"); old { // as old files have it
+				return "libraries/" + name
 			}
 			return text
 		}}
