@@ -115,6 +115,7 @@ var functions = []function{
 		x.failure = i.string(args[0])
 		return 0
 	}},
+	{"hold", 0, func(_ interpreter, x *Exchange, _ []uint32) uint32 { x.held = true; return 0 }},
 	{"done", 0, func(_ interpreter, x *Exchange, _ []uint32) uint32 { x.done = true; return 0 }},
 	{"idle", 0, func(_ interpreter, x *Exchange, _ []uint32) uint32 { x.idle = true; return 0 }},
 	{"wait", 1, func(i interpreter, _ *Exchange, args []uint32) uint32 {

@@ -27,7 +27,8 @@ type Exchange struct {
 
 	program  *program
 	answered bool
-	done     bool // nothing is waited for any more
+	held     bool // something is waited for after the answer, until
+	done     bool // nothing is any more
 	idle     bool
 	failure  string
 	fetched  []byte // the body of what was answered last
@@ -58,12 +59,12 @@ func (x *Exchange) Serve(c *engine.Call) error {
 	x.program = p
 	i := interpreter{c, p}
 	promise, err := i.call(i.asked, i.request(x)...)
-	for waits := err == nil && i.must("qjs_is_promise", uint64(promise)) != 0; !x.done && !x.idle && err == nil; {
+	for waits := err == nil && i.must("qjs_is_promise", uint64(promise)) != 0; !x.ended() && err == nil; {
 		i.drain()
 		switch {
 		case waits && i.settled(x, promise):
 			waits = false
-		case !x.done:
+		case !x.ended():
 			_, err = i.call(i.tick)
 		}
 	}
@@ -80,6 +81,9 @@ func (x *Exchange) Serve(c *engine.Call) error {
 	}
 	return nil
 }
+
+// ended reports whether the call is over.
+func (x *Exchange) ended() bool { return x.done || x.idle || x.answered && !x.held }
 
 // settled passes on what came of the promise of a response, if it is known.
 func (i interpreter) settled(x *Exchange, promise uint32) bool {
@@ -116,7 +120,10 @@ func (i interpreter) request(x *Exchange) []uint32 {
 		}
 		add(&fields, strings.Join(x.Header[name], separator))
 	}
-	args := []uint32{i.text(x.Method), i.text(x.URL), i.text(params.String()), i.text(fields.String())}
+	args := []uint32{i.text(x.Method), i.text(x.URL), i.undefined, i.text(fields.String())}
+	if params.Len() > 0 {
+		args[2] = i.text(params.String())
+	}
 	if x.Body != nil {
 		args = append(args, i.must("qjs_get_true"))
 	}

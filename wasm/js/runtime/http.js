@@ -76,23 +76,24 @@ const flat = (fields) => {
   return all;
 };
 
-// A body is a text, bytes, those of the request, which the host has, or a stream.
+// A body is a text, or an object with bytes, with a stream, or asked: those of the request, which the host has. typeOf is the type that it has by itself.
 const bodyOf = (v) => {
-  if (typeof v === "string") return { text: v, type: "text/plain;charset=UTF-8" };
+  if (typeof v === "string") return v;
   if (v instanceof ReadableStream) {
     if (v.locked) throw new TypeError("the stream is read by somebody already");
     return v[S] ?? { stream: v };
   }
-  if (v instanceof URLSearchParams) return { text: v.toString(), type: "application/x-www-form-urlencoded;charset=UTF-8" };
   const bytes = bytesOf(v);
-  if (bytes) return { bytes: bytes.slice() };
-  return { text: String(v), type: "text/plain;charset=UTF-8" };
+  return bytes ? { bytes: bytes.slice() } : String(v);
 };
+const typeOf = (v, body) => (typeof body !== "string" ? undefined : v instanceof URLSearchParams ? "application/x-www-form-urlencoded;charset=UTF-8" : plainText);
+const plainText = "text/plain;charset=UTF-8";
 const asBytes = async (body) => {
-  if (!body) return new Uint8Array(0);
+  if (body === null) return new Uint8Array(0);
+  if (typeof body === "string") return encode(body);
   if (body.stream) return readAll(body.stream);
   if (body.asked) return readAsked();
-  return body.bytes ?? encode(body.text);
+  return body.bytes;
 };
 const readAsked = () => {
   const first = host.read();
@@ -102,13 +103,15 @@ const readAsked = () => {
   return parts.length === 1 ? parts[0] : whole(parts);
 };
 const asText = async (body) => {
-  if (!body) return "";
-  if (body.text !== undefined) return body.text;
+  if (body === null) return "";
+  if (typeof body === "string") return body;
   return decode(body.asked ? readAsked() : await asBytes(body), false, false);
 };
 
-// Message is what Request and Response have in common. Their state has body, used, stream, and headers or what they are made of: init, type of
-// the body, or raw: those of the host.
+// Message is what Request and Response have in common. Their state has body, the type of that, used, stream, and headers or what they are made of: init, or
+// raw, those of the host. What it does not say is as in newState: each property of an object costs as much as some instructions.
+const newState = { method: "GET", url: "", status: 200, text: "", headers: null, init: undefined, raw: undefined, body: null, type: undefined, used: false, stream: null };
+
 class Message {
   get headers() {
     const s = this[S];
@@ -119,13 +122,13 @@ class Message {
       const parts = s.raw.split("\0");
       for (let i = 0; i + 1 < parts.length; i += 2) fields[parts[i]] = parts[i + 1];
     }
-    if (s.body?.type !== undefined && fields["content-type"] === undefined) fields["content-type"] = s.body.type;
+    if (s.type !== undefined && fields["content-type"] === undefined) fields["content-type"] = s.type;
     return headers;
   }
   get bodyUsed() { return this[S].used; }
   get body() {
     const s = this[S];
-    if (!s.body) return null;
+    if (s.body === null) return null;
     if (s.body.stream) return s.body.stream;
     return (s.stream ??= streamOf(s.body, () => { s.used = true; }));
   }
@@ -154,7 +157,7 @@ const copied = (message) => {
 // made makes an object of a class, of its state.
 const made = (of, state) => {
   const object = Object.create(of.prototype);
-  object[S] = state;
+  object[S] = { __proto__: newState, ...state };
   return object;
 };
 
@@ -164,33 +167,41 @@ class Request {
     let method = String(init.method ?? from?.method ?? "GET");
     if (["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"].includes(method.toUpperCase())) method = method.toUpperCase();
     if (!isName.test(method)) throw new TypeError(`'${method}' is no method`);
-    let body = null;
+    let body = null, type;
     if (init.body !== undefined && init.body !== null) {
       if (method === "GET" || method === "HEAD") throw new TypeError(`a request with the method ${method} has no body`);
       body = bodyOf(init.body);
+      type = typeOf(init.body, body);
     } else if (from) {
       body = copied(from);
+      type = from[S].type;
       from[S].used = body !== null;
     }
-    this[S] = { method, url: from ? from.url : new URL(input).href, headers: null, init: init.headers ?? from?.headers, body, used: false, stream: null };
+    this[S] = { __proto__: newState, method, url: from ? from.url : new URL(input).href, init: init.headers ?? from?.headers, body, type };
     this.headers;
   }
   get method() { return this[S].method; }
   get url() { return this[S].url; }
-  clone() { return made(Request, { method: this.method, url: this.url, headers: new Headers(this.headers), body: copied(this), used: false, stream: null }); }
+  clone() { return made(Request, { method: this.method, url: this.url, headers: new Headers(this.headers), body: copied(this) }); }
 }
 
 const bodiless = (status) => status === 204 || status === 205 || status === 304;
 
 class Response {
   constructor(body, init) {
-    const s = (this[S] = { status: 200, text: "", headers: null, init: undefined, body: null, used: false, stream: null });
-    if (body !== undefined && body !== null) s.body = bodyOf(body);
+    const s = (this[S] = { __proto__: newState });
+    if (typeof body === "string") {
+      s.body = body;
+      s.type = plainText;
+    } else if (body !== undefined && body !== null) {
+      s.body = bodyOf(body);
+      s.type = typeOf(body, s.body);
+    }
     if (init === undefined || init === null) return;
     if (init.status !== undefined) {
       s.status = Math.trunc(Number(init.status));
       if (!(s.status >= 200 && s.status <= 599)) throw new RangeError(`the status of a response is between 200 and 599, not ${init.status}`);
-      if (s.body && bodiless(s.status)) throw new TypeError(`a response with the status ${s.status} has no body`);
+      if (s.body !== null && bodiless(s.status)) throw new TypeError(`a response with the status ${s.status} has no body`);
     }
     if (init.statusText !== undefined) s.text = String(init.statusText);
     if (init.headers !== undefined && init.headers !== null) {
@@ -203,14 +214,15 @@ class Response {
   get ok() { return this[S].status >= 200 && this[S].status < 300; }
   get redirected() { return false; }
   get type() { return "default"; }
-  get url() { return this[S].url ?? ""; }
+  get url() { return this[S].url; }
   clone() { return made(Response, { ...this[S], body: copied(this), headers: new Headers(this.headers), stream: null }); }
   static json(data, init) {
     const text = JSON.stringify(data);
     if (text === undefined) throw new TypeError("Response.json: the value has no JSON");
     const response = new Response(null, init);
     if (bodiless(response[S].status)) throw new TypeError(`a response with the status ${response[S].status} has no body`);
-    response[S].body = { text, type: "application/json" };
+    response[S].body = text;
+    response[S].type = "application/json";
     if (response[S].headers) response[S].headers[S]["content-type"] ??= "application/json";
     return response;
   }
@@ -239,5 +251,5 @@ define("fetch", async function fetch(input, init) {
   if (said[0] === "!") throw new TypeError("fetch: " + said.slice(1));
   const at = said.indexOf("\0");
   const headers = new Headers(twos(said.slice(at + 1)));
-  return made(Response, { status: Number(said.slice(0, at)), text: "", url: request.url, headers, body: { bytes: new Uint8Array(host.fetched()) }, used: false, stream: null });
+  return made(Response, { status: Number(said.slice(0, at)), text: "", url: request.url, headers, body: { bytes: new Uint8Array(host.fetched()) } });
 });

@@ -5,6 +5,12 @@ let env = {};
 let pending = 0; // of ctx.waitUntil
 let answered = false;
 
+// The call ends with the answer, unless the host holds it until it is told.
+let held = false;
+const hold = () => {
+  if (!held) host.hold();
+  held = true;
+};
 const finished = () => { if (answered && pending === 0) host.done(); };
 
 // twos are names and values, which lie one after the other, each with a zero behind it.
@@ -31,9 +37,10 @@ const loaded = (module, name, variables) => {
 };
 
 class Context {
-  get params() { return this[S]; }
+  get params() { return (given ??= Object.fromEntries(twos(givenParams ?? ""))); }
   waitUntil(promise) {
     pending++;
+    hold();
     Promise.resolve(promise).catch((e) => host.log("Uncaught (in waitUntil) " + describe(e))).finally(() => {
       pending--;
       finished();
@@ -41,7 +48,18 @@ class Context {
   }
   passThroughOnException() {}
 }
-const requestIs = Request.prototype;
+// The request that is answered is there once, so it has no state until somebody asks for more than its method and URL.
+let givenMethod, givenURL, givenParams, givenHeaders, givenBody;
+let given; // params, when they were asked for
+const requestIs = Object.create(Request.prototype, {
+  method: { get: () => givenMethod },
+  url: { get: () => givenURL },
+  [S]: { get() {
+    const state = { __proto__: newState, method: givenMethod, url: givenURL, raw: givenHeaders, body: givenBody ? { asked: true } : null };
+    Object.defineProperty(this, S, { value: state });
+    return state;
+  } },
+});
 const contextIs = Context.prototype;
 
 // asked answers a request, or returns the promise of a response, for which the host waits (a promise's then costs as much as all the rest). It takes its method, its URL, and names and values of its parameters and of its headers, which are read when
@@ -49,10 +67,13 @@ const contextIs = Context.prototype;
 const asked = (method, url, params, headers, hasBody) => {
   serving = true;
   drawnAt = 64;
-  const request = { __proto__: requestIs, [S]: { method, url, headers: null, raw: headers, body: hasBody ? { asked: true } : null, used: false, stream: null } };
-  const context = { __proto__: contextIs, [S]: params === "" ? {} : Object.fromEntries(twos(params)) };
+  givenMethod = method;
+  givenURL = url;
+  givenParams = params;
+  givenHeaders = headers;
+  givenBody = hasBody;
   try {
-    const response = handler(request, env, context);
+    const response = handler({ __proto__: requestIs }, env, { __proto__: contextIs });
     if (typeof response !== "object" || response === null || response[S] === undefined) return response instanceof Promise ? response : Promise.resolve(response);
     answer(response);
   } catch (e) {
@@ -69,19 +90,25 @@ const answer = (response) => {
   }
 };
 const respond = (response) => {
-  if (!(response instanceof Response)) throw new TypeError(`the function has returned ${show(response, 1)}: expected a Response`);
-  const s = response[S];
+  const s = response?.[S];
+  if (s === undefined || !(response instanceof Response)) throw new TypeError(`the function has returned ${show(response, 1)}: expected a Response`);
   if (s.used || s.stream?.locked) throw new TypeError("the body of the response was read already");
   const body = s.body;
-  const fields = s.headers ? flat(s.headers[S]) : body?.type !== undefined ? `content-type\0${body.type}\0` : "";
-  if (body?.text !== undefined) host.answerText(s.status, fields, body.text);
+  const type = s.type;
+  const fields = s.headers !== null ? flat(s.headers[S]) : type === plainText ? plainField : type !== undefined ? "content-type\0" + type + "\0" : "";
+  if (typeof body === "string") host.answerText(s.status, fields, body);
   else {
     host.head(s.status, fields);
     if (body?.bytes) host.write(body.bytes.buffer, body.bytes.byteOffset, body.bytes.byteLength);
-    else if (body) return void pour(s.stream ?? body.stream ?? streamOf(body, () => {})).then(end).catch(failed);
+    else if (body !== null) {
+      hold();
+      return void pour(s.stream ?? body.stream ?? streamOf(body, () => {})).then(end).catch(failed);
+    }
   }
-  end();
+  answered = true; // which the host knows
+  if (held) finished();
 };
+const plainField = "content-type\0" + plainText + "\0";
 const pour = async (stream) => {
   for await (const chunk of stream) {
     const bytes = chunkOf(chunk);
