@@ -99,6 +99,7 @@ export default { async fetch(request) {
   case "text": { const o = {toString() { return String(o) }}; String(o); }
   case "logs": for (;;) console.log("x".repeat(10000));
   case "memory": { const all = []; for (;;) all.push(new Uint8Array(1 << 16)); }
+  case "log": console.log("x".repeat(1 << 20) + " bundle.js:1:1"); break;
   case "string": { let s = "x"; for (;;) s += s; }
   case "answer": return new Response(new Uint8Array(4 << 20).fill(65));
   case "generated": new Function("for (;;);")();
@@ -117,7 +118,7 @@ export default { async fetch(request) {
 	for harm, want := range map[string]any{
 		"loop": engine.ErrFuel, "microtasks": engine.ErrFuel, "timers": engine.ErrFuel, "pattern": engine.ErrFuel, "recursion": ErrThrown, "text": engine.ErrRecursion,
 		"logs": engine.ErrFuel, "memory": ErrThrown, "string": ErrThrown, "answer": "AAA", "generated": engine.ErrFuel, "json": engine.ErrRecursion, "proxy": ErrThrown,
-		"patched": ErrThrown, "patience": "done", "silence": ErrSilent, "stack": engine.ErrFuel, "getter": engine.ErrFuel, "thrown": ErrThrown, "": "done",
+		"patched": ErrThrown, "patience": "done", "silence": ErrSilent, "stack": engine.ErrFuel, "getter": engine.ErrFuel, "thrown": ErrThrown, "log": "done", "": "done",
 	} {
 		x := &exchange{Method: "POST", Body: strings.NewReader(harm)}
 		err := s.ask(f, x)

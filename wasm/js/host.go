@@ -29,11 +29,12 @@ type function struct {
 // functions are all that a bundle can reach of the host, by way of the runtime.
 var functions = []function{
 	{"log", 1, func(i interpreter, _ *Exchange, args []uint32) uint32 {
-		i.log(i.string(args[0]))
+		i.log(i.string(args[0], textMax))
 		return 0
 	}},
-	{"encode", 1, func(i interpreter, _ *Exchange, args []uint32) uint32 {
-		return i.buffer([]byte(i.string(args[0])))
+	{"encode", 1, func(i interpreter, _ *Exchange, args []uint32) (v uint32) {
+		i.utf8(args[0], func(text []byte) { v = i.buffer(text) })
+		return v
 	}},
 	{"decode", 5, func(i interpreter, _ *Exchange, args []uint32) uint32 {
 		bytes := i.view(args[0], i.number(args[1]), i.number(args[2]))
@@ -61,20 +62,20 @@ var functions = []function{
 		return 0
 	}},
 	{"field", 2, func(i interpreter, _ *Exchange, args []uint32) uint32 {
-		name, value := i.string(args[0]), i.string(args[1])
-		if !isField(name) || strings.TrimSpace(value) != value || strings.ContainsAny(value, "\r\n\x00") {
+		name, value := i.string(args[0], textMax), i.string(args[1], textMax)
+		if len(name)+len(value) >= textMax || !isField(name) || strings.TrimSpace(value) != value || strings.ContainsAny(value, "\r\n\x00") {
 			name = ""
 		}
 		return i.text(strings.ToLower(name))
 	}},
 	{"url", 2, func(i interpreter, _ *Exchange, args []uint32) uint32 {
 		if len(args) == 2 {
-			return i.parsed(parseURL(i.string(args[0]), i.string(args[1]), true))
+			return i.parsed(parseURL(i.string(args[0], urlMax+1), i.string(args[1], urlMax+1), true))
 		}
-		return i.parsed(parseURL(i.string(args[0]), "", false))
+		return i.parsed(parseURL(i.string(args[0], urlMax+1), "", false))
 	}},
 	{"setURL", 3, func(i interpreter, _ *Exchange, args []uint32) uint32 {
-		return i.parsed(setURL(i.string(args[0]), i.string(args[1]), i.string(args[2])))
+		return i.parsed(setURL(i.string(args[0], urlMax+1), i.string(args[1], textMax), i.string(args[2], urlMax+1)))
 	}},
 	{"read", 0, func(i interpreter, x *Exchange, _ []uint32) uint32 {
 		if x.Body == nil {
@@ -93,16 +94,11 @@ var functions = []function{
 	{"head", 2, func(i interpreter, x *Exchange, args []uint32) uint32 { i.head(x, args); return 0 }},
 	{"answerText", 3, func(i interpreter, x *Exchange, args []uint32) uint32 {
 		i.head(x, args)
-		i.write(x, []byte(i.string(args[2])))
+		i.utf8(args[2], func(text []byte) { i.write(x, text) })
 		return 0
 	}},
 	{"write", 3, func(i interpreter, x *Exchange, args []uint32) uint32 {
-		part := i.view(args[0], i.number(args[1]), i.number(args[2]))
-		for len(part) > 0 { // whoever takes it may let others run meanwhile, but not this guest
-			n := min(len(part), partLen)
-			i.write(x, part[:n])
-			part = part[n:]
-		}
+		i.write(x, i.view(args[0], i.number(args[1]), i.number(args[2])))
 		return 0
 	}},
 	{"send", 6, func(i interpreter, x *Exchange, args []uint32) uint32 { return i.text(i.send(x, args)) }},
@@ -112,7 +108,7 @@ var functions = []function{
 		return i.buffer(body)
 	}},
 	{"failed", 1, func(i interpreter, x *Exchange, args []uint32) uint32 {
-		x.failure = i.string(args[0])
+		x.failure = i.string(args[0], textMax)
 		return 0
 	}},
 	{"hold", 0, func(_ interpreter, x *Exchange, _ []uint32) uint32 { x.held = true; return 0 }},
@@ -177,8 +173,12 @@ func (i interpreter) parsed(parts []string) uint32 {
 	return i.text(strings.Join(parts, "\n"))
 }
 
-// partLen is how much of a body is read at once, in bytes.
-const partLen = 32 << 10
+const (
+	// partLen is how much of a body is read or written at once, in bytes.
+	partLen = 32 << 10
+	// fieldsLenMax bounds the fields of a message, all together.
+	fieldsLenMax = 1 << 20
+)
 
 // head begins the answer.
 func (i interpreter) head(x *Exchange, args []uint32) {
@@ -186,7 +186,7 @@ func (i interpreter) head(x *Exchange, args []uint32) {
 		i.Stop(errForeign)
 	}
 	x.answered = true
-	parts := strings.Split(i.string(args[1]), "\x00")
+	parts := strings.Split(i.string(args[1], fieldsLenMax), "\x00")
 	var fields [][2]string
 	for n := 0; n+1 < len(parts); n += 2 {
 		i.Output(len(parts[n]) + len(parts[n+1]))
@@ -203,8 +203,8 @@ func (i interpreter) send(x *Exchange, args []uint32) string {
 	if x.Send == nil {
 		return "!there is no way out here"
 	}
-	r := outbound.Request{Method: i.string(args[0]), URL: i.string(args[1]), Header: http.Header{}}
-	parts := strings.Split(i.string(args[2]), "\x00")
+	r := outbound.Request{Method: i.string(args[0], textMax), URL: i.string(args[1], urlMax), Header: http.Header{}}
+	parts := strings.Split(i.string(args[2], fieldsLenMax), "\x00")
 	for n := 0; n+1 < len(parts); n += 2 {
 		r.Header.Add(parts[n], parts[n+1])
 	}
@@ -224,10 +224,14 @@ func (i interpreter) send(x *Exchange, args []uint32) string {
 	return b.String()
 }
 
-// write takes a part of the body of the answer.
+// write takes a part of the body of the answer, which is in the guest's memory: whoever takes it may let others run meanwhile, but not this guest.
 func (i interpreter) write(x *Exchange, part []byte) {
-	i.Output(len(part))
-	x.Write(part)
+	for len(part) > 0 {
+		n := min(len(part), partLen)
+		i.Output(n)
+		x.Write(part[:n])
+		part = part[n:]
+	}
 }
 
 // errForeign ends a module that imports what is for the interpreter.

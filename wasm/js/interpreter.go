@@ -1,7 +1,8 @@
 package js
 
 import (
-	"strings"
+	"bytes"
+	"unicode/utf8"
 
 	"github.com/taucloud/tau/wasm/engine"
 )
@@ -72,21 +73,30 @@ func (i interpreter) buffer(bytes []byte) uint32 {
 	return v
 }
 
-// string is what a value is as a string, in UTF-8 as far as it can be.
-func (i interpreter) string(v uint32) string {
+// utf8 shows what a value is as a string, in UTF-8 as far as it can be, in the guest's memory: for as long as take runs.
+func (i interpreter) utf8(v uint32, take func(text []byte)) {
 	at := i.must("qjs_get_string_len", uint64(v), uint64(i.scratch+lengthAt))
 	if at == 0 { // it cannot be one: an exception is pending
 		i.must("qjs_get_exception")
-		return ""
+		take(nil)
+		return
 	}
 	length, _ := i.Memory().ReadUint32Le(i.scratch + lengthAt)
-	bytes, ok := i.Memory().Read(at, length)
+	text, ok := i.Memory().Read(at, length)
 	if !ok {
 		i.Stop(engine.ErrPointer)
 	}
 	i.Pay(uint64(length))
-	text := strings.ToValidUTF8(string(bytes), "\uFFFD") // half a pair of surrogates is no character
+	if !utf8.Valid(text) {
+		text = bytes.ToValidUTF8(text, []byte("\uFFFD")) // half a pair of surrogates is no character
+	}
+	take(text)
 	i.must("qjs_free_cstring", uint64(at))
+}
+
+// string is a copy of at most so many bytes of a value as a string.
+func (i interpreter) string(v uint32, most int) (text string) {
+	i.utf8(v, func(whole []byte) { text = string(whole[:min(len(whole), most)]) })
 	return text
 }
 
@@ -137,7 +147,7 @@ func (i interpreter) result(v uint32) (uint32, error) {
 // explain says what was thrown.
 func (i interpreter) explain(thrown uint32) error {
 	if i.describe == 0 { // the runtime itself: a bug
-		return &Error{i.string(thrown)}
+		return &Error{i.string(thrown, textMax)}
 	}
 	x := i.Request.Value.(Asked).JavaScript()
 	was := x.failure

@@ -37,6 +37,8 @@ const (
 	collectFrom = 4 << 20
 	// urlMax bounds a URL, in bytes.
 	urlMax = 64 << 10
+	// textMax bounds what is logged at once, and headers, in bytes.
+	textMax = 64 << 10
 	// rejectedMax bounds the rejected promises of a request that are told of.
 	rejectedMax = 16
 )

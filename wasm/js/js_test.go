@@ -2,6 +2,7 @@ package js
 
 import (
 	"context"
+	"encoding/base64"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -118,6 +119,19 @@ func (s *stage) run(body string) string {
 	x := &exchange{Header: http.Header{"X-Word": {"first", "second"}}}
 	require.NoError(s, s.ask(f, x), s.log.String())
 	return x.answer.String()
+}
+
+// TestMapsOfOthers: a source map that is damaged, or made to do harm, leaves places as they are.
+func TestMapsOfOthers(t *testing.T) {
+	const said = "at f (bundle.js:1:1) and (bundle.js:9999999999999999999:3)"
+	for _, m := range []string{"", "{", `{"sources": ["a"], "mappings": "!!!"}`, `{"sources": [], "mappings": "AAAA"}`, `{"sources": ["a"], "mappings": "//////////////A,AD"}`,
+		`{"sources": ["a"], "mappings": "` + strings.Repeat("A,", 3_000_000) + `"}`, `{"sources": ["a"], "mappings": "` + strings.Repeat(";", 3_000_000) + `"}`} {
+		s := &sources{bundle: []byte(Mark + "code" + mapMark + base64.StdEncoding.EncodeToString([]byte(m)))}
+		require.Equal(t, said, s.in(said), m[:min(len(m), 60)])
+		require.Equal(t, Mark+"code\n", string(code(s.bundle)))
+	}
+	s := &sources{bundle: []byte(Mark + mapMark + base64.StdEncoding.EncodeToString([]byte(`{"sources": ["a.ts"], "mappings": "AAEA"}`)))}
+	require.Equal(t, "at f (a.ts:3:1) and (bundle.js:2:1)", s.in("at f (bundle.js:1:1) and (bundle.js:2:1)"))
 }
 
 // TestWhatThereIs: what a Workers' program expects beside the language.

@@ -33,7 +33,10 @@ type sources struct {
 }
 
 // segment is where a part of a line of the bundle comes from. All count from 0.
-type segment struct{ column, source, line, sourceColumn int }
+type segment struct{ column, source, line, sourceColumn int32 }
+
+// segmentsMax bounds what is kept of a map: whoever has made a bundle elsewhere may have put anything there.
+const segmentsMax = 400_000
 
 var (
 	place     = regexp.MustCompile(regexp.QuoteMeta(bundleFile) + `:(\d+)(?::(\d+))?`)
@@ -67,11 +70,11 @@ func (s *sources) find(line, column int) (string, int, int, bool) {
 		return "", 0, 0, false
 	}
 	parts := s.lines[line-1]
-	at := sort.Search(len(parts), func(i int) bool { return parts[i].column > column-1 }) - 1
-	if at < 0 || parts[at].source < 0 || parts[at].source >= len(s.names) {
+	at := sort.Search(len(parts), func(i int) bool { return int(parts[i].column) > column-1 }) - 1
+	if at < 0 || parts[at].source < 0 || int(parts[at].source) >= len(s.names) {
 		return "", 0, 0, false
 	}
-	return s.names[parts[at].source], parts[at].line + 1, parts[at].sourceColumn + 1, true
+	return s.names[parts[at].source], int(parts[at].line) + 1, int(parts[at].sourceColumn) + 1, true
 }
 
 // read reads the map, as far as it can be read.
@@ -93,10 +96,14 @@ func (s *sources) read() {
 	}
 	s.names = m.Sources
 	var last segment
-	for _, line := range strings.Split(m.Mappings, ";") {
+	kept := 0
+	for line := range strings.SplitSeq(m.Mappings, ";") {
+		if kept += 1 + strings.Count(line, ","); kept > segmentsMax {
+			return
+		}
 		last.column = 0
 		var parts []segment
-		for _, text := range strings.Split(line, ",") {
+		for text := range strings.SplitSeq(line, ",") {
 			numbers := quantities(text)
 			if len(numbers) == 0 {
 				continue
@@ -114,15 +121,15 @@ func (s *sources) read() {
 }
 
 // quantities are numbers in base 64 with 5 bits a digit, the lowest first, of which the lowest bit is the sign.
-func quantities(text string) (list []int) {
+func quantities(text string) (list []int32) {
 	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-	value, shift := 0, 0
+	value, shift := int64(0), 0
 	for _, c := range text {
 		d := strings.IndexRune(digits, c)
 		if d < 0 || shift > 30 {
 			return nil
 		}
-		value |= d & 31 << shift
+		value |= int64(d&31) << shift
 		if shift += 5; d&32 != 0 {
 			continue
 		}
@@ -130,7 +137,7 @@ func quantities(text string) (list []int) {
 		if value&1 != 0 {
 			n = -n
 		}
-		list = append(list, n)
+		list = append(list, int32(n))
 		value, shift = 0, 0
 	}
 	return list
