@@ -233,7 +233,7 @@ func (c *call) answer(w http.ResponseWriter, q *http.Request) answer {
 
 // environment is what a function sees: the request, unless it asks for that by events, and its own.
 func (c *call) environment(q *http.Request, length int64) []string {
-	if c.loaded.params > 0 {
+	if c.loaded.params > 0 || c.loaded.script {
 		return c.function.Env
 	}
 	return append(variables(q, length, c.exchange), c.function.Env...)
