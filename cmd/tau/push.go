@@ -15,6 +15,7 @@ import (
 
 	"github.com/taucloud/tau/cmd/tau/live"
 	source "github.com/taucloud/tau/project"
+	"github.com/taucloud/tau/services/monkey"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
@@ -94,7 +95,7 @@ func treeOf(dir string) (tree []byte, n int, err error) {
 			return err
 		}
 		if size += len(data); size > patrickapi.TreeLenMax {
-			return fmt.Errorf("%s has more than %d MiB", dir, patrickapi.TreeLenMax>>20)
+			return fmt.Errorf("%s has more than %d MiB, which is as much as is pushed by hand: keep it in a repository, of which %d MiB are built (tau auth repository add)", dir, patrickapi.TreeLenMax>>20, monkey.FetchedLenMax>>20)
 		}
 		name, err := filepath.Rel(dir, path)
 		t.Files = append(t.Files, patrickapi.File{Path: filepath.ToSlash(name), Data: data})
