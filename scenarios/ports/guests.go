@@ -75,6 +75,7 @@ func (g *Guests) Load(ctx context.Context, here clock.Loop, guest substrate.Gues
 
 // Serve implements substrate.Guests.
 func (g *Guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, guest substrate.Guest) (ran substrate.Ran) {
+	defer func() { ran.Cut = substrate.IsCut(recover()) }()
 	id, now, elapsed := r.Header.Get(gatewayapi.HeaderRequestID), here.Now(), here.Elapsed()
 	seed := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", g.env.Self, id, elapsed))
 	waited := func(err error) error { // as the guest sees time next

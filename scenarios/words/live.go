@@ -58,6 +58,8 @@ var live = map[string]scenario.Observed{
 	"answers-are-one-version":       {Facts: true, Polls: true},
 	"requests-are-alone":            {Facts: true},
 	"functions-are-bounded":         {Facts: true},
+	"streams-are-whole":             {Facts: true},
+	"functions-run-once":            {Facts: true},
 	"requests-are-answered":         {Facts: true, Polls: true},
 	"substrates-follow":             unseen(noInside),
 	"nothing-uninvited":             {Witnesses: true},

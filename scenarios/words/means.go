@@ -49,6 +49,8 @@ var means = map[string]string{
 	"requests-are-answered":         "no request of a browser fails that could be answered",
 	"requests-are-alone":            "a function that is asked sees that request, and nothing of any other",
 	"functions-go-where-they-may":   "functions reach the hosts outside that their projects have allowed them, and nobody else",
+	"streams-are-whole":             "an answer that goes on comes as it is made, and what is cut never seems whole",
+	"functions-run-once":            "no request is run by two functions, however late its answer is",
 	"functions-are-bounded":         "functions that do harm are ended, and none runs more often at once than it may",
 	"substrates-follow":             "in the end every substrate serves what is current",
 	"nothing-uninvited":             "nothing is published, finished or accepted that no user asked for",

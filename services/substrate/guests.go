@@ -27,7 +27,7 @@ import (
 type Guests interface {
 	clock.Shared
 	// Serve answers a request with a function. It is called by a task of here, at which it may park, and returns
-	// what became of it when the response is whole; a panic with http.ErrAbortHandler gives it up.
+	// what became of it when the response is whole, or was given up (Cut).
 	Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, g Guest) Ran
 	// Load makes a function ready before it is asked. It is called by a task of here, at which it may park.
 	Load(ctx context.Context, here clock.Loop, g Guest) error
@@ -91,6 +91,16 @@ type Ran struct {
 	Log string
 	// Cold: it had to be made ready first.
 	Cold bool
+	// Cut: its answer is not whole, and the connection breaks.
+	Cut bool
+}
+
+// IsCut reports whether what was recovered gives a response up. Any other panic goes on.
+func IsCut(recovered any) bool {
+	if recovered != nil && recovered != http.ErrAbortHandler {
+		panic(recovered)
+	}
+	return recovered != nil
 }
 
 // function finds what runs a function, and a place for the request, for which it may wait.
@@ -258,6 +268,9 @@ func (h handler) run(here clock.Loop, w http.ResponseWriter, r *http.Request, a 
 	ran := a.guests.Serve(here, w, r, g)
 	took := here.Elapsed() - began
 	_ = h.service.With(context.WithoutCancel(r.Context()), here, func(s **Service) { (*s).ran(t, ran, took, id) })
+	if ran.Cut {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // idOf is the request's name, which its gateway has given.
@@ -271,6 +284,6 @@ func (s *Service) ran(t *target, ran Ran, took time.Duration, id string) {
 	v := t.release.version
 	s.journal.add(t.name(), s.masked(v.Project, ran.Log), substrateapi.LogLine{At: s.env.Loop.Now().UnixNano(), Request: id, Commit: v.Commit})
 	s.usages.add(t.name(), t, ran, took, s.env.Loop.Now().UnixNano())
-	s.env.Observe("function-ran", node.F("project", v.Project), node.F("function", t.path), node.F("commit", v.Commit), node.F("status", ran.Status),
+	s.env.Observe("function-ran", node.F("project", v.Project), node.F("function", t.path), node.F("commit", v.Commit), node.F("id", id), node.F("status", ran.Status),
 		node.F("ended", ran.Ended), node.F("fuel", ran.Fuel), node.F("memory", ran.Memory), node.F("cold", ran.Cold), node.F("took", took), node.F("at-once", s.places.of(t.name())))
 }

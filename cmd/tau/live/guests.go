@@ -86,6 +86,7 @@ func (g *guests) Load(ctx context.Context, here clock.Loop, guest substrate.Gues
 
 // Serve implements substrate.Guests.
 func (g *guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, guest substrate.Guest) (ran substrate.Ran) {
+	defer func() { ran.Cut = substrate.IsCut(recover()) }()
 	g.runner.Serve(w, r, guest.Program(), web.Exchange{
 		Parameters: guest.Parameters, ID: r.Header.Get(gatewayapi.HeaderRequestID), Module: guest.Module,
 		SDK:  guest.SDK(&g.outside),

@@ -44,7 +44,7 @@ var (
 
 // Checks are what is expected of websites.
 func Checks() []scenario.Check {
-	return append(functionChecks(), []scenario.Check{
+	return append(append(functionChecks(), streamChecks()...), []scenario.Check{
 		{Name: "answers-are-one-version", Doc: "each page that a browser gets is, byte for byte, that of the published version which the answer names; one that was current, or was while all were well at most 5 s before; 404 only for what is not there",
 			New: func() check.Checker { return newOneVersion() }},
 		{Name: "requests-are-answered", Doc: "each request is answered, and by no error of a server, while some gateway and some substrate have been well and connected for 15 s",
@@ -316,6 +316,8 @@ func Figures() []scenario.Figure {
 		{Name: "web.repeated", Unit: "requests", Doc: "those for which more than one gateway was asked, or one twice"},
 		{Name: "web.harm", Unit: "requests", Doc: "requests that asked functions for harm, and were answered"},
 		{Name: "web.outside", Unit: "requests", Doc: "requests of functions that have come to hosts of the simulated outside"},
+		{Name: "web.streams.whole", Unit: "requests", Doc: "streams that ended in order"},
+		{Name: "web.streams.cut", Unit: "requests", Doc: "those that broke off, or did not begin"},
 		{Name: "web.goodput", Unit: "bytes/s", Doc: "bytes of answers, by the time from the first request's end to the last one's"},
 		{Name: "web.latency.median", Unit: "seconds", Doc: "how long answers took, the tries before included: the median"},
 		{Name: "web.latency.p99", Unit: "seconds", Doc: "what 99 of 100 answers did not exceed"},

@@ -30,7 +30,7 @@ type deployParams struct {
 	Commit   string        `yaml:"commit" range:"1..256" doc:"names the version; {n} is the number of the occurrence; default: a new one each time"`
 	Pages    int           `yaml:"pages" range:"1..1000" doc:"how many pages it has"`
 	Size     int64         `yaml:"size" range:"1..1MiB" doc:"the size of each page, at least"`
-	Kind     string        `yaml:"kind" values:"website function script outbound" doc:"what it has: a website of pages, or one function that answers all paths, a module or a script in JavaScript, or one that sends requests to the outside"`
+	Kind     string        `yaml:"kind" values:"website function script outbound stream" doc:"what it has: a website of pages, or one function that answers all paths, a module or a script in JavaScript, or one that sends requests to the outside, or one that answers in streams"`
 	Limit    int           `yaml:"limit" range:"1..1000" doc:"how many requests the function answers at once on a node"`
 	Timeout  time.Duration `yaml:"timeout" range:"10ms..1m" doc:"how long the function may take"`
 	RetryFor time.Duration `yaml:"retry-for" range:"0s..24h" doc:"how long it is tried again"`

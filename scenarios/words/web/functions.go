@@ -34,6 +34,8 @@ func (p *deployParams) builtFunction() (content []byte, entries []tnsapi.Entry, 
 	switch p.Kind {
 	case script:
 		asset, f.Memory = guests.Script(p.Commit), 8<<20
+	case stream:
+		asset = guests.Read("stream-c")
 	case outward:
 		f.Call, f.Outbound, asset = "out", outboundHosts, guests.Read("out-c")
 	}

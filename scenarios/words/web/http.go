@@ -21,7 +21,7 @@ import (
 type httpParams struct {
 	Project string        `yaml:"project" range:"1..63" doc:"whose website is read"`
 	Pages   int           `yaml:"pages" range:"1..1000" doc:"of how many pages one is drawn for each request"`
-	Mix     string        `yaml:"mix" values:"pages missing function hostile outbound" doc:"pages: all are pages; missing: every fourth request is for one that there is not; function: all are for the function of the project; hostile: all are so, and every tenth does not end by itself, traps, or answers with no end; outbound: all are for a function that sends requests itself, to where it may and to where it may not, and every eighth of these takes too long"`
+	Mix     string        `yaml:"mix" values:"pages missing function hostile outbound stream" doc:"pages: all are pages; missing: every fourth request is for one that there is not; function: all are for the function of the project; hostile: all are so, and every tenth does not end by itself, traps, or answers with no end; outbound: all are for a function that sends requests itself, to where it may and to where it may not, and every eighth of these takes too long; stream: in turns one of events, one that comes late and one that is read slowly, of a function of kind stream"`
 	Rate    int           `yaml:"rate" range:"1..10000" doc:"requests a second, however long answers take"`
 	For     time.Duration `yaml:"for" range:"0s..24h" doc:"how long"`
 	Timeout time.Duration `yaml:"timeout" range:"10ms..1h" doc:"for how long a browser waits at one gateway"`
@@ -54,6 +54,8 @@ func (p *httpParams) run(ctx context.Context, env node.Env) error {
 		open++
 		env.Loop.Go("browser", func(ctx context.Context) {
 			switch p.Mix {
+			case stream:
+				p.read(ctx, env, i)
 			case function, "hostile":
 				p.call(ctx, env, i)
 			case outward:
