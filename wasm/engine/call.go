@@ -143,6 +143,13 @@ func (c *Call) Pay(bytes uint64) {
 	}
 }
 
+// Work makes the guest pay for bytes that were read or made for it one by one: parsed, sorted, put together. Hosts that do so without would work for
+// guests far beyond their fuel, and their deadlines, which are looked at when fuel is used up.
+func (c *Call) Work(bytes int) { c.Pay(uint64(bytes) * workUnits * 16) }
+
+// workUnits is what a byte of such work costs, in units: some nanoseconds.
+const workUnits = 32
+
 // Output counts bytes of the response that a host keeps itself, and stops a call that has too many.
 func (c *Call) Output(bytes int) {
 	if c.usage.Output += int64(bytes); c.usage.Output > c.limits.OutputMax {

@@ -67,6 +67,7 @@ func (l *functions) client() {
 		if e != OK {
 			return e
 		}
+		g.Work(len(text))
 		if _, err := url.Parse(text); err != nil {
 			return ErrParseURL
 		}
@@ -148,6 +149,7 @@ func (g guest) addField(r *request, first bool) Errno {
 	}
 	values := strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")
 	key = http.CanonicalHeaderKey(key)
+	g.Work(len(key) + len(text) + 64*len(r.header))
 	if first {
 		r.remove(key)
 	}
@@ -167,31 +169,45 @@ func (g guest) addField(r *request, first bool) Errno {
 
 // valuesSize, values, keysSize and keys tell of fields: those of a name as a list, and the names of all.
 func (g guest) valuesSize(h http.Header) Errno {
-	key, e := g.text(2, nameLenMax)
+	list, e := g.listOf(h)
 	if e != OK {
 		return e
 	}
-	return g.put32(4, uint32(len(listed(h.Values(key)))))
+	return g.put32(4, uint32(len(list)))
 }
 
 func (g guest) values(h http.Header) Errno {
-	key, e := g.text(2, nameLenMax)
+	list, e := g.listOf(h)
 	if e != OK {
 		return e
 	}
-	return g.give(4, listed(h.Values(key)))
+	return g.give(4, list)
 }
 
-func (g guest) keysSize(h http.Header) Errno {
-	return g.put32(2, uint32(len(listed(slices.Sorted(maps.Keys(h))))))
+func (g guest) listOf(h http.Header) (string, Errno) {
+	key, e := g.text(2, nameLenMax)
+	if e != OK {
+		return "", e
+	}
+	list := listed(h.Values(key))
+	g.Work(len(list))
+	return list, OK
 }
+
+func (g guest) keysSize(h http.Header) Errno { return g.put32(2, uint32(len(g.namesOf(h)))) }
 
 func (g guest) keys(h http.Header) Errno {
-	names := listed(slices.Sorted(maps.Keys(h)))
+	names := g.namesOf(h)
 	if uint64(g.u32(3)) < uint64(len(names)) {
 		return ErrBufferTooSmall
 	}
 	return g.give(2, names)
+}
+
+func (g guest) namesOf(h http.Header) string {
+	names := listed(slices.Sorted(maps.Keys(h)))
+	g.Work(4 * len(names)) // they are sorted
+	return names
 }
 
 // setBody takes a copy of the body: what the guest does with its memory later does not matter.
@@ -208,6 +224,9 @@ func (g guest) setBody(r *request) Errno {
 	r.body = slices.Clone(part)
 	return OK
 }
+
+// askLen is what it costs to ask the outside, as bytes of work, also if it is refused.
+const askLen = 1 << 10
 
 // do sends a request, and waits for its response.
 func (g guest) do(r *request) Errno {
@@ -230,6 +249,13 @@ func (g guest) do(r *request) Errno {
 // Send sends a request of a guest's, whatever interface it has to say so, and waits for the response. The log is told why one is refused.
 func (s *State) Send(c *engine.Call, r outbound.Request) (*outbound.Response, error) {
 	s.outbound.Left = c.Left
+	size := len(r.URL) + askLen
+	for name, values := range r.Header {
+		for _, v := range values {
+			size += len(name) + len(v)
+		}
+	}
+	c.Work(size)
 	response, err := s.outbound.Do(c.Context, r)
 	guest{Call: c, State: s}.waited()
 	if err != nil {

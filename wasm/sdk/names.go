@@ -71,6 +71,7 @@ func (l *functions) looks(name string, kind outbound.Kind, failed Errno, form fu
 			return e
 		}
 		g.outbound.Left = g.Left
+		g.Work(len(q.name) + askLen)
 		records, err := g.outbound.Records(g.Context, kind, q.name)
 		g.waited()
 		if err != nil {

@@ -314,6 +314,33 @@ func TestHeldIsBounded(t *testing.T) {
 	require.Less(t, log.Len(), 4<<10)
 }
 
+// TestWorkIsPaid: what a host does for a guest costs the guest, so that it cannot have it work without an end.
+func TestWorkIsPaid(t *testing.T) {
+	c, _, _ := config(t)
+	play(t, c, func(w *writer) {
+		w.is(sdk.OK, "newHttpClient", out)
+		client := uint64(w.u32(out))
+		w.is(sdk.OK, "newHttpRequest", client, out)
+		r := uint64(w.u32(out))
+		costs := func(least uint64, name string, args ...uint64) {
+			before := w.Spent()
+			_, goesOn := w.Call(name, args...)
+			require.True(w, goesOn)
+			require.GreaterOrEqual(t, w.Spent()-before, least, name)
+		}
+		at, size := w.put("http://api.example.com/" + strings.Repeat("x", 8000))
+		costs(32*8000, "setHttpRequestURL", client, r, at, size)
+		name, nameLen := w.put(strings.Repeat("n", 1000))
+		v, vLen := w.put(strings.Repeat("v", 15_000))
+		costs(32*15_000, "addHttpRequestHeader", client, r, name, nameLen, v, vLen)
+		costs(32*4*1000, "getHttpRequestHeaderKeysSize", client, r, out)
+		costs(32*15_000, "getHttpRequestHeaderSize", client, r, name, nameLen, out)
+		at, size = w.put("http://evil.example.net/")
+		w.is(sdk.OK, "setHttpRequestURL", client, r, at, size)
+		costs(32*1000, "doHttpRequest", client, r)
+	})
+}
+
 // TestHandlesAreOfOneCall: a number that another call was given, also one of the same guest, opens nothing.
 func TestHandlesAreOfOneCall(t *testing.T) {
 	c, _, _ := config(t)

@@ -178,8 +178,13 @@ func (s *about) add(name string, do func(g guest) uint32, params ...api.ValueTyp
 
 // value adds two functions: how long a value is, and the value.
 func (s *about) value(name string, of func(r *http.Request) string) {
-	s.add(name+"Size", func(g guest) uint32 { return g.put32(1, uint32(len(of(g.event.request)))) }, i32, i32)
-	s.add(name, func(g guest) uint32 { return g.give(1, g.u32(2), of(g.event.request)) }, i32, i32, i32)
+	value := func(g guest) string {
+		v := of(g.event.request)
+		g.Work(len(v))
+		return v
+	}
+	s.add(name+"Size", func(g guest) uint32 { return g.put32(1, uint32(len(value(g)))) }, i32, i32)
+	s.add(name, func(g guest) uint32 { return g.give(1, g.u32(2), value(g)) }, i32, i32, i32)
 }
 
 // named adds the same for a value that a key says; it is empty if there is none.
@@ -189,6 +194,7 @@ func (s *about) named(name string, of func(r *http.Request, key string) string) 
 		if !readable {
 			return "", errMem
 		}
+		g.Work(len(g.event.request.URL.RawQuery))
 		return of(g.event.request, key), ok
 	}
 	s.add(name+"Size", func(g guest) uint32 {
@@ -209,8 +215,13 @@ func (s *about) named(name string, of func(r *http.Request, key string) string) 
 
 // listed adds the same for names; the guest has asked before how long they are. What some say of the size of their buffer, others do not.
 func (s *about) listed(name string, of func(r *http.Request) []string, more ...api.ValueType) {
-	s.add(name+"Size", func(g guest) uint32 { return g.put32(1, uint32(len(keys(of(g.event.request))))) }, i32, i32)
-	s.add(name, func(g guest) uint32 { return g.give(1, ^uint32(0), keys(of(g.event.request))) }, append([]api.ValueType{i32, i32}, more...)...)
+	list := func(g guest) string {
+		v := keys(of(g.event.request))
+		g.Work(len(g.event.request.URL.RawQuery) + 4*len(v)) // they are sorted
+		return v
+	}
+	s.add(name+"Size", func(g guest) uint32 { return g.put32(1, uint32(len(list(g)))) }, i32, i32)
+	s.add(name, func(g guest) uint32 { return g.give(1, ^uint32(0), list(g)) }, append([]api.ValueType{i32, i32}, more...)...)
 }
 
 // asking are the functions about the request.

@@ -120,5 +120,8 @@ func (g *Guest) Call(name string, args ...uint64) (result uint32, goesOn bool) {
 	}
 }
 
+// Spent is what the call has used, in units of fuel.
+func (g *Guest) Spent() uint64 { return g.call.Spent() }
+
 // Memory is the guest's, between calls.
 func (g *Guest) Memory() api.Memory { return g.call.Memory() }
