@@ -11,11 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	taulive "github.com/taucloud/tau/cmd/tau/live"
 )
 
 // browser is a headless Chromium, asked by its own protocol over two pipes.
@@ -170,7 +173,7 @@ func TestThePage(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 
-	b.do("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": "window.wrong=[];addEventListener('securitypolicyviolation',e=>wrong.push(e.violatedDirective+' '+e.blockedURI));addEventListener('error',e=>wrong.push(e.message))"})
+	b.do("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": "window.wrong=[];addEventListener('securitypolicyviolation',e=>wrong.push(e.violatedDirective+' '+e.blockedURI));addEventListener('error',e=>wrong.push(e.message));" + usage(t)})
 	b.do("Page.navigate", map[string]any{"url": local(u.plan.Admin) + "/"})
 	b.until("document.getElementById('ask') && !document.getElementById('ask').hidden")
 	b.do("Page.navigate", map[string]any{"url": "about:blank"})
@@ -189,6 +192,8 @@ func TestThePage(t *testing.T) {
 	require.EqualValues(t, 3, b.is("document.querySelectorAll('#picture circle.up').length"))
 	b.until("document.querySelectorAll('#picture line').length >= 2")
 
+	b.until("document.querySelectorAll('#functions tr').length === 2")
+	require.Equal(t, "orders|shop, main|1200|2|3.1 ms|410 k|1000 k|2.0 MiB of 16 MiB", b.is("[...document.querySelectorAll('#functions tr:first-child :is(strong, div, td)')].map(e => e.textContent).join('|')"), "of both nodes together")
 	b.key("Tab", 9, "")
 	require.Equal(t, "Skip to the nodes", b.is("document.activeElement.textContent"))
 	b.is("document.querySelector('[aria-label=\"kill three\"]').focus()")
@@ -196,6 +201,7 @@ func TestThePage(t *testing.T) {
 	b.until("document.querySelector('[data-key=three] [data-part=state]').textContent.startsWith('down')")
 	b.until("document.getElementById('said').textContent.includes('three is down')")
 	require.Equal(t, "not all nodes are ready", b.is("document.getElementById('ready').textContent"))
+	b.until("document.activeElement.getAttribute('aria-label') === 'start three'")
 	b.is("document.querySelector('[aria-label=\"choose two to be cut off\"]').focus()")
 	b.key(" ", 32, " ")
 	b.is("document.getElementById('partition').click()")
@@ -210,14 +216,30 @@ func TestThePage(t *testing.T) {
 	b.until("document.querySelector('#projects [data-part=more]').textContent.includes(' live ')")
 	require.Contains(t, b.is("document.querySelector('#projects [data-part=more]').textContent"), "websites/site")
 
+	b.is("(s => { s.value = s.options[1].value; s.dispatchEvent(new Event('change')) })(document.querySelector('#projects select'))")
+	b.until("document.querySelector('#projects [data-part=more]').textContent.includes('websites/site') && document.querySelector('#projects select').value.startsWith('<b>bold')")
+	require.EqualValues(t, 0, b.is("[...document.querySelectorAll('select')].filter(e => !e.labels?.length).length"))
+	require.EqualValues(t, 0, b.is("[...document.querySelectorAll('table')].filter(e => !e.caption || !e.querySelector('thead th[scope=col]')).length"), "each table has a name and headings")
+	require.EqualValues(t, 0, b.is("(hs => hs.filter((h, i) => i && h > hs[i-1] + 1).length)([...document.querySelectorAll('main :is(h1,h2,h3)')].map(e => +e.tagName[1]))"), "no level of headings is left out")
 	require.EqualValues(t, 0, b.is("[...document.querySelectorAll('button, input:not([hidden])')].filter(e => !e.textContent.trim() && !e.getAttribute('aria-label') && !e.labels?.length).length"), "each control has a name")
 	for _, colours := range []string{"light", "dark"} {
 		for _, size := range [][2]int{{1280, 1200}, {390, 2300}} {
 			b.looks(size[0], size[1], colours)
 			require.LessOrEqual(t, b.is("document.documentElement.scrollWidth"), float64(size[0]), "nothing is beside the window")
+			require.EqualValues(t, 0, b.is("(e => e.scrollWidth - e.clientWidth)(document.getElementById('some-functions'))"), "nor beside its table")
 		}
 	}
 	require.Empty(t, b.is("wrong"))
+}
+
+// usage is a script by which the page is told of functions that nobody has built here.
+func usage(t *testing.T) string {
+	one := taulive.FunctionUsage{Node: "two", Project: "shop", Branch: "main", Function: "functions/orders", Requests: 1000, Errors: 1, Fuel: 400_000_000, FuelMax: 1_000_000, MemoryMax: 2 << 20, MemoryLimit: 16 << 20, Seconds: 3}
+	other := one
+	other.Node, other.Requests, other.Fuel, other.Seconds, other.MemoryMax = "four", 200, 92_000_000, 0.72, 1<<20
+	raw, err := json.Marshal(taulive.FunctionsResponse{Functions: []taulive.FunctionUsage{one, other, {Node: "two", Project: "<b>bold</b>", Branch: "next", Function: "functions/<i>x</i>", Requests: 3, MemoryMax: 70 << 10}}})
+	require.NoError(t, err)
+	return "(f => { window.fetch = (at, how) => at === 'v1/functions' ? Promise.resolve(new Response(" + strconv.Quote(string(raw)) + ")) : f(at, how) })(window.fetch)"
 }
 
 // TestNoPageOfElsewhere: neither another origin, nor a name of elsewhere that leads here, is answered, with the token or without; what

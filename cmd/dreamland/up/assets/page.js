@@ -67,11 +67,14 @@ const short = (commit) => commit.slice(0, 10);
 
 function button(text, label, act) {
   return make("button", { type: "button", text, "aria-label": label, onclick: async (event) => {
-    const b = event.currentTarget;
+    const b = event.currentTarget, around = b.parentElement, had = document.activeElement === b;
     b.disabled = true;
     try { await act(); } catch (e) { say(e.message, true); }
     b.disabled = false;
-    refresh();
+    await refresh();
+    if (!had || (document.activeElement !== document.body && document.activeElement !== b)) return;
+    const next = b.isConnected && !b.hidden ? b : [...around.children].find((e) => e.tagName === "BUTTON" && !e.hidden); // who uses the keyboard stays where he is
+    if (next) next.focus();
   } });
 }
 
@@ -95,7 +98,7 @@ function showNodes(s) {
   put(at("where"), `${s.members.length} nodes, up ${s.up}, ${s.processes ? "a process each" : "in one process"}. Projects answer at ${s.http ? s.http.replace("localhost", "PROJECT.localhost") : "no place: no node runs gateway"}, and are pushed to ${s.git}/PROJECT.git`);
   sync(at("nodes"), s.members, (n) => n.name, (n) => make("tr", {},
     make("td", {}, make("input", { type: "checkbox", "aria-label": `choose ${n.name} to be cut off`, onchange: (e) => { e.target.checked ? chosen.add(n.name) : chosen.delete(n.name); buttons(); } })),
-    make("td", {}, make("strong", { text: n.name }), make("div", { class: "dim", text: n.services.join(", ") === n.name ? "" : n.services.join(", ") })),
+    make("th", { scope: "row" }, make("strong", { text: n.name }), make("div", { class: "dim", text: n.services.join(", ") === n.name ? "" : n.services.join(", ") })),
     make("td", { "data-part": "state" }),
     make("td", { class: "nowrap", "data-part": "does" }, toNode(n.name, "kill"), " ", toNode(n.name, "pause"), " ", toNode(n.name, "start"))), (row, n) => {
     const state = part(row, "state");
@@ -177,7 +180,8 @@ function draw(list, links, groups) {
 function showProjects(list) {
   at("no-projects").hidden = list.length > 0;
   sync(at("projects"), list, (p) => p.project, (p) => {
-    const more = make("details", { ontoggle: () => { if (more.open) showMore(p.project, more); } }, make("summary", { text: "Versions and routes" }), make("div", { "data-part": "more" }));
+    const more = make("details", { ontoggle: () => { if (more.open) showMore(p.project, more); } }, make("summary", { text: "Versions and routes" }),
+      make("label", { text: "of branch " }, make("select", { "data-part": "branch", onchange: () => showMore(p.project, more) })), make("div", { "data-part": "more" }));
     return make("div", { class: "project" }, make("h3", { text: p.project }), make("ul", { "data-part": "branches" }), more);
   }, (e, p) => {
     const branches = p.branches;
@@ -187,20 +191,23 @@ function showProjects(list) {
       put(link, b.url);
       put(part(li, "of"), `  ${b.branch} at ${short(b.commit)}: ${b.subject}`);
     });
-    const more = e.querySelector("details");
+    const more = e.querySelector("details"), choice = part(more, "branch");
+    sync(choice, branches, (b) => b.branch, (b) => make("option", { value: b.branch, text: b.branch }), () => {});
     if (more.open && more.dataset.seen !== JSON.stringify(branches)) showMore(p.project, more);
     more.dataset.seen = JSON.stringify(branches);
   });
 }
 
 async function showMore(project, more) {
-  const into = part(more, "more"), path = `projects/${encodeURIComponent(project)}/`;
+  const into = part(more, "more"), path = `projects/${encodeURIComponent(project)}/`, branch = part(more, "branch").value || "main";
+  const of = "?branch=" + encodeURIComponent(branch);
   try {
-    const [versions, claims] = await Promise.all([ask(path + "versions"), ask(path + "claims")]);
+    const [versions, claims] = await Promise.all([ask(path + "versions" + of), ask(path + "claims" + of)]);
+    if ((part(more, "branch").value || "main") !== branch) return; // another one was chosen meanwhile
     into.replaceChildren(make("ul", {}, ...versions.map((v) => make("li", {}, make("span", { class: "mono", text: short(v.commit) }), v.live ? make("strong", { class: "ok", text: " live " }) : " ",
-      ...(v.live ? [] : [button("Roll back", `make ${short(v.commit)} of ${project} live again`, async () => {
-        const done = await ask(path + "rollback", { commit: v.commit });
-        say(`live: ${short(done.commit)} of ${done.project}`);
+      ...(v.live ? [] : [button("Roll back", `make ${short(v.commit)} of ${project}, ${branch}, live again`, async () => {
+        const done = await ask(path + "rollback", { branch, commit: v.commit });
+        say(`live: ${short(done.commit)} of ${done.project}, ${done.branch}`);
         await showMore(project, more);
       })])))),
     make("ul", {}, ...claims.claims.map((c) => make("li", { class: "mono", text: `${c.methods.join(",")} ${c.host}${c.path} \u2192 ${c.target}` }))));
@@ -247,6 +254,44 @@ async function follow(job) {
 }
 at("close-log").addEventListener("click", () => { if (following) following.abort(); at("log-of").hidden = true; at("h-builds").focus(); });
 
+/* Functions: what each has used, on all nodes together. */
+function showFunctions(list) {
+  const all = new Map();
+  for (const u of list) {
+    const key = [u.project, u.branch, u.function].join("\n"), sum = all.get(key);
+    if (!sum) { all.set(key, { ...u, nodes: [u.node] }); continue; }
+    for (const part of ["requests", "errors", "refused", "fuel", "seconds", "in-flight", "waiting"]) sum[part] += u[part];
+    for (const part of ["fuel-max", "memory-max", "memory-limit"]) sum[part] = Math.max(sum[part], u[part]);
+    sum.nodes.push(u.node);
+  }
+  const sums = [...all.values()].sort((a, b) => b.requests - a.requests).slice(0, 30);
+  at("no-functions").hidden = sums.length > 0;
+  at("some-functions").hidden = sums.length === 0;
+  const cells = ["requests", "failed", "took", "fuel", "dearest"];
+  sync(at("functions"), sums, (u) => [u.project, u.branch, u.function].join("\n"), (u) => make("tr", {},
+    make("th", { scope: "row", class: "free" }, make("strong", { text: u.function.replace(/^functions\//, "") }), make("div", { class: "dim", text: `${u.project}, ${u.branch}` })),
+    ...cells.map((c) => make("td", { class: "mono right" + (c === "fuel" || c === "dearest" ? " extra" : ""), "data-part": c })),
+    make("td", { class: "mono right" }, make("span", { "data-part": "memory" }), make("span", { class: "extra", "data-part": "limit" }), make("meter", { min: 0, class: "extra", "aria-hidden": true, "data-part": "of" }))), (row, u) => {
+    const failed = u.errors + u.refused, each = u.requests || 1;
+    put(part(row, "requests"), many(u.requests));
+    put(part(row, "failed"), many(failed));
+    part(row, "failed").classList.toggle("bad", failed > 0);
+    put(part(row, "took"), ms((u.seconds * 1e6) / each));
+    put(part(row, "fuel"), many(u.fuel / each));
+    put(part(row, "dearest"), many(u["fuel-max"]));
+    put(part(row, "memory"), bytes(u["memory-max"]));
+    put(part(row, "limit"), u["memory-limit"] ? " of " + bytes(u["memory-limit"]) : "");
+    const of = part(row, "of");
+    of.hidden = !u["memory-limit"];
+    of.max = u["memory-limit"] || 1;
+    of.high = of.max * 0.8;
+    of.value = u["memory-max"];
+    row.title = `on ${u.nodes.join(", ")}`;
+  });
+}
+const many = (n) => n < 10000 ? String(Math.round(n)) : n < 1e7 ? Math.round(n / 1000) + " k" : Math.round(n / 1e6) + " M";
+const bytes = (n) => n < 1 << 20 ? Math.ceil(n / 1024) + " KiB" : (n / (1 << 20)).toFixed(n < 10 << 20 ? 1 : 0) + " MiB";
+
 /* Requests. */
 function showRequests(list) {
   const good = list.filter((r) => r.status < 500).length, times = list.map((r) => r.took).sort((a, b) => a - b);
@@ -262,13 +307,14 @@ async function refresh() {
   if (busy || document.hidden) return;
   busy = true;
   try {
-    const [s, links, jobs, requests] = await Promise.all([ask("status"), ask("traffic"), ask("builds").catch(() => null), ask("requests")]);
+    const [s, links, jobs, requests, used] = await Promise.all([ask("status"), ask("traffic"), ask("builds").catch(() => null), ask("requests"), ask("functions").catch(() => null)]);
     at("ask").hidden = true;
     at("main").hidden = false;
     showNodes(s);
     draw(s.members, links, s.partition || []);
     if (jobs) showBuilds(jobs);
     showRequests(requests);
+    if (used) showFunctions(used.functions);
     if (turn++ % 3 === 0) showProjects(await ask("projects"));
     if (at("said").dataset.lost) { delete at("said").dataset.lost; say(""); }
   } catch (e) {
