@@ -24,8 +24,9 @@ const (
 	// stallMax bounds how long opening waits without progress while some member has contents. Then
 	// it fails, and the node's supervisor tries again.
 	stallMax = 5 * time.Minute
-	// askPause is between two questions to one member.
-	askPause = 250 * time.Millisecond
+	// askPause is between two questions to one member, togetherPause where all members of a cloud are known, as they are started together.
+	askPause      = 250 * time.Millisecond
+	togetherPause = 50 * time.Millisecond
 	// askedLen is how many members are asked at first; as many more follow when these have nothing.
 	askedLen = 16
 	// catchUpPeersMax is how many peers a replica with contents of its own tries.
@@ -173,8 +174,11 @@ func (r *Store) catchUpWith(ctx context.Context, s *survey) bool {
 // keepAsking asks one member for its standing repeatedly, several times per grace, after which a
 // silent member counts as gone.
 func (r *Store) keepAsking(ctx context.Context, p transport.Peer, s *survey, news *clock.Queue[struct{}]) {
-	longest := max(askPause, r.openGrace()/2)
-	for pause := askPause; ctx.Err() == nil && r.ctx.Err() == nil; pause = min(2*pause, longest) {
+	first, longest := askPause, max(askPause, r.openGrace()/2)
+	if d, is := r.cfg.Endpoint.Directory().(interface{ AllContacts() bool }); is && d.AllContacts() {
+		first, longest = togetherPause, askPause
+	}
+	for pause := first; ctx.Err() == nil && r.ctx.Err() == nil; pause = min(2*pause, longest) {
 		bounded, cancel := clock.WithTimeout(ctx, r.cfg.Loop, silentGrace)
 		response, err := r.exchange.fetch.Call(bounded, r.cfg.Endpoint, p, fetchRequest{})
 		cancel()

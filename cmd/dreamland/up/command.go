@@ -127,15 +127,17 @@ func (f *upFlags) run(cmd *cobra.Command, p place) error {
 	v := newView(cmd.OutOrStdout(), f.json)
 	f.wishes.told = v.hear
 	began := time.Now()
+	warn := func(io.Writer) {}
+	if !f.detached {
+		warn = lookAtBuilds(ctx, p)
+	}
 	u, err := open(p, f.wishes)
 	if err != nil {
 		return fail(cmd, f.tools, err)
 	}
 	err = u.ready(ctx)
 	if err == nil {
-		if !f.detached {
-			warnOfBuilds(ctx, cmd.ErrOrStderr(), p)
-		}
+		warn(cmd.ErrOrStderr())
 		v.ready(u, time.Since(began))
 		v.watch(ctx, u)
 	}
@@ -164,9 +166,10 @@ func (f *upFlags) apart(cmd *cobra.Command, p place) error {
 	go func() { ended <- child.Wait() }()
 	ctx, done := f.tools.Interruptible()
 	defer done()
+	warn := lookAtBuilds(ctx, p)
 	for end := time.Now().Add(readyWithin); ; {
 		if r, up := p.running(); up && r.Ready && r.PID == child.Process.Pid {
-			warnOfBuilds(ctx, cmd.ErrOrStderr(), p)
+			warn(cmd.ErrOrStderr())
 			return f.tellReady(cmd, r)
 		}
 		select {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -366,7 +365,7 @@ func cleanCommand(tools dreamland.Tools) *cobra.Command {
 			return fail(cmd, tools, err)
 		}
 		defer unlock()
-		if err := os.RemoveAll(p.dir); err != nil {
+		if err := p.remove(); err != nil {
 			return fail(cmd, tools, err)
 		}
 		if inJSON {

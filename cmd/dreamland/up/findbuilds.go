@@ -58,12 +58,18 @@ func findBuilds(ctx context.Context, p place) (list []Finding) {
 	return list
 }
 
-// warnOfBuilds says that a universe builds no functions, if so: otherwise the first push would.
-func warnOfBuilds(ctx context.Context, complaint io.Writer, p place) {
-	if _, _, builds := builder(p); !builds {
-		return
-	}
-	if _, err := sandbox.Find(ctx); err != nil && ctx.Err() == nil {
-		fmt.Fprintf(complaint, "warning: no function is built here, websites are: %v\n", err)
+// lookAtBuilds finds out, while a universe starts, whether it builds no functions: otherwise the first push would say so. warn says what
+// was found.
+func lookAtBuilds(ctx context.Context, p place) (warn func(complaint io.Writer)) {
+	found := make(chan error, 1)
+	go func() {
+		_, err := sandbox.Find(ctx)
+		found <- err
+	}()
+	return func(complaint io.Writer) {
+		err := <-found
+		if _, _, builds := builder(p); builds && err != nil && ctx.Err() == nil {
+			fmt.Fprintf(complaint, "warning: no function is built here, websites are: %v\n", err)
+		}
 	}
 }

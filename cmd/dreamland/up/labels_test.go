@@ -1,6 +1,7 @@
 package up
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -52,5 +53,34 @@ func TestAFolderNamesItsUniverse(t *testing.T) {
 		_, err := git(dir, nil, "remote", "set-url", remoteName, remote)
 		require.NoError(t, err)
 		require.Equal(t, want, universeOf(dir), remote)
+	}
+}
+
+// TestRemovedAndMadeAgain: whoever takes a universe while another process removes it has one that stays.
+func TestRemovedAndMadeAgain(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	p, err := placeOf("a")
+	require.NoError(t, err)
+	for range 200 {
+		first, err := p.take()
+		require.NoError(t, err)
+		require.NoError(t, writeFile(p.token(), []byte("old")))
+		removed := make(chan error)
+		go func() {
+			err := p.remove()
+			first()
+			removed <- err
+		}()
+		unlock, err := p.take()
+		for ; err != nil; unlock, err = p.take() {
+			require.ErrorIs(t, err, errRuns)
+		}
+		require.NoError(t, writeFile(p.token(), []byte("new")))
+		require.NoError(t, <-removed)
+		raw, err := os.ReadFile(p.token())
+		require.NoError(t, err)
+		require.Equal(t, "new", string(raw))
+		require.True(t, p.taken(), "by its lock")
+		unlock()
 	}
 }

@@ -88,10 +88,28 @@ var errRuns = errors.New("runs already")
 
 // take makes sure that one process at a time has a universe.
 func (p place) take() (unlock func(), err error) {
-	if err := os.MkdirAll(p.dir, 0o700); err != nil {
-		return nil, err
+	for {
+		if err := os.MkdirAll(p.dir, 0o700); err != nil {
+			return nil, err
+		}
+		f, err := p.locked(os.O_CREATE)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // it was removed meanwhile
+			continue
+		case err != nil:
+			return nil, err
+		}
+		is, err := f.Stat()
+		if now, gone := os.Stat(p.lock()); err == nil && gone == nil && os.SameFile(is, now) {
+			return func() { _ = f.Close() }, nil
+		}
+		_ = f.Close() // it was removed, with its universe, before it was locked
 	}
-	f, err := os.OpenFile(p.lock(), os.O_CREATE|os.O_RDWR, 0o600)
+}
+
+// locked is the file of the lock, locked.
+func (p place) locked(create int) (*os.File, error) {
+	f, err := os.OpenFile(p.lock(), os.O_RDWR|create, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -102,17 +120,28 @@ func (p place) take() (unlock func(), err error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", p.lock(), err)
 	}
-	return func() { _ = f.Close() }, nil
+	return f, nil
+}
+
+// remove removes all that a universe has, whose lock this process has. The lock goes last: from then on whatever is there is somebody else's.
+func (p place) remove() error {
+	if err := p.clear(); err != nil {
+		return err
+	}
+	if err := os.Remove(p.lock()); err != nil {
+		return err
+	}
+	if err := os.Remove(p.dir); err != nil && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // taken reports whether a process has it.
 func (p place) taken() bool {
-	if !exists(p.lock()) {
-		return false
-	}
-	unlock, err := p.take()
+	f, err := p.locked(0)
 	if err == nil {
-		unlock()
+		_ = f.Close()
 	}
 	return errors.Is(err, errRuns)
 }

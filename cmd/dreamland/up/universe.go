@@ -223,12 +223,24 @@ func (u *Universe) ready(ctx context.Context) error {
 	pending := slices.Clone(u.members)
 	for {
 		var failed error
+		looked := make(map[*member]string, len(pending))
+		var mu sync.Mutex
+		var looking sync.WaitGroup
+		for _, m := range pending {
+			looking.Go(func() {
+				why := m.looks(ctx)
+				mu.Lock()
+				defer mu.Unlock()
+				looked[m] = why
+			})
+		}
+		looking.Wait()
 		pending = slices.DeleteFunc(pending, func(m *member) bool {
 			state, why, _, _ := m.is()
 			if state == stateFailed {
 				failed = m.damaged(errors.New(why))
 			}
-			return state != stateFailed && m.looks(ctx) == ""
+			return state != stateFailed && looked[m] == ""
 		})
 		switch {
 		case failed != nil:
@@ -305,7 +317,7 @@ func (u *Universe) close() error {
 		errs = append(errs, err)
 	}
 	if u.plan != nil && u.plan.Ephemeral {
-		errs = append(errs, os.RemoveAll(u.place.dir))
+		errs = append(errs, u.place.remove())
 	}
 	u.unlock()
 	return errors.Join(errs...)
