@@ -165,8 +165,12 @@ func (i interpreter) number(v uint32) uint32 {
 	return uint32(f)
 }
 
-// parsed is what a URL consists of, or null.
+// parsed is what a URL consists of, or null. Parsing one costs the guest what it would cost to do it itself.
 func (i interpreter) parsed(parts []string) uint32 {
+	const perByte = 64 * 16 // bytes that are moved, in price
+	if len(parts) > 0 {
+		i.Pay(perByte * uint64(len(parts[0])))
+	}
 	if parts == nil {
 		return i.must("qjs_get_null")
 	}
