@@ -68,14 +68,18 @@ var functions = []function{
 		}
 		return i.text(strings.ToLower(name))
 	}},
-	{"url", 2, func(i interpreter, _ *Exchange, args []uint32) uint32 {
+	{"url", 1, func(i interpreter, _ *Exchange, args []uint32) uint32 {
+		text, base := i.string(args[0], urlMax+1), ""
 		if len(args) == 2 {
-			return i.parsed(parseURL(i.string(args[0], urlMax+1), i.string(args[1], urlMax+1), true))
+			base = i.string(args[1], urlMax+1)
 		}
-		return i.parsed(parseURL(i.string(args[0], urlMax+1), "", false))
+		i.Pay(costOf(text, base))
+		return i.parsed(parseURL(text, base, len(args) == 2))
 	}},
 	{"setURL", 3, func(i interpreter, _ *Exchange, args []uint32) uint32 {
-		return i.parsed(setURL(i.string(args[0], urlMax+1), i.string(args[1], textMax), i.string(args[2], urlMax+1)))
+		href, field, value := i.string(args[0], urlMax+1), i.string(args[1], textMax), i.string(args[2], urlMax+1)
+		i.Pay(costOf(href, value))
+		return i.parsed(setURL(href, field, value))
 	}},
 	{"read", 0, func(i interpreter, x *Exchange, _ []uint32) uint32 {
 		if x.Body == nil {
@@ -186,7 +190,7 @@ const (
 
 // head begins the answer.
 func (i interpreter) head(x *Exchange, args []uint32) {
-	if x.answered {
+	if x.answered || x.Head == nil { // there is none while the bundle is loaded
 		i.Stop(errForeign)
 	}
 	x.answered = true
@@ -230,6 +234,9 @@ func (i interpreter) send(x *Exchange, args []uint32) string {
 
 // write takes a part of the body of the answer, which is in the guest's memory: whoever takes it may let others run meanwhile, but not this guest.
 func (i interpreter) write(x *Exchange, part []byte) {
+	if x.Write == nil {
+		i.Stop(errForeign)
+	}
 	for len(part) > 0 {
 		n := min(len(part), partLen)
 		i.Output(n)
@@ -282,7 +289,7 @@ func hostCall(c *engine.Call, stack []uint64) {
 	name, ok := c.Memory().Read(uint32(stack[0]), min(uint32(stack[1]), nameMax))
 	f, known := byName[string(name)]
 	count := min(uint32(stack[3]), argsMax)
-	if !ok || !known || f.name != "url" && int(count) < f.args {
+	if !ok || !known || int(count) < f.args {
 		c.Stop(errForeign)
 	}
 	var args [argsMax]uint32

@@ -35,7 +35,7 @@ const (
 	stackMax = 384 << 10
 	// collectFrom is how much may be allocated beyond what there was after loading until the collector of cycles runs.
 	collectFrom = 4 << 20
-	// urlMax bounds a URL, in bytes.
+	// urlMax bounds a URL, in bytes; what of it names a host is shorter (authorityMax).
 	urlMax = 64 << 10
 	// textMax bounds what is logged at once, and headers, in bytes.
 	textMax = 64 << 10

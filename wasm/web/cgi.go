@@ -120,7 +120,11 @@ func parse(out []byte) (a answer, err error) {
 	return a, nil
 }
 
-// field takes a field of a function's answer over.
+// answers reports whether a status is one of an answer: what has none panics where it is written.
+func answers(status int) bool { return status >= 200 && status <= 599 }
+
+// field takes a field of a function's answer over. No more are taken than whoever passes the answer on takes: a node that sends a longer head would be
+// thought to be broken.
 func (a *answer) field(name, value string) error {
 	if !validName(name) || strings.ContainsAny(value, "\r\n\x00") {
 		return fmt.Errorf("%w a field %.40q", errField, name)
@@ -129,11 +133,17 @@ func (a *answer) field(name, value string) error {
 	if name == "Status" {
 		code, _, _ := strings.Cut(value, " ")
 		status, err := strconv.Atoi(code)
-		if err != nil || status < 200 || status > 599 {
+		if err != nil || !answers(status) {
 			return fmt.Errorf("%w the status %.40q", errField, value)
 		}
 		a.status = status
 		return nil
+	}
+	if a.fieldCount++; a.fieldCount > fieldsMax {
+		return fmt.Errorf("%w more than %d fields", errField, fieldsMax)
+	}
+	if a.headLen += len(name) + len(value); a.headLen > headLenMax {
+		return fmt.Errorf("%w a head of more than %d bytes", errField, headLenMax)
 	}
 	if n, err := strconv.ParseInt(value, 10, 64); name == "Content-Length" && err == nil && n > 0 {
 		a.declared = n

@@ -299,7 +299,7 @@ func eventType(c *engine.Call, stack []uint64) {
 }
 
 func (e *event) setStatus(status uint32) uint32 {
-	if status < 200 || status > 599 {
+	if !answers(int(status)) {
 		return errWhat
 	}
 	e.response.status = int(status)
@@ -311,7 +311,7 @@ func (g guest) addField(name, v string) uint32 {
 	if a.header == nil {
 		a.header = http.Header{}
 	}
-	if len(a.header) >= fieldsMax || len(name)+len(v) > headLenMax {
+	if a.fieldCount >= fieldsMax || a.headLen+len(name)+len(v) > headLenMax {
 		return errSize
 	}
 	status := a.status

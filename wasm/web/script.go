@@ -66,11 +66,11 @@ func (e *event) JavaScript() *js.Exchange { return e.script }
 
 // begins takes the head of an answer over.
 func (e *event) begins(status int, fields [][2]string) error {
+	if !answers(status) { // what a Response has is the bundle's to change, whatever its constructor takes
+		return fmt.Errorf("%w the status %d", errField, status)
+	}
 	e.response = answer{status: status, header: http.Header{}}
-	for n, field := range fields {
-		if n == fieldsMax {
-			return fmt.Errorf("%w more than %d fields", errField, fieldsMax)
-		}
+	for _, field := range fields {
 		if strings.EqualFold(field[0], "Status") {
 			continue
 		}

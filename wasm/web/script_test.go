@@ -33,6 +33,17 @@ export default { async fetch(request, env, ctx) {
     }}), {headers: {"content-type": "text/event-stream"}});
   }
   case "/many": return new Response("", {headers: Array.from({length: 300}, (_, i) => ["x-" + i, "v"])});
+  case "/head": return new Response("", {headers: {"x-long": "v".repeat(40000)}});
+  case "/status": { // none that Response takes, but what it keeps can be changed
+    const response = new Response("");
+    response[Object.getOwnPropertySymbols(response)[0]].status = Number(url.search.slice(1));
+    return response;
+  }
+  case "/zeros": {
+    const response = new Response(""), own = Object.getOwnPropertySymbols(response)[0];
+    response[own].headers = {[own]: {"x-zeros": "\0".repeat(1 << 20)}};
+    return response;
+  }
   case "/redirect": return Response.redirect("https://a.example/b");
   case "/nothing": return new Response(null, {status: 204, headers: {"X-Tau-Own": "mine", "Status": "201", "Set-Cookie": "a=b", "Content-Length": "5"}});
   }
@@ -68,6 +79,11 @@ func TestScript(t *testing.T) {
 		"/throws": {500, Trapped, "Uncaught Error: broken\n    at fetch ("},
 		"/silent": {500, Trapped, "never settled"},
 		"/many":   {500, Malformed, "more than 256 fields"},
+		"/head":   {500, Malformed, "more than 32768 bytes"},
+		"/zeros":  {500, Malformed, "a field \"\""},
+
+		"/status?101": {500, Malformed, "the status 101"}, "/status?199": {500, Malformed, "the status 199"}, "/status?0": {500, Malformed, "the status 0"},
+		"/status?600": {500, Malformed, "the status 600"}, "/status?99999": {500, Malformed, "the status 99999"},
 	} {
 		w := s.get(f, path)
 		require.Equal(t, want.code, w.Code, path)

@@ -105,6 +105,8 @@ type answer struct {
 	header   http.Header
 	body     []byte
 	declared int64 // Content-Length, 0 if it says none
+
+	fieldCount, headLen int // of what a function has said
 }
 
 // hasBody reports whether a body is sent.
