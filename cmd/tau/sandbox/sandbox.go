@@ -34,9 +34,10 @@ type Limits struct {
 // together bounds memory and files of a run, in bytes.
 func (l Limits) together() int64 { return l.Memory + l.Disk }
 
-// DefaultLimits are enough for the toolchains that are known, and for what people build with them.
+// DefaultLimits are enough for the toolchains that are known, and for what people build with them. A step ends before the
+// attempt does, for which patrick gives ten minutes (build-max): then it is its author's error, and is not tried again.
 var DefaultLimits = Limits{
-	Within: 10 * time.Minute, CPU: 10 * time.Minute, Memory: 1 << 30, Disk: 512 << 20, Entries: 200_000, Processes: 256, Output: 1 << 20, Result: 64 << 20,
+	Within: 8 * time.Minute, CPU: 10 * time.Minute, Memory: 1 << 30, Disk: 512 << 20, Entries: 200_000, Processes: 256, Output: 1 << 20, Result: 64 << 20,
 }
 
 // Job is a program to run.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/taucloud/tau/cmd/tau/sandbox"
 	"github.com/taucloud/tau/project/build"
@@ -126,7 +127,7 @@ func (w *warm) archive(ctx context.Context, line func(string)) (string, error) {
 		return file, nil // another node has made it meanwhile
 	}
 	limits := sandbox.DefaultLimits
-	limits.Result = 400 << 20
+	limits.Result, limits.Within = 400<<20, 10*time.Minute // once for all, at the lowest priority
 	files := []sandbox.File{{Path: "warm/go.mod", Data: []byte("module warm\n\ngo 1.24\n")}, {Path: "warm/main.go", Data: []byte("package main\n\n" + imports.String() + "\nfunc main() {}\n")}}
 	made, err := w.runner.Run(ctx, sandbox.Job{
 		Script: goPrologue + `mkdir "$BUILD/cache"
