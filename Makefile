@@ -33,8 +33,9 @@ bench: ## the figures of the README
 at-rest: ## what clouds of 20, 200 and 1,000 nodes send that have nothing to do (a few minutes, most of them for the start of the last)
 	go test -run '^$$' -bench AtRest -benchtime 1x ./scenarios
 
-bench-serving: ## functions behind net/http beside plain net/http, in processor time of the server; ends with lines "ratio NAME-CLIENTS"
+bench-serving: ## functions behind net/http, and a node from its door to functions and files, beside plain net/http, in processor time of the server; ends with lines "ratio NAME-CLIENTS"
 	@mkdir -p bin; TAU_SERVING=1 go test -count 1 -timeout 30m -run '^TestServingRatios$$' -v ./wasm/web >bin/serving.txt 2>&1 || { cat bin/serving.txt; exit 1; }
+	@TAU_SERVING=1 go test -count 1 -timeout 30m -run '^TestCloudServingRatios$$' -v ./cmd/tau >>bin/serving.txt 2>&1 || { cat bin/serving.txt; exit 1; }
 	@grep -E '^(serving|ratio) ' bin/serving.txt
 
 sdk: ## functions in Go that are compiled with our SDK, and with that of tau (a few minutes when the library of Go was not compiled for WebAssembly)

@@ -25,7 +25,7 @@ import (
 
 // deployParams is what a deployment in a timeline may say.
 type deployParams struct {
-	Project  string        `yaml:"project" range:"1..63" doc:"whose website it is, at PROJECT.example.com"`
+	Project  string        `yaml:"project" range:"1..63" doc:"whose website it is, at PROJECT.example.com; {n} is the number of the occurrence"`
 	Host     string        `yaml:"host" range:"0..253" doc:"claim this host instead, whosever it is"`
 	Commit   string        `yaml:"commit" range:"1..256" doc:"names the version; {n} is the number of the occurrence; default: a new one each time"`
 	Pages    int           `yaml:"pages" range:"1..1000" doc:"how many pages it has"`
@@ -48,7 +48,7 @@ func deployAction() scenario.Action {
 		},
 		Run: func(ctx context.Context, client node.Env, params any, n int) error {
 			p := *params.(*deployParams)
-			scenario.Numbered(n, &p.Commit)
+			scenario.Numbered(n, &p.Commit, &p.Project)
 			return p.run(ctx, client, n)
 		},
 	}

@@ -20,6 +20,7 @@ import (
 // httpParams is what the browsers of a timeline may say.
 type httpParams struct {
 	Project string        `yaml:"project" range:"1..63" doc:"whose website is read"`
+	Of      int           `yaml:"of" range:"0..10000" doc:"of so many projects, PROJECT1 to PROJECTN, one is drawn for each request; 0: there is one"`
 	Pages   int           `yaml:"pages" range:"1..1000" doc:"of how many pages one is drawn for each request"`
 	Mix     string        `yaml:"mix" values:"pages missing function hostile outbound stream" doc:"pages: all are pages; missing: every fourth request is for one that there is not; function: all are for the function of the project; hostile: all are so, and every tenth does not end by itself, traps, or answers with no end; outbound: all are for a function that sends requests itself, to where it may and to where it may not, and every eighth of these takes too long; stream: in turns one of events, one that comes late and one that is read slowly, of a function of kind stream"`
 	Rate    int           `yaml:"rate" range:"1..10000" doc:"requests a second, however long answers take"`
@@ -52,6 +53,12 @@ func (p *httpParams) run(ctx context.Context, env node.Env) error {
 			path = fmt.Sprintf("/missing-%d.html", i)
 		}
 		open++
+		p := p
+		if p.Of > 0 {
+			one := *p
+			one.Project = fmt.Sprint(p.Project, 1+env.Rand.IntN(p.Of))
+			p = &one
+		}
 		env.Loop.Go("browser", func(ctx context.Context) {
 			switch p.Mix {
 			case stream:
