@@ -323,7 +323,11 @@ func (x *exchange) copy(response *http.Response, cancel context.CancelCauseFunc)
 	// What is in the midst of an answer is not kept back.
 	more := func() bool { return response.ContentLength < 0 || x.bytes < response.ContentLength }
 	control := http.NewResponseController(x.w)
-	part := make([]byte, bufferLen)
+	length := int64(bufferLen)
+	if response.ContentLength >= 0 {
+		length = min(length, response.ContentLength+1)
+	}
+	part := make([]byte, length)
 	for {
 		timer := x.here.AfterFunc(x.settings.IdleTimeout, func() { cancel(context.DeadlineExceeded) })
 		n, err := response.Body.Read(part)
