@@ -95,6 +95,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 // complaint begins what is said of bad input that is not in a file.
 const complaint = "dreamland: "
 
+// ofScenarios is the heading of the commands of this package.
+const ofScenarios = "Scenarios, simulated or on real processes:"
+
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   words.command(),
@@ -113,11 +116,20 @@ are simulated, so that a seed fixes everything that happens.`,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	if introduction.long != "" {
+		root.Long, root.Example = introduction.long, introduction.example
+	}
 	root.AddCommand(simCommand(), shrinkCommand(), determinismCommand(), traceCommand(), scenarioCommand(), failpointsCommand(), versionCommand(), resultsCommand(), bisectCommand(), newCommand(), workerCommand())
 	if len(swarms) > 0 {
 		root.AddCommand(swarmCommand(swarms[0]))
 	}
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "version" {
+			cmd.GroupID = ofScenarios
+		}
+	}
 	addExtras(root)
+	root.AddGroup(&cobra.Group{ID: ofScenarios, Title: ofScenarios})
 	root.SetVersionTemplate("{{.Version}}\n")
 	cmdline.PlainMistakes(root)
 	return root

@@ -1,6 +1,7 @@
 package dreamland
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os/exec"
@@ -57,14 +58,26 @@ var extras []func(Tools) *cobra.Command
 // With adds commands to those of Main, before it is called. Of one by the name of one of those, the commands below it are added to that.
 func With(commands ...func(Tools) *cobra.Command) { extras = append(extras, commands...) }
 
+// introduction is what the program's help begins with, if it is more than its scenarios.
+var introduction struct{ long, example string }
+
+// Introduce says what the program is and how it is used first, for its help, before Main is called. Without it help speaks of scenarios alone.
+func Introduce(long, example string) { introduction.long, introduction.example = long, example }
+
+// addExtras adds them. The group of a command is its heading in the help, and what it says of a command that is there already counts.
 func addExtras(root *cobra.Command) {
 	for _, make := range extras {
 		cmd := make(Tools{Words: words.all, Failed: errFailed, Interrupted: errInterrupted})
+		if cmd.GroupID = cmp.Or(cmd.GroupID, ofScenarios); cmd.GroupID != ofScenarios && !root.ContainsGroup(cmd.GroupID) {
+			root.AddGroup(&cobra.Group{ID: cmd.GroupID, Title: cmd.GroupID})
+		}
 		i := slices.IndexFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == cmd.Name() })
 		if i < 0 {
 			root.AddCommand(cmd)
 			continue
 		}
-		root.Commands()[i].AddCommand(cmd.Commands()...)
+		there := root.Commands()[i]
+		there.AddCommand(cmd.Commands()...)
+		there.Short, there.GroupID = cmp.Or(cmd.Short, there.Short), cmd.GroupID
 	}
 }

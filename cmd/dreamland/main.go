@@ -15,6 +15,12 @@ import (
 func main() {
 	gogit.Main()
 	esbuild.Main()
+	dreamland.Introduce(`dreamland runs a whole cloud on this machine - a universe, to which projects are pushed by Git - and scenarios: stories about a cloud of
+nodes, its users and its faults, written in YAML. The services are the real ones in both; in a scenario time, network and disks are simulated, so that a
+seed fixes everything that happens.`, `  dreamland up --detach
+  dreamland new project tea --template website && cd tea && git push dreamland main
+  dreamland sim scenarios/monkey-lock-race.yaml
+  dreamland scenario words crash`)
 	dreamland.With(live.Command, live.TortureCommand, live.FiguresCommand)
 	dreamland.With(up.Commands()...)
 	dreamland.Main(words.Vocabulary(), swarm.Swarm{})
