@@ -91,9 +91,8 @@ func call(ctx context.Context, u *Universe, in Call) (Called, error) {
 	return out, nil
 }
 
-// where is the claim by which a function is reached. What was left out of the call is filled in.
-func (in *Call) where(list []claims.Claim) (at claims.Claim, err error) {
-	var own []claims.Claim
+// claims are those of the function that is meant.
+func (in *Call) claims(list []claims.Claim) (own []claims.Claim, err error) {
 	var names []string
 	for _, c := range list {
 		name, is := functionOf(c.Target)
@@ -109,9 +108,18 @@ func (in *Call) where(list []claims.Claim) (at claims.Claim, err error) {
 	}
 	switch {
 	case len(own) == 0 && len(names) == 0:
-		return at, fmt.Errorf("branch %s of %s has no functions that answer requests", in.Branch, in.Project)
+		err = fmt.Errorf("branch %s of %s has no functions that answer requests", in.Branch, in.Project)
 	case len(own) == 0:
-		return at, fmt.Errorf("branch %s of %s has no function %.64q that answers requests: %s", in.Branch, in.Project, in.Function, suggest(in.Function, names))
+		err = fmt.Errorf("branch %s of %s has no function %.64q that answers requests: %s", in.Branch, in.Project, in.Function, suggest(in.Function, names))
+	}
+	return own, err
+}
+
+// where is the claim by which a function is reached. What was left out of the call is filled in.
+func (in *Call) where(list []claims.Claim) (at claims.Claim, err error) {
+	own, err := in.claims(list)
+	if err != nil {
+		return at, err
 	}
 	in.Method = strings.ToUpper(in.Method)
 	if in.Method == "" {

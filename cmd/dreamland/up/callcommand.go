@@ -75,9 +75,18 @@ func (f *callFlags) run(cmd *cobra.Command, function string) error {
 		err = f.tell(cmd, answer)
 	}
 	if err == nil && answer.Status >= http.StatusInternalServerError {
+		fmt.Fprintf(cmd.ErrOrStderr(), "dreamland: why, the function's log says: dreamland logs --function %s/%s%s\n", f.call.Project, f.call.Function, ofBranch(f.call.Branch))
 		return f.tools.Failed
 	}
 	return fail(cmd, f.tools, err)
+}
+
+// ofBranch is the flag of a branch, "" for that in production.
+func ofBranch(branch string) string {
+	if branchOr(branch) == production {
+		return ""
+	}
+	return " --branch " + branch
 }
 
 // read takes the header and the body from the flags.

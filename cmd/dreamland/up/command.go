@@ -19,12 +19,22 @@ import (
 	"github.com/taucloud/tau/dreamland"
 )
 
+// heading is that of these commands in the help of the program.
+const heading = "A cloud on this machine (a universe):"
+
 // Commands are all of this package.
-func Commands() []func(dreamland.Tools) *cobra.Command {
-	return []func(dreamland.Tools) *cobra.Command{
-		Command, downCommand, cleanCommand, statusCommand, newProjectCommand, pushCommand, devCommand, buildsCommand, logsCommand, versionsCommand, rollbackCommand,
+func Commands() (list []func(dreamland.Tools) *cobra.Command) {
+	for _, make := range []func(dreamland.Tools) *cobra.Command{
+		Command, downCommand, cleanCommand, statusCommand, newProjectCommand, pushCommand, devCommand, buildsCommand, logsCommand, secretCommand, versionsCommand, rollbackCommand,
 		killCommand, startCommand, pauseCommand, partitionCommand, healCommand, callCommand, failpointCommand, openCommand, doctorCommand, NodeCommand,
+	} {
+		list = append(list, func(tools dreamland.Tools) *cobra.Command {
+			cmd := make(tools)
+			cmd.GroupID = heading
+			return cmd
+		})
 	}
+	return list
 }
 
 // upFlags are those of dreamland up.

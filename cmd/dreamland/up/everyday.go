@@ -251,14 +251,26 @@ func showPartition(out io.Writer, p Partition) error {
 }
 
 func logsCommand(tools dreamland.Tools) *cobra.Command {
-	cmd := &cobra.Command{Use: "logs [JOB]", Args: cobra.MaximumNArgs(1), Short: "The log of a job, by default of the newest one; exit status 1 if it has failed", Example: "  dreamland logs\n  dreamland logs -f JOB"}
+	cmd := &cobra.Command{Use: "logs [JOB]", Args: cobra.MaximumNArgs(1), Short: "The log of a job, by default of the newest one, or with --function what a function says; exit status 1 if the job has failed",
+		Example: "  dreamland logs\n  dreamland logs -f JOB\n  dreamland logs -f --function shop/orders"}
 	a := newAsking(tools, cmd)
-	follow := cmd.Flags().BoolP("follow", "f", false, "until the job has ended")
+	follow := cmd.Flags().BoolP("follow", "f", false, "until the job has ended; with --function until it is interrupted")
 	project := cmd.Flags().String("project", "", "the newest job of this project")
+	function := cmd.Flags().String("function", "", "what this function says on standard error or by console.log, and its errors: PROJECT/NAME, or NAME where there is one project")
+	branch := cmd.Flags().String("branch", production, "with --function: as this branch has it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case *function != "" && len(args) > 0:
+			return errors.New("--function: expected without a job")
+		case *function == "" && cmd.Flags().Changed("branch"):
+			return errors.New("--branch: expected with --function")
+		}
 		c, err := a.client()
 		if err != nil {
 			return fail(cmd, tools, err)
+		}
+		if *function != "" {
+			return a.tellSaid(cmd, c, saidIn{Project: *project, Branch: *branch, Function: *function, Follow: *follow})
 		}
 		job := ""
 		if len(args) > 0 {
@@ -276,7 +288,10 @@ func newest(ctx context.Context, c *client, project string) (string, error) {
 	if err := c.ask(ctx, "builds", url.Values{"project": {project}}, nil, &list); err != nil {
 		return "", err
 	}
-	if len(list) == 0 {
+	switch {
+	case len(list) == 0 && project != "":
+		return "", fmt.Errorf("there is no project %.64q: dreamland builds lists those that were pushed", project)
+	case len(list) == 0:
 		return "", errors.New("there is no job yet: git push, or dreamland push DIR")
 	}
 	return list[0].Job, nil

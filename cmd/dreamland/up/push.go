@@ -31,7 +31,7 @@ const remoteName = "dreamland"
 func newProjectCommand(tools dreamland.Tools) *cobra.Command {
 	var template, name, universe string
 	inJSON := false
-	parent := &cobra.Command{Use: "new"}
+	parent := &cobra.Command{Use: "new", Short: "Begin a project, or a scenario"}
 	cmd := &cobra.Command{
 		Use: "project DIR", Args: cobra.ExactArgs(1), Short: "Make a project in a folder, with its repository and its remote in a universe",
 		Long:    "Makes a project, commits it on branch main, and sets the remote " + remoteName + " to the universe's forge: git push dreamland main deploys it. Nothing that is there is overwritten.",

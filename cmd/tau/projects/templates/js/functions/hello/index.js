@@ -9,7 +9,7 @@ export default {
       const sent = await request.json();
       return Response.json({ sent, greeting: greet(env.GREETING, name) });
     }
-    console.log("greeted", name); // tau logs --project PROJECT --function hello -f
+    console.log("greeted", name); // dreamland logs -f --function PROJECT/hello; on a node: tau logs -f --project PROJECT --function hello
     return new Response(greet(env.GREETING, name) + "\n");
   },
 };
