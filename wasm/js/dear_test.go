@@ -1,6 +1,7 @@
 package js
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -71,4 +72,36 @@ func TestLongLogs(t *testing.T) {
 		require.LessOrEqual(t, s.log.Len(), textMax+1, method)
 		require.Greater(t, s.log.Len(), textMax/2, method)
 	}
+}
+
+// TestOneAnswer: a bundle that has got hold of the runtime's own functions, by way of the places in a stack, answers once all the same.
+func TestOneAnswer(t *testing.T) {
+	s := newStage(t)
+	f, err := s.load(`
+let deep = 0;
+export default { fetch(request) {
+  if (deep++ > 0) return new Response("inner");
+  Error.prepareStackTrace = (e, places) => places;
+  const asked = new Error().stack.map((place) => place.getFunction()).find((f) => f?.name === "asked");
+  asked("GET", "http://a.b/", "", "", false);
+  return new Response("outer");
+} }`)
+	require.NoError(t, err)
+	x := &exchange{}
+	require.ErrorIs(t, s.ask(f, x), errForeign)
+	require.Equal(t, "inner", x.answer.String())
+}
+
+// TestRejectedPromisesAreBounded: of the promises that nobody asks for, some are told of.
+func TestRejectedPromisesAreBounded(t *testing.T) {
+	s := newStage(t)
+	f, err := s.load(`export default { fetch(request) {
+  for (let i = 0; i < 100; i++) Promise.reject(i);
+  return new Response(request.headers.get("cookie"));
+} }`)
+	require.NoError(t, err)
+	x := &exchange{Header: http.Header{"Cookie": {"a=b", "c=d"}}}
+	require.NoError(t, s.ask(f, x))
+	require.Equal(t, "a=b; c=d", x.answer.String(), "HTTP/2 takes cookies apart")
+	require.Equal(t, rejectedMax, strings.Count(s.log.String(), "Uncaught (in promise)"))
 }

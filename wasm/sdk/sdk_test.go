@@ -277,12 +277,13 @@ func TestHeldIsBounded(t *testing.T) {
 		w.is(sdk.OK, "newHttpClient", out)
 		client := uint64(w.u32(out))
 		at, size := w.put("http://api.example.com/long")
-		answers := map[uint32]int{}
+		answers, made := map[uint32]int{}, 0
 		for range 200 {
 			if e, _ := w.Call("newHttpRequest", client, out); e != sdk.OK {
 				require.Equal(t, sdk.ErrNewRequest, e)
 				continue
 			}
+			made++
 			r := uint64(w.u32(out))
 			w.is(sdk.OK, "setHttpRequestURL", client, r, at, size)
 			e, _ := w.Call("doHttpRequest", client, r)
@@ -290,6 +291,7 @@ func TestHeldIsBounded(t *testing.T) {
 			e, _ = w.Call("setHttpRequestBody", client, r, big, 4<<20)
 			answers[1000+e]++
 		}
+		require.Equal(t, 64, made, "requests of all clients together")
 		require.Equal(t, 2, answers[sdk.OK]+answers[1000+sdk.OK], "8 MiB are two times 4")
 		require.NotZero(t, answers[1000+sdk.ErrWriteBody])
 		long, longLen := w.put(strings.Repeat("k", 1000))
@@ -312,6 +314,31 @@ func TestHeldIsBounded(t *testing.T) {
 	})
 	require.Contains(t, log.String(), "more than 16 calls for one request")
 	require.Less(t, log.Len(), 4<<10)
+}
+
+// TestWhatIsTakenIsReleased: a queue that is emptied has room again, of which little is left here.
+func TestWhatIsTakenIsReleased(t *testing.T) {
+	c, _, _ := config(t)
+	play(t, c, func(w *writer) {
+		w.is(sdk.OK, "newHttpClient", out)
+		client := uint64(w.u32(out))
+		for _, size := range []uint64{4 << 20, 4<<20 - 10} {
+			w.is(sdk.OK, "newHttpRequest", client, out)
+			w.is(sdk.OK, "setHttpRequestBody", client, uint64(w.u32(out)), big, size)
+		}
+		queue, _ := w.Call("fifoNew", 0)
+		for range 100 {
+			w.is(sdk.OK, "fifoPush", uint64(queue), 7)
+			w.is(sdk.OK, "fifoPop", uint64(queue), out)
+		}
+		for range 10 {
+			w.is(sdk.OK, "fifoPush", uint64(queue), 7)
+		}
+		w.is(sdk.ErrBufferTooSmall, "fifoPush", uint64(queue), 7)
+		_, _ = w.Call("fifoClose", uint64(queue))
+		queue, _ = w.Call("fifoNew", 0)
+		w.is(sdk.OK, "fifoPush", uint64(queue), 7)
+	})
 }
 
 // TestWorkIsPaid: what a host does for a guest costs the guest, so that it cannot have it work without an end.

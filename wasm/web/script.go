@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/taucloud/tau/wasm/engine"
@@ -53,7 +54,13 @@ func (e *event) asked(parameters map[string]string) *js.Exchange {
 	if q.Header.Get("X-Forwarded-Proto") == "https" {
 		scheme = "https"
 	}
-	x := &js.Exchange{Method: q.Method, URL: scheme + "://" + q.Host + q.URL.RequestURI(), Header: q.Header, Parameters: parameters, Head: e.begins, Write: e.write}
+	host := q.Host
+	if at := strings.LastIndexByte(host, ':'); at >= 0 && !strings.HasSuffix(host, "]") {
+		if _, err := strconv.ParseUint(host[at+1:], 10, 16); err != nil { // whoever asks may write anything there: the URL is one all the same
+			host = host[:at]
+		}
+	}
+	x := &js.Exchange{Method: q.Method, URL: scheme + "://" + host + q.URL.RequestURI(), Header: q.Header, Parameters: parameters, Head: e.begins, Write: e.write}
 	x.Send = func(c *engine.Call, r outbound.Request) (*outbound.Response, error) { return e.SDK().Send(c, r) }
 	if len(e.input) > 0 || e.inputEnd == nil {
 		x.Body = e

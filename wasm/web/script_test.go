@@ -91,6 +91,11 @@ func TestScript(t *testing.T) {
 		require.Contains(t, s.last.Log, want.log, path)
 		require.NotContains(t, w.Body.String(), "broken")
 	}
+	for host, url := range map[string]string{"a.example:99999": "a.example", "a.example:8080": "a.example:8080", "a.example:": "a.example", "a.example:b": "a.example", "[::1]": "[::1]", "[::1]:99999": "[::1]"} {
+		q := httptest.NewRequest("GET", "/port", nil)
+		q.Host = host
+		require.Contains(t, s.ask(f, q).Body.String(), `"url":"http://`+url+`/port"`, host)
+	}
 	w = s.get(f, "/events")
 	require.Equal(t, "data: 1\n\ndata: 2\n\ndata: 3\n\n", w.Body.String())
 	require.True(t, w.Flushed, "each event is sent when it was written")
