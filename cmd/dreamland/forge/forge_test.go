@@ -320,6 +320,7 @@ func TestWhatIsNoBranch(t *testing.T) {
 	require.Contains(t, w.git("push", w.url+"/site.git", ":v1"), "tag v1 is gone")
 
 	other := newWorld(t, t.TempDir())
+	other.commit("another") // the first commits of two may be one: they are of the same second
 	out, err = other.run("push", w.url+"/site.git", "main")
 	require.Error(t, err)
 	require.Contains(t, out, "[rejected]        main -> main (fetch first)")

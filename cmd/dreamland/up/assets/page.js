@@ -73,10 +73,12 @@ function button(text, label, act) {
     b.disabled = false;
     await refresh();
     if (!had || (document.activeElement !== document.body && document.activeElement !== b)) return;
-    const next = b.isConnected && !b.hidden ? b : [...around.children].find((e) => e.tagName === "BUTTON" && !e.hidden); // who uses the keyboard stays where he is
-    if (next) next.focus();
+    (b.isConnected && !b.hidden ? b : shown(around))?.focus(); // who uses the keyboard stays where he is
   } });
 }
+
+/* shown is the first button of an element that is not hidden. */
+const shown = (e) => [...e.children].find((b) => b.tagName === "BUTTON" && !b.hidden);
 
 /* Nodes. */
 let members = [];
@@ -104,11 +106,13 @@ function showNodes(s) {
     const state = part(row, "state");
     put(state, n.state + (n.why ? ": " + n.why : "") + (n.restarts ? `, started ${n.restarts + 1} times` : ""));
     state.className = n.state;
-    const [kill, pause, start] = part(row, "does").children;
+    const does = part(row, "does"), held = does.contains(document.activeElement) ? document.activeElement : null;
+    const [kill, pause, start] = does.children;
     const runs = n.state === "up" || n.state === "starting" || n.state === "paused";
     kill.hidden = !runs;
     pause.hidden = n.state !== "up" && n.state !== "starting";
     start.hidden = n.state === "up" || n.state === "starting" || n.state === "stopping";
+    if (held && held.hidden) shown(does)?.focus();
   });
   const groups = s.partition || [];
   put(at("parted"), groups.length ? "Cut: " + groups.map((g) => g.join(", ")).join("  |  ") : "");
