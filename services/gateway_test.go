@@ -168,6 +168,8 @@ func TestAGatewayPassesOn(t *testing.T) {
 		for _, name := range []string{"Upgrade", "Connection", "Http2-Settings", "Expect"} {
 			require.Empty(t, g.stands[0].header.Load().(http.Header).Get(name), name)
 		}
+		require.Equal(t, 200, g.ask("GET", nil, "Upgrade", "websocket").status)
+		require.Empty(t, g.stands[0].header.Load().(http.Header).Get("Upgrade"), "the connection is not said to be about it")
 		require.Equal(t, "200 a", g.ask("POST", strings.NewReader("body")).String())
 		require.EqualValues(t, 1, g.stands[0].started.Load())
 	})
@@ -187,6 +189,9 @@ func TestWhatIsSafeIsRepeated(t *testing.T) {
 			a := g.ask("POST", strings.NewReader("body"))
 			require.EqualValues(t, before+1, asked(), "one substrate has begun it, whatever came of it")
 			require.Contains(t, []int{200, 502}, a.status)
+			before = asked()
+			g.ask("GET", nil, "Upgrade", "websocket", "Connection", "Upgrade")
+			require.EqualValues(t, before+1, asked(), "what both would have said cannot be said again")
 		}
 		require.Positive(t, g.stands[1].asked.Load())
 	})

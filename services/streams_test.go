@@ -130,15 +130,20 @@ func TestTrailersPass(t *testing.T) {
 			w.Header().Set("X-Sum", r.Trailer.Get("X-Sum")+r.Trailer.Get("X-Forwarded-For"))
 			w.Header().Set("X-Tau-Load", "9/9")
 			w.Header().Set(http.TrailerPrefix+"X-Late", "late")
+			for _, name := range []string{"Connection", "Keep-Alive", "Te", "Upgrade", "Proxy-Authenticate", "X-Request-Id", "Host"} { // are of one connection, or the gateway's
+				w.Header().Set(http.TrailerPrefix+name, "late")
+				w.Header().Add("X-Seen", r.Trailer.Get(name))
+			}
+			w.Header().Set(http.TrailerPrefix+"X-Seen", strings.Join(w.Header()["X-Seen"], ""))
 		})
 		r, err := http.NewRequest("POST", "http://www.example.com/", io.MultiReader(strings.NewReader(strings.Repeat("x", 100_000))))
 		require.NoError(t, err)
-		r.Trailer = http.Header{"X-Sum": {"7"}, "X-Forwarded-For": {"6.6.6.6"}}
+		r.Trailer = http.Header{"X-Sum": {"7"}, "X-Forwarded-For": {"6.6.6.6"}, "Connection": {"c"}, "Te": {"t"}, "Upgrade": {"u"}, "Host": {"h"}}
 		g.do(r, func(_ context.Context, response *http.Response) {
 			raw, err := io.ReadAll(response.Body)
 			require.NoError(t, err)
 			require.Equal(t, "100000", string(raw))
-			require.Equal(t, http.Header{"X-Sum": {"7"}, "X-Late": {"late"}}, response.Trailer)
+			require.Equal(t, http.Header{"X-Sum": {"7"}, "X-Late": {"late"}, "X-Seen": {""}}, response.Trailer)
 		})
 	})
 }

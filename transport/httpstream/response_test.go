@@ -121,6 +121,20 @@ func TestResponses(t *testing.T) {
 			did:    "panics; panics; fine; ",
 			want:   "200 OK\r\n" + dated + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		},
+		"with trailers": {
+			handle: func(w http.ResponseWriter) string {
+				w.Header().Set("Trailer", "x-sum, Content-Length, Transfer-Encoding, Trailer, , X-Unsaid")
+				length(w, "no number")
+				w.Header().Set("X-Sum", "before")
+				did := wrote(w, "a")
+				w.Header().Set("X-Sum", "after")
+				w.Header().Set(http.TrailerPrefix+"x-late", "a\r\nX-Forged: b")
+				w.Header().Set("Content-Length", "5")
+				return did
+			},
+			did:  "1 <nil>; ",
+			want: "200 OK\r\n" + typed + dated + "Trailer: x-sum, Content-Length, Transfer-Encoding, Trailer, , X-Unsaid\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Late: a  X-Forged: b\r\nX-Sum: after\r\n\r\n",
+		},
 		"flushed": {
 			handle: func(w http.ResponseWriter) string {
 				err := http.NewResponseController(w).Flush()

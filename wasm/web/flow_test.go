@@ -23,8 +23,13 @@ type streaming struct {
 }
 
 func newStreaming(t *testing.T, call string, o Options) *streaming {
+	return newHurried(t, call, 30*time.Second, o)
+}
+
+// newHurried is one whose function has so much time.
+func newHurried(t *testing.T, call string, timeout time.Duration, o Options) *streaming {
 	s := &streaming{stage: newStage(t, o), ended: make(chan Outcome, 1)}
-	f := Function{Module: "stream", Call: call, Timeout: 30 * time.Second, MemoryMax: 1 << 20}
+	f := Function{Module: "stream", Call: call, Timeout: timeout, MemoryMax: 1 << 20}
 	module := guests.Read("stream-c")
 	require.NoError(t, s.Load(context.Background(), f, module))
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {

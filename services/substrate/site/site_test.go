@@ -132,7 +132,7 @@ func TestPacked(t *testing.T) {
 	for accepts, want := range map[string]string{
 		"": "js", "gzip": gz, "br": br, "gzip, br": br, "*": br, "br;q=0, gzip": gz, "br; q=0.000, *": gz, "identity": "js", "gzip;q=0.5": gz,
 		"gzip, br;q=0.9": gz, "BR;Q=1, gzip;q=0.999": br, "identity;q=0, br": br, "identity;q=0, *": br, "identity;q=0, *, br;q=0": gz, "identity, gzip;q=0.5": "js",
-		"identity;q=0.5, gzip;q=0.5": gz, "x-gzip": gz, "deflate, zstd": "js", "*;q=0, gzip;q=0.1": gz, "gzip;q=7, br;q=x": "js", ",,": "js", "*;q=0.2, identity;q=0.3": "js",
+		"identity;q=0.5, gzip;q=0.5": gz, "x-gzip": gz, "deflate, zstd": "js", "*;q=0, gzip;q=0.1": gz, "gzip;q=7, br;q=x": "js", "gzip;q=nan": "js", "identity;q=0.5, gzip;q=nan, br;q=-1": "js", "identity;q=nan, gzip;q=0.1": gz, ",,": "js", "*;q=0.2, identity;q=0.3": "js",
 	} {
 		a := s.Resolve("", "app.js", "", accepts)
 		require.Equal(t, "200 "+want, said(raw, a), accepts)
