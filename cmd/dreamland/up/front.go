@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/taucloud/tau/cmd/dreamland/forge"
@@ -134,6 +135,10 @@ func newFront(u *Universe) *front {
 		FlushInterval: -1,
 		ErrorLog:      slog.NewLogLogger(u.log.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if b, is := r.Context().Value(bodyKey{}).(*clientBody); is && b.broke.Load() {
+				plainly(w, http.StatusBadRequest, "the body of the request broke off")
+				return
+			}
 			if !errors.Is(err, errNoGateway) {
 				u.log.Info("a gateway did not answer", slog.String("host", plainText(r.Host)), slog.String("error", err.Error()))
 			}
@@ -184,7 +189,29 @@ func (f *front) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Host = host
+	if r.Body != nil && r.Body != http.NoBody {
+		b := &clientBody{ReadCloser: r.Body}
+		r.Body = b
+		r = r.WithContext(context.WithValue(r.Context(), bodyKey{}, b))
+	}
 	f.proxy.ServeHTTP(w, r)
+}
+
+// clientBody is a body of which is known whether it broke off: that is no fault of a gateway.
+type clientBody struct {
+	io.ReadCloser
+	broke atomic.Bool
+}
+
+type bodyKey struct{}
+
+// Read implements io.Reader.
+func (b *clientBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.broke.Store(true)
+	}
+	return n, err
 }
 
 // host is what a gateway knows a host by. why says what is wrong with it instead.
