@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -230,12 +231,40 @@ func (d *developer) javaScript(r up.Running, port string) {
 	require.Empty(d.t, reads[[]up.Secret](d, "secret", "list", "script"))
 }
 
+// pushesToNobody pushes while the node is down that builds, is told so, and starts it.
+func (d *developer) pushesToNobody() {
+	d.t.Helper()
+	plain := d.t.TempDir()
+	require.NoError(d.t, os.WriteFile(filepath.Join(plain, "a.txt"), nil, 0o600))
+	cmd := d.command("", "dreamland", "push", plain, "--project", "plain")
+	out, err := cmd.StdoutPipe()
+	require.NoError(d.t, err)
+	require.NoError(d.t, cmd.Start())
+	said, told := "", false
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		said += lines.Text() + "\n"
+		if !told && strings.Contains(lines.Text(), "nobody builds: no node that runs monkey is up") {
+			told = true
+			require.Contains(d.t, d.must("", "dreamland", "start", "two"), "two is up")
+		}
+	}
+	require.NoError(d.t, cmd.Wait(), said)
+	require.True(d.t, told, said)
+	require.Equal(d.t, 1, strings.Count(said, "nobody builds"), said)
+}
+
 // TestAPushIsPublishedAndOutlivesKill9: up, a project, git push, whose output has the build's log and how it ended; the universe's process is
 // killed, and what was pushed is there when it runs again, also what nobody was told of.
 func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
 	t.Parallel()
 	d := newDeveloper(t)
 	// Ports of its own, as it is ended and begun again: universes of other tests may take the usual ones meanwhile.
+	for flag, what := range map[string]string{"99999": "expected a port, 1 to 65535", "-1": "expected a port, 1 to 65535"} {
+		out, err := d.says("", "dreamland", "up", "a", "--detach", "--http-port", flag)
+		require.ErrorContains(t, err, "exit status 2")
+		require.Contains(t, out, what)
+		require.NoDirExists(t, filepath.Join(d.home, "dreamland", "a"), "nothing was made")
+	}
 	own := []string{"up", "a", "--detach", "--http-port", d.port(), "--admin-port", d.port(), "--git-port", d.port()}
 	r := reads[up.Running](d, append(own, few...)...)
 	require.Equal(t, "a", r.Name)
@@ -331,7 +360,7 @@ func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
 	s := reads[up.Status](d, "status")
 	require.False(t, s.Ready)
 	require.Equal(t, "down", s.Members[1].State)
-	require.Contains(t, d.must("", "dreamland", "start", "two"), "two is up")
+	d.pushesToNobody()
 	require.Len(t, reads[up.Partition](d, "partition", "one|two").Groups, 2)
 	require.Empty(t, reads[up.Partition](d, "heal").Groups)
 	d.must("", "dreamland", "doctor")

@@ -99,7 +99,7 @@ func listing[T any](use, short, do string, args cobra.PositionalArgs, head []str
 			return err
 		}
 		if *inJSON {
-			return printJSON(cmd.OutOrStdout(), list)
+			return printJSON(cmd.OutOrStdout(), append([]T{}, list...)) // [] where auth has said null
 		}
 		lines := [][]string{head}
 		for _, one := range list {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/taucloud/tau/cmd/dreamland/forge"
 	taulive "github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/source"
+	claims "github.com/taucloud/tau/project/route"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
 )
 
@@ -157,7 +159,30 @@ func (u *Universe) published(ctx context.Context, b branchIn, commit string) str
 	case !u.front.served(ctx, b, commit):
 		return text + "; it is not served yet: " + u.url(b.Project, b.Branch, refs)
 	}
-	return text + ": " + u.url(b.Project, b.Branch, refs)
+	c, _ := u.front.claims(ctx, b) // without them: the root
+	return text + ": " + strings.TrimSuffix(u.url(b.Project, b.Branch, refs), "/") + firstPath(c.Claims)
+}
+
+// firstPath is one at which a browser sees something: the root, if anything answers it, else the first that a GET without parameters
+// finds; the root where there is none.
+func firstPath(list []claims.Claim) string {
+	if _, _, is := claims.Best(list, hostOf(list), http.MethodGet, "/"); is {
+		return "/"
+	}
+	for _, c := range list {
+		if slices.Contains(c.Methods, http.MethodGet) && strings.HasPrefix(c.Path, "/") && !strings.ContainsAny(c.Path, "{*") {
+			return c.Path
+		}
+	}
+	return "/"
+}
+
+// hostOf is the host of the first claim, "" without any.
+func hostOf(list []claims.Claim) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0].Host
 }
 
 func short(commit string) string { return commit[:min(len(commit), 10)] }
@@ -169,12 +194,28 @@ const (
 	linesMax    = 4096
 	// followPatience is for how long nobody may answer.
 	followPatience = 30 * time.Second
+	// idlePatience is for how long nobody may build before whoever waits is told.
+	idlePatience = 2 * time.Second
 )
+
+// builds says whether a node is up that builds.
+func (u *Universe) builds() bool {
+	return slices.ContainsFunc(u.members, func(m *member) bool {
+		state, _, _, _ := m.is()
+		return m.runs("monkey") && state == stateUp
+	})
+}
 
 // follow tells the lines of a job's log as they come, until it has ended.
 func (u *Universe) follow(ctx context.Context, job string, say func(string)) (end taulive.Job, err error) {
 	var told []string
-	for answered := time.Now(); ; {
+	for answered, idle := time.Now(), time.Now(); ; {
+		if u.builds() {
+			idle = time.Now()
+		} else if !idle.IsZero() && time.Since(idle) > idlePatience {
+			say("nobody builds: no node that runs monkey is up (dreamland status shows them, dreamland start NODE starts one); this goes on then")
+			idle = time.Time{} // it is said once
+		}
 		var log taulive.LogResponse
 		err := u.ask(ctx, []string{"patrick"}, "log", nil, taulive.LogRequest{Job: job}, &log)
 		var f *taulive.Failure

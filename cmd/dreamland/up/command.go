@@ -74,6 +74,9 @@ All nodes are in this process; with --processes each has one of its own.`,
 			}
 			p, err := placeOf(name)
 			if err == nil {
+				err = f.checkPorts()
+			}
+			if err == nil {
 				err = f.readShape(p)
 			}
 			if err != nil {
@@ -101,6 +104,25 @@ All nodes are in this process; with --processes each has one of its own.`,
 	set.IntVar(&f.wishes.admin, "admin-port", 0, "where it is asked; it keeps the port")
 	set.IntVar(&f.wishes.git, "git-port", 0, "where projects are pushed to; it keeps the port")
 	return cmd
+}
+
+// checkPorts refuses what is no port, before anything of a new universe is made.
+func (f *upFlags) checkPorts() error {
+	taken := map[int]string{}
+	for _, p := range []struct {
+		flag string
+		port int
+	}{{"http-port", f.wishes.http}, {"admin-port", f.wishes.admin}, {"git-port", f.wishes.git}} {
+		switch {
+		case p.port == 0:
+		case p.port < 0 || p.port > 65535:
+			return fmt.Errorf("--%s %d: expected a port, 1 to 65535", p.flag, p.port)
+		case taken[p.port] != "":
+			return fmt.Errorf("--%s %d: that is --%s already", p.flag, p.port, taken[p.port])
+		}
+		taken[p.port] = p.flag
+	}
+	return nil
 }
 
 // readShape reads the file of nodes, if there is one.

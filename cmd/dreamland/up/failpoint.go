@@ -183,7 +183,7 @@ func setFailpoints(tools dreamland.Tools) *cobra.Command {
 		"  dreamland failpoint set patrick/after-ack crash --times 1\n  dreamland failpoint set monkey/after-build 'delay 5s' --node monkey-2 --for 1m", tools,
 		func(cmd *cobra.Command) {
 			cmd.Flags().StringSliceVar(&in.Nodes, "node", nil, "on these nodes; default: all that run the point's service")
-			cmd.Flags().IntVar(&in.Times, "times", 0, "so often at most; default: each time")
+			cmd.Flags().IntVar(&in.Times, "times", 0, "so often at most, on each of the nodes; default: each time")
 			cmd.Flags().StringVar(&in.For, "for", "", "for so long, such as 30s; default: until the node ends")
 		},
 		func(ctx context.Context, c *client, args []string, into *[]NodeFailpoint) error {

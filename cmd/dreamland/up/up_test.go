@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taucloud/tau/cmdline"
+	claims "github.com/taucloud/tau/project/route"
 )
 
 func TestUnheard(t *testing.T) {
@@ -43,6 +44,22 @@ func TestGroups(t *testing.T) {
 		_, err := readGroups(text, names)
 		require.ErrorContains(t, err, want, text)
 	}
+}
+
+// TestFirstPath: a push ends with an address at which a browser sees something.
+func TestFirstPath(t *testing.T) {
+	claim := func(path, method string) claims.Claim {
+		return claims.Claim{Host: "a.tau.localhost", Path: path, Methods: []string{method}, Target: "functions/f"}
+	}
+	for want, list := range map[string][]claims.Claim{
+		"/":      nil,
+		"/hello": {claim("/hello/{name}", "GET"), claim("/send", "POST"), claim("/hello", "GET")},
+	} {
+		require.Equal(t, want, firstPath(list))
+	}
+	require.Equal(t, "/", firstPath([]claims.Claim{claim("/hello", "GET"), claim("/", "GET")}))
+	require.Equal(t, "/", firstPath([]claims.Claim{claim("/hello", "GET"), claim("/*", "GET")}), "a website")
+	require.Equal(t, "/", firstPath([]claims.Claim{claim("/{name}", "GET")}))
 }
 
 func TestNames(t *testing.T) {
