@@ -25,7 +25,6 @@ import (
 // forged is an operator whose repositories are bare ones on this disk. Patricks ask them where their branches are.
 type forged struct {
 	*operator
-	settings string // of the node, beside those that are made
 }
 
 func (f *forged) git(args ...string) string {
