@@ -20,9 +20,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/cmd/cmdtest"
 	"github.com/taucloud/tau/cmd/dreamland/up"
 	taulive "github.com/taucloud/tau/cmd/tau/live"
-	"github.com/taucloud/tau/cmdline"
 )
 
 // developer types commands about universes of his own.
@@ -74,9 +74,7 @@ func (d *developer) says(dir, name string, args ...string) (string, error) {
 
 // port is one that nobody has.
 func (d *developer) port() string {
-	port, err := cmdline.FreePort()
-	require.NoError(d.t, err)
-	return strconv.Itoa(port)
+	return strconv.Itoa(cmdtest.FreePort(d.t))
 }
 
 func (d *developer) must(dir, name string, args ...string) string {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/cmd/cmdtest"
 	"github.com/taucloud/tau/fixtures/guests"
 	"github.com/taucloud/tau/project"
 )
@@ -29,7 +30,7 @@ func TestCloudServingRatios(t *testing.T) {
 		t.Skip("make bench-serving")
 	}
 	o := &operator{t, t.TempDir()}
-	s := &served{operator: o, dir: filepath.Join(t.TempDir(), "hello"), at: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	s := &served{operator: o, dir: filepath.Join(t.TempDir(), "hello"), at: fmt.Sprintf("127.0.0.1:%d", cmdtest.FreePort(t))}
 	o.must("", "config", "generate", "-n", "cloud.example.com", "--protos", "all", "--p2p-port", "0", "-s", "one", "--http-listen", s.at)
 	p := o.start("one")
 	o.ready("one", 0)
@@ -146,7 +147,7 @@ type plainProcess struct {
 const plainAt = "TAU_SERVING_PLAIN"
 
 func plainServer(t *testing.T, large []byte) plainProcess {
-	at := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	at := fmt.Sprintf("127.0.0.1:%d", cmdtest.FreePort(t))
 	file := filepath.Join(t.TempDir(), "large.bin")
 	require.NoError(t, os.WriteFile(file, large, 0o600))
 	c := exec.Command(os.Args[0], "-test.run", "^TestPlainServer$")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/cmd/cmdtest"
 	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
 	"github.com/taucloud/tau/services/auth/authapi"
@@ -40,7 +41,7 @@ func TestAGitPushIsPublished(t *testing.T) {
 		}
 	}
 	o := &operator{t: t, root: t.TempDir()}
-	port := freePort(t)
+	port := cmdtest.FreePort(t)
 	o.must("", "config", "generate", "-n", "cloud.example.com", "-s", "one", "--protos", "all", "--p2p-port", "0")
 	config := shape.PathsOf(o.root, "one").Config
 	text, err := os.ReadFile(config)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/cmd/cmdtest"
 	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/shape"
 	"github.com/taucloud/tau/fixtures/guests"
@@ -125,7 +126,7 @@ func (s *served) built(source, name string) {
 func TestPushedFunctionsAreServed(t *testing.T) {
 	t.Parallel()
 	o := &operator{t, t.TempDir()}
-	s := &served{operator: o, dir: filepath.Join(t.TempDir(), "hello"), at: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	s := &served{operator: o, dir: filepath.Join(t.TempDir(), "hello"), at: fmt.Sprintf("127.0.0.1:%d", cmdtest.FreePort(t))}
 	o.must("", "config", "generate", "-n", "cloud.example.com", "--protos", "all", "--p2p-port", "0", "-s", "one", "--http-listen", s.at)
 	if out, _ := exec.Command("sh", "-c", "echo 'int f(void){return 1;}' | clang --target=wasm32-wasi -x c - -mexec-model=reactor -o /dev/null 2>&1").CombinedOutput(); len(out) > 0 && os.Getenv("CI") == "" {
 		t.Skipf("no compiler for C: %s", out)

@@ -18,8 +18,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/cmd/cmdtest"
 	"github.com/taucloud/tau/cmd/tau/live"
-	"github.com/taucloud/tau/cmdline"
 )
 
 // systemd is told what a process tells it.
@@ -45,12 +45,6 @@ func (s systemd) hears(t *testing.T, want string) {
 	require.Regexp(t, want, string(buffer[:n]))
 }
 
-func freePort(t *testing.T) int {
-	port, err := cmdline.FreePort()
-	require.NoError(t, err)
-	return port
-}
-
 // get reads a page.
 func get(t *testing.T, url string) (int, string) {
 	resp, err := http.Get(url)
@@ -66,7 +60,7 @@ func get(t *testing.T, url string) (int, string) {
 func TestANodeSeenFromOutside(t *testing.T) {
 	t.Parallel()
 	o := &operator{t, t.TempDir()}
-	at := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	at := fmt.Sprintf("127.0.0.1:%d", cmdtest.FreePort(t))
 	o.must("", "config", "generate", "-n", "cloud.example.com", "--protos", "all", "--p2p-port", "0", "-s", "one", "--metrics-listen", at)
 	init := newSystemd(t)
 	p := &process{cmd: exec.Command("tau", "start", "-s", "one", "--root", o.root), log: &lockedBuffer{}}

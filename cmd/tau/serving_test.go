@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/cmd/cmdtest"
 	"github.com/taucloud/tau/project"
 )
 
@@ -20,7 +21,7 @@ import (
 func TestAPushedPageIsServed(t *testing.T) {
 	t.Parallel()
 	o := &operator{t, t.TempDir()}
-	at := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	at := fmt.Sprintf("127.0.0.1:%d", cmdtest.FreePort(t))
 	o.must("", "config", "generate", "-n", "cloud.example.com", "--protos", "all", "--p2p-port", "0", "-s", "one", "--http-listen", at)
 	p := o.start("one")
 	o.ready("one", 0)

@@ -50,6 +50,9 @@ type plannedNode struct {
 	Hooks    int      `json:"hooks,omitempty"`
 }
 
+// ports are those of the universe itself.
+func (pl *plan) ports() [3]int { return [...]int{pl.HTTP, pl.Admin, pl.Git} }
+
 // runs reports whether it runs a service.
 func (n plannedNode) runs(service string) bool { return slices.Contains(n.Services, service) }
 
@@ -196,7 +199,7 @@ func reserved(but place) map[int]bool {
 		if p == but || readJSON(p.plan(), &pl) != nil {
 			continue
 		}
-		for _, port := range []int{pl.HTTP, pl.Admin, pl.Git} {
+		for _, port := range pl.ports() {
 			taken[port] = true
 		}
 		for _, n := range pl.Nodes {

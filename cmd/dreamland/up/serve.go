@@ -42,6 +42,7 @@ func (u *Universe) open() (err error) {
 			}
 		}
 	}()
+	planned := u.plan.ports()
 	if u.at.admin, err = u.listen(&u.plan.Admin, u.wishes.admin, "admin-port"); err != nil {
 		return err
 	}
@@ -52,6 +53,9 @@ func (u *Universe) open() (err error) {
 		if u.at.http, err = u.listen(&u.plan.HTTP, u.wishes.http, "http-port"); err != nil {
 			return err
 		}
+	}
+	if planned == u.plan.ports() {
+		return nil // what has been written already
 	}
 	return writeJSON(u.place.plan(), u.plan)
 }

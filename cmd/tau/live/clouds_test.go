@@ -16,8 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taucloud/tau/cmd/cmdtest"
 	"github.com/taucloud/tau/cmd/tau/shape"
-	"github.com/taucloud/tau/cmdline"
 	"github.com/taucloud/tau/transport"
 	"github.com/taucloud/tau/transport/membership"
 )
@@ -41,12 +41,6 @@ func runNode(ctx context.Context, t *testing.T, root, name string, cloud transpo
 		ended <- Run(ctx, Config{Shape: s, Paths: paths, Log: NewLog(io.Discard, slog.LevelError, true), Ready: func() { close(ready) }})
 	}()
 	return ready, ended
-}
-
-func freePort(t *testing.T) int {
-	port, err := cmdline.FreePort()
-	require.NoError(t, err)
-	return port
 }
 
 // held is what this process has open.
@@ -73,13 +67,13 @@ func TestNothingIsLeftOfTenClouds(t *testing.T) {
 			root, err := os.MkdirTemp("", "tau-") // the path of a socket is short
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, os.RemoveAll(root)) })
-			key, port := transport.NewIdentity(fmt.Append(nil, "cloud", round, cloud)), freePort(t)
+			key, port := transport.NewIdentity(fmt.Append(nil, "cloud", round, cloud)), cmdtest.FreePort(t)
 			ready, one := runNode(ctx, t, root, "core", key, port, []string{"auth", "hoarder", "patrick", "seer", "tns"}, nil)
 			<-ready
 			secret := make([]byte, shape.KeyLen)
 			copy(secret, root+"core")
 			core := fmt.Sprintf("/ip4/127.0.0.1/tcp/%d/p2p/%s", port, transport.NewIdentity(secret).Peer())
-			ready, two := runNode(ctx, t, root, "monkey", key, freePort(t), []string{"monkey"}, []string{core})
+			ready, two := runNode(ctx, t, root, "monkey", key, cmdtest.FreePort(t), []string{"monkey"}, []string{core})
 			<-ready
 			ended, ports = append(ended, one, two), append(ports, port)
 		}
