@@ -54,23 +54,25 @@ func (*Guests) SharedByLoops() {}
 // Close implements substrate.Guests.
 func (g *Guests) Close() { _ = g.runner.Close() }
 
+// offTurn carries out what takes processor time.
+func offTurn(here clock.Loop) func(context.Context, func()) error {
+	return func(ctx context.Context, f func()) error { return clock.Offload(ctx, here, f) }
+}
+
+// slowly has a module take its time to be compiled.
+func slowly(here clock.Loop, module func(context.Context) ([]byte, error)) func(context.Context) ([]byte, error) {
+	return func(ctx context.Context) ([]byte, error) {
+		code, err := module(ctx)
+		if err == nil {
+			err = clock.Sleep(ctx, here, loadTime)
+		}
+		return code, err
+	}
+}
+
 // Load implements substrate.Guests.
 func (g *Guests) Load(ctx context.Context, here clock.Loop, guest substrate.Guest) error {
-	f := guest.Program()
-	if g.runner.Loaded(f) {
-		return nil
-	}
-	module, err := guest.Module(ctx)
-	if err == nil {
-		err = clock.Sleep(ctx, here, loadTime)
-	}
-	if err != nil {
-		return err
-	}
-	if left := clock.Offload(ctx, here, func() { err = g.runner.Load(ctx, f, module) }); left != nil {
-		return left
-	}
-	return err
+	return g.runner.Prepare(ctx, guest.Program(), slowly(here, guest.Module), offTurn(here))
 }
 
 // Serve implements substrate.Guests.
@@ -86,15 +88,9 @@ func (g *Guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, 
 	g.runner.Serve(w, r, guest.Program(), web.Exchange{
 		SDK:        guest.SDK(out),
 		Parameters: guest.Parameters, ID: id,
-		Module: func(ctx context.Context) ([]byte, error) {
-			module, err := guest.Module(ctx)
-			if err == nil {
-				err = clock.Sleep(ctx, here, loadTime)
-			}
-			return module, err
-		},
-		Off: func(ctx context.Context, f func()) error { return clock.Offload(ctx, here, f) },
-		Now: func() time.Time { return now }, Elapsed: func() time.Duration { return elapsed }, Rand: rand.NewChaCha8(seed),
+		Module: slowly(here, guest.Module),
+		Off:    offTurn(here),
+		Now:    func() time.Time { return now }, Elapsed: func() time.Duration { return elapsed }, Rand: rand.NewChaCha8(seed),
 		Wait: func(ctx context.Context, d time.Duration) error { return waited(clock.Sleep(ctx, here, d)) }, Clock: here,
 		Spent: func(ctx context.Context, fuel uint64) error {
 			return waited(clock.Sleep(ctx, here, time.Duration(float64(fuel)/fuelPerSecond*float64(time.Second))))

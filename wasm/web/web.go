@@ -168,8 +168,21 @@ type Fault struct{ Text string }
 
 func (f *Fault) Error() string { return f.Text }
 
-// Loaded reports whether a function was loaded and is still there, or is known not to load.
-func (r *Runner) Loaded(f Function) bool { return r.has(f.key()) }
+// Prepare makes a function ready, unless it was and is still there, or is known not to load. The module is got in the caller's own task, off
+// carries out what takes processor time.
+func (r *Runner) Prepare(ctx context.Context, f Function, module func(context.Context) ([]byte, error), off func(context.Context, func()) error) error {
+	if r.has(f.key()) {
+		return nil
+	}
+	code, err := module(ctx)
+	if err != nil {
+		return err
+	}
+	if left := off(ctx, func() { err = r.Load(ctx, f, code) }); left != nil {
+		return left
+	}
+	return err
+}
 
 func (r *Runner) has(key key) bool {
 	r.mu.Lock()

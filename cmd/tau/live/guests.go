@@ -68,20 +68,14 @@ func (*guests) SharedByLoops() {}
 // Close implements substrate.Guests.
 func (g *guests) Close() { _ = g.runner.Close() }
 
+// offTurn carries out what takes processor time.
+func offTurn(here clock.Loop) func(context.Context, func()) error {
+	return func(ctx context.Context, f func()) error { return clock.Offload(ctx, here, f) }
+}
+
 // Load implements substrate.Guests.
 func (g *guests) Load(ctx context.Context, here clock.Loop, guest substrate.Guest) error {
-	f := guest.Program()
-	if g.runner.Loaded(f) {
-		return nil
-	}
-	module, err := guest.Module(ctx)
-	if err != nil {
-		return err
-	}
-	if left := clock.Offload(ctx, here, func() { err = g.runner.Load(ctx, f, module) }); left != nil {
-		return left
-	}
-	return err
+	return g.runner.Prepare(ctx, guest.Program(), guest.Module, offTurn(here))
 }
 
 // Serve implements substrate.Guests.
@@ -90,7 +84,7 @@ func (g *guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, 
 	g.runner.Serve(w, r, guest.Program(), web.Exchange{
 		Parameters: guest.Parameters, ID: r.Header.Get(gatewayapi.HeaderRequestID), Module: guest.Module,
 		SDK:  guest.SDK(&g.outside),
-		Off:  func(ctx context.Context, f func()) error { return clock.Offload(ctx, here, f) },
+		Off:  offTurn(here),
 		Wait: func(ctx context.Context, d time.Duration) error { return clock.Sleep(ctx, here, d) }, Clock: here,
 		Head: func(cold bool) {
 			if cold {
