@@ -1,5 +1,5 @@
 // Package cmdline is what our command lines have in common: plain words for what was typed wrong, and output that is not
-// lost without a word, and ports that nobody has. It knows no command.
+// lost without a word, ports that nobody has, and secrets that are typed in. It knows no command.
 package cmdline
 
 import (

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	crand "crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/taucloud/tau/cmd/tau/live"
+	"github.com/taucloud/tau/cmdline"
 	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/services/auth/token"
 )
@@ -295,17 +294,8 @@ func secretValue(cmd *cobra.Command, kind authapi.Kind, file string, generate bo
 	if kind == authapi.DeployKey {
 		return nil, "", errors.New("a deploy key is made here (--generate), and its public half given to the forge")
 	}
-	in := cmd.InOrStdin()
-	if file != "" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, "", err
-		}
-		defer f.Close()
-		in = f
-	}
-	value, err = io.ReadAll(io.LimitReader(in, authapi.SecretLenMax+2))
-	return bytes.TrimSuffix(bytes.TrimSuffix(value, []byte("\n")), []byte("\r")), "", err
+	value, err = cmdline.ReadSecret(cmd.InOrStdin(), file, authapi.SecretLenMax)
+	return value, "", err
 }
 
 func secretRevokeCommand() *cobra.Command {

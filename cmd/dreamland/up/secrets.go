@@ -1,7 +1,6 @@
 package up
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -16,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	taulive "github.com/taucloud/tau/cmd/tau/live"
+	"github.com/taucloud/tau/cmdline"
 	"github.com/taucloud/tau/dreamland"
 	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/services/patrick/patrickapi"
@@ -142,7 +142,7 @@ func secretPutCommand(tools dreamland.Tools) *cobra.Command {
 			secretForBuilds(cmd, &build)
 		},
 		func(ctx context.Context, c *client, args []string, into *SecretChanged) error {
-			value, err := readSecret(file)
+			value, err := cmdline.ReadSecret(os.Stdin, file, authapi.SecretLenMax)
 			if err != nil {
 				return badRequest(err)
 			}
@@ -174,21 +174,6 @@ func secretFor(build bool) string {
 		return string(authapi.BuildSecret)
 	}
 	return string(authapi.FunctionSecret)
-}
-
-// readSecret reads a little more than the longest.
-func readSecret(file string) ([]byte, error) {
-	in := os.Stdin
-	if file != "" {
-		opened, err := os.Open(file)
-		if err != nil {
-			return nil, fmt.Errorf("--file: %w", err)
-		}
-		defer opened.Close()
-		in = opened
-	}
-	value, err := io.ReadAll(io.LimitReader(in, authapi.SecretLenMax+3))
-	return bytes.TrimSuffix(bytes.TrimSuffix(value, []byte("\n")), []byte("\r")), err
 }
 
 func secretListCommand(tools dreamland.Tools) *cobra.Command {
