@@ -28,6 +28,7 @@ type Live struct {
 type liveTree struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	ends   chan struct{} // closed when the loop has been stopped and all contexts below ctx have ended
 
 	mu      sync.Mutex
 	open    int // tasks and timer calls that were let in and have not returned
@@ -54,7 +55,7 @@ func NewLive() *Live { return NewNamedLive("", nil) }
 // NewNamedLive returns a running loop that warns of long turns (see
 // LongTurn) in log, by its name and the task's; log may be nil.
 func NewNamedLive(name string, log *slog.Logger) *Live {
-	tree := &liveTree{over: make(chan struct{})}
+	tree := &liveTree{ends: make(chan struct{}), over: make(chan struct{})}
 	tree.ctx, tree.cancel = context.WithCancelCause(context.Background())
 	return &Live{liveTree: tree, name: name, turns: &turnMeter{log: log}}
 }
@@ -147,7 +148,7 @@ func (l *Live) Park(ctx context.Context, arm func(wake func())) error {
 	select {
 	case <-woken:
 	case <-ctx.Done():
-	case <-l.ctx.Done():
+	case <-l.ends:
 	}
 	l.take(t)
 	select {
@@ -174,12 +175,16 @@ func (l *Live) Leave(ctx context.Context, f func()) error {
 // will ever run again.
 func (l *Live) Stop(grace time.Duration) bool {
 	l.mu.Lock()
-	if !l.stopped {
+	first := !l.stopped
+	if first {
 		l.stopped = true
 		l.closeIfOver()
 	}
 	l.mu.Unlock()
-	l.cancel(ErrStopped)
+	if first {
+		l.cancel(ErrStopped)
+		close(l.ends)
+	}
 	select {
 	case <-l.over:
 	case <-time.After(grace):
@@ -192,8 +197,11 @@ func (l *Live) Stop(grace time.Duration) bool {
 	}
 }
 
+// ended tells of the loop's end before ctx's. Contexts end one after another, the loop's first; who
+// hears of the loop's end finds all of them ended.
 func (l *liveTree) ended(ctx context.Context) error {
 	if l.ctx.Err() != nil {
+		<-l.ends
 		return ErrStopped
 	}
 	if ctx.Err() != nil {

@@ -58,6 +58,33 @@ func TestNothingRunsAfterStop(t *testing.T) {
 	goleak.VerifyNone(t)
 }
 
+// TestStopEndsContextsFirst: contexts end one after another, and a task that hears of the stop meanwhile
+// finds all of them ended.
+func TestStopEndsContextsFirst(t *testing.T) {
+	const tasks, others = 4, 20_000
+	l := clock.NewLive()
+	var ready, early atomic.Int64
+	for range tasks {
+		l.Go("task", func(ctx context.Context) {
+			for range others {
+				sub, cancel := context.WithCancel(ctx)
+				defer cancel()
+				defer func() {
+					if sub.Err() == nil {
+						early.Add(1)
+					}
+				}()
+			}
+			ready.Add(1)
+			_ = clock.Sleep(ctx, l, time.Hour)
+		})
+	}
+	require.Eventually(t, func() bool { return ready.Load() == tasks }, 20*time.Second, time.Millisecond)
+	require.True(t, l.Stop(20*time.Second))
+	require.Zero(t, early.Load(), "contexts that had not ended when their task went on")
+	goleak.VerifyNone(t)
+}
+
 func TestEnterAfterStop(t *testing.T) {
 	l := clock.NewLive()
 	require.True(t, l.Stop(0), "nothing was running")
