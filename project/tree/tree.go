@@ -15,12 +15,13 @@ import (
 // Mode is what an entry is.
 type Mode uint8
 
-// The modes: Git knows no others that count. Directories are not entries, they come with what is in them.
+// The modes: Git knows no others that count.
 const (
 	File Mode = iota + 1
 	Executable
 	Link      // a symbolic link
 	Submodule // a commit of another repository
+	Directory // told of before what is in it, or not at all: then it counts with the first that is
 )
 
 // ModeOf reads Git's mode of an entry, an octal number as ls-tree prints it. What Git's own writers have ever
@@ -35,6 +36,8 @@ func ModeOf(octal string) (Mode, bool) {
 		return Link, true
 	case "160000":
 		return Submodule, true
+	case "040000":
+		return Directory, true
 	}
 	return 0, false
 }
@@ -92,16 +95,17 @@ type name struct {
 // NewChecker returns a checker of one tree.
 func NewChecker(b Budget) *Checker { return &Checker{budget: b, names: map[string]name{}} }
 
-// Add takes an entry, in any order. After an error the tree is refused and nothing more is to be added. Errors are
+// Add takes an entry, in any order but for directories. After an error the tree is refused and nothing more is to be added. Errors are
 // of type *Problem.
 func (c *Checker) Add(e Entry) error {
 	if err := c.bounds(e); err != nil {
 		return err
 	}
-	if err := c.take(e.Path); err != nil {
+	if err := c.take(e.Path, e.Mode == Directory); err != nil {
 		return err
 	}
 	switch e.Mode {
+	case Directory:
 	case Link:
 		return problem(e.Path, "a symbolic link: put the file itself there, links are not followed when a project is built")
 	case Submodule:
@@ -123,9 +127,9 @@ func (c *Checker) bounds(e Entry) error {
 		return problem(e.Path, "more than %d directories deep", b.Depth-1)
 	case e.Size < 0 || e.Size > b.FileLen:
 		return problem(e.Path, "a file of %d bytes, at most %d are allowed", e.Size, b.FileLen)
-	case e.Mode != Link && e.Mode != Submodule && e.Size > b.TotalLen-c.total:
+	case (e.Mode == File || e.Mode == Executable) && e.Size > b.TotalLen-c.total:
 		return problem(e.Path, "with it the tree has more than %d bytes", b.TotalLen)
-	case e.Mode < File || e.Mode > Submodule:
+	case e.Mode < File || e.Mode > Directory:
 		return problem(e.Path, "neither a file nor a link")
 	}
 	return nil
@@ -133,7 +137,7 @@ func (c *Checker) bounds(e Entry) error {
 
 // take takes a path and the directories above it: each name must be allowed, and no two may be one on a file system
 // that does not tell cases apart.
-func (c *Checker) take(path string) error {
+func (c *Checker) take(path string, isDir bool) error {
 	for at := 0; ; {
 		i := strings.IndexByte(path[at:], '/')
 		part := path[at:]
@@ -143,10 +147,11 @@ func (c *Checker) take(path string) error {
 		if why := refusal(part); why != "" {
 			return problem(path, "%s", why)
 		}
-		spelt, dir := path, i >= 0
-		if dir {
+		spelt, above := path, i >= 0
+		if above {
 			spelt = path[:at+i]
 		}
+		dir := above || isDir
 		key := fold(spelt)
 		switch seen, taken := c.names[key]; {
 		case !taken && len(c.names) == c.budget.Entries:
@@ -155,10 +160,10 @@ func (c *Checker) take(path string) error {
 			c.names[key] = name{spelt, dir}
 		case seen.spelt != spelt:
 			return problem(path, "is one with %s where upper and lower case, or ways to write a letter, are not told apart", Shown(seen.spelt))
-		case !dir || !seen.dir:
+		case !above || !seen.dir:
 			return problem(path, "%s is there twice", Shown(spelt))
 		}
-		if !dir {
+		if !above {
 			return nil
 		}
 		at += i + 1

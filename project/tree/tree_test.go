@@ -96,7 +96,7 @@ func TestBounds(t *testing.T) {
 		"all too large": {[]Entry{{Path: "a", Mode: File, Size: 100}, {Path: "b", Mode: File, Size: 51}}, "b: with it the tree has more than 150 bytes"},
 		"a link":        {[]Entry{{Path: "a", Mode: Link}}, "a: a symbolic link: put the file itself there, links are not followed when a project is built"},
 		"no mode":       {[]Entry{{Path: "a"}}, "a: neither a file nor a link"},
-		"another mode":  {[]Entry{{Path: "a", Mode: Submodule + 1}}, "a: neither a file nor a link"},
+		"another mode":  {[]Entry{{Path: "a", Mode: Directory + 1}}, "a: neither a file nor a link"},
 	} {
 		_, err := check(b, c.entries...)
 		if c.want == "" {
@@ -123,8 +123,31 @@ func TestSubmodulesAreLeftOut(t *testing.T) {
 	require.Error(t, err, "a submodule is a directory that is taken")
 }
 
+// Directories count, whatever is in them: a tree of empty ones takes no less time to go through than one of files.
+func TestDirectories(t *testing.T) {
+	dir := func(path string) Entry { return Entry{Path: path, Mode: Directory} }
+	two := Budget{Entries: 2, Depth: 2, PathLen: 10, FileLen: 1, TotalLen: 1}
+	c, err := check(two, dir("a"), file("a/b"))
+	require.NoError(t, err)
+	require.Equal(t, []Entry{file("a/b")}, c.Files())
+	for want, entries := range map[string][]Entry{
+		"c: the tree has more than 2 files and directories": {dir("a"), dir("b"), dir("c")},
+		"a: a is there twice":                               {dir("a"), dir("a")},
+		"a: a is there twice, a file":                       {file("a"), dir("a")},
+		"A: is one with a where upper and lower case, or ways to write a letter, are not told apart": {dir("a"), dir("A")},
+		"a/b/c: more than 1 directories deep":                                                        {dir("a"), dir("a/b/c")},
+		".git: a name that Git keeps for itself":                                                     {dir(".git")},
+		"aaaaaaaaaaaa: a path of more than 10 bytes":                                                 {dir("aaaaaaaaaaaa")},
+		"a: a is there twice, a directory and a file":                                                {dir("a"), file("a")},
+	} {
+		want, _, _ = strings.Cut(want, ", a ")
+		_, err := check(two, entries...)
+		require.EqualError(t, err, want)
+	}
+}
+
 func TestModes(t *testing.T) {
-	for octal, want := range map[string]Mode{"100644": File, "100664": File, "100755": Executable, "120000": Link, "160000": Submodule, "040000": 0, "104755": 0, "100777": 0, "": 0, "60000": 0} {
+	for octal, want := range map[string]Mode{"100644": File, "100664": File, "100755": Executable, "120000": Link, "160000": Submodule, "040000": Directory, "104755": 0, "100777": 0, "": 0, "60000": 0} {
 		mode, ok := ModeOf(octal)
 		require.Equal(t, want, mode, octal)
 		require.Equal(t, want != 0, ok, octal)

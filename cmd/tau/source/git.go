@@ -29,8 +29,8 @@ type Git struct {
 	Budget  tree.Budget
 	// PackLen bounds what is fetched, as packed, in bytes.
 	PackLen int64
-	// Within bounds a fetch in time.
-	Within time.Duration
+	// Within bounds a fetch in time, Slow how long less than [gogit.SlowMin] a second may come over HTTP.
+	Within, Slow time.Duration
 	// Files allows file:// addresses: paths of this machine.
 	Files bool
 }
@@ -38,7 +38,7 @@ type Git struct {
 // FindGit looks for the programs: the git of this machine or, if there is none, that in this program ([gogit.Main]). The error says what to
 // install.
 func FindGit(scratch string) (*Git, error) {
-	g := &Git{Scratch: scratch, Budget: tree.DefaultBudget, PackLen: 512 << 20, Within: 5 * time.Minute}
+	g := &Git{Scratch: scratch, Budget: tree.DefaultBudget, PackLen: 512 << 20, Within: 5 * time.Minute, Slow: 30 * time.Second}
 	var err error
 	if g.Program, err = exec.LookPath("git"); err == nil {
 		g.Prlimit, _ = exec.LookPath("prlimit")
@@ -63,7 +63,7 @@ func (g *Git) words() words {
 	if g.Own {
 		return ownWords{}
 	}
-	return systemWords{}
+	return systemWords{g.Slow}
 }
 
 // Fetch implements [Fetcher].
@@ -174,10 +174,14 @@ func (j *job) fetch(ctx context.Context, r Request) error {
 	if j.Own && len(r.Commit) != 40 {
 		return &Error{Bad, "the repository names its commits by SHA-256, which only the git of a machine fetches: install it, apt-get install git"}
 	}
+	at, err := j.served(ctx, r.URL)
+	if err != nil {
+		return err
+	}
 	if out, err := j.run(ctx, j.words().make(j.bare)...); err != nil {
 		return j.failure(ctx, out, err)
 	}
-	out, err := j.run(ctx, j.words().fetch(j.bare, r.URL, r.Commit+":refs/heads/job", true)...)
+	out, err := j.run(ctx, j.words().fetch(j.bare, at, r.Commit+":refs/heads/job", true)...)
 	if err == nil {
 		return nil
 	}
@@ -185,7 +189,7 @@ func (j *job) fetch(ctx context.Context, r Request) error {
 	if failure.Kind != Missing || r.Branch == "" {
 		return failure
 	}
-	if out, err := j.run(ctx, j.words().fetch(j.bare, r.URL, "+refs/heads/"+r.Branch+":refs/heads/branch", false)...); err != nil {
+	if out, err := j.run(ctx, j.words().fetch(j.bare, at, "+refs/heads/"+r.Branch+":refs/heads/branch", false)...); err != nil {
 		return j.failure(ctx, out, err)
 	}
 	if _, err := j.run(ctx, j.words().has(j.bare, r.Commit)...); err != nil {
@@ -249,22 +253,50 @@ var signs = []struct {
 	{"Host key verification failed", Denied}, {"Permission denied", Denied}, {"Authentication failed", Denied}, {"could not read Username", Denied},
 	{"terminal prompts disabled", Denied},
 	{"not our ref", Missing}, {"unadvertised object", Missing}, {"couldn't find remote ref", Missing}, {"Server does not allow request", Missing},
-	{"File too large", TooLarge}, {"Out of memory", TooLarge}, {"out of memory", TooLarge}, {"unable to allocate", TooLarge}, {"mmap failed", TooLarge},
+	{"bad object", Missing}, {"File too large", TooLarge},
 	{"transport", Failed},
+}
+
+// starved are words of a Git that is out of memory.
+var starved = []string{"Out of memory", "out of memory", "unable to allocate", "mmap failed"}
+
+// withoutRemote is what Git says itself: what a forge has let it repeat says nothing of what went wrong here.
+func withoutRemote(out string) string {
+	var b strings.Builder
+	for line := range strings.Lines(out) {
+		if !strings.HasPrefix(line, "remote:") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// goEnded is what a program of Go's ends with whose memory is at an end, whatever it could still say of that, or that has panicked.
+const goEnded = 2
+
+// ended is that of a fetch whose context has.
+func ended(ctx context.Context) *Error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &Error{Failed, "the fetch took too long"}
+	}
+	return &Error{Failed, "the fetch was ended"}
 }
 
 // failure is what git has said, as an error.
 func (j *job) failure(ctx context.Context, out string, err error) *Error {
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &Error{Failed, "the fetch took too long"}
-	case ctx.Err() != nil:
-		return &Error{Failed, "the fetch was ended"}
+	if ctx.Err() != nil {
+		return ended(ctx)
 	}
+	out = withoutRemote(out)
 	kind := Failed
 	var exit *exec.ExitError
 	if j.Own && errors.As(err, &exit) && kinds[exit.ExitCode()] != 0 {
 		return &Error{kinds[exit.ExitCode()], j.said(out, err)}
+	}
+	for _, s := range starved {
+		if strings.Contains(out, s) || j.Own && errors.As(err, &exit) && exit.ExitCode() == goEnded && !strings.Contains(out, "panic:") {
+			return &Error{TooLarge, fmt.Sprintf("it took more than the %d MiB of memory that a fetch may have", dataMax>>20)}
+		}
 	}
 	for _, s := range signs {
 		if strings.Contains(out, s.text) {

@@ -57,7 +57,11 @@ func (g *Git) lsRemote(ctx context.Context, r Request, heads bool) (list []Ref, 
 		return nil, &Error{Failed, err.Error()}
 	}
 	defer j.close()
-	cmd := j.command(ctx, j.words().refs(r.URL, heads)...)
+	at, err := j.served(ctx, r.URL)
+	if err != nil {
+		return nil, err
+	}
+	cmd := j.command(ctx, j.words().refs(at, heads)...)
 	var said beginning
 	told := &whole{max: refsOutputMax}
 	cmd.Stdout, cmd.Stderr = told, &said

@@ -1,7 +1,9 @@
 package source
 
 import (
+	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/taucloud/tau/cmd/tau/source/gogit"
 )
@@ -20,18 +22,24 @@ type words interface {
 }
 
 // systemWords are those of the system's git.
-type systemWords struct{}
+type systemWords struct{ slow time.Duration }
 
 func (systemWords) make(bare string) []string {
 	return []string{"init", "--quiet", "--bare", "--template=", bare}
 }
 
-func (systemWords) fetch(bare, url, spec string, shallow bool) []string {
-	args := []string{
+// http are settings for what goes over it: who sends nearly nothing, or us on, is left.
+func (w systemWords) http() []string {
+	seconds := max(1, int64(w.slow/time.Second))
+	return []string{"-c", fmt.Sprintf("http.lowSpeedLimit=%d", gogit.SlowMin), "-c", fmt.Sprintf("http.lowSpeedTime=%d", seconds), "-c", "http.followRedirects=false"}
+}
+
+func (w systemWords) fetch(bare, url, spec string, shallow bool) []string {
+	args := append(w.http(),
 		"-C", bare, "-c", "core.hooksPath=/dev/null", "-c", "fetch.unpackLimit=1", "-c", "core.bigFileThreshold=1m", "-c", "fetch.fsckObjects=true",
-		"-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "http.lowSpeedLimit=1024", "-c", "http.lowSpeedTime=30",
+		"-c", "gc.auto=0", "-c", "maintenance.auto=false",
 		"fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head",
-	}
+	)
 	if shallow {
 		args = append(args, "--depth=1")
 	}
@@ -43,15 +51,15 @@ func (systemWords) has(bare, commit string) []string {
 }
 
 func (systemWords) list(bare, commit string) []string {
-	return []string{"-C", bare, "ls-tree", "-r", "-z", "-l", "--full-tree", commit}
+	return []string{"-C", bare, "ls-tree", "-r", "-t", "-z", "-l", "--full-tree", commit}
 }
 
 func (systemWords) contents(bare string) []string {
 	return []string{"-C", bare, "cat-file", "--batch", "--buffer"}
 }
 
-func (systemWords) refs(url string, heads bool) []string {
-	args := []string{"-c", "http.lowSpeedLimit=1024", "-c", "http.lowSpeedTime=30", "ls-remote", "--quiet"}
+func (w systemWords) refs(url string, heads bool) []string {
+	args := append(w.http(), "ls-remote", "--quiet")
 	if heads {
 		args = append(args, "--heads")
 	}
@@ -84,5 +92,5 @@ var kinds = map[int]Kind{gogit.ExitBad: Bad, gogit.ExitDenied: Denied, gogit.Exi
 
 // ownEnv is what the Git in this program is told beside its arguments.
 func (j *job) ownEnv() []string {
-	return []string{gogit.KeysEnv + "=" + j.keys, gogit.FileMaxEnv + "=" + strconv.FormatInt(j.PackLen, 10)}
+	return []string{gogit.KeysEnv + "=" + j.keys, gogit.FileMaxEnv + "=" + strconv.FormatInt(j.PackLen, 10), gogit.SlowEnv + "=" + j.Slow.String()}
 }

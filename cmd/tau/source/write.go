@@ -78,7 +78,7 @@ func entryOf(line string) (tree.Entry, error) {
 	}
 	mode, ok := tree.ModeOf(words[0])
 	if !ok {
-		return tree.Entry{}, &tree.Problem{Path: tree.Shown(name), Text: "neither a file nor a link: its mode is " + tree.Shown(words[0])}
+		return tree.Entry{}, &tree.Problem{Path: tree.Shown(name), Text: "neither a file nor a directory nor a link: its mode is " + tree.Shown(words[0])}
 	}
 	e := tree.Entry{Path: name, Mode: mode, ID: words[2]}
 	if mode == tree.File || mode == tree.Executable {

@@ -19,10 +19,14 @@ import (
 // Word is the first argument of a program that is to be this Git.
 const Word = "fetch-with-go-git"
 
-// The environment of a child: KeysEnv is a directory with the files key and known_hosts, FileMaxEnv bounds a file that it writes, in bytes.
+// The environment of a child: KeysEnv is a directory with the files key and known_hosts, FileMaxEnv bounds a file that it writes, in bytes, and
+// SlowEnv how long less than [SlowMin] a second may come over HTTP, as Go writes a duration.
 const (
-	KeysEnv, FileMaxEnv = "TAU_FETCH_KEYS", "TAU_FETCH_FILE_MAX"
+	KeysEnv, FileMaxEnv, SlowEnv = "TAU_FETCH_KEYS", "TAU_FETCH_FILE_MAX", "TAU_FETCH_SLOW"
 )
+
+// SlowMin is what a forge has to send each second, in bytes.
+const SlowMin = 1024
 
 // What a child answers with by its exit code, beside 0 and what Go ends with.
 const (

@@ -123,20 +123,16 @@ func list(dir, commit string, out *bufio.Writer) error {
 type walk struct {
 	store *store
 	out   *bufio.Writer
-	trees int
 }
-
-// treesMax and depthMax bound the directories that are looked into: empty ones are in no list, so who reads that could not stop them.
-const treesMax, depthMax = 200_000, 1000
 
 // The bits of a mode (Git's and the kernel's) that say what an entry is.
 const modeKind, modeDir, modeFile, modeLink, modeRun = 0o170000, 0o040000, 0o100000, 0o120000, 0o100
 
-// tree lists a tree. Who reads ends this process with the first path that is too long.
+// tree lists a tree. Who reads ends this process with the first path that is too long, and with the first that is one too many.
 func (w *walk) tree(id plumbing.Hash, prefix string) error {
-	o, err := w.store.EncodedObject(plumbing.TreeObject, id)
+	o, err := w.object(plumbing.TreeObject, id)
 	if err != nil {
-		return fmt.Errorf("the tree %s: %w", id, err)
+		return err
 	}
 	r, err := o.Reader()
 	if err != nil {
@@ -163,18 +159,30 @@ func (w *walk) tree(id plumbing.Hash, prefix string) error {
 	return nil
 }
 
+// object is one that a commit is made of. What is not there was not sent; what is of another kind, the commit's author has made so.
+func (w *walk) object(kind plumbing.ObjectType, id plumbing.Hash) (plumbing.EncodedObject, error) {
+	o, err := w.store.EncodedObject(kind, id)
+	if !errors.Is(err, plumbing.ErrObjectNotFound) {
+		return o, err
+	}
+	if other, also := w.store.EncodedObject(plumbing.AnyObject, id); also == nil {
+		return nil, failed(ExitBad, "error: object %s is a %s, not a %s", id, other.Type(), kind)
+	}
+	return nil, failed(ExitFailed, "the forge has not sent the %s %s", kind, id)
+}
+
 // entry lists one, with the mode that Git takes it for.
 func (w *walk) entry(mode uint64, id plumbing.Hash, path string) (err error) {
 	switch mode & modeKind {
 	case modeDir:
-		if w.trees++; w.trees > treesMax || strings.Count(path, "/") > depthMax {
-			return failed(ExitTooLarge, "the commit has more than %d directories, or they are more than %d deep", treesMax, depthMax)
+		if _, err := fmt.Fprintf(w.out, "040000 tree %s       -\t%s\x00", id, path); err != nil {
+			return err
 		}
 		return w.tree(id, path+"/")
 	case modeFile, modeLink:
-		o, err := w.store.EncodedObject(plumbing.BlobObject, id) // EncodedObjectSize of v5.19.3 leaves files open
+		o, err := w.object(plumbing.BlobObject, id) // EncodedObjectSize of v5.19.3 leaves files open
 		if err != nil {
-			return fmt.Errorf("the content of %q: %w", path, err)
+			return err
 		}
 		kind := "100644"
 		switch {

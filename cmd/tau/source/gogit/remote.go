@@ -35,12 +35,14 @@ func init() {
 	ssh.DefaultSSHConfig = nil // files of this machine say nothing about forges
 }
 
-// reach makes the transports: HTTP without cookies, proxies and the environment.
+// reach makes the transports: HTTP without cookies, proxies and the environment, which goes nowhere else than it was told to.
 func reach() {
-	over := githttp.NewClient(&http.Client{Transport: &http.Transport{
-		DialContext: (&net.Dialer{Timeout: connectMax}).DialContext, TLSHandshakeTimeout: connectMax, ResponseHeaderTimeout: connectMax,
-		ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10,
-	}})
+	over := githttp.NewClient(&http.Client{
+		Transport: &http.Transport{
+			DialContext: dialSteady, TLSHandshakeTimeout: connectMax, ResponseHeaderTimeout: connectMax, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	})
 	client.InstallProtocol("http", over)
 	client.InstallProtocol("https", over)
 	client.InstallProtocol("git", nil)
