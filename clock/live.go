@@ -2,9 +2,11 @@ package clock
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -133,6 +135,48 @@ func (l *Live) start(name string, f func(ctx context.Context)) bool {
 		f(l.ctx)
 	}()
 	return true
+}
+
+// doTask is whoever enters with [Do].
+var doTask = &liveTask{name: "do"}
+
+// do is [Do] on the goroutine of whoever calls: no task of its own has to be started, nor its stack to grow. Whoever holds the
+// turn of another loop has given it up.
+func (l *Live) do(ctx context.Context, f func(ctx context.Context)) error {
+	return l.enter(func() {
+		inner, cancel := context.WithCancelCause(entered{l.ctx, ctx})
+		defer cancel(context.Canceled)
+		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+		if ctx.Err() != nil {
+			cancel(context.Cause(ctx))
+		}
+		f(inner)
+	})
+}
+
+// enter runs f in a turn, on the goroutine of whoever calls. What f panics with ends the process, as that of a task does: whoever
+// called cannot know what is left of what the loop owns.
+func (l *Live) enter(f func()) error {
+	if !l.letIn(false) {
+		return ErrStopped
+	}
+	defer l.letOut()
+	l.take(doTask)
+	defer l.giveUp()
+	whole := false
+	defer func() {
+		if whole {
+			return
+		}
+		if p := recover(); p != nil {
+			stack := debug.Stack()
+			go panic(fmt.Sprintf("%v\n\n%s", p, stack))
+			select {}
+		}
+	}()
+	f()
+	whole = true
+	return nil
 }
 
 // Park implements Loop.

@@ -43,7 +43,16 @@ func (o *Owned[T]) SharedByLoops() {}
 // With runs f, which must not park, in a turn of the value's loop, see [Within]. It must be
 // called by a task of here. f must not keep the value.
 func (o *Owned[T]) With(ctx context.Context, here Loop, f func(value *T)) error {
-	return Within(ctx, here, o.loop, func(context.Context) { f(&o.value) })
+	live, is := o.loop.(*Live)
+	if !is {
+		return Within(ctx, here, o.loop, func(context.Context) { f(&o.value) })
+	}
+	err, ran := error(nil), false
+	left := Offload(ctx, here, func() { err, ran = live.enter(func() { f(&o.value) }), true })
+	if !ran {
+		return left
+	}
+	return err
 }
 
 // Do is With for an f that may park: it is a task of the value's loop, see [Within], of which others

@@ -117,6 +117,9 @@ func Every(ctx context.Context, l Loop, interval time.Duration, f func(ctx conte
 // values of ctx and ends when ctx does or when l stops. Do returns ErrStopped if the loop stopped
 // before f returned.
 func Do(ctx context.Context, l Loop, f func(ctx context.Context)) error {
+	if live, is := l.(*Live); is {
+		return live.do(ctx, f)
+	}
 	done := make(chan error, 1)
 	started := make(chan context.CancelCauseFunc, 1)
 	lost := l.Enter("do", func(loopCtx context.Context) {
