@@ -1,7 +1,8 @@
 package gateway
 
 import (
-	"fmt"
+	"encoding/binary"
+	"encoding/hex"
 	"net/http"
 	"time"
 )
@@ -105,7 +106,7 @@ const (
 func (s *Service) admit(t ticket, host string) ticket {
 	t.settings, t.knocks = s.settings, false
 	if t.id == "" {
-		t.id = fmt.Sprintf("%016x%016x", s.env.Rand.Uint64(), s.env.Rand.Uint64())
+		t.id = named(s.env.Rand.Uint64(), s.env.Rand.Uint64())
 	}
 	knocks := t.reads && host != "" && !s.isServed(host)
 	full := s.room.full(host, t.address, t.reads, s.settings.RequestsMax)
@@ -125,6 +126,16 @@ func (s *Service) admit(t ticket, host string) ticket {
 		s.room.enter(host, t.address, t.reads)
 	}
 	return t
+}
+
+// named is the name of a request, of two numbers that were drawn.
+func named(a, b uint64) string {
+	var raw [16]byte
+	binary.BigEndian.PutUint64(raw[:8], a)
+	binary.BigEndian.PutUint64(raw[8:], b)
+	var text [32]byte
+	hex.Encode(text[:], raw[:])
+	return string(text[:])
 }
 
 func (s *Service) isServed(host string) bool {

@@ -376,10 +376,12 @@ func (x *exchange) done(whole bool) {
 }
 
 func (s *Service) finished(a gatewayapi.Access, host string, whole bool) {
-	if len(s.recent) >= gatewayapi.RecentMax {
-		s.recent = append(s.recent[:0], s.recent[1:]...)
+	if len(s.recent) < gatewayapi.RecentMax {
+		s.recent = append(s.recent, a)
+	} else {
+		s.recent[s.oldest] = a
+		s.oldest = (s.oldest + 1) % len(s.recent)
 	}
-	s.recent = append(s.recent, a)
 	s.env.Observe("request-answered", node.F("id", a.ID), node.F("host", a.Host), node.F("status", a.Status), node.F("took", a.Took),
 		node.F("bytes", a.Bytes), node.F("by", a.Substrate), node.F("tries", a.Tries), node.F("version", a.Version), node.F("whole", whole))
 	if s.room.leave(host); s.room.all == 0 {

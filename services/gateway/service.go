@@ -58,7 +58,8 @@ type Service struct {
 	draining bool
 	drained  []func() // who waits for the last request
 	buckets  map[string]*bucket
-	recent   []gatewayapi.Access
+	recent   []gatewayapi.Access // a ring, of which the oldest is at oldest
+	oldest   int
 }
 
 const (
@@ -291,7 +292,7 @@ func (s *Service) over(peer transport.Peer) {
 }
 
 func (s *Service) status(context.Context, transport.Peer, gatewayapi.StatusRequest) (gatewayapi.StatusResponse, error) {
-	r := gatewayapi.StatusResponse{InFlight: s.room.all, InFlightMax: s.settings.RequestsMax, Draining: s.draining, Recent: slices.Clone(s.recent)}
+	r := gatewayapi.StatusResponse{InFlight: s.room.all, InFlightMax: s.settings.RequestsMax, Draining: s.draining, Recent: slices.Concat(s.recent[s.oldest:], s.recent[:s.oldest])}
 	now := s.env.Loop.Elapsed()
 	for _, p := range s.sorted() {
 		b := s.backends[p]

@@ -24,7 +24,9 @@ func Do(ctx context.Context, ep *transport.Endpoint, to transport.Peer, method s
 	}
 	call := &call{conn: transport.NewByteStream(ctx, s), upgrades: r.Header.Get("Upgrade") != ""}
 	call.progress, _ = ctx.Value(progressKey{}).(func())
-	r = r.WithContext(ctx)
+	if r.Context() != ctx {
+		r = r.WithContext(ctx)
+	}
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength <= 0 {
 		// Otherwise net/http would probe with a goroutine whether there is a body.
 		r.TransferEncoding = []string{"chunked"}
@@ -62,7 +64,8 @@ type call struct {
 // send writes the request. A failed one is reset, so that the server does not take it for complete.
 func (c *call) send(r *http.Request) {
 	to := &erring{Writer: c.conn}
-	out := bufio.NewWriterSize(to, bufferLen)
+	out := newWriter(to)
+	defer giveWriter(out)
 	if c.err = r.Write(out); c.err == nil {
 		c.err = out.Flush()
 	}
@@ -96,13 +99,15 @@ func (e *erring) Write(p []byte) (n int, err error) {
 // receive reads the head of the response, skipping informational (1xx) ones.
 func (c *call) receive(r *http.Request) (*http.Response, error) {
 	head := &headReader{from: c.conn, left: HeadLenMax}
-	in := bufio.NewReaderSize(head, bufferLen)
+	in := newReader(head)
 	for {
 		response, err := http.ReadResponse(in, r)
 		switch {
 		case err != nil && c.err != nil:
+			giveReader(in)
 			return nil, c.err // of which the other is a consequence
 		case err != nil:
+			giveReader(in)
 			return nil, err
 		case response.StatusCode == http.StatusSwitchingProtocols:
 			head.over = true
@@ -115,7 +120,7 @@ func (c *call) receive(r *http.Request) (*http.Response, error) {
 			if c.upgrades {
 				c.conn.CloseWrite()
 			}
-			response.Body = &body{ReadCloser: response.Body, call: c}
+			response.Body = &body{ReadCloser: response.Body, call: c, in: in}
 			return response, nil
 		}
 	}
@@ -133,13 +138,22 @@ func (u *upgraded) Close() error {
 // body is a response's body. The exchange is over at its end.
 type body struct {
 	io.ReadCloser
-	call *call
-	over bool
+	call    *call
+	in      *bufio.Reader
+	reading bool // a task is at it, and may be parked there
+	over    bool
+	err     error // that the end has met
 }
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
+	if b.over {
+		return 0, b.err
+	}
+	b.reading = true
 	n, err := b.ReadCloser.Read(p)
+	b.reading = false
+	b.err = err
 	if err == io.EOF {
 		b.end(b.call.sent)
 	} else if err != nil {
@@ -160,6 +174,12 @@ func (b *body) end(whole bool) {
 		return
 	}
 	b.over = true
+	if b.err == nil {
+		b.err = http.ErrBodyReadAfterClose
+	}
+	if !b.reading {
+		giveReader(b.in)
+	}
 	if whole {
 		b.call.conn.Close()
 	} else {

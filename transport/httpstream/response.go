@@ -32,8 +32,25 @@ type response struct {
 }
 
 func newResponse(x *exchange, r *http.Request, in *bufio.Reader) *response {
-	return &response{x: x, out: bufio.NewWriterSize(x.conn, bufferLen), header: http.Header{}, method: r.Method, length: -1, in: in}
+	return &response{x: x, out: newWriter(x.conn), header: make(http.Header, 8), method: r.Method, length: -1, in: in}
 }
+
+// over gives the buffers back. A task that the handler has left behind may still read the body of its request: such a one keeps its buffer.
+func (w *response) over(r *http.Request) {
+	w.note(http.ErrHandlerTimeout)
+	if w.status == 0 {
+		w.status = statusOver
+	}
+	if !w.taken && r.Body == http.NoBody {
+		giveReader(w.in)
+	}
+	out := w.out
+	w.in, w.out, w.chunks = nil, nil, nil
+	giveWriter(out)
+}
+
+// statusOver is that of a response which nobody writes any more.
+const statusOver = 599
 
 // Header implements http.ResponseWriter.
 func (w *response) Header() http.Header { return w.header }
@@ -54,7 +71,11 @@ func (w *response) WriteHeader(status int) {
 	}
 	w.status = status
 	w.declare()
-	fmt.Fprintf(w.out, "HTTP/1.1 %03d %s\r\n", status, http.StatusText(status))
+	w.out.WriteString("HTTP/1.1 ")
+	w.out.Write(strconv.AppendInt(w.out.AvailableBuffer(), int64(status), 10))
+	w.out.WriteByte(' ')
+	w.out.WriteString(http.StatusText(status))
+	w.out.WriteString("\r\n")
 	w.note(w.header.WriteSubset(w.out, w.trailers()))
 	_, err := w.out.WriteString("\r\n")
 	w.note(err)
@@ -189,6 +210,9 @@ func (w *response) Write(p []byte) (int, error) {
 func (w *response) FlushError() error {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
+	}
+	if w.out == nil {
+		return w.err
 	}
 	w.note(w.out.Flush())
 	return w.err

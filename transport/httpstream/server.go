@@ -13,7 +13,6 @@
 package httpstream
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -76,9 +75,10 @@ type exchange struct {
 func (x *exchange) serve(ctx context.Context, from transport.Peer, h http.Handler) {
 	head := &headReader{from: x.conn, left: HeadLenMax}
 	x.conn.SetReadDeadline(x.loop.Now().Add(headTimeout))
-	in := bufio.NewReaderSize(head, bufferLen)
+	in := newReader(head)
 	request, err := http.ReadRequest(in)
 	if err != nil {
+		giveReader(in)
 		x.refuse(err)
 		return
 	}
@@ -86,6 +86,7 @@ func (x *exchange) serve(ctx context.Context, from transport.Peer, h http.Handle
 	head.over = true
 	request.RemoteAddr = from.String()
 	w := newResponse(x, request, in)
+	defer w.over(request)
 	if x.handle(h, w, request.WithContext(ctx)) && (w.taken || w.finish()) {
 		x.conn.Close()
 	} else {

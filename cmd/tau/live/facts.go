@@ -123,38 +123,52 @@ type facts struct {
 	began time.Time
 
 	mu    sync.Mutex
-	ring  []Fact // the fact with number n is at n % FactsMax
-	last  uint64 // the number of the newest, 0: there is none
-	news  chan struct{}
+	ring  []reported         // the fact with number n is at n % FactsMax
+	last  uint64             // the number of the newest, 0: there is none
+	news  chan struct{}      // closed when there is more; nil: nobody waits for it
 	count map[factKey]uint64 // how often each was reported
 }
 
 type factKey struct{ service, fact string }
 
-func newFacts(began time.Time) *facts {
-	return &facts{run: rand.Uint64N(1 << 53), began: began, news: make(chan struct{}), count: map[factKey]uint64{}} // as JSON numbers go
+// reported is a fact as it was reported.
+type reported struct {
+	at            time.Time
+	service, fact string
+	fields        []node.Field
 }
 
-// add keeps a fact. It is called within turns, so it never waits for who reads.
-func (l *facts) add(service, fact string, fields []node.Field) {
-	now := time.Now()
-	kept := make([]FactField, len(fields))
-	for i, f := range fields {
-		kept[i] = FactField(f)
+// fact is what is said of one.
+func (l *facts) fact(number uint64) Fact {
+	r := l.ring[number%FactsMax]
+	f := Fact{Seq: number, At: r.at, Since: r.at.Sub(l.began), Service: r.service, Fact: r.fact, Fields: make([]FactField, len(r.fields))}
+	for i, field := range r.fields {
+		f.Fields[i] = FactField(field)
 	}
+	return f
+}
+
+func newFacts(began time.Time) *facts {
+	return &facts{run: rand.Uint64N(1 << 53), began: began, count: map[factKey]uint64{}} // as JSON numbers go
+}
+
+// add keeps a fact, and its fields. It is called within turns, so it never waits for who reads.
+func (l *facts) add(service, fact string, fields []node.Field) {
+	f := reported{time.Now(), service, fact, fields}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last++
-	f := Fact{Seq: l.last, At: now, Since: now.Sub(l.began), Service: service, Fact: fact, Fields: kept}
 	if at := int(l.last % FactsMax); at < len(l.ring) {
 		l.ring[at] = f
 	} else {
-		l.ring = append(l.ring, make([]Fact, at-len(l.ring))...)
+		l.ring = append(l.ring, make([]reported, at-len(l.ring))...)
 		l.ring = append(l.ring, f)
 	}
 	l.count[factKey{service, fact}]++
-	close(l.news)
-	l.news = make(chan struct{})
+	if l.news != nil {
+		close(l.news)
+		l.news = nil
+	}
 }
 
 // page is what is known now, and what is closed when there is more.
@@ -176,9 +190,12 @@ func (l *facts) page(req FactsRequest) (resp FactsResponse, news chan struct{}) 
 	}
 	for after < l.last && len(resp.Facts) < limit {
 		after++
-		resp.Facts = append(resp.Facts, l.ring[after%FactsMax])
+		resp.Facts = append(resp.Facts, l.fact(after))
 	}
 	resp.Next = after
+	if l.news == nil {
+		l.news = make(chan struct{})
+	}
 	return resp, l.news
 }
 
