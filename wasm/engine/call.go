@@ -98,6 +98,8 @@ type Call struct {
 	usage    Usage
 	stopped  error
 	drawn    *rand.ChaCha8 // seeded when the guest first draws
+	output   output
+	log      log
 }
 
 // Value of a call's context is none: the runtime asks for some at each call. Hosts ask Call.Context.
@@ -256,7 +258,7 @@ type output struct {
 	to   io.Writer
 }
 
-func (o output) Write(p []byte) (int, error) {
+func (o *output) Write(p []byte) (int, error) {
 	o.call.Output(len(p))
 	if o.to == nil {
 		return len(p), nil
@@ -269,7 +271,7 @@ type log struct {
 	to   io.Writer
 }
 
-func (l log) Write(p []byte) (int, error) {
+func (l *log) Write(p []byte) (int, error) {
 	room := l.call.limits.LogMax - l.call.usage.Logged
 	l.call.usage.Logged += int64(len(p))
 	if room <= 0 || l.to == nil {

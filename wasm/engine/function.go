@@ -286,11 +286,12 @@ func (f *Function) Params(name string) int {
 
 // Call carries out a request. An error is one of this package, or that of the context: the call was stopped, or the guest has
 // trapped; what it has written until then has been written. Nothing of the call remains.
-func (f *Function) Call(ctx context.Context, r Request) (Response, Usage, error) {
+func (f *Function) Call(ctx context.Context, request Request) (Response, Usage, error) {
 	if !f.enter() {
 		return Response{}, Usage{}, fmt.Errorf("engine: the function is closed")
 	}
 	defer f.leave()
+	r := &request
 	if r.Entry == "" && r.Drive == nil {
 		r.Entry = start
 	}
@@ -310,7 +311,7 @@ func (f *Function) Call(ctx context.Context, r Request) (Response, Usage, error)
 			return Response{}, Usage{}, err
 		}
 	}
-	response, usage, err := i.call(ctx, &r, f.setup.Limits)
+	response, usage, err := i.call(ctx, r, f.setup.Limits)
 	usage.New = made
 	switch {
 	case f.image == nil, i.spoiled:
@@ -327,8 +328,9 @@ func (f *Function) Call(ctx context.Context, r Request) (Response, Usage, error)
 // world is what a guest sees during a call.
 func (c *Call) world(r *Request) wasi.World {
 	o := c.engine.options
-	w := wasi.World{Args: r.Argv, Env: r.Env, Stdin: r.Stdin, Stdout: output{c, r.Stdout}, Stderr: log{c, r.Stderr},
-		Now: o.Now, Elapsed: o.Elapsed, Rand: o.Rand, Pay: c.Pay}
+	c.output, c.log = output{c, r.Stdout}, log{c, r.Stderr}
+	w := wasi.World{Args: r.Argv, Env: r.Env, Stdin: r.Stdin, Stdout: &c.output, Stderr: &c.log,
+		Now: o.Now, Elapsed: o.Elapsed, Rand: o.Rand, Payer: c}
 	if r.Now != nil {
 		w.Now = r.Now
 	}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"container/list"
 	"slices"
 	"sync"
 )
@@ -11,11 +10,13 @@ import (
 type idleList struct {
 	bytesMax int64
 
-	mu    sync.Mutex
-	bytes int64
-	list  list.List // the first rested shortest
-	at    map[*instance]*list.Element
+	mu            sync.Mutex
+	bytes         int64
+	first, oldest *instance // first is the one that rested shortest
 }
+
+// resting is where an instance is in the list, guarded by its mu.
+type resting struct{ younger, older *instance }
 
 // restingLen is what an instance costs beside its private pages: tables, the runtime's view of it, stacks.
 const restingLen = 64 << 10
@@ -33,8 +34,18 @@ func (l *idleList) take(f *Function) *instance {
 
 // remove takes an instance out; l.mu is held.
 func (l *idleList) remove(i *instance) {
-	l.list.Remove(l.at[i])
-	delete(l.at, i)
+	younger, older := i.resting.younger, i.resting.older
+	if younger == nil {
+		l.first = older
+	} else {
+		younger.resting.older = older
+	}
+	if older == nil {
+		l.oldest = younger
+	} else {
+		older.resting.younger = younger
+	}
+	i.resting = resting{}
 	l.bytes -= i.linear.own() + restingLen
 	f := i.function
 	if last := len(f.idle) - 1; f.idle[last] == i {
@@ -48,15 +59,17 @@ func (l *idleList) remove(i *instance) {
 
 func (l *idleList) put(i *instance) {
 	l.mu.Lock()
-	if l.at == nil {
-		l.at = map[*instance]*list.Element{}
+	if i.resting.older = l.first; l.first == nil {
+		l.oldest = i
+	} else {
+		l.first.resting.younger = i
 	}
-	l.at[i] = l.list.PushFront(i)
+	l.first = i
 	i.function.idle = append(i.function.idle, i)
 	l.bytes += i.linear.own() + restingLen
 	var gone []*instance
 	for l.bytes > l.bytesMax {
-		oldest := l.list.Back().Value.(*instance)
+		oldest := l.oldest
 		l.remove(oldest)
 		gone = append(gone, oldest)
 	}
@@ -70,8 +83,8 @@ func (l *idleList) put(i *instance) {
 func (l *idleList) drop(which func(*instance) bool) {
 	l.mu.Lock()
 	var gone []*instance
-	for e := l.list.Front(); e != nil; e = e.Next() {
-		if i := e.Value.(*instance); which(i) {
+	for i := l.first; i != nil; i = i.resting.older {
+		if which(i) {
 			gone = append(gone, i)
 		}
 	}

@@ -27,6 +27,7 @@ type instance struct {
 	globals  []api.MutableGlobal
 	entries  map[string]*entry
 	state    any  // of Setup.Begin
+	resting  resting
 	pages    int  // that the last reset has put back
 	spoiled  bool // it holds more than a reset frees, or state that is not known
 }
@@ -123,7 +124,9 @@ func (i *instance) call(ctx context.Context, r *Request, limits Limits) (respons
 		response.ExitCode, err = c.drive(r.Drive)
 	} else {
 		response, err = c.enter(r.Entry, r.Args)
-		response.Results = slices.Clone(response.Results) // the stack is the next call's
+		if len(response.Results) > 0 {
+			response.Results = slices.Clone(response.Results) // the stack is the next call's
+		}
 	}
 	c.usage.Fuel, c.usage.MemoryPeak = c.Spent(), i.linear.peak()
 	return response, c.usage, err

@@ -2,7 +2,7 @@
 // call. There are three descriptors, which cannot be closed, no files, no sockets and no other processes; clocks and random
 // numbers come from the World, so that equal worlds give equal runs.
 //
-// Guests' pointers and lengths are never trusted. What an operation moves is paid for (World.Pay), and bounded by the memory
+// Guests' pointers and lengths are never trusted. What an operation moves is paid for (World.Payer), and bounded by the memory
 // of the guest and by what the World's writers take.
 package wasi
 
@@ -30,9 +30,12 @@ type World struct {
 	Elapsed   func() time.Duration
 	Rand      io.Reader
 	Sleep     func(time.Duration) // until then, or earlier
-	Pay       func(bytes uint64)  // for what is moved; may panic
+	Payer     Payer               // for what is moved
 	slept     time.Duration       // without Sleep
 }
+
+// Payer pays for bytes that were moved. It may panic.
+type Payer interface{ Pay(bytes uint64) }
 
 // Errno is a result of the functions.
 type Errno uint32
@@ -170,8 +173,8 @@ func (g guest) strings(w *World, list []string, p params) Errno {
 }
 
 func (w *World) pay(bytes uint64) {
-	if w.Pay != nil {
-		w.Pay(bytes)
+	if w.Payer != nil {
+		w.Payer.Pay(bytes)
 	}
 }
 
@@ -240,12 +243,13 @@ func fdstatGet(_ *World, m guest, p params) Errno {
 	if p.u32(0) > 2 {
 		return badf
 	}
-	stat := make([]byte, 24)
-	stat[0] = 2
-	binary.LittleEndian.PutUint64(stat[8:], 1<<1|1<<6) // fd_read, fd_write: no seek, or libraries would
-	if !m.Write(p.u32(1), stat) {
+	stat, ok := m.Read(p.u32(1), 24)
+	if !ok {
 		return fault
 	}
+	clear(stat)
+	stat[0] = 2
+	binary.LittleEndian.PutUint64(stat[8:], 1<<1|1<<6) // fd_read, fd_write: no seek, or libraries would
 	return success
 }
 
@@ -253,11 +257,12 @@ func filestatGet(_ *World, m guest, p params) Errno {
 	if p.u32(0) > 2 {
 		return badf
 	}
-	stat := make([]byte, 64)
-	stat[16] = 2
-	if !m.Write(p.u32(1), stat) {
+	stat, ok := m.Read(p.u32(1), 64)
+	if !ok {
 		return fault
 	}
+	clear(stat)
+	stat[16] = 2
 	return success
 }
 
