@@ -55,7 +55,7 @@ func benches(b *testing.B, guest, entry string) []bench {
 	return []bench{
 		{"warm without reset", func() { call(warm) }},
 		{"call and reset", func() {
-			if _, _, err := f.Call(ctx, *request()); err != nil {
+			if _, _, err := f.Call(ctx, request()); err != nil {
 				panic(err)
 			}
 		}},
@@ -148,7 +148,7 @@ func BenchmarkNeighbour(b *testing.B) {
 			ended := make(chan error, spinning)
 			for range spinning {
 				go func() {
-					_, _, err := bad.Call(ctx, Request{Entry: "spin"})
+					_, _, err := bad.Call(ctx, &Request{Entry: "spin"})
 					ended <- err
 				}()
 			}

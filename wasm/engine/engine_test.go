@@ -76,6 +76,13 @@ func prepare(t testing.TB, name string) Prepared {
 	return p
 }
 
+func (l *idleList) count() (n int) {
+	for i := l.first; i != nil; i = i.resting.older {
+		n++
+	}
+	return n
+}
+
 func load(t testing.TB, e *Engine, name string, s Setup) *Function {
 	if s.Limits == (Limits{}) {
 		s.Limits = small()
@@ -91,7 +98,7 @@ func load(t testing.TB, e *Engine, name string, s Setup) *Function {
 // ask calls a function with a request, and returns the response.
 func ask(f *Function, entry, request string) (string, Usage, error) {
 	var out bytes.Buffer
-	_, usage, err := f.Call(context.Background(), Request{Entry: entry, Stdin: strings.NewReader(request), Stdout: &out})
+	_, usage, err := f.Call(context.Background(), &Request{Entry: entry, Stdin: strings.NewReader(request), Stdout: &out})
 	return out.String(), usage, err
 }
 
@@ -191,7 +198,7 @@ func TestDescriptorsClocksAndRandom(t *testing.T) {
 	f := load(t, e, "probe-c", Setup{})
 	mustAsk(t, f, "shut", "")
 	var out, log bytes.Buffer
-	_, _, err := f.Call(context.Background(), Request{Entry: "print", Stdout: &out, Stderr: &log})
+	_, _, err := f.Call(context.Background(), &Request{Entry: "print", Stdout: &out, Stderr: &log})
 	require.NoError(t, err)
 	require.Equal(t, "out\n", out.String())
 	require.Equal(t, "log\n", log.String())
@@ -261,11 +268,11 @@ func TestHarm(t *testing.T) {
 		})
 	}
 	var log bytes.Buffer
-	_, usage, err := bad.Call(context.Background(), Request{Entry: "shout", Stderr: &log})
+	_, usage, err := bad.Call(context.Background(), &Request{Entry: "shout", Stderr: &log})
 	require.Error(t, err, "of fuel, or of calls")
 	require.Greater(t, usage.Logged, small().LogMax)
 	require.EqualValues(t, small().LogMax, log.Len())
-	r, _, err := bad.Call(context.Background(), Request{Entry: "leave"})
+	r, _, err := bad.Call(context.Background(), &Request{Entry: "leave"})
 	require.NoError(t, err)
 	require.EqualValues(t, 3, r.ExitCode)
 	for _, entry := range []string{"nothing", "__engine_init", ""} {
@@ -290,7 +297,7 @@ func TestNeighbour(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() {
-		_, _, err := bad.Call(ctx, Request{Entry: "spin"})
+		_, _, err := bad.Call(ctx, &Request{Entry: "spin"})
 		ended <- err
 	}()
 	for range 20 {
@@ -318,7 +325,7 @@ func TestStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	f := load(t, e, "probe-c", Setup{})
-	_, _, err = f.Call(ctx, Request{Entry: "spin"})
+	_, _, err = f.Call(ctx, &Request{Entry: "spin"})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -329,12 +336,12 @@ func TestCommands(t *testing.T) {
 	f := load(t, newEngine(t, Options{}), "cgi-c", Setup{})
 	for n := range 3 {
 		var out bytes.Buffer
-		r, _, err := f.Call(context.Background(), Request{Argv: []string{"cgi"}, Env: []string{fmt.Sprintf("PATH_INFO=/%d", n)}, Stdin: strings.NewReader("body"), Stdout: &out})
+		r, _, err := f.Call(context.Background(), &Request{Argv: []string{"cgi"}, Env: []string{fmt.Sprintf("PATH_INFO=/%d", n)}, Stdin: strings.NewReader("body"), Stdout: &out})
 		require.NoError(t, err)
 		require.Zero(t, r.ExitCode)
 		require.Equal(t, fmt.Sprintf("Content-Type: text/plain\n\ncgi 1 /%d: body", n), out.String())
 	}
-	r, _, err := f.Call(context.Background(), Request{})
+	r, _, err := f.Call(context.Background(), &Request{})
 	require.NoError(t, err)
 	require.EqualValues(t, 4, r.ExitCode)
 }
@@ -354,7 +361,7 @@ func TestFresh(t *testing.T) {
 	require.False(t, ok)
 	require.Equal(t, "it changes its tables", why)
 	for range 3 {
-		r, usage, err := f.Call(context.Background(), Request{Entry: "f"})
+		r, usage, err := f.Call(context.Background(), &Request{Entry: "f"})
 		require.NoError(t, err)
 		require.Equal(t, []uint64{1}, r.Results)
 		require.True(t, usage.New)
@@ -428,7 +435,7 @@ func TestStampede(t *testing.T) {
 	require.Equal(t, "1 x", mustAsk(t, again, "handle", "x"))
 	_, _, err := ask(functions[0], "handle", "x")
 	require.ErrorContains(t, err, "closed")
-	require.Equal(t, 1, e.idle.list.Len())
+	require.Equal(t, 1, e.idle.count())
 }
 
 // TestIdleIsBounded: instances at rest are kept up to a number of bytes; what a request of many pages leaves goes first.
@@ -446,8 +453,8 @@ func TestIdleIsBounded(t *testing.T) {
 		e.idle.put(i)
 	}
 	require.LessOrEqual(t, e.idle.bytes, e.idle.bytesMax)
-	require.Less(t, e.idle.list.Len(), 5, "of at least 64 KiB each")
-	require.Len(t, f.idle, e.idle.list.Len())
+	require.Less(t, e.idle.count(), 5, "of at least 64 KiB each")
+	require.Len(t, f.idle, e.idle.count())
 	require.Same(t, instances[4], e.idle.take(f), "the one that rested shortest")
 	e.idle.put(instances[4])
 	_, usage, err := ask(f, "grow", "")

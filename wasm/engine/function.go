@@ -286,12 +286,11 @@ func (f *Function) Params(name string) int {
 
 // Call carries out a request. An error is one of this package, or that of the context: the call was stopped, or the guest has
 // trapped; what it has written until then has been written. Nothing of the call remains.
-func (f *Function) Call(ctx context.Context, request Request) (Response, Usage, error) {
+func (f *Function) Call(ctx context.Context, r *Request) (Response, Usage, error) {
 	if !f.enter() {
 		return Response{}, Usage{}, fmt.Errorf("engine: the function is closed")
 	}
 	defer f.leave()
-	r := &request
 	if r.Entry == "" && r.Drive == nil {
 		r.Entry = start
 	}

@@ -26,7 +26,7 @@ type instance struct {
 	depth    api.MutableGlobal
 	globals  []api.MutableGlobal
 	entries  map[string]*entry
-	state    any  // of Setup.Begin
+	state    any // of Setup.Begin
 	resting  resting
 	pages    int  // that the last reset has put back
 	spoiled  bool // it holds more than a reset frees, or state that is not known

@@ -31,7 +31,7 @@ func BenchmarkAsk(b *testing.B) {
 			for b.Loop() {
 				x := &exchange{Method: "GET", URL: "http://example.com/some/path?name=value", Header: http.Header{"X-Word": {"first", "second"}, "User-Agent": {"bench"}}}
 				q := x.request()
-				_, usage, err = f.Call(context.Background(), engine.Request{Drive: q.Serve, Value: q})
+				_, usage, err = f.Call(context.Background(), &engine.Request{Drive: q.Serve, Value: q})
 				require.NoError(b, err)
 			}
 			b.ReportMetric(float64((processorTime()-begun).Nanoseconds())/1000/float64(b.N), "cpu-us/op")

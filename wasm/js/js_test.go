@@ -106,7 +106,7 @@ func (s *stage) ask(f *engine.Function, x *exchange) error {
 	}
 	s.log.Reset()
 	q := x.request()
-	_, usage, err := f.Call(context.Background(), engine.Request{Drive: q.Serve, Value: q, Stderr: &s.log})
+	_, usage, err := f.Call(context.Background(), &engine.Request{Drive: q.Serve, Value: q, Stderr: &s.log})
 	s.usage = usage
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -13,30 +12,41 @@ import (
 )
 
 // variables is a request as CGI/1.1 has it. Parameters of the path are PARAM_NAME.
-func variables(q *http.Request, length int64, x Exchange) []string {
+func variables(q *http.Request, length int64, x Exchange, own []string) []string {
 	https := q.Header.Get("X-Forwarded-Proto") == "https"
-	host, port := q.Host, "80"
+	host, port, scheme := q.Host, "80", "http"
 	if https {
-		port = "443"
+		port, scheme = "443", "https"
 	}
 	if at := strings.LastIndexByte(host, ':'); at >= 0 && !strings.HasSuffix(host, "]") {
 		host, port = host[:at], host[at+1:]
 	}
-	env := append(make([]string, 0, 32), "GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1", "SERVER_SOFTWARE=tau", "SERVER_NAME="+host, "SERVER_PORT="+port,
-		"REQUEST_METHOD="+q.Method, "SCRIPT_NAME=", "PATH_INFO="+q.URL.Path, "QUERY_STRING="+q.URL.RawQuery, "REQUEST_URI="+q.URL.RequestURI(),
-		"REMOTE_ADDR="+q.Header.Get("X-Forwarded-For"), "HTTP_HOST="+q.Host)
+	const usual = 16 // those that are not fields or parameters
+	v := texts{text: make([]byte, 0, 1024), ends: make([]int, 0, usual+len(q.Header)+len(x.Parameters))}
+	v.add("GATEWAY_INTERFACE=CGI/1.1")
+	v.add("SERVER_PROTOCOL=HTTP/1.1")
+	v.add("SERVER_SOFTWARE=tau")
+	v.add("SERVER_NAME=", host)
+	v.add("SERVER_PORT=", port)
+	v.add("REQUEST_METHOD=", q.Method)
+	v.add("SCRIPT_NAME=")
+	v.add("PATH_INFO=", q.URL.Path)
+	v.add("QUERY_STRING=", q.URL.RawQuery)
+	v.add("REQUEST_URI=", q.URL.RequestURI())
+	v.add("REMOTE_ADDR=", q.Header.Get("X-Forwarded-For"))
+	v.add("HTTP_HOST=", q.Host)
 	if length > 0 {
-		env = append(env, "CONTENT_LENGTH="+strconv.FormatInt(length, 10))
+		v.add("CONTENT_LENGTH=", strconv.FormatInt(length, 10))
 	}
 	if t := q.Header.Get("Content-Type"); t != "" {
-		env = append(env, "CONTENT_TYPE="+t)
+		v.add("CONTENT_TYPE=", t)
 	}
+	v.add("REQUEST_SCHEME=", scheme)
 	if https {
-		env = append(env, "REQUEST_SCHEME=https", "HTTPS=on")
-	} else {
-		env = append(env, "REQUEST_SCHEME=http")
+		v.add("HTTPS=on")
 	}
-	for _, name := range slices.Sorted(maps.Keys(q.Header)) {
+	var room [16]string
+	for _, name := range sorted(q.Header, room[:0]) {
 		switch name {
 		case "Content-Type", "Content-Length", "Proxy", "Host": // Proxy would be HTTP_PROXY, which means something else
 			continue
@@ -48,28 +58,83 @@ func variables(q *http.Request, length int64, x Exchange) []string {
 		if name == "Cookie" {
 			separator = "; "
 		}
-		env = append(env, "HTTP_"+variable(name)+"="+strings.Join(q.Header[name], separator))
+		v.named("HTTP_", name)
+		for i, value := range q.Header[name] {
+			if i > 0 {
+				v.more(separator)
+			}
+			v.more(value)
+		}
+		v.end()
 	}
-	for _, name := range slices.Sorted(maps.Keys(x.Parameters)) {
-		env = append(env, "PARAM_"+variable(name)+"="+x.Parameters[name])
+	for _, name := range sorted(x.Parameters, room[:0]) {
+		v.named("PARAM_", name)
+		v.more(x.Parameters[name])
+		v.end()
 	}
-	for i := range env {
-		env[i] = strings.ReplaceAll(env[i], "\x00", "") // the guest sees strings that end with it
-	}
-	return env
+	return v.strings(own)
 }
 
-// variable is a name as environments have it.
-func variable(name string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z':
-			return r - 'a' + 'A'
-		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
-			return r
-		}
-		return '_'
-	}, name)
+// sorted are the names in a map. They lie in room, if that is enough.
+func sorted[V any](m map[string]V, room []string) []string {
+	for name := range m {
+		room = append(room, name)
+	}
+	slices.Sort(room)
+	return room
+}
+
+// texts are strings that are made one after another, in one piece of memory.
+type texts struct {
+	text []byte
+	ends []int
+}
+
+func (l *texts) add(parts ...string) {
+	for _, part := range parts {
+		l.more(part)
+	}
+	l.end()
+}
+
+// more adds to the string that is being made. What has zeros loses them: the guest sees strings that end with one.
+func (l *texts) more(part string) {
+	if strings.IndexByte(part, 0) >= 0 {
+		part = strings.ReplaceAll(part, "\x00", "")
+	}
+	l.text = append(l.text, part...)
+}
+
+// named begins a variable whose name comes from outside.
+func (l *texts) named(prefix, name string) {
+	l.more(prefix)
+	for _, r := range name {
+		l.text = append(l.text, variable(r))
+	}
+	l.more("=")
+}
+
+func (l *texts) end() { l.ends = append(l.ends, len(l.text)) }
+
+// strings returns all that were made, and others after them.
+func (l *texts) strings(others []string) []string {
+	all, text, from := make([]string, 0, len(l.ends)+len(others)), string(l.text), 0
+	for _, end := range l.ends {
+		all = append(all, text[from:end])
+		from = end
+	}
+	return append(all, others...)
+}
+
+// variable is a letter of a name as environments have it.
+func variable(r rune) byte {
+	switch {
+	case r >= 'a' && r <= 'z':
+		return byte(r - 'a' + 'A')
+	case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+		return byte(r)
+	}
+	return '_'
 }
 
 const (
@@ -85,9 +150,14 @@ var errField = errors.New("its answer has")
 // errShort: there may be more of the head.
 var errShort = fmt.Errorf("%w", errHead)
 
+// hasHead reports whether an answer has the empty line that ends its head, of which nothing is before from.
+func hasHead(out []byte, from int) bool {
+	return bytes.HasPrefix(out, []byte("\n")) || bytes.HasPrefix(out, []byte("\r\n")) || bytes.Contains(out[from:], []byte("\n\n")) || bytes.Contains(out[from:], []byte("\n\r\n"))
+}
+
 // parse reads a CGI response.
 func parse(out []byte) (a answer, err error) {
-	a = answer{status: http.StatusOK, header: http.Header{}}
+	a = answer{status: http.StatusOK}
 	for fields := 0; ; fields++ {
 		line, rest, found := bytes.Cut(out[:min(len(out), headLenMax)], []byte("\n"))
 		if !found && fields <= fieldsMax && len(out) < headLenMax {
@@ -113,7 +183,7 @@ func parse(out []byte) (a answer, err error) {
 	if len(a.header) == 0 && a.status == http.StatusOK && len(out) == 0 {
 		return a, errHead
 	}
-	if a.header.Get("Location") != "" && a.status == http.StatusOK {
+	if a.get("Location") != "" && a.status == http.StatusOK {
 		a.status = http.StatusFound
 	}
 	a.body = out
@@ -145,13 +215,15 @@ func (a *answer) field(name, value string) error {
 	if a.headLen += len(name) + len(value); a.headLen > headLenMax {
 		return fmt.Errorf("%w a head of more than %d bytes", errField, headLenMax)
 	}
-	if n, err := strconv.ParseInt(value, 10, 64); name == "Content-Length" && err == nil && n > 0 {
-		a.declared = n
+	if name == "Content-Length" {
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && n > 0 {
+			a.declared = n
+		}
 	}
 	if ours(name) {
 		return nil
 	}
-	a.header[name] = append(a.header[name], value)
+	a.header = append(a.header, field{name, value})
 	return nil
 }
 

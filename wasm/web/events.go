@@ -38,7 +38,7 @@ type event struct {
 	response answer
 
 	// What follows a guest and the task that serves it have in turns, see flow.go.
-	yield    func(wish) bool
+	on       *coroutine
 	call     *engine.Call
 	stop     error  // why the guest ends
 	head     []byte // of standard output, until it is whole
@@ -47,6 +47,7 @@ type event struct {
 	inputEnd error  // what comes after it
 	buffer   []byte
 	script   *js.Exchange // nil if the function is no bundle
+	first    [512]byte    // of the body of the answer, so that a short one has no buffer of its own
 }
 
 // SDK implements sdk.Holder: what a guest opens is of its request alone.
@@ -62,9 +63,6 @@ func (e *event) SDK() *sdk.State {
 func (e *event) answer() answer {
 	if e.response.status == 0 {
 		e.response.status = http.StatusOK
-	}
-	if e.response.header == nil {
-		e.response.header = http.Header{}
 	}
 	return e.response
 }
@@ -308,9 +306,6 @@ func (e *event) setStatus(status uint32) uint32 {
 
 func (g guest) addField(name, v string) uint32 {
 	a := &g.event.response
-	if a.header == nil {
-		a.header = http.Header{}
-	}
 	if a.fieldCount >= fieldsMax || a.headLen+len(name)+len(v) > headLenMax {
 		return errSize
 	}

@@ -1,11 +1,9 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
-	"iter"
 	"net/http"
 	"strconv"
 	"strings"
@@ -47,6 +45,7 @@ const (
 	sends  wishKind = iota // what it has written
 	reads                  // more of the body
 	sleeps                 // after that, what it has written is sent as well
+	rests                  // nothing: the call has ended
 )
 
 var (
@@ -59,7 +58,7 @@ var (
 
 // wish waits until something was done. The guest ends here if it could not be.
 func (e *event) wish(w wish) {
-	if !e.yield(w) {
+	if !e.on.yield(w) {
 		e.call.Stop(errGone)
 	}
 	if e.stop != nil {
@@ -102,7 +101,7 @@ func (e *event) write(p []byte) {
 
 // atOnce reports whether each part of an answer is sent as soon as it is written.
 func (a *answer) atOnce() bool {
-	return strings.HasPrefix(strings.ToLower(a.header.Get("Content-Type")), "text/event-stream") || a.header.Get("X-Accel-Buffering") == "no"
+	return strings.HasPrefix(strings.ToLower(a.get("Content-Type")), "text/event-stream") || a.get("X-Accel-Buffering") == "no"
 }
 
 // stdout is the standard output of a function without a parameter: a head, then a body.
@@ -115,59 +114,75 @@ func (o stdout) Write(p []byte) (int, error) {
 		e.write(p)
 		return len(p), nil
 	}
+	from := max(0, len(e.head)-2) // the empty line may have begun there
 	e.head = append(e.head, p...)
+	if !hasHead(e.head, from) && len(e.head) <= headLenMax {
+		return len(p), nil
+	}
 	a, err := parse(e.head)
-	switch {
-	case err == nil:
-		e.headed, e.response = true, a
-		rest := a.body
-		e.response.body = nil
-		e.write(rest)
-		e.head = nil
-	case !errors.Is(err, errShort) || len(e.head) > headLenMax:
+	if err != nil {
 		e.call.Stop(err)
 	}
+	e.headed, e.response = true, a
+	rest := a.body
+	e.response.body = e.first[:0]
+	e.write(rest)
+	e.head = nil
 	return len(p), nil
 }
 
 // printed is the standard output of a function with a parameter. What it is turns out at its end.
 type printed struct {
-	*event
-	bytes.Buffer
+	event *event
+	text  []byte
 }
 
 // Write implements io.Writer.
 func (o *printed) Write(p []byte) (int, error) {
-	if o.Len()+len(p) > unsentMax {
-		o.call.Stop(engine.ErrOutput)
+	if len(o.text)+len(p) > unsentMax {
+		o.event.call.Stop(engine.ErrOutput)
 	}
-	return o.Buffer.Write(p)
+	o.text = append(o.text, p...)
+	return len(p), nil
 }
 
 // run calls the function, as far as it comes without waiting for anybody; and then does what it waits for, until it has ended.
-func (c *call) run(ctx context.Context, w http.ResponseWriter, q *http.Request, request engine.Request) (response engine.Response, err error) {
-	e := c.event
-	err = errGone
-	next, stop := iter.Pull(iter.Seq[wish](func(yield func(wish) bool) {
-		e.yield = yield
-		response, c.outcome.Usage, err = c.loaded.function.Call(ctx, request)
-	}))
-	defer stop() // also when this task ends meanwhile, as those of a node do that crashes
-	left := c.pump(ctx, w, q, next)
-	stop() // it ends, where it stands
+func (c *call) run(ctx context.Context, w http.ResponseWriter, q *http.Request) (response engine.Response, err error) {
+	o := newCoroutine()
+	o.call, o.ctx, c.event.on, c.err = c, ctx, o, errGone
+	ended := false
+	defer func() { // also when this task ends meanwhile, as those of a node do that crashes
+		if !ended {
+			o.stop() // it ends, where it stands
+		}
+	}()
+	left := c.pump(ctx, w, q, o, &ended)
+	if ended {
+		o.rest()
+	} else {
+		o.stop()
+	}
 	_ = c.spent(ctx, c.outcome.Usage.Fuel)
 	if left != nil {
-		err = errGone
+		c.err = errGone
 	}
-	return response, err
+	return c.response, c.err
+}
+
+// guest is the call as the guest's coroutine carries it out.
+func (c *call) guest(ctx context.Context) {
+	c.response, c.outcome.Usage, c.err = c.loaded.function.Call(ctx, &c.request)
 }
 
 // pump lets the guest run, and does what it waits for.
-func (c *call) pump(ctx context.Context, w http.ResponseWriter, q *http.Request, next func() (wish, bool)) error {
+func (c *call) pump(ctx context.Context, w http.ResponseWriter, q *http.Request, o *coroutine, ended *bool) error {
+	var is wish
+	next := func() {
+		is, _ = o.next()
+		*ended = is.kind == rests
+	}
 	for {
-		var is wish
-		var more bool
-		if left := c.exchange.Off(ctx, func() { is, more = next() }); left != nil || !more {
+		if left := c.exchange.Off(ctx, next); left != nil || *ended {
 			return left
 		}
 		c.event.stop = c.spent(ctx, c.event.call.Spent())
@@ -230,7 +245,7 @@ func (c *call) sleep(ctx context.Context, d time.Duration) error {
 
 // read reads more of the body.
 func (c *call) read(w http.ResponseWriter, q *http.Request) error {
-	e, left := c.event, c.left()
+	e, left := &c.event, c.left()
 	if left <= 0 {
 		return engine.ErrWall
 	}

@@ -21,6 +21,6 @@ func TestHostileParameters(t *testing.T) {
 	sdktest.Hostile(t, values, engine.Options{}, func() any {
 		r := httptest.NewRequest("POST", "http://example.com/path?name=me", nil)
 		r.Header.Set("X-Field", "value")
-		return &event{request: r, log: io.Discard, input: []byte("body"), inputEnd: io.EOF, yield: func(wish) bool { return true }}
+		return &event{request: r, log: io.Discard, input: []byte("body"), inputEnd: io.EOF, on: &coroutine{yield: func(wish) bool { return true }}}
 	}, events...)
 }

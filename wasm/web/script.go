@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -76,7 +75,7 @@ func (e *event) begins(status int, fields [][2]string) error {
 	if !answers(status) { // what a Response has is the bundle's to change, whatever its constructor takes
 		return fmt.Errorf("%w the status %d", errField, status)
 	}
-	e.response = answer{status: status, header: http.Header{}}
+	e.response = answer{status: status, header: make([]field, 0, len(fields))}
 	for _, field := range fields {
 		if strings.EqualFold(field[0], "Status") {
 			continue

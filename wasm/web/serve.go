@@ -1,13 +1,14 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/taucloud/tau/wasm/engine"
@@ -102,11 +103,24 @@ func (r *Runner) Serve(w http.ResponseWriter, q *http.Request, f Function, x Exc
 // answer is a response that is whole, or what was not sent of it.
 type answer struct {
 	status   int
-	header   http.Header
+	header   []field // their names are canonical
 	body     []byte
 	declared int64 // Content-Length, 0 if it says none
 
 	fieldCount, headLen int // of what a function has said
+}
+
+// field is one of the head of an answer.
+type field struct{ name, value string }
+
+// get returns the first value of a field, "" if there is none.
+func (a *answer) get(name string) string {
+	for _, f := range a.header {
+		if f.name == name {
+			return f.value
+		}
+	}
+	return ""
 }
 
 // hasBody reports whether a body is sent.
@@ -116,8 +130,14 @@ func (a *answer) hasBody(q *http.Request) bool {
 
 // fields puts those of an answer into the head of a response.
 func (a *answer) fields(h http.Header) {
-	for name, values := range a.header {
-		h[name] = values
+	values := make([]string, len(a.header))
+	for i, f := range a.header {
+		values[i] = f.value
+		if slices.ContainsFunc(a.header[:i], func(earlier field) bool { return earlier.name == f.name }) {
+			h[f.name] = append(h[f.name], f.value)
+		} else {
+			h[f.name] = values[i : i+1 : i+1]
+		}
 	}
 	h.Del("X-Accel-Buffering")
 	if h.Get("Content-Type") == "" && len(a.body) > 0 {
@@ -129,12 +149,10 @@ func plain(status int, text, id string) answer {
 	if id != "" {
 		text += " (request " + id + ")"
 	}
-	a := answer{status: status, header: http.Header{}, body: fmt.Appendf(nil, "%d %s: %s\n", status, http.StatusText(status), text)}
-	a.header.Set("Content-Type", "text/plain; charset=utf-8")
-	a.header.Set("X-Content-Type-Options", "nosniff")
-	a.header.Set("Cache-Control", "no-store")
+	a := answer{status: status, body: fmt.Appendf(nil, "%d %s: %s\n", status, http.StatusText(status), text),
+		header: []field{{"Content-Type", "text/plain; charset=utf-8"}, {"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}}}
 	if status == http.StatusServiceUnavailable {
-		a.header.Set("Retry-After", "1")
+		a.header = append(a.header, field{"Retry-After", "1"})
 	}
 	return a
 }
@@ -167,7 +185,12 @@ type call struct {
 	loaded   *loaded
 	clock    Clock
 	began    time.Duration
-	event    *event
+	event    event
+	said     capped
+	printed  printed
+	request  engine.Request
+	response engine.Response
+	err      error  // how the guest has ended
 	begun    bool   // the head of the answer was sent
 	come     int64  // of the body
 	told     uint64 // of what it costs
@@ -181,9 +204,9 @@ func (c *call) answer(w http.ResponseWriter, q *http.Request) answer {
 		return plain(http.StatusServiceUnavailable, "this node is ending", x.ID)
 	}
 	defer c.runner.leave()
-	said := &capped{left: logMax}
-	e := &event{request: q, log: said, sdk: x.SDK}
-	c.event = e
+	said, e := &c.said, &c.event
+	said.left = logMax
+	e.request, e.log, e.sdk = q, said, x.SDK
 	length, err := c.body(q)
 	if err != nil {
 		return c.stopped(err, said)
@@ -192,14 +215,16 @@ func (c *call) answer(w http.ResponseWriter, q *http.Request) answer {
 		return failed
 	}
 	defer c.runner.release(c.loaded)
-	out := &printed{event: e}
-	request := engine.Request{
-		Entry: c.function.Call, Argv: []string{c.function.Call}, Env: c.environment(q, length),
-		Stdin: e, Stdout: out, Stderr: said, Value: e, Now: x.Now, Elapsed: x.Elapsed, Rand: x.Rand,
+	c.printed.event = e
+	request := &c.request
+	*request = engine.Request{
+		Entry: c.function.Call, Argv: c.loaded.argv, Env: c.environment(q, length),
+		Stdin: e, Stdout: &c.printed, Stderr: said, Value: e, Now: x.Now, Elapsed: x.Elapsed, Rand: x.Rand,
 	}
-	request.Args = make([]uint64, c.loaded.params)
 	if c.loaded.params == 0 {
 		request.Stdout = stdout{e}
+	} else {
+		request.Args = make([]uint64, c.loaded.params)
 	}
 	if x.Wait != nil {
 		request.Sleep = e.sleeps
@@ -209,11 +234,15 @@ func (c *call) answer(w http.ResponseWriter, q *http.Request) answer {
 		request.Drive = e.script.Serve
 	}
 	c.began = c.clock.Elapsed()
-	response, err := c.run(ctx, w, q, request)
+	response, err := c.run(ctx, w, q)
+	out := c.printed.text
+	if len(e.head) > 0 && err == nil { // it has ended within the head
+		out = e.head
+	}
 	if e.used {
-		_, _ = said.Write(out.Bytes()) // who answers with events prints for people
-	} else if out.Len() > 0 && err == nil {
-		if e.response, err = parse(out.Bytes()); err == nil {
+		_, _ = said.Write(out) // who answers with events prints for people
+	} else if len(out) > 0 && err == nil {
+		if e.response, err = parse(out); err == nil {
 			e.headed = true
 		}
 	}
@@ -238,12 +267,12 @@ func (c *call) environment(q *http.Request, length int64) []string {
 	if c.loaded.params > 0 || c.loaded.script {
 		return c.function.Env
 	}
-	return append(variables(q, length, c.exchange), c.function.Env...)
+	return variables(q, length, c.exchange, c.function.Env)
 }
 
 // note adds a line that is not the function's own. There is always room for it.
 func (c *capped) note(format string, args ...any) {
-	if c.Len() > 0 && !bytes.HasSuffix([]byte(c.String()), []byte("\n")) {
+	if c.Len() > 0 && !strings.HasSuffix(c.String(), "\n") {
 		_, _ = c.Builder.WriteString("\n")
 	}
 	fmt.Fprintf(&c.Builder, "[tau] "+format+"\n", args...)
@@ -251,34 +280,25 @@ func (c *capped) note(format string, args ...any) {
 
 // load makes the function ready, if it is not.
 func (c *call) load(ctx context.Context) answer {
-	x := c.exchange
-	var code []byte
-	var err error
-	key := c.function.key()
-	if c.outcome.Cold = !c.runner.has(key); c.outcome.Cold {
-		if code, err = x.Module(ctx); err != nil {
+	x, key := &c.exchange, c.function.key()
+	l, err := c.runner.ready(key)
+	if c.outcome.Cold = l == nil; c.outcome.Cold {
+		code, failed := x.Module(ctx)
+		if failed != nil {
 			c.outcome.Ended, c.outcome.Log = Missing, ""
 			return plain(http.StatusServiceUnavailable, "the function's module cannot be read now", x.ID)
 		}
-	}
-	take := func() {
-		c.loaded, err = c.runner.take(ctx, c.function, key, func() ([]byte, error) {
-			if code == nil { // it went between two looks
-				return nil, errNotLoaded
-			}
-			return code, nil
+		left := x.Off(ctx, func() {
+			l, err = c.runner.take(ctx, c.function, key, func() ([]byte, error) { return code, nil })
 		})
-	}
-	if c.outcome.Cold {
-		if left := x.Off(ctx, take); left != nil {
-			if c.loaded != nil {
-				c.runner.release(c.loaded)
+		if left != nil {
+			if err == nil {
+				c.runner.release(l)
 			}
 			err = left
 		}
-	} else {
-		take() // there is nothing to wait for
 	}
+	c.loaded = l
 	var fault *Fault
 	switch {
 	case err == nil:
@@ -294,7 +314,7 @@ func (c *call) load(ctx context.Context) answer {
 
 // body reads the body of a request, if it is known to be short, and returns its length; 0 if that is not known, or it has none.
 func (c *call) body(q *http.Request) (length int64, err error) {
-	e := c.event
+	e := &c.event
 	if q.Body == nil || q.Body == http.NoBody {
 		e.inputEnd = io.EOF
 		return 0, nil

@@ -101,6 +101,7 @@ type loaded struct {
 	done     chan struct{}
 	function *engine.Function
 	params   int // of the exported function
+	argv     []string
 	script   bool
 	err      error
 	size     int64
@@ -171,7 +172,10 @@ func (f *Fault) Error() string { return f.Text }
 // Prepare makes a function ready, unless it was and is still there, or is known not to load. The module is got in the caller's own task, off
 // carries out what takes processor time.
 func (r *Runner) Prepare(ctx context.Context, f Function, module func(context.Context) ([]byte, error), off func(context.Context, func()) error) error {
-	if r.has(f.key()) {
+	if l, err := r.ready(f.key()); l != nil {
+		if err == nil {
+			r.release(l)
+		}
 		return nil
 	}
 	code, err := module(ctx)
@@ -184,19 +188,24 @@ func (r *Runner) Prepare(ctx context.Context, f Function, module func(context.Co
 	return err
 }
 
-func (r *Runner) has(key key) bool {
+// ready returns a function that nobody need wait for, or why there is none: nil if it was not loaded yet. Without an error, release it.
+func (r *Runner) ready(key key) (*loaded, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.loaded[key]
 	if l == nil {
-		return false
+		return nil, nil
 	}
 	select {
 	case <-l.done:
-		return true
 	default:
-		return false
+		return nil, nil
 	}
+	r.order.MoveToFront(l.at)
+	if l.err == nil {
+		l.users++
+	}
+	return l, l.err
 }
 
 // Load makes a function ready: it checks, instruments and compiles the module and starts it once, whoever else asks meanwhile. A Fault is
@@ -213,16 +222,13 @@ func (r *Runner) Load(ctx context.Context, f Function, module []byte) error {
 	return err
 }
 
-// errNotLoaded says that there is no module of a function.
-var errNotLoaded = errors.New("web: the function is not loaded")
-
 // take returns a function that is loaded; release it. Whoever comes first reads the module and loads it, the others wait.
 func (r *Runner) take(ctx context.Context, f Function, key key, module func() ([]byte, error)) (*loaded, error) {
 	r.mu.Lock()
 	l := r.loaded[key]
 	first := l == nil
 	if first {
-		l = &loaded{key: key, done: make(chan struct{})}
+		l = &loaded{key: key, done: make(chan struct{}), argv: []string{f.Call}}
 		l.at = r.order.PushFront(l)
 		r.loaded[key] = l
 	}

@@ -90,7 +90,7 @@ func (s *Stage) Play(value any, script func(g *Guest)) error {
 	g := &Guest{stage: s, ready: make(chan struct{}), steps: make(chan step), results: make(chan uint32), ended: make(chan error, 1)}
 	s.playing = g
 	go func() {
-		_, _, err := s.function.Call(context.Background(), engine.Request{Entry: run, Value: value})
+		_, _, err := s.function.Call(context.Background(), &engine.Request{Entry: run, Value: value})
 		g.ended <- err
 	}()
 	<-g.ready
