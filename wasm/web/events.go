@@ -46,8 +46,8 @@ type event struct {
 	input    []byte // what has come of the body
 	inputEnd error  // what comes after it
 	buffer   []byte
-	script   *js.Exchange // nil if the function is no bundle
 	first    [512]byte    // of the body of the answer, so that a short one has no buffer of its own
+	script   *js.Exchange // nil if the function is no bundle
 }
 
 // SDK implements sdk.Holder: what a guest opens is of its request alone.
