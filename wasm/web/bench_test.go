@@ -19,7 +19,7 @@ func (w nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
 // BenchmarkServe is a request without a network.
 func BenchmarkServe(b *testing.B) {
-	r, err := New(Options{})
+	r, err := New(Options{Coroutines: 64})
 	require.NoError(b, err)
 	defer r.Close()
 	for _, call := range []string{"page", "event"} {

@@ -16,21 +16,20 @@ type coroutine struct {
 	call  *call
 }
 
-// coroutinesMax is how many are kept at rest, by all runners of a process together. They know nothing of what they have run.
-const coroutinesMax = 64
-
-var coroutines struct {
+// coroutines are those at rest, at most so many. They know nothing of what they have run.
+type coroutines struct {
+	max  int
 	mu   sync.Mutex
 	idle []*coroutine
 }
 
-// newCoroutine takes one at rest, or makes one. Whoever got it gives it back at rest, or stops it.
-func newCoroutine() *coroutine {
-	coroutines.mu.Lock()
-	defer coroutines.mu.Unlock()
-	if last := len(coroutines.idle) - 1; last >= 0 {
-		o := coroutines.idle[last]
-		coroutines.idle = coroutines.idle[:last]
+// take takes one at rest, or makes one. Whoever got it gives it back at rest, or stops it.
+func (l *coroutines) take() *coroutine {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last := len(l.idle) - 1; last >= 0 {
+		o := l.idle[last]
+		l.idle = l.idle[:last]
 		return o
 	}
 	o := &coroutine{}
@@ -49,15 +48,26 @@ func (o *coroutine) run(yield func(wish) bool) {
 	}
 }
 
-// rest gives one back whose call has ended.
-func (o *coroutine) rest() {
-	coroutines.mu.Lock()
-	full := len(coroutines.idle) == coroutinesMax
+// put gives one back whose call has ended.
+func (l *coroutines) put(o *coroutine) {
+	l.mu.Lock()
+	full := len(l.idle) >= l.max
 	if !full {
-		coroutines.idle = append(coroutines.idle, o)
+		l.idle = append(l.idle, o)
 	}
-	coroutines.mu.Unlock()
+	l.mu.Unlock()
 	if full {
+		o.stop()
+	}
+}
+
+// close ends those at rest.
+func (l *coroutines) close() {
+	l.mu.Lock()
+	idle := l.idle
+	l.idle, l.max = nil, 0
+	l.mu.Unlock()
+	for _, o := range idle {
 		o.stop()
 	}
 }

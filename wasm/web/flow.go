@@ -148,7 +148,7 @@ func (o *printed) Write(p []byte) (int, error) {
 
 // run calls the function, as far as it comes without waiting for anybody; and then does what it waits for, until it has ended.
 func (c *call) run(ctx context.Context, w http.ResponseWriter, q *http.Request) (response engine.Response, err error) {
-	o := newCoroutine()
+	o := c.runner.coroutines.take()
 	o.call, o.ctx, c.event.on, c.err = c, ctx, o, errGone
 	ended := false
 	defer func() { // also when this task ends meanwhile, as those of a node do that crashes
@@ -158,7 +158,7 @@ func (c *call) run(ctx context.Context, w http.ResponseWriter, q *http.Request) 
 	}()
 	left := c.pump(ctx, w, q, o, &ended)
 	if ended {
-		o.rest()
+		c.runner.coroutines.put(o)
 	} else {
 		o.stop()
 	}

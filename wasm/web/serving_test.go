@@ -115,7 +115,7 @@ func TestServingRatios(t *testing.T) {
 	if os.Getenv("TAU_SERVING") == "" {
 		t.Skip("make bench-serving")
 	}
-	s := newStage(t, Options{})
+	s := newStage(t, Options{Coroutines: 64})
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(benchGo), 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module answer\n\ngo 1.24\n"), 0o644))

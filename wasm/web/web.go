@@ -37,6 +37,8 @@ type Options struct {
 	// BodyMax bounds the body of a request (default 64 MiB), AnswerMax an answer with its head (default 256 MiB). Of each a part is in memory,
 	// of up to 64 KiB.
 	BodyMax, AnswerMax int64
+	// Coroutines is how many coroutines of guests are kept at rest, for those that come next (default none). Close ends them.
+	Coroutines int
 }
 
 // Bounds that are not options.
@@ -81,10 +83,11 @@ const pageLen = 64 << 10
 
 // Runner runs functions. It is for concurrent use.
 type Runner struct {
-	options Options
-	engine  *engine.Engine
-	turn    chan struct{} // one module is compiled at a time: it takes a processor for seconds
-	script  bool          // the interpreter of JavaScript was compiled; whoever has the turn asks
+	options    Options
+	engine     *engine.Engine
+	turn       chan struct{} // one module is compiled at a time: it takes a processor for seconds
+	coroutines coroutines
+	script     bool // the interpreter of JavaScript was compiled; whoever has the turn asks
 
 	mu     sync.Mutex
 	loaded map[key]*loaded
@@ -121,7 +124,7 @@ func New(o Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Runner{options: o, engine: e, turn: make(chan struct{}, 1), loaded: map[key]*loaded{}}, nil
+	return &Runner{options: o, engine: e, turn: make(chan struct{}, 1), coroutines: coroutines{max: o.Coroutines}, loaded: map[key]*loaded{}}, nil
 }
 
 func defaults[T int64 | uint64](v *T, to T) {
@@ -137,7 +140,7 @@ func (r *Runner) Close() error {
 	last := r.calls == 0
 	r.mu.Unlock()
 	if last {
-		return r.engine.Close()
+		return r.end()
 	}
 	return nil
 }
@@ -160,8 +163,13 @@ func (r *Runner) leave() {
 	last := r.closed && r.calls == 0
 	r.mu.Unlock()
 	if last {
-		_ = r.engine.Close()
+		_ = r.end()
 	}
+}
+
+func (r *Runner) end() error {
+	r.coroutines.close()
+	return r.engine.Close()
 }
 
 // Fault is an error of a module: it is not valid, asks for what there is not, or fails to start.

@@ -47,6 +47,7 @@ func newStage(t *testing.T, o Options) *stage {
 	o.Engine.CacheDir = cacheDir
 	began := time.Now()
 	o.Engine.Elapsed = func() time.Duration { return time.Since(began) }
+	o.Coroutines = max(o.Coroutines, 4)
 	r, err := New(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.Close()) })

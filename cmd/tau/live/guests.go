@@ -30,7 +30,7 @@ type guests struct {
 func newGuests(cfg Config) func(node.Env) substrate.Guests {
 	return func(env node.Env) substrate.Guests {
 		began := time.Now()
-		runner, err := web.New(web.Options{Engine: engine.Options{
+		runner, err := web.New(web.Options{Coroutines: 64, Engine: engine.Options{
 			Now: time.Now, Elapsed: func() time.Duration { return time.Since(began) }, Rand: rand.Reader, Sleep: sleep,
 			CacheDir: filepath.Join(cfg.Paths.Builds, "compiled"),
 		}})
