@@ -20,18 +20,21 @@ func (x *exchange) knock() (comes bool) {
 	until := x.here.Elapsed() + x.settings.HeadTimeout
 	says := "no substrate is known"
 	for tried := []transport.Peer(nil); len(tried) < x.settings.TriesMax; says = "no substrate takes the request" {
-		var peer transport.Peer
-		var ok bool
-		if x.service.With(x.r.Context(), x.here, func(s **Service) { peer, _, ok = (*s).choose(x.host, tried) }) != nil {
+		var at choice
+		if x.service.With(x.r.Context(), x.here, func(s **Service) { at = (*s).choose(x.host, tried) }) != nil {
 			panic(http.ErrAbortHandler)
 		}
-		if !ok {
+		if !at.ok && at.full && x.wait(false, until) {
+			continue
+		}
+		if !at.ok {
 			break
 		}
+		peer := at.peer
 		tried = append(tried, peer)
 		o, word := x.knockAt(peer, min(until-x.here.Elapsed(), x.settings.TryTimeout))
 		if x.service.With(context.WithoutCancel(x.r.Context()), x.here, func(s **Service) {
-			(*s).over(peer)
+			(*s).over(peer, x.host, false)
 			if o.failed || o.refused != "" {
 				(*s).learn(o)
 			} else if word != substrateapi.KnockNobody {

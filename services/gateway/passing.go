@@ -16,6 +16,26 @@ import (
 	"github.com/taucloud/tau/services/substrate/substrateapi"
 )
 
+// hostOf is the name in a Host field: in lower case, without a port and without a dot at its end.
+func hostOf(field string) string {
+	host := field
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host = host[:i]
+	}
+	return strings.TrimSuffix(strings.ToLower(host), ".")
+}
+
+// idOf is the name that a client has given its request, "" if that is none for a log.
+func idOf(text string) string {
+	plain := func(r rune) bool {
+		return r < 0x80 && (r == '-' || r == '_' || r >= '0' && r <= '9' || r|0x20 >= 'a' && r|0x20 <= 'z')
+	}
+	if len(text) > 64 || strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) >= 0 {
+		return ""
+	}
+	return text
+}
+
 // hopByHop are fields that are about one connection.
 var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 

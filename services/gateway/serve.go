@@ -35,7 +35,10 @@ type exchange struct {
 	body  *body
 	began time.Duration
 
-	tried   []transport.Peer
+	tried   []transport.Peer // since it has waited
+	tries   int
+	waited  bool           // it may wait at the front
+	busy    bool           // one of them was
 	runs    bool           // the substrate that was asked last said that it is at work
 	peer    transport.Peer // that has answered
 	version string
@@ -94,26 +97,6 @@ func (x *exchange) hasRead() {
 	_ = x.service.With(context.WithoutCancel(x.r.Context()), x.here, func(s **Service) { (*s).room.read(x.host, x.address) })
 }
 
-// hostOf is the name in a Host field: in lower case, without a port and without a dot at its end.
-func hostOf(field string) string {
-	host := field
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		host = host[:i]
-	}
-	return strings.TrimSuffix(strings.ToLower(host), ".")
-}
-
-// idOf is the name that a client has given its request, "" if that is none for a log.
-func idOf(text string) string {
-	plain := func(r rune) bool {
-		return r < 0x80 && (r == '-' || r == '_' || r >= '0' && r <= '9' || r|0x20 >= 'a' && r|0x20 <= 'z')
-	}
-	if len(text) > 64 || strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) >= 0 {
-		return ""
-	}
-	return text
-}
-
 // serve answers, and reports whether the answer is whole.
 func (x *exchange) serve() (whole bool) {
 	switch {
@@ -169,31 +152,34 @@ func (x *exchange) repeatable() bool {
 
 // ask asks a substrate that was not asked yet.
 func (x *exchange) ask(until time.Duration) attempt {
-	var peer transport.Peer
-	var others, ok bool
+	var at choice
 	var dropped error
 	err := x.service.Do(x.r.Context(), x.here, func(ctx context.Context, s **Service) {
-		if ok = len(x.tried) < x.settings.TriesMax; !ok {
+		if len(x.tried) >= x.settings.TriesMax {
 			return
 		}
-		if peer, others, ok = (*s).choose(x.host, x.tried); ok {
+		if at = (*s).choose(x.host, x.tried); at.ok {
 			dropped = beforeAsk.Hit(ctx, (*s).env)
 		}
 	})
 	switch {
 	case err != nil: // the client is gone
-		if ok {
-			x.unused(peer)
+		if at.ok {
+			x.unused(at.peer, false)
 		}
 		panic(http.ErrAbortHandler)
-	case !ok && len(x.tried) == 0:
+	case !at.ok && x.waits(at.full, until):
+		return attempt{again: true}
+	case !at.ok && len(x.tried) == 0 && !at.full:
 		return attempt{status: http.StatusServiceUnavailable, says: "no substrate is known"}
-	case !ok:
+	case !at.ok:
 		return attempt{status: http.StatusServiceUnavailable, says: "no substrate takes the request"}
 	}
+	peer := at.peer
 	x.tried = append(x.tried, peer)
+	x.tries++
 	limit := until - x.here.Elapsed()
-	if x.repeatable() && others && len(x.tried) < x.settings.TriesMax {
+	if x.repeatable() && at.others && len(x.tried) < x.settings.TriesMax {
 		limit = min(limit, x.settings.TryTimeout)
 	}
 	began := x.here.Elapsed()
@@ -205,6 +191,7 @@ func (x *exchange) ask(until time.Duration) attempt {
 		a = x.failed(err, &o)
 	case response.Header.Get(substrateapi.HeaderRefused) != "":
 		o.refused = response.Header.Get(substrateapi.HeaderRefused)
+		x.busy = x.busy || o.refused == substrateapi.Busy
 		_ = response.Body.Close()
 		cancel(nil)
 		a = attempt{again: x.body == nil || x.body.kept != nil || !x.body.begun, status: http.StatusServiceUnavailable, says: "the substrate is " + o.refused}
@@ -214,7 +201,7 @@ func (x *exchange) ask(until time.Duration) attempt {
 	gone := x.service.Do(context.WithoutCancel(x.r.Context()), x.here, func(ctx context.Context, s **Service) {
 		(*s).learn(o)
 		if a.response == nil {
-			(*s).over(peer)
+			(*s).over(peer, x.host, false)
 		} else {
 			dropped = beforeAnswer.Hit(ctx, (*s).env)
 		}
@@ -239,6 +226,10 @@ func (x *exchange) failed(err error, o *outcome) attempt {
 	}
 	if x.r.Context().Err() != nil {
 		return attempt{} // the client is gone, which says nothing of the substrate
+	}
+	if transport.KindOf(err) == transport.Refused { // before it was served
+		x.busy, o.failed = true, true
+		return attempt{again: x.body == nil || x.body.kept != nil || !x.body.begun, status: http.StatusServiceUnavailable, says: "the substrate is busy"}
 	}
 	o.failed = true
 	timeout := errors.Is(err, context.DeadlineExceeded) || transport.KindOf(err) == transport.Timeout
@@ -350,16 +341,16 @@ func (x *exchange) copy(response *http.Response, cancel context.CancelCauseFunc)
 	}
 }
 
-// unused says that a substrate that was chosen is not asked.
-func (x *exchange) unused(peer transport.Peer) {
-	_ = x.service.With(context.WithoutCancel(x.r.Context()), x.here, func(s **Service) { (*s).over(peer) })
+// unused says that a substrate is not asked any more, whether it has answered or not.
+func (x *exchange) unused(peer transport.Peer, answered bool) {
+	_ = x.service.With(context.WithoutCancel(x.r.Context()), x.here, func(s **Service) { (*s).over(peer, x.host, answered) })
 }
 
 // release ends the exchange with a substrate.
 func (x *exchange) release(a attempt, peer transport.Peer) {
 	_ = a.response.Body.Close()
 	a.cancel(nil)
-	x.unused(peer)
+	x.unused(peer, true)
 }
 
 // done says that the request is over.
@@ -367,7 +358,7 @@ func (x *exchange) done(whole bool) {
 	x.hasRead()
 	access := gatewayapi.Access{
 		At: x.here.Now().UnixNano(), ID: x.id, Host: x.host, Method: x.r.Method, Path: x.r.URL.Path, Status: x.code,
-		Took: x.here.Elapsed() - x.began, Bytes: x.bytes, Substrate: x.peer, Tries: len(x.tried), Version: x.version,
+		Took: x.here.Elapsed() - x.began, Bytes: x.bytes, Substrate: x.peer, Tries: x.tries, Version: x.version,
 	}
 	const pathMax = 256
 	access.Path = access.Path[:min(len(access.Path), pathMax)]

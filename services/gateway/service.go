@@ -55,6 +55,7 @@ type Service struct {
 	room     room
 	knocking int                      // how many substrates are being asked whether anybody serves a host
 	served   map[string]time.Duration // hosts that somebody serves, until when that is believed, in Elapsed
+	lines    lines
 	draining bool
 	drained  []func() // who waits for the last request
 	buckets  map[string]*bucket
@@ -81,6 +82,7 @@ type backend struct {
 	refuses  string
 	health   health
 	warm     map[string]bool
+	ofHost   map[string]int // of inFlight
 	probing  bool
 }
 
@@ -148,7 +150,7 @@ func (s *Service) know(peers []transport.Peer) {
 	}
 	for _, p := range peers {
 		if s.backends[p] == nil {
-			s.backends[p] = &backend{peer: p, warm: map[string]bool{}, asked: s.env.Loop.Elapsed()}
+			s.backends[p] = &backend{peer: p, warm: map[string]bool{}, ofHost: map[string]int{}, asked: s.env.Loop.Elapsed()}
 		}
 	}
 }
@@ -206,8 +208,16 @@ func (s *Service) eject(b *backend) {
 	s.env.Observe("substrate-ejected", node.F("peer", b.peer), node.F("for", b.health.until-s.env.Loop.Elapsed()))
 }
 
+// choice is whom to ask, if anybody.
+type choice struct {
+	peer   transport.Peer
+	ok     bool
+	others bool // could be asked as well
+	full   bool // somebody who is well could be asked if this gateway had not as many requests there as it may
+}
+
 // choose picks a substrate for a host that was not tried yet. Where all are out, one of them is asked all the same.
-func (s *Service) choose(host string, tried []transport.Peer) (peer transport.Peer, others, ok bool) {
+func (s *Service) choose(host string, tried []transport.Peer) (is choice) {
 	now := s.env.Loop.Elapsed()
 	var well, out []Candidate
 	for _, p := range s.sorted() {
@@ -216,24 +226,29 @@ func (s *Service) choose(host string, tried []transport.Peer) (peer transport.Pe
 			continue
 		}
 		c := Candidate{Peer: p, InFlight: b.inFlight, Load: b.load, Latency: b.latency, Idle: now - b.asked, Warm: b.warm[host]}
-		if b.health.ejected || b.refuses != "" {
+		switch {
+		case b.inFlight >= streamsMax || b.ofHost[host] >= streamsOfHost:
+			is.full = is.full || !b.health.ejected && b.refuses == ""
+		case b.health.ejected || b.refuses != "":
 			out = append(out, c)
-		} else {
+		default:
 			well = append(well, c)
 		}
 	}
 	list := well
-	if len(list) == 0 {
+	if len(list) == 0 && !is.full {
 		list = out
 	}
 	if len(list) == 0 {
-		return peer, false, false
+		return is
 	}
 	c := Choose(list, s.env.Rand.IntN)
 	b := s.backends[c.Peer]
 	b.inFlight++
+	b.ofHost[host]++
 	b.asked = now
-	return c.Peer, len(well)+len(out) > 1, true
+	is.peer, is.ok, is.others = c.Peer, true, len(well)+len(out) > 1
+	return is
 }
 
 // outcome is what became of asking a substrate.
@@ -281,13 +296,19 @@ func (s *Service) learn(o outcome) {
 			b.warm = map[string]bool{}
 		}
 		b.warm[o.host] = true
+		s.grows(o.host)
 	}
 }
 
-// over says that a substrate is not busy with a request any more.
-func (s *Service) over(peer transport.Peer) {
-	if b := s.backends[peer]; b != nil && b.inFlight > 0 {
+// over says that a substrate is not busy with a request any more. Who waits for its stream may come, and if it was answered, also who waits for its room there.
+func (s *Service) over(peer transport.Peer, host string, answered bool) {
+	if b := s.backends[peer]; b != nil && b.ofHost[host] > 0 {
 		b.inFlight--
+		less(b.ofHost, host)
+	}
+	s.lines.streams.callNext()
+	if answered {
+		s.lines.room.call(host)
 	}
 }
 

@@ -17,6 +17,9 @@ type Settings struct {
 	TryTimeout time.Duration `yaml:"try-timeout" range:"10ms..10m"`
 	// HeadTimeout bounds the wait for the head of a response, over all tries.
 	HeadTimeout time.Duration `yaml:"head-timeout" range:"10ms..1h"`
+	// QueueTimeout bounds how long a request waits while the substrates are busy, or this gateway has as many requests there as it may;
+	// of the time for the head.
+	QueueTimeout time.Duration `yaml:"queue-timeout" range:"0s..1m"`
 	// IdleTimeout is how long a response may say nothing in its middle.
 	IdleTimeout time.Duration `yaml:"idle-timeout" range:"10ms..1h"`
 	// FollowInterval is how often it asks seers which substrates live.
@@ -33,7 +36,7 @@ type Settings struct {
 // DefaultSettings returns the defaults.
 func DefaultSettings() *Settings {
 	return &Settings{
-		RequestsMax: 4096, BodyMax: 64 << 20, TriesMax: 3, TryTimeout: 5 * time.Second, HeadTimeout: 30 * time.Second, IdleTimeout: time.Minute,
+		RequestsMax: 4096, BodyMax: 64 << 20, TriesMax: 3, TryTimeout: 5 * time.Second, HeadTimeout: 30 * time.Second, QueueTimeout: 5 * time.Second, IdleTimeout: time.Minute,
 		FollowInterval: time.Second, EjectAfter: 3, EjectFor: time.Second, EjectMax: 30 * time.Second, DrainTimeout: 8 * time.Second,
 	}
 }
