@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
@@ -113,6 +114,35 @@ func answer(w http.ResponseWriter, status int, v any) {
 
 // followed reports whether a repository has a ref built.
 func followed(r authapi.Repository, ref string) bool {
-	follow, err := refs.Branches(r.Branches...)
+	follow, err := follower(r)
 	return err == nil && follow(ref)
 }
+
+// follower says which refs of a repository are built: branches by its patterns, of names that a job can have. A forge has others - Git takes names that are no
+// UTF-8 - and what was seen of them could not be kept.
+func follower(r authapi.Repository) (follow func(ref string) bool, err error) {
+	named, err := refs.Branches(r.Branches...)
+	if err != nil {
+		return nil, err
+	}
+	return func(ref string) bool {
+		return named(ref) && patrickapi.CheckName("branch", strings.TrimPrefix(ref, "refs/heads/")) == nil
+	}, nil
+}
+
+// unnamed are the branches of a repository that its patterns name and that are not built for their names, the first few, as they can be shown.
+func unnamed(r authapi.Repository, all []refs.Seen) (list []string) {
+	named, err := refs.Branches(r.Branches...)
+	for _, s := range all {
+		if err != nil || !named(s.Name) || len(list) == unnamedMax {
+			continue
+		}
+		if wrong := patrickapi.CheckName("branch", strings.TrimPrefix(s.Name, "refs/heads/")); wrong != nil {
+			list = append(list, textOf(wrong))
+		}
+	}
+	return list
+}
+
+// unnamedMax bounds how many of them are told of.
+const unnamedMax = 4

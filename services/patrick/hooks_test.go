@@ -230,6 +230,23 @@ func TestWhereTheForgeSaysThatItIs(t *testing.T) {
 }
 
 // TestAMissedWebhookHeals: the forge is asked now and then.
+// Git takes branches of names that no job can have: they make none, are not met anew with each look, and hold up no other.
+func TestBranchesOfNamesThatNobodyCanKeep(t *testing.T) {
+	onStreet(t, setup{}, func(s *street) {
+		for _, name := range []string{"b-caf\xe9", "b-a\x1b[2Jb", "b-a\\b", "b-" + strings.Repeat("a", 600)} {
+			s.branches[name] = commitOf(1)
+		}
+		s.branches["b-é"], s.branches["main"] = commitOf(1), commitOf(2)
+		for i := range 3 {
+			s.deliver(s.patricks[0], s.gitHub(fmt.Sprint("id", i), "main", 0, 2))
+			nodetest.Sleep(20 * time.Second)
+		}
+		require.Len(t, s.all("main"), 1)
+		require.Len(t, s.all("b-é"), 1)
+		require.Len(t, s.Facts("ref-moved"), 2)
+	})
+}
+
 func TestAMissedWebhookHeals(t *testing.T) {
 	onStreet(t, setup{}, func(s *street) {
 		s.branches["main"], s.branches["other"], s.branches["b-1"] = commitOf(1), commitOf(1), commitOf(2)

@@ -234,9 +234,12 @@ func (s *Service) lookAt(ctx context.Context, r string) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	follow, err := refs.Branches(f.Repository.Branches...)
+	follow, err := follower(f.Repository)
 	if err != nil {
 		return false, err
+	}
+	if odd := unnamed(f.Repository, all); len(odd) > 0 && len(notes) > 0 { // somebody has pushed, to them perhaps
+		s.env.Log.Warn("branches are not built for their names", "repository", r, "why", strings.Join(odd, "; "))
 	}
 	moves := refs.Moves(s.seen(r), all, follow)
 	more = len(moves) > movesMax

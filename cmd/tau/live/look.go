@@ -15,6 +15,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/auth"
+	"github.com/taucloud/tau/wasm/outbound"
 )
 
 // lookTimeout bounds each look at a host.
@@ -27,7 +28,7 @@ type look struct {
 	http *http.Client
 }
 
-func newLook(env node.Env) auth.Look { return newLookOf(env, outsideOnly) }
+func newLook(env node.Env) auth.Look { return newLookOf(env, outbound.Public) }
 
 func newLookOf(env node.Env, allowed func(address netip.Addr) error) *look {
 	dialer := &net.Dialer{Timeout: lookTimeout, Control: func(_, address string, _ syscall.RawConn) error {
@@ -35,24 +36,13 @@ func newLookOf(env node.Env, allowed func(address netip.Addr) error) *look {
 		if err != nil {
 			return err
 		}
-		return allowed(at.Addr().Unmap())
+		return allowed(at.Addr())
 	}}
 	return &look{env.Loop, &http.Client{
 		Timeout: lookTimeout, Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true, MaxResponseHeaderBytes: 16 << 10},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
-
-// outsideOnly allows addresses of the Internet.
-func outsideOnly(address netip.Addr) error {
-	if !address.IsGlobalUnicast() || address.IsPrivate() || sharedNet.Contains(address) {
-		return errors.New("the host has an address within a network, which is not looked at")
-	}
-	return nil
-}
-
-// sharedNet is of providers' own networks (RFC 6598).
-var sharedNet = netip.MustParsePrefix("100.64.0.0/10")
 
 // TXT implements auth.Look.
 func (l *look) TXT(ctx context.Context, name string) (texts []string, err error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/auth"
+	"github.com/taucloud/tau/wasm/outbound"
 )
 
 // TestLook: a page is taken as it is, up to its bound, nothing is followed, and a network of one's own is not looked at.
@@ -44,11 +45,11 @@ func TestLook(t *testing.T) {
 	require.Len(t, got, auth.LookLenMax)
 	_, err = page(here, "/moved")
 	require.EqualError(t, err, "it answers 302 Found")
-	_, err = page(newLookOf(node.Env{Loop: loop}, outsideOnly), "/long")
-	require.ErrorContains(t, err, "the host has an address within a network")
+	_, err = page(newLookOf(node.Env{Loop: loop}, outbound.Public), "/long")
+	require.ErrorContains(t, err, "is not a public address")
 	for address, outside := range map[string]bool{
 		"93.184.216.34": true, "2606:2800:220:1::1": true, "127.0.0.1": false, "10.1.2.3": false, "192.168.0.1": false, "172.16.0.1": false, "169.254.169.254": false, "100.64.0.1": false, "::1": false, "fe80::1": false, "fd00::1": false, "0.0.0.0": false,
 	} {
-		require.Equal(t, outside, outsideOnly(netip.MustParseAddr(address)) == nil, address)
+		require.Equal(t, outside, outbound.Public(netip.MustParseAddr(address)) == nil, address)
 	}
 }

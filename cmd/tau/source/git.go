@@ -108,7 +108,7 @@ func (g *Git) open(r Request) (*job, error) {
 	j := &job{Git: g, dir: dir, bare: filepath.Join(dir, "bare")}
 	j.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
-		"GIT_LFS_SKIP_SMUDGE=1", "GIT_NO_REPLACE_OBJECTS=1", "GIT_ALLOW_PROTOCOL=" + strings.Join(schemes, ":"),
+		"GIT_LFS_SKIP_SMUDGE=1", "GIT_NO_REPLACE_OBJECTS=1", "GIT_ALLOW_PROTOCOL=https:http:ssh:file",
 	}
 	if g.Own {
 		defer func() { j.env = append(j.env, j.ownEnv()...) }()

@@ -8,13 +8,11 @@ package source
 
 import (
 	"context"
-	"fmt"
-	"net/url"
 	"os"
 	"regexp"
 	"strings"
 
-	"github.com/taucloud/tau/project/tree"
+	"github.com/taucloud/tau/project"
 )
 
 // Request says what is wanted.
@@ -77,54 +75,21 @@ func (e *Error) Error() string { return e.Kind.String() + ": " + e.Text }
 var (
 	commitForm = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 	branchForm = regexp.MustCompile(`^[^\x00-\x20\x7f~^:?*\[\\-][^\x00-\x20\x7f~^:?*\[\\]*$`)
-	// scpForm is user@host:path.
-	scpForm = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*@[A-Za-z0-9][\w.-]*:[^\s-][^\s]*$`)
 )
 
-// schemes are the ways to a repository that are gone.
-var schemes = []string{"https", "http", "ssh", "file"}
-
-// check refuses what could mean something else to Git or ssh, which take words that begin with a hyphen for options.
+// check refuses what could mean something else to Git or ssh.
 func (r Request) check() error {
 	switch {
 	case !commitForm.MatchString(r.Commit):
 		return &Error{Bad, "a commit is 40 or 64 hexadecimal digits"}
 	case r.Branch != "" && (!branchForm.MatchString(r.Branch) || strings.Contains(r.Branch, "..")):
 		return &Error{Bad, "a branch by a name that Git does not allow"}
-	case len(r.URL) > 2048:
-		return &Error{Bad, "the address of the repository is too long"}
-	case scpForm.MatchString(r.URL):
-		return r.checkSSH()
 	}
-	u, err := url.Parse(r.URL)
-	if err != nil || u.Scheme == "" || u.Fragment != "" || u.Opaque != "" || strings.ContainsFunc(r.URL, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
-		return &Error{Bad, "expected the address of a repository: https://HOST/PATH, ssh://USER@HOST/PATH, file:///PATH"}
-	}
-	for _, s := range schemes {
-		if u.Scheme == s {
-			return r.checkParts(u)
-		}
-	}
-	return &Error{Bad, fmt.Sprintf("repositories are fetched over %s, not %q", strings.Join(schemes, ", "), tree.Shown(u.Scheme))}
-}
-
-func (r Request) checkParts(u *url.URL) error {
-	_, secret := u.User.Password()
+	ssh, err := project.CheckAddress(r.URL)
 	switch {
-	case secret:
-		return &Error{Bad, "the address has a password in it, which would be shown wherever the address is: use a key"}
-	case strings.HasPrefix(u.Host, "-") || strings.HasPrefix(u.User.Username(), "-") || u.Path == "" || u.Path == "/":
-		return &Error{Bad, "expected a host and a path in the address of the repository"}
-	case (u.Scheme == "file") != (u.Host == ""):
-		return &Error{Bad, "file:///PATH has no host, all others have one"}
-	case u.Scheme == "ssh":
-		return r.checkSSH()
-	}
-	return nil
-}
-
-func (r Request) checkSSH() error {
-	if len(r.Key) == 0 || len(r.KnownHosts) == 0 {
+	case err != nil:
+		return &Error{Bad, err.Error()}
+	case ssh && (len(r.Key) == 0 || len(r.KnownHosts) == 0):
 		return &Error{Bad, "ssh needs a key, and the keys of the hosts that are believed"}
 	}
 	return nil

@@ -1,11 +1,15 @@
 package authapi
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/project/build"
@@ -32,7 +36,6 @@ const (
 	// RecordPageMax bounds the records of one answer.
 	RecordPageMax = 64
 
-	urlLenMax        = 2048
 	knownHostsLenMax = 16 << 10
 )
 
@@ -86,15 +89,14 @@ var forges = []string{"bitbucket", "generic", "gitea", "github", "gitlab"}
 // CheckRepository says what is wrong with one that somebody has written, nil if nothing is.
 func CheckRepository(r Repository) error {
 	wrong := ""
+	overSSH, wrongAddress := project.CheckAddress(r.URL)
 	switch {
 	case project.CheckIdentifier(r.Name) != nil:
 		wrong = "the name of a repository has letters, digits, - and _, up to 128 of them"
 	case project.CheckIdentifier(r.Project) != nil:
 		wrong = "that is no name of a project"
-	case len(r.URL) == 0 || len(r.URL) > urlLenMax || !isText(r.URL) || strings.HasPrefix(r.URL, "-"):
-		wrong = "expected the address of the repository: https://HOST/PATH, ssh://USER@HOST/PATH, file:///PATH or USER@HOST:PATH"
-	case hasPassword(r.URL):
-		wrong = "the address has a password in it, which would be shown wherever the address is: use a deploy key"
+	case wrongAddress != nil:
+		wrong = wrongAddress.Error()
 	case !slices.Contains(forges, r.Forge):
 		wrong = "expected a forge of " + strings.Join(forges, ", ")
 	case len(r.ForgeName) > 256 || !isText(r.ForgeName):
@@ -105,6 +107,10 @@ func CheckRepository(r Repository) error {
 		wrong = "a repository holds everything of its project, its configuration, code of its functions, or a resource: a website or a library"
 	case len(r.KnownHosts) > knownHostsLenMax:
 		wrong = "the known hosts are too many: at most 16 KiB"
+	case overSSH && len(bytes.TrimSpace(r.KnownHosts)) == 0:
+		wrong = "over ssh no host is believed whose key is not known: give the keys of the forge's host (--known-hosts), as ssh-keyscan HOST prints them"
+	case badHosts(r.KnownHosts) > 0:
+		wrong = fmt.Sprintf("line %d of the known hosts is none: expected HOST KIND KEY, as ssh-keyscan prints it", badHosts(r.KnownHosts))
 	}
 	if wrong != "" {
 		return transport.New(transport.Invalid, "auth/repository", wrong)
@@ -121,12 +127,17 @@ func isText(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd })
 }
 
-// hasPassword: of SCHEME://USER:PASSWORD@HOST.
-func hasPassword(url string) bool {
-	_, rest, found := strings.Cut(url, "://")
-	authority, _, _ := strings.Cut(rest, "/")
-	at := strings.LastIndex(authority, "@")
-	return found && at >= 0 && strings.Contains(authority[:at], ":")
+// badHosts is the first line of known hosts that is no comment and no key of a host, 0 if there is none.
+func badHosts(text []byte) int {
+	for i, line := range bytes.Split(text, []byte("\n")) {
+		if line = bytes.TrimSpace(line); len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		if _, _, _, _, _, err := ssh.ParseKnownHosts(line); err != nil {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 // Kind is what a secret is for.

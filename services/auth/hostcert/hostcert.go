@@ -7,6 +7,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -14,6 +15,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -23,7 +25,9 @@ const (
 	ChainLenMax = 32 << 10
 	chainMax    = 8
 	// KeyLenMax bounds a private key, in bytes of PEM.
-	KeyLenMax  = 8 << 10
+	KeyLenMax = 8 << 10
+	// SkewMax is by how much the clock of who has signed a certificate may be ahead.
+	SkewMax    = time.Hour
 	rsaBitsMin = 2048
 	rsaBitsMax = 8192
 )
@@ -55,8 +59,17 @@ func Read(host string, chain, key []byte, now time.Time) (f Facts, err error) {
 		return f, fmt.Errorf("the first certificate is not for %s", host)
 	case now.After(leaf.NotAfter):
 		return f, fmt.Errorf("the certificate has ended, on %s", leaf.NotAfter.UTC().Format(time.DateOnly))
+	case leaf.NotBefore.After(now.Add(SkewMax)):
+		return f, fmt.Errorf("the certificate begins on %s: bring it then, for it would replace the one before at once", leaf.NotBefore.UTC().Format(time.DateTime))
 	case leaf.IsCA:
 		return f, errors.New("the first certificate is an authority's: the host's own comes first")
+	case len(leaf.ExtKeyUsage)+len(leaf.UnknownExtKeyUsage) > 0 && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny):
+		return f, errors.New("the first certificate is not for servers: it says what else it is for")
+	}
+	for i, c := range certificates[1:] {
+		if now.After(c.NotAfter) {
+			return f, fmt.Errorf("certificate %d of the chain has ended, on %s: nobody would believe the first any more", i+2, c.NotAfter.UTC().Format(time.DateOnly))
+		}
 	}
 	for i, c := range certificates[:len(certificates)-1] {
 		if c.CheckSignatureFrom(certificates[i+1]) != nil {
@@ -122,7 +135,7 @@ func readChain(chain []byte) (list []*x509.Certificate, err error) {
 	return list, nil
 }
 
-var errKey = errors.New("expected one private key in PEM, not encrypted: PKCS #8, PKCS #1 or SEC 1; of RSA with 2,048 to 8,192 bits, ECDSA or Ed25519")
+var errKey = errors.New("expected one private key in PEM, not encrypted: PKCS #8, PKCS #1 or SEC 1; of RSA with 2,048 to 8,192 bits, ECDSA of P-256 and up, or Ed25519")
 
 func readKey(text []byte) (crypto.Signer, error) {
 	if len(text) > KeyLenMax {
@@ -152,7 +165,9 @@ func readKey(text []byte) (crypto.Signer, error) {
 	}
 	switch key := key.(type) {
 	case *ecdsa.PrivateKey:
-		return key, nil
+		if key.Curve != elliptic.P224() { // which TLS has no signatures of
+			return key, nil
+		}
 	case ed25519.PrivateKey:
 		return key, nil
 	case *rsa.PrivateKey:

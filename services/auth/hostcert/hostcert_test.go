@@ -1,7 +1,11 @@
 package hostcert
 
 import (
+	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -41,6 +45,44 @@ func chainOf(t testing.TB, key ed25519.PrivateKey, ends time.Time, hosts ...stri
 	leafRaw, err := x509.CreateCertificate(nil, one, parsed, key.Public(), above)
 	require.NoError(t, err)
 	return pemOf("CERTIFICATE", leafRaw), pemOf("CERTIFICATE", raw)
+}
+
+// shaped is a certificate that is made otherwise than usual, by an authority that ends then.
+func shaped(t *testing.T, key crypto.Signer, authorityEnds time.Time, change func(*x509.Certificate)) []byte {
+	above := keyOf('z')
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "an authority"}, NotBefore: now.Add(-time.Hour), NotAfter: authorityEnds, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	raw, err := x509.CreateCertificate(nil, ca, ca, above.Public(), above)
+	require.NoError(t, err)
+	one := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{"shop.example.com"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)}
+	change(one)
+	leaf, err := x509.CreateCertificate(nil, one, ca, key.Public(), above)
+	require.NoError(t, err)
+	return append(pemOf("CERTIFICATE", leaf), pemOf("CERTIFICATE", raw)...)
+}
+
+// What no client would take is not kept, least of all in place of what it takes.
+func TestWhatNoClientTakes(t *testing.T) {
+	key, later, none := keyOf('a'), now.Add(1000*time.Hour), func(*x509.Certificate) {}
+	weak, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	require.NoError(t, err)
+	raw, err := x509.MarshalPKCS8PrivateKey(weak)
+	require.NoError(t, err)
+	for want, c := range map[string]struct{ chain, key []byte }{
+		"": {shaped(t, key, later, func(c *x509.Certificate) {
+			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}
+		}), keyPEM(t, key)},
+		"certificate 2 of the chain has ended": {shaped(t, key, now.Add(-time.Minute), none), keyPEM(t, key)},
+		"begins on":                            {shaped(t, key, later, func(c *x509.Certificate) { c.NotBefore = now.Add(2 * time.Hour); c.NotAfter = later }), keyPEM(t, key)},
+		"not for servers":                      {shaped(t, key, later, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), keyPEM(t, key)},
+		"P-256 and up":                         {shaped(t, weak, later, none), pemOf("PRIVATE KEY", raw)},
+	} {
+		_, err := Read("shop.example.com", c.chain, c.key, now)
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, want)
+	}
 }
 
 func TestRead(t *testing.T) {
