@@ -166,6 +166,7 @@ func TestWithoutASandbox(t *testing.T) {
 	require.Contains(t, out, "there is no project \"nosuch\"")
 	out = d.fails("dreamland", "versions", "nosuch")
 	require.Equal(t, "dreamland: nothing is published on nosuch/main\n", out, "without the names of what is inside")
+	d.knowsNoSuch("bare", "nothing")
 	cmd := d.command("", "dreamland", "open")
 	cmd.Env = append(cmd.Env, "PATH="+bin)
 	raw, err := cmd.CombinedOutput()
@@ -227,6 +228,26 @@ func (d *developer) javaScript(r up.Running, port string) {
 	require.Contains(d.t, out, "dreamland logs --function script/hello\n")
 	d.must("", "dreamland", "secret", "remove", "script", "TOKEN")
 	require.Empty(d.t, reads[[]up.Secret](d, "secret", "list", "script"))
+}
+
+// knowsNoSuch asks for what the universe, or nobody, has by a name: exit status 1, and 2 for what is wrong whatever there is.
+func (d *developer) knowsNoSuch(universe, project string) {
+	d.t.Helper()
+	for args, status := range map[string]int{
+		"status -u nosuch": 1, "down nosuch": 1, "clean nosuch": 1, "builds -u nosuch": 1, "push . -u nosuch": 1, "dev . -u nosuch": 1, "new project site -u nosuch": 1,
+		"builds nosuch": 1, "versions nosuch": 1, "rollback nosuch": 1, "rollback " + project: 1, "rollback " + project + " 1111111": 1, "call nosuch/f": 1, "call f": 1, "open nosuch": 1,
+		"secret list nosuch": 1, "secret remove nosuch K": 1, "kill nosuch": 1, "start nosuch": 1, "pause nosuch": 1, "partition nosuch": 1,
+		"logs --project nosuch": 1, "logs --function nosuch/f": 1, "failpoint set beacon/before-send crash --node nosuch": 1,
+		"failpoint set nosuch/x crash": 2, "logs nosuch": 2, "push /nosuch": 2, "kill": 2, "builds a/b": 2, "status more": 2, "down a/b": 2,
+	} {
+		words := strings.Fields(args)
+		if !strings.Contains(args, "-u ") && words[0] != "down" && words[0] != "clean" {
+			words = append(words, "-u", universe)
+		}
+		out, err := d.says(d.t.TempDir(), "dreamland", words...)
+		require.ErrorContains(d.t, err, fmt.Sprint("exit status ", status), "%s: %s", args, out)
+		require.NotContains(d.t, out, ": invalid: ", "what is inside")
+	}
 }
 
 // pushesToNobody pushes while the node is down that builds, is told so, and starts it.

@@ -89,7 +89,7 @@ func (w *where) askAlone(cmd *cobra.Command, req live.RemoteRequest) (json.RawMe
 	ctx, cancel := context.WithTimeout(cmd.Context(), within.ask)
 	defer cancel()
 	answer, err := live.AskRemote(ctx, s, shape.PathsOf(w.root, w.shape), req)
-	if kind := transport.KindOf(err); err != nil && kind != transport.Invalid && kind != transport.NotFound {
+	if kind := transport.KindOf(err); err != nil && kind != transport.Invalid {
 		err = failure{err}
 	}
 	return answer, err

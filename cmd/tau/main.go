@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/taucloud/tau/cmd/tau/live"
 	"github.com/taucloud/tau/cmd/tau/projects"
 	"github.com/taucloud/tau/cmd/tau/source/gogit"
 	"github.com/taucloud/tau/cmd/tau/toolchains/esbuild"
@@ -65,7 +66,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case errors.As(err, &bad): // begins with file:line:col, which editors know
 		fmt.Fprintln(stderr, err)
 	case err.Error() != "":
-		fmt.Fprintf(stderr, "tau: %v\n", err)
+		fmt.Fprintf(stderr, "tau: %s\n", live.Plainly(err))
 	}
 	if errors.As(err, &failed) {
 		return exitFailed

@@ -320,6 +320,15 @@ func TestWhatIsNoBranch(t *testing.T) {
 	require.NotContains(t, w.git("ls-remote", w.url+"/site.git"), "notes")
 	require.Contains(t, w.git("push", w.url+"/site.git", ":v1"), "tag v1 is gone")
 
+	for _, name := range []string{"caf\xe9", "a\u202eb"} { // Git's own names have no bounds but bytes: nothing could keep the first, nobody read the second
+		out, err = w.run("push", w.url+"/site.git", "main:refs/heads/"+name, "main:third")
+		require.Error(t, err)
+		require.Regexp(t, `remote: "refs/heads/.*" may not be pushed: branches and tags may, by names in UTF-8 that can be seen`, out)
+		require.Contains(t, out, "! [remote rejected] main -> third (not taken)")
+		require.NotContains(t, out, "RPC failed")
+	}
+	require.NotContains(t, w.git("ls-remote", w.url+"/site.git"), "third", "nothing of such a push is taken")
+
 	other := newWorld(t, t.TempDir())
 	out, err = other.run("push", w.url+"/site.git", "main")
 	require.Error(t, err)

@@ -41,16 +41,7 @@ const (
 const flushPkt = "0000"
 
 // progress makes packets of a line that Git shows as the server's.
-func progress(line string) string {
-	const most = 900 // of a line: also clients without side-band-64k would take it
-	var b strings.Builder
-	for text := line + "\n"; text != ""; {
-		part := text[:min(len(text), most)]
-		text = text[len(part):]
-		fmt.Fprintf(&b, "%04x%c%s", len(part)+5, bandProgress, part)
-	}
-	return b.String()
-}
+func progress(line string) string { return inBand(bandProgress, line+"\n") }
 
 // plain keeps what others have written from moving a cursor.
 func plain(text string) string {
@@ -72,6 +63,33 @@ type commands struct {
 	raw      []byte
 	list     []command
 	sideband bool
+	// report: the client reads what became of each ref. refused is why none is taken, "" if they are.
+	report  bool
+	refused string
+}
+
+// refusal is what is answered to a push of which nothing is taken: to whoever reads what became of refs, as Git's own server says it.
+func (c commands) refusal() string {
+	var b strings.Builder
+	line := func(text string) { fmt.Fprintf(&b, "%04x%s\n", len(text)+5, text) }
+	line("unpack ok")
+	for _, one := range c.list {
+		line("ng " + one.ref + " not taken")
+	}
+	report := b.String() + flushPkt
+	return progress(c.refused) + inBand(bandData, report) + flushPkt
+}
+
+// inBand makes packets of one band.
+func inBand(band byte, text string) string {
+	const most = 900 // of a packet: also clients without side-band-64k would take it
+	var b strings.Builder
+	for text != "" {
+		part := text[:min(len(text), most)]
+		text = text[len(part):]
+		fmt.Fprintf(&b, "%04x%c%s", len(part)+5, band, part)
+	}
+	return b.String()
 }
 
 // readCommands reads the part of a push that says which refs are to move, up to its flush packet, of at most commandsLenMax bytes.
@@ -105,6 +123,7 @@ func (c *commands) add(line string) error {
 	if first {
 		for word := range strings.FieldsSeq(capabilities) {
 			c.sideband = c.sideband || word == "side-band-64k"
+			c.report = c.report || word == "report-status" || word == "report-status-v2"
 		}
 	}
 	parts := strings.SplitN(line, " ", 3)
@@ -113,7 +132,10 @@ func (c *commands) add(line string) error {
 	}
 	own := strings.HasPrefix(parts[2], "refs/dreamland/") && !pushable(parts[2])
 	if !strings.HasPrefix(parts[2], "refs/") || own || plain(parts[2]) != parts[2] { // of others git says that it does not take them
-		return fmt.Errorf("%.100q may not be pushed: branches and tags may", parts[2])
+		c.refused = fmt.Sprintf("%.100q may not be pushed: branches and tags may", parts[2])
+		if plain(parts[2]) != parts[2] {
+			c.refused += ", by names in UTF-8 that can be seen"
+		}
 	}
 	if c.list = append(c.list, command{parts[0], parts[1], parts[2]}); len(c.list) > RefsPerPushMax {
 		return fmt.Errorf("more than %d refs in one push", RefsPerPushMax)

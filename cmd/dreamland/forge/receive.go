@@ -27,6 +27,14 @@ func (f *Forge) receive(w http.ResponseWriter, r *http.Request, project string, 
 	if len(said.list) == 0 {
 		return nil // a client that asks whether it may push, before it sends much
 	}
+	if said.refused != "" {
+		if !said.sideband || !said.report {
+			return badPush(errors.New(said.refused))
+		}
+		_, _ = io.Copy(io.Discard, body) // HTTP/1 has the answer after it; what is not whole, git knows
+		_, err := io.WriteString(w, said.refusal())
+		return err
+	}
 	dir, err := f.make(project)
 	if err != nil {
 		return err

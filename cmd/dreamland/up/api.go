@@ -70,12 +70,26 @@ func (b bad) Unwrap() error { return b.error }
 // badRequest makes an error that says that the request is at fault.
 func badRequest(err error) error { return bad{err} }
 
+// noSuch is about a name that is well formed and of nothing here: it may be of something later.
+type noSuch struct{ error }
+
+func (n noSuch) Unwrap() error { return n.error }
+
+// otherwise is about what is as it should not be for what is asked: a node that is down, say.
+type otherwise struct{ error }
+
+func (o otherwise) Unwrap() error { return o.error }
+
 func statusOf(err error) int {
 	var f *taulive.Failure
 	var b bad
+	var n noSuch
+	var o otherwise
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.As(err, &n), errors.As(err, &f) && f.Unknown:
 		return http.StatusNotFound
+	case errors.As(err, &o):
+		return http.StatusConflict
 	case errors.As(err, &b), errors.As(err, &f) && f.Bad:
 		return http.StatusBadRequest
 	}
@@ -141,7 +155,7 @@ func (u *Universe) answer(w http.ResponseWriter, r *http.Request, rt route) {
 	}
 	in, err := decode(w, r, rt.in, cmp.Or(rt.lenMax, requestLenMax))
 	if err != nil {
-		answerJSON(w, http.StatusBadRequest, Problem{err.Error()})
+		answerJSON(w, http.StatusBadRequest, Problem{taulive.Plainly(err)})
 		return
 	}
 	begun := false
@@ -152,9 +166,9 @@ func (u *Universe) answer(w http.ResponseWriter, r *http.Request, rt route) {
 	})
 	switch {
 	case err != nil && begun: // the last line says why there are no more
-		_ = json.NewEncoder(w).Encode(Problem{err.Error()})
+		_ = json.NewEncoder(w).Encode(Problem{taulive.Plainly(err)})
 	case err != nil:
-		answerJSON(w, statusOf(err), Problem{err.Error()})
+		answerJSON(w, statusOf(err), Problem{taulive.Plainly(err)})
 	case !rt.lines:
 		answerJSON(w, http.StatusOK, out)
 	}

@@ -54,7 +54,7 @@ func (d *deliverer) Deliver(ctx context.Context, m forge.Moved) (string, error) 
 	var resp taulive.PushResponse
 	err = d.u.ask(ctx, []string{"patrick"}, "push", taulive.PushRequest{Project: m.Project, Repository: m.Project, Branch: m.Branch, Commit: m.Commit, Tree: tree}, nil, &resp)
 	var f *taulive.Failure
-	if errors.As(err, &f) && f.Bad {
+	if errors.As(err, &f) && (f.Bad || f.Unknown) {
 		return "", forge.Refused(err)
 	}
 	return resp.Job, err
@@ -229,7 +229,7 @@ func (u *Universe) follow(ctx context.Context, job string, say func(string)) (en
 			told = told[max(0, len(told)-linesMax):]
 		case ctx.Err() != nil:
 			return end, ctx.Err()
-		case errors.As(err, &f) && f.Bad, time.Since(answered) > followPatience:
+		case errors.As(err, &f) && (f.Bad || f.Unknown), time.Since(answered) > followPatience:
 			return end, err
 		}
 		if err == nil && log.Final {

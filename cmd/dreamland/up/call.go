@@ -108,9 +108,9 @@ func (in *Call) claims(list []claims.Claim) (own []claims.Claim, err error) {
 	}
 	switch {
 	case len(own) == 0 && len(names) == 0:
-		err = fmt.Errorf("branch %s of %s has no functions that answer requests", in.Branch, in.Project)
+		err = noSuch{fmt.Errorf("branch %s of %s has no functions that answer requests", in.Branch, in.Project)}
 	case len(own) == 0:
-		err = fmt.Errorf("branch %s of %s has no function %.64q that answers requests: %s", in.Branch, in.Project, in.Function, suggest(in.Function, names))
+		err = noSuch{fmt.Errorf("branch %s of %s has no function %.64q that answers requests: %s", in.Branch, in.Project, in.Function, suggest(in.Function, names))}
 	}
 	return own, err
 }
@@ -203,7 +203,7 @@ func (u *Universe) askThose(ctx context.Context, service, path string, post, int
 	}
 	switch {
 	case !some:
-		return badRequest(fmt.Errorf("no node of this universe runs %s, by which functions are asked", service))
+		return otherwise{fmt.Errorf("no node of this universe runs %s, by which functions are asked", service)}
 	case len(errs) == 0:
 		return fmt.Errorf("no node that runs %s is up: dreamland status shows them", service)
 	}

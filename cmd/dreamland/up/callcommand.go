@@ -154,9 +154,9 @@ func (f *callFlags) name(ctx context.Context, c *client, function string) error 
 	case len(names) == 0:
 		return errors.New("nothing has been pushed yet: dreamland push DIR, or git push")
 	case more:
-		return badRequest(fmt.Errorf("there is no project %.64q: %s", project, suggest(project, names)))
+		return noSuch{fmt.Errorf("there is no project %.64q: %s", project, suggest(project, names))}
 	default:
-		return badRequest(fmt.Errorf("say of which project: PROJECT/%.64s, of %s", function, suggest("", names)))
+		return fmt.Errorf("say of which project: PROJECT/%.64s, of %s", function, suggest("", names))
 	}
 	return nil
 }

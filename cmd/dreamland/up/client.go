@@ -22,12 +22,15 @@ type client struct {
 	token string
 }
 
+// errNoUniverse begins what is said of a name that no universe has.
+var errNoUniverse = errors.New("there is no universe")
+
 // reach is the client of a universe, which must run.
 func reach(p place) (*client, error) {
 	r, up := p.running()
 	if !up {
 		if !exists(p.plan()) {
-			return nil, fmt.Errorf("there is no universe %s: dreamland up %[1]s makes it", p.name())
+			return nil, fmt.Errorf("%w %s: dreamland up %[2]s makes it", errNoUniverse, p.name())
 		}
 		return nil, fmt.Errorf("universe %s does not run: dreamland up %[1]s", p.name())
 	}

@@ -103,7 +103,7 @@ func setFailpoint(ctx context.Context, u *Universe, in SetFailpoint) ([]NodeFail
 	}
 	if len(nodes) == 0 {
 		service, _, _ := strings.Cut(in.Point, "/")
-		return nil, badRequest(fmt.Errorf("no node of this universe runs %s, which has %s", service, in.Point))
+		return nil, otherwise{fmt.Errorf("no node of this universe runs %s, which has %s", service, in.Point)}
 	}
 	return u.onFailpoints(ctx, nodes, req)
 }
@@ -138,7 +138,7 @@ func (u *Universe) those(names []string, or func(*member) bool) (list []*member,
 	}
 	for _, m := range list {
 		if state, _, _, _ := m.is(); state != stateUp && state != stateStarting {
-			return nil, badRequest(fmt.Errorf("node %s is %s: what is set at failpoints ends with a node", m.Name, state))
+			return nil, otherwise{fmt.Errorf("node %s is %s: what is set at failpoints ends with a node", m.Name, state)}
 		}
 	}
 	return list, nil
@@ -149,7 +149,7 @@ func (u *Universe) onFailpoints(ctx context.Context, nodes []*member, req tauliv
 	for _, m := range nodes {
 		if err := m.client().Ask(ctx, "failpoint", req, nil, &struct{}{}); err != nil {
 			var f *taulive.Failure
-			if errors.As(err, &f) && f.Bad {
+			if errors.As(err, &f) && (f.Bad || f.Unknown) {
 				return nil, badRequest(err)
 			}
 			return nil, fmt.Errorf("node %s: %w", m.Name, err)

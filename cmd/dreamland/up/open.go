@@ -62,14 +62,14 @@ func projectURL(ctx context.Context, c *client, project, branch string) (string,
 	}
 	i := slices.IndexFunc(list, func(p Project) bool { return p.Project == project })
 	if i < 0 {
-		return "", badRequest(fmt.Errorf("there is no project %.64q: dreamland builds shows what was pushed", project))
+		return "", noSuch{fmt.Errorf("there is no project %.64q: dreamland builds shows what was pushed", project)}
 	}
 	for _, b := range list[i].Branches {
 		if b.Branch == branch && b.URL != "" {
 			return b.URL, nil
 		}
 	}
-	return "", badRequest(fmt.Errorf("branch %.64q of %s has not been pushed", branch, project))
+	return "", noSuch{fmt.Errorf("branch %.64q of %s has not been pushed", branch, project)}
 }
 
 // browse lets the browser of this machine show an address.

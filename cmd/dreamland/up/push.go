@@ -38,6 +38,9 @@ func newProjectCommand(tools dreamland.Tools) *cobra.Command {
 		Example: "  dreamland new project ./site --template website\n  cd site && git push dreamland main",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			made, err := newProject(args[0], name, template, universe)
+			if errors.Is(err, errNoUniverse) {
+				return fail(cmd, tools, err)
+			}
 			if err != nil {
 				return err
 			}
@@ -77,7 +80,7 @@ func newProject(dir, name, template, universe string) (m Made, err error) {
 		return m, err
 	}
 	if pl == nil {
-		return m, fmt.Errorf("there is no universe %s to push to yet: dreamland up %[1]s makes it", p.name())
+		return m, fmt.Errorf("%w %s to push to yet: dreamland up %[2]s makes it", errNoUniverse, p.name())
 	}
 	if _, err := exec.LookPath("git"); err != nil {
 		return m, errNoGit

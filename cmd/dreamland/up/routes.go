@@ -130,7 +130,7 @@ func (u *Universe) toNode(name string, f func(m *member) (string, error)) (Done,
 	how, err := f(m)
 	state, _, _, _ := m.is()
 	if err != nil {
-		err = badRequest(err)
+		err = otherwise{err}
 	}
 	return Done{m.Name, state, how}, err
 }
@@ -306,11 +306,11 @@ func rollback(ctx context.Context, u *Universe, in rollbackIn) (v taulive.Versio
 	}
 	switch {
 	case len(commits) == 0 && in.Commit == "":
-		return v, badRequest(fmt.Errorf("no version of branch %s of %s is kept but the live one", branchOr(in.Branch), in.Project))
+		return v, noSuch{fmt.Errorf("no version of branch %s of %s is kept but the live one", branchOr(in.Branch), in.Project)}
 	case len(commits) == 0:
-		return v, badRequest(fmt.Errorf("no version of commit %.64q is kept of branch %s of %s: dreamland versions %[3]s shows those that are", in.Commit, branchOr(in.Branch), in.Project))
+		return v, noSuch{fmt.Errorf("no version of commit %.64q is kept of branch %s of %s: dreamland versions %[3]s shows those that are", in.Commit, branchOr(in.Branch), in.Project)}
 	case len(commits) > 1 && in.Commit != "":
-		return v, badRequest(fmt.Errorf("%q begins more than one commit: %s", in.Commit, strings.Join(commits, ", ")))
+		return v, otherwise{fmt.Errorf("%q begins more than one commit: %s", in.Commit, strings.Join(commits, ", "))}
 	}
 	err = u.ask(ctx, []string{"tns"}, "rollback", taulive.BranchRequest{Project: in.Project, Branch: branchOr(in.Branch), Commit: commits[0]}, nil, &v)
 	return v, err

@@ -57,7 +57,7 @@ func (u *Universe) hasSecrets(ctx context.Context, project string) error {
 		return badRequest(err)
 	}
 	if names := u.forge.Projects(); !slices.Contains(names, project) {
-		return badRequest(fmt.Errorf("there is no project %.64q in universe %s, where one is from its first push on: %s", project, u.place.name(), suggest(project, names)))
+		return noSuch{fmt.Errorf("there is no project %.64q in universe %s, where one is from its first push on: %s", project, u.place.name(), suggest(project, names))}
 	}
 	_, err := u.deliver.hooks.of(ctx, project)
 	return err

@@ -357,7 +357,7 @@ func (u *Universe) names() (names []string) {
 }
 
 func noNode(name string, names []string) error {
-	return badRequest(fmt.Errorf("there is no node %.64q: %s", name, yamltree.SuggestFew(name, names, 16)))
+	return noSuch{fmt.Errorf("there is no node %.64q: %s", name, yamltree.SuggestFew(name, names, 16))}
 }
 
 // listen opens a port of the universe on loopback. One that was chosen just now, and that somebody took meanwhile, is

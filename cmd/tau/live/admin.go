@@ -151,7 +151,7 @@ func serve[Req, Resp any](mux *http.ServeMux, pattern string, limit time.Duratio
 		if err != nil {
 			kind := transport.KindOf(err)
 			w.WriteHeader(http.StatusBadGateway)
-			resp = Failure{Text: plainly(err), Bad: kind == transport.Invalid || kind == transport.NotFound, Starting: errors.Is(err, errStarting)}
+			resp = Failure{Text: Plainly(err), Bad: kind == transport.Invalid, Unknown: kind == transport.NotFound, Starting: errors.Is(err, errStarting)}
 		}
 		_ = json.NewEncoder(w).Encode(resp)
 	})
@@ -185,8 +185,8 @@ func (r *running) onAgent(ctx context.Context, env *node.Env, f func(ctx context
 	return errors.Join(err, entered)
 }
 
-// plainly is an error for people: which service says so is nothing to them, unless it could not be asked.
-func plainly(err error) string {
+// Plainly is an error for people: which service says so is nothing to them, unless it could not be asked.
+func Plainly(err error) string {
 	var e *transport.Error
 	if !errors.As(err, &e) || e.Text == "" || !slices.Contains([]transport.Kind{transport.NotFound, transport.Conflict, transport.Refused, transport.Invalid}, e.Kind) {
 		return err.Error()

@@ -129,11 +129,11 @@ func (p *Peer) setHistory(h *seerapi.History) {
 // auth runs f, which asks the auth of this node.
 func (r *running) auth(ctx context.Context, what string, f func(ctx context.Context, env node.Env) error) error {
 	if !slices.Contains(r.cfg.Shape.Services, authapi.Service) {
-		return transport.New(transport.Invalid, what, "this node runs no auth: ask on one that does")
+		return transport.New(transport.Refused, what, "this node runs no auth: ask on one that does")
 	}
 	return r.on(ctx, func(ctx context.Context, env node.Env) error {
 		if env.Authority.Issuer() == nil {
-			return transport.New(transport.Invalid, what, "the certificate of this node does not let it sign others: tau certify gives it one that does, with the cloud's key")
+			return transport.New(transport.Refused, what, "the certificate of this node does not let it sign others: tau certify gives it one that does, with the cloud's key")
 		}
 		return f(ctx, env)
 	})

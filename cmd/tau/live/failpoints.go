@@ -76,7 +76,7 @@ func (r *running) failpoints(context.Context, nothing) (list []Failpoint, err er
 // setFailpoint sets or ends rules, if the node was started with leave to.
 func (r *running) setFailpoint(_ context.Context, req FailpointRequest) (nothing, error) {
 	if !r.cfg.Failpoints {
-		return nothing{}, transport.New(transport.Invalid, "failpoint", "this node was not started with --failpoints: it fails at nobody's word")
+		return nothing{}, transport.New(transport.Refused, "failpoint", "this node was not started with --failpoints: it fails at nobody's word")
 	}
 	f := &r.faults
 	f.mu.Lock()
@@ -93,7 +93,7 @@ func (r *running) setFailpoint(_ context.Context, req FailpointRequest) (nothing
 		return nothing{}, transport.New(transport.Invalid, "failpoint", req.Do+" would be of all nodes of this universe, which are one process: dreamland up --processes gives each its own; crash ends this one alone")
 	}
 	if f.count() == rulesMax {
-		return nothing{}, transport.New(transport.Invalid, "failpoint", fmt.Sprintf("%d rules are set: end some of them", rulesMax))
+		return nothing{}, transport.New(transport.Conflict, "failpoint", fmt.Sprintf("%d rules are set: end some of them", rulesMax))
 	}
 	own := func(name string) bool { return name == r.cfg.Shape.Name }
 	off, used, err := fail.EnableCounted(fail.Rule{Point: req.Point, Do: action, Times: req.Times, Nodes: own})

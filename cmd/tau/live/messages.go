@@ -85,11 +85,12 @@ type Job struct {
 	Error    string    `json:"error,omitempty"`
 }
 
-// Failure is the answer to what was not done. Bad: the request is at fault. Starting: the node has not
+// Failure is the answer to what was not done. Bad: the request is at fault. Unknown: it is about what nobody knows. Starting: the node has not
 // started yet, and may answer soon.
 type Failure struct {
 	Text     string `json:"error"`
 	Bad      bool   `json:"bad"`
+	Unknown  bool   `json:"unknown,omitempty"`
 	Starting bool   `json:"starting,omitempty"`
 }
 

@@ -175,7 +175,7 @@ func (r *running) isMember(ctx context.Context, env node.Env, peer transport.Pee
 	if nearest != "" {
 		hint = "the most like it is " + nearest
 	}
-	return transport.New(transport.Invalid, "revoke", "no member is known by this peer: "+hint+"; --unknown revokes it all the same, as one that is gone for long or was never seen from here")
+	return transport.New(transport.NotFound, "revoke", "no member is known by this peer: "+hint+"; --unknown revokes it all the same, as one that is gone for long or was never seen from here")
 }
 
 // differs is in how many places two names of peers differ.

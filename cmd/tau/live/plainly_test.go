@@ -19,6 +19,6 @@ func TestPeopleReadNoInnerNames(t *testing.T) {
 		"tns/get: not found":                        transport.New(transport.NotFound, "tns/get", ""),
 		"plain":                                     errors.New("plain"),
 	} {
-		require.Equal(t, want, plainly(err))
+		require.Equal(t, want, Plainly(err))
 	}
 }

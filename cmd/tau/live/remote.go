@@ -108,7 +108,7 @@ func (r *running) remote(ctx context.Context, req RemoteRequest) (answer json.Ra
 			return err
 		}
 		if peer == env.Self {
-			return transport.New(transport.Invalid, "ask", "this is the node itself: leave --node out")
+			return transport.New(transport.Conflict, "ask", "this is the node itself: leave --node out")
 		}
 		answer, err = askMember(ctx, env.Loop, env.Wire, env.Authority, peer, req)
 		return err
@@ -131,11 +131,11 @@ func (r *running) memberCalled(ctx context.Context, env node.Env, text string) (
 	list = slices.DeleteFunc(list, func(p Peer) bool { return p.Name != text })
 	switch len(list) {
 	case 0:
-		return p, transport.New(transport.Invalid, "ask", fmt.Sprintf("no member is known by the name %q: tau peers shows them; a peer, or an address with /p2p/, does as well", text))
+		return p, transport.New(transport.NotFound, "ask", fmt.Sprintf("no member is known by the name %q: tau peers shows them; a peer, or an address with /p2p/, does as well", text))
 	case 1:
 		return transport.ParsePeer(list[0].Peer)
 	}
-	return p, transport.New(transport.Invalid, "ask", fmt.Sprintf("%d members have the name %q: name one by its peer (tau peers)", len(list), text))
+	return p, transport.New(transport.Conflict, "ask", fmt.Sprintf("%d members have the name %q: name one by its peer (tau peers)", len(list), text))
 }
 
 // askMember asks, and believes a member only.
