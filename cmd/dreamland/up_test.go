@@ -230,6 +230,23 @@ func (d *developer) javaScript(r up.Running, port string) {
 	require.Empty(d.t, reads[[]up.Secret](d, "secret", "list", "script"))
 }
 
+// showsWhatIsLive: after a rollback the page of a universe does not say that the branch's newest commit answers.
+func (d *developer) showsWhatIsLive(r up.Running, live string) {
+	d.t.Helper()
+	token, err := os.ReadFile(filepath.Join(r.Dir, "token"))
+	require.NoError(d.t, err)
+	req, err := http.NewRequest(http.MethodGet, r.Admin+"/v1/projects", nil)
+	require.NoError(d.t, err)
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(d.t, err)
+	defer resp.Body.Close()
+	var list []up.Project
+	require.NoError(d.t, json.NewDecoder(resp.Body).Decode(&list))
+	require.Equal(d.t, live, list[0].Branches[0].Live)
+	require.NotEqual(d.t, live, list[0].Branches[0].Commit)
+}
+
 // knowsNoSuch asks for what the universe, or nobody, has by a name: exit status 1, and 2 for what is wrong whatever there is.
 func (d *developer) knowsNoSuch(universe, project string) {
 	d.t.Helper()
@@ -355,6 +372,7 @@ func TestAPushIsPublishedAndOutlivesKill9(t *testing.T) {
 	require.Len(t, reads[[]taulive.Version](d, "versions", "site"), 2)
 	require.Equal(t, commit, reads[taulive.Version](d, "rollback", "site", commit[:8]).Commit)
 	d.serves(r, at, string(page))
+	d.showsWhatIsLive(r, commit)
 
 	d.javaScript(r, port)
 

@@ -31,7 +31,7 @@ func (d *doctor) builds(s *shape.Shape) {
 	}
 	ctx, cancel := context.WithTimeout(d.cmd.Context(), buildsWithin)
 	defer cancel()
-	for _, f := range live.Toolchains(s, d.paths, false, "").Look(ctx) {
+	for _, f := range live.Toolchains(s, d.paths, false, "", func(string) {}).Look(ctx) {
 		var missing *toolchains.Missing
 		switch {
 		case f.Err == nil:

@@ -44,7 +44,7 @@ func findBuilds(ctx context.Context, p place) (list []Finding) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, buildsWithin)
 	defer cancel()
-	for _, t := range taulive.Toolchains(s, paths, false, p.dir).Look(ctx) {
+	for _, t := range taulive.Toolchains(s, paths, false, p.dir, func(string) {}).Look(ctx) {
 		f := Finding{What: "builds", OK: true, Warning: t.Err != nil, Is: t.Name + ": " + t.Version}
 		var missing *toolchains.Missing
 		switch {

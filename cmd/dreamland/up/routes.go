@@ -227,6 +227,9 @@ type Branch struct {
 	Commit  string `json:"commit"`
 	Subject string `json:"subject"`
 	URL     string `json:"url"`
+	// Live is the commit that answers, which after a rollback, or while a build has not ended, is another one than the branch's; "" while
+	// that is not known.
+	Live string `json:"live,omitempty"`
 }
 
 // branches are those of the refs of a project, each once, the one in production first.
@@ -235,7 +238,7 @@ func (u *Universe) branches(project string, refs []forge.Ref) []Branch {
 	for _, r := range refs {
 		name, is := branchOf(r.Name)
 		if is && !slices.ContainsFunc(list, func(b Branch) bool { return b.Branch == name }) {
-			list = append(list, Branch{name, r.Commit, r.Subject, u.url(project, name, refs)})
+			list = append(list, Branch{Branch: name, Commit: r.Commit, Subject: r.Subject, URL: u.url(project, name, refs)})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Branch) int {
@@ -244,14 +247,33 @@ func (u *Universe) branches(project string, refs []forge.Ref) []Branch {
 	return list
 }
 
+// livesMax bounds of how many branches it is asked, for one list, what is live.
+const livesMax = 64
+
+// lives fills in what is live, of at most room branches. What tns does not say stays unknown.
+func (u *Universe) lives(ctx context.Context, project string, list []Branch, room int) (left int) {
+	for i := range list[:min(len(list), room)] {
+		var kept []taulive.Version
+		switch err := u.ask(ctx, []string{"tns"}, "versions", nil, taulive.BranchRequest{Project: project, Branch: list[i].Branch}, &kept); {
+		case err != nil && !isFailure(err):
+			return 0 // no tns answers
+		case err == nil && len(kept) > 0 && kept[0].Live:
+			list[i].Live = kept[0].Commit
+		}
+	}
+	return room - min(len(list), room)
+}
+
 func projectList(ctx context.Context, u *Universe, _ nothing) ([]Project, error) {
-	list := []Project{}
+	list, room := []Project{}, livesMax
 	for _, name := range u.forge.Projects() {
 		found, err := u.forge.Refs(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Project{name, u.remote(name), u.url(name, production, nil), append([]forge.Ref{}, found...), u.branches(name, found)})
+		branches := u.branches(name, found)
+		room = u.lives(ctx, name, branches, room)
+		list = append(list, Project{name, u.remote(name), u.url(name, production, nil), append([]forge.Ref{}, found...), branches})
 	}
 	return list, nil
 }

@@ -201,6 +201,9 @@ func (r *running) push(ctx context.Context, req PushRequest) (resp PushResponse,
 // insistFor is how long it is tried again: then whoever asked is told why it was not done.
 const insistFor = 10 * time.Second
 
+// unknownFor is how long it is tried again of what no member that answers knows: it may have been made a moment ago, at another one.
+const unknownFor = 2 * time.Second
+
 // insist tries again, once a second, what may succeed later.
 func insist(ctx context.Context, env node.Env, try func() error) error {
 	for began := env.Loop.Elapsed(); ; {
@@ -208,6 +211,10 @@ func insist(ctx context.Context, env node.Env, try func() error) error {
 		switch transport.KindOf(err) {
 		case 0, transport.Invalid, transport.Conflict, transport.NotAllowed:
 			return err
+		case transport.NotFound:
+			if env.Loop.Elapsed()-began > unknownFor {
+				return err
+			}
 		}
 		if env.Loop.Elapsed()-began > insistFor || clock.Sleep(ctx, env.Loop, time.Second) != nil {
 			return fmt.Errorf("given up: %w", err)

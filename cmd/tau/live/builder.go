@@ -21,7 +21,7 @@ import (
 )
 
 // Toolchains are those of a node. unsandboxed: where there is no sandbox, builds run with the rights of the node. universe is as in Config.
-func Toolchains(s *shape.Shape, paths shape.Paths, unsandboxed bool, universe string) *toolchains.Set {
+func Toolchains(s *shape.Shape, paths shape.Paths, unsandboxed bool, universe string, found func(apart string)) *toolchains.Set {
 	most, err := shape.ParseSize(s.BuildCache)
 	if err != nil {
 		most = 0 // a shape that was read has a size
@@ -34,12 +34,15 @@ func Toolchains(s *shape.Shape, paths shape.Paths, unsandboxed bool, universe st
 		Go: s.GoRoot, ModuleCache: s.GoModules, WASI: s.WASI, Node: s.Node, AssemblyScript: s.AssemblyScript,
 		Cache: filepath.Join(paths.Builds, "cache"), CacheLen: int64(most), Warm: warm, Networks: s.BuildNetwork,
 		Find: func(ctx context.Context) (toolchains.Runner, error) {
-			found, err := sandbox.Find(ctx)
+			apart, err := sandbox.Find(ctx)
 			switch {
 			case err == nil:
-				return found, nil
+				found(apart.Apart())
+				return apart, nil
 			case unsandboxed:
-				return sandbox.Bare{Dir: filepath.Join(paths.Builds, "runs")}, nil
+				bare := sandbox.Bare{Dir: filepath.Join(paths.Builds, "runs")}
+				found(bare.Apart())
+				return bare, nil
 			}
 			return nil, &toolchains.Missing{What: "nothing that was pushed runs on this node, as it has no sandbox", Remedy: err.Error() + option}
 		},
@@ -55,7 +58,8 @@ type builder struct {
 func newBuilder(cfg Config) func(node.Env) monkey.Builder {
 	_ = os.RemoveAll(filepath.Join(cfg.Paths.Builds, "runs")) // what a node left that was killed
 	return func(env node.Env) monkey.Builder {
-		return &builder{loop: env.Loop, set: Toolchains(cfg.Shape, cfg.Paths, cfg.Unsandboxed, cfg.Universe)}
+		log := env.Log
+		return &builder{loop: env.Loop, set: Toolchains(cfg.Shape, cfg.Paths, cfg.Unsandboxed, cfg.Universe, func(apart string) { log.Info("what is built is kept apart", "by", apart) })}
 	}
 }
 

@@ -24,6 +24,8 @@ import (
 type guests struct {
 	runner  *web.Runner
 	outside outbound.Net
+	// putSecret is the command that stores a secret of a project's functions: its arguments are the project and the name.
+	putSecret string
 }
 
 // newGuests makes what runs the functions of a node. What was compiled stays on its disk.
@@ -38,7 +40,11 @@ func newGuests(cfg Config) func(node.Env) substrate.Guests {
 			env.Log.Warn("this node runs no functions: its engine cannot start", slog.String("error", err.Error()))
 			return nil
 		}
-		return &guests{runner: runner}
+		put := "tau auth secret put function"
+		if cfg.Universe != "" {
+			put = "dreamland secret put"
+		}
+		return &guests{runner: runner, putSecret: put}
 	}
 }
 
@@ -94,7 +100,7 @@ func (g *guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, 
 		Ran: func(o web.Outcome) {
 			ran = substrate.RanAs(o)
 			if missing := lacking(guest); o.Cold && len(missing) > 0 {
-				ran.Log = fmt.Sprintf("[tau] it runs without secrets that nobody has put (tau auth secret put function %s NAME): %s\n", guest.Project, strings.Join(missing, ", ")) + ran.Log
+				ran.Log = fmt.Sprintf("[tau] it runs without secrets that nobody has put (%s %s NAME): %s\n", g.putSecret, guest.Project, strings.Join(missing, ", ")) + ran.Log
 			}
 		},
 	})

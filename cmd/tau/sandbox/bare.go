@@ -17,8 +17,11 @@ import (
 // output and result are bounded.
 type Bare struct{ Dir string }
 
-// Backend says what keeps runs apart.
-func (Bare) Backend() string {
+// Backend says in a word what keeps runs apart.
+func (Bare) Backend() string { return "NO sandbox" }
+
+// Apart says in whole what keeps runs apart.
+func (Bare) Apart() string {
 	return "NONE: builds run with the rights of the node (--allow-unsandboxed-builds)"
 }
 

@@ -18,5 +18,8 @@ func Find(context.Context) (*Sandbox, error) {
 // Backend says what keeps runs apart.
 func (*Sandbox) Backend() string { return "none" }
 
+// Apart says in whole what keeps runs apart.
+func (*Sandbox) Apart() string { return "none" }
+
 // Run is never reached.
 func (*Sandbox) Run(context.Context, Job) ([]byte, error) { return nil, errors.New("no sandbox") }

@@ -67,6 +67,14 @@ func TestARunThatFailsIsItsOwnFault(t *testing.T) {
 	require.Contains(t, said, "left no result")
 }
 
+// The log of each build has a word of what keeps it apart; why it is not more, the node's log says once.
+func TestWhatKeepsRunsApartIsSaidInAWord(t *testing.T) {
+	t.Parallel()
+	s := sandboxFor(t)
+	require.Contains(t, []string{"bubblewrap", "bubblewrap and a control group"}, s.Backend())
+	require.Equal(t, s.groups == nil, strings.Contains(s.Apart(), "(no control group: "))
+}
+
 // What a run must not get to: each script says "reached" if it did.
 func TestARunReachesNothingOfTheMachine(t *testing.T) {
 	t.Parallel()

@@ -66,7 +66,7 @@ func TestJavaScript(t *testing.T) {
 	ask := func(path string) error {
 		x := &js.Exchange{Method: "GET", URL: "http://example.com" + path, Head: func(status int, _ [][2]string) error { require.Equal(t, http.StatusOK, status); return nil },
 			Write: func(part []byte) { said.Write(part) }}
-		_, _, err := f.Call(context.Background(), engine.Request{Drive: x.Serve, Value: x, Stderr: &logged})
+		_, _, err := f.Call(context.Background(), &engine.Request{Drive: x.Serve, Value: x, Stderr: &logged})
 		return err
 	}
 	require.NoError(t, ask("/"))

@@ -24,8 +24,9 @@ import (
 // Runner runs the jobs: a sandbox, or what is used in place of one.
 type Runner interface {
 	Run(ctx context.Context, j sandbox.Job) ([]byte, error)
-	// Backend says what keeps runs apart.
+	// Backend says in a word what keeps runs apart, Apart in whole, and why not more does.
 	Backend() string
+	Apart() string
 }
 
 // Config says where toolchains are. What is "" is looked for.
@@ -186,7 +187,7 @@ func (s *Set) Look(ctx context.Context) (list []Finding) {
 	if err != nil {
 		return []Finding{f}
 	}
-	f.Version = r.Backend()
+	f.Version = r.Apart()
 	list = append(list, f)
 	for _, kind := range kinds {
 		if kind == build.Script {

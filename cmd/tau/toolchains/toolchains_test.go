@@ -92,6 +92,7 @@ func TestGo(t *testing.T) {
 type compiler struct{ runs atomic.Int32 }
 
 func (c *compiler) Backend() string { return "none" }
+func (c *compiler) Apart() string   { return "none at all" }
 
 func (c *compiler) Run(context.Context, sandbox.Job) ([]byte, error) {
 	c.runs.Add(1)
@@ -294,6 +295,7 @@ type fake struct {
 
 func (f fake) Run(_ context.Context, j sandbox.Job) ([]byte, error) { return f.run(j) }
 func (fake) Backend() string                                        { return "fake" }
+func (fake) Apart() string                                          { return "fake, and nothing else" }
 
 func TestWhatIsMissingIsNobodysFaultAndHasARemedy(t *testing.T) {
 	t.Parallel()

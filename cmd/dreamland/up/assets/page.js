@@ -193,7 +193,7 @@ function showProjects(list) {
       const link = part(li, "link");
       if (link.getAttribute("href") !== b.url) link.setAttribute("href", b.url);
       put(link, b.url);
-      put(part(li, "of"), `  ${b.branch} at ${short(b.commit)}: ${b.subject}`);
+      put(part(li, "of"), b.live && b.live !== b.commit ? `  ${b.branch}: live is ${short(b.live)}; pushed was ${short(b.commit)}: ${b.subject}` : `  ${b.branch} at ${short(b.commit)}: ${b.subject}`);
     });
     const more = e.querySelector("details"), choice = part(more, "branch");
     sync(choice, branches, (b) => b.branch, (b) => make("option", { value: b.branch, text: b.branch }), () => {});
