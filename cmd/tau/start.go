@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"syscall"
 
@@ -44,17 +43,6 @@ After tau leave it ends with exit status 3.`,
 		return start(w, live.Config{Failpoints: *failpoints, AcceptEmptyDisk: *acceptEmpty, Unsandboxed: *unsandboxed}, *inJSON, *rehearsal)
 	}
 	return cmd
-}
-
-// garbagePercent is how much garbage a node keeps before it is collected, of what it uses: half of what Go would let it. A node
-// uses some 20 MB, so it is collected in milliseconds, and memory is what many nodes on one machine lack first.
-const garbagePercent = 50
-
-// saveMemory sets that, unless whoever starts the node has set GOGC.
-func saveMemory() {
-	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(garbagePercent)
-	}
 }
 
 func start(w where, cfg live.Config, inJSON bool, rehearsal string) (err error) {
