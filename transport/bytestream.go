@@ -14,6 +14,7 @@ type ByteStream struct {
 	stream *Stream
 	ctx    context.Context
 	rest   []byte // of the message that is being read
+	whole  []byte // that message
 }
 
 var _ net.Conn = (*ByteStream)(nil)
@@ -30,14 +31,18 @@ func (b *ByteStream) Read(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		b.rest = message
+		b.rest, b.whole = message, message
 	}
 	n := copy(p, b.rest)
-	if b.rest = b.rest[n:]; len(b.rest) == 0 {
-		b.rest = nil
+	if b.rest = b.rest[n:]; len(b.rest) == 0 && n > 0 {
+		b.stream.recycle(b.whole)
+		b.rest, b.whole = nil, nil
 	}
 	return n, nil
 }
+
+// Ready reports whether Read would return something without waiting.
+func (b *ByteStream) Ready() bool { return len(b.rest) > 0 || b.stream.ready() }
 
 // Write implements io.Writer.
 func (b *ByteStream) Write(p []byte) (n int, err error) {

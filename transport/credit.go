@@ -8,12 +8,14 @@ const (
 	StreamWindowMax = 4 << 20
 	// ConnWindowMin is the same bound for all streams of a conn together. It grows with the windows
 	// of its streams, including the excess of their last messages, up to ConnWindowMax; those grow
-	// up to a third of that on a bulk conn, and up to ConnWindowMin on a control conn. The rest is
+	// up to a third of that on a bulk conn and to the node itself, and up to ConnWindowMin on a control conn. The rest is
 	// left to streams that have not grown: so streams that nobody reads do not hold up the others,
 	// as long as their messages are no longer than StreamWindowMin or than what is left of their
 	// window.
 	ConnWindowMin = 256 << 10
 	ConnWindowMax = 24 << 20
+	// ownWindow is up to which size windows grow for readers that do not wait, of this node itself.
+	ownWindow = 128 << 10
 	// windowBytesMax bounds the windows of all conns of a node beyond ConnWindowMin each.
 	windowBytesMax = 128 << 20
 	// messageCost is added to a message's bytes, so that empty messages are bounded as well.
@@ -124,7 +126,7 @@ func (st *Stream) consume(length int, a *actions) {
 		return
 	}
 	more := min(st.inflow.size, StreamWindowMax-st.inflow.size)
-	if st.inflow.held == 0 && more > 0 && s.windows+more <= s.growthMax() {
+	if st.keepsUp() && more > 0 && s.windows+more <= s.growthMax() {
 		if e.widen(s, more, a) {
 			grant += st.inflow.grow(more)
 		} else {
@@ -134,9 +136,15 @@ func (st *Stream) consume(length int, a *actions) {
 	e.urgent(s, encodeCredit(st.id, grant), a)
 }
 
+// keepsUp reports whether the reader waits for more. Nothing is under way between a node and itself, so that a reader there never waits for long: one whose
+// window is small keeps up if half of it is taken, as each message costs what it is worth.
+func (st *Stream) keepsUp() bool {
+	return st.inflow.held == 0 || st.inflow.size < ownWindow && 2*st.inflow.held <= st.inflow.size && st.own()
+}
+
 // growthMax bounds the sum of the windows of a session's streams.
 func (s *session) growthMax() int {
-	if s.class() == Bulk {
+	if _, own := s.conn.(*loopConn); own || s.class() == Bulk {
 		return ConnWindowMax / 3
 	}
 	return ConnWindowMin

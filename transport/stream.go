@@ -11,6 +11,8 @@ const (
 	// StreamMessageLenMax bounds a message of a stream, in bytes: it fits into a
 	// frame, so that a window is exceeded by little.
 	StreamMessageLenMax = 60 << 10
+	// StreamPartLen is how long a message is that takes all of the least window.
+	StreamPartLen = StreamWindowMin - messageCost
 	// HelloLenMax bounds the first message of a stream.
 	HelloLenMax = 1 << 10
 	// closedMax bounds the streams of a conn that were opened and closed here, in both
@@ -105,7 +107,7 @@ func (s *Stream) Send(ctx context.Context, message []byte) error {
 	if len(message) > StreamMessageLenMax {
 		return &Error{Kind: Invalid, Op: s.method, Text: fmt.Sprintf("a message of a stream has at most %d bytes, not %d", StreamMessageLenMax, len(message))}
 	}
-	frame := encodeMessage(frameData, s.id, message)
+	frame := s.encodeData(message)
 	return s.wait(ctx, func(a *actions) (bool, error) {
 		if s.err != nil {
 			return false, s.err
@@ -173,6 +175,13 @@ func (s *Stream) Recv(ctx context.Context) (message []byte, err error) {
 		return false, nil
 	})
 	return message, err
+}
+
+// ready reports whether a message has come.
+func (s *Stream) ready() bool {
+	s.ep.engine.mu.Lock()
+	defer s.ep.engine.mu.Unlock()
+	return len(s.received) > 0
 }
 
 // CloseWrite ends our direction in order; what was sent is still delivered, and what

@@ -306,41 +306,6 @@ func (x *exchange) answer(a attempt) (whole bool) {
 	return true
 }
 
-// bufferLen is how much of a body is passed on at once, in bytes.
-const bufferLen = 32 << 10
-
-// copy passes the body on, as it comes.
-func (x *exchange) copy(response *http.Response, cancel context.CancelCauseFunc) (whole bool) {
-	// What is in the midst of an answer is not kept back.
-	more := func() bool { return response.ContentLength < 0 || x.bytes < response.ContentLength }
-	control := http.NewResponseController(x.w)
-	length := int64(bufferLen)
-	if response.ContentLength >= 0 {
-		length = min(length, response.ContentLength+1)
-	}
-	part := make([]byte, length)
-	for {
-		timer := x.here.AfterFunc(x.settings.IdleTimeout, func() { cancel(context.DeadlineExceeded) })
-		n, err := response.Body.Read(part)
-		timer.Stop()
-		if n > 0 {
-			x.bytes += int64(n)
-			if _, err := x.w.Write(part[:n]); err != nil {
-				return false
-			}
-			if n < len(part) && more() && control.Flush() != nil {
-				return false
-			}
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return true
-		case err != nil:
-			return false
-		}
-	}
-}
-
 // unused says that a substrate is not asked any more, whether it has answered or not.
 func (x *exchange) unused(peer transport.Peer, answered bool) {
 	_ = x.service.With(context.WithoutCancel(x.r.Context()), x.here, func(s **Service) { (*s).over(peer, x.host, answered) })

@@ -162,6 +162,9 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Ready reports whether Read would return something without waiting, as far as that is known.
+func (b *body) Ready() bool { return !b.over && (b.in.Buffered() > 0 || b.call.conn.Ready()) }
+
 // Close implements io.Closer.
 func (b *body) Close() error {
 	b.end(false)

@@ -206,6 +206,16 @@ func (w *response) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// ReadFrom implements io.ReaderFrom, for io.Copy.
+func (w *response) ReadFrom(from io.Reader) (n int64, err error) {
+	part := TakePart()
+	defer GivePart(part)
+	return io.CopyBuffer(writerOnly{w}, from, part[:])
+}
+
+// writerOnly is a writer that can do nothing else.
+type writerOnly struct{ io.Writer }
+
 // FlushError is for an http.ResponseController.
 func (w *response) FlushError() error {
 	if w.status == 0 {
