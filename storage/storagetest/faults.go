@@ -55,6 +55,8 @@ func latecomersCatchUp(s *suite) {
 	for i := range 100 {
 		s.put(0, first, storage.K("k", fmt.Sprint(i)), "v")
 	}
+	// What is not synced may be a write that nobody has been told of yet.
+	s.Do(0, func(ctx context.Context) { assert.NoError(s, first.Sync(ctx)) })
 	second := s.open(1)
 	assert.Len(s, s.list(1, second), 100, "right after opening")
 }
