@@ -85,7 +85,7 @@ func (d *decoder) fields(o *origin, r any, also ...string) {
 		o.value = v
 	case v.Kind == yamltree.Null && o.form == Mono:
 	case v.Kind != yamltree.Mapping:
-		d.fail(o.file, v, "keys: "+yamltree.List(o.table.trie(o.form).keys), "a %s is a mapping, found %s", o.table.one, v)
+		d.fail(o.file, v, "keys: "+yamltree.List(o.table.trie(o.form).keys), "%s is a mapping, found %s", aOrAn(o.table.one), v)
 		return
 	}
 	w := walker{decoder: d, origin: o, target: r, set: map[*field]*yamltree.Value{}}
@@ -151,7 +151,7 @@ func (w *walker) unknown(node *trie, v, key *yamltree.Value, path string, also [
 		w.fail(w.origin.file, key, other, "unknown key %s", yamltree.Quote(path+key.Text))
 		return nil
 	}
-	w.fail(w.origin.file, key, yamltree.Suggest(key.Text, known), "unknown key %s of a %s", yamltree.Quote(path+key.Text), w.origin.table.one)
+	w.fail(w.origin.file, key, yamltree.Suggest(key.Text, known), "unknown key %s of %s", yamltree.Quote(path+key.Text), aOrAn(w.origin.table.one))
 	meant, close := yamltree.Misspelt(key.Text, node.keys)
 	if !close || v.Get(meant) != nil || form == "" {
 		return nil
@@ -373,4 +373,12 @@ func (w *walker) clouds(f *field, dst *map[string]Cloud, at string, v *yamltree.
 		}
 		(*dst)[f.rule.keys.normal(e.Key.Text)] = c
 	}
+}
+
+// aOrAn is a word with its article.
+func aOrAn(word string) string {
+	if strings.ContainsAny(word[:1], "aeiou") {
+		return "an " + word
+	}
+	return "a " + word
 }

@@ -3,6 +3,7 @@ package yamltree
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // Error is one error in a file, with a hint.
@@ -18,7 +19,7 @@ type Error struct {
 // Error is "file:line:col: what", then the line with a caret below the column if there is one, and the
 // hint on a line of its own.
 func (e *Error) Error() string {
-	text := fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Col, e.What)
+	text := fmt.Sprintf("%s:%d:%d: %s", strings.Map(seen, e.File), e.Line, e.Col, e.What)
 	if e.Source != "" {
 		text += "\n" + excerpt(e.Source, e.Col)
 	}
@@ -32,6 +33,22 @@ func (e *Error) Error() string {
 // more than that.
 const excerptMax, excerptBefore = 100, 60
 
+// seen is a character as it is shown: a space for what would do something to a terminal, or to the order of what stands around it.
+func seen(r rune) rune {
+	if control(r) || turns(r) {
+		return ' '
+	}
+	return r
+}
+
+// control reports whether a character is a control, of ASCII or of what came after it.
+func control(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }
+
+// turns reports whether a character changes the direction of writing: a text with one does not say what it shows.
+func turns(r rune) bool {
+	return unicode.Is(unicode.Bidi_Control, r) && r != 0x200e && r != 0x200f && r != 0x061c
+}
+
 // excerpt is a line and below it a caret at a column, both indented.
 func excerpt(line string, col int) string {
 	runes, col := []rune(strings.TrimRight(line, "\r\n")), col-1
@@ -41,13 +58,7 @@ func excerpt(line string, col int) string {
 		start = max(0, col-excerptBefore)
 	}
 	runes, col = runes[start:min(len(runes), start+excerptMax)], col-start
-	shown := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, string(runes))
-	return "    | " + shown + "\n    | " + strings.Repeat(" ", col) + "^"
+	return "    | " + strings.Map(seen, string(runes)) + "\n    | " + strings.Repeat(" ", col) + "^"
 }
 
 // Errors are all errors of a file, or of several, in order.

@@ -88,8 +88,12 @@ func (r *reader) acceptable(data []byte) bool {
 				r.failAt(line, col, "save the file as UTF-8", "byte 0x%02x is not UTF-8", text[0])
 				return false
 			}
-			if c < ' ' && c != '\t' && c != '\r' || c == 0x7f {
+			switch {
+			case control(c) && c != '\t' && c != '\r':
 				r.failAt(line, col, "remove it", "control character %U", c)
+				return false
+			case turns(c):
+				r.failAt(line, col, `remove it, or write it so that it can be seen, as "\u202e" in double quotes`, "character %U, which changes the direction of writing", c)
 				return false
 			}
 			text = text[size:]

@@ -65,6 +65,8 @@ func TestMistakes(t *testing.T) {
 		"[[[[[a]]]]]":                          "nested more than 4 deep\n    hint: excess",
 		"a: \xff":                              "x:1:4: byte 0xff is not UTF-8",
 		"a: \x01":                              "x:1:4: control character U+0001",
+		"a: \u009b2J":                          "x:1:4: control character U+009B",
+		"a: b\n# c\u202ed":                     "x:2:4: character U+202E, which changes the direction of writing",
 		"? [a]\n: b":                           "complex keys",
 		"a: !!int 1":                           "tags",
 		"%YAML 1.2":                            "directives",
@@ -105,4 +107,11 @@ func TestSuggestions(t *testing.T) {
 	require.Equal(t, "known: paths, methods and 2 more", SuggestFew("x", known, 2))
 	_, is := Misspelt("main", known)
 	require.False(t, is, "a part of a word is no misspelling of it")
+}
+
+// What an error shows of a file does nothing to whoever reads it, not by the file's name either; what is written from right to left is let be.
+func TestErrorsShowNothingHidden(t *testing.T) {
+	e := &Error{File: "a\u202eb.yaml", Line: 1, Col: 3, What: "no", Source: "x\u2066y\u009bz"}
+	require.Equal(t, "a b.yaml:1:3: no\n    | x y z\n    |   ^", e.Error())
+	require.True(t, control(0x85) && !control(0xa0) && turns(0x2069) && !turns(0x200f) && !turns('\u05d0'))
 }

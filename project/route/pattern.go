@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Pattern is a path of literal segments, parameters "{id}" that stand for one segment which is not empty, and at its end
@@ -49,8 +51,10 @@ func Parse(text string) (Pattern, error) {
 	case len(text) > LenMax:
 		return Pattern{}, fmt.Errorf("a path has at most %d bytes", LenMax)
 	}
-	if i := strings.IndexFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`?#%\`, r) }); i >= 0 {
-		return Pattern{}, fmt.Errorf("a path has no %q: write characters as they are, without a query", text[i])
+	for _, r := range text { // of what cannot be seen two paths could look like one
+		if r == ' ' || !unicode.IsPrint(r) || r == utf8.RuneError || strings.ContainsRune(`?#%\`, r) {
+			return Pattern{}, fmt.Errorf("a path has no %+q: write characters as they are, those that are seen, without a query", r)
+		}
 	}
 	parts := strings.Split(text[1:], "/")
 	if len(parts) > segmentsMax {

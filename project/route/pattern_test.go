@@ -20,7 +20,7 @@ func TestPatterns(t *testing.T) {
 		require.Equal(t, want, p.Key())
 	}
 	for text, want := range map[string]string{
-		"": "begins with /", "ping": "begins with /", "/a//b": "//", "/a?b": "query", "/a#b": "query", "/a%20b": "query", "/a b": "query", "/a\tb": "query", "/..": `".."`, "/./x": `"."`,
+		"": "begins with /", "ping": "begins with /", "/a//b": "//", "/a?b": "query", "/a#b": "query", "/a%20b": "query", "/a b": "query", "/a\tb": "query", "/a\u202eb": "u202e", "/a\u009bb": "query", "/a\u200bb": "query", "/\xff": "query", "/..": `".."`, "/./x": `"."`,
 		"/*/a": "whole segment", "/{}": "whole segment", "/{1}": "whole segment", "/a{b}": "whole segment", "/{a...}/b": "at the end", "/{a}/{a}": "twice", "/{a}/{a...}": "twice",
 		"/" + strings.Repeat("x", LenMax): "256 bytes", strings.Repeat("/a", 33): "32 segments",
 	} {

@@ -52,7 +52,7 @@ func (b Bare) Run(ctx context.Context, j Job) (result []byte, err error) {
 	cmd.Env = environment(j, os.Getenv("PATH"), build, left, func(m Mount) string { return m.From })
 	child.OwnGroup(cmd)
 	cmd.WaitDelay = 2 * time.Second
-	lines := &lines{room: j.Limits.Output, line: j.Line, over: func() { end(fault("it said more than %d bytes", j.Limits.Output)) }}
+	lines := &lines{room: j.Limits.Output, line: masking(j.Line, j.Secrets), over: func() { end(fault("it said more than %d bytes", j.Limits.Output)) }}
 	said := &masker{to: lines, secrets: secretsOf(j.Secrets)}
 	cmd.Stdout, cmd.Stderr = said, said
 	in, err := cmd.StdinPipe()

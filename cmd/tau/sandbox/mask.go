@@ -3,7 +3,11 @@ package sandbox
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -11,10 +15,10 @@ import (
 // secretMin is the length from which a text is taken for a secret, in bytes: a shorter one would black out half of what is said.
 const secretMin = 4
 
-// secretsOf are the texts that are masked: secrets, and each line of one that has several. The longest come first.
+// secretsOf are the texts that are masked: secrets, and each line of one that has several, as they are and as programs write them. The longest come first.
 func secretsOf(values []string) (list [][]byte) {
 	for _, v := range values {
-		for _, text := range append(strings.Split(v, "\n"), v) {
+		for _, text := range append(append(strings.Split(v, "\n"), v), written(v)...) {
 			if text = strings.TrimSpace(text); len(text) >= secretMin {
 				list = append(list, []byte(text))
 			}
@@ -22,6 +26,38 @@ func secretsOf(values []string) (list [][]byte) {
 	}
 	slices.SortFunc(list, func(a, b []byte) int { return cmp.Or(cmp.Compare(len(b), len(a)), bytes.Compare(a, b)) })
 	return slices.CompactFunc(list, bytes.Equal)
+}
+
+// encodedMin is the length from which a secret is looked for as programs write it, in bytes.
+const encodedMin = 8
+
+// written are the ways in which programs write a secret where it cannot stand as it is: in base64, behind whatever it stands, in hexadecimal
+// digits, in an address, in JSON. Who means to get a secret out has others: this is for those who do not.
+func written(v string) (list []string) {
+	if v = strings.TrimRight(v, "\n"); len(v) < encodedMin {
+		return nil
+	}
+	for before := range 3 { // bytes that may stand there, of "user:" for instance: only the digits that are the secret's alone
+		for _, b := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			text := b.EncodeToString(append(make([]byte, before), v...))
+			list = append(list, text[(before*8+5)/6:(before+len(v))*8/6])
+		}
+	}
+	quoted, _ := json.Marshal(v) // a string can be
+	return append(list, hex.EncodeToString([]byte(v)), url.QueryEscape(v), url.PathEscape(v), strings.Trim(string(quoted), `"`))
+}
+
+// masking masks what is in a line once more that has been made plain: a character that is not seen may have cut a secret into two.
+func masking(line func(string), values []string) func(string) {
+	if line == nil || len(values) == 0 {
+		return line
+	}
+	var pairs []string
+	for _, s := range secretsOf(values) {
+		pairs = append(pairs, string(s), string(mask))
+	}
+	masked := strings.NewReplacer(pairs...)
+	return func(text string) { line(masked.Replace(text)) }
 }
 
 var mask = []byte("***")

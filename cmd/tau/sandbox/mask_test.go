@@ -2,7 +2,10 @@ package sandbox
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -33,6 +36,26 @@ func TestSecretsAreMaskedHoweverTheyAreCut(t *testing.T) {
 	m := &masker{to: &out, secrets: secretsOf(secrets)}
 	_, _ = m.Write([]byte("nothing secret\n"))
 	require.Equal(t, "nothing secret\n", out.String(), "what is no secret is not held back")
+}
+
+// Programs write secrets otherwise than they are, and what a line does not show may stand in the middle of one.
+func TestSecretsAreMaskedHoweverTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	const secret = `s3same/open "now"`
+	for _, text := range []string{
+		secret, base64.StdEncoding.EncodeToString([]byte(secret)), base64.URLEncoding.EncodeToString([]byte(secret + "\n")), base64.StdEncoding.EncodeToString([]byte(secret + " more")), base64.StdEncoding.EncodeToString([]byte("ada:" + secret)), base64.StdEncoding.EncodeToString([]byte("at:" + secret + "!")), base64.StdEncoding.EncodeToString([]byte("a:" + secret)),
+		hex.EncodeToString([]byte(secret)), url.QueryEscape(secret), url.PathEscape(secret), `s3same/open \"now\"`, "s3same\x00/open \u200b\"now\"", "s3same/\x1bopen \"now\"",
+	} {
+		var said []string
+		l := &lines{room: 1000, line: masking(func(s string) { said = append(said, s) }, []string{secret}), over: func() {}}
+		m := &masker{to: l, secrets: secretsOf([]string{secret})}
+		_, _ = m.Write([]byte("it is " + text + "."))
+		m.end()
+		l.end()
+		require.Len(t, said, 1)
+		require.Regexp(t, `^it is .{0,6}\*\*\*.{0,10}\.$`, said[0], text)
+	}
+	require.Nil(t, written("short"), "half of all words would be black")
 }
 
 func TestABareRun(t *testing.T) {

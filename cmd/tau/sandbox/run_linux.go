@@ -140,7 +140,7 @@ const (
 
 func (s *Sandbox) prepare(j Job, slot int, end context.CancelCauseFunc) (r *run, err error) {
 	r = &run{job: j, end: end}
-	r.said = &lines{room: j.Limits.Output, line: j.Line, over: func() { end(fault("it said more than %d bytes", j.Limits.Output)) }}
+	r.said = &lines{room: j.Limits.Output, line: masking(j.Line, j.Secrets), over: func() { end(fault("it said more than %d bytes", j.Limits.Output)) }}
 	r.result = capped{room: j.Limits.Result, over: func() { end(fault("what it made has more than %d bytes", j.Limits.Result)) }}
 	pipe := func() (from, to *os.File) {
 		if err == nil {
@@ -294,13 +294,16 @@ func (r *run) run(ctx context.Context) error {
 		return nil
 	case !errors.As(err, &exit):
 		return fmt.Errorf("sandbox: %w", err)
-	case exit.ExitCode() > 128:
+	case exit.ExitCode() > 128 && exit.ExitCode() <= 128+signalMax:
 		return fault("it was ended by signal %d: it was out of its %d seconds of processor time, or of memory, or had failed", exit.ExitCode()-128, int64(r.job.Limits.CPU/time.Second))
 	case exit.ExitCode() < 0:
 		return fmt.Errorf("sandbox: bubblewrap ended: %s", exit)
 	}
 	return fault("it ended with exit code %d", exit.ExitCode())
 }
+
+// signalMax is the last signal: a shell ends with 128 and that of what it has run.
+const signalMax = 64
 
 // first is the process with whose end all others of the run end; nil if there never was one.
 func (r *run) first() *os.Process {

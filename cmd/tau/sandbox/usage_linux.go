@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"bufio"
 	"bytes"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -29,7 +31,8 @@ func filesOf(pid int) (made, size int64) {
 	return made, size
 }
 
-// memoryOf is what a process and all below it have in memory, in bytes.
+// memoryOf is what a process and all below it have in memory, in bytes. What they share without a file counts whole, once, whether it is in memory
+// or not: pages of it that a process lets go stay where they are, and are then none of its own.
 func memoryOf(root int) int64 {
 	below := map[int][]int{}
 	pages := map[int]int64{}
@@ -55,12 +58,50 @@ func memoryOf(root int) int64 {
 		pages[pid], _ = strconv.ParseInt(fields[21], 10, 64)
 		below[parent] = append(below[parent], pid)
 	}
-	sum, todo := int64(0), []int{root}
+	sum, todo, shared := int64(0), []int{root}, map[string]int64{}
 	for len(todo) > 0 {
 		pid := todo[0]
 		todo = append(todo[1:], below[pid]...)
 		sum += pages[pid]
 		delete(below, pid)
+		for id, n := range sharedOf(pid) {
+			shared[id] = max(shared[id], n)
+		}
 	}
-	return sum * int64(os.Getpagesize())
+	sum *= int64(os.Getpagesize())
+	for _, n := range shared {
+		sum += n
+	}
+	return sum
+}
+
+// mapsMax bounds how much is read of what a process has mapped, in bytes.
+const mapsMax = 4 << 20
+
+// sharedOf is what a process has mapped to share without a file, by the number that the kernel has for it.
+func sharedOf(pid int) map[string]int64 {
+	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/maps")
+	if err != nil {
+		return nil // it has ended
+	}
+	defer f.Close()
+	var found map[string]int64
+	for lines := bufio.NewScanner(io.LimitReader(f, mapsMax)); lines.Scan(); {
+		line, is := bytes.CutSuffix(lines.Bytes(), []byte("/dev/zero (deleted)"))
+		words := strings.Fields(string(line)) // FROM-TO RIGHTS OFFSET DEVICE INODE
+		if !is || len(words) != 5 {
+			continue
+		}
+		from, to, _ := strings.Cut(words[0], "-")
+		begin, err := strconv.ParseUint(from, 16, 64)
+		end, also := strconv.ParseUint(to, 16, 64)
+		if err != nil || also != nil {
+			continue
+		}
+		if found == nil {
+			found = map[string]int64{}
+		}
+		found[words[4]] += int64(end - begin)
+	}
+	return found
 }
