@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/taucloud/tau/services/substrate/substrateapi"
 	"github.com/taucloud/tau/services/tns"
 	"github.com/taucloud/tau/transport"
+	"github.com/taucloud/tau/transport/httpstream"
 )
 
 // slowGuests answers with the length of the module and the path's parameter, after 10 s, and says so.
@@ -55,6 +57,16 @@ func (g slowGuests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Reques
 		g.ready[guest.Hash] = true
 	}
 	_ = clock.Sleep(r.Context(), here, 10*time.Second)
+	switch guest.Parameters["id"] {
+	case "panics":
+		panic("a mistake")
+	case "panics-late":
+		w.WriteHeader(200)
+		panic("a mistake")
+	case "long":
+		guest.Ended()
+		fmt.Fprint(w, strings.Repeat("long", 1<<20))
+	}
 	fmt.Fprint(w, guest.Commit, " ", guest.Parameters["id"], " ", guest.Program().Env)
 	return ran
 }
@@ -118,6 +130,35 @@ func TestFunctionsHavePlaces(t *testing.T) {
 		require.Equal(t, 0, *g.closed)
 		s.substrate.Stop()
 		require.Equal(t, 1, *g.closed)
+	})
+}
+
+// TestWhoReadsSlowlyHoldsNoPlace: the function has ended, so another request has its place while the answer is read, or is not.
+func TestWhoReadsSlowlyHoldsNoPlace(t *testing.T) {
+	withFunctions(t, func(c *substrate.Settings) { c.FunctionQueue = 0 }, func(s *stage, _ slowGuests) {
+		s.publishFunction("c1", 1)
+		s.user.Do(func(ctx context.Context) {
+			r, err := http.NewRequest("GET", "http://www.example.com/f/long", nil)
+			require.NoError(s, err)
+			response, err := httpstream.Do(ctx, s.user.Env.Wire, s.substrate.Peer(), substrateapi.HTTP.Name, r)
+			require.NoError(s, err)
+			defer response.Body.Close()
+			require.Equal(s, "200 c1 y [A=1 B=2]", s.askIn(ctx, "GET", "http://www.example.com/f/y").String())
+		})
+		require.Equal(t, "200 c1 z [A=1 B=2]", s.ask("GET", "http://www.example.com/f/z").String(), "each place is given back once")
+	})
+}
+
+// TestAHandlerThatPanics: its request ends, and nothing else does.
+func TestAHandlerThatPanics(t *testing.T) {
+	withFunctions(t, func(c *substrate.Settings) { c.FunctionQueue = 0 }, func(s *stage, _ slowGuests) {
+		s.publishFunction("c1", 1)
+		s.Mistaken = "a request made its handler panic"
+		a := s.ask("GET", "http://www.example.com/f/panics")
+		require.Equal(t, 500, a.status)
+		require.NotContains(t, a.body, "a mistake")
+		require.Error(t, s.ask("GET", "http://www.example.com/f/panics-late").err)
+		require.Equal(t, "200 c1 y [A=1 B=2]", s.ask("GET", "http://www.example.com/f/y").String())
 	})
 }
 

@@ -102,6 +102,7 @@ func (g *Guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, 
 		},
 		Ran: func(o web.Outcome) {
 			ran = substrate.RanAs(o)
+			guest.Ended()
 			for _, a := range out.asked {
 				g.env.Observe("outside-asked", node.F("project", guest.Project), node.F("host", a.host), node.F("address", a.address))
 			}

@@ -49,6 +49,7 @@ type exchange struct {
 // ServeHTTP implements http.Handler.
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ep := httpstream.Endpoint(r)
+	defer func() { httpstream.Recovered(recover(), w, func(what string) { h.panicked(r, ep.Loop(), what) }) }()
 	x := &exchange{handler: h, w: w, r: r, ep: ep, here: ep.Loop(), host: hostOf(r.Host), began: ep.Loop().Elapsed()}
 	x.ticket = ticket{id: idOf(r.Header.Get(gatewayapi.HeaderRequestID)), reads: r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0, address: addressOf(r)}
 	x.admit()
@@ -69,6 +70,14 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !whole {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// panicked tells operators that a request has made this handler panic.
+func (h handler) panicked(r *http.Request, here clock.Loop, what string) {
+	_ = h.service.With(context.WithoutCancel(r.Context()), here, func(s **Service) {
+		(*s).env.Log.Error("a request made its handler panic", "host", hostOf(r.Host), "panic", what)
+		(*s).env.Observe("request-panicked", node.F("host", hostOf(r.Host)))
+	})
 }
 
 // admit asks for room.

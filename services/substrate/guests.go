@@ -45,6 +45,8 @@ type Guest struct {
 	Secrets map[string]string
 	// Parameters are those of the path that was matched.
 	Parameters map[string]string
+	// Ended is called when the function has ended, before the rest of its answer is sent: then somebody else has its place. Who reads slowly does not hold it.
+	Ended func()
 	// Hash names the module; Module reads it, whole and verified. It may park.
 	Hash   string
 	Module func(ctx context.Context) ([]byte, error)
@@ -260,14 +262,23 @@ func (h handler) run(here clock.Loop, w http.ResponseWriter, r *http.Request, a 
 		}
 		return module, err
 	}
-	began, id := here.Elapsed(), idOf(r)
+	began, id, atOnce := here.Elapsed(), idOf(r), 0
+	g.Ended = func() {
+		_ = h.service.With(context.WithoutCancel(r.Context()), here, func(s **Service) {
+			if place := a.place; place != nil {
+				atOnce, a.place = (*s).places.of(t.name()), nil
+				(*s).places.leave(place)
+			}
+		})
+	}
 	tells := here.AfterFunc(tellAfter, func() {
 		here.Go("substrate tells", func(context.Context) { w.WriteHeader(http.StatusProcessing) }) // nothing, where the answer has begun
 	})
 	defer tells.Stop()
 	ran := a.guests.Serve(here, w, r, g)
+	g.Ended() // if it has not said so
 	took := here.Elapsed() - began
-	_ = h.service.With(context.WithoutCancel(r.Context()), here, func(s **Service) { (*s).ran(t, ran, took, id) })
+	_ = h.service.With(context.WithoutCancel(r.Context()), here, func(s **Service) { (*s).ran(t, ran, took, id, atOnce) })
 	if ran.Cut {
 		panic(http.ErrAbortHandler)
 	}
@@ -280,10 +291,10 @@ func idOf(r *http.Request) string {
 }
 
 // ran notes what became of a request.
-func (s *Service) ran(t *target, ran Ran, took time.Duration, id string) {
+func (s *Service) ran(t *target, ran Ran, took time.Duration, id string, atOnce int) {
 	v := t.release.version
 	s.journal.add(t.name(), s.masked(v.Project, ran.Log), substrateapi.LogLine{At: s.env.Loop.Now().UnixNano(), Request: id, Commit: v.Commit})
 	s.usages.add(t.name(), t, ran, took, s.env.Loop.Now().UnixNano())
 	s.env.Observe("function-ran", node.F("project", v.Project), node.F("function", t.path), node.F("commit", v.Commit), node.F("id", id), node.F("status", ran.Status),
-		node.F("ended", ran.Ended), node.F("fuel", ran.Fuel), node.F("memory", ran.Memory), node.F("cold", ran.Cold), node.F("took", took), node.F("at-once", s.places.of(t.name())))
+		node.F("ended", ran.Ended), node.F("fuel", ran.Fuel), node.F("memory", ran.Memory), node.F("cold", ran.Cold), node.F("took", took), node.F("at-once", atOnce))
 }

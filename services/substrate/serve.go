@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/taucloud/tau/clock"
+	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/services/substrate/site"
 	"github.com/taucloud/tau/services/substrate/substrateapi"
 	"github.com/taucloud/tau/transport/httpstream"
@@ -50,6 +51,7 @@ type answer struct {
 // ServeHTTP implements http.Handler.
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	here := httpstream.Endpoint(r).Loop()
+	defer func() { httpstream.Recovered(recover(), w, func(what string) { h.panicked(r, here, what) }) }()
 	q := question{host: HostOf(r.Host), method: r.Method, path: r.URL.Path, query: r.URL.RawQuery, accepts: strings.Join(r.Header["Accept-Encoding"], ","), upgrades: strings.EqualFold(r.Header.Get("Upgrade"), "websocket")}
 	if r.Header.Get(substrateapi.HeaderKnock) != "" {
 		h.knock(w, r, q.host)
@@ -67,6 +69,14 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.write(w, r)
+}
+
+// panicked tells operators that a request has made this handler panic.
+func (h handler) panicked(r *http.Request, here clock.Loop, what string) {
+	_ = h.service.With(context.WithoutCancel(r.Context()), here, func(s **Service) {
+		(*s).env.Log.Error("a request made its handler panic", "host", HostOf(r.Host), "panic", what)
+		(*s).env.Observe("request-panicked", node.F("host", HostOf(r.Host)))
+	})
 }
 
 // knock says whether anybody serves a host.
@@ -105,7 +115,7 @@ func (h handler) done(ctx context.Context, here clock.Loop, at **answer) {
 		_ = a.closes.Close()
 	}
 	if a.counted {
-		place := a.place
+		place := a.place // nil: its function has ended
 		_ = h.service.With(context.WithoutCancel(ctx), here, func(s **Service) { (*s).finished(place) })
 	}
 }

@@ -53,12 +53,20 @@ func (f foreign) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // outside writes to a client outside of turns.
 type outside struct {
 	http.ResponseWriter
-	ctx  context.Context
-	loop clock.Loop
+	ctx   context.Context
+	loop  clock.Loop
+	began bool // the response has
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (o *outside) WriteHeader(status int) {
+	o.began = o.began || status >= http.StatusOK || status == http.StatusSwitchingProtocols
+	o.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (o *outside) Write(p []byte) (n int, err error) {
+	o.began = true
 	if left := clock.Offload(o.ctx, o.loop, func() { n, err = o.ResponseWriter.Write(p) }); err == nil {
 		err = left
 	}
@@ -67,6 +75,7 @@ func (o *outside) Write(p []byte) (n int, err error) {
 
 // FlushError is for an http.ResponseController.
 func (o *outside) FlushError() (err error) {
+	o.began = true
 	if left := clock.Offload(o.ctx, o.loop, func() { err = http.NewResponseController(o.ResponseWriter).Flush() }); err == nil {
 		err = left
 	}
@@ -75,6 +84,7 @@ func (o *outside) FlushError() (err error) {
 
 // Hijack implements http.Hijacker.
 func (o *outside) Hijack() (conn net.Conn, rw *bufio.ReadWriter, err error) {
+	o.began = true
 	if left := clock.Offload(o.ctx, o.loop, func() { conn, rw, err = http.NewResponseController(o.ResponseWriter).Hijack() }); err == nil {
 		err = left
 	}

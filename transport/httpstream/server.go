@@ -38,7 +38,7 @@ var errHeadTooLong = errors.New("httpstream: the head is too long")
 // Serve makes a handler answer the requests on streams of a method. It runs as a task for each
 // request, and may read the body and write the answer at once. The request's context ends when the
 // client is gone, and its RemoteAddr is the peer. Deadlines are set by http.NewResponseController.
-// A handler that panics with http.ErrAbortHandler resets the stream.
+// A handler that panics with http.ErrAbortHandler resets the stream; whatever else it panics with ends the process, see [Recovered].
 //
 // Each request has a loop of its own, a branch of the endpoint's, where the handler
 // parks; [Endpoint] is for its own calls. So requests are served at once, and what they

@@ -99,6 +99,7 @@ func (g *guests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, 
 		},
 		Ran: func(o web.Outcome) {
 			ran = substrate.RanAs(o)
+			guest.Ended()
 			if missing := lacking(guest); o.Cold && len(missing) > 0 {
 				ran.Log = fmt.Sprintf("[tau] it runs without secrets that nobody has put (%s %s NAME): %s\n", g.putSecret, guest.Project, strings.Join(missing, ", ")) + ran.Log
 			}
