@@ -30,7 +30,6 @@ type substrate struct {
 	refuses string // by its word to those who ask how it is
 	silent  bool   // it does not say
 	asked   []*http.Request
-	bodies  []string
 	knocked []*http.Request
 	word    string // to who knocks
 	probes  int
@@ -373,7 +372,7 @@ func TestWhenAnotherSubstrateIsAsked(t *testing.T) {
 	}{
 		"one refuses":                           {"GET", nil, refusing(substrateapi.Busy), hello, nil, 200, 2, "hello ", 0, 0},
 		"one refuses a short body":              {"POST", strings.NewReader("abc"), refusing(substrateapi.Busy), hello, nil, 200, 2, "hello abc", 0, 0},
-		"all refuse":                            {"GET", nil, refusing(substrateapi.Busy), refusing(substrateapi.Busy), nil, 503, 3, "503 Service Unavailable: no substrate takes the request\n", 0, 0},
+		"all refuse":                            {"GET", nil, refusing(substrateapi.Draining), refusing(substrateapi.Draining), nil, 503, 3, "503 Service Unavailable: no substrate takes the request\n", 0, 0},
 		"one breaks off a GET":                  {"GET", nil, breaks, hello, nil, 200, 2, "hello ", 0, 0},
 		"one breaks off a HEAD":                 {"HEAD", nil, breaks, hello, nil, 200, 2, "", 0, 0},
 		"one breaks off an OPTIONS":             {"OPTIONS", nil, breaks, hello, nil, 200, 2, "hello ", 0, 0},
