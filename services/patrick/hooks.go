@@ -14,6 +14,7 @@ import (
 
 	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node"
+	"github.com/taucloud/tau/project"
 	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/services/patrick/webhook"
 	"github.com/taucloud/tau/storage"
@@ -104,7 +105,7 @@ func (s *Service) admitHook(ctx context.Context, id string, at *reading) (hook a
 	switch {
 	case s.looks.forge == nil:
 		return hook, &httpError{http.StatusServiceUnavailable, "this node asks no forges"}
-	case len(id) > hookIDLenMax:
+	case len(id) > hookIDLenMax || project.CheckIdentifier(id) != nil:
 		return hook, errNoHook
 	}
 	if until, is := s.looks.unknown[id]; is && s.env.Loop.Elapsed() < until {

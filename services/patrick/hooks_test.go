@@ -290,6 +290,7 @@ func TestWhatIsNoWebhookOfOurs(t *testing.T) {
 		}{
 			"unknown hook":        {func(d *delivery) { d.hook = "hook2" }, 404},
 			"absurd hook":         {func(d *delivery) { d.hook = strings.Repeat("h", 65) }, 404},
+			"no name of a hook":   {func(d *delivery) { d.hook = "%00%ff" }, 404}, // which no question can hold
 			"another secret":      {func(d *delivery) { d.secret = "another secret of the right length" }, 401},
 			"no secret":           {func(d *delivery) { d.secret = "" }, 401},
 			"foreign repository":  {func(d *delivery) { d.repository = "mallory/site" }, 403},
