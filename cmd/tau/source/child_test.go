@@ -43,6 +43,15 @@ func TestGitInheritsNoDescriptor(t *testing.T) {
 	require.EqualError(t, err, "failed: fatal: none")
 }
 
+// What a forge says is repeated by git, and is no sign of what went wrong here: a forge out of memory is one that is tried again.
+func TestWhatAForgeSaysIsNoSign(t *testing.T) {
+	for said, kind := range map[string]Kind{"remote: fatal: Out of memory, malloc failed": Failed, "remote: Permission denied": Failed, "fatal: Out of memory, malloc failed": TooLarge, "Permission denied (publickey).": Denied} {
+		g := fake(t, "echo '"+said+"' >&2; echo 'fatal: early EOF' >&2; exit 128")
+		_, err := g.Refs(t.Context(), Request{URL: "file:///x"})
+		requireKind(t, kind, err)
+	}
+}
+
 // All that git has started ends with a fetch.
 func TestNothingOfGitIsLeft(t *testing.T) {
 	n := fmt.Sprintf("86400.%d", os.Getpid())
