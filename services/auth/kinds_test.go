@@ -11,6 +11,7 @@ import (
 	"github.com/taucloud/tau/project/build"
 	"github.com/taucloud/tau/services/auth/authapi"
 	"github.com/taucloud/tau/services/auth/token"
+	"github.com/taucloud/tau/services/auth/vault"
 	"github.com/taucloud/tau/storage"
 	"github.com/taucloud/tau/transport"
 )
@@ -140,6 +141,73 @@ func TestKindsOfRefusals(t *testing.T) {
 			resp, err := s.proveDomain(ctx, guest, authapi.DomainProveRequest{Host: "x.example.com", Project: "shop", Show: true})
 			require.NoError(t, err)
 			require.NotEmpty(t, resp.Value)
+		})
+	})
+}
+
+// What is sealed for one place opens at no other: another owner, kind, name, host or version.
+func TestWhatIsSealedIsForOnePlace(t *testing.T) {
+	atDesk(t, func(d *desk) {
+		d.turn(func(ctx context.Context, s *Service) {
+			settled(t, ctx, s)
+			c := s.certificatesOf(deskHost)[0]
+			host, version, project := c, c, c
+			host.host, version.version, project.Project = "x", 9, "x"
+			x := s.secretsOf("shop")[0]
+			kind, owner, name, later := x, x, x, x
+			kind.id.Kind, owner.id.Owner, name.id.Name, later.version = authapi.HookSecret, "x", "x", 9
+			for _, place := range []vault.Place{host.place(), version.place(), project.place()} {
+				_, err := s.keyring.ring.Open(place, c.Sealed)
+				require.ErrorIs(t, err, vault.ErrNotGenuine)
+			}
+			for _, place := range []vault.Place{kind.place(), owner.place(), name.place(), later.place()} {
+				_, err := s.keyring.ring.Open(place, x.Sealed)
+				require.ErrorIs(t, err, vault.ErrNotGenuine)
+			}
+		})
+	})
+}
+
+// What people see of a long list is all of it, by the client.
+func TestClientsTurnPages(t *testing.T) {
+	atDesk(t, func(d *desk) {
+		const n = authapi.RecordPageMax + 1
+		d.turn(func(_ context.Context, s *Service) {
+			b := new(storage.Batch)
+			for i := range n {
+				name := fmt.Sprintf("z%05d", i)
+				b.Put(projectKey(name), transport.Encode(authapi.Project{Name: name})).Put(repositoryKey(name), transport.Encode(authapi.Repository{Name: name, Project: "shop"}))
+				b.Put(domainKey(name), transport.Encode(authapi.Domain{Host: name, Project: "shop"})).Put(certificateKey(name, 1, guest), transport.Encode(sealedCertificate{Project: "shop"}))
+				b.Put(tokenKey(name), transport.Encode(token.Record{ID: name})).Put(storage.K(auditPart, name), transport.Encode(authapi.AuditEntry{ID: name, Project: "shop"}))
+			}
+			require.NoError(t, s.store.Apply(b))
+		})
+		d.turn(func(ctx context.Context, s *Service) {
+			c := authapi.NewClient(s.env.Wire)
+			lists := map[string]func(project string) (int, error){
+				"repositories": func(p string) (int, error) { l, err := c.Repositories(ctx, p); return len(l), err },
+				"domains":      func(p string) (int, error) { l, err := c.Domains(ctx, p); return len(l), err },
+				"certificates": func(p string) (int, error) { l, err := c.Certificates(ctx, p); return len(l), err },
+				"audit":        func(p string) (int, error) { l, err := c.Audit(ctx, p, 1000); return len(l), err },
+			}
+			for what, list := range lists {
+				for project, want := range map[string]int{"": n, "shop": n, "other": 0} {
+					got, err := list(project)
+					require.NoError(t, err, what)
+					require.Equal(t, want, got, what)
+				}
+			}
+			projects, err := c.Projects(ctx)
+			require.NoError(t, err)
+			require.Len(t, projects, n)
+			tokens, err := c.Tokens(ctx)
+			require.NoError(t, err)
+			require.Len(t, tokens, n)
+			few, err := c.Audit(ctx, "", 3)
+			require.NoError(t, err)
+			require.Len(t, few, 3)
+			_, err = c.CheckToken(ctx, "x", "shop", token.Read)
+			require.Equal(t, transport.Conflict, kindOf(err), "people are told the same of what is no token")
 		})
 	})
 }

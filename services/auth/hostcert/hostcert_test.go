@@ -2,10 +2,12 @@ package hostcert
 
 import (
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -134,4 +136,59 @@ func FuzzRead(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, one, two)
 	})
+}
+
+// TestKinds of keys: those that are taken are, in each form in which they come, and what is kept is one form of all.
+func TestKinds(t *testing.T) {
+	strong, weak := rsaKey(t, 2048), rsaKey(t, 1024)
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	sec1, err := x509.MarshalECPrivateKey(curve)
+	require.NoError(t, err)
+	pkcs8 := func(key any) []byte {
+		raw, err := x509.MarshalPKCS8PrivateKey(key)
+		require.NoError(t, err)
+		return pemOf("PRIVATE KEY", raw)
+	}
+	other, err := ecdh.X25519().NewPrivateKey([]byte(strings.Repeat("k", 32)))
+	require.NoError(t, err)
+	parameters := pemOf("EC PARAMETERS", []byte{6, 8, 42, 134, 72, 206, 61, 3, 1, 7})
+	for name, c := range map[string]struct {
+		text []byte
+		want any // nil: it is refused
+	}{
+		"Ed25519":              {keyPEM(t, keyOf('a')), keyOf('a')},
+		"RSA":                  {pkcs8(strong), strong},
+		"RSA, PKCS #1":         {pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(strong)), strong},
+		"RSA of too few bits":  {pkcs8(weak), nil},
+		"ECDSA":                {pkcs8(curve), curve},
+		"ECDSA, SEC 1":         {pemOf("EC PRIVATE KEY", sec1), curve},
+		"with parameters":      {append(parameters, pemOf("EC PRIVATE KEY", sec1)...), curve},
+		"parameters only":      {parameters, nil},
+		"for no signatures":    {pkcs8(other), nil},
+		"SEC 1, called PKCS 8": {pemOf("PRIVATE KEY", sec1), nil},
+		"of another type":      {pemOf("PUBLIC KEY", sec1), nil},
+	} {
+		key, err := readKey(c.text)
+		if c.want == nil {
+			require.ErrorIs(t, err, errKey, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		require.True(t, key.(interface{ Equal(crypto.PrivateKey) bool }).Equal(c.want), name)
+	}
+	require.Equal(t, strings.Repeat("n", issuerLenMax), shortened(strings.Repeat("n", issuerLenMax)))
+	require.Equal(t, strings.Repeat("n", issuerLenMax), shortened(strings.Repeat("n", issuerLenMax+1)))
+	require.Equal(t, strings.Repeat("n", issuerLenMax-1), shortened(strings.Repeat("n", issuerLenMax-1)+"ä"), "no half of a letter")
+	_, authority := chainOf(t, keyOf('a'), now.Add(time.Hour), "shop.example.com")
+	_, err = Read("shop.example.com", authority, keyPEM(t, keyOf('z')), now)
+	require.Error(t, err, "an authority's is no host's")
+}
+
+// rsaKey is a key of two primes that are no secret.
+func rsaKey(t *testing.T, bits int) *rsa.PrivateKey {
+	t.Setenv("GODEBUG", "rsa1024min=0")
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	require.NoError(t, err)
+	return key
 }
