@@ -150,9 +150,12 @@ type actions struct {
 
 func (a *actions) add(f func()) { a.list = append(a.list, f) }
 
-// do runs f under the lock and then the actions that f has collected.
+// collected are actions that are used again: there are some twenty for each request over a stream.
+var collected = sync.Pool{New: func() any { return &actions{} }}
+
+// do runs f, which must not keep a, under the lock, and then the actions that f has collected.
 func (e *Engine) do(f func(a *actions)) {
-	a := &actions{}
+	a := collected.Get().(*actions)
 	a.list = a.few[:0]
 	e.mu.Lock()
 	f(a)
@@ -160,6 +163,8 @@ func (e *Engine) do(f func(a *actions)) {
 	for _, act := range a.list {
 		act()
 	}
+	a.list, a.few = nil, [3]func(){}
+	collected.Put(a)
 }
 
 // sessionsInOrder are the sessions in the order in which they came to be.

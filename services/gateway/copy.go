@@ -26,7 +26,8 @@ func (x *exchange) copy(response *http.Response, cancel context.CancelCauseFunc)
 	ready := func() bool { return comes != nil && comes.Ready() }
 	control := http.NewResponseController(x.w)
 	for {
-		n, err := x.fill(response.Body, part, ready, cancel)
+		// What is there of a body whose length is known is read without waiting: there are no marks between its parts that could be half there.
+		n, err := x.fill(response.Body, part, ready, response.ContentLength >= 0 && ready(), cancel)
 		if n > 0 {
 			x.bytes += int64(n)
 			if _, err := x.w.Write(part[:n]); err != nil {
@@ -46,9 +47,11 @@ func (x *exchange) copy(response *http.Response, cancel context.CancelCauseFunc)
 }
 
 // fill waits for more of a body, for as long as it may say nothing, and takes what there is of it.
-func (x *exchange) fill(from io.Reader, part []byte, ready func() bool, cancel context.CancelCauseFunc) (n int, err error) {
-	timer := x.here.AfterFunc(x.settings.IdleTimeout, func() { cancel(context.DeadlineExceeded) })
-	defer timer.Stop()
+func (x *exchange) fill(from io.Reader, part []byte, ready func() bool, atOnce bool, cancel context.CancelCauseFunc) (n int, err error) {
+	if !atOnce {
+		timer := x.here.AfterFunc(x.settings.IdleTimeout, func() { cancel(context.DeadlineExceeded) })
+		defer timer.Stop()
+	}
 	n, err = from.Read(part)
 	for n < len(part) && err == nil && ready() {
 		var more int
