@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -32,11 +33,18 @@ type forge struct {
 
 // newForge is that of a node.
 func newForge(cfg Config) func(node.Env) patrick.Forge {
-	return func(env node.Env) patrick.Forge { return forgeOf(env, cfg.Shape.PatrickURL) }
+	scratch := filepath.Join(cfg.Paths.Builds, "forge")
+	_ = os.RemoveAll(scratch) // what a node left that was killed: deploy keys among it, in memory
+	source.Forget(scratch)
+	return func(env node.Env) patrick.Forge { return forgeOf(env, cfg.Shape.PatrickURL, scratch) }
 }
 
-func forgeOf(env node.Env, outside string) *forge {
-	git, err := source.FindGit(os.TempDir())
+// forgeOf asks forges with a scratch directory that is nobody else's.
+func forgeOf(env node.Env, outside, scratch string) *forge {
+	git, err := source.FindGit(scratch)
+	if err == nil {
+		err = os.MkdirAll(scratch, 0o700)
+	}
 	if err == nil {
 		git.Within, git.Files = refsWithin, true // names of branches only, of what those who run the cloud have told auth
 	}

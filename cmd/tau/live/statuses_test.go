@@ -47,7 +47,7 @@ func TestAStatusLeadsToTheJob(t *testing.T) {
 	loop := clock.NewLive()
 	defer loop.Stop(time.Second)
 	for outside, want := range map[string]string{"": `{"context":"tau","description":"it failed","state":"failure"}`, "https://ci.example.com/tau/": `{"context":"tau","description":"it failed","state":"failure","target_url":"https://ci.example.com/tau/jobs/j1"}`} {
-		f := forgeOf(node.Env{Loop: loop}, outside)
+		f := forgeOf(node.Env{Loop: loop}, outside, t.TempDir())
 		told := ""
 		f.http.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 			raw, err := io.ReadAll(r.Body)

@@ -52,6 +52,22 @@ func TestWhatAForgeSaysIsNoSign(t *testing.T) {
 	}
 }
 
+// A scratch directory may be named from where the process is: Git runs somewhere else.
+func TestAScratchThatIsNamedFromHere(t *testing.T) {
+	both(t, func(t *testing.T, r *repository) {
+		commit := r.commit("main", r.small("x"))
+		g := r.fetcher()
+		t.Chdir(filepath.Dir(g.Scratch))
+		whole := g.Scratch
+		defer func() { g.Scratch = whole }()
+		g.Scratch = filepath.Base(whole)
+		require.Equal(t, keysOf(whole), keysOf(g.Scratch))
+		_, files, err := r.fetch(t.Context(), g, Request{URL: r.url(), Commit: commit})
+		require.NoError(t, err)
+		require.Len(t, files, 3)
+	})
+}
+
 // All that git has started ends with a fetch.
 func TestNothingOfGitIsLeft(t *testing.T) {
 	n := fmt.Sprintf("86400.%d", os.Getpid())

@@ -102,6 +102,9 @@ type job struct {
 
 func (g *Git) open(r Request) (*job, error) {
 	dir, err := os.MkdirTemp(g.Scratch, "fetch-")
+	if err == nil {
+		dir, err = filepath.Abs(dir) // Git runs in it
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -135,8 +138,11 @@ func inMemory(otherwise string) string {
 	return otherwise
 }
 
-// keysOf is the pattern of the names of directories with keys, for one scratch directory.
+// keysOf is the pattern of the names of directories with keys, for one scratch directory: wherever it is named from, and no other one's.
 func keysOf(scratch string) string {
+	if whole, err := filepath.Abs(scratch); err == nil {
+		scratch = whole
+	}
 	sum := sha256.Sum256([]byte(scratch))
 	return "tau-fetch-" + hex.EncodeToString(sum[:8]) + "-*"
 }
