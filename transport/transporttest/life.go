@@ -46,10 +46,11 @@ func (s *suite) callShortly(ctx context.Context, from, to int, err *error) bool 
 	return *err == nil
 }
 
-// serveForever has node i hold every call and stream.
+// serveForever has node i hold every call and stream; held counts the calls that it has.
 func (s *suite) serveForever(i int) {
 	server := s.Endpoint(i)
 	server.Handle("t/hold", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+		s.held.Add(1)
 		return nil, clock.Sleep(ctx, server.Loop(), time.Hour)
 	})
 	server.HandleStream("t/hold-stream", transport.Anyone, func(ctx context.Context, _ transport.Peer, _ []byte, st *transport.Stream) {
@@ -83,7 +84,7 @@ func (s *suite) startPending() *pending {
 			p.began = true
 			_, p.recvErr = st.Recv(ctx)
 		})
-		assert.True(s, eventually(ctx, ep.Loop(), func() bool { return p.began }))
+		assert.True(s, eventually(ctx, ep.Loop(), func() bool { return p.began && s.held.Load() > 0 }))
 	})
 	return p
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,6 +93,7 @@ type suite struct {
 	World
 	mu       sync.Mutex
 	failures []string
+	held     atomic.Int64 // calls, see serveForever
 }
 
 // Errorf implements assert.TestingT.
