@@ -41,8 +41,10 @@ bench-serving: ## functions behind net/http, and a node from its door to functio
 sdk: ## functions in Go that are compiled with our SDK, and with that of tau (a few minutes when the library of Go was not compiled for WebAssembly)
 	TAU_TEST_GO_SDK=1 go test -count 1 -timeout 20m -run 'OurSDK|TheirSDK' -v ./wasm/web
 
-bench-engine: ## calls of WebAssembly guests: reset, warm, new, cold, in processor time, with ratios
+bench-engine: ## calls of WebAssembly guests: reset, warm, new, cold, in processor time, with ratios; allocations of a request, and what a function takes in memory
 	go test -run '^$$' -bench . -benchtime 20x ./wasm/engine
+	go test -run '^$$' -bench Serve -benchtime 20000x ./wasm/web
+	go test -run '^$$' -bench Resident -benchtime 1x ./wasm/web
 
 FUZZTIME ?= 10s
 fuzz: ## each fuzz target for FUZZTIME (10s), one after the other; stops at the first that fails, with its input in testdata/fuzz

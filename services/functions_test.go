@@ -29,6 +29,7 @@ import (
 type slowGuests struct {
 	loads, reads, closed *int
 	ready                map[string]bool
+	loading              *time.Duration // how long Load takes
 }
 
 // SharedByLoops implements clock.Shared.
@@ -38,8 +39,11 @@ func (slowGuests) SharedByLoops() {}
 func (g slowGuests) Close() { *g.closed++ }
 
 // Load implements substrate.Guests.
-func (g slowGuests) Load(ctx context.Context, _ clock.Loop, guest substrate.Guest) error {
+func (g slowGuests) Load(ctx context.Context, here clock.Loop, guest substrate.Guest) error {
 	*g.loads++
+	if err := clock.Sleep(ctx, here, *g.loading); err != nil {
+		return err
+	}
 	_, err := guest.Module(ctx)
 	g.ready[guest.Hash] = err == nil
 	return err
@@ -76,7 +80,7 @@ func withFunctions(t *testing.T, change func(s *substrate.Settings), f func(s *s
 	settings := substrate.DefaultSettings()
 	change(settings)
 	nodetest.Run(t, func(c *nodetest.Cloud) {
-		g := slowGuests{new(int), new(int), new(int), map[string]bool{}}
+		g := slowGuests{new(int), new(int), new(int), map[string]bool{}, new(time.Duration)}
 		s := &stage{Cloud: c, orders: map[string]uint64{}}
 		s.tns = c.Add("tns", node.Configured{Spec: tns.Spec(), Settings: tns.DefaultSettings()}).Start()
 		s.store = c.Add("store", node.Configured{Spec: hoarder.Spec(), Settings: hoarder.DefaultSettings()}).Start()
@@ -223,6 +227,23 @@ func TestANewFunctionIsReadyBefore(t *testing.T) {
 		require.Equal(t, "200 c3 2 [A=1 B=2]", s.ask("GET", "http://www.example.com/f/2").String())
 		require.Equal(t, "200 c2 1 [A=1 B=2]", old.String())
 		require.Equal(t, "c2", old.header.Get(substrateapi.HeaderVersion))
+	})
+}
+
+// TestAFunctionThatIsNeverReady: a new version whose functions take too long to be made ready is served all the same, after 20 s and not before.
+func TestAFunctionThatIsNeverReady(t *testing.T) {
+	withFunctions(t, func(*substrate.Settings) {}, func(s *stage, g slowGuests) {
+		s.publishFunction("c1", 0)
+		require.Equal(t, 200, s.ask("GET", "http://www.example.com/f/1").status)
+		*g.loading = time.Hour
+		began := s.user.Env.Loop.Elapsed()
+		s.publishFunction("c2", 0)
+		var version string
+		for version != "c2" {
+			version = s.ask("GET", "http://www.example.com/f/1").header.Get(substrateapi.HeaderVersion)
+			require.Less(t, s.user.Env.Loop.Elapsed()-began, time.Minute)
+		}
+		require.Greater(t, s.user.Env.Loop.Elapsed()-began, 20*time.Second, "the old one has answered until then")
 	})
 }
 

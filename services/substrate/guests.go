@@ -221,32 +221,50 @@ func (s *Service) readModule(ctx context.Context, t *target) (module []byte, err
 	return module, err
 }
 
-// ready makes the functions of a release ready that the old one was asked for, so that nobody waits for that. What cannot be run keeps
-// no version from being served: requests are told.
+// readyFor is how long a new version waits at most until functions of it are ready, which otherwise become so when they are asked for.
+const readyFor = 20 * time.Second
+
+// ready makes the functions of a release ready that the old one was asked for, one after another, so that nobody waits for that. It waits for readyFor at
+// most. What cannot be run keeps no version from being served: requests are told.
 func (s *Service) ready(ctx context.Context, old, r *release) error {
 	if s.guests == nil || old == nil {
 		return nil
 	}
+	var all []*target
 	for _, path := range slices.Sorted(maps.Keys(r.targets)) {
 		t, before := r.targets[path], old.targets[path]
-		if t.function == nil || t.asset == nil || before == nil || !before.asked {
-			continue
-		}
-		t.asked = true
-		secrets, err := s.secretsOf(ctx, t)
-		if err != nil {
-			continue // requests are told
-		}
-		g := t.guest(nil, secrets)
-		g.Module = func(ctx context.Context) ([]byte, error) { return s.module(ctx, t) }
-		if err := s.guests.Load(ctx, s.env.Loop, g); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			s.env.Log.Debug("a function is not ready", "project", r.version.Project, "function", path, "err", err)
+		if t.function != nil && t.asset != nil && before != nil && before.asked {
+			t.asked = true
+			all = append(all, t)
 		}
 	}
-	return nil
+	if len(all) == 0 {
+		return nil
+	}
+	var done gate
+	s.env.Loop.Go("substrate ready", func(ctx context.Context) {
+		for _, t := range all {
+			if err := s.prepare(ctx, t); err != nil {
+				s.env.Log.Debug("a function is not ready", "project", r.version.Project, "function", t.path, "err", err)
+			}
+		}
+		done.opens()
+	})
+	waits, cancel := clock.WithTimeout(ctx, s.env.Loop, readyFor)
+	defer cancel()
+	_ = done.wait(waits, s.env.Loop)
+	return ctx.Err()
+}
+
+// prepare makes a function ready.
+func (s *Service) prepare(ctx context.Context, t *target) error {
+	secrets, err := s.secretsOf(ctx, t)
+	if err != nil {
+		return err
+	}
+	g := t.guest(nil, secrets)
+	g.Module = func(ctx context.Context) ([]byte, error) { return s.module(ctx, t) }
+	return s.guests.Load(ctx, s.env.Loop, g)
 }
 
 // tellAfter is after how long a gateway is told that a function is at work on its request, which it does not give to another one from then on.

@@ -198,6 +198,7 @@ func (e *Engine) load(ctx context.Context, key loadKey, p Prepared, s Setup) (*F
 	if err != nil {
 		return nil, fmt.Errorf("engine: the module is not valid: %w", err)
 	}
+	p.Wasm = nil // it was compiled, and would be a fifth of what a function takes
 	f := &Function{engine: e, key: key, prepared: p, setup: s, code: compiled}
 	if len(p.Facts.Fresh) > 0 {
 		return f, nil
