@@ -296,3 +296,23 @@ func TestWritersThatFail(t *testing.T) {
 		}
 	})
 }
+
+// TestTheStatusOfLongHeads is the same wherever the bound cuts them.
+func TestTheStatusOfLongHeads(t *testing.T) {
+	for length := httpstream.HeadLenMax - 4; length <= httpstream.HeadLenMax+12; length++ {
+		for _, long := range []string{"a", "a: b\r\nX-"} {
+			head, end := "GET / HTTP/1.1\r\nHost: x\r\nX-", "a: b\r\n\r\n"
+			if long == "a" {
+				head, end = "GET / HTTP/1.1\r\nHost: x\r\nX-A: ", "\r\n\r\n"
+			}
+			times := (length - len(head) - len(end)) / len(long)
+			text := head + strings.Repeat(long, times) + end
+			want := 0
+			if len(text) > httpstream.HeadLenMax {
+				want = 431
+			}
+			require.Equal(t, want, httpstream.RefusalOf(strings.NewReader(text)), "%d bytes", len(text))
+		}
+	}
+	require.Equal(t, 400, httpstream.RefusalOf(strings.NewReader("GET / HTTP/1.1\r\nwhat\r\n\r\n")))
+}

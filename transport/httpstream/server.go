@@ -79,7 +79,7 @@ func (x *exchange) serve(ctx context.Context, from transport.Peer, h http.Handle
 	request, err := http.ReadRequest(in)
 	if err != nil {
 		giveReader(in)
-		x.refuse(err)
+		x.refuse(err, head)
 		return
 	}
 	x.conn.SetReadDeadline(time.Time{})
@@ -106,19 +106,12 @@ func (x *exchange) handle(h http.Handler, w http.ResponseWriter, r *http.Request
 }
 
 // refuse answers a malformed request.
-func (x *exchange) refuse(err error) {
+func (x *exchange) refuse(err error, head *headReader) {
 	if errors.Is(err, io.EOF) {
 		x.conn.Close() // nothing was asked
 		return
 	}
-	status := http.StatusBadRequest
-	switch {
-	case errors.Is(err, errHeadTooLong):
-		status = http.StatusRequestHeaderFieldsTooLarge
-	case transport.KindOf(err) == transport.Timeout:
-		status = http.StatusRequestTimeout
-	}
-	r := &http.Response{StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, ContentLength: 0, Body: http.NoBody}
+	r := &http.Response{StatusCode: refusal(err, head), ProtoMajor: 1, ProtoMinor: 1, ContentLength: 0, Body: http.NoBody}
 	if r.Write(x.conn) != nil {
 		x.conn.Reset()
 		return
@@ -126,11 +119,23 @@ func (x *exchange) refuse(err error) {
 	x.conn.Close()
 }
 
+// refusal is the status for a request whose head was not understood. Of one that is too long the rest is missing, which may look malformed.
+func refusal(err error, head *headReader) int {
+	switch {
+	case head.cut:
+		return http.StatusRequestHeaderFieldsTooLarge
+	case transport.KindOf(err) == transport.Timeout:
+		return http.StatusRequestTimeout
+	}
+	return http.StatusBadRequest
+}
+
 // headReader reads a bounded head and then a body of any length.
 type headReader struct {
 	from io.Reader
 	left int
 	over bool // the head is
+	cut  bool // it is longer than it may be
 }
 
 func (h *headReader) Read(p []byte) (int, error) {
@@ -138,6 +143,7 @@ func (h *headReader) Read(p []byte) (int, error) {
 		return h.from.Read(p)
 	}
 	if h.left <= 0 {
+		h.cut = true
 		return 0, errHeadTooLong
 	}
 	n, err := h.from.Read(p[:min(len(p), h.left)])
