@@ -17,6 +17,3 @@ var NoCommit = strings.Repeat("0", 40)
 
 // Encode returns the bytes of an origin. Equal ones have equal bytes.
 func (o Origin) Encode() []byte { return transport.Encode(o) }
-
-// DecodeOrigin is the inverse of Encode.
-func DecodeOrigin(data []byte) (o Origin, err error) { return o, transport.Decode(data, &o) }

@@ -422,3 +422,21 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// What is signed without a name or a time is proven by nothing, whoever has signed it; and a signature of other content neither.
+func TestWhatIsNotSignedWhole(t *testing.T) {
+	for _, forge := range []Forge{GitLab, Generic} {
+		body := file(t, map[Forge]string{GitLab: "gitlab-push.json", Generic: "generic-push.json"}[forge])
+		for name, change := range map[string]func(s *sent){
+			"no name":         func(s *sent) { s.header.Del("Webhook-Id") },
+			"no time":         func(s *sent) { s.header.Del("Webhook-Timestamp") },
+			"a time in words": func(s *sent) { s.header.Set("Webhook-Timestamp", "now") },
+			"no signature":    func(s *sent) { s.header.Del("Webhook-Signature") },
+			"another one's":   func(s *sent) { s.header.Set("Webhook-Signature", "v1,AAAA") },
+		} {
+			s := send(forge, key, body, now)
+			change(&s)
+			requireReason(t, s, Unproven, forge, name)
+		}
+	}
+}
