@@ -56,7 +56,7 @@ fuzz: ## each fuzz target for FUZZTIME (10s), one after the other; stops at the 
 long: build ## scenarios of weeks (a few minutes)
 	bin/dreamland sim --wire direct --quiet scenarios/long/*.yaml
 
-big: build ## a thousand nodes and ten thousand items, and two hundred functions for an hour, on the direct wire, with its processor time (no less than ten minutes)
+big: build ## a thousand nodes and ten thousand items, and two hundred functions for an hour, on the direct wire, with its processor time (the functions are a minute of that)
 	time bin/dreamland sim --wire direct scenarios/big/*.yaml
 
 SEEDS ?= 200

@@ -35,7 +35,7 @@ func (r *Runner) makeScript(ctx context.Context, f Function, bundle []byte) (*en
 	}
 	var said capped
 	said.left = logMax
-	setup := engine.Setup{Limits: r.limits(f.Timeout), Start: r.limits(max(f.Timeout, startFor)), Env: f.Env, Log: &said, MemoryMax: uint64(f.MemoryMax)}
+	setup := engine.Setup{Limits: r.limits(f.Timeout), Start: r.starting(f.Timeout), Env: f.Env, Log: &said, MemoryMax: uint64(f.MemoryMax)}
 	function, err := r.engine.Load(ctx, interpreter, js.Setup(setup, bundle, f.Call))
 	if err != nil {
 		text := strings.TrimPrefix(err.Error(), "engine: initialising the module: ")

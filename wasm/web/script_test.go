@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/taucloud/tau/wasm/js"
@@ -137,4 +138,15 @@ func TestScriptTakesItsTime(t *testing.T) {
 	s.module = []byte(program)
 	require.Equal(t, 504, s.get(function("fetch"), "/loop").Code)
 	require.Equal(t, 201, s.get(function("fetch"), "/").Code)
+}
+
+// TestAStartIsBounded: a bundle that never comes to its end while it is loaded is stopped by its fuel, long before its time is up.
+func TestAStartIsBounded(t *testing.T) {
+	s := newStage(t, Options{})
+	require.LessOrEqual(t, s.starting(time.Hour).Fuel, uint64(startFuel))
+	s = newStage(t, Options{FuelPerSecond: 2_000_000})
+	s.module = []byte(js.Mark + "for (;;) ;\nexport default { fetch() { return new Response() } }")
+	w := s.get(Function{Module: "loops", Call: "fetch", Timeout: time.Second, MemoryMax: 64 << 20}, "http://example.com/")
+	require.Equal(t, 500, w.Code)
+	require.Contains(t, s.last.Log, "has used up its fuel")
 }

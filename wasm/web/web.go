@@ -47,6 +47,8 @@ const (
 	logMax = 64 << 10
 	// startFor is how long the start of a module may take, beside its compilation.
 	startFor = 30 * time.Second
+	// startFuel is how much that may use, in units: some 5 s of a processor, so that a module that never comes to its end holds none for longer.
+	startFuel = 20_000_000_000
 	// failedMax bounds the modules that are known not to load.
 	failedMax = 1024
 	// loadedFactor is what a module takes once compiled, by its length: measured 6 to 7.
@@ -353,7 +355,7 @@ func (r *Runner) make(ctx context.Context, f Function, module []byte) (*engine.F
 	}
 	var said capped
 	said.left = logMax
-	setup := engine.Setup{Limits: r.limits(f.Timeout), Start: r.limits(max(f.Timeout, startFor)), Env: f.Env, Log: &said}
+	setup := engine.Setup{Limits: r.limits(f.Timeout), Start: r.starting(f.Timeout), Env: f.Env, Log: &said}
 	if p.Facts.ExportsFunction(warm) && f.Call != warm && !p.Command() {
 		setup.Warm = &engine.Request{Entry: warm, Env: f.Env, Stderr: &said}
 	}
@@ -366,6 +368,13 @@ func (r *Runner) make(ctx context.Context, f Function, module []byte) (*engine.F
 		return nil, 0, &Fault{text}
 	}
 	return function, function.Params(f.Call), nil
+}
+
+// starting limits the start of a module.
+func (r *Runner) starting(timeout time.Duration) engine.Limits {
+	l := r.limits(max(timeout, startFor))
+	l.Fuel = min(l.Fuel, startFuel)
+	return l
 }
 
 func (r *Runner) limits(timeout time.Duration) engine.Limits {
