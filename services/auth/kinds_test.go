@@ -208,6 +208,12 @@ func TestClientsTurnPages(t *testing.T) {
 			require.Len(t, few, 3)
 			_, err = c.CheckToken(ctx, "x", "shop", token.Read)
 			require.Equal(t, transport.Conflict, kindOf(err), "people are told the same of what is no token")
+			text, _, err := token.New(make([]byte, token.SecretLen), []string{"shop"}, []token.Scope{token.Read}, time.Now(), time.Hour)
+			require.NoError(t, err)
+			_, err = c.CheckToken(ctx, text, strings.Repeat("p", authapi.TokenProjectLenMax), token.Read)
+			require.Equal(t, transport.NotAllowed, kindOf(err), "an auth asks itself, which may not ask")
+			_, err = c.CheckToken(ctx, text, strings.Repeat("p", authapi.TokenProjectLenMax+1), token.Read)
+			require.Equal(t, transport.Conflict, kindOf(err), "there is no such project: nobody is asked")
 		})
 	})
 }
