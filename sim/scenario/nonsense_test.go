@@ -165,6 +165,8 @@ func TestNonsenseAboutTheCloud(t *testing.T) {
 		"duration: ^0s\nnodes: [" + core + "]":                                                                                                "duration: expected more than zero",
 		"^seed:\nduration: 1m\nnodes: [" + core + "]":                                                                                         "seed: expected a value, found nothing",
 		"duration: ^60\nnodes: [" + core + "]":                                                                                                "duration: expected a duration such as 30s, found \"60\"\n    hint: add a unit: 60s",
+		"duration: 1m\nnetwork: {loss: ^150%}\nnodes: [" + core + "]":                                                                         "loss: \"150%\" is not between 0 and 1",
+		"duration: ^999999999h\nnodes: [" + core + "]":                                                                                        "duration: 999999999h is more than a year\n    hint: write a duration of at most a year: 8760h",
 		"duration: 1m\nnodes: ^[]":                                                                                                            "nodes: an empty list says nothing",
 		"duration: 1m\nnodes: [{name: a, ^services:}]":                                                                                        "services: expected a value, found nothing",
 		"duration: 1m\nnodes: [{name: a, services: [], zone: ^''}]":                                                                           "zone: \"\" is not a name of a zone",

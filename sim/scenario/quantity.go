@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -109,6 +110,9 @@ func (d *decoder) float(v *value, what string) (float64, bool) {
 	return 0, false
 }
 
+// tooLong is what is well formed and beyond what a time.Duration can be.
+var tooLong = regexp.MustCompile(`^[+-]?[0-9]{7,}(h|m|s)$`)
+
 const durationHint = `write a number with a unit: 250ms, 5s, 1m30s, 2h`
 
 // duration reads a duration of at least zero.
@@ -133,6 +137,10 @@ func (d *decoder) parseDuration(v *value, text, what string) time.Duration {
 	length, err := time.ParseDuration(strings.TrimSpace(text))
 	if err != nil {
 		hint := durationHint
+		if tooLong.MatchString(strings.TrimSpace(text)) {
+			d.fail(v, "write a duration of at most a year: 8760h", "%s: %s is more than a year", what, text)
+			return 0
+		}
 		if _, err := strconv.ParseFloat(text, 64); err == nil && len(text) < 12 {
 			hint = "add a unit: " + text + "s"
 		}
@@ -189,8 +197,8 @@ type Loss float64
 
 func (l *Loss) decode(d *decoder, v *value) {
 	before := d.failures
-	var p Probability
-	if p.decode(d, v); d.failures == before && float64(p) > fault.LossMax {
+	p := d.probability(v, "loss")
+	if d.failures == before && p > fault.LossMax {
 		d.fail(v, "write at most 50%, or cut the link", "loss: %s is too much for any connection", v)
 	}
 	*l = Loss(p)
@@ -199,16 +207,18 @@ func (l *Loss) decode(d *decoder, v *value) {
 // Probability is between 0 and 1, or in percent: 0.01 or 1%.
 type Probability float64
 
-func (p *Probability) decode(d *decoder, v *value) {
+func (p *Probability) decode(d *decoder, v *value) { *p = Probability(d.probability(v, "probability")) }
+
+func (d *decoder) probability(v *value, what string) float64 {
 	trimmed, percent := *v, false
 	trimmed.text, percent = strings.CutSuffix(v.text, "%")
-	x, ok := d.float(&trimmed, "probability")
+	x, ok := d.float(&trimmed, what)
 	if percent {
 		x /= 100
 	}
 	if ok && (x < 0 || x > 1) {
-		d.fail(v, "write a number from 0 to 1, or a percentage", "probability: %s is not between 0 and 1", v)
-		return
+		d.fail(v, "write a number from 0 to 1, or a percentage", "%s: %s is not between 0 and 1", what, v)
+		return 0
 	}
-	*p = Probability(x)
+	return x
 }

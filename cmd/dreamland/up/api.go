@@ -102,9 +102,16 @@ type server struct {
 	ended chan struct{}
 }
 
+// streamsMax is how many requests one connection of HTTP/2 has under way at once.
+const streamsMax = 100
+
+// begin serves HTTP/1.1, and HTTP/2 for those who begin with it; at most requestsMax requests at once.
 func begin(l net.Listener, h http.Handler) *server {
 	slots := make(chan struct{}, requestsMax)
-	s := &server{ended: make(chan struct{}), Server: &http.Server{ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true) // as a node's door does
+	s := &server{ended: make(chan struct{}), Server: &http.Server{Protocols: protocols, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streamsMax}, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			select {
 			case slots <- struct{}{}:
