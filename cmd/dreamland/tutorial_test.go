@@ -47,7 +47,9 @@ func TestTheTutorial(t *testing.T) {
 	require.NotContains(t, find("dreamland rollback tea"), "Oolong")
 	require.Regexp(t, `published .*http://green\.tea\.localhost:`, find("git switch"))
 	require.Contains(t, find("git switch"), "\n<h1>Sencha</h1>")
-	require.Contains(t, find("echo websites"), "tau.yaml:")
+	mistake := find("sed s/paths:/pths:/")
+	require.Contains(t, mistake, "tau.yaml:6:", "in which line")
+	require.Contains(t, mistake, "did you mean", "what was meant")
 	require.Contains(t, find("dreamland kill substrate"), "published")
 	require.Contains(t, find("cat > storm"), "5 of 5 seeds")
 	if os.Getenv("TUTORIAL") == "all" {
