@@ -123,7 +123,7 @@ func TestRealBuilds(t *testing.T) {
 		"c":              {"functions/dec/dec.c": "int dec(int event) { return event - 1; }\n"},
 		"assemblyscript": {"functions/neg/package.json": "{}", "functions/neg/assembly/index.ts": "export function neg(event: i32): i32 { return -event; }\n"},
 	} {
-		if !strings.Contains(doctor, what+": ") || strings.Contains(doctor, what+": there is no") {
+		if !strings.Contains(doctor, what+": ") || strings.Contains(doctor, what+": there is no") || strings.Contains(doctor, what+": AssemblyScript's compiler is not configured") {
 			t.Logf("NOT BUILT, as this machine lacks the toolchain: %s", what)
 			continue
 		}
