@@ -3,6 +3,7 @@ package js
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -217,5 +218,30 @@ func TestFunctionsShareTheInterpreter(t *testing.T) {
 		x := &exchange{}
 		require.NoError(t, s.ask(f, x))
 		require.Equal(t, fmt.Sprint(n), x.answer.String())
+	}
+}
+
+// TestHeadsOfAnswers: what the host is given of an answer's headers, whichever way they were said.
+func TestHeadsOfAnswers(t *testing.T) {
+	s := newStage(t)
+	text := [2]string{"content-type", "text/plain;charset=UTF-8"}
+	for code, want := range map[string][][2]string{
+		`new Response("x")`:                                                                                 {text},
+		`new Response("x", {headers: {}})`:                                                                  {text},
+		`new Response("x", {headers: {A: "b", "a": "c"}})`:                                                  {{"a", "b"}, {"a", "c"}, text},
+		`new Response("x", {headers: {"Content-Type": "d"}})`:                                               {{"content-type", "d"}},
+		`new Response(null, {headers: {e: ""}})`:                                                            {{"e", ""}},
+		`new Response("x", {headers: [["A", " b "]]})`:                                                      {{"a", "b"}, text},
+		`new Response("x", {headers: request.headers})`:                                                     {{"x-word", "asked"}, text},
+		`new Response("x", new Response("y", {headers: {a: "b"}}))`:                                         {{"a", "b"}, text},
+		`(() => { const r = new Response("x", {headers: {a: "b"}}); r.headers.set("c", "d"); return r })()`: {{"a", "b"}, text, {"c", "d"}},
+		`Response.json(1, {headers: {a: "b"}})`:                                                             {{"a", "b"}, {"content-type", "application/json"}},
+		`Response.json(1)`:                                                                                  {{"content-type", "application/json"}},
+	} {
+		f, err := s.load("export default { fetch(request) { return " + code + " } }")
+		require.NoError(t, err)
+		x := &exchange{Header: http.Header{"X-Word": {"asked"}}}
+		require.NoError(t, s.ask(f, x), code)
+		require.Equal(t, want, x.fields, code)
 	}
 }

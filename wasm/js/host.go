@@ -63,10 +63,26 @@ var functions = []function{
 	}},
 	{"field", 2, func(i interpreter, _ *Exchange, args []uint32) uint32 {
 		name, value := i.string(args[0], textMax), i.string(args[1], textMax)
-		if len(name)+len(value) >= textMax || !isField(name) || strings.TrimSpace(value) != value || strings.ContainsAny(value, "\r\n\x00") {
+		if !takes(name, value) {
 			name = ""
 		}
 		return i.text(strings.ToLower(name))
+	}},
+	{"fields", 3, func(i interpreter, _ *Exchange, args []uint32) uint32 {
+		return i.text(fieldsAs(i.string(args[0], fieldsLenMax), i.number(args[1]), i.string(args[2], textMax)))
+	}},
+	{"headers", 0, func(i interpreter, x *Exchange, _ []uint32) uint32 { return i.text(x.fields()) }},
+	{"header", 1, func(i interpreter, x *Exchange, args []uint32) uint32 {
+		name := i.string(args[0], textMax)
+		if len(name) == textMax || !isField(name) {
+			return 0
+		}
+		name = http.CanonicalHeaderKey(name)
+		values, is := x.Header[name]
+		if !is {
+			return i.must("qjs_get_null")
+		}
+		return i.text(strings.ReplaceAll(joined(name, values), "\x00", ""))
 	}},
 	{"url", 1, func(i interpreter, _ *Exchange, args []uint32) uint32 {
 		text, base := i.string(args[0], urlMax+1), ""
@@ -75,6 +91,17 @@ var functions = []function{
 		}
 		i.Pay(costOf(text, base))
 		return i.parsed(parseURL(text, base, len(args) == 2))
+	}},
+	{"line", 2, func(i interpreter, _ *Exchange, args []uint32) uint32 {
+		var line string
+		i.utf8(args[0], func(text []byte) {
+			for n := i.number(args[1]); n > 0 && len(text) > 0; n-- {
+				_, text, _ = bytes.Cut(text, []byte("\n"))
+			}
+			first, _, _ := bytes.Cut(text, []byte("\n"))
+			line = string(first)
+		})
+		return i.text(line)
 	}},
 	{"setURL", 3, func(i interpreter, _ *Exchange, args []uint32) uint32 {
 		href, field, value := i.string(args[0], urlMax+1), i.string(args[1], textMax), i.string(args[2], urlMax+1)
@@ -132,6 +159,33 @@ var byName = func() map[string]function {
 	}
 	return m
 }()
+
+// takes reports whether a header is taken as it is.
+func takes(name, value string) bool {
+	return len(name)+len(value) < textMax && isField(name) && strings.TrimSpace(value) == value && !strings.ContainsAny(value, "\r\n\x00")
+}
+
+// fieldsAs returns so many headers - names and values, each with a zero behind it - with names in lower case, and the type of the
+// body, if it has one and they do not say; or "" if one of them is not taken as it is.
+func fieldsAs(text string, count uint32, typ string) string {
+	parts := strings.Split(text, "\x00")
+	if uint64(len(parts)) != 2*uint64(count)+1 {
+		return ""
+	}
+	for n := 0; n+1 < len(parts); n += 2 {
+		if !takes(parts[n], parts[n+1]) {
+			return ""
+		}
+		parts[n] = strings.ToLower(parts[n])
+		if parts[n] == "content-type" {
+			typ = ""
+		}
+	}
+	if typ != "" {
+		parts = append(parts[:len(parts)-1], "content-type", typ, "")
+	}
+	return strings.Join(parts, "\x00")
+}
 
 // isField reports whether it is the name of a header.
 func isField(name string) bool {

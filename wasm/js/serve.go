@@ -101,33 +101,45 @@ func (i interpreter) settled(x *Exchange, promise uint32) bool {
 	return true
 }
 
-// request is the request as the runtime takes it.
+// request is the request as the runtime takes it; its headers stay here until it asks.
 func (i interpreter) request(x *Exchange) []uint32 {
-	var params, fields strings.Builder
-	add := func(b *strings.Builder, text string) {
-		b.WriteString(strings.ReplaceAll(text, "\x00", ""))
-		b.WriteByte(0)
-	}
-	for _, name := range slices.Sorted(maps.Keys(x.Parameters)) {
-		add(&params, name)
-		add(&params, x.Parameters[name])
-	}
-	for _, name := range slices.Sorted(maps.Keys(x.Header)) {
-		add(&fields, strings.ToLower(name))
-		separator := ", "
-		if name == "Cookie" {
-			separator = "; "
+	args := []uint32{i.text(x.Method), i.text(x.URL), i.undefined}
+	if len(x.Parameters) > 0 {
+		var params strings.Builder
+		for _, name := range slices.Sorted(maps.Keys(x.Parameters)) {
+			addText(&params, name)
+			addText(&params, x.Parameters[name])
 		}
-		add(&fields, strings.Join(x.Header[name], separator))
-	}
-	args := []uint32{i.text(x.Method), i.text(x.URL), i.undefined, i.text(fields.String())}
-	if params.Len() > 0 {
 		args[2] = i.text(params.String())
 	}
 	if x.Body != nil {
 		args = append(args, i.must("qjs_get_true"))
 	}
 	return args
+}
+
+// addText adds a text with a zero behind it, and none in it.
+func addText(b *strings.Builder, text string) {
+	b.WriteString(strings.ReplaceAll(text, "\x00", ""))
+	b.WriteByte(0)
+}
+
+// fields are names, in lower case, and values of the request's headers.
+func (x *Exchange) fields() string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(x.Header)) {
+		addText(&b, strings.ToLower(name))
+		addText(&b, joined(name, x.Header[name]))
+	}
+	return b.String()
+}
+
+// joined is the one value of a header that was sent several times.
+func joined(name string, values []string) string {
+	if name == "Cookie" {
+		return strings.Join(values, "; ")
+	}
+	return strings.Join(values, ", ")
 }
 
 // object is what tells a promise from others.

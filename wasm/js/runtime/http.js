@@ -7,7 +7,20 @@ const nameOfField = (given) => {
   return name;
 };
 
-// The state of Headers: the value of a name, or a list of several.
+// The state of Headers: the value of a name, or a list of several; or those of the request, which the host has; or a text as flat makes it.
+const ofRequest = true;
+const fieldsOf = (headers) => {
+  const state = headers[S];
+  if (typeof state === "object") return state;
+  const fields = (headers[S] = { __proto__: null });
+  const parts = (state === ofRequest ? host.headers() : state).split("\0");
+  for (let i = 0; i + 1 < parts.length; i += 2) putField(fields, parts[i], parts[i + 1]);
+  return fields;
+};
+const putField = (fields, name, value) => {
+  const before = fields[name];
+  fields[name] = before === undefined ? value : typeof before === "string" ? [before, value] : [...before, value];
+};
 
 const addField = (fields, given, value, instead) => {
   given = String(given);
@@ -18,13 +31,14 @@ const addField = (fields, given, value, instead) => {
     value = value.trim();
     if (host.field(given, value) === "") throw new TypeError("a header's value has a line break or a zero in it");
   }
-  const before = instead ? undefined : fields[name];
-  fields[name] = before === undefined ? value : typeof before === "string" ? [before, value] : [...before, value];
+  if (instead) fields[name] = value;
+  else putField(fields, name, value);
 };
 const fillFields = (fields, init) => {
   if (typeof init !== "object") throw new TypeError("Headers takes an object, pairs or Headers");
   if (init[S] !== undefined && init instanceof Headers) {
-    for (const name in init[S]) fields[name] = init[S][name];
+    const from = fieldsOf(init);
+    for (const name in from) fields[name] = from[name];
   } else if (typeof init[Symbol.iterator] === "function") {
     for (const pair of init) {
       const [name, value, ...more] = pair;
@@ -36,6 +50,14 @@ const fillFields = (fields, init) => {
     for (let i = 0; i < names.length; i++) addField(fields, names[i], init[names[i]]);
   }
 };
+// texted is what an object says of headers, and a body's type, as flat makes it; or "": it is not that simple.
+const texted = (init, type) => {
+  if (typeof init !== "object" || init[S] !== undefined || typeof init[Symbol.iterator] === "function") return "";
+  const names = Object.keys(init);
+  let all = "";
+  for (let i = 0; i < names.length; i++) all += names[i] + "\0" + String(init[names[i]]) + "\0";
+  return host.fields(all, names.length, type ?? "");
+};
 const joined = (value) => (value === undefined ? null : typeof value === "string" ? value : value.join(", "));
 
 class Headers {
@@ -43,19 +65,26 @@ class Headers {
     const fields = (this[S] = { __proto__: null });
     if (init !== undefined && init !== null) fillFields(fields, init);
   }
-  append(name, value) { addField(this[S], name, value); }
-  delete(name) { delete this[S][nameOfField(name)]; }
-  get(name) { return joined(this[S][nameOfField(name)]); }
+  append(name, value) { addField(fieldsOf(this), name, value); }
+  delete(name) { delete fieldsOf(this)[nameOfField(name)]; }
+  get(name) {
+    if (this[S] === ofRequest) {
+      name = String(name);
+      const value = host.header(name);
+      if (value !== undefined) return value;
+    }
+    return joined(fieldsOf(this)[nameOfField(name)]);
+  }
   getAll(name) {
-    const value = this[S][nameOfField(name)];
+    const value = fieldsOf(this)[nameOfField(name)];
     return value === undefined ? [] : typeof value === "string" ? [value] : [...value];
   }
   getSetCookie() { return this.getAll("set-cookie"); }
-  has(name) { return this[S][nameOfField(name)] !== undefined; }
-  set(name, value) { addField(this[S], name, value, true); }
+  has(name) { return this.get(name) !== null; }
+  set(name, value) { addField(fieldsOf(this), name, value, true); }
   forEach(f, self) { for (const [name, value] of this) f.call(self, value, name, this); }
   *entries() {
-    for (const name of Object.keys(this[S]).sort()) {
+    for (const name of Object.keys(fieldsOf(this)).sort()) {
       if (name === "set-cookie") for (const value of this.getAll(name)) yield [name, value];
       else yield [name, this.get(name)];
     }
@@ -109,19 +138,20 @@ const asText = async (body) => {
 };
 
 // Message is what Request and Response have in common. Their state has body, the type of that, used, stream, and headers or what they are made of: init, or
-// raw, those of the host. What it does not say is as in newState: each property of an object costs as much as some instructions.
+// raw, the state of Headers that nobody has asked for yet. What it does not say is as in newState: each property of an object costs as much as some instructions.
 const newState = { method: "GET", url: "", status: 200, text: "", headers: null, init: undefined, raw: undefined, body: null, type: undefined, used: false, stream: null };
 
 class Message {
   get headers() {
     const s = this[S];
     if (s.headers) return s.headers;
+    if (s.raw !== undefined) {
+      s.headers = { __proto__: Headers.prototype };
+      s.headers[S] = s.raw;
+      return s.headers;
+    }
     const headers = (s.headers = new Headers(s.init));
     const fields = headers[S];
-    if (s.raw) {
-      const parts = s.raw.split("\0");
-      for (let i = 0; i + 1 < parts.length; i += 2) fields[parts[i]] = parts[i + 1];
-    }
     if (s.type !== undefined && fields["content-type"] === undefined) fields["content-type"] = s.type;
     return headers;
   }
@@ -187,6 +217,24 @@ class Request {
 
 const bodiless = (status) => status === 204 || status === 205 || status === 304;
 
+// setUp takes what a response's constructor is given beside the body.
+const setUp = (response, s, init) => {
+  if (init.status !== undefined) {
+    s.status = Math.trunc(Number(init.status));
+    if (!(s.status >= 200 && s.status <= 599)) throw new RangeError(`the status of a response is between 200 and 599, not ${init.status}`);
+    if (s.body !== null && bodiless(s.status)) throw new TypeError(`a response with the status ${s.status} has no body`);
+  }
+  if (init.statusText !== undefined) s.text = String(init.statusText);
+  const headers = init.headers;
+  if (headers === undefined || headers === null) return;
+  const text = texted(headers, s.type);
+  if (text !== "") s.raw = text;
+  else {
+    s.init = headers;
+    response.headers;
+  }
+};
+
 class Response {
   constructor(body, init) {
     const s = (this[S] = { __proto__: newState });
@@ -197,17 +245,7 @@ class Response {
       s.body = bodyOf(body);
       s.type = typeOf(body, s.body);
     }
-    if (init === undefined || init === null) return;
-    if (init.status !== undefined) {
-      s.status = Math.trunc(Number(init.status));
-      if (!(s.status >= 200 && s.status <= 599)) throw new RangeError(`the status of a response is between 200 and 599, not ${init.status}`);
-      if (s.body !== null && bodiless(s.status)) throw new TypeError(`a response with the status ${s.status} has no body`);
-    }
-    if (init.statusText !== undefined) s.text = String(init.statusText);
-    if (init.headers !== undefined && init.headers !== null) {
-      s.init = init.headers;
-      this.headers;
-    }
+    if (init !== undefined && init !== null) setUp(this, s, init);
   }
   get status() { return this[S].status; }
   get statusText() { return this[S].text; }
@@ -219,11 +257,9 @@ class Response {
   static json(data, init) {
     const text = JSON.stringify(data);
     if (text === undefined) throw new TypeError("Response.json: the value has no JSON");
-    const response = new Response(null, init);
-    if (bodiless(response[S].status)) throw new TypeError(`a response with the status ${response[S].status} has no body`);
-    response[S].body = text;
-    response[S].type = "application/json";
-    if (response[S].headers) response[S].headers[S]["content-type"] ??= "application/json";
+    const response = { __proto__: Response.prototype };
+    const s = (response[S] = { __proto__: newState, body: text, type: "application/json" });
+    if (init !== undefined && init !== null) setUp(response, s, init);
     return response;
   }
   static redirect(url, status = 302) {
@@ -247,7 +283,7 @@ define("fetch", async function fetch(input, init) {
   const request = new Request(input, init);
   if (init?.redirect === "manual" || init?.redirect === "error") throw new TypeError("fetch: redirects are always followed here");
   const body = await asBytes(taken(request));
-  const said = host.send(request.method, request.url, flat(request.headers[S]), body.buffer, body.byteOffset, body.byteLength);
+  const said = host.send(request.method, request.url, flat(fieldsOf(request.headers)), body.buffer, body.byteOffset, body.byteLength);
   if (said[0] === "!") throw new TypeError("fetch: " + said.slice(1));
   const at = said.indexOf("\0");
   const headers = new Headers(twos(said.slice(at + 1)));

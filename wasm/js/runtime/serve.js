@@ -1,6 +1,7 @@
 // How a request comes in and its answer goes out.
 
-let handler = null;
+// What is called: a function, or the function of a name that main has then.
+let handler = null, main = null, called;
 let env = {};
 let pending = 0; // of ctx.waitUntil
 let answered = false;
@@ -24,14 +25,15 @@ const twos = (text) => {
 // loaded takes the namespace of the module, the name of what is called, and the environment as names and values. What is called is a function of the
 // default export, or an export; if there is none of the name, fetch of the default export.
 const loaded = (module, name, variables) => {
-  const main = module.default;
-  const has = (name) => main !== null && (typeof main === "object" || typeof main === "function") && typeof main[name] === "function";
+  const exported = module.default;
+  const has = (name) => exported !== null && (typeof exported === "object" || typeof exported === "function") && typeof exported[name] === "function";
   if (name !== "fetch" && !has(name) && typeof module[name] === "function" && name !== "default") handler = module[name];
-  else if (main === undefined) throw new TypeError("the module has no default export: expected export default { fetch(request, env) { return new Response(...) } }");
+  else if (exported === undefined) throw new TypeError("the module has no default export: expected export default { fetch(request, env) { return new Response(...) } }");
   else {
     if (!has(name)) name = "fetch";
     if (!has(name)) throw new TypeError("the default export has no function fetch: expected export default { fetch(request, env) { return new Response(...) } }");
-    handler = (request, env, context) => main[name](request, env, context);
+    main = exported;
+    called = name;
   }
   for (const [variable, value] of twos(variables)) env[variable] = value;
 };
@@ -49,31 +51,28 @@ class Context {
   passThroughOnException() {}
 }
 // The request that is answered is there once, so it has no state until somebody asks for more than its method and URL.
-let givenMethod, givenURL, givenParams, givenHeaders, givenBody;
+let givenMethod, givenURL, givenParams, givenBody;
 let given; // params, when they were asked for
+let givenState;
 const requestIs = Object.create(Request.prototype, {
   method: { get: () => givenMethod },
   url: { get: () => givenURL },
-  [S]: { get() {
-    const state = { __proto__: newState, method: givenMethod, url: givenURL, raw: givenHeaders, body: givenBody ? { asked: true } : null };
-    Object.defineProperty(this, S, { value: state });
-    return state;
-  } },
+  [S]: { get: () => (givenState ??= { __proto__: newState, method: givenMethod, url: givenURL, raw: ofRequest, body: givenBody ? { asked: true } : null }) },
 });
 const contextIs = Context.prototype;
 
-// asked answers a request, or returns the promise of a response, for which the host waits (a promise's then costs as much as all the rest). It takes its method, its URL, and names and values of its parameters and of its headers, which are read when
-// they are asked for.
-const asked = (method, url, params, headers, hasBody) => {
+// asked answers a request, or returns the promise of a response, for which the host waits (a promise's then costs as much as all the rest). It takes its method, its URL, and names and values of its parameters, which are read when they are
+// asked for; its headers stay with the host until then.
+const asked = (method, url, params, hasBody) => {
   serving = true;
   drawnAt = 64;
   givenMethod = method;
   givenURL = url;
   givenParams = params;
-  givenHeaders = headers;
   givenBody = hasBody;
   try {
-    const response = handler({ __proto__: requestIs }, env, { __proto__: contextIs });
+    const request = { __proto__: requestIs }, context = { __proto__: contextIs };
+    const response = main !== null ? main[called](request, env, context) : handler(request, env, context);
     if (typeof response !== "object" || response === null || response[S] === undefined) return response instanceof Promise ? response : Promise.resolve(response);
     answer(response);
   } catch (e) {
@@ -95,7 +94,7 @@ const respond = (response) => {
   if (s.used || s.stream?.locked) throw new TypeError("the body of the response was read already");
   const body = s.body;
   const type = s.type;
-  const fields = s.headers !== null ? flat(s.headers[S]) : type === plainText ? plainField : type !== undefined ? "content-type\0" + type + "\0" : "";
+  const fields = s.headers !== null ? flat(fieldsOf(s.headers)) : s.raw !== undefined ? s.raw : type === plainText ? plainField : type !== undefined ? "content-type\0" + type + "\0" : "";
   if (typeof body === "string") host.answerText(s.status, fields, body);
   else {
     host.head(s.status, fields);

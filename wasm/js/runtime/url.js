@@ -97,7 +97,14 @@ const urlFields = ["href", "origin", "protocol", "username", "password", "host",
 const parseURL = (url, base) => (base === undefined ? host.url(String(url)) : host.url(String(url), String(base)));
 
 // The state of a URL: what the host has said of it, its parts once one was asked for, its parameters once they were.
-const partOf = (url, i) => (url[S].parts ??= url[S].said.split("\n"))[i];
+const partOf = (url, i) => {
+  const s = url[S];
+  if (s.parts === null) {
+    if (s.asked++ < 2) return host.line(s.said, i); // most ask for one or two, and a list of all is dear
+    s.parts = s.said.split("\n");
+  }
+  return s.parts[i];
+};
 const setPart = (url, field, value) => {
   const said = host.setURL(partOf(url, 0), field, String(value));
   if (said === null && field === "href") throw new TypeError(`'${value}' is no valid URL`);
@@ -110,7 +117,7 @@ class URL {
   constructor(url, base) {
     const said = parseURL(url, base);
     if (said === null) throw new TypeError(`'${url}' is no valid URL${base === undefined ? "" : ` with the base '${base}'`}`);
-    this[S] = { said, parts: null, params: null };
+    this[S] = { said, asked: 0, parts: null, params: null };
   }
   get searchParams() { return (this[S].params ??= paramsOf(partOf(this, 9), (text) => setPart(this, "search", text))); }
   toString() { return partOf(this, 0); }
