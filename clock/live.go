@@ -19,7 +19,7 @@ type Live struct {
 	*liveTree
 	name string
 
-	turn    *sync.Mutex
+	turn    sync.Mutex
 	running *liveTask     // whose turn it is
 	began   time.Duration // when the running task took it
 	turns   *turnMeter    // nil: nobody else waits for them
@@ -59,20 +59,12 @@ func NewLive() *Live { return NewNamedLive("", nil) }
 func NewNamedLive(name string, log *slog.Logger) *Live {
 	tree := &liveTree{ends: make(chan struct{}), over: make(chan struct{})}
 	tree.ctx, tree.cancel = context.WithCancelCause(context.Background())
-	return &Live{liveTree: tree, name: name, turn: new(sync.Mutex), turns: &turnMeter{log: log}}
-}
-
-// Beside returns a running loop that ends by itself, but never has its turn while l has: for the
-// nodes of a test, which share what stands in for the rest of the world.
-func (l *Live) Beside() *Live {
-	b := NewLive()
-	b.turn = l.turn
-	return b
+	return &Live{liveTree: tree, name: name, turns: &turnMeter{log: log}}
 }
 
 // Branch implements Loop. Turns of a branch are not measured, since they hold up
 // nobody else. Nothing is left of it when its last task has returned.
-func (l *Live) Branch() Loop { return &Live{liveTree: l.liveTree, name: l.name, turn: new(sync.Mutex)} }
+func (l *Live) Branch() Loop { return &Live{liveTree: l.liveTree, name: l.name} }
 
 // Now implements Clock.
 func (l *Live) Now() time.Time { return time.Now() }

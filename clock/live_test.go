@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -162,31 +161,4 @@ func BenchmarkLivePark(b *testing.B) {
 		}
 	})
 	<-done
-}
-
-// TestBesideTakesTurns: loops of the same turn run one task at a time, and each ends by itself.
-func TestBesideTakesTurns(t *testing.T) {
-	first := clock.NewLive()
-	loops := []*clock.Live{first, first.Beside(), first.Beside()}
-	var count, within int // guarded by the turn
-	for _, l := range loops {
-		for range 100 {
-			l.Go("count", func(ctx context.Context) {
-				for range 10 {
-					within++
-					require.Equal(t, 1, within)
-					runtime.Gosched()
-					within--
-					require.NoError(t, clock.Sleep(ctx, l, time.Microsecond))
-					count++
-				}
-			})
-		}
-	}
-	require.Eventually(t, func() (all bool) {
-		require.NoError(t, clock.Do(t.Context(), first, func(context.Context) { all = count == 3000 }))
-		return all
-	}, time.Minute, time.Millisecond)
-	require.True(t, loops[1].Stop(time.Minute))
-	require.NoError(t, clock.Do(t.Context(), loops[2], func(context.Context) {}), "it ends by itself")
 }

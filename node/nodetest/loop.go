@@ -11,8 +11,7 @@ import (
 
 // Sleep moves time, and returns when all that is due by then has been done: a test sees the same,
 // whichever of several things of one instant came first. What a test and its stand-ins share needs no
-// lock: their turns and the test's are one after the other, also to the race detector. Only branches
-// of loops have their turns at the same time.
+// lock: their turns and the test's are one after the other, also to the race detector.
 func Sleep(d time.Duration) {
 	order()
 	time.Sleep(d)
@@ -31,8 +30,7 @@ type loop struct {
 	began time.Time
 }
 
-// newLoop returns a loop that never has its turn while another of the cloud has.
-func (c *Cloud) newLoop() *loop { return &loop{c.turns.Beside(), bubbleBegan} }
+func newLoop() *loop { return &loop{clock.NewLive(), bubbleBegan} }
 
 // bubbleBegan is the instant at which every bubble begins.
 var bubbleBegan = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(-time.Hour)

@@ -39,7 +39,6 @@ type Cloud struct {
 	// Mistaken is what may be logged as an error; of anything else the test fails.
 	Mistaken string
 	net      *transporttest.PipeNet
-	turns    *clock.Live // whose turn all machines' loops share
 
 	mu       sync.Mutex
 	machines []*Machine
@@ -76,7 +75,7 @@ type Machine struct {
 // Run runs a test in a bubble. At its end all nodes are stopped.
 func Run(t *testing.T, f func(c *Cloud)) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &Cloud{T: t, Directory: transport.NewStaticDirectory(), net: transporttest.NewPipeNet(), turns: clock.NewLive()}
+		c := &Cloud{T: t, Directory: transport.NewStaticDirectory(), net: transporttest.NewPipeNet()}
 		defer func() {
 			for _, m := range c.machines {
 				m.Stop()
@@ -140,7 +139,7 @@ func (m *Machine) Start() *Machine {
 
 // TryStart is Start for a node that may not come up.
 func (m *Machine) TryStart() (err error) {
-	m.main = m.cloud.newLoop()
+	m.main = newLoop()
 	m.loops, m.host = nil, m.cloud.net.Host(m.Peer())
 	doErr := clock.Do(context.Background(), m.main, func(ctx context.Context) { m.node, err = node.Start(ctx, m.main, m.config()) })
 	require.NoError(m.cloud, doErr)
@@ -154,7 +153,7 @@ func (m *Machine) TryStart() (err error) {
 func (m *Machine) config() node.Config {
 	cfg := node.Config{Name: m.Name, Identity: m.Identity, Services: m.services, World: node.World{
 		NewLoop: func(string) (clock.Loop, func()) {
-			l := m.cloud.newLoop()
+			l := newLoop()
 			m.loops = append(m.loops, l)
 			return l, func() { l.Stop(0) }
 		},
