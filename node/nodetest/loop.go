@@ -11,7 +11,8 @@ import (
 
 // Sleep moves time, and returns when all that is due by then has been done: a test sees the same,
 // whichever of several things of one instant came first. What a test and its stand-ins share needs no
-// lock: their turns and the test's are one after the other, also to the race detector.
+// lock: their turns and the test's are one after the other, also to the race detector. Turns of two
+// machines may be at the same time: what the stand-ins of several machines share does need one.
 func Sleep(d time.Duration) {
 	order()
 	time.Sleep(d)

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,10 +42,12 @@ type street struct {
 	authErr    error
 	branches   map[string]string // where the forge says that they are
 	forgeErr   error
-	asked      int
-	reports    []CommitStatus
 	reportErr  error
 	tokens     map[string][]string // their scopes of project p
+
+	mu      sync.Mutex // what follows is written by several patricks, whose turns may be at the same time
+	asked   int
+	reports []CommitStatus
 }
 
 func onStreet(t *testing.T, set setup, f func(s *street)) {
@@ -102,7 +105,9 @@ func (s *street) startAuth(env node.Env) {
 
 // Refs implements Forge.
 func (s *street) Refs(_ context.Context, r Remote) (list []refs.Seen, err error) {
+	s.mu.Lock()
 	s.asked++
+	s.mu.Unlock()
 	require.Equal(s.t, "acme/site", r.Name)
 	for name, c := range s.branches {
 		list = append(list, refs.Seen{Name: "refs/heads/" + name, Commit: c})
@@ -113,6 +118,8 @@ func (s *street) Refs(_ context.Context, r Remote) (list []refs.Seen, err error)
 // Report implements Forge.
 func (s *street) Report(_ context.Context, r Remote, status CommitStatus) error {
 	require.Equal(s.t, "t", r.Token)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.reportErr == nil {
 		s.reports = append(s.reports, status)
 	}
