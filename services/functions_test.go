@@ -199,6 +199,8 @@ func TestFunctionsHaveTheirSecrets(t *testing.T) {
 		keeper.Stop()
 		nodetest.Sleep(5 * time.Minute)
 		require.Equal(t, "200 c1 y [A=1 B=2 KEY=new]", get())
+		nodetest.Sleep(5 * time.Minute)
+		require.Equal(t, substrateapi.Starting, s.ask("GET", "http://www.example.com/f/y").header.Get(substrateapi.HeaderRefused))
 	})
 }
 

@@ -364,6 +364,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 		}
 		for _, i := range []int{0, 1, 2, 0, 2, 2} {
 			require.Equal(t, fmt.Sprint("200 ", i), s.ask("GET", fmt.Sprintf("http://p%d.example.com/", i)).String())
+			nodetest.Sleep(time.Second)
 		}
 		require.Len(t, s.Facts("bundle-fetched"), 4)
 		s.user.Do(func(ctx context.Context) {
