@@ -2,6 +2,7 @@ package replicated
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,7 +37,17 @@ func TestElementSet(t *testing.T) {
 				s.Insert(e)
 				model = slices.Insert(model, at, e)
 			}
+			require.Equal(t, len(model), s.Len())
+			if op == 2 && len(model)%4 == 0 {
+				requireOrder(t, model, s)
+			}
 		}
+		frozen := s.Freeze()
+		require.Equal(t, len(model), frozen.Len())
+		for i, e := range model {
+			require.Same(t, e, frozen.At(i))
+		}
+		requireOrder(t, model, s)
 		require.Equal(t, len(model), s.Len())
 		hashed := 0
 		for _, key := range []string{"/a", "/b", "/c", "/d", "/e", "/f", "/g"} {
@@ -60,6 +71,33 @@ func TestElementSet(t *testing.T) {
 			require.NotEmpty(t, list)
 		}
 	})
+}
+
+func requireOrder(t *rapid.T, want []*element, s *elementSet) {
+	var got []*element
+	s.From(func(*element) bool { return false }, func(e *element) bool {
+		got = append(got, e)
+		return true
+	})
+	require.Equal(t, len(want), len(got))
+	for i := range want {
+		require.Same(t, want[i], got[i])
+	}
+}
+
+// What is never walked keeps no more changes than it says.
+func TestElementSetBoundsItsChanges(t *testing.T) {
+	s := newElementSet()
+	for i := range 5000 {
+		e := &element{key: "/" + strconv.Itoa(i*7919%5000), id: "1"}
+		s.Insert(e)
+		if i%3 == 0 {
+			s.Delete(e)
+		}
+		require.Less(t, len(s.changes), changesMax)
+	}
+	require.Equal(t, 3333, s.Len())
+	require.Equal(t, 3333, s.Freeze().Len())
 }
 
 // Keys whose hashes are the same are told apart.
