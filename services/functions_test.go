@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +31,21 @@ type slowGuests struct {
 	loads, reads, closed *int
 	ready                map[string]bool
 	loading              *time.Duration // how long Load takes
+	mu                   *sync.Mutex    // requests have their turns at the same time
+}
+
+// is reports whether a module is ready, and sets that if it is told so.
+func (g slowGuests) is(hash string, now bool) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ready[hash] = g.ready[hash] || now
+	return g.ready[hash]
+}
+
+func (g slowGuests) count(of *int, n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	*of += n
 }
 
 // SharedByLoops implements clock.Shared.
@@ -40,25 +56,25 @@ func (g slowGuests) Close() { *g.closed++ }
 
 // Load implements substrate.Guests.
 func (g slowGuests) Load(ctx context.Context, here clock.Loop, guest substrate.Guest) error {
-	*g.loads++
+	g.count(g.loads, 1)
 	if err := clock.Sleep(ctx, here, *g.loading); err != nil {
 		return err
 	}
 	_, err := guest.Module(ctx)
-	g.ready[guest.Hash] = err == nil
+	g.is(guest.Hash, err == nil)
 	return err
 }
 
 // Serve implements substrate.Guests.
 func (g slowGuests) Serve(here clock.Loop, w http.ResponseWriter, r *http.Request, guest substrate.Guest) substrate.Ran {
 	ran := substrate.Ran{Status: 200, Ended: "answered", Fuel: 10, Memory: 1 << 16, Log: "one\ntwo for " + guest.Parameters["id"] + "\n"}
-	if !g.ready[guest.Hash] {
+	if !g.is(guest.Hash, false) {
 		module, err := guest.Module(r.Context())
 		if err != nil {
 			return substrate.Ran{Status: 503}
 		}
-		*g.reads += len(module)
-		g.ready[guest.Hash] = true
+		g.count(g.reads, len(module))
+		g.is(guest.Hash, true)
 	}
 	_ = clock.Sleep(r.Context(), here, 10*time.Second)
 	switch guest.Parameters["id"] {
@@ -80,7 +96,7 @@ func withFunctions(t *testing.T, change func(s *substrate.Settings), f func(s *s
 	settings := substrate.DefaultSettings()
 	change(settings)
 	nodetest.Run(t, func(c *nodetest.Cloud) {
-		g := slowGuests{new(int), new(int), new(int), map[string]bool{}, new(time.Duration)}
+		g := slowGuests{new(int), new(int), new(int), map[string]bool{}, new(time.Duration), new(sync.Mutex)}
 		s := &stage{Cloud: c, orders: map[string]uint64{}}
 		s.tns = c.Add("tns", node.Configured{Spec: tns.Spec(), Settings: tns.DefaultSettings()}).Start()
 		s.store = c.Add("store", node.Configured{Spec: hoarder.Spec(), Settings: hoarder.DefaultSettings()}).Start()
