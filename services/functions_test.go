@@ -145,7 +145,8 @@ func TestFunctionsHavePlaces(t *testing.T) {
 		nodetest.Sleep(20 * time.Second)
 		require.Equal(t, map[int]int{200: 2, 503: 3}, by, "the third would have waited for 20 s")
 		require.Equal(t, "200 c1 y [A=1 B=2]", s.ask("GET", "http://www.example.com/f/y").String())
-		require.Equal(t, len(guests.Version("c1")), *g.reads)
+		require.Equal(t, 1, *g.loads)
+		require.Zero(t, *g.reads, "it was ready before")
 		require.Equal(t, 405, s.ask("POST", "http://www.example.com/f/y").status)
 		require.Equal(t, 0, *g.closed)
 		s.substrate.Stop()
@@ -235,16 +236,37 @@ func TestAllFunctionsTogether(t *testing.T) {
 func TestANewFunctionIsReadyBefore(t *testing.T) {
 	withFunctions(t, func(*substrate.Settings) {}, func(s *stage, g slowGuests) {
 		s.publishFunction("c1", 0)
+		*g.loading = 10 * time.Second
 		s.publishFunction("c2", 0)
-		require.Zero(t, *g.loads, "nobody has asked for it")
+		require.Equal(t, 2, *g.loads)
+		require.Len(t, s.Facts("version-served"), 2, "nobody has asked for its function: it is served at once")
+		*g.loading = 0
 		var old answer
 		s.user.Env.Loop.Go("ask", func(ctx context.Context) { old = s.askIn(ctx, "GET", "http://www.example.com/f/1") })
 		nodetest.Sleep(5 * time.Second)
 		s.publishFunction("c3", 0)
-		require.Equal(t, 1, *g.loads)
+		require.Equal(t, 3, *g.loads)
 		require.Equal(t, "200 c3 2 [A=1 B=2]", s.ask("GET", "http://www.example.com/f/2").String())
 		require.Equal(t, "200 c2 1 [A=1 B=2]", old.String())
 		require.Equal(t, "c2", old.header.Get(substrateapi.HeaderVersion))
+	})
+}
+
+// TestAFunctionIsReadyBeforeAnybodyAsks: what is published while a substrate is here is made ready in the background; who starts makes nothing ready before somebody asks.
+func TestAFunctionIsReadyBeforeAnybodyAsks(t *testing.T) {
+	withFunctions(t, func(*substrate.Settings) {}, func(s *stage, g slowGuests) {
+		*g.loading = 8 * time.Second
+		s.publishFunction("c1", 0)
+		require.Len(t, s.Facts("version-served"), 1, "it is served at once")
+		nodetest.Sleep(10 * time.Second)
+		require.Equal(t, 1, *g.loads)
+		require.Equal(t, "200 c1 2 [A=1 B=2]", s.ask("GET", "http://www.example.com/f/2").String())
+		require.Zero(t, *g.reads, "it was ready")
+		s.substrate.Stop()
+		s.substrate.Start()
+		nodetest.Sleep(time.Minute)
+		require.Equal(t, "200 c1 3 [A=1 B=2]", s.ask("GET", "http://www.example.com/f/3").String())
+		require.Equal(t, 1, *g.loads)
 	})
 }
 

@@ -71,6 +71,7 @@ type Service struct {
 	inMind  int64              // bytes of them that are in memory
 
 	places   places // where functions run
+	warms    warms
 	journal  journal
 	usages   usages
 	inFlight int

@@ -129,7 +129,11 @@ func (s *Service) take(ctx context.Context, name string) error {
 	if err := beforeSwap.Hit(ctx, s.env); err != nil {
 		return err
 	}
-	return s.swap(name, r)
+	if err := s.swap(name, r); err != nil {
+		return err
+	}
+	s.warm(name)
+	return nil
 }
 
 // newRelease reads what a version says.
