@@ -383,7 +383,7 @@ func TestWhenAnotherSubstrateIsAsked(t *testing.T) {
 		"one is slow about a POST":              {"POST", nil, slow, hello, nil, 200, 1, "hello ", 21 * time.Second, 20 * time.Second},
 		"one is slow about an upgrade":          {"GET", nil, slow, hello, []string{"Connection", "Upgrade", "Upgrade", "x"}, 200, 1, "hello ", 21 * time.Second, 20 * time.Second},
 		"all break a GET off":                   {"GET", nil, breaks, breaks, nil, 503, 3, "503 Service Unavailable: no substrate takes the request\n", 0, 0},
-		"all are slow about a GET":              {"GET", nil, stuck, stuck, nil, 503, 3, "503 Service Unavailable: no substrate takes the request\n", 31 * time.Second, 30 * time.Second},
+		"all are slow about a GET":              {"GET", nil, stuck, stuck, nil, 504, 3, "504 Gateway Timeout: no substrate answered in time\n", 31 * time.Second, 30 * time.Second},
 		"one is slow about a POST for too long": {"POST", nil, stuck, hello, nil, 504, 1, "504 Gateway Timeout: the substrate did not answer in time\n", 31 * time.Second, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -39,6 +39,7 @@ type exchange struct {
 	tries   int
 	waited  bool           // it may wait at the front
 	busy    bool           // one of them was
+	late    bool           // one of them did not answer in time
 	runs    bool           // the substrate that was asked last said that it is at work
 	peer    transport.Peer // that has answered
 	version string
@@ -181,6 +182,8 @@ func (x *exchange) ask(until time.Duration) attempt {
 		return attempt{again: true}
 	case !at.ok && len(x.tried) == 0 && !at.full:
 		return attempt{status: http.StatusServiceUnavailable, says: "no substrate is known"}
+	case !at.ok && x.late && !x.busy:
+		return attempt{status: http.StatusGatewayTimeout, says: "no substrate answered in time"}
 	case !at.ok:
 		return attempt{status: http.StatusServiceUnavailable, says: "no substrate takes the request"}
 	}
@@ -245,6 +248,7 @@ func (x *exchange) failed(err error, o *outcome) attempt {
 	o.grave = !timeout
 	again := x.repeatable() || errors.Is(err, errNotSent)
 	if timeout {
+		x.late = true
 		return attempt{again: again, status: http.StatusGatewayTimeout, says: "the substrate did not answer in time"}
 	}
 	return attempt{again: again, status: http.StatusBadGateway, says: "the substrate cannot be reached"}
