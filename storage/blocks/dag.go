@@ -93,7 +93,7 @@ func buildDAG(r io.Reader, sink *blockSink) (root storage.CID, err error) {
 	return node.Cid(), nil
 }
 
-// blockSink is the part of a DAGService that an importer needs. It collects blocks and, if put is
+// blockSink is the part of a DAGService that the balanced layout needs: Add. It collects blocks and, if put is
 // given, passes them on; held are those passed on.
 type blockSink struct {
 	ipld.DAGService
@@ -133,16 +133,6 @@ func (s *blockSink) flush() error {
 	s.held = append(s.held, cidsOf(s.list)...)
 	clear(s.list)
 	s.list, s.bytes = s.list[:0], 0
-	return nil
-}
-
-// AddMany implements ipld.NodeAdder.
-func (s *blockSink) AddMany(ctx context.Context, nodes []ipld.Node) error {
-	for _, n := range nodes {
-		if err := s.Add(ctx, n); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

@@ -33,13 +33,16 @@ func TestVerifiedIsMemoryAndNotContent(t *testing.T) {
 	require.NoError(t, verifyBlock(c, raw))
 }
 
-// TestVerifiedIsBounded verifies more blocks than are remembered.
+// TestVerifiedIsBounded verifies more blocks than are remembered: the last half of as many as may be always are.
 func TestVerifiedIsBounded(t *testing.T) {
 	v := verifiedBlocks{max: 64, young: map[weak.Pointer[byte]]verifiedBlock{}}
 	raw := make([]byte, verifiedFrom+200)
 	for i := range 200 {
 		v.add(storage.CID{}, raw[i:])
+		require.LessOrEqual(t, len(v.young)+len(v.old), 64)
+		for last := max(0, i-31); last <= i; last++ {
+			require.True(t, v.has(storage.CID{}, raw[last:]), "%d of %d", last, i)
+		}
 	}
-	require.LessOrEqual(t, len(v.young)+len(v.old), 64)
-	require.True(t, v.has(storage.CID{}, raw[199:]))
+	require.False(t, v.has(storage.CID{}, raw), "the first is forgotten")
 }

@@ -121,6 +121,14 @@ func TestResponses(t *testing.T) {
 			did:    "panics; panics; fine; ",
 			want:   "200 OK\r\n" + dated + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		},
+		"that is being processed": {
+			handle: func(w http.ResponseWriter) string {
+				w.Header().Set("X-Set", "before")
+				return status(w, 102) + status(w, 102) + status(w, 204) + status(w, 102) + status(w, 500)
+			},
+			did:  "fine; fine; fine; fine; fine; ",
+			want: "102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 204 No Content\r\n" + dated + "X-Set: before\r\n\r\n",
+		},
 		"with trailers": {
 			handle: func(w http.ResponseWriter) string {
 				w.Header().Set("Trailer", "x-sum, Content-Length, Transfer-Encoding, Trailer, , X-Unsaid")

@@ -3,6 +3,7 @@ package membership
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -438,9 +439,17 @@ func TestRevocationsAreBounded(t *testing.T) {
 		}
 	}
 	require.Equal(t, issuersMax, r.Len())
-	r.len = revocationsMax
-	_, err := r.Add(revoking(cloudKey, nodeKey.Peer(), 0), trust, noon)
+	r.len = revocationsMax - 1
+	news, err := r.Add(revoking(cloudKey, strange.Peer(), -time.Hour), trust, noon)
+	require.NoError(t, err)
+	require.True(t, news)
+	_, err = r.Add(revoking(cloudKey, issuerKey.Peer(), 0), trust, noon)
 	require.ErrorIs(t, err, ErrMalformed)
+	require.Equal(t, revocationsMax, r.Len())
+	news, err = r.Add(revoking(cloudKey, strange.Peer(), 0), trust, noon)
+	require.NoError(t, err, "what is known is brought up to date without room")
+	require.True(t, news)
+	require.Equal(t, revocationsMax, r.Len())
 }
 
 // Whoever has heard the same revocations, in any order and some more than once, has
@@ -621,4 +630,15 @@ func FuzzPresented(f *testing.F) {
 func FuzzTicket(f *testing.F) {
 	f.Add(ticket(func(*Invitation) {}).Text())
 	f.Fuzz(func(t *testing.T, text string) { _, _ = ParseTicket(text) })
+}
+
+// TestWhoIsAskedToComeIn: who has made the invitation first, then the others that honour it, each where the ticket says.
+func TestWhoIsAskedToComeIn(t *testing.T) {
+	with := []transport.Peer{strange.Peer(), cloudKey.Peer(), nodeKey.Peer()}
+	slices.SortFunc(with, transport.Peer.Compare)
+	x := ticket(func(i *Invitation) { i.With = with })
+	x.Others = []Contact{{with[0], []string{"first"}}, {with[2], []string{"third"}}, {issuerKey.Peer(), []string{"not in it"}}}
+	require.Equal(t, []Contact{{issuerKey.Peer(), x.Addresses}, {with[0], []string{"first"}}, {Peer: with[1]}, {with[2], []string{"third"}}}, x.Contacts())
+	x.Invitation.Signature = nil
+	require.Empty(t, x.Contacts(), "nobody is asked for what is forged")
 }
