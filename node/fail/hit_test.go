@@ -34,17 +34,17 @@ func TestWhatAHitDoes(t *testing.T) {
 	}
 	nodetest.Run(t, func(c *nodetest.Cloud) {
 		user, other := c.Caller("user", "a"), c.Caller("other", "a")
-		hit := func(on *nodetest.Caller) (err error, took time.Duration) {
+		hit := func(on *nodetest.Caller) (took time.Duration, err error) {
 			on.Do(func(ctx context.Context) {
 				began := on.Env.Loop.Elapsed()
 				err = p.Hit(ctx, on.Env)
 				took = on.Env.Loop.Elapsed() - began
 			})
-			return err, took
+			return took, err
 		}
 		nothing := func(on *nodetest.Caller) {
 			before := len(c.Facts("failpoint"))
-			err, took := hit(on)
+			took, err := hit(on)
 			require.NoError(t, err)
 			require.Zero(t, took)
 			require.Len(t, c.Facts("failpoint"), before)
@@ -61,7 +61,7 @@ func TestWhatAHitDoes(t *testing.T) {
 		} {
 			end := enable(row.do, row.delay)
 			before := len(c.Facts("failpoint"))
-			err, took := hit(user)
+			took, err := hit(user)
 			row.check(err)
 			require.Equal(t, row.delay, took)
 			facts := c.Facts("failpoint")
