@@ -199,7 +199,7 @@ func (d *developer) javaScript(r up.Running, port string) {
 	code, err := os.ReadFile(main)
 	require.NoError(d.t, err)
 	require.NoError(d.t, os.WriteFile(main, bytes.Replace(code, []byte("export default {"), []byte("export const other = {"), 1), 0o600))
-	require.Contains(d.t, d.fails("dreamland", "push", dir), "index.js:1:1: it has no default export: expected export default {")
+	require.Contains(d.t, d.fails("dreamland", "push", dir), "functions/hello/index.js:1:1: it has no default export: expected export default {")
 
 	put := d.command("", "dreamland", "secret", "put", "script", "TOKEN")
 	put.Stdin = strings.NewReader("not-in-git\n")

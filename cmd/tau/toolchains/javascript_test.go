@@ -81,13 +81,13 @@ func TestJavaScriptThatIsWrong(t *testing.T) {
 	require.NoError(t, os.WriteFile("/tmp/js-secret.txt", []byte("secret of the machine"), 0o644))
 	defer os.Remove("/tmp/js-secret.txt")
 	for name, c := range map[string]struct{ file, text, want string }{
-		"syntax":         {"index.js", "export default {\n  fetch(request) { return new Response(; }\n}", `index.js:2:40: Unexpected ";"`},
-		"nothing":        {"index.js", "export const a = 1;", "index.js:1:1: it has no default export: expected export default { fetch(request, env)"},
-		"missing":        {"index.js", `import x from "./gone.js"; export default x`, `index.js:1:15: Could not resolve "./gone.js"`},
-		"package":        {"index.ts", `import x from "gone"; export default x`, `index.ts:1:15: Could not resolve "gone"`},
-		"node":           {"index.ts", `import fs from "node:fs"; export default fs`, `index.ts:1:16: Could not resolve "node:fs"`},
-		"of the machine": {"index.js", `import x from "/tmp/js-secret.txt"; export default x`, `index.js:1:15:`},
-		"password":       {"index.js", `import x from "/etc/passwd"; export default x`, `index.js:1:15:`},
+		"syntax":         {"index.js", "export default {\n  fetch(request) { return new Response(; }\n}", `functions/f/index.js:2:40: Unexpected ";"`},
+		"nothing":        {"index.js", "export const a = 1;", "functions/f/index.js:1:1: it has no default export: expected export default { fetch(request, env)"},
+		"missing":        {"index.js", `import x from "./gone.js"; export default x`, `functions/f/index.js:1:15: Could not resolve "./gone.js"`},
+		"package":        {"index.ts", `import x from "gone"; export default x`, `functions/f/index.ts:1:15: Could not resolve "gone"`},
+		"node":           {"index.ts", `import fs from "node:fs"; export default fs`, `functions/f/index.ts:1:16: Could not resolve "node:fs"`},
+		"of the machine": {"index.js", `import x from "/tmp/js-secret.txt"; export default x`, `functions/f/index.js:1:15:`},
+		"password":       {"index.js", `import x from "/etc/passwd"; export default x`, `functions/f/index.js:1:15:`},
 		"no entry":       {"other.ts", "", "nothing says where the program begins"},
 	} {
 		var said []string

@@ -241,7 +241,7 @@ func (s *Set) Build(ctx context.Context, o Order) (m Made, err error) {
 		return m, nil
 	}
 	said := &tail{line: o.Line}
-	job := sandbox.Job{Env: maps.Clone(t.env), Mounts: t.mounts, Limits: sandbox.DefaultLimits, Line: said.add, Folder: source}
+	job := sandbox.Job{Env: maps.Clone(t.env), Mounts: t.mounts, Limits: sandbox.DefaultLimits, Line: fromRoot(o, said.add), Folder: source}
 	if job.Env == nil {
 		job.Env = map[string]string{}
 	}

@@ -82,9 +82,10 @@ func TestGo(t *testing.T) {
 
 	_, err = s.Build(t.Context(), order(build.Go, nil, map[string]string{"go.mod": goModule, "bad.go": "package main\n\nfunc main() { undefined() }\n"}))
 	require.True(t, sandbox.IsFault(err), err)
-	require.ErrorContains(t, err, "undefined: undefined")
+	require.ErrorContains(t, err, "functions/f/bad.go:3:15: undefined: undefined", "from the root of the project")
 	_, err = s.Build(t.Context(), order(build.Go, []string{"x"}, map[string]string{"go.mod": goModule + "require example.com/gone v1.0.0\n", "x.go": "package main\n\nimport _ \"example.com/gone\"\n\nfunc main() {}\n"}))
 	require.True(t, sandbox.IsFault(err), err)
+	require.ErrorContains(t, err, "functions/f/x.go:3:8: ")
 	require.ErrorContains(t, err, "example.com/gone")
 }
 
