@@ -31,9 +31,9 @@ func debugCommand() *cobra.Command {
 func bundleCommand() *cobra.Command {
 	var w where
 	cmd := &cobra.Command{
-		Use: "bundle FILE", Args: cobra.ExactArgs(1), Short: "Write all that helps to find out what is wrong with a node into one .tar.gz, without secrets",
+		Use: "bundle [FILE]", Args: cobra.MaximumNArgs(1), Short: "Write all that helps to find out what is wrong with a node into one .tar.gz, without secrets",
 		Long: `Status, members, jobs, the last warnings and facts, metrics, goroutines, the memory's profile, the doctor's findings and the configuration
-without secrets. Names of projects, members and their addresses are in it.`,
+without secrets. Names of projects, members and their addresses are in it. Without FILE, it is tau-debug-SHAPE-TIME.tar.gz in the working directory.`,
 		Example: "  tau debug bundle -s compute /tmp/compute.tar.gz",
 	}
 	w.flags(cmd)
@@ -41,7 +41,11 @@ without secrets. Names of projects, members and their addresses are in it.`,
 		if !w.exists() {
 			return failure{w.notRunning(nil)}
 		}
-		f, err := os.OpenFile(args[0], os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		name := fmt.Sprintf("tau-debug-%s-%s.tar.gz", w.shape, time.Now().UTC().Format("20060102-150405"))
+		if len(args) > 0 {
+			name = args[0]
+		}
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
 		}
@@ -49,7 +53,7 @@ without secrets. Names of projects, members and their addresses are in it.`,
 		if err := w.writeBundle(cmd, f); err != nil {
 			return failure{err}
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "wrote %s\n", args[0])
+		fmt.Fprintf(cmd.OutOrStdout(), "wrote %s\n", name)
 		return f.Close()
 	}
 	return cmd

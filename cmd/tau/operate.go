@@ -195,7 +195,7 @@ func rollbackCommand() *cobra.Command {
 	var w where
 	req := live.BranchRequest{}
 	cmd := &cobra.Command{
-		Use: "rollback PROJECT COMMIT", Args: cobra.ExactArgs(2), Short: "Make an older version of a branch live again, until the next push",
+		Use: "rollback PROJECT COMMIT", Args: cobra.RangeArgs(1, 2), Short: "Make an older version of a branch live again, until the next push",
 		Long:    "Publishes what a kept commit has (tau versions) once more, right after the live version. The next push is newer than it.",
 		Example: "  tau rollback site 9f932fa374fdf3cbbcd6b613 -s compute",
 	}
@@ -203,6 +203,9 @@ func rollbackCommand() *cobra.Command {
 	inJSON := asJSON(cmd)
 	cmd.Flags().StringVar(&req.Branch, "branch", "main", "the branch")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) < 2 {
+			return fmt.Errorf("expected COMMIT: tau %s; tau versions %s lists those that are kept", cmd.Use, args[0])
+		}
 		req.Project, req.Commit = args[0], args[1]
 		var v live.Version
 		if err := w.ask(cmd, "rollback", req, nil, &v); err != nil {
