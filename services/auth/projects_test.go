@@ -298,6 +298,8 @@ func TestARotatedSecretCountsForItsOverlap(t *testing.T) {
 		want(third)
 		c.as(c.auths[0], func(ctx context.Context, a *authapi.Client) { c.put(ctx, a, id, fourth, 0) })
 		want(fourth)
+		c.as(c.auths[0], func(ctx context.Context, a *authapi.Client) { c.put(ctx, a, id, second, 3600) })
+		want(second, fourth)
 		c.as(c.auths[0], func(ctx context.Context, a *authapi.Client) {
 			_, err := a.RevokeSecret(ctx, id, 0)
 			require.NoError(t, err)

@@ -1,12 +1,15 @@
 package monkey
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/taucloud/tau/clock"
 	"github.com/taucloud/tau/node/nodetest"
+	"github.com/taucloud/tau/services/patrick/patrickapi"
 	"github.com/taucloud/tau/transport"
 )
 
@@ -50,4 +53,23 @@ func TestNothingIsTriedAgainAfterTheLease(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestABuildHasWhatIsLeftOfItsTime: a fetch counts towards the time that a grant gives to a build.
+func TestABuildHasWhatIsLeftOfItsTime(t *testing.T) {
+	inYard(t, without{}, nil, func(y *yard) {
+		y.turn(func(s *Service) {
+			now := s.env.Loop.Elapsed()
+			for taken, left := range map[time.Duration]time.Duration{0: time.Minute, -20 * time.Second: 40 * time.Second, -2 * time.Minute: 0} {
+				l := &lock{job: patrickapi.Job{ID: job(1)}, lease: time.Hour, renewedAt: now, takenAt: now + taken, buildMax: time.Minute}
+				y.build = func(ctx context.Context, _ clock.Loop, _ Request) (Result, error) {
+					has, bounded := clock.Remaining(ctx)
+					require.True(t, bounded)
+					require.Equal(t, left, max(0, has))
+					return Result{}, nil
+				}
+				_, _ = s.buildInTime(context.Background(), l, Request{Job: l.job, Log: func(string) {}, Flush: func() {}})
+			}
+		})
+	})
 }

@@ -251,3 +251,21 @@ func TestALookAtChoresIsBounded(t *testing.T) {
 		})
 	})
 }
+
+// A commit that is pushed once more has two versions: a rollback to it is to the newer one, whose artifact is kept for longer.
+func TestARollbackIsToTheNewestOfItsCommit(t *testing.T) {
+	inHallWithStore(t, 1, nil, func(h *hall) {
+		for order, of := range []string{"first", "other", "again", "last"} {
+			v := aVersion(of, uint64(order)+1, 1)
+			v.Artifact = "a-" + of
+			if of == "again" {
+				v.Commit = "c-first"
+			}
+			h.mustPublish(v)
+		}
+		done, err := h.rollbackAt(h.replicas[0], "id", "c-first")
+		require.NoError(t, err)
+		require.Equal(t, "a-again", done.Version.Artifact)
+		require.EqualValues(t, 4, done.Version.Order)
+	})
+}
