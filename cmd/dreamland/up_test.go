@@ -42,7 +42,7 @@ func newDeveloper(t *testing.T) *developer {
 		for _, r := range d.runs() {
 			_ = syscall.Kill(r.PID, syscall.SIGKILL)
 		}
-		require.Eventually(t, func() bool { return os.RemoveAll(home) == nil }, 10*time.Second, 50*time.Millisecond)
+		require.Eventually(t, func() bool { return os.RemoveAll(home) == nil }, time.Minute, 50*time.Millisecond)
 	})
 	return d
 }

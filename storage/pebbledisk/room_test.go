@@ -218,8 +218,8 @@ func stuckFlush(t *testing.T, d *Disk, q *quota) chan error {
 	require.NoError(t, d.Put(ctx, key(1), noise(3<<10)), "nobody has looked yet")
 	flushed := make(chan error, 1)
 	d.Flush(func(err error) { flushed <- err })
-	require.Eventually(t, func() bool { return errors.Is(d.Put(ctx, key(2), []byte("new")), storage.ErrFull) }, 10*time.Second, time.Millisecond)
-	require.Eventually(t, func() bool { return errors.Is(d.Delete(ctx, key(0)), storage.ErrFull) }, 10*time.Second, time.Millisecond,
+	require.Eventually(t, func() bool { return errors.Is(d.Put(ctx, key(2), []byte("new")), storage.ErrFull) }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return errors.Is(d.Delete(ctx, key(0)), storage.ErrFull) }, time.Minute, time.Millisecond,
 		"not even what deletes can be written")
 	got, err := d.Get(ctx, key(0))
 	require.NoError(t, err)
@@ -236,7 +236,7 @@ func TestNoRoomAtAll(t *testing.T) {
 	flushed := stuckFlush(t, d, q)
 	q.setLimit(16 << 20)
 	require.NoError(t, <-flushed)
-	require.Eventually(t, func() bool { return d.Put(ctx, key(2), noise(3<<10)) == nil }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return d.Put(ctx, key(2), noise(3<<10)) == nil }, time.Minute, time.Millisecond)
 	require.NoError(t, flush(d))
 	require.NoError(t, d.Close())
 	d, err := Open("disk", Options{FS: q})

@@ -108,7 +108,7 @@ func (m meeting) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	select {
 	case m.at.met <- struct{}{}:
 	case <-m.at.met:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		w.WriteHeader(http.StatusGatewayTimeout)
 	}
 }

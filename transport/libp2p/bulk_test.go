@@ -53,7 +53,7 @@ func TestBulkHasAConnectionOfItsOwn(t *testing.T) {
 
 // onlyOn sends a frame on one connection.
 func onlyOn(t *testing.T, c network.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	s, err := c.NewStream(ctx)
 	require.NoError(t, err)
@@ -80,12 +80,12 @@ func TestBulkConnectionsEnd(t *testing.T) {
 		conns = append(conns, c)
 	}
 	at := func() int { return len(b.LibP2P().Network().ConnsToPeer(libp2p.PeerID(a.ID()))) }
-	require.Eventually(t, func() bool { return at() == 2 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return at() == 2 }, time.Minute, 10*time.Millisecond)
 	conns[1].Close()
 	require.Never(t, func() bool { return at() != 2 }, 300*time.Millisecond, 50*time.Millisecond)
 	conns[2].Close()
-	require.Eventually(t, func() bool { return at() == 1 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return at() == 1 }, time.Minute, 10*time.Millisecond)
 	require.NoError(t, conns[0].Send([]byte("still there")))
 	require.NoError(t, openOn(t, a, b, transport.Bulk).Send([]byte("again")))
-	require.Eventually(t, func() bool { return at() == 2 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return at() == 2 }, time.Minute, 10*time.Millisecond)
 }

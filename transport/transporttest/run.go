@@ -114,9 +114,9 @@ func (s *suite) peer(i int) transport.Peer { return s.Endpoint(i).Self() }
 func (s *suite) loop(i int) clock.Loop { return s.Endpoint(i).Loop() }
 
 // eventually waits, in a task, until condition holds, and reports whether it did
-// within ten seconds.
+// within two minutes.
 func eventually(ctx context.Context, l clock.Loop, condition func() bool) bool {
-	for range 1000 {
+	for range 12_000 {
 		if condition() {
 			return true
 		}

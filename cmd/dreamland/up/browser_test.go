@@ -53,7 +53,7 @@ func newBrowser(t *testing.T) *browser {
 		_ = cmd.Wait()
 		_ = to.Close()
 		_ = from.Close()
-		require.Eventually(t, func() bool { return os.RemoveAll(home) == nil }, 10*time.Second, 50*time.Millisecond)
+		require.Eventually(t, func() bool { return os.RemoveAll(home) == nil }, time.Minute, 50*time.Millisecond)
 	})
 	require.NoError(t, errors.Join(in.Close(), out.Close()))
 	require.NoError(t, from.SetReadDeadline(time.Now().Add(2*time.Minute)))

@@ -153,7 +153,7 @@ func TestTheCloudLive(t *testing.T) {
 		return err
 	})
 	took := bad.until(time.Minute, refused, func() error { return bad.greet(a) })
-	require.Less(t, took, 5*time.Second)
+	require.Less(t, took, 20*time.Second, "5 s in simulated time; a busy machine takes longer")
 	bad.until(time.Minute, refused, func() error { return bad.greet(second) })
 
 	newcomer := live(t, "newcomer", false, first)
