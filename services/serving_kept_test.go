@@ -11,6 +11,7 @@ import (
 	"github.com/taucloud/tau/node"
 	"github.com/taucloud/tau/node/nodetest"
 	"github.com/taucloud/tau/project"
+	"github.com/taucloud/tau/services/hoarder/hoarderapi"
 	"github.com/taucloud/tau/services/substrate"
 	"github.com/taucloud/tau/services/substrate/substrateapi"
 	"github.com/taucloud/tau/services/tns/tnsapi"
@@ -98,5 +99,22 @@ func TestBranchesShareNoFunction(t *testing.T) {
 				require.Equal(t, says, resp.Lines[1].Text)
 			})
 		}
+	})
+}
+
+// TestWhatCouldNotBeFetchedIsFetchedLater: who asks when somebody holds it is answered, however many were told that it is not here.
+func TestWhatCouldNotBeFetchedIsFetchedLater(t *testing.T) {
+	onStage(t, nil, func(s *stage) {
+		s.publishWith(website("hello", false, "www.example.com"), "c1", pages, false)
+		nodetest.Sleep(3 * time.Second)
+		require.Equal(t, 503, s.ask("GET", "http://www.example.com/").status)
+		s.user.Do(func(ctx context.Context) {
+			for _, root := range s.user.Env.Blocks.Roots() {
+				_, err := hoarderapi.NewClient(s.user.Env.Wire).Pin(ctx, hoarderapi.PinRequest{Root: root.String(), Kind: hoarderapi.Asset, Target: 1, Owner: "test", Holders: []transport.Peer{s.user.Env.Self}})
+				require.NoError(t, err)
+			}
+		})
+		nodetest.Sleep(2 * time.Second)
+		require.Equal(t, 200, s.ask("GET", "http://www.example.com/").status)
 	})
 }

@@ -1,7 +1,9 @@
 package substrate
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -24,4 +26,17 @@ func TestNoSecretIsInALog(t *testing.T) {
 		require.Equal(t, want, s.masked("p", log), log)
 	}
 	require.Equal(t, "pass", s.masked("nobody", "pass"))
+}
+
+// TestSecretsAreOfSoManyProjects: of more, those that were heard longest ago are forgotten.
+func TestSecretsAreOfSoManyProjects(t *testing.T) {
+	var s Service
+	for i := range secretsProjects + 2 {
+		s.keepSecrets(fmt.Sprintf("p%d", i), secretsKnown{at: time.Duration(i)})
+	}
+	require.Len(t, s.secrets, secretsProjects)
+	require.NotContains(t, s.secrets, "p0")
+	require.NotContains(t, s.secrets, "p1")
+	s.keepSecrets("p2", secretsKnown{at: time.Hour})
+	require.Len(t, s.secrets, secretsProjects, "one that is known takes no other's room")
 }
