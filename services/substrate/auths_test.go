@@ -111,8 +111,8 @@ func TestSecretsAreThoseThatAuthSays(t *testing.T) {
 	})
 }
 
-// TestSecretsAreOfSoManyProjects: the one whose are oldest goes for a new one, and nobody for one that is there.
-func TestSecretsAreOfSoManyProjects(t *testing.T) {
+// TestTheOldestSecretsGo: the project whose are oldest goes for a new one, and nobody for one that is there.
+func TestTheOldestSecretsGo(t *testing.T) {
 	s := &Service{}
 	for i := range secretsProjects {
 		s.keepSecrets(fmt.Sprint(i), secretsKnown{at: time.Duration(1 + (i+secretsProjects-7)%secretsProjects)})
