@@ -157,6 +157,12 @@ func TestOwnersAreThoseThatAuthSays(t *testing.T) {
 		next = o.fresh()
 		require.NoError(t, next.recallOwners())
 		require.False(t, next.owners.known)
+		o.refuses, o.domains[0].Project = true, "p"
+		nodetest.Sleep(ownersEvery)
+		require.Equal(t, "old", s.owners.hosts["a.example.com"])
+		o.refuses = false
+		nodetest.Sleep(ownersAgain + time.Second)
+		require.Equal(t, "p", s.owners.hosts["a.example.com"])
 	})
 }
 
