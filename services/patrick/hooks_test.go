@@ -313,6 +313,9 @@ func TestWhatIsNoWebhookOfOurs(t *testing.T) {
 			status, body := s.deliver(s.patricks[0], d)
 			require.Equal(t, c.status, status, "%s: %s", name, body)
 			require.NotContains(t, body, hookSecret)
+			if status == 200 {
+				require.Contains(t, body, "ignored", name)
+			}
 		}
 		nodetest.Sleep(5 * time.Second)
 		require.Zero(t, s.asked)
@@ -426,4 +429,18 @@ func TestDeliveriesAreForgotten(t *testing.T) {
 		nodetest.Sleep(3 * time.Minute)
 		s.turn(s.patricks[0], func(_ context.Context, p *Service) { require.Empty(t, p.store.Entries(deliveriesKey("site"))) })
 	})
+}
+
+// TestBranchesThatAreNotNamedAreTold: the first few, those that the patterns name and no job can have.
+func TestBranchesThatAreNotNamedAreTold(t *testing.T) {
+	all := []refs.Seen{{Name: "refs/heads/main"}, {Name: "refs/heads/other\xff"}, {Name: "refs/tags/b-\xff"}}
+	for n := range 6 {
+		all = append(all, refs.Seen{Name: fmt.Sprintf("refs/heads/b-%d\xff", n)})
+	}
+	list := unnamed(authapi.Repository{Branches: []string{"main", "b-*"}}, all)
+	require.Len(t, list, unnamedMax)
+	for n, said := range list {
+		require.Contains(t, said, fmt.Sprintf("b-%d", n))
+	}
+	require.Empty(t, unnamed(authapi.Repository{Branches: []string{"main", "b-*"}}, all[:3]))
 }
