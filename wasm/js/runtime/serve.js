@@ -1,7 +1,6 @@
 // How a request comes in and its answer goes out.
 
-// What is called: a function, or the function of a name that main has then.
-let handler = null, main = null, called;
+let handler = null;
 let env = {};
 let pending = 0; // of ctx.waitUntil
 let answered = false;
@@ -25,15 +24,14 @@ const twos = (text) => {
 // loaded takes the namespace of the module, the name of what is called, and the environment as names and values. What is called is a function of the
 // default export, or an export; if there is none of the name, fetch of the default export.
 const loaded = (module, name, variables) => {
-  const exported = module.default;
-  const has = (name) => exported !== null && (typeof exported === "object" || typeof exported === "function") && typeof exported[name] === "function";
+  const main = module.default;
+  const has = (name) => main !== null && (typeof main === "object" || typeof main === "function") && typeof main[name] === "function";
   if (name !== "fetch" && !has(name) && typeof module[name] === "function" && name !== "default") handler = module[name];
-  else if (exported === undefined) throw new TypeError("the module has no default export: expected export default { fetch(request, env) { return new Response(...) } }");
+  else if (main === undefined) throw new TypeError("the module has no default export: expected export default { fetch(request, env) { return new Response(...) } }");
   else {
     if (!has(name)) name = "fetch";
     if (!has(name)) throw new TypeError("the default export has no function fetch: expected export default { fetch(request, env) { return new Response(...) } }");
-    main = exported;
-    called = name;
+    handler = (request, env, context) => main[name](request, env, context);
   }
   for (const [variable, value] of twos(variables)) env[variable] = value;
 };
@@ -71,8 +69,7 @@ const asked = (method, url, params, hasBody) => {
   givenParams = params;
   givenBody = hasBody;
   try {
-    const request = { __proto__: requestIs }, context = { __proto__: contextIs };
-    const response = main !== null ? main[called](request, env, context) : handler(request, env, context);
+    const response = handler({ __proto__: requestIs }, env, { __proto__: contextIs });
     if (typeof response !== "object" || response === null || response[S] === undefined) return response instanceof Promise ? response : Promise.resolve(response);
     answer(response);
   } catch (e) {
